@@ -1,0 +1,62 @@
+"""Every error a user can cause, in one tree.
+
+    ConvprofError               exit 1  something failed at run time
+    └── InputError              exit 2  a flag, a field or a file is wrong
+        ├── ProblemError                a shape that cannot be computed
+        ├── DescriptorError             a PROBLEM text that cannot be read
+        ├── UnknownNameError            no strategy, network or layer of that name
+        ├── RefusedError                the strategy cannot do this problem; says why
+        └── TooLargeError               the buffers exceed the available memory
+
+The message is one line that names the flag or the field, the value and the way out.
+A strategy that computes a wrong result is not an exception but a measurement with
+``status: wrong`` (exit 3); a regression is a verdict (exit 4).
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ConvprofError(Exception):
+    """Base of every error that convprof raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(ConvprofError):
+    """A flag, a field or a file is wrong; the message names the way out."""
+
+    exit_code = 2
+
+
+class ProblemError(InputError, ValueError):
+    """A shape that cannot be computed."""
+
+
+class DescriptorError(InputError, ValueError):
+    """A PROBLEM text that cannot be read."""
+
+
+class UnknownNameError(InputError, LookupError):
+    """No strategy, network or layer of that name."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+        """Build the message ``unknown KIND 'NAME'`` with the nearest known names."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        return cls(f"unknown {kind} {name!r}: {hint}")
+
+
+class RefusedError(InputError):
+    """The strategy cannot do this problem; the message says why."""
+
+
+class TooLargeError(InputError, MemoryError):
+    """The buffers exceed the available memory."""

@@ -1,0 +1,144 @@
+"""Versions of the compilers and libraries that decide how fast code runs. Slow: 0.4 s."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import platform
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+_LAYER_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
+
+
+@dataclass(frozen=True)
+class Blas:
+    """The library behind NumPy's matrix product."""
+
+    name: str
+    version: str | None
+    architecture: str | None
+    """The kernels it chose for this CPU, in its own words."""
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Software:
+    """What the program runs on; None for what is absent or does not tell."""
+
+    python: str
+    numpy: str | None
+    numba: str | None
+    llvmlite: str | None
+    llvm: str | None
+    llvm_host_cpu: str | None
+    """LLVM's name for this CPU; a guess that may be wrong in a virtual machine."""
+    threading_layers: tuple[str, ...]
+    """Layers of numba that load here, in the order in which numba tries them."""
+    blas: Blas | None
+
+
+@functools.cache
+def software() -> Software:
+    """Return the software of this process; imports NumPy, numba and llvmlite."""
+    llvm, host = _llvm()
+    return Software(
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        numpy=_version("numpy"),
+        numba=_version("numba"),
+        llvmlite=_version("llvmlite"),
+        llvm=llvm,
+        llvm_host_cpu=host,
+        threading_layers=_threading_layers(),
+        blas=_blas(),
+    )
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata  # 20 ms that `--help` need not pay
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _llvm() -> tuple[str | None, str | None]:
+    try:
+        from llvmlite import binding
+    except (ImportError, OSError):
+        return None, None
+    version = ".".join(map(str, binding.llvm_version_info))
+    try:
+        return version, binding.get_host_cpu_name() or None
+    except RuntimeError:
+        return version, None
+
+
+def _threading_layers() -> tuple[str, ...]:
+    """Load each layer's library without starting its threads."""
+    try:
+        from numba.core import config as numba_config
+    except ImportError:
+        return ()
+    config: Any = numba_config
+    order = [str(name) for name in config.THREADING_LAYER_PRIORITY]
+    if config.THREADING_LAYER in _LAYER_MODULES:  # the user asked for exactly one
+        order = [config.THREADING_LAYER]
+    return tuple(name for name in order if _layer_loads(name))
+
+
+def _layer_loads(name: str) -> bool:
+    try:
+        if name == "tbb":
+            parallel: Any = importlib.import_module("numba.np.ufunc.parallel")
+            # numba refuses an old TBB only here, long after its module has loaded.
+            parallel._check_tbb_version_compatible()  # noqa: SLF001
+        importlib.import_module(f"numba.np.ufunc.{_LAYER_MODULES[name]}")
+    except (ImportError, OSError, KeyError, AttributeError):
+        return False
+    return True
+
+
+def _blas() -> Blas | None:
+    try:
+        import numpy as np  # noqa: F401 -- loads the library to look for
+        from threadpoolctl import threadpool_info
+
+        pools: list[dict[str, Any]] = threadpool_info()
+    except (ImportError, OSError, RuntimeError):
+        return None
+    found = [pool for pool in pools if pool.get("user_api") == "blas"]
+    # SciPy and PyTorch bring their own; NumPy's lies beside NumPy in a wheel.
+    found.sort(key=lambda pool: not _beside_numpy(str(pool.get("filepath", ""))))
+    if not found:
+        return _configured_blas()
+    best = found[0]
+    threads = best.get("num_threads")
+    return Blas(
+        name=str(best.get("internal_api", "unknown")),
+        version=_text(best.get("version")),
+        architecture=_text(best.get("architecture")),
+        threads=threads if isinstance(threads, int) else None,
+    )
+
+
+def _beside_numpy(path: str) -> bool:
+    return any(part in {"numpy", "numpy.libs"} for part in PurePath(path).parts)
+
+
+def _configured_blas() -> Blas | None:
+    """Ask NumPy's build: Apple's Accelerate does not show among the loaded libraries."""
+    import numpy as np
+
+    try:
+        config: Any = np.show_config(mode="dicts")
+        blas = config["Build Dependencies"]["blas"]
+        return Blas(str(blas["name"]), _text(blas.get("version")), None, None)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

@@ -1,0 +1,177 @@
+"""How many CPUs of which kind there are, and how many of them this process may use."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.machine import cgroup, kinds
+from convprof.machine.kinds import CoreKind
+from convprof.machine.parse import CPU_LIMIT, cpu_list, integer
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from convprof.machine.sources import Source
+
+_CPUS = "sys/devices/system/cpu"
+_NODES = "sys/devices/system/node"
+
+__all__ = ["CoreKind", "NumaNode", "Topology", "detect", "online_cpus"]
+
+
+@dataclass(frozen=True)
+class NumaNode:
+    """A memory node and the logical CPUs next to it; () for a node of memory alone."""
+
+    number: int
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The machine's online CPUs, and the share of them that this process may use."""
+
+    logical_cpus: int | None
+    physical_cores: int | None
+    threads_per_core: int | None
+    """The most logical CPUs that one core has online: 2 with SMT on some cores."""
+    sockets: int | None
+    numa_nodes: tuple[NumaNode, ...]
+    """() when unknown."""
+    kinds: tuple[CoreKind, ...]
+    """Fastest first; () when all cores are alike or the system does not tell."""
+    affinity: tuple[int, ...] | None
+    """Logical CPUs that this process may use, when the facts were taken."""
+    quota_cpus: float | None
+    """CPU time that the container allows, in CPUs; None when unlimited."""
+    usable_cores: int
+    """Physical cores within the affinity, at most floor(quota), at least 1: `--threads all`."""
+    usable_cpus: int
+    """Logical CPUs likewise."""
+
+
+def detect(source: Source) -> Topology:
+    """Return the topology; sysfs first, then /proc/cpuinfo, sysctl, psutil."""
+    online = online_cpus(source)
+    cores = _cores(source, online)
+    logical, physical = _counts(source, online, cores)
+    allowed = source.affinity()
+    affinity = tuple(sorted(allowed)) if allowed else None
+    quota = cgroup.cpu_quota(source)
+    cpus_in, cores_in = _within(affinity, cores, logical, physical)
+    return Topology(
+        logical_cpus=logical,
+        physical_cores=physical,
+        threads_per_core=_threads_per_core(cores, logical, physical),
+        sockets=_sockets(source, online),
+        numa_nodes=_numa_nodes(source),
+        kinds=kinds.detect(source, cores),
+        affinity=affinity,
+        quota_cpus=quota,
+        usable_cores=_capped(cores_in, quota),
+        usable_cpus=_capped(cpus_in, quota),
+    )
+
+
+def online_cpus(source: Source) -> tuple[int, ...]:
+    """Return the logical CPUs that run, () when the system does not number them."""
+    names = [name for name in source.names(_CPUS) if name.startswith("cpu")]
+    numbers = {integer(name.removeprefix("cpu"), high=CPU_LIMIT) for name in names}
+    folders = {number for number in numbers if number is not None}
+    listed = set(cpu_list(source.read(f"{_CPUS}/online")) or ())
+    found = listed & folders if listed and folders else listed
+    found = found or {cpu for cpu in folders if _is_on(source, cpu)}
+    if found:
+        return tuple(sorted(found))
+    processors = (integer(block.get("processor")) for block in source.cpuinfo)
+    return tuple(sorted({cpu for cpu in processors if cpu is not None}))
+
+
+def _is_on(source: Source, cpu: int) -> bool:
+    """CPU 0 often has no switch: what cannot be turned off is on."""
+    return source.integer(f"{_CPUS}/cpu{cpu}/online") != 0
+
+
+def _cores(source: Source, online: tuple[int, ...]) -> dict[int, Hashable]:
+    """Map each online CPU to a key that the CPUs of its core share; {} when any is unknown."""
+    from_sysfs = {cpu: _core_key(source, cpu) for cpu in online}
+    if None not in from_sysfs.values():
+        return {cpu: key for cpu, key in from_sysfs.items() if key is not None}
+    listed: dict[int, Hashable] = {}
+    for block in source.cpuinfo:
+        cpu, core = integer(block.get("processor")), integer(block.get("core id"))
+        if cpu is not None and core is not None:
+            listed[cpu] = (integer(block.get("physical id")), core)
+    return {cpu: listed[cpu] for cpu in online} if set(online) <= set(listed) else {}
+
+
+def _core_key(source: Source, cpu: int) -> Hashable:
+    base = f"{_CPUS}/cpu{cpu}/topology"
+    for name in ("core_cpus_list", "thread_siblings_list"):
+        siblings = cpu_list(source.read(f"{base}/{name}"))
+        if siblings and cpu in siblings:
+            return siblings
+    core = source.integer(f"{base}/core_id")
+    package = source.integer(f"{base}/physical_package_id")
+    return None if core is None else (package, source.integer(f"{base}/die_id"), core)
+
+
+def _counts(
+    source: Source, online: tuple[int, ...], cores: dict[int, Hashable]
+) -> tuple[int | None, int | None]:
+    """Return logical CPUs and physical cores."""
+    logical = len(online) or source.sysctl_integer("hw.logicalcpu")
+    physical = len(set(cores.values())) or source.sysctl_integer("hw.physicalcpu")
+    asked = (None, None) if logical and physical else source.cpu_counts() or (None, None)
+    logical = logical or asked[0]
+    physical = physical or asked[1]
+    return logical, min(physical, logical) if physical and logical else physical
+
+
+def _threads_per_core(
+    cores: dict[int, Hashable], logical: int | None, physical: int | None
+) -> int | None:
+    if cores:
+        return max(Counter(cores.values()).values())
+    # Cores may differ, so a count that does not divide means that some have more.
+    return -(-logical // physical) if logical and physical else None
+
+
+def _sockets(source: Source, online: tuple[int, ...]) -> int | None:
+    ids = {source.integer(f"{_CPUS}/cpu{cpu}/topology/physical_package_id") for cpu in online}
+    if None in ids or not ids:  # Arm boards without firmware tables say -1
+        ids = {integer(block.get("physical id")) for block in source.cpuinfo}
+    return len(ids) if ids and None not in ids else source.sysctl_integer("hw.packages")
+
+
+def _numa_nodes(source: Source) -> tuple[NumaNode, ...]:
+    numbers = cpu_list(source.read(f"{_NODES}/online")) or ()
+    lists = (
+        (number, cpu_list(source.read(f"{_NODES}/node{number}/cpulist"))) for number in numbers
+    )
+    return tuple(NumaNode(number, cpus) for number, cpus in lists if cpus is not None)
+
+
+def _within(
+    affinity: tuple[int, ...] | None,
+    cores: dict[int, Hashable],
+    logical: int | None,
+    physical: int | None,
+) -> tuple[int, int]:
+    """Return logical CPUs and physical cores inside the affinity, at least 1 each."""
+    if affinity is None:
+        cpus = logical or 1
+        return cpus, physical or cpus
+    known = [cpu for cpu in affinity if cpu in cores]
+    if known:
+        return len(known), len({cores[cpu] for cpu in known})
+    # Without a map of the cores, the CPUs are taken to spread over as many as there are.
+    return len(affinity), min(len(affinity), physical or len(affinity))
+
+
+def _capped(count: int, quota: float | None) -> int:
+    """More threads than the quota's whole CPUs would be throttled within each period."""
+    return count if quota is None else max(1, min(count, math.floor(quota)))

@@ -1,0 +1,1 @@
+"""Measuring: operands, verification, the interleaved sampler, the events it yields."""

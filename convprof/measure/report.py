@@ -1,0 +1,102 @@
+"""From samples to a ``Measurement``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from convprof import stats
+from convprof.results import Cycles, Flops, Measurement, Status, Time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.stopwatch import Sample
+    from convprof.problems import Problem
+    from convprof.strategies.base import Prepared
+
+
+def describe(problem: Problem) -> dict[str, Any]:
+    """Return the problem as the result document has it."""
+    return {
+        "kind": problem.kind,
+        "descriptor": problem.descriptor,
+        "name": problem.name or None,
+        **problem.dims(),
+    }
+
+
+def excluded(
+    contestant: Contestant, status: Status, reason: str, error: float | None = None
+) -> Measurement:
+    """Return the record of a contestant that was not timed."""
+    return Measurement(
+        problem=describe(contestant.problem),
+        strategy=contestant.strategy.name,
+        layout=contestant.layout,
+        dtype=contestant.setting.dtype,
+        threads=contestant.setting.threads,
+        cache=contestant.cache,
+        status=status,
+        reason=reason,
+        max_rel_error=error,
+    )
+
+
+def finished(
+    contestant: Contestant,
+    prepared: Prepared,
+    calls: int,
+    samples: Sequence[Sample],
+    source: Literal["pmu", "calibrated"] | None,
+    error: float,
+    phases: dict[str, float],
+) -> Measurement:
+    """Return the record of a contestant from its samples; without the ceiling's part."""
+    problem, setting = contestant.problem, contestant.setting
+    time = _time([sample.seconds for sample in samples], calls)
+    bytes_min = problem.bytes_min(setting.itemsize)
+    return Measurement(
+        problem=describe(problem),
+        strategy=contestant.strategy.name,
+        layout=contestant.layout,
+        dtype=setting.dtype,
+        threads=setting.threads,
+        cache=contestant.cache,
+        status="ok",
+        time_s=time,
+        cycles=_cycles(samples, problem.flops, source),
+        flops=Flops(problem.flops, prepared.executed_flops()),
+        flop_per_s=problem.flops / time.median if problem.flops else None,
+        bytes_min=bytes_min,
+        intensity=problem.flops / bytes_min if bytes_min else None,
+        phases=phases or None,
+        workspace_bytes=prepared.workspace_bytes,
+        prepare_s=prepared.prepare_s,
+        compile_s=prepared.compile_s,
+        max_rel_error=error,
+    )
+
+
+def _time(seconds: list[float], calls: int) -> Time:
+    interval = stats.median_interval(seconds)
+    return Time(
+        median=stats.median(seconds),
+        mad=stats.mad(seconds),
+        ci95_low=interval[0] if interval else None,
+        ci95_high=interval[1] if interval else None,
+        min=min(seconds),
+        samples=len(seconds),
+        calls_per_sample=calls,
+    )
+
+
+def _cycles(
+    samples: Sequence[Sample], flops: int, source: Literal["pmu", "calibrated"] | None
+) -> Cycles | None:
+    counted = [sample.cycles for sample in samples if sample.cycles is not None]
+    clocks = [sample.core_hz for sample in samples if sample.core_hz is not None]
+    if source is None or not counted or not clocks:
+        return None
+    per_call = stats.median(counted)
+    return Cycles(per_call, per_call / flops if flops else None, source, stats.median(clocks))

@@ -1,0 +1,237 @@
+"""The sampler: every contestant verified and warmed up, then interleaved, shuffled rounds.
+
+A shared machine drifts. A round takes one sample of every contestant, in an order shuffled by a
+recorded seed, so that drift hits all alike and two contestants can be compared round by round.
+Contestants too slow for a sample in every round of the budget take part in the first rounds.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError, RefusedError
+from convprof.measure import report
+from convprof.measure.cold import evictor
+from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.measure.stopwatch import Sample, Stopwatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Contestant
+    from convprof.problems import Problem
+    from convprof.results import Measurement
+    from convprof.strategies.base import Prepared
+
+TOLERANCE = {"f32": 1e-3, "f64": 1e-10}
+"""Above this ``max_rel_error`` a result is wrong, not merely rounded: a single misplaced element
+gives an error near 1, and sums of ten thousand products in random order stay below 1e-4 in f32."""
+
+ROUNDS = 25
+FEWEST_ROUNDS = 6
+"""Below six samples there is no 95 % interval of the median."""
+PATIENCE = 10
+"""A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
+RESOLUTIONS_PER_SAMPLE = 100
+WARM_WITHIN = 0.1
+WARM_UP_CALLS = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and in which order to measure."""
+
+    budget_s: float = 0.2
+    """Seconds of samples per contestant."""
+    rounds: int | None = None
+    """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
+    seed: int = 0
+
+
+@dataclass
+class Entry:
+    """A contestant under way."""
+
+    contestant: Contestant
+    prepared: Prepared
+    error: float
+    calls: int = 1
+    rounds: int = 0
+    estimate_s: float = 0.0
+    before: Callable[[], None] | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    samples: dict[int, Sample] = field(default_factory=dict)
+    """By round."""
+
+
+class Session:
+    """Contestants that are measured against each other. Iterate over ``events()``.
+
+    Whatever interrupts the iteration, what was measured so far is in ``measurements()``.
+    """
+
+    def __init__(
+        self,
+        contestants: Sequence[Contestant],
+        settings: Settings,
+        watch: NoiseWatch | None = None,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
+        self._contestants = list(contestants)
+        self._settings = settings
+        self._watch = watch
+        self._stopwatch = stopwatch or Stopwatch()
+        self._operands: dict[tuple[Problem, str], Operands] = {}
+        self.entries: list[Entry] = []
+        self._excluded: dict[int, Measurement] = {}
+        self._order: list[int | Entry] = []
+
+    def events(self) -> Iterator[Event]:
+        """Prepare every contestant, then sample in rounds; yield what happens."""
+        try:
+            for index, contestant in enumerate(self._contestants):
+                yield Started(contestant.label, index, len(self._contestants))
+                excluded = self._enter(contestant)
+                if excluded is not None:
+                    yield excluded
+            self._operands.clear()
+            yield from self._rounds()
+            for entry in self.entries:
+                entry.phases = entry.prepared.run_phases()
+                yield Finished(self._measurement(entry))
+        finally:
+            for entry in self.entries:
+                entry.prepared.close()
+            self._stopwatch.close()
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results so far, in the contestants' order; those without a sample left out."""
+        found = []
+        for item in self._order:
+            if isinstance(item, Entry):
+                if item.samples:
+                    found.append(self._measurement(item))
+            else:
+                found.append(self._excluded[item])
+        return found
+
+    def _enter(self, contestant: Contestant) -> Refused | Failed | None:
+        """Prepare, verify and warm up one contestant; return why it does not take part."""
+        try:
+            reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
+            if reason is None:
+                entry = self._prepare(contestant)
+                limit = TOLERANCE[contestant.setting.dtype]
+                if entry.error <= limit:
+                    self.entries.append(entry)
+                    self._order.append(entry)
+                    return None
+                reason = f"max_rel_error {entry.error:.2g} is over {limit:g}"
+                wrong = report.excluded(contestant, "wrong", reason, entry.error)
+                return Failed(self._exclude(wrong))
+        except RefusedError as error:
+            reason = str(error)
+        except InputError as error:  # too large
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            return Failed(self._exclude(report.excluded(contestant, "failed", text)))
+        return Refused(self._exclude(report.excluded(contestant, "refused", reason)))
+
+    def _exclude(self, measurement: Measurement) -> Measurement:
+        index = len(self._order)
+        self._order.append(index)
+        self._excluded[index] = measurement
+        return measurement
+
+    def _prepare(self, contestant: Contestant) -> Entry:
+        problem, setting = contestant.problem, contestant.setting
+        key = (problem, setting.dtype)
+        if key not in self._operands:
+            self._operands[key] = Operands(problem, setting.dtype, self._settings.seed)
+        operands = self._operands[key]
+        prepared = contestant.strategy.prepare(problem, setting)
+        prepared.bind(operands.first(setting.layout), operands.second)
+        start = time.perf_counter()
+        prepared.run()
+        first_s = time.perf_counter() - start
+        entry = Entry(
+            contestant, prepared, max_rel_error(operands, prepared.output(), setting.layout)
+        )
+        if contestant.cache == "cold":
+            entry.before = evictor(prepared.memory())
+        entry.estimate_s = self._warm_up(entry, first_s)
+        self._plan_rounds(entry)
+        return entry
+
+    def _warm_up(self, entry: Entry, first_s: float) -> float:
+        """Call until two successive calls agree; return the seconds of the last one."""
+        before_s = first_s
+        if first_s > self._settings.budget_s:
+            return first_s  # warm enough: start-up effects are milliseconds
+        for _ in range(WARM_UP_CALLS):
+            now_s = self._stopwatch.sample(entry.prepared.run, 1, entry.before).seconds
+            if abs(now_s - before_s) <= WARM_WITHIN * before_s:
+                return now_s
+            before_s = now_s
+        return before_s
+
+    def _plan_rounds(self, entry: Entry) -> None:
+        """Choose calls per sample and rounds from the budget and the time of a call."""
+        settings = self._settings
+        rounds = settings.rounds or ROUNDS
+        shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
+        sample_s = max(settings.budget_s / rounds, shortest)
+        call_s = max(entry.estimate_s, self._stopwatch.resolution_s)
+        entry.calls = max(1, round(sample_s / call_s))
+        entry.rounds = rounds
+        if settings.rounds is None:
+            wanted = max(int(settings.budget_s / call_s), FEWEST_ROUNDS)
+            affordable = max(1, int(PATIENCE * settings.budget_s / call_s))
+            entry.rounds = min(rounds, wanted, affordable)
+
+    def _rounds(self) -> Iterator[Sampled]:
+        order = random.Random(self._settings.seed)
+        rounds = max((entry.rounds for entry in self.entries), default=0)
+        for number in range(rounds):
+            active = [entry for entry in self.entries if entry.rounds > number]
+            order.shuffle(active)
+            for position, entry in enumerate(active):
+                sample = self._sample(entry)
+                entry.samples[number] = sample
+                if self._watch is not None and sample.core_hz:
+                    self._watch.see_clock(sample.core_hz)
+                left = self._remaining(number, active[position + 1 :])
+                yield Sampled(
+                    entry.contestant.label, number + 1, rounds, sample.seconds, left
+                )
+
+    def _sample(self, entry: Entry) -> Sample:
+        # The first call after a switch finds the caches, and another library's spinning threads,
+        # as the last contestant left them: it is not timed, unless it is the whole sample.
+        if entry.calls > 1 and entry.before is None:
+            entry.prepared.run()
+        return self._stopwatch.sample(entry.prepared.run, entry.calls, entry.before)
+
+    def _remaining(self, number: int, rest: list[Entry]) -> float:
+        """Estimate the seconds left: the rest of this round and all later ones."""
+        this_round = sum(entry.estimate_s * entry.calls for entry in rest)
+        later = sum(
+            entry.estimate_s * entry.calls * max(0, entry.rounds - number - 1)
+            for entry in self.entries
+        )
+        return this_round + later
+
+    def _measurement(self, entry: Entry) -> Measurement:
+        samples = [entry.samples[number] for number in sorted(entry.samples)]
+        if self._watch is not None:
+            self._watch.see_samples(entry.contestant.label, [s.seconds for s in samples])
+        return report.finished(
+            entry.contestant, entry.prepared, entry.calls, samples, self._stopwatch.source,
+            entry.error, dict(entry.phases),
+        )  # fmt: skip

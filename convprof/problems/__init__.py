@@ -1,0 +1,27 @@
+"""What is computed, and nothing about how: ``Conv2d``, ``Gemm`` and their texts."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from convprof.problems.batch import Batch, BatchEntry, read_batch
+from convprof.problems.conv2d import Conv2d
+from convprof.problems.descriptor import parse
+from convprof.problems.flags import conv2d_from_flags, gemm_from_flags
+from convprof.problems.gemm import Gemm
+from convprof.problems.reorder import Reorder
+
+Problem: TypeAlias = Conv2d | Gemm | Reorder
+
+__all__ = [
+    "Batch",
+    "BatchEntry",
+    "Conv2d",
+    "Gemm",
+    "Problem",
+    "Reorder",
+    "conv2d_from_flags",
+    "gemm_from_flags",
+    "parse",
+    "read_batch",
+]

@@ -1,0 +1,62 @@
+"""One spatial axis of a convolution: how input, filter, stride, padding and output relate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """``size`` inputs, ``taps`` filter taps; a dilation of 1 means dense. Elements throughout."""
+
+    size: int
+    taps: int
+    stride: int
+    dilation: int
+
+    @property
+    def span(self) -> int:
+        """How many inputs lie under the filter, the gaps of a dilated one included."""
+        return (self.taps - 1) * self.dilation + 1
+
+    def out(self, begin: int, end: int) -> int:
+        """Return the output size for that padding; 0 or less when the filter does not fit."""
+        return (self.size + begin + end - self.span) // self.stride + 1
+
+    def need(self, out: int) -> int:
+        """Return the least total padding for ``out`` outputs; negative when inputs are left."""
+        return (out - 1) * self.stride + self.span - self.size
+
+    def end_for(self, out: int, begin: int) -> int | None:
+        """Return the end padding that gives ``out`` outputs; None when no padding does.
+
+        With a stride, several do, and they all mean the same computation. The symmetric one
+        is what people write; otherwise it is the least, of which every element is read.
+        """
+        if self.out(begin, begin) == out:
+            return begin
+        end = max(0, self.need(out) - begin)
+        return end if self.out(begin, end) == out else None
+
+    def same(self) -> tuple[int, int]:
+        """Return TensorFlow's SAME padding: ceil(size / stride) outputs, the extra at the end."""
+        total = max(0, self.need(-(-self.size // self.stride)))
+        return total // 2, total - total // 2
+
+    def touched(self, out: int, begin: int) -> int:
+        """Return how many distinct inputs in ``[0, size)`` some tap reads for some output.
+
+        A tap reads an arithmetic progression. Those of equal residue modulo the stride
+        overlap and arrive in rising order, so only what lies past the last one is new.
+        """
+        past: dict[int, int] = {}  # residue -> the first position not yet counted
+        count = 0
+        for tap in range(self.taps):
+            first = tap * self.dilation - begin
+            residue = first % self.stride
+            last = first + (out - 1) * self.stride
+            low = max(first, past.get(residue, residue))
+            high = min(last, residue + (self.size - 1 - residue) // self.stride * self.stride)
+            count += max(0, (high - low) // self.stride + 1)
+            past[residue] = max(residue, last + self.stride)
+        return count

@@ -1,0 +1,44 @@
+"""The text of a problem, in benchdnn's language.
+
+    mb1ic64ih56oc64oh56kh3ph1n"name"    a convolution (``conv_text``)
+    1024x512:512x768n"name"             a matrix product (``gemm_text``)
+
+``parse(problem.descriptor) == problem`` holds for every problem, and the name survives too.
+Rules: oneDNN, tests/benchdnn/doc, ``driver_conv.md`` and ``driver_matmul.md``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.errors import DescriptorError, ProblemError
+from convprof.problems.checks import shown
+from convprof.problems.conv_text import parse_conv2d
+from convprof.problems.gemm_text import parse_gemm
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+
+MAX_TEXT = 1000  # the longest canonical text, with the longest name, has under 450 characters
+
+
+def parse(text: str) -> Problem:
+    """Return the problem that a descriptor means.
+
+    Raises DescriptorError when the text cannot be read, ProblemError when the shape it means
+    cannot be computed. Both name the text, the field and the way out.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise DescriptorError(
+            "empty descriptor: write e.g. mb1ic64ih56oc64kh3ph1 or 512x512:512x512"
+        )
+    if len(stripped) > MAX_TEXT:
+        raise DescriptorError(
+            f"{shown(stripped)}: {len(stripped)} characters; a descriptor has at most {MAX_TEXT}"
+        )
+    read = parse_gemm if stripped[0] in "0123456789" else parse_conv2d
+    try:
+        return read(stripped)
+    except (DescriptorError, ProblemError) as error:
+        raise type(error)(f"{shown(stripped)}: {error}") from None

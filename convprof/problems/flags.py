@@ -1,0 +1,105 @@
+"""Problems from the texts of command-line flags: ``--input 1x64x56x56 --kernel 3 --pad same``."""
+
+from __future__ import annotations
+
+import re
+
+from convprof.errors import DescriptorError, ProblemError
+from convprof.problems.axis import Axis
+from convprof.problems.checks import MAX_SIZE, shown
+from convprof.problems.conv2d import Conv2d
+from convprof.problems.gemm import Gemm
+
+_NUMBERS = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10})*")  # 2**31 - 1 has ten digits
+
+
+def conv2d_from_flags(
+    *,
+    input: str,  # noqa: A002  # the flag's name
+    filters: int,
+    kernel: str,
+    stride: str = "1",
+    pad: str = "0",
+    dilation: str = "1",
+    groups: int = 1,
+    name: str = "",
+) -> Conv2d:
+    """Return the convolution that the flags mean.
+
+    ``input`` is NxCxHxW; ``kernel``, ``stride`` and ``dilation`` are one number or two (height x
+    width); ``pad`` is one, two or four (top x left x bottom x right), ``valid`` (none) or ``same``:
+    ceil(size / stride) outputs with the extra padding at the end, as in TensorFlow.
+
+    Raises DescriptorError naming the flag and the value; ProblemError for impossible shapes.
+    """
+    n, c, h, w = _numbers("--input", input, "NxCxHxW, e.g. 1x64x56x56", (4,))
+    r, s = _pair("--kernel", kernel)
+    down, across = _pair("--stride", stride)
+    far, wide = _pair("--dilation", dilation)
+    rows, columns = Axis(h, r, down, far), Axis(w, s, across, wide)
+    return Conv2d(
+        n=n,
+        c=c,
+        h=h,
+        w=w,
+        k=_count("--filters", filters),
+        r=r,
+        s=s,
+        stride=(down, across),
+        pad=_pads(pad, rows, columns),
+        dilation=(far, wide),
+        groups=_count("--groups", groups),
+        name=name,
+    )
+
+
+def gemm_from_flags(size: str, name: str = "") -> Gemm:
+    """Return the product for ``MxNxK``, or for ``BxMxNxK``: B independent ones.
+
+    Raises DescriptorError naming the flag ``--gemm`` and the value.
+    """
+    *batch, m, n, k = _numbers("--gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
+    return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
+
+
+def _pads(text: str, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:
+    if text == "valid":
+        return 0, 0, 0, 0
+    if text == "same":
+        (top, bottom), (left, right) = rows.same(), columns.same()
+        return top, left, bottom, right
+    form = "same, valid, or one, two or four numbers: 1, 1x0, 1x1x2x2 (top, left, bottom, right)"
+    pads = _numbers("--pad", text, form, (1, 2, 4), least=0)
+    top, left, bottom, right = pads * (4 // len(pads))
+    return top, left, bottom, right
+
+
+def _pair(flag: str, text: str) -> tuple[int, int]:
+    numbers = _numbers(flag, text, "one number or height x width, e.g. 3 or 3x5", (1, 2))
+    return numbers[0], numbers[-1]
+
+
+def _numbers(
+    flag: str, text: str, form: str, lengths: tuple[int, ...], least: int = 1
+) -> list[int]:
+    numbers = [int(part) for part in text.split("x")] if _NUMBERS.fullmatch(text) else []
+    if len(numbers) not in lengths:
+        raise DescriptorError(f"{flag} {_plain(text)}: write {form}")
+    for number in numbers:
+        if not least <= number <= MAX_SIZE:
+            raise DescriptorError(
+                f"{flag} {_plain(text)}: {number} must be between {least} and {MAX_SIZE}"
+            )
+    return numbers
+
+
+def _count(flag: str, value: int) -> int:
+    if not 1 <= value <= MAX_SIZE:
+        raise ProblemError(f"{flag} {shown(value)}: must be between 1 and {MAX_SIZE}")
+    return value
+
+
+def _plain(text: str) -> str:
+    """Return the value as the user typed it where that is one clean line, else quoted."""
+    quoted = shown(text)
+    return text if quoted == f"'{text}'" else quoted

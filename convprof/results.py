@@ -1,0 +1,125 @@
+"""What a measurement is, and the JSON document that other programs read.
+
+History of the format:
+1   first version
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "refused", "wrong", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Seconds per call over the samples; the interval is None for too few of them."""
+
+    median: float
+    mad: float
+    ci95_low: float | None
+    ci95_high: float | None
+    min: float
+    samples: int
+    calls_per_sample: int
+
+    @property
+    def half_interval(self) -> float | None:
+        """Half the width of the 95 % interval, in seconds."""
+        if self.ci95_low is None or self.ci95_high is None:
+            return None
+        return (self.ci95_high - self.ci95_low) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """Core cycles per call, and how they were counted."""
+
+    per_call: float
+    per_flop: float | None
+    source: Literal["pmu", "calibrated", "tsc"]
+    core_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """FLOPs of the definition and those really executed (1 multiply-add = 2)."""
+
+    direct: int
+    executed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One contestant's result."""
+
+    problem: dict[str, Any]
+    strategy: str
+    layout: str | None
+    dtype: str
+    threads: int
+    cache: Literal["hot", "cold"]
+    status: Status
+    reason: str | None = None
+    time_s: Time | None = None
+    cycles: Cycles | None = None
+    flops: Flops | None = None
+    flop_per_s: float | None = None
+    peak_fraction: float | None = None
+    bytes_min: int | None = None
+    intensity: float | None = None
+    bound: Literal["compute", "memory"] | None = None
+    phases: dict[str, float] | None = None
+    workspace_bytes: int | None = None
+    prepare_s: float | None = None
+    compile_s: float | None = None
+    max_rel_error: float | None = None
+
+    @property
+    def flop_per_cycle_per_core(self) -> float | None:
+        """FLOPs per core cycle on each of the threads' cores."""
+        if self.cycles is None or not self.cycles.per_flop:
+            return None
+        return 1 / (self.cycles.per_flop * self.threads)
+
+    @property
+    def label(self) -> str:
+        """``tiled nhwc 1 thread``: what tells contestants of one problem apart."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return " ".join(part for part in (self.strategy, self.layout, threads) if part)
+
+
+@dataclass
+class Document:
+    """Everything that one command found out."""
+
+    tool_version: str
+    machine: dict[str, Any]
+    state: dict[str, Any]
+    ceilings: dict[str, Any]
+    settings: dict[str, Any]
+    measurements: list[Measurement] = field(default_factory=list)
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document in JSON types: SI units, null for unknown, never NaN."""
+        return {"schema_version": SCHEMA_VERSION, **plain(self)}
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` in JSON types; a number that is not finite becomes None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,95 @@
+"""Medians, distribution-free intervals and verdicts. Pure functions over lists of numbers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONFIDENCE = 0.95
+SAME_WITHIN = 0.02
+"""Two contestants whose ratio certainly lies within 2 % are called the same: less is not worth a
+choice, and alignment or a neighbour's load can make as much."""
+
+Verdict = Literal["faster", "slower", "same", "undecided"]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value. StatisticsError for none."""
+    return statistics.median(values)
+
+
+def mad(values: Sequence[float]) -> float:
+    """Return the median absolute deviation from the median, unscaled."""
+    middle = median(values)
+    return median([abs(value - middle) for value in values])
+
+
+def interval_ranks(count: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
+    """Return the ranks (from 0) of the order statistics that enclose the median.
+
+    The number of samples below the true median is Binomial(count, 1/2), whatever the distribution
+    (David & Nagaraja 2003, Order Statistics, 7.1). None if even minimum and maximum do not reach
+    the confidence: below 6 samples at 95 %.
+    """
+    tail = (1 - confidence) / 2
+    below, rank = 0.0, -1
+    for k in range(count // 2 + 1):
+        below += math.comb(count, k) / 2**count
+        if below > tail:
+            break
+        rank = k
+    return (rank, count - 1 - rank) if rank >= 0 else None
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % confidence interval of the median, or None for too few samples."""
+    ranks = interval_ranks(len(values))
+    if ranks is None:
+        return None
+    ordered = sorted(values)
+    return ordered[ranks[0]], ordered[ranks[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times as long ``a`` takes as ``b``, from paired rounds."""
+
+    value: float
+    low: float | None
+    high: float | None
+    rounds: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what can be said of ``a``: never a winner by force."""
+        if self.low is None or self.high is None:
+            return "undecided"
+        if self.low >= 1 / (1 + SAME_WITHIN) and self.high <= 1 + SAME_WITHIN:
+            return "same"
+        if self.high < 1:
+            return "faster"
+        if self.low > 1:
+            return "slower"
+        return "undecided"
+
+
+def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
+    """Compare two contestants by the median of their per-round log-ratio and its sign-test CI.
+
+    ``a[i]`` and ``b[i]`` were taken in the same round, so a disturbance of the machine hits both;
+    rounds that only one of them has are left out. StatisticsError if they share none.
+    """
+    logs = [math.log(x / y) for x, y in zip(a, b, strict=False)]
+    interval = median_interval(logs)
+    low, high = (math.exp(interval[0]), math.exp(interval[1])) if interval else (None, None)
+    return Ratio(math.exp(median(logs)), low, high, len(logs))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of positive values."""
+    return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -1,0 +1,1 @@
+"""Strategies: named ways of computing a problem. The registry lists them."""

@@ -1,0 +1,107 @@
+"""What every strategy promises, before and after it is bound to a problem.
+
+A ``Strategy`` is cheap to ask: its name, its summary and its reasons for refusing need neither
+numba nor a kernel. ``prepare`` turns it into a ``Prepared``, whose ``run()`` is what is timed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from convprof.problems import Problem
+
+LAYOUTS = ("nchw", "nhwc")
+DTYPES = {"f32": ("float32", 4), "f64": ("float64", 8)}
+"""dtype -> (NumPy's name, bytes per element)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a problem is to be computed: everything about a contestant but its strategy."""
+
+    layout: str = "nchw"
+    dtype: str = "f32"
+    threads: int = 1
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return DTYPES[self.dtype][1]
+
+
+class Prepared(ABC):
+    """A strategy bound to a problem and a setting: memory allocated, code compiled."""
+
+    problem: Problem
+    setting: Setting
+    prepare_s: float = 0.0
+    """Seconds that ``bind`` spent on what depends on the weights alone."""
+    compile_s: float = 0.0
+    """Seconds spent compiling, or loading compiled code."""
+    workspace_bytes: int = 0
+    """Bytes of memory beyond the operands and the result."""
+
+    @abstractmethod
+    def bind(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
+        """Take the operands; they are referenced, not copied, where dtype and order allow.
+
+        For a conv2d ``x`` in the setting's layout and weights ``(k, c/groups, r, s)``; for a GEMM
+        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``.
+        ``ProblemError`` if a shape does not fit.
+        """
+
+    @abstractmethod
+    def run(self) -> None:
+        """Compute once. The timed call: re-runnable, allocates nothing from Python."""
+
+    @abstractmethod
+    def output(self) -> np.ndarray[Any, Any]:
+        """Return the result of the last ``run()``, in the setting's layout."""
+
+    def executed_flops(self) -> int:
+        """Return the FLOPs that ``run()`` executes; fewer than direct for fast algorithms."""
+        return self.problem.flops
+
+    def run_phases(self) -> Mapping[str, float]:
+        """Run once with a clock between the phases: seconds by name; empty if it has just one."""
+        return {}
+
+    def memory(self) -> list[np.ndarray[Any, Any]]:
+        """Return every array that ``run()`` reads or writes, to be evicted when cold is asked."""
+        return []
+
+    def close(self) -> None:
+        """Give back what the process shares, such as a library's thread count."""
+
+
+class Strategy(ABC):
+    """One named way of computing a kind of problem."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    """``conv2d`` or ``gemm``."""
+    summary: ClassVar[str]
+    """One line: what it does, and for a rung what changed from the rung before."""
+    parallel: ClassVar[bool] = False
+    """Whether it can use more than one thread."""
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Return why this strategy refuses, in one line that starts with its name; else None."""
+        if problem.kind != self.kind:
+            return f"{self.name} computes {self.kind}, not {problem.kind}"
+        if setting.dtype not in DTYPES:
+            return f"{self.name} computes {' and '.join(DTYPES)}, not {setting.dtype}"
+        if setting.threads > 1 and not self.parallel:
+            return f"{self.name} runs on one thread, not {setting.threads}"
+        return None
+
+    @abstractmethod
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Allocate and compile. ``TooLargeError`` if the memory is not there."""

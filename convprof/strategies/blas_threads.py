@@ -1,0 +1,51 @@
+"""Hold the BLAS behind NumPy to a number of threads, and give it back afterwards."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from convprof.strategies.staged import StagedPrepared
+
+
+class _Blas:
+    """The BLAS libraries loaded in this process and the threads they use now."""
+
+    def __init__(self) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._original: list[Any] = [library.num_threads for library in self._libraries]
+        self._current: int | None = None
+
+    def hold(self, threads: int) -> None:
+        """Set every BLAS to ``threads``; costs nothing when it already is."""
+        if threads != self._current:
+            for library in self._libraries:
+                library.set_num_threads(threads)
+            self._current = threads
+
+    def release(self) -> None:
+        """Give back the thread counts found at the start."""
+        for library, threads in zip(self._libraries, self._original, strict=True):
+            library.set_num_threads(threads)
+        self._current = None
+
+
+@functools.cache
+def blas() -> _Blas:
+    """Return the process's BLAS libraries."""
+    return _Blas()
+
+
+class BlasPrepared(StagedPrepared):
+    """A plan with a BLAS call in it."""
+
+    def run(self) -> None:
+        """Run every step once, BLAS on exactly the setting's threads."""
+        blas().hold(self.setting.threads)
+        super().run()
+
+    def close(self) -> None:
+        """Give back BLAS's thread count."""
+        blas().release()

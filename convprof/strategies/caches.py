@@ -1,0 +1,21 @@
+"""The cache sizes that blocking needs, with honest defaults where they are unknown."""
+
+from __future__ import annotations
+
+import functools
+
+from convprof.machine import facts
+
+SMALLEST_L1_BYTES = 32 << 10
+"""The first-level data cache of nearly every core of the last fifteen years, at least."""
+
+
+@functools.cache
+def l1_data_bytes() -> int:
+    """Return the smallest first-level data cache of this machine's cores, in bytes."""
+    sizes = [
+        cache.size_bytes
+        for cache in facts().caches
+        if cache.level == 1 and cache.kind != "instruction" and cache.size_bytes
+    ]
+    return min(sizes, default=SMALLEST_L1_BYTES)

@@ -1,0 +1,1 @@
+"""Convolution strategies, one idea a file, in the order of the ladder."""

@@ -1,0 +1,97 @@
+"""Padding: where the input lies once its border is there, and the stages that put it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.strategies.plan import Stage, X
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d
+
+PADDED = "padded"
+
+
+def pad_planes(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Copy planes ``(n, c)`` of an NCHW image into the middle of their padded planes.
+
+    With a stride the padded plane is kept as one sub-plane per stride phase, so that the pixels
+    that one filter tap meets are neighbours in memory. The border was zeroed when the buffer was
+    made, and nobody writes it.
+    """
+    x, padded = buffers[0], buffers[1]
+    h, w, top, left, sh, sw = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
+    phases_h, phases_w, rows, columns = dims[6], dims[7], dims[8], dims[9]
+    for plane in range(lo, hi):
+        source = plane * h * w
+        target = plane * phases_h * phases_w * rows * columns
+        for i in range(h):
+            phase_h = (i + top) % sh
+            if phase_h < phases_h:
+                for phase_w in range(phases_w):
+                    first = (phase_w - left) % sw
+                    count = (w - first + sw - 1) // sw
+                    row = phase_h * phases_w + phase_w
+                    to = target + (row * rows + (i + top) // sh) * columns + (first + left) // sw
+                    start = source + i * w + first
+                    if sw == 1:
+                        for j in range(count):
+                            padded[to + j] = x[start + j]
+                    else:
+                        for j in range(count):
+                            padded[to + j] = x[start + j * sw]
+
+
+def pad_rows(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Copy rows ``(n, h)`` of an NHWC image into the middle of their padded rows."""
+    x, padded = buffers[0], buffers[1]
+    h, length, top, skip, rows, row_length = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
+    for task in range(lo, hi):
+        n = task // h
+        i = task % h
+        source = task * length
+        target = (n * rows + i + top) * row_length + skip
+        for j in range(length):
+            padded[target + j] = x[source + j]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """The padded input of a convolution: its name, shape and the stages that make it."""
+
+    buffer: str
+    shape: tuple[int, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def workspaces(self) -> dict[str, tuple[int, ...]]:
+        """The workspace to declare: none if the input is read where it lies."""
+        return {} if self.buffer == X else {self.buffer: self.shape}
+
+
+def padded_nhwc(p: Conv2d) -> Padded:
+    """Return the NHWC input with its border, ``(n, h', w', c)``; the input itself if it has none."""  # noqa: E501
+    top, left, bottom, right = p.pads
+    if not any(p.pads):
+        return Padded(X, p.x_shape("nhwc"), ())
+    shape = (p.n, p.h + top + bottom, p.w + left + right, p.c)
+    dims = (p.h, p.w * p.c, top, left * p.c, shape[1], shape[2] * p.c)
+    return Padded(PADDED, shape, (Stage("pad", pad_rows, p.n * p.h, (X, PADDED), dims),))
+
+
+def padded_nchw(p: Conv2d, *, phases: bool = False) -> Padded:
+    """Return the NCHW input with its border, ``(n, c, phases_h, phases_w, h', w')``.
+
+    With ``phases`` a stride's phases are kept apart (see ``pad_planes``); a filter of one row needs
+    only the first phase. Without, or at stride 1, there is one phase and it is the padded image.
+    """
+    top, left, bottom, right = p.pads
+    sh, sw = p.stride if phases else (1, 1)
+    phases_h, phases_w = sh if p.r > 1 else 1, sw if p.s > 1 else 1
+    if not any(p.pads) and (sh, sw) == (1, 1):
+        return Padded(X, (p.n, p.c, 1, 1, p.h, p.w), ())
+    rows, columns = -(-(p.h + top + bottom) // sh), -(-(p.w + left + right) // sw)
+    shape = (p.n, p.c, phases_h, phases_w, rows, columns)
+    dims = (p.h, p.w, top, left, sh, sw, phases_h, phases_w, rows, columns)
+    return Padded(PADDED, shape, (Stage("pad", pad_planes, p.n * p.c, (X, PADDED), dims),))

@@ -1,0 +1,175 @@
+"""Patch matrix and product: copy every filter window into a column, then multiply once.
+
+What ``tiled`` avoids and many libraries did: the copy is r*s times the image, written and read
+again, in exchange for a plain matrix product. The phases show what that costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.conv.direct import loop_dims
+from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
+from convprof.strategies.conv.reordered import RSCK, rsck
+from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Problem
+
+PATCHES, PRODUCT = "patches", "product"
+
+
+def patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write rows ``(c, r, s)`` of the patch matrix ``(c * r * s, n * p * q)``."""
+    x, patches = buffers[0], buffers[1]
+    c_all, h, width = dims[0], dims[1], dims[2]
+    r_end, s_end, p_end, q_end = dims[6], dims[7], dims[8], dims[9]
+    sh, sw, dh, dw, n_end = dims[10], dims[11], dims[12], dims[13], dims[14]
+    for row in range(lo, hi):
+        c = row // (r_end * s_end)
+        r = row // s_end % r_end
+        s = row % s_end
+        for n in range(n_end):
+            for p in range(p_end):
+                source = ((n * c_all + c) * h + p * sh + r * dh) * width + s * dw
+                target = ((row * n_end + n) * p_end + p) * q_end
+                if sw == 1:
+                    for q in range(q_end):
+                        patches[target + q] = x[source + q]
+                else:
+                    for q in range(q_end):
+                        patches[target + q] = x[source + q * sw]
+
+
+def patches_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write rows of the patch matrices ``(groups, n * p * q, r * s * c/groups)`` of image row ``(n, p)``."""  # noqa: E501
+    x, patches = buffers[0], buffers[1]
+    c_all, h, width, cg = dims[0], dims[1], dims[2], dims[4]
+    r_end, s_end, p_end, q_end = dims[6], dims[7], dims[8], dims[9]
+    sh, sw, dh, dw, n_end = dims[10], dims[11], dims[12], dims[13], dims[14]
+    for task in range(lo, hi):
+        n = task // p_end
+        p = task % p_end
+        for group in range(c_all // cg):
+            for q in range(q_end):
+                row = (group * n_end * p_end + task) * q_end + q
+                for r in range(r_end):
+                    for s in range(s_end):
+                        line = (n * h + p * sh + r * dh) * width
+                        source = (line + q * sw + s * dw) * c_all + group * cg
+                        target = ((row * r_end + r) * s_end + s) * cg
+                        for c in range(cg):
+                            patches[target + c] = x[source + c]
+
+
+def swap_outer(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Copy ``(outer, inner, run)`` to ``(inner, outer, run)``; a task is one of ``inner``."""
+    source, target = buffers[0], buffers[1]
+    outer, inner, run = dims[0], dims[1], dims[2]
+    for i in range(lo, hi):
+        for o in range(outer):
+            start = (o * inner + i) * run
+            to = (i * outer + o) * run
+            for j in range(run):
+                target[to + j] = source[start + j]
+
+
+@dataclass(frozen=True)
+class Product:
+    """The product per group: ``(m, t) x (t, n)``, and which buffers are its operands."""
+
+    m: int
+    n: int
+    t: int
+    a: str
+    b: str
+    swap: tuple[int, int, int] | None
+    """``(outer, inner, run)`` of the copy that orders the result; None if it needs none."""
+
+    @property
+    def c(self) -> str:
+        """Return the buffer of the result."""
+        return PRODUCT if self.swap else Y
+
+
+def _product(p: Conv2d, layout: str, patches: str) -> Product:
+    taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
+    if layout == "nchw":
+        swap = (p.k, p.n, p.p * p.q) if p.n > 1 else None
+        return Product(p.kg, pixels, taps, WEIGHTS, patches, swap)
+    swap = (p.groups, pixels, p.kg) if p.groups > 1 else None
+    return Product(pixels, p.kg, taps, patches, RSCK, swap)
+
+
+def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
+    height, width = padded.shape[4:] if layout == "nchw" else padded.shape[1:3]
+    dims = (*loop_dims(p, height, width), p.n)
+    if layout == "nchw":
+        kernel, tasks = patches_nchw, p.c * p.r * p.s
+    else:
+        kernel, tasks = patches_nhwc, p.n * p.p
+    return [*padded.stages, Stage("im2col", kernel, tasks, (padded.buffer, PATCHES), dims)]
+
+
+def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
+    """Return our own blocked product of the patch matrix and the weights."""
+    m, n, t = product.m, product.n, product.t
+    blocking = Blocking.choose(
+        m, n, p.groups, setting.threads, l1_data_bytes(), setting.itemsize
+    )
+    return Stage(
+        "gemm",
+        offset_gemm,
+        blocking.tiles(m, n, p.groups),
+        (product.a, product.b, product.c),
+        lambda: Offsets.dense(m, n, t, p.groups).dims(m, n, t, blocking),
+    )
+
+
+class Im2col(Strategy):
+    """Patch matrix times weights, our product."""
+
+    name: ClassVar[str] = "im2col"
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "patch matrix, then our own tiled GEMM"
+    parallel: ClassVar[bool] = True
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Pad, copy the patches, multiply, reorder the result."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        layout = setting.layout
+        padded = padded_nchw(p) if layout == "nchw" else padded_nhwc(p)
+        plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
+        # A 1x1 filter's patch matrix is the image itself where the image is one matrix.
+        itself = p.is_pointwise and padded.buffer == X and p.stride == (1, 1)
+        if itself and (p.n == 1 if layout == "nchw" else p.groups == 1):
+            product = _product(p, layout, X)
+        else:
+            product = _product(p, layout, PATCHES)
+            plan.steps += _patch_stages(p, layout, padded)
+            columns = p.n * p.p * p.q
+            plan.workspaces = {**padded.workspaces, PATCHES: (p.groups, product.t, columns)}
+        if layout == "nhwc":
+            plan.packed[RSCK] = rsck(p)
+        plan.steps.append(self.gemm(p, setting, product))
+        plan.table_words = 2 * (product.m + product.t) + 3 * p.groups
+        if product.swap:
+            plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
+            reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
+            plan.steps.append(reshape)
+        return self.prepared(p, setting, plan)
+
+    def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
+        """Return the step that multiplies."""
+        return tiled_gemm(p, setting, product)
+
+    def prepared(self, p: Conv2d, setting: Setting, plan: Plan) -> Prepared:
+        """Return the plan made real."""
+        return StagedPrepared(self.name, p, setting, plan)

@@ -1,0 +1,153 @@
+"""Cache and register tiles: a convolution as one blocked product, read in place through offsets.
+
+Removes the limit of ``reordered``: a loaded pixel and a loaded weight are used for several outputs
+before they leave the registers, and a block of operands for many more before it leaves the cache.
+In NHWC the vectors run over output channels; in NCHW over pixels, rows laid end to end so that even
+a 7-pixel row fills them (the few columns that straddle two rows are computed and dropped).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
+from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
+from convprof.strategies.conv.reordered import RSCK, rsck
+from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Problem
+
+WIDE = "wide"
+
+
+def crop_planes(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Copy planes ``(n, k)`` of ``(p, wide row)`` into ``(p, q)``, dropping the straddling columns."""  # noqa: E501
+    wide, y = buffers[0], buffers[1]
+    p_end, q_end, columns = dims[0], dims[1], dims[2]
+    for plane in range(lo, hi):
+        for p in range(p_end):
+            source = (plane * p_end + p) * columns
+            target = (plane * p_end + p) * q_end
+            for q in range(q_end):
+                y[target + q] = wide[source + q]
+
+
+def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
+    """Weights times pixels: ``m = k/groups``, ``n`` = pixels of a plane, once per image and group."""  # noqa: E501
+    padded = padded_nchw(p, phases=True)
+    phases_w, rows, columns = padded.shape[3:]
+    plane = padded.shape[2] * phases_w * rows * columns
+    (sh, sw), (dh, dw) = p.stride, p.dilation
+    taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
+    wide = columns != p.q
+    blocking = Blocking.choose(
+        p.kg, pixels, p.n * p.groups, setting.threads, l1_data_bytes(), setting.itemsize
+    )
+
+    def offsets() -> Offsets:
+        image, group = np.divmod(np.arange(p.n * p.groups), p.groups)
+        c, r, s = np.unravel_index(np.arange(taps), (p.cg, p.r, p.s))
+        row, column = r * dh, s * dw
+        phase = row % sh * phases_w + column % sw
+        i = np.arange(p.kg)
+        return Offsets(
+            a_base=group * p.kg * taps,
+            b_base=(image * p.c + group * p.cg) * plane,
+            c_base=(image * p.k + group * p.kg) * p.p * columns,
+            a_row=i * taps,
+            c_row=i * p.p * columns,
+            a_col=np.arange(taps),
+            b_row=c * plane + (phase * rows + row // sh) * columns + column // sw,
+        )
+
+    stage = Stage(
+        "gemm",
+        offset_gemm,
+        blocking.tiles(p.kg, pixels, p.n * p.groups),
+        (WEIGHTS, padded.buffer, WIDE if wide else Y),
+        lambda: offsets().dims(p.kg, pixels, taps, blocking),
+    )
+    plan = Plan(p.x_shape("nchw"), p.weight_shape, p.y_shape("nchw"), padded.workspaces)
+    plan.steps = [*padded.stages, stage]
+    if wide:
+        plan.workspaces = {**plan.workspaces, WIDE: (p.n, p.k, p.p, columns)}
+        crop = (p.p, p.q, columns)
+        plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))
+    plan.table_words = 2 * taps + 2 * p.kg + 3 * p.n * p.groups
+    return plan
+
+
+def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
+    """Pixels times weights: ``m`` = all output pixels, ``n = k/groups``, once per group."""
+    padded = padded_nhwc(p)
+    rows, columns = padded.shape[1:3]
+    (sh, sw), (dh, dw) = p.stride, p.dilation
+    taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
+    blocking = Blocking.choose(
+        pixels, p.kg, p.groups, setting.threads, l1_data_bytes(), setting.itemsize
+    )
+
+    def offsets() -> Offsets:
+        n, out_row, out_column = np.unravel_index(np.arange(pixels), (p.n, p.p, p.q))
+        r, s, c = np.unravel_index(np.arange(taps), (p.r, p.s, p.cg))
+        group = np.arange(p.groups)
+        return Offsets(
+            a_base=group * p.cg,
+            b_base=group * taps * p.kg,
+            c_base=group * p.kg,
+            a_row=((n * rows + out_row * sh) * columns + out_column * sw) * p.c,
+            c_row=np.arange(pixels) * p.k,
+            a_col=(r * dh * columns + s * dw) * p.c + c,
+            b_row=np.arange(taps) * p.kg,
+        )
+
+    stage = Stage(
+        "gemm",
+        offset_gemm,
+        blocking.tiles(pixels, p.kg, p.groups),
+        (padded.buffer, RSCK, Y),
+        lambda: offsets().dims(pixels, p.kg, taps, blocking),
+    )
+    plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
+    plan.packed[RSCK] = rsck(p)
+    plan.steps = [*padded.stages, stage]
+    plan.table_words = 2 * taps + 2 * pixels + 3 * p.groups
+    return plan
+
+
+def _plan_depthwise_nhwc(p: Conv2d) -> Plan:
+    """One multiply per tap and channel, vectors over the channels."""
+    padded = padded_nhwc(p)
+    rows, columns = padded.shape[1:3]
+    dims = (p.c, rows, columns, p.p, p.q, p.r, p.s, *p.stride, *p.dilation)
+    plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
+    plan.packed[TAPS] = taps_last(p)
+    stage = Stage("taps", depthwise_nhwc, p.n * p.p, (padded.buffer, TAPS, Y), dims)
+    plan.steps = [*padded.stages, stage]
+    return plan
+
+
+class Tiled(Strategy):
+    """Blocked for registers and caches, one thread."""
+
+    name: ClassVar[str] = "tiled"
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "cache and register tiles over the image in place, one thread"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Pad, multiply in tiles, and in NCHW drop the columns between the rows."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        if setting.layout == "nchw":
+            plan = _plan_nchw(p, setting)
+        elif p.cg == p.kg == 1:
+            plan = _plan_depthwise_nhwc(p)
+        else:
+            plan = _plan_nhwc(p, setting)
+        return StagedPrepared(self.name, p, setting, plan)

@@ -1,0 +1,1 @@
+"""Matrix-product strategies, one idea a file, in the order of the ladder."""

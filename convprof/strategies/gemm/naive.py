@@ -1,0 +1,47 @@
+"""The definition, ``c[i, j] = sum over t of a[i, t] * b[t, j]``, loops i, j, t.
+
+The limit it shows: ``b`` is read down its columns, a new cache line for every multiply-add.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems import Gemm, Problem
+
+
+def naive(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Compute rows ``(batch, i)`` of ``c (batch, m, n) = a (batch, m, k) b (batch, k, n)``."""
+    a, b, c = buffers[0], buffers[1], buffers[2]
+    m, n, k = dims[0], dims[1], dims[2]
+    for row in range(lo, hi):
+        first = row // m * k * n
+        for j in range(n):
+            c[row * n + j] = 0
+            total = c[row * n + j]
+            for t in range(k):
+                total += a[row * k + t] * b[first + t * n + j]
+            c[row * n + j] = total
+
+
+class Naive(Strategy):
+    """The definition, loop by loop."""
+
+    name: ClassVar[str] = "naive"
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "the three loops i, j, k of the definition"
+    kernel: ClassVar[Callable[..., None]] = staticmethod(naive)
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage over the rows."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan.steps = [Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, Y), (g.m, g.n, g.k))]
+        return StagedPrepared(self.name, g, setting, plan)

@@ -1,0 +1,63 @@
+"""Compile plain Python loop nests into stage functions with numba, cached on disk.
+
+A kernel is an ordinary function ``kernel(lo, hi, buffers, dims)`` over flat buffers: it runs tasks
+``lo`` to ``hi - 1``; ``buffers[i]`` is element-typed memory, ``dims`` are 64-bit integers. Flat
+indices say where each element lies, which is what this tool is about, and spare LLVM the wrap-around
+checks of NumPy indexing that keep loops from being vectorised.
+
+Kernels are compiled here and not by a decorator, so that reading a strategy's name does not import
+numba. A kernel may use nothing from outside its own body: the disk cache would not notice a change.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_compiled_seconds = 0.0
+
+
+def compile_seconds() -> float:
+    """Return the seconds this process has spent on compiling (or loading) kernels so far."""
+    return _compiled_seconds
+
+
+@functools.cache
+def _signature(dtype: str) -> Any:
+    from numba import types
+
+    element = {"f32": types.float32, "f64": types.float64}[dtype]
+    buffers = types.CPointer(types.CPointer(element))
+    return types.void(types.intp, types.intp, buffers, types.CPointer(types.intp))
+
+
+@functools.cache
+def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
+    from numba import cfunc
+
+    # "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
+    # depends on the loop nest alone.
+    options: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
+        try:
+            return cfunc(_signature(dtype), cache=True, **options)(kernel)
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            # Neither the package nor the user's cache folder is writable.
+            return cfunc(_signature(dtype), **options)(kernel)
+
+
+def address(kernel: Callable[..., None], dtype: str) -> int:
+    """Return the address of ``kernel`` compiled for ``dtype`` (``f32`` or ``f64``)."""
+    global _compiled_seconds  # noqa: PLW0603  # a running total is what it is
+    start = time.perf_counter()
+    found = int(_compiled(kernel, dtype).address)
+    _compiled_seconds += time.perf_counter() - start
+    return found

@@ -1,0 +1,40 @@
+"""Page-aligned arrays, and the refusal of what would not fit, before it is allocated."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof import units
+from convprof.errors import TooLargeError
+from convprof.machine.memory import available_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PAGE_BYTES = 4096
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
+    """Return a zeroed C-contiguous array that starts on a page.
+
+    Where an array starts within a page changes its speed by several per cent; the same start for
+    all contestants is one difference less between them.
+    """
+    kind = np.dtype(dtype)
+    count = math.prod(shape) * kind.itemsize
+    raw = np.zeros(count + PAGE_BYTES, dtype=np.uint8)
+    skip = -raw.ctypes.data % PAGE_BYTES
+    return raw[skip : skip + count].view(kind).reshape(shape)
+
+
+def require(needed: int, what: str) -> None:
+    """Raise TooLargeError unless ``needed`` bytes are available."""
+    available = available_bytes()
+    if available is not None and needed > available:
+        raise TooLargeError(
+            f"{what} needs {units.size(needed)} of memory and {units.size(available)} are "
+            "available: use a smaller --mb or image, or another strategy"
+        )

@@ -1,0 +1,75 @@
+"""A strategy written down as data: which buffers it needs and which stages run over them.
+
+Nothing is allocated or compiled by a plan, so its memory can be weighed before it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+X, WEIGHTS, Y = "x", "weights", "y"
+"""Names of the operands (``a``, ``b`` and the product for a GEMM)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A compiled loop nest over ``tasks`` independent tasks."""
+
+    phase: str
+    """What the time is booked under; successive stages may share a phase."""
+    kernel: Callable[..., None]
+    tasks: int
+    buffers: tuple[str, ...]
+    dims: Sequence[int] | Callable[[], Sequence[int] | Array]
+    """The kernel's integers; a callable where they include a table worth delaying."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A phase that runs in somebody else's library: ``function(buffers by name)``."""
+
+    phase: str
+    function: Callable[[dict[str, Array]], None]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A rearrangement of the weights that ``bind`` makes once."""
+
+    shape: tuple[int, ...]
+    rearrange: Callable[[Array], Array]
+
+
+@dataclass
+class Plan:
+    """All that is needed to allocate, compile and run."""
+
+    x_shape: tuple[int, ...]
+    weights_shape: tuple[int, ...]
+    y_shape: tuple[int, ...]
+    workspaces: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Scratch memory by name, zeroed once; a border that no stage writes stays zero."""
+    packed: dict[str, Packed] = field(default_factory=dict)
+    steps: list[Stage | Call] = field(default_factory=list)
+    table_words: int = 0
+    """Size of the integer tables, in 64-bit words."""
+
+    @property
+    def workspace_elements(self) -> int:
+        """Elements beyond the operands and the result."""
+        shapes = [*self.workspaces.values(), *(item.shape for item in self.packed.values())]
+        return sum(math.prod(shape) for shape in shapes)
+
+    @property
+    def operand_elements(self) -> int:
+        """Elements of the operands and the result."""
+        return sum(math.prod(s) for s in (self.x_shape, self.weights_shape, self.y_shape))

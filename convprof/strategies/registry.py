@@ -1,0 +1,52 @@
+"""The list of strategies, in ladder order. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING
+
+from convprof.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Strategy
+
+STRATEGIES = (
+    "conv.direct:Direct",
+    "conv.reordered:Reordered",
+    "conv.im2col:Im2col",
+    "conv.im2col_blas:Im2colBlas",
+    "conv.tiled:Tiled",
+    "conv.threaded:Threaded",
+    "gemm.naive:Naive",
+    "gemm.reordered:Reordered",
+    "gemm.tiled:Tiled",
+    "gemm.threaded:Threaded",
+    "gemm.blas:Blas",
+    "transpose:Transpose",
+)
+KINDS = ("conv2d", "gemm", "reorder")
+
+
+@functools.cache
+def _all() -> tuple[Strategy, ...]:
+    made = []
+    for entry in STRATEGIES:
+        module, _, name = entry.partition(":")
+        made.append(getattr(importlib.import_module(f"convprof.strategies.{module}"), name)())
+    return tuple(made)
+
+
+def strategies(kind: str) -> list[Strategy]:
+    """Return the strategies for ``conv2d`` or ``gemm`` in ladder order."""
+    if kind not in KINDS:
+        raise UnknownNameError.of("kind of problem", kind, KINDS)
+    return [strategy for strategy in _all() if strategy.kind == kind]
+
+
+def find(kind: str, name: str) -> Strategy:
+    """Return a strategy by name; ``UnknownNameError`` with the nearest names if there is none."""
+    by_name = {strategy.name: strategy for strategy in strategies(kind)}
+    if name not in by_name:
+        raise UnknownNameError.of(f"{kind} strategy", name, by_name)
+    return by_name[name]

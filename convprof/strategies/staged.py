@@ -1,0 +1,152 @@
+"""Run a plan: allocate its buffers, compile its kernels, hand its stages to the thread team."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import ProblemError
+from convprof.simd.team import Program, team
+from convprof.strategies import kernels, memory
+from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convprof.problems import Problem
+
+    Array = np.ndarray[Any, Any]
+
+UNINTERRUPTED_MACS = 500_000_000
+"""Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
+
+
+class StagedPrepared(Prepared):
+    """A plan with memory and machine code behind it."""
+
+    def __init__(self, name: str, problem: Problem, setting: Setting, plan: Plan) -> None:
+        """Allocate and compile ``plan``; ``TooLargeError`` before anything is allocated."""
+        self.problem = problem
+        self.setting = setting
+        self._plan = plan
+        item = setting.itemsize
+        self.workspace_bytes = plan.workspace_elements * item + plan.table_words * 8
+        memory.require(
+            plan.operand_elements * item + self.workspace_bytes, f"{name} of {problem.descriptor}"
+        )
+        kind = DTYPES[setting.dtype][0]
+        shapes = {
+            Y: plan.y_shape,
+            **plan.workspaces,
+            **{key: packed.shape for key, packed in plan.packed.items()},
+        }
+        self._arrays: dict[str, Array] = {
+            key: memory.zeros(shape, kind) for key, shape in shapes.items()
+        }
+        self._tables: list[Array] = []
+        self._patches: list[tuple[Array, int, str]] = []
+        start = kernels.compile_seconds()
+        self._phases = [
+            (step.phase, self._call(step) if isinstance(step, Call) else self._stage(step))
+            for step in plan.steps
+        ]
+        self.compile_s = kernels.compile_seconds() - start
+        self._actions: list[Callable[[], None]] = []
+
+    def bind(self, x: Array, weights: Array) -> None:
+        """Take the operands and pack the weights; see ``Prepared.bind``."""
+        for key, given, shape in (
+            (X, x, self._plan.x_shape),
+            (WEIGHTS, weights, self._plan.weights_shape),
+        ):
+            if given.shape != shape:
+                raise ProblemError(f"{key} has shape {given.shape}; this problem needs {shape}")
+        kind = DTYPES[self.setting.dtype][0]
+        self._arrays[X] = np.ascontiguousarray(x, dtype=kind)
+        self._arrays[WEIGHTS] = np.ascontiguousarray(weights, dtype=kind)
+        start = time.perf_counter()
+        for key, packed in self._plan.packed.items():
+            self._arrays[key][...] = packed.rearrange(self._arrays[WEIGHTS])
+        self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
+        for table, index, key in self._patches:
+            table[index] = self._arrays[key].ctypes.data
+        self._actions = self._joined()
+
+    def run(self) -> None:
+        """Run every step once."""
+        for action in self._actions:
+            action()
+
+    def output(self) -> Array:
+        """Return the result array itself; the next ``run()`` overwrites it."""
+        return self._arrays[Y]
+
+    def run_phases(self) -> Mapping[str, float]:
+        """Run once with a clock between the steps."""
+        seconds: dict[str, float] = {}
+        for phase, action in zip((p for p, _ in self._phases), self._separate(), strict=True):
+            start = time.perf_counter()
+            action()
+            seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
+        return seconds if len(seconds) > 1 else {}
+
+    def memory(self) -> list[Array]:
+        """Return operands, result, workspaces and tables."""
+        return [*self._arrays.values(), *self._tables]
+
+    def _call(self, step: Call) -> Callable[[], None]:
+        return lambda: step.function(self._arrays)
+
+    def _stage(self, step: Stage) -> list[tuple[int, int, int, int, int]]:
+        """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
+        address = kernels.address(step.kernel, self.setting.dtype)
+        given = step.dims() if callable(step.dims) else step.dims
+        dims = np.ascontiguousarray(given, dtype=np.int64)
+        pointers = np.zeros(len(step.buffers), dtype=np.int64)
+        self._tables += [dims, pointers]
+        self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
+        slices = min(step.tasks, math.ceil(self.problem.macs / UNINTERRUPTED_MACS))
+        edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
+        return [
+            (address, lo, hi, pointers.ctypes.data, dims.ctypes.data)
+            for lo, hi in zip(edges, edges[1:], strict=False)
+        ]
+
+    def _program(self, rows: list[tuple[int, int, int, int, int]]) -> Callable[[], None]:
+        members = team(self.setting.threads)
+        program = Program(rows, self.setting.threads)
+        return lambda: members.run(program)
+
+    def _separate(self) -> list[Callable[[], None]]:
+        """Return one action per step."""
+        return [
+            step if callable(step) else (lambda parts: lambda: [p() for p in parts] and None)(
+                [self._program([row]) for row in step]
+            )
+            for _, step in self._phases
+        ]
+
+    def _joined(self) -> list[Callable[[], None]]:
+        """Return as few actions as possible: neighbouring stages in one launch."""
+        actions: list[Callable[[], None]] = []
+        rows: list[tuple[int, int, int, int, int]] = []
+        small = self.problem.macs <= UNINTERRUPTED_MACS
+        for _, step in self._phases:
+            if not callable(step):
+                rows += step
+                if small:
+                    continue
+            if rows:
+                groups = [rows] if small else [[row] for row in rows]
+                actions += [self._program(group) for group in groups]
+                rows = []
+            if callable(step):
+                actions.append(step)
+        if rows:
+            actions.append(self._program(rows))
+        return actions

@@ -1,0 +1,1 @@
+"""Questions put to many measurements: run, compare, ladder, sweep, network."""

@@ -1,0 +1,74 @@
+"""SI inside, scale at the edge: one unit per table column, chosen from its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_RATE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_BINARY = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A name and the SI value of one of it: ``Unit("ms", 1e-3)``."""
+
+    name: str
+    value: float
+
+    def scale(self, si: float) -> float:
+        """Return the SI value in this unit."""
+        return si / self.value
+
+
+def time_unit(seconds: Iterable[float]) -> Unit:
+    """Return the largest time unit in which the smallest positive value is at least 1.
+
+    A column in that unit needs no leading zeros; nanoseconds when all are smaller.
+    """
+    smallest = min((value for value in seconds if value > 0), default=1.0)
+    for value, name in _TIME:
+        if smallest >= value:
+            return Unit(name, value)
+    return Unit("ns", 1e-9)
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Return the number with that many significant digits and no exponent: 0.0123, 4.56, 789."""
+    if value == 0:
+        return "0"
+    magnitude = abs(value)
+    decimals = 0
+    while magnitude * 10**decimals < 10 ** (significant - 1) and decimals < 9:  # noqa: PLR2004
+        decimals += 1
+    return f"{value:,.{decimals}f}"
+
+
+def time(seconds: float) -> str:
+    """Return a time for running text: ``1.23 ms``."""
+    unit = time_unit([seconds])
+    return f"{digits(unit.scale(seconds))} {unit.name}"
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    for size, name in steps:
+        if abs(value) >= size:
+            return value / size, name
+    return value / steps[-1][0], steps[-1][1]
+
+
+def si(value: float, base: str) -> str:
+    """Return a quantity with an SI prefix for running text: ``217 GFLOP/s``, ``3.1 GHz``."""
+    scaled, prefix = _scaled(value, _RATE)
+    return f"{digits(scaled)} {prefix}{base}"
+
+
+def size(number: float) -> str:
+    """Return a number of bytes with a binary prefix: ``48 KiB``, ``1.5 MiB``."""
+    scaled, name = _scaled(number, _BINARY)
+    text = f"{scaled:.1f}".removesuffix(".0") if name != "B" else f"{scaled:.0f}"
+    return f"{text} {name}"

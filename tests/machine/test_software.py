@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import sys
+
+from convprof.machine import software
+
+
+def pool(path, name="openblas", **more):
+    return {"user_api": "blas", "internal_api": name, "filepath": path, "num_threads": 4, **more}
+
+
+def test_numpys_blas_is_the_one_beside_numpy(monkeypatch):
+    import threadpoolctl
+
+    pools = [
+        pool("/site/torch/lib/libmkl_rt.so", "mkl"),
+        {"user_api": "openmp", "internal_api": "openmp", "filepath": "/x/libgomp.so"},
+        pool("/site/numpy.libs/libopenblas.so", version="0.3", architecture="Zen"),
+    ]
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools)
+
+    assert software.Blas("openblas", "0.3", "Zen", 4) == software._blas()
+
+
+def test_the_build_tells_when_no_library_shows(monkeypatch):
+    import numpy as np
+    import threadpoolctl
+
+    built = {"Build Dependencies": {"blas": {"name": "accelerate", "version": "unknown"}}}
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", list)
+    monkeypatch.setattr(np, "show_config", lambda mode: built)  # noqa: ARG005
+
+    assert software.Blas("accelerate", "unknown", None, None) == software._blas()
+
+
+def test_a_forced_layer_is_the_only_one(monkeypatch):
+    from numba.core import config
+
+    monkeypatch.setattr(config, "THREADING_LAYER", "workqueue")
+
+    assert software._threading_layers() == ("workqueue",)
+
+
+def test_a_missing_package_has_no_version(monkeypatch):
+    assert software._version("no-such-package-anywhere") is None
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    assert software._llvm() == (None, None)

@@ -1,1 +1,35 @@
-"""stub"""
+"""How fast is a convolution or a matrix product on this CPU, and how fast could it be?
+
+    p = convprof.Conv2d(n=1, c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1))
+    prepared = convprof.prepare(p, strategy="tiled", layout="nhwc", threads=1, dtype="f32")
+    prepared.bind(x, weights)
+    prepared.run()
+    y = prepared.output()
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convprof.api import prepare, strategies
+    from convprof.problems import Conv2d, Gemm
+
+__version__ = "0.1.0"
+
+__all__ = ["Conv2d", "Gemm", "__version__", "prepare", "strategies"]
+
+_HOMES = {
+    "Conv2d": "convprof.problems",
+    "Gemm": "convprof.problems",
+    "prepare": "convprof.api",
+    "strategies": "convprof.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``convprof --help`` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convprof' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +13,26 @@ from convprof.machine import facts
 from convprof.machine.clock import CoreClock
 from convprof.simd.fma import FmaKernel, fma_kernel
 from convprof.simd.team import Program, team
-from convprof.stats import median
 
-REPEATS = 16
-REPEAT_SECONDS = 1.5e-3
-"""Long enough for the clock to settle under wide vectors (0.7 ms on recent Intel cores)."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WARM_UP_SECONDS = 3e-3
+"""Cores take up to a millisecond to lower their clock when wide vectors begin."""
+
+REPEATS = 60
+REPEAT_SECONDS = 2e-4
+"""Short, so that on a shared machine some repeats run undisturbed; the vector load never pauses
+long enough for the clock to rise in between."""
 
 FALLBACK_BITS = 128
 """Every 64-bit core has vectors of 128 bits; used where the width is unknown."""
+
+ADDS = (30, 60, 120)
+"""Additions per turn of 48 multiply-adds to try for the clock under load: just above the 24
+cycles of a core with two vector ports, and of one with one."""
+CHAIN_BOUND = 1.15
+"""A turn that takes this much longer with the additions than without waits for them."""
 
 _TASKS_PER_THREAD = 4
 
@@ -36,9 +48,9 @@ class Peak:
     flop_per_s: float
     """The best of the repeats: a ceiling is what the machine can do, not what it did on average."""
     core_hz: float | None
-    """The clock right after a repeat, under that load; median over the best quarter."""
+    """The clock read under this very load, beside the repeats."""
     flop_per_cycle: float | None
-    """Per core; median of rate / clock over the best quarter of the repeats."""
+    """Per core."""
     ports: int | None
     """Vector multiply-adds per cycle: ``flop_per_cycle / (2 * lanes)``, rounded."""
 
@@ -51,47 +63,76 @@ def peak(dtype: str, threads: int, bits: int | None = None) -> Peak:
     """
     simd = facts().cpu.simd
     width = bits or simd.bits or FALLBACK_BITS
-    kernel = fma_kernel(dtype, width)
-    clock = CoreClock()
-    rates, clocks = _repeats(kernel, dtype, threads, clock)
-    # A neighbour on a shared machine can only slow a repeat down: the quickest ones were alone.
-    best = sorted(zip(rates, clocks, strict=True), reverse=True)[: len(rates) // 4]
-    known = [(rate, hz) for rate, hz in best if hz]
-    per_cycle = median([rate / hz / threads for rate, hz in known]) if known else None
+    plain = _Load(fma_kernel(dtype, width), dtype, threads)
+    plain.warm_up()
+    clock = _chain_bound(plain, dtype, width, threads)
+    turn_s, clock_turn_s = _alternate(plain, clock)
+    rate = threads * plain.kernel.flops_per_turn / turn_s
+    hz = clock.kernel.adds / clock_turn_s if clock else None
+    per_cycle = rate / hz / threads if hz else None
     return Peak(
         isa=simd.isa,
         bits=width,
         dtype=dtype,
         threads=threads,
-        flop_per_s=best[0][0],
-        core_hz=median([hz for _, hz in known]) if known else None,
+        flop_per_s=rate,
+        core_hz=hz,
         flop_per_cycle=per_cycle,
-        ports=round(per_cycle / (2 * kernel.lanes)) if per_cycle else None,
+        ports=round(per_cycle / (2 * plain.kernel.lanes)) if per_cycle else None,
     )
 
 
-def _repeats(
-    kernel: FmaKernel, dtype: str, threads: int, clock: CoreClock
-) -> tuple[list[float], list[float | None]]:
-    """Return FLOP/s and clock of each repeat."""
-    operands = np.full(4 * kernel.lanes, 0.5, dtype={"f32": np.float32, "f64": np.float64}[dtype])
-    buffers = np.array([operands.ctypes.data], dtype=np.int64)
-    dims = np.array([1000], dtype=np.int64)
-    tasks = _TASKS_PER_THREAD * threads
-    program = Program([(kernel.address, 0, tasks, buffers.ctypes.data, dims.ctypes.data)], threads)
-    members = team(threads)
-    elapsed = min(_timed(members, program) for _ in range(3))
-    dims[0] = max(1000, int(1000 * REPEAT_SECONDS / elapsed))
-    flops = kernel.flops_per_turn * int(dims[0]) * tasks
-    rates: list[float] = []
-    clocks: list[float | None] = []
+class _Load:
+    """A peak kernel on a team, sized so that a repeat takes REPEAT_SECONDS."""
+
+    def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
+        self.kernel = kernel
+        kind = {"f32": np.float32, "f64": np.float64}[dtype]
+        self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
+        self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)
+        self._dims = np.array([200], dtype=np.int64)
+        tasks = _TASKS_PER_THREAD * threads
+        row = (kernel.address, 0, tasks, self._buffers.ctypes.data, self._dims.ctypes.data)
+        self._program = Program([row], threads)
+        self._team = team(threads)
+        turn_s = min(self.turn_s() for _ in range(5))
+        self._dims[0] = max(200, int(REPEAT_SECONDS / turn_s / _TASKS_PER_THREAD))
+
+    def turn_s(self) -> float:
+        """Run once; return the seconds that one turn of the loop took on each thread."""
+        start = time.perf_counter_ns()
+        self._team.run(self._program)
+        elapsed = time.perf_counter_ns() - start
+        return elapsed * 1e-9 / (int(self._dims[0]) * _TASKS_PER_THREAD)
+
+    def warm_up(self) -> None:
+        """Run until the clock has settled under this load."""
+        _until(WARM_UP_SECONDS, self.turn_s)
+
+
+def _until(seconds: float, work: Callable[[], object]) -> None:
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        work()
+
+
+def _chain_bound(plain: _Load, dtype: str, bits: int, threads: int) -> _Load | None:
+    """Return the load whose additions are what its loop waits for; None where none are known."""
+    if not CoreClock().available:
+        return None
+    alone = min(plain.turn_s() for _ in range(5))
+    for adds in ADDS:
+        load = _Load(fma_kernel(dtype, bits, adds), dtype, threads)
+        if min(load.turn_s() for _ in range(5)) > CHAIN_BOUND * alone:
+            break
+    return load
+
+
+def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float]:
+    """Return the shortest turn of each, taken in turns; 0 for a load that is not there."""
+    shortest, clock_shortest = plain.turn_s(), clock.turn_s() if clock else 0.0
     for _ in range(REPEATS):
-        rates.append(flops / _timed(members, program))
-        clocks.append(clock.hz())
-    return rates, clocks
-
-
-def _timed(members: Any, program: Program) -> float:
-    start = time.perf_counter_ns()
-    members.run(program)
-    return float(time.perf_counter_ns() - start) * 1e-9
+        shortest = min(shortest, plain.turn_s())
+        if clock:
+            clock_shortest = min(clock_shortest, clock.turn_s())
+    return shortest, clock_shortest

@@ -17,6 +17,7 @@ from convprof.measure import report
 from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
 from convprof.measure.operands import Operands, max_rel_error
+from convprof.measure.settle import settle
 from convprof.measure.stopwatch import Sample, Stopwatch
 
 if TYPE_CHECKING:
@@ -212,8 +213,10 @@ class Session:
                 )
 
     def _sample(self, entry: Entry) -> Sample:
-        # The first call after a switch finds the caches, and another library's spinning threads,
-        # as the last contestant left them: it is not timed, unless it is the whole sample.
+        if len(self.entries) > 1:
+            settle()
+        # The first call after a switch finds the caches as the last contestant left them: it is
+        # not timed, unless it is the whole sample.
         if entry.calls > 1 and entry.before is None:
             entry.prepared.run()
         return self._stopwatch.sample(entry.prepared.run, entry.calls, entry.before)

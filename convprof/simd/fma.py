@@ -1,10 +1,16 @@
-"""The kernel behind the FLOP/s ceiling: independent fused multiply-adds and nothing else."""
+"""The kernel behind the FLOP/s ceiling: independent fused multiply-adds and nothing else.
+
+Beside them may run a chain of dependent scalar additions, one core cycle each. Long enough to be
+the slower of the two, it makes the loop a clock that is read *under* the vector load: wide vectors
+lower the clock of many cores, and it rises again within microseconds once they stop.
+"""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 
+from convprof.simd.chains import one_add
 from convprof.simd.jit import Module
 
 CHAINS = 12
@@ -19,10 +25,15 @@ _LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
 
 @dataclass(frozen=True)
 class FmaKernel:
-    """A compiled peak kernel with the team's calling convention ``(lo, hi, buffers, dims)``."""
+    """A compiled peak kernel with the team's calling convention ``(lo, hi, buffers, dims)``.
+
+    One task is ``dims[0]`` turns of the loop; ``buffers[0]`` holds two vectors of operands.
+    """
 
     module: Module
     lanes: int
+    adds: int
+    """Dependent additions per turn."""
     address: int
 
     @property
@@ -32,35 +43,27 @@ class FmaKernel:
 
 
 @functools.cache
-def fma_kernel(dtype: str, bits: int) -> FmaKernel:
+def fma_kernel(dtype: str, bits: int, adds: int = 0) -> FmaKernel:
     """Compile the peak kernel for ``dtype`` (``f32``, ``f64``) in vectors of ``bits`` bits.
 
-    One task is ``dims[0]`` turns of the loop. The accumulators are summed into a value that is
-    stored only if it is NaN, which it never is: the compiler cannot know and removes nothing.
+    ``adds`` dependent additions are spread among the multiply-adds of a turn.
     """
     element, size = _LLVM[dtype]
     lanes = bits // (8 * size)
     vector = f"<{lanes} x {element}>"
-    suffix = f"v{lanes}f{8 * size}"
+    fma = f"@llvm.fma.v{lanes}f{8 * size}"
     phis = "\n".join(
-        f"  %a{i} = phi {vector} [ splat ({element} {float(i + 1)}), %entry ], "
+        f"  %a{i}_0 = phi {vector} [ splat ({element} {float(i + 1)}), %entry ], "
         f"[ %a{i}_{UNROLL}, %loop ]"
         for i in range(CHAINS)
     )
-    body = "\n".join(
-        f"  %a{i}_{u + 1} = call {vector} @llvm.fma.{suffix}({vector} "
-        f"%a{i}{f'_{u}' if u else ''}, {vector} %x, {vector} %z)"
-        for u in range(UNROLL)
-        for i in range(CHAINS)
-    )
+    # The sum is stored only if it is NaN, which it never is: the compiler cannot know that and
+    # removes nothing.
     total = "\n".join(
-        f"  %s{i} = fadd {vector} %s{i - 1}, %a{i}_{UNROLL}"
-        if i
-        else f"  %s0 = fadd {vector} %a0_{UNROLL}, %x"
-        for i in range(CHAINS)
+        f"  %s{i + 1} = fadd {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, CHAINS)
     )
     ir = f"""
-declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})
+declare {vector} {fma}({vector}, {vector}, {vector})
 define void @peak(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %turns1 = load i64, ptr %dims
@@ -73,23 +76,41 @@ entry:
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
 {phis}
-{body}
+{_body(vector, fma, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %turns
   br i1 %more, label %loop, label %done
 done:
+  %s1 = fadd {vector} %a0_{UNROLL}, %x
 {total}
-  %bad = fcmp uno {vector} %s{CHAINS - 1}, zeroinitializer
+  %bad = fcmp uno {vector} %s{CHAINS}, zeroinitializer
   %bits = bitcast <{lanes} x i1> %bad to i{lanes}
   %any = icmp ne i{lanes} %bits, 0
   br i1 %any, label %store, label %end
 store:
-  store {vector} %s{CHAINS - 1}, ptr %out, align {size}
+  store {vector} %s{CHAINS}, ptr %out, align {size}
   br label %end
 end:
   ret void
 }}
 """
     module = Module(ir)
-    return FmaKernel(module=module, lanes=lanes, address=module.address("peak"))
+    return FmaKernel(module=module, lanes=lanes, adds=adds, address=module.address("peak"))
+
+
+def _body(vector: str, fma: str, adds: int) -> str:
+    """Return one turn: every accumulator UNROLL times, the additions evenly among them."""
+    lines = []
+    done = 0
+    for u in range(UNROLL):
+        for i in range(CHAINS):
+            lines.append(
+                f"  %a{i}_{u + 1} = call {vector} {fma}({vector} %a{i}_{u}, "
+                f"{vector} %x, {vector} %z)"
+            )
+            due = adds * (u * CHAINS + i + 1) // (UNROLL * CHAINS)
+            lines += ["  " + one_add(f"%c{n + 1}", "%lo", f"%c{n}") for n in range(done, due)]
+            done = due
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""The Python interface: prepare a strategy for a problem and run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError, RefusedError, UnknownNameError
+from convprof.machine import facts
+from convprof.strategies import registry
+from convprof.strategies.base import DTYPES, LAYOUTS, Prepared, Setting
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+
+
+def strategies(kind: str) -> list[str]:
+    """Return the names of the strategies for ``conv2d`` or ``gemm``, in ladder order."""
+    return [strategy.name for strategy in registry.strategies(kind)]
+
+
+def prepare(
+    problem: Problem,
+    strategy: str,
+    layout: str = "nchw",
+    threads: int = 1,
+    dtype: str = "f32",
+) -> Prepared:
+    """Bind a strategy to a problem: allocate its memory, compile its code.
+
+    ``layout`` is accepted and ignored for a GEMM. ``UnknownNameError`` for a name that does not
+    exist, ``RefusedError`` with the reason if the strategy cannot do it, ``TooLargeError`` if
+    the memory is not there.
+    """
+    if layout not in LAYOUTS:
+        raise UnknownNameError.of("layout", layout, LAYOUTS)
+    if dtype not in DTYPES:
+        raise UnknownNameError.of("dtype", dtype, DTYPES)
+    check_threads(threads)
+    found = registry.find(problem.kind, strategy)
+    setting = Setting(layout, dtype, threads)
+    reason = found.why_not(problem, setting)
+    if reason is not None:
+        raise RefusedError(reason)
+    return found.prepare(problem, setting)
+
+
+def check_threads(threads: int) -> None:
+    """Raise InputError unless this machine can run that many threads."""
+    most = facts().topology.usable_cpus
+    if not 1 <= threads <= most:
+        cores = f"{most} usable core{'s' if most > 1 else ''}"
+        uses = f"1-{most}, or 'all'" if most > 1 else "1"
+        raise InputError(f"--threads {threads}: this machine has {cores}. Use {uses}")

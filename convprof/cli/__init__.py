@@ -1,0 +1,72 @@
+"""The command line: parse, wire, exit code. A command is a file here and a line in COMMANDS."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from convprof.errors import ConvprofError
+
+COMMANDS = ("run", "compare", "sysinfo", "strategies")
+"""Modules of this package, each with a click command ``command``; imported when needed."""
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are modules, imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the commands in the order they are best read."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"convprof.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="convprof", message="convprof %(version)s")
+def cli() -> None:
+    """Profile convolutions and matrix products on this CPU.
+
+    How fast is it, how fast could it be, why is there a gap, and what would close it?
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 ok, 1 failure, 2 bad input, 3 wrong result, 130 Ctrl-C."""
+    # OpenBLAS reads this when it is loaded: let its idle threads spin 2^22 cycles (some 2 ms)
+    # instead of 2^26, so that they do not take a core from the next contestant.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ConvprofError as error:
+        click.echo(f"convprof: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("convprof: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone (``| head``): nothing more to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    return result if isinstance(result, int) else 0

@@ -13,7 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convprof.api import prepare, strategies
+    from convprof import strategies
+    from convprof.api import prepare
     from convprof.problems import Conv2d, Gemm
 
 __version__ = "0.1.0"
@@ -24,12 +25,13 @@ _HOMES = {
     "Conv2d": "convprof.problems",
     "Gemm": "convprof.problems",
     "prepare": "convprof.api",
-    "strategies": "convprof.api",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: ``convprof --help`` needs none of them."""
+    if name == "strategies":  # the package is the function, see there
+        return importlib.import_module("convprof.strategies")
     if name not in _HOMES:
         raise AttributeError(f"module 'convprof' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 
-def strategies(kind: str) -> list[str]:
-    """Return the names of the strategies for ``conv2d`` or ``gemm``, in ladder order."""
-    return [strategy.name for strategy in registry.strategies(kind)]
-
-
 def prepare(
     problem: Problem,
     strategy: str,

@@ -37,6 +37,15 @@ def time_unit(seconds: Iterable[float]) -> Unit:
     return Unit("ns", 1e-9)
 
 
+def count_unit(counts: Iterable[float]) -> Unit:
+    """Return the prefix (``G``, ``M``, ``k`` or none) in which the smallest count is at least 1."""
+    smallest = min((value for value in counts if value > 0), default=1.0)
+    for value, name in _RATE:
+        if smallest >= value:
+            return Unit(name, value)
+    return Unit("", 1.0)
+
+
 def digits(value: float, significant: int = 3) -> str:
     """Return the number with that many significant digits and no exponent: 0.0123, 4.56, 789."""
     if value == 0:

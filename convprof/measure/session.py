@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convprof.errors import InputError, RefusedError
+from convprof import stats
+from convprof.errors import InputError
 from convprof.measure import report
 from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
@@ -39,6 +40,9 @@ FEWEST_ROUNDS = 6
 PATIENCE = 10
 """A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
 RESOLUTIONS_PER_SAMPLE = 100
+SLOW = 0.25
+"""Share of the budget from which on a single call is neither warmed up nor taken apart."""
+PHASE_RUNS = 5
 WARM_WITHIN = 0.1
 WARM_UP_CALLS = 8
 
@@ -103,8 +107,8 @@ class Session:
             self._operands.clear()
             yield from self._rounds()
             for entry in self.entries:
-                entry.phases = entry.prepared.run_phases()
-                yield Finished(self._measurement(entry))
+                self._phases(entry)
+                yield Finished(self.measurement(entry))
         finally:
             for entry in self.entries:
                 entry.prepared.close()
@@ -116,7 +120,7 @@ class Session:
         for item in self._order:
             if isinstance(item, Entry):
                 if item.samples:
-                    found.append(self._measurement(item))
+                    found.append(self.measurement(item))
             else:
                 found.append(self._excluded[item])
         return found
@@ -135,9 +139,7 @@ class Session:
                 reason = f"max_rel_error {entry.error:.2g} is over {limit:g}"
                 wrong = report.excluded(contestant, "wrong", reason, entry.error)
                 return Failed(self._exclude(wrong))
-        except RefusedError as error:
-            reason = str(error)
-        except InputError as error:  # too large
+        except InputError as error:  # it refuses after all, or its memory is not there
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
             text = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -173,8 +175,8 @@ class Session:
     def _warm_up(self, entry: Entry, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one."""
         before_s = first_s
-        if first_s > self._settings.budget_s:
-            return first_s  # warm enough: start-up effects are milliseconds
+        if first_s > SLOW * self._settings.budget_s:
+            return first_s  # start-up effects are milliseconds, lost in a call this long
         for _ in range(WARM_UP_CALLS):
             now_s = self._stopwatch.sample(entry.prepared.run, 1, entry.before).seconds
             if abs(now_s - before_s) <= WARM_WITHIN * before_s:
@@ -212,6 +214,14 @@ class Session:
                     entry.contestant.label, number + 1, rounds, sample.seconds, left
                 )
 
+    def _phases(self, entry: Entry) -> None:
+        """Time the phases apart a few times; keep the median of each."""
+        if entry.estimate_s > SLOW * self._settings.budget_s:
+            return
+        settle()
+        runs = [entry.prepared.run_phases() for _ in range(PHASE_RUNS)]
+        entry.phases = {name: stats.median([run[name] for run in runs]) for name in runs[0]}
+
     def _sample(self, entry: Entry) -> Sample:
         if len(self.entries) > 1:
             settle()
@@ -230,7 +240,8 @@ class Session:
         )
         return this_round + later
 
-    def _measurement(self, entry: Entry) -> Measurement:
+    def measurement(self, entry: Entry) -> Measurement:
+        """Return the result of a contestant that has samples."""
         samples = [entry.samples[number] for number in sorted(entry.samples)]
         if self._watch is not None:
             self._watch.see_samples(entry.contestant.label, [s.seconds for s in samples])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import itertools
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from convprof.strategies.base import DTYPES, Prepared, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from convprof.problems import Problem
 
     Array = np.ndarray[Any, Any]
+    Row = tuple[int, int, int, int, int]
 
 UNINTERRUPTED_MACS = 500_000_000
 """Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
@@ -89,9 +90,10 @@ class StagedPrepared(Prepared):
     def run_phases(self) -> Mapping[str, float]:
         """Run once with a clock between the steps."""
         seconds: dict[str, float] = {}
-        for phase, action in zip((p for p, _ in self._phases), self._separate(), strict=True):
+        for phase, actions in self._by_phase():
             start = time.perf_counter()
-            action()
+            for action in actions:
+                action()
             seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
         return seconds if len(seconds) > 1 else {}
 
@@ -102,7 +104,7 @@ class StagedPrepared(Prepared):
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)
 
-    def _stage(self, step: Stage) -> list[tuple[int, int, int, int, int]]:
+    def _stage(self, step: Stage) -> list[Row]:
         """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
         address = kernels.address(step.kernel, self.setting.dtype)
         given = step.dims() if callable(step.dims) else step.dims
@@ -110,43 +112,38 @@ class StagedPrepared(Prepared):
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
-        slices = min(step.tasks, math.ceil(self.problem.macs / UNINTERRUPTED_MACS))
+        slices = min(step.tasks, max(1, math.ceil(self.problem.macs / UNINTERRUPTED_MACS)))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
             (address, lo, hi, pointers.ctypes.data, dims.ctypes.data)
-            for lo, hi in zip(edges, edges[1:], strict=False)
+            for lo, hi in itertools.pairwise(edges)
         ]
 
-    def _program(self, rows: list[tuple[int, int, int, int, int]]) -> Callable[[], None]:
+    def _launch(self, rows: list[Row]) -> Callable[[], None]:
+        """Return the action that hands ``rows`` to the team in one go."""
         members = team(self.setting.threads)
         program = Program(rows, self.setting.threads)
         return lambda: members.run(program)
 
-    def _separate(self) -> list[Callable[[], None]]:
-        """Return one action per step."""
-        return [
-            step if callable(step) else (lambda parts: lambda: [p() for p in parts] and None)(
-                [self._program([row]) for row in step]
-            )
-            for _, step in self._phases
-        ]
+    def _actions_of(self, rows: list[Row]) -> list[Callable[[], None]]:
+        """Return the actions that run ``rows``: one, or one each where that would take long."""
+        if self.problem.macs <= UNINTERRUPTED_MACS:
+            return [self._launch(rows)] if rows else []
+        return [self._launch([row]) for row in rows]
+
+    def _by_phase(self) -> Iterator[tuple[str, list[Callable[[], None]]]]:
+        """Yield the actions of each step apart."""
+        for phase, step in self._phases:
+            yield phase, [step] if callable(step) else self._actions_of(step)
 
     def _joined(self) -> list[Callable[[], None]]:
-        """Return as few actions as possible: neighbouring stages in one launch."""
+        """Return as few actions as possible: stages that follow each other in one launch."""
         actions: list[Callable[[], None]] = []
-        rows: list[tuple[int, int, int, int, int]] = []
-        small = self.problem.macs <= UNINTERRUPTED_MACS
+        rows: list[Row] = []
         for _, step in self._phases:
-            if not callable(step):
-                rows += step
-                if small:
-                    continue
-            if rows:
-                groups = [rows] if small else [[row] for row in rows]
-                actions += [self._program(group) for group in groups]
-                rows = []
             if callable(step):
-                actions.append(step)
-        if rows:
-            actions.append(self._program(rows))
-        return actions
+                actions += [*self._actions_of(rows), step]
+                rows = []
+            else:
+                rows += step
+        return actions + self._actions_of(rows)

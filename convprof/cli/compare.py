@@ -1,0 +1,56 @@
+"""``convprof compare``: two ways of doing the same, in the same rounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import measuring, options
+from convprof.cli.outputs import Outputs
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from convprof.studies.layouts import Layouts
+
+KEPT = ("strategy", "threads", "dtype", "cache", "budget", "rounds", "seed")
+
+
+@click.group("compare")
+def command() -> None:
+    """Compare two ways of doing the same, in the same interleaved rounds."""
+
+
+@command.command("layouts")
+@options.problem_options
+@options.measure_options
+@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
+@options.output_options
+def layouts(**flags: Any) -> int:
+    """Measure each strategy in NCHW against NHWC, and what converting would cost."""
+    asked = options.asked({**flags, "layout": "all"})
+    products = [problem for problem in asked.problems if problem.kind != "conv2d"]
+    if products:
+        raise InputError(f"{products[0].descriptor}: a {products[0].kind} has no layouts to compare; name a convolution")  # noqa: E501
+    if flags["dry_run"]:
+        measuring.dry_run(asked, measuring.command_line("compare layouts", flags, KEPT))
+        return 0
+    outputs = Outputs.of(flags)
+    from convprof.studies.layouts import Layouts
+
+    return measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: Layouts(problem, asked.choice, asked.settings, watch),
+        _show,
+    ).run()
+
+
+def _show(console: Console, study: Layouts) -> list[dict[str, Any]]:
+    from convprof.render.report import layouts_report
+
+    comparisons = study.comparisons()
+    layouts_report(console, study.measurements(), comparisons)
+    return [comparison.to_json() for comparison in comparisons]

@@ -1,0 +1,179 @@
+"""Drive a study over problems: show progress, print tables, keep what was measured, exit code."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from convprof.cli import EXIT_FAILURE, EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.cli.options import Asked
+    from convprof.cli.outputs import Outputs
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.problems import Problem
+    from convprof.render.progress import Progress
+    from convprof.results import Document, Measurement
+
+EXIT_USAGE = 2
+EXIT_WRONG = 3
+
+
+class Study(Protocol):
+    """A question put to one problem."""
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results so far."""
+
+
+def dry_run(asked: Asked, command: str) -> None:
+    """Print what would be measured, each problem as a command that can be pasted back."""
+    from convprof.studies.selection import command_for
+
+    for problem in asked.problems:
+        click.echo(f"{command} {command_for(problem)}")
+
+
+def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
+    """Return ``convprof NAME`` with those of the flags that differ from their defaults."""
+    words = ["convprof", *name.split()]
+    context = click.get_current_context()
+    for key in kept:
+        source = context.get_parameter_source(key)
+        if source is not click.core.ParameterSource.DEFAULT and flags.get(key) is not None:
+            value = flags[key]
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += [f"--{key}", shlex.quote(text)]
+    return " ".join(words)
+
+
+class Measuring:
+    """One command's work. ``run()`` returns the exit code."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        outputs: Outputs,
+        study: Callable[[Problem, NoiseWatch], Study],
+        show: Callable[[Console, Study], list[dict[str, Any]]],
+    ) -> None:
+        """``show`` prints a study's tables and returns its comparisons for the document."""
+        from convprof.machine import facts
+        from convprof.machine.noise import NoiseWatch
+        from convprof.render import console
+
+        self._asked = asked
+        self._outputs = outputs
+        self._study = study
+        self._show = show
+        self._stdout = console.stdout(outputs.color)
+        self._stderr = console.stderr(outputs.color)
+        self._watch = NoiseWatch(facts().topology.usable_cores)
+
+    def run(self) -> int:
+        """Measure every problem; print, write, and return the exit code."""
+        document = self._begin()
+        for note in self._asked.notes:
+            self._remark(f"note: {note}")
+        try:
+            for number, problem in enumerate(self._asked.problems):
+                self._one(problem, number, document)
+                if document.interrupted:
+                    break
+        finally:
+            # Whatever happens, what was measured is printed and written.
+            self._end(document)
+        return _exit_code(document)
+
+    def _begin(self) -> Document:
+        from convprof.render.progress import Progress
+        from convprof.studies import document, run
+
+        choice, settings = self._asked.choice, self._asked.settings
+        with Progress(self._stderr, quiet=self._outputs.quiet) as progress:
+            progress.say("measuring this machine's peak")
+            peaks = run.peaks(choice.dtype, choice.threads)
+        return document.begin(
+            {
+                "argv": sys.argv[1:],
+                "budget_s": settings.budget_s,
+                "rounds": settings.rounds,
+                "seed": settings.seed,
+                "cache": choice.cache,
+                "dtype": choice.dtype,
+                "threads": list(choice.threads),
+                "layouts": list(choice.layouts),
+                "strategies": list(choice.strategies) or None,
+            },
+            peaks,
+        )
+
+    def _one(self, problem: Problem, number: int, document: Document) -> None:
+        from convprof.render.progress import Progress
+
+        study = self._study(problem, self._watch)
+        total = len(self._asked.problems)
+        with Progress(self._stderr, quiet=self._outputs.quiet) as progress:
+            progress.title = f"problem {number + 1}/{total}, " if total > 1 else ""
+            self._watch_events(study, progress, document)
+        document.measurements += study.measurements()
+        console = self._stdout if self._outputs.tables else _silent()
+        document.comparisons += self._show(console, study)
+
+    def _watch_events(self, study: Study, progress: Progress, document: Document) -> None:
+        try:
+            for event in study.events():
+                progress.show(event)
+        except KeyboardInterrupt:
+            document.interrupted = True
+
+    def _end(self, document: Document) -> None:
+        from convprof.render import describe
+        from convprof.studies.document import observe
+
+        observe(document, self._watch)
+        if self._outputs.tables and document.measurements:
+            self._stdout.print(describe.machine_line(document), style="dim", soft_wrap=True)
+            self._stdout.print(
+                describe.cycles_line(document.measurements), style="dim", soft_wrap=True
+            )
+        if not self._outputs.quiet:
+            for finding in self._watch.findings():
+                self._remark(f"noise: {finding.message}; {finding.hint}")
+        if document.interrupted:
+            self._remark("interrupted: what was measured until then is above", always=True)
+        self._outputs.write(document)
+
+    def _remark(self, text: str, *, always: bool = False) -> None:
+        if always or not self._outputs.quiet:
+            self._stderr.print(text, style="yellow", soft_wrap=True, markup=False)
+
+
+def _silent() -> Console:
+    import io
+
+    from rich.console import Console
+
+    return Console(file=io.StringIO())
+
+
+def _exit_code(document: Document) -> int:
+    if document.interrupted:
+        return EXIT_INTERRUPTED
+    statuses = {measurement.status for measurement in document.measurements}
+    if "wrong" in statuses:
+        return EXIT_WRONG
+    if "failed" in statuses:
+        return EXIT_FAILURE
+    return 0 if "ok" in statuses else EXIT_USAGE

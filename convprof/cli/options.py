@@ -1,0 +1,211 @@
+"""Flags that mean the same everywhere, and what they are turned into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.measure.session import Settings
+    from convprof.problems import Problem
+    from convprof.studies.run import Choice
+
+    Command = Callable[..., Any]
+
+DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
+"""The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
+
+LARGEST_BUDGET_S = 3600.0
+MOST_ROUNDS = 10_000
+
+
+def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def apply(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+problem_options = _stack(
+    click.argument("problem", nargs=-1, metavar="[PROBLEM]..."),
+    click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file."),  # noqa: E501
+    click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
+    click.option("--match", metavar="REGEX", help="Keep the problems whose name or descriptor matches."),  # noqa: E501
+    click.option("--input", "input_", metavar="NxCxHxW", help="A convolution's input, instead of PROBLEM."),  # noqa: E501
+    click.option("--filters", type=int, metavar="K", help="Its output channels."),
+    click.option("--kernel", metavar="R[xS]", help="Its filter, 3 or 3x5."),
+    click.option("--stride", metavar="N[xN]", help="Default 1."),
+    click.option("--pad", metavar="N[xN]|same|valid", help="Default 0; four numbers: top, left, bottom, right."),  # noqa: E501
+    click.option("--dilation", metavar="N[xN]", help="Default 1, which means dense."),
+    click.option("--groups", type=int, metavar="N", help="Default 1."),
+    click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM."),
+)  # fmt: skip
+
+measure_options = _stack(
+    click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all."),  # noqa: E501
+    click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
+    click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
+    click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
+    click.option("--budget", type=float, default=0.2, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
+    click.option("--rounds", type=int, metavar="N", help="A fixed number of rounds, whatever they take."),  # noqa: E501
+    click.option("--seed", type=int, default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
+)  # fmt: skip
+
+layout_option = click.option(
+    "--layout", default="all", show_default=True, metavar="nchw|nhwc|all", help="Layouts of a convolution's activations.",  # noqa: E501
+)  # fmt: skip
+
+color_option = click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.",  # noqa: E501
+)  # fmt: skip
+
+output_options = _stack(
+    click.option("--json", "json_path", metavar="FILE|-", help="Write the result document."),
+    click.option("--csv", "csv_path", metavar="FILE|-", help="Write one row per contestant."),
+    click.option("--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."),  # noqa: E501
+    color_option,
+    click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The flags of a measuring command, checked and turned into values."""
+
+    problems: list[Problem]
+    notes: list[str]
+    choice: Choice
+    settings: Settings
+
+
+def asked(flags: dict[str, Any]) -> Asked:
+    """Turn flags into values; InputError for the first that makes no sense."""
+    from convprof.measure.session import Settings
+    from convprof.studies import guard
+    from convprof.studies.run import Choice
+
+    _check_range("--budget", flags["budget"], 0.001, LARGEST_BUDGET_S)
+    if flags["rounds"] is not None:
+        _check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
+    _check_range("--seed", flags["seed"], 0, 2**63 - 1)
+    problems, notes = problems_from(flags)
+    names = comma_list(flags["strategy"])
+    guard.check_strategies(names, problems)
+    choice = Choice(
+        strategies=names,
+        layouts=layouts_from(flags.get("layout", "all")),
+        threads=threads_from(flags["threads"]),
+        dtype=dtype_from(flags["dtype"]),
+        cache=flags["cache"],
+    )
+    guard.check_memory(problems, choice.dtype, len(choice.layouts))
+    return Asked(problems, notes, choice, Settings(flags["budget"], flags["rounds"], flags["seed"]))
+
+
+def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
+    """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
+    from convprof.studies.selection import select
+
+    shape = spelled(flags)
+    texts, batch = flags["problem"], flags["batch"]
+    if shape and (texts or batch):
+        raise InputError(f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them")  # noqa: E501
+    if shape:
+        problem = _from_flags(flags)
+        if flags["mb"] is not None and problem.kind == "conv2d":
+            _check_range("--mb", flags["mb"], 1, 2**31 - 1)
+            problem = problem.with_batch(flags["mb"])
+        return [problem], []
+    if not texts and not batch:
+        texts = (DEFAULT_PROBLEM,)
+    selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"])
+    return selection.problems, selection.notes
+
+
+_SHAPE_FLAGS = ("input_", "filters", "kernel", "stride", "pad", "dilation", "groups", "gemm")
+
+
+def spelled(flags: dict[str, Any]) -> list[str]:
+    """Return those flags among the given ones that spell out a shape."""
+    return [f"--{name.rstrip('_')}" for name in _SHAPE_FLAGS if flags[name] is not None]
+
+
+def _from_flags(flags: dict[str, Any]) -> Problem:
+    from convprof.problems import conv2d_from_flags, gemm_from_flags
+
+    given = spelled(flags)
+    if flags["match"] is not None:
+        raise InputError("--match filters named problems; with shape flags there is only one")
+    if flags["gemm"] is not None:
+        if len(given) > 1:
+            other = next(flag for flag in given if flag != "--gemm")
+            raise InputError(f"{other} describes a convolution and --gemm a product: use one of them")  # noqa: E501
+        return gemm_from_flags(flags["gemm"])
+    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
+    if missing:
+        raise InputError(f"{given[0]} also needs {', '.join(missing)}: e.g. --input 1x64x56x56 --filters 64 --kernel 3")  # noqa: E501
+    return conv2d_from_flags(
+        input=flags["input_"],
+        filters=flags["filters"],
+        kernel=flags["kernel"],
+        stride=flags["stride"] or "1",
+        pad=flags["pad"] or "0",
+        dilation=flags["dilation"] or "1",
+        groups=1 if flags["groups"] is None else flags["groups"],
+    )
+
+
+def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of a repeatable flag whose values may be comma lists, each once."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def layouts_from(text: str) -> tuple[str, ...]:
+    """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
+    from convprof.strategies.base import LAYOUTS
+
+    names = comma_list((text.lower(),))
+    unknown = [name for name in names if name not in (*LAYOUTS, "all")]
+    if unknown or not names:
+        raise InputError(f"--layout {text}: use {', '.join(LAYOUTS)} or all")
+    return LAYOUTS if "all" in names else names
+
+
+def threads_from(text: str) -> tuple[int, ...]:
+    """Return the numbers of threads that ``1``, ``1,2`` or ``all`` mean, each once."""
+    from convprof.api import check_threads
+    from convprof.machine import facts
+
+    counts = []
+    for part in comma_list((text,)):
+        if part != "all" and not part.lstrip("-").isdecimal():
+            raise InputError(f"--threads {text}: use numbers such as 1 or 1,2, or 'all'")
+        count = facts().topology.usable_cores if part == "all" else int(part[:9])
+        check_threads(count)
+        counts.append(count)
+    if not counts:
+        raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")
+    return tuple(dict.fromkeys(counts))
+
+
+def dtype_from(text: str) -> str:
+    """Return the element type, if there are strategies for it."""
+    from convprof.strategies.base import DTYPES
+
+    if text not in DTYPES:
+        raise InputError(f"--dtype {text}: use {' or '.join(DTYPES)}")
+    return text
+
+
+def _check_range(flag: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")

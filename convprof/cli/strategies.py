@@ -1,0 +1,39 @@
+"""``convprof strategies``: what there is, and what refuses a problem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convprof.cli import options
+
+
+@click.command("strategies")
+@options.problem_options
+@options.layout_option
+@click.option("--threads", "-t", default="1", show_default=True, metavar="N[,N]|all", help="Numbers of threads.")  # noqa: E501
+@click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type.")
+@options.color_option
+def command(**flags: Any) -> int:
+    """List the strategies; for a given PROBLEM, say which refuse it and why."""
+    from convprof.render import console
+    from convprof.render.report import refusals_report, strategies_report
+    from convprof.strategies import registry
+    from convprof.studies.refusals import refusals
+
+    out = console.stdout(flags["color"])
+    named = flags["problem"] or flags["batch"] or options.spelled(flags)
+    if not named:
+        for kind in ("conv2d", "gemm"):
+            listed = [(strategy.name, strategy.summary) for strategy in registry.strategies(kind)]
+            strategies_report(out, kind, listed)
+        return 0
+    problems, notes = options.problems_from(flags)
+    for note in notes:
+        console.stderr(flags["color"]).print(f"note: {note}", markup=False, soft_wrap=True)
+    layouts, counts = options.layouts_from(flags["layout"]), options.threads_from(flags["threads"])
+    dtype = options.dtype_from(flags["dtype"])
+    for problem in problems:
+        refusals_report(out, problem.descriptor, refusals(problem, layouts, counts, dtype))
+    return 0

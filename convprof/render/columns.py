@@ -1,0 +1,69 @@
+"""Tables that fit: columns with a rank, the least important dropped until the rest has room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Row = TypeVar("Row")
+
+_BETWEEN = 3
+"""Cells that Rich puts between two columns: padding on both sides and a line."""
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column: its heading, how to print a row's cell, and how much it matters."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    rank: int
+    """1 is kept longest."""
+    justify: Literal["left", "right"] = "right"
+
+
+def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Column[Row]]:
+    """Return the columns that fit into ``width`` cells, in their order; at least one."""
+    kept = list(columns)
+    while len(kept) > 1 and _width(kept, rows) > width:
+        kept.remove(max(kept, key=lambda column: column.rank))
+    return kept
+
+
+def table(
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    width: int,
+    title: str,
+    style: Callable[[Row], str] = lambda _: "",
+) -> Table:
+    """Return a Rich table of the columns that fit."""
+    made = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+    kept = fit(columns, rows, width)
+    for column in kept:
+        made.add_column(column.heading, justify=column.justify, no_wrap=True)
+    for row in rows:
+        made.add_row(*(Text(column.cell(row)) for column in kept), style=style(row))
+    return made
+
+
+def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:
+    widths = [
+        max(cell_len(text) for text in (column.heading, *map(column.cell, rows)))
+        for column in columns
+    ]
+    return sum(widths) + _BETWEEN * (len(widths) - 1)

@@ -1,0 +1,75 @@
+"""Problems, machines and notes in a line of plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof import units
+
+if TYPE_CHECKING:
+    from convprof.results import Document, Measurement
+
+CYCLE_SOURCES = {
+    "pmu": "hardware counters",
+    "calibrated": "elapsed time x core clock, measured beside each sample",
+    "tsc": "the time-stamp counter, which does not follow the core clock",
+}
+
+
+def problem_line(problem: dict[str, Any], dtype: str) -> str:
+    """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv1``."""
+    kind = problem["kind"]
+    if kind == "conv2d":
+        text = _conv2d(problem)
+    elif kind == "gemm":
+        batch = f"{problem['batch']} x " if problem["batch"] > 1 else ""
+        text = f"gemm {batch}({problem['m']}x{problem['k']}) ({problem['k']}x{problem['n']})"
+    else:
+        text = f"{kind} {problem['descriptor']}"
+    return " · ".join(part for part in (text, problem["name"], dtype) if part)
+
+
+def _conv2d(problem: dict[str, Any]) -> str:
+    shape = "x".join(str(problem[key]) for key in "nchw")
+    parts = [f"conv2d {shape} -> {problem['k']}", f"{problem['r']}x{problem['s']}"]
+    for key, plain in (("stride", 1), ("pad", 0), ("dilation", 1)):
+        values = problem[key]
+        if set(values) != {plain}:
+            shown = values[:1] if len(set(values)) == 1 else values
+            parts.append(f"{key} {'x'.join(map(str, shown))}")
+    if problem["groups"] > 1:
+        parts.append(f"{problem['groups']} groups")
+    return ", ".join(parts)
+
+
+def machine_line(document: Document) -> str:
+    """Return the CPU, SIMD width, cores, measured clock and measured peak."""
+    machine, peaks = document.machine, document.ceilings.get("peaks", [])
+    simd = machine.get("simd") or {}
+    isa, bits = simd.get("isa"), simd.get("bits")
+    cores = machine.get("physical_cores")
+    parts = [
+        machine.get("brand") or "unknown CPU",
+        f"{isa or 'unknown SIMD'} {bits} bits" if bits else isa or "unknown SIMD",
+        f"{cores} core{'s' if cores != 1 else ''}" if cores else "unknown cores",
+    ]
+    clock = document.state.get("core_hz")
+    if clock:
+        parts.append(f"{clock['median'] / 1e9:.2f} GHz measured")
+    for peak in peaks:
+        rate = units.si(peak["flop_per_s"], "FLOP/s")
+        parts.append(f"peak {rate} {peak['dtype']} on {peak['threads']}")
+    return " · ".join(parts)
+
+
+def cycles_line(measurements: list[Measurement]) -> str:
+    """Return where the cycles come from."""
+    sources = dict.fromkeys(m.cycles.source for m in measurements if m.cycles)
+    if not sources:
+        return "cycles: unknown on this machine"
+    return "cycles: " + "; ".join(CYCLE_SOURCES[source] for source in sources)
+
+
+def exclusion_line(measurement: Measurement) -> str:
+    """Return why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
+    return f"{measurement.status}: {measurement.label}: {measurement.reason}"

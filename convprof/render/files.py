@@ -1,0 +1,102 @@
+"""Writing a result file: all of it or nothing, and no hour of measuring for a file that fails."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from convprof.errors import ConvprofError, InputError
+
+STDOUT = "-"
+
+_NEW_FILE_MODE = 0o666
+"""Less the umask, as for any file that a program creates."""
+
+
+def check_writable(path: str, flag: str) -> None:
+    """Raise InputError ``FLAG PATH: cannot be written: reason. ...`` unless ``path`` can be.
+
+    Call it before measuring. Nothing is left behind, and an existing file stays as it is.
+    """
+    if path == STDOUT:
+        return
+    reason = _why_not(path)
+    if reason is not None:
+        raise InputError(f"{flag} {_one_line(path)}: cannot be written: {reason}")
+
+
+def write_atomically(path: str, text: str) -> None:
+    """Write ``text`` in UTF-8; readers of ``path`` see the old content or the new, never half.
+
+    ``-`` is stdout. A symbolic link keeps pointing, an existing file keeps its mode; a pipe or a
+    device is written as it is. ConvprofError if it fails, for instance because the disk is full.
+    """
+    if path == STDOUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    data = text.encode("utf-8", errors="backslashreplace")
+    try:
+        if _is_special(path):
+            Path(path).write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise ConvprofError(f"{_one_line(path)}: cannot be written: {error.strerror}") from None
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write beside ``target`` and rename: a rename within a folder is atomic."""
+    part = target.with_name(f".convprof-{secrets.token_hex(8)}.tmp")
+    try:
+        with part.open("xb", opener=_create) as file:
+            file.write(data)
+        with suppress(FileNotFoundError):
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _create(path: str, flags: int) -> int:
+    return os.open(path, flags, _NEW_FILE_MODE)
+
+
+def _is_special(path: str) -> bool:
+    """Whether ``path`` is a pipe, a terminal or a device: there is nothing to replace."""
+    try:
+        return not stat.S_ISREG(Path(path).stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _why_not(path: str) -> str | None:
+    elsewhere = "Name another file, or '-' for stdout"
+    if not path:
+        return f"the name is empty. {elsewhere}"
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            return "it is a folder. Name a file in it, or '-' for stdout"
+        if not target.parent.is_dir():
+            folder = _one_line(str(Path(path).parent))
+            return f"there is no folder {folder}. Create it first, or use '-' for stdout"
+        if not _is_special(path):
+            with tempfile.TemporaryFile(dir=target.parent):
+                pass
+        if Path(path).exists() and not os.access(path, os.W_OK):
+            return f"it is write-protected. {elsewhere}"
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        return f"{getattr(error, 'strerror', None) or error}. {elsewhere}"
+    return None
+
+
+def _one_line(path: str) -> str:
+    """Return the path as typed; quoted if it would be invisible, broken or act on a terminal."""
+    return path if path and path.isprintable() and path == path.strip() else repr(path)

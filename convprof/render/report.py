@@ -1,0 +1,130 @@
+"""What a command prints for one problem: its tables and the lines under them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof import units
+from convprof.render import describe, tables
+from convprof.render.columns import Column, table
+from convprof.studies.layouts import LayoutComparison, advice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.results import Measurement
+    from convprof.studies.refusals import Answer
+
+SEVERAL_PHASES = 3
+
+
+def run_report(console: Console, measurements: Sequence[Measurement]) -> None:
+    """Print the table of ``run``, the phases of strategies that have several, the exclusions."""
+    rows = tables.timed(measurements)
+    if rows:
+        title = describe.problem_line(rows[0].problem, rows[0].dtype)
+        flops = rows[0].flops
+        work = f" · {units.si(flops.direct, 'FLOP')} (1 multiply-add = 2)" if flops else ""
+        cold = " · cold caches" if rows[0].cache == "cold" else ""
+        columns = tables.run_columns(rows)
+        console.print(table(columns, rows, console.width, title + work + cold))
+        phased = [row for row in rows if len(row.phases or {}) >= SEVERAL_PHASES]
+        if phased:
+            columns = tables.phase_columns(phased)
+            console.print()
+            console.print(table(columns, phased, console.width, "where the time goes"))
+        if any((row.peak_fraction or 0) > tables.OVER_CEILING for row in rows):
+            text = "! over 100 % of the peak: the clock rose after the peak was measured, or a bug"
+            console.print(text, soft_wrap=True)
+    for measurement in tables.excluded(measurements):
+        style = "dim" if measurement.status == "refused" else "bold red"
+        line = describe.exclusion_line(measurement)
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def layouts_report(
+    console: Console, measurements: Sequence[Measurement], comparisons: Sequence[LayoutComparison]
+) -> None:
+    """Print both layouts side by side, the conversions, and the advice."""
+    if comparisons:
+        first = comparisons[0].nchw
+        title = describe.problem_line(first.problem, first.dtype)
+        columns = _layout_columns(comparisons)
+        console.print(table(columns, comparisons, console.width, title))
+        _conversions(console, measurements)
+    for measurement in tables.excluded(measurements):
+        console.print(Text(describe.exclusion_line(measurement), style="dim"), soft_wrap=True)
+    console.print(Text(advice(list(comparisons)), style="bold"))
+
+
+def strategies_report(console: Console, kind: str, listed: Sequence[tuple[str, str]]) -> None:
+    """Print the strategies of a kind with their summaries, in ladder order."""
+    console.print(Text(kind, style="bold"))
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, summary in listed:
+        console.print(Text(f"  {name:{width}}  {summary}"), soft_wrap=True)
+
+
+def refusals_report(console: Console, descriptor: str, answers: Sequence[Answer]) -> None:
+    """Print who takes a problem and who refuses it."""
+    console.print(Text(descriptor, style="bold"))
+    width = max((len(answer.strategy) for answer in answers), default=0)
+    for answer in answers:
+        word, style = ("refuses ", "dim") if answer.reasons else ("takes it", "")
+        text = "; ".join(answer.reasons) or answer.summary
+        line = f"  {answer.strategy:{width}}  {word}  {text}"
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[LayoutComparison]]:
+    sides = [side for c in comparisons for side in (c.nchw, c.nhwc)]
+    unit = units.time_unit([side.time_s.median for side in sides if side.time_s])
+    return [
+        Column("strategy", lambda c: c.strategy, 1, "left"),
+        Column("threads", lambda c: str(c.threads), 6),
+        Column(f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3),
+        Column(f"NHWC [{unit.name}]", lambda c: tables.time_cell(c.nhwc, unit), 3),
+        Column("NHWC/NCHW", ratio_cell, 2),
+        Column("NHWC is", lambda c: c.verdict, 4, "left"),
+        Column("pays after", _break_even_cell, 5),
+    ]
+
+
+def ratio_cell(comparison: LayoutComparison) -> str:
+    """Return ``0.93 [0.92, 0.95]``: the median ratio and its 95 % interval."""
+    ratio = comparison.ratio
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.2f}"
+    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def _break_even_cell(comparison: LayoutComparison) -> str:
+    count = comparison.break_even
+    return tables.NOTHING if count is None else f"{count:,}"
+
+
+def _conversions(console: Console, measurements: Sequence[Measurement]) -> None:
+    rows = [m for m in measurements if m.problem["kind"] == "reorder" and m.time_s]
+    if not rows:
+        return
+    unit = units.time_unit([m.time_s.median for m in rows if m.time_s])
+    columns: list[Column[Measurement]] = [
+        Column("conversion", lambda m: str(m.problem["descriptor"]), 1, "left"),
+        Column("from", lambda m: m.layout or tables.NOTHING, 2, "left"),
+        Column("threads", lambda m: str(m.threads), 4),
+        Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 3),
+        Column("GB/s", _rate_cell, 5),
+    ]
+    console.print()
+    console.print(table(columns, rows, console.width, "converting between the layouts"))
+
+
+def _rate_cell(measurement: Measurement) -> str:
+    if measurement.time_s is None or measurement.bytes_min is None:
+        return tables.NOTHING
+    return units.digits(measurement.bytes_min / measurement.time_s.median / 1e9)
+

@@ -1,0 +1,112 @@
+"""The table of ``run``: one row per contestant, fastest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.render.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.units import Unit
+
+NOTHING = "-"
+OVER_CEILING = 1.0
+
+
+def timed(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements that have a time, fastest first."""
+    found = [m for m in measurements if m.time_s is not None]
+    return sorted(found, key=lambda m: m.time_s.median if m.time_s else 0.0)
+
+
+def excluded(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements that were refused, failed or wrong."""
+    return [m for m in measurements if m.status != "ok"]
+
+
+def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]]:
+    """Return the columns for ``run``; the time's unit follows from its values."""
+    unit = units.time_unit([m.time_s.median for m in measurements if m.time_s])
+    cycles = units.count_unit([m.cycles.per_call for m in measurements if m.cycles])
+    return [
+        Column("strategy", lambda m: m.strategy, 1, "left"),
+        Column("layout", lambda m: m.layout or NOTHING, 3, "left"),
+        Column("threads", lambda m: str(m.threads), 4),
+        Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
+        Column("GFLOP/s", gflops_cell, 5),
+        Column(f"{cycles.name}cycles", lambda m: _cycles_cell(m, cycles), 10),
+        Column("cycles/FLOP", _cycles_per_flop, 7),
+        Column("FLOP/cycle/core", _flop_per_cycle, 8),
+        Column("% peak", peak_cell, 6),
+        Column("error", lambda m: NOTHING if m.max_rel_error is None else f"{m.max_rel_error:.0e}", 9),  # noqa: E501
+    ]  # fmt: skip
+
+
+def time_cell(measurement: Measurement, unit: Unit) -> str:
+    """Return ``1.23 ±0.04``: the median and half its 95 % interval."""
+    time = measurement.time_s
+    if time is None:
+        return NOTHING
+    half = time.half_interval
+    decimals = _decimals(unit.scale(time.median))
+    spread = "±?" if half is None else f"±{unit.scale(half):.{decimals}f}"
+    return f"{unit.scale(time.median):,.{decimals}f} {spread}"
+
+
+def gflops_cell(measurement: Measurement) -> str:
+    """Return the rate in GFLOP/s."""
+    rate = measurement.flop_per_s
+    return NOTHING if rate is None else units.digits(rate / 1e9)
+
+
+def peak_cell(measurement: Measurement) -> str:
+    """Return the share of the measured peak; ``!`` marks what cannot be: a clock change or a bug."""  # noqa: E501
+    share = measurement.peak_fraction
+    if share is None:
+        return NOTHING
+    return f"{100 * share:.1f}{'!' if share > OVER_CEILING else ''}"
+
+
+def _decimals(value: float) -> int:
+    return max(0, len(units.digits(value, 3).partition(".")[2]))
+
+
+def _cycles_cell(measurement: Measurement, unit: Unit) -> str:
+    cycles = measurement.cycles
+    return NOTHING if cycles is None else units.digits(unit.scale(cycles.per_call))
+
+
+def _cycles_per_flop(measurement: Measurement) -> str:
+    cycles = measurement.cycles
+    return NOTHING if cycles is None or cycles.per_flop is None else units.digits(cycles.per_flop)
+
+
+def _flop_per_cycle(measurement: Measurement) -> str:
+    value = measurement.flop_per_cycle_per_core
+    return NOTHING if value is None else units.digits(value)
+
+
+def phase_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]]:
+    """Return the columns for the phases of strategies that have several."""
+    names = list(dict.fromkeys(name for m in measurements for name in m.phases or {}))
+    unit = units.time_unit([s for m in measurements for s in (m.phases or {}).values()])
+    columns: list[Column[Measurement]] = [
+        Column("phases", lambda m: m.strategy, 1, "left"),
+        Column("layout", lambda m: m.layout or NOTHING, 2, "left"),
+        Column("threads", lambda m: str(m.threads), 3),
+    ]
+    for rank, name in enumerate(names):
+        columns.append(Column(f"{name} [{unit.name}]", _phase_cell(name, unit), 4 + rank))
+    return columns
+
+
+def _phase_cell(name: str, unit: Unit):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def cell(measurement: Measurement) -> str:
+        seconds = (measurement.phases or {}).get(name)
+        return NOTHING if seconds is None else units.digits(unit.scale(seconds))
+
+    return cell

@@ -1,0 +1,112 @@
+"""``sysinfo``: what this machine is, what it can do, and how convprof will measure on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convprof import __version__
+from convprof.machine import ceilings, facts
+from convprof.machine.clock import CoreClock
+from convprof.machine.counters import CycleCounter
+from convprof.machine.noise import NoiseWatch
+from convprof.measure.stopwatch import Stopwatch
+from convprof.results import SCHEMA_VERSION, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.machine import Facts
+    from convprof.machine.ceilings import Peak
+
+T = TypeVar("T")
+
+DTYPE_BITS = {"f32": 32, "f64": 64}
+"""The kinds of arithmetic whose ceilings are shown."""
+
+TEAM = "spinning team"
+"""Threads of convprof's own that spin between launches; see ``convprof.simd.team``."""
+
+
+def gather() -> dict[str, Any]:
+    """Return the document of ``sysinfo`` in JSON types: SI units, null for unknown, never NaN.
+
+    Takes about a second. A measurement that fails becomes null and a line in ``notes``.
+    """
+    notes: list[str] = []
+    found = facts(software=True)
+    cores = found.topology.usable_cores
+    watch = NoiseWatch(cores)
+    counters = _attempt("counting cycles", _counters, notes)
+    scalar_hz = _attempt("the clock under scalar code", _scalar_hz, notes)
+    if scalar_hz:
+        watch.see_clock(scalar_hz)
+    peaks = [_peak(dtype, count, notes) for dtype in DTYPE_BITS for count in sorted({1, cores})]
+    notes += [f"{noise.message}: {noise.hint}" for noise in watch.findings()]
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": __version__,
+        "machine": {**found.to_json(), "identity_key": found.identity_key()},
+        "state": watch.state(),
+        "clock": {"scalar_hz": scalar_hz, "simd_hz": peaks[0]["core_hz"]},
+        "ceilings": {"peaks": peaks},
+        "counters": counters,
+        "threads": _threads(found),
+        "notes": notes,
+    }
+    json_ready: dict[str, Any] = plain(document)
+    return json_ready
+
+
+def _attempt(what: str, measure: Callable[[], T], notes: list[str]) -> T | None:
+    """Return what ``measure`` returns; if it raises, None and a note that says why."""
+    try:
+        return measure()
+    except Exception as error:  # noqa: BLE001  # one unknown number must not hide the others
+        reason = (str(error).splitlines() or [""])[0]
+        notes.append(f"{what}: failed with {type(error).__name__}: {reason}".removesuffix(": "))
+        return None
+
+
+def _scalar_hz() -> float | None:
+    return CoreClock().hz()
+
+
+def _counters() -> dict[str, Any]:
+    """Return how measurements will count cycles, and why not with the hardware's counter."""
+    stopwatch = Stopwatch()
+    source = stopwatch.source
+    stopwatch.close()
+    refusal = None if source == "pmu" else CycleCounter.last_refusal
+    return {"cycle_source": source, "pmu_refusal": refusal}
+
+
+def _peak(dtype: str, threads: int, notes: list[str]) -> dict[str, Any]:
+    """Return the measured peak as a record; one whose numbers are null if that failed."""
+    what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
+    peak = _attempt(what, functools.partial(ceilings.peak, dtype, threads), notes)
+    if peak is not None:
+        return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
+    names = [field.name for field in dataclasses.fields(ceilings.Peak)]
+    return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}
+
+
+def agreement(peak: Peak) -> float | None:
+    """Return the peak over ``threads * clock * lanes * 2 * ports``: 1 where theory is reached.
+
+    Far from 1 the measurement was disturbed, or the number of ports was guessed wrong.
+    """
+    if not peak.core_hz or not peak.ports:
+        return None
+    lanes = peak.bits / DTYPE_BITS[peak.dtype]
+    return peak.flop_per_s / (peak.threads * peak.core_hz * lanes * 2 * peak.ports)
+
+
+def _threads(found: Facts) -> dict[str, Any]:
+    """Return how work is spread over threads: by convprof itself, and by numba if asked."""
+    layers = found.software.threading_layers if found.software else ()
+    return {
+        "team": {"kind": TEAM, "threads": found.topology.usable_cores},
+        "numba_layers": list(layers),
+    }

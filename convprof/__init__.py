@@ -1,10 +1,10 @@
-"""How fast is a convolution or a matrix product on this CPU, and how fast could it be?
+"""Profile convolutions and matrix products on this CPU.
 
-    p = convprof.Conv2d(n=1, c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1))
-    prepared = convprof.prepare(p, strategy="tiled", layout="nhwc", threads=1, dtype="f32")
-    prepared.bind(x, weights)
-    prepared.run()
-    y = prepared.output()
+p = convprof.Conv2d(n=1, c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1))
+prepared = convprof.prepare(p, strategy="tiled", layout="nhwc", threads=1, dtype="f32")
+prepared.bind(x, weights)
+prepared.run()
+y = prepared.output()
 """
 
 from __future__ import annotations

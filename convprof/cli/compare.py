@@ -13,6 +13,7 @@ from convprof.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from convprof.problems import Conv2d, Problem
     from convprof.studies.layouts import Layouts
 
 KEPT = ("strategy", "threads", "dtype", "cache", "budget", "rounds", "seed")
@@ -31,9 +32,8 @@ def command() -> None:
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
     asked = options.asked({**flags, "layout": "all"})
-    products = [problem for problem in asked.problems if problem.kind != "conv2d"]
-    if products:
-        raise InputError(f"{products[0].descriptor}: a {products[0].kind} has no layouts to compare; name a convolution")  # noqa: E501
+    for problem in asked.problems:
+        _convolution(problem)
     if flags["dry_run"]:
         measuring.dry_run(asked, measuring.command_line("compare layouts", flags, KEPT))
         return 0
@@ -43,9 +43,19 @@ def layouts(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Layouts(problem, asked.choice, asked.settings, watch),
+        lambda problem, watch: Layouts(_convolution(problem), asked.choice, asked.settings, watch),
         _show,
     ).run()
+
+
+def _convolution(problem: Problem) -> Conv2d:
+    from convprof.problems import Conv2d
+
+    if not isinstance(problem, Conv2d):
+        raise InputError(
+            f"{problem.descriptor}: a {problem.kind} has no layouts to compare; name a convolution"
+        )
+    return problem
 
 
 def _show(console: Console, study: Layouts) -> list[dict[str, Any]]:

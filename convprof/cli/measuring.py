@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import click
 
@@ -37,6 +37,9 @@ class Study(Protocol):
         """Return the results so far."""
 
 
+AnyStudy = TypeVar("AnyStudy", bound=Study)
+
+
 def dry_run(asked: Asked, command: str) -> None:
     """Print what would be measured, each problem as a command that can be pasted back."""
     from convprof.studies.selection import command_for
@@ -58,15 +61,15 @@ def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str
     return " ".join(words)
 
 
-class Measuring:
+class Measuring(Generic[AnyStudy]):
     """One command's work. ``run()`` returns the exit code."""
 
     def __init__(
         self,
         asked: Asked,
         outputs: Outputs,
-        study: Callable[[Problem, NoiseWatch], Study],
-        show: Callable[[Console, Study], list[dict[str, Any]]],
+        study: Callable[[Problem, NoiseWatch], AnyStudy],
+        show: Callable[[Console, AnyStudy], list[dict[str, Any]]],
     ) -> None:
         """``show`` prints a study's tables and returns its comparisons for the document."""
         from convprof.machine import facts

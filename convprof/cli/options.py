@@ -70,7 +70,9 @@ color_option = click.option(
 output_options = _stack(
     click.option("--json", "json_path", metavar="FILE|-", help="Write the result document."),
     click.option("--csv", "csv_path", metavar="FILE|-", help="Write one row per contestant."),
-    click.option("--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."),  # noqa: E501
+    click.option(
+        "--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."
+    ),
     color_option,
     click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),
 )
@@ -112,15 +114,18 @@ def asked(flags: dict[str, Any]) -> Asked:
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
+    from convprof.problems import Conv2d
     from convprof.studies.selection import select
 
     shape = spelled(flags)
     texts, batch = flags["problem"], flags["batch"]
     if shape and (texts or batch):
-        raise InputError(f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them")  # noqa: E501
+        raise InputError(
+            f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them"
+        )
     if shape:
         problem = _from_flags(flags)
-        if flags["mb"] is not None and problem.kind == "conv2d":
+        if flags["mb"] is not None and isinstance(problem, Conv2d):
             _check_range("--mb", flags["mb"], 1, 2**31 - 1)
             problem = problem.with_batch(flags["mb"])
         return [problem], []
@@ -147,11 +152,16 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
     if flags["gemm"] is not None:
         if len(given) > 1:
             other = next(flag for flag in given if flag != "--gemm")
-            raise InputError(f"{other} describes a convolution and --gemm a product: use one of them")  # noqa: E501
+            raise InputError(
+                f"{other} describes a convolution and --gemm a product: use one of them"
+            )
         return gemm_from_flags(flags["gemm"])
     missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
     if missing:
-        raise InputError(f"{given[0]} also needs {', '.join(missing)}: e.g. --input 1x64x56x56 --filters 64 --kernel 3")  # noqa: E501
+        raise InputError(
+            f"{given[0]} also needs {', '.join(missing)}: "
+            "e.g. --input 1x64x56x56 --filters 64 --kernel 3"
+        )
     return conv2d_from_flags(
         input=flags["input_"],
         filters=flags["filters"],

@@ -12,7 +12,14 @@ from convprof.cli import options
 @click.command("strategies")
 @options.problem_options
 @options.layout_option
-@click.option("--threads", "-t", default="1", show_default=True, metavar="N[,N]|all", help="Numbers of threads.")  # noqa: E501
+@click.option(
+    "--threads",
+    "-t",
+    default="1",
+    show_default=True,
+    metavar="N[,N]|all",
+    help="Numbers of threads.",
+)
 @click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type.")
 @options.color_option
 def command(**flags: Any) -> int:

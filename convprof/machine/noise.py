@@ -61,7 +61,7 @@ class NoiseWatch:
         self._load = load(cores)
         self._ticks = stolen_ticks()
         self._clocks: list[float] = []
-        self._restless: list[str] = []
+        self._restless: dict[str, None] = {}
 
     def see_clock(self, hz: float) -> None:
         """Take note of a clock reading."""
@@ -70,7 +70,7 @@ class NoiseWatch:
     def see_samples(self, label: str, seconds: list[float]) -> None:
         """Take note of a contestant's samples."""
         if mad(seconds) > SAMPLE_SPREAD * median(seconds):
-            self._restless.append(label)
+            self._restless[label] = None
 
     def state(self) -> dict[str, Any]:
         """Return the state of the machine for the result document."""
@@ -98,10 +98,13 @@ class NoiseWatch:
             middle = median(self._clocks)
             spread = mad(self._clocks) / middle
             if spread > CLOCK_SPREAD:
-                text = f"the core clock varied by {100 * spread:.0f} % around {middle / 1e9:.2f} GHz"
+                text = (
+                    f"the core clock varied by {100 * spread:.0f} % around {middle / 1e9:.2f} GHz"
+                )
                 found.append(Noise("clock", text, "compare cycles rather than times"))
         if self._restless:
-            text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {_some(self._restless)}"
+            who = _some(list(self._restless))
+            text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {who}"
             found.append(Noise("spread", text, "a larger --budget narrows the intervals"))
         if _on_battery():
             found.append(Noise("battery", "running on battery", "plug in"))

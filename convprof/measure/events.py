@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from convprof.results import Measurement
+if TYPE_CHECKING:
+    from convprof.results import Measurement
 
 
 @dataclass(frozen=True, slots=True)

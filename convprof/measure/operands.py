@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory, oracle
 from convprof.strategies.base import DTYPES
 
@@ -32,7 +34,9 @@ class Operands:
         self._kind = DTYPES[dtype][0]
         random = np.random.default_rng(seed)
         self._layouts: dict[str, Array] = {}
-        self._first, self.second = (self._draw(random, shape) for shape in _shapes(problem))
+        self._first, self.second = (
+            self._draw(random, shape) for shape in problem.operand_shapes("nchw")
+        )
 
     def first(self, layout: str) -> Array:
         """Return the activation in ``layout`` (conv2d, reorder), or ``a`` (GEMM)."""
@@ -51,7 +55,7 @@ class Operands:
         problem = self.problem
         if problem.macs <= WHOLE_MACS:
             return None
-        size = _output_elements(problem)
+        size = math.prod(problem.result_shape("nchw"))
         count = max(1, min(POINTS, size, GATHERED_ELEMENTS * size // problem.macs))
         corners = np.array([0, size - 1])
         return np.unique(np.append(np.random.default_rng(0).integers(0, size, count), corners))
@@ -60,15 +64,15 @@ class Operands:
     def reference(self) -> Array:
         """The float64 result, all of it (NCHW) or at ``points``."""
         problem = self.problem
-        if problem.kind == "conv2d":
+        if isinstance(problem, Conv2d):
             return oracle.conv2d(problem, self._first, self.second, self.points)
-        if problem.kind == "gemm":
+        if isinstance(problem, Gemm):
             return oracle.gemm(problem, self._first, self.second, self.points)
-        return self._first.astype(np.float64)
+        return np.asarray(self._first, dtype=np.float64)
 
     def _draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
         memory.require(
-            4 * int(np.prod(shape)) * np.dtype(self._kind).itemsize, f"an operand of {shape}"
+            4 * math.prod(shape) * np.dtype(self._kind).itemsize, f"an operand of {shape}"
         )
         array = memory.zeros(shape, self._kind)
         array[...] = random.random(shape, dtype=np.float32) * 2 - 1
@@ -85,16 +89,3 @@ def max_rel_error(operands: Operands, output: Array, layout: str) -> float:
     reference = operands.reference
     scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
     return float(np.max(np.abs(y - reference), initial=0.0)) / scale
-
-
-def _shapes(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if problem.kind == "conv2d":
-        return problem.x_shape("nchw"), problem.weight_shape
-    if problem.kind == "gemm":
-        return problem.a_shape, problem.b_shape
-    return problem.shape("nchw"), (0,)
-
-
-def _output_elements(problem: Problem) -> int:
-    shape = problem.y_shape("nchw") if problem.kind == "conv2d" else problem.c_shape
-    return int(np.prod(shape))

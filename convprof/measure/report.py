@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.measure.contestant import Contestant
+    from convprof.measure.session import Entry
     from convprof.measure.stopwatch import Sample
     from convprof.problems import Problem
-    from convprof.strategies.base import Prepared
 
 
 def describe(problem: Problem) -> dict[str, Any]:
@@ -44,17 +44,12 @@ def excluded(
 
 
 def finished(
-    contestant: Contestant,
-    prepared: Prepared,
-    calls: int,
-    samples: Sequence[Sample],
-    source: Literal["pmu", "calibrated"] | None,
-    error: float,
-    phases: dict[str, float],
+    entry: Entry, samples: Sequence[Sample], source: Literal["pmu", "calibrated"] | None
 ) -> Measurement:
     """Return the record of a contestant from its samples; without the ceiling's part."""
+    contestant, prepared = entry.contestant, entry.prepared
     problem, setting = contestant.problem, contestant.setting
-    time = _time([sample.seconds for sample in samples], calls)
+    time = _time([sample.seconds for sample in samples], entry.calls)
     bytes_min = problem.bytes_min(setting.itemsize)
     return Measurement(
         problem=describe(problem),
@@ -70,11 +65,11 @@ def finished(
         flop_per_s=problem.flops / time.median if problem.flops else None,
         bytes_min=bytes_min,
         intensity=problem.flops / bytes_min if bytes_min else None,
-        phases=phases or None,
+        phases=dict(entry.phases) or None,
         workspace_bytes=prepared.workspace_bytes,
         prepare_s=prepared.prepare_s,
         compile_s=prepared.compile_s,
-        max_rel_error=error,
+        max_rel_error=entry.error,
     )
 
 

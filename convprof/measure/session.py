@@ -210,9 +210,7 @@ class Session:
                 if self._watch is not None and sample.core_hz:
                     self._watch.see_clock(sample.core_hz)
                 left = self._remaining(number, active[position + 1 :])
-                yield Sampled(
-                    entry.contestant.label, number + 1, rounds, sample.seconds, left
-                )
+                yield Sampled(entry.contestant.label, number + 1, rounds, sample.seconds, left)
 
     def _phases(self, entry: Entry) -> None:
         """Time the phases apart a few times; keep the median of each."""
@@ -245,7 +243,4 @@ class Session:
         samples = [entry.samples[number] for number in sorted(entry.samples)]
         if self._watch is not None:
             self._watch.see_samples(entry.contestant.label, [s.seconds for s in samples])
-        return report.finished(
-            entry.contestant, entry.prepared, entry.calls, samples, self._stopwatch.source,
-            entry.error, dict(entry.phases),
-        )  # fmt: skip
+        return report.finished(entry, samples, self._stopwatch.source)

@@ -160,6 +160,14 @@ class Conv2d:
         """The shape of the weights, the same in every layout: (k, c / groups, r, s)."""
         return self.k, self.cg, self.r, self.s
 
+    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of the input in a layout and of the weights."""
+        return self.x_shape(layout), self.weight_shape
+
+    def result_shape(self, layout: str) -> tuple[int, ...]:
+        """Return the shape of the output in a layout."""
+        return self.y_shape(layout)
+
     def bytes_min(self, itemsize: int) -> int:
         """Return the minimum bytes that must cross the memory bus when no cache is warm.
 

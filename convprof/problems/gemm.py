@@ -60,6 +60,14 @@ class Gemm:
         """(m, n), or (batch, m, n) when the batch exceeds 1."""
         return self._shape(self.m, self.n)
 
+    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:  # noqa: ARG002
+        """Return the shapes of A and B; a product has no layout."""
+        return self.a_shape, self.b_shape
+
+    def result_shape(self, layout: str) -> tuple[int, ...]:  # noqa: ARG002
+        """Return the shape of C; a product has no layout."""
+        return self.c_shape
+
     def bytes_min(self, itemsize: int) -> int:
         """Return the minimum bytes that must move: A and B read once, C written once."""
         one = self.m * self.k + self.k * self.n + self.m * self.n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -33,6 +34,10 @@ class Reorder:
         """Return ``1x64x56x56``: batch, channels, height, width."""
         return f"{self.n}x{self.c}x{self.h}x{self.w}"
 
+    def with_batch(self, n: int) -> Reorder:
+        """Return the same conversion of ``n`` images."""
+        return dataclasses.replace(self, n=n)
+
     def shape(self, layout: str) -> tuple[int, int, int, int]:
         """Return the shape of the activation in ``nchw`` or ``nhwc``."""
         return (
@@ -40,6 +45,14 @@ class Reorder:
             if layout == "nchw"
             else (self.n, self.h, self.w, self.c)
         )
+
+    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shape of the activation in the layout it comes in; there is no second."""
+        return self.shape(layout), (0,)
+
+    def result_shape(self, layout: str) -> tuple[int, ...]:
+        """Return the shape in the layout it is converted to."""
+        return self.shape("nhwc" if layout == "nchw" else "nchw")
 
     def bytes_min(self, itemsize: int) -> int:
         """Return the bytes read once and written once."""

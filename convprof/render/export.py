@@ -55,14 +55,14 @@ def by_problem(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     return list(groups.values())
 
 
-def _markdown_table(
-    columns: Sequence[Column[Measurement]], rows: Sequence[Measurement]
-) -> str:
+def _markdown_table(columns: Sequence[Column[Measurement]], rows: Sequence[Measurement]) -> str:
     lines = [
         "| " + " | ".join(column.heading for column in columns) + " |",
         "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",
     ]
-    lines += ["| " + " | ".join(c.cell(row).replace("|", "\\|") for c in columns) + " |" for row in rows]  # noqa: E501
+    lines += [
+        "| " + " | ".join(c.cell(row).replace("|", "\\|") for c in columns) + " |" for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -54,7 +54,7 @@ def _replace(target: Path, data: bytes) -> None:
     """Write beside ``target`` and rename: a rename within a folder is atomic."""
     part = target.with_name(f".convprof-{secrets.token_hex(8)}.tmp")
     try:
-        with part.open("xb", opener=_create) as file:
+        with open(part, "xb", opener=_create) as file:
             file.write(data)
         with suppress(FileNotFoundError):
             part.chmod(stat.S_IMODE(target.stat().st_mode))

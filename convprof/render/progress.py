@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from convprof.measure.events import Event, Sampled, Started
 
@@ -22,7 +22,7 @@ class Progress:
         self._status: Status | None = None
         self.title = ""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         """Show the line."""
         if self._on:
             self._status = self._console.status("starting", spinner="line")

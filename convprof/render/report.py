@@ -127,4 +127,3 @@ def _rate_cell(measurement: Measurement) -> str:
     if measurement.time_s is None or measurement.bytes_min is None:
         return tables.NOTHING
     return units.digits(measurement.bytes_min / measurement.time_s.median / 1e9)
-

@@ -32,9 +32,12 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     """Return the columns for ``run``; the time's unit follows from its values."""
     unit = units.time_unit([m.time_s.median for m in measurements if m.time_s])
     cycles = units.count_unit([m.cycles.per_call for m in measurements if m.cycles])
+    layout: list[Column[Measurement]] = [
+        Column("layout", lambda m: m.layout or NOTHING, 3, "left"),
+    ]
     return [
         Column("strategy", lambda m: m.strategy, 1, "left"),
-        Column("layout", lambda m: m.layout or NOTHING, 3, "left"),
+        *(layout if any(m.layout for m in measurements) else []),
         Column("threads", lambda m: str(m.threads), 4),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
         Column("GFLOP/s", gflops_cell, 5),

@@ -25,15 +25,14 @@ _ADD = {
     "aarch64": ("add $0, $0, $1", "=r,r,0"),
 }
 
+
 def one_add(result: str, step: str, operand: str) -> str:
     """Return the IR line ``result = operand + step`` as one add instruction; "" where unknown."""
     spelled = _ADD.get(target().arch)
     if spelled is None:
         return ""
     add, constraints = spelled
-    return (
-        f'{result} = call i64 asm sideeffect "{add}", "{constraints}"(i64 {step}, i64 {operand})'
-    )
+    return f'{result} = call i64 asm sideeffect "{add}", "{constraints}"(i64 {step}, i64 {operand})'
 
 
 _IR = """

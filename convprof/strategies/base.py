@@ -77,7 +77,7 @@ class Prepared(ABC):
         """Return every array that ``run()`` reads or writes, to be evicted when cold is asked."""
         return []
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # most have nothing to give back
         """Give back what the process shares, such as a library's thread count."""
 
 

@@ -29,7 +29,9 @@ def compile_seconds() -> float:
 
 @functools.cache
 def _signature(dtype: str) -> Any:
-    from numba import types
+    from numba import types as numba_types
+
+    types: Any = numba_types  # numba has no annotations
 
     element = {"f32": types.float32, "f64": types.float64}[dtype]
     buffers = types.CPointer(types.CPointer(element))

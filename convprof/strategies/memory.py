@@ -27,7 +27,8 @@ def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
     count = math.prod(shape) * kind.itemsize
     raw = np.zeros(count + PAGE_BYTES, dtype=np.uint8)
     skip = -raw.ctypes.data % PAGE_BYTES
-    return raw[skip : skip + count].view(kind).reshape(shape)
+    array: np.ndarray[Any, Any] = raw[skip : skip + count].view(kind).reshape(shape)
+    return array
 
 
 def require(needed: int, what: str) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.strategies.caches import l1_data_bytes
+
 if TYPE_CHECKING:
     Table = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -135,7 +137,7 @@ class Blocking:
     tc: int
 
     @classmethod
-    def choose(cls, m: int, n: int, batch: int, threads: int, l1_bytes: int, itemsize: int) -> Blocking:  # noqa: E501
+    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> Blocking:
         """Choose a blocking from the shape and the first-level cache.
 
         ``nc``: long rows amortise the loading of the 16 scalars; four of them and as many rows of
@@ -143,7 +145,7 @@ class Blocking:
         the threads to share evenly, each as tall as possible.
         """
         nc = _even(n, 256 * 4 // itemsize)
-        tc = max(8, l1_bytes // 2 // (nc * itemsize) // 4 * 4)
+        tc = max(8, l1_data_bytes() // 2 // (nc * itemsize) // 4 * 4)
         columns = batch * -(-n // nc)
         wanted = 1 if threads == 1 else -(-8 * threads // columns)
         mc = _even(m, max(4, min(128, -(-m // wanted))))

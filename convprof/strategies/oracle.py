@@ -40,16 +40,17 @@ def conv2d(p: Conv2d, x: Array, weights: Array, points: Points | None = None) ->
             (out_row * p.stride[0])[:, None] + row,
             (out_column * p.stride[1])[:, None] + column,
         ]
-        return np.einsum("it,it->i", patches, filters.reshape(p.k, -1)[k])
+        found: Array = np.einsum("it,it->i", patches, filters.reshape(p.k, -1)[k])
+        return found
     out_row = np.repeat(np.arange(p.p) * p.stride[0], p.q)
     out_column = np.tile(np.arange(p.q) * p.stride[1], p.p)
     result = np.empty((p.n, p.groups, p.kg, p.p * p.q))
     grouped = filters.reshape(p.groups, p.kg, -1)
-    for n in range(p.n):  # image by image, so that the patch matrices stay small
+    for item in range(p.n):  # image by image, so that the patch matrices stay small
         for group in range(p.groups):
-            planes = image[n, group * p.cg : (group + 1) * p.cg]
+            planes = image[item, group * p.cg : (group + 1) * p.cg]
             patches = planes[channel[:, None], row[:, None] + out_row, column[:, None] + out_column]
-            result[n, group] = np.einsum("kt,ti->ki", grouped[group], patches, optimize=True)
+            result[item, group] = np.einsum("kt,ti->ki", grouped[group], patches, optimize=True)
     return result.reshape(p.n, p.k, p.p, p.q)
 
 
@@ -60,8 +61,9 @@ def gemm(g: Gemm, a: Array, b: Array, points: Points | None = None) -> Array:
     if points is not None:
         item, i, j = np.unravel_index(points, (g.batch, g.m, g.n))
         rows = left[item, i].astype(np.float64)
-        return np.einsum("it,it->i", rows, right[item, :, j].astype(np.float64))
-    product = np.einsum(
+        found: Array = np.einsum("it,it->i", rows, right[item, :, j].astype(np.float64))
+        return found
+    product: Array = np.einsum(
         "bik,bkj->bij", left.astype(np.float64), right.astype(np.float64), optimize=True
     )
     return product.reshape(g.c_shape)

@@ -27,22 +27,11 @@ def check_strategies(names: Iterable[str], problems: Sequence[Problem]) -> None:
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:
     """Raise TooLargeError for a problem whose operands and result alone do not fit.
 
-    Counted are the first operand in each layout, the second, the result, and what the float64
-    reference needs of the same.
+    Counted are the first operand in each layout, the second, and the result.
     """
     item = DTYPES[dtype][1]
     for problem in problems:
-        first, second, result = _elements(problem)
+        first, second = map(math.prod, problem.operand_shapes("nchw"))
+        result = math.prod(problem.result_shape("nchw"))
         needed = (layouts * first + second + result) * item
         memory.require(needed, f"{problem.descriptor}: {dtype}")
-
-
-def _elements(problem: Problem) -> tuple[int, int, int]:
-    if problem.kind == "conv2d":
-        shapes = problem.x_shape("nchw"), problem.weight_shape, problem.y_shape("nchw")
-    elif problem.kind == "gemm":
-        shapes = problem.a_shape, problem.b_shape, problem.c_shape
-    else:
-        shapes = problem.shape("nchw"), (0,), problem.shape("nchw")
-    first, second, result = (math.prod(shape) for shape in shapes)
-    return first, second, result

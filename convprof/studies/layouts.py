@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.measure.contestant import Contestant
-from convprof.measure.report import describe
 from convprof.measure.session import Entry, Session, Settings
 from convprof.problems import Conv2d, Reorder
 from convprof.strategies import registry
@@ -135,8 +134,14 @@ class Layouts:
             [nhwc.samples[number].seconds for number in common],
             [nchw.samples[number].seconds for number in common],
         )
-        measured = (with_peak(self.session.measurement(entry)) for entry in (nchw, nhwc))
-        return LayoutComparison(name, threads, *measured, ratio, self._costs(threads))
+        return LayoutComparison(
+            strategy=name,
+            threads=threads,
+            nchw=with_peak(self.session.measurement(nchw)),
+            nhwc=with_peak(self.session.measurement(nhwc)),
+            ratio=ratio,
+            conversions=self._costs(threads),
+        )
 
     def _costs(self, threads: int) -> Conversions | None:
         """Return the conversions' medians on that many threads; None if one is missing."""

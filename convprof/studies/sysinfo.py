@@ -43,12 +43,12 @@ def gather() -> dict[str, Any]:
     if scalar_hz:
         watch.see_clock(scalar_hz)
     peaks = [_peak(dtype, count, notes) for dtype in DTYPE_BITS for count in sorted({1, cores})]
-    notes += [f"{noise.message}: {noise.hint}" for noise in watch.findings()]
+    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
-        "machine": {**found.to_json(), "identity_key": found.identity_key()},
-        "state": watch.state(),
+        "machine": {**found.to_json(), "key": found.identity_key()},
+        "state": {**watch.state(), "noise": noise},
         "clock": {"scalar_hz": scalar_hz, "simd_hz": peaks[0]["core_hz"]},
         "ceilings": {"peaks": peaks},
         "counters": counters,

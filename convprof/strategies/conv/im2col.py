@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
@@ -121,9 +118,7 @@ def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
 def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     """Return our own blocked product of the patch matrix and the weights."""
     m, n, t = product.m, product.n, product.t
-    blocking = Blocking.choose(
-        m, n, p.groups, setting.threads, l1_data_bytes(), setting.itemsize
-    )
+    blocking = Blocking.choose(m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize)
     return Stage(
         "gemm",
         offset_gemm,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
@@ -48,7 +47,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
     wide = columns != p.q
     blocking = Blocking.choose(
-        p.kg, pixels, p.n * p.groups, setting.threads, l1_data_bytes(), setting.itemsize
+        p.kg, pixels, p.n * p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
     def offsets() -> Offsets:
@@ -91,7 +90,7 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
     blocking = Blocking.choose(
-        pixels, p.kg, p.groups, setting.threads, l1_data_bytes(), setting.itemsize
+        pixels, p.kg, p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
     def offsets() -> Offsets:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
 from convprof.strategies.staged import StagedPrepared
@@ -29,7 +28,7 @@ class Tiled(Strategy):
         """One stage over the tiles of the product."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         blocking = Blocking.choose(
-            g.m, g.n, g.batch, setting.threads, l1_data_bytes(), setting.itemsize
+            g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
         )
         stage = Stage(
             "gemm",

@@ -1,19 +1,14 @@
-"""The ``sysinfo`` document in words: sections of labelled facts and small tables.
-
-An unknown fact is None here. A key that the document lacks is as unknown as one that is null.
-"""
+"""The sections about the CPU itself: its names, vectors, cores and caches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.render.sysinfo.words import Lookup, Section, count, hertz, ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-Row = tuple[str, str | None]
+    from convprof.render.sysinfo.words import Row
 
 _ISA = {
     "avx512": "AVX-512",
@@ -30,57 +25,13 @@ _NOMINAL = {
     "sysctl": "says sysctl",
     "bogomips": "half of BogoMIPS, a hint",
 }
-_CYCLES = {"pmu": "the hardware's counter", "calibrated": "time x measured clock"}
 
 
-@dataclass(frozen=True)
-class Section:
-    """A title and what stands below it."""
-
-    title: str
-    rows: list[Row] = field(default_factory=list)
-    table: list[list[str | None]] = field(default_factory=list)
-    """The first row is the header."""
-    legend: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def sections(document: dict[str, Any]) -> list[Section]:
-    """Return the sections in the order in which they are best read."""
-    builders = (_cpu, _simd, _cores, _caches, _memory_and_system, _ceilings, _software)
-    found = [build(_Facts(document)) for build in builders]
-    notes = document.get("notes") or []
-    return [*found, Section("Notes", notes=notes)] if notes else found
-
-
-class _Facts:
-    """Looks into a document whose parts may be missing."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-
-    def __call__(self, path: str) -> Any:
-        """Return what stands at ``machine.cpu.brand``; None for unknown."""
-        value: Any = self._document
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
-
-    def text(self, path: str, word: Callable[[Any], str] = str) -> str | None:
-        """Return the fact in words; None for unknown."""
-        value = self(path)
-        return None if value is None else word(value)
-
-    def limit(self, path: str, word: Callable[[Any], str]) -> str | None:
-        """Return a limit in words; null means no limit where the facts around it are known."""
-        around = self(path.rpartition(".")[0])
-        return self.text(path, word) if around is None else self.text(path, word) or "none"
-
-
-def _cpu(get: _Facts) -> Section:
+def cpu(get: Lookup) -> Section:
+    """Return the names and numbers of the CPU; names lie in virtual machines."""
     design, source = get("machine.cpu.microarchitecture"), get("machine.cpu.nominal_clock.source")
     origin = get("machine.cpu.microarchitecture_source")
-    nominal = get.text("machine.cpu.nominal_clock.hz", _hertz)
+    nominal = get.text("machine.cpu.nominal_clock.hz", hertz)
     return Section(
         "CPU",
         [
@@ -89,12 +40,12 @@ def _cpu(get: _Facts) -> Section:
             ("model", _model(get)),
             ("architecture", get.text("machine.cpu.architecture")),
             ("nominal clock", f"{nominal}, {_NOMINAL[source]}" if source in _NOMINAL else nominal),
-            ("identity", get.text("machine.identity_key")),
+            ("identity", get.text("machine.key")),
         ],
     )
 
 
-def _model(get: _Facts) -> str | None:
+def _model(get: Lookup) -> str | None:
     part = hex if get("machine.cpu.architecture") == "aarch64" else str
     words = [
         get.text("machine.cpu.model.vendor"),
@@ -105,7 +56,8 @@ def _model(get: _Facts) -> str | None:
     return " ".join(word for word in words if word) or None
 
 
-def _simd(get: _Facts) -> Section:
+def simd(get: Lookup) -> Section:
+    """Return the widest vectors, and the instruction sets that are there and those that are not."""
     bits, f32, f64 = (get(f"machine.cpu.simd.{key}") for key in ("bits", "f32_lanes", "f64_lanes"))
     isa = get.text("machine.cpu.simd.isa", lambda name: _ISA.get(name, name))
     width = f"{bits} bits, {f32} f32 or {f64} f64 lanes" if bits else "of unknown width"
@@ -125,40 +77,46 @@ def _simd(get: _Facts) -> Section:
     return Section("SIMD & ISA", rows)
 
 
-def _cores(get: _Facts) -> Section:
+def cores(get: Lookup) -> Section:
+    """Return how many cores there are, and how many of them this process may use."""
     here = "machine.topology"
-    kinds = [f"{kind['physical_cores'] or '?'} {kind['name']}" for kind in get(f"{here}.kinds") or []]
+    kinds = [
+        f"{kind['physical_cores'] or '?'} {kind['name']}" for kind in get(f"{here}.kinds") or []
+    ]
     nodes = get(f"{here}.numa_nodes") or []
-    cpus = " | ".join(_ranges(node["cpus"]) for node in nodes) if len(nodes) > 1 else ""
+    cpus = " | ".join(ranges(node["cpus"]) for node in nodes) if len(nodes) > 1 else ""
     each = get.text(f"{here}.threads_per_core", lambda number: f", {number} per core") or ""
     rows: list[Row] = [
         ("physical cores", get.text(f"{here}.physical_cores")),
         ("logical CPUs", get.text(f"{here}.logical_cpus", lambda number: f"{number}{each}")),
         ("sockets", get.text(f"{here}.sockets")),
         ("NUMA nodes", f"{len(nodes)}{cpus and f', CPUs {cpus}'}" if nodes else None),
-        ("affinity", get.text(f"{here}.affinity", lambda allowed: f"CPUs {_ranges(allowed)}")),
-        ("CPU quota", get.limit(f"{here}.quota_cpus", lambda quota: f"{quota:g} CPUs")),
+        ("affinity", get.text(f"{here}.affinity", lambda allowed: f"CPUs {ranges(allowed)}")),
+        ("CPU quota", get.text_or_none(f"{here}.quota_cpus", lambda quota: f"{quota:g} CPUs")),
         ("usable", _usable(get)),
     ]
-    return Section("Cores & limits", [*rows[:2], ("of them", ", ".join(kinds)), *rows[2:]] if kinds else rows)
+    return Section(
+        "Cores & limits", [*rows[:2], ("of them", ", ".join(kinds)), *rows[2:]] if kinds else rows
+    )
 
 
-def _usable(get: _Facts) -> str | None:
-    cores = get.text("machine.topology.usable_cores", lambda number: _count(number, "core"))
-    cpus = get.text("machine.topology.usable_cpus", lambda number: _count(number, "logical CPU"))
+def _usable(get: Lookup) -> str | None:
+    cores = get.text("machine.topology.usable_cores", lambda number: count(number, "core"))
+    cpus = get.text("machine.topology.usable_cpus", lambda number: count(number, "logical CPU"))
     return ", ".join(word for word in (cores, cpus) if word) or None
 
 
-def _caches(get: _Facts) -> Section:
-    caches = get("machine.caches") or []
-    header = ["cache", "size", "line", "ways", "CPUs each", "instances"]
-    if not caches:
+def caches(get: Lookup) -> Section:
+    """Return the table of caches: one row for all that are alike."""
+    found = get("machine.caches") or []
+    header: list[str | None] = ["cache", "size", "line", "ways", "CPUs each", "instances"]
+    if not found:
         return Section("Caches", [("caches", None)])
-    return Section("Caches", table=[header, *map(_cache, caches)])
+    return Section("Caches", table=[header, *map(_cache, found)])
 
 
 def _cache(cache: dict[str, Any]) -> list[str | None]:
-    get = _Facts(cache)
+    get = Lookup(cache)
     name = " ".join(filter(None, (f"L{cache['level']}", get("kind"))))
     return [
         ", ".join(filter(None, (name, get("core_kind")))),

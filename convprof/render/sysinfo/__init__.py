@@ -10,12 +10,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from convprof.render.sysinfo_sections import Section, sections
+from convprof.render.sysinfo import ceilings, hardware, system
+from convprof.render.sysinfo.words import Lookup, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
+
+    Builder = Callable[[Lookup], Section | None]
 
 WIDTH = 100
 """Longer lines are hard to read; long lists wrap between words."""
@@ -23,35 +26,50 @@ TWO_COLUMNS_FROM = 120
 TWO_COLUMNS_WIDTH = 140
 INDENT = 2
 
-_RIGHT_COLUMN = ("Caches", "Memory & system", "Clock & ceilings", "Notes")
-"""The panels with tables, which get a little more room."""
+LEFT = (hardware.cpu, hardware.simd, hardware.cores, system.software)
+RIGHT = (hardware.caches, system.memory_and_system, ceilings.clock_and_ceilings, ceilings.notes)
+"""The columns of a wide terminal. The right one has the tables and gets a little more room."""
+
+ORDER = (*LEFT[:-1], *RIGHT[:-1], LEFT[-1], RIGHT[-1])
+"""How the sections are read one below the other: software and notes come last."""
 
 
 def show(console: Console, document: dict[str, Any], *, boxed: bool) -> None:
     """Print the document: in panels if ``boxed``, else as headings and indented lines."""
-    found = sections(document)
-    labels = max(len(label) for section in found for label, _ in section.rows)
-    if not boxed:
-        for number, section in enumerate(found):
-            heading = Text(section.title, style="bold")
-            body = Padding(_body(section, labels), (0, 0, 0, INDENT), expand=False)
-            parts = [Text(), heading, body] if number else [heading, body]
-            console.print(Group(*parts), width=min(console.width, WIDTH))
-    elif console.width < TWO_COLUMNS_FROM:
-        panels = [_panel(section, labels) for section in found]
-        console.print(Group(*panels), width=min(console.width, WIDTH))
+    get = Lookup(document)
+    made = {build: build(get) for build in ORDER}
+    found = {build: section for build, section in made.items() if section is not None}
+    labels = max(len(label) for section in found.values() for label, _ in section.rows)
+    if boxed:
+        panels = {build: _panel(section, labels) for build, section in found.items()}
+        _print_panels(console, panels)
     else:
-        console.print(_two_columns(found, labels), width=min(console.width, TWO_COLUMNS_WIDTH))
+        _print_plain(console, list(found.values()), labels)
 
 
-def _two_columns(found: Sequence[Section], labels: int) -> Table:
-    left = [_panel(s, labels) for s in found if s.title not in _RIGHT_COLUMN]
-    right = [_panel(s, labels) for s in found if s.title in _RIGHT_COLUMN]
+def _print_panels(console: Console, panels: Mapping[Builder, Panel]) -> None:
+    if console.width < TWO_COLUMNS_FROM:
+        console.print(Group(*panels.values()), width=min(console.width, WIDTH))
+        return
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column(ratio=5)
     grid.add_column(ratio=6)
-    grid.add_row(Group(*left), Group(*right))
-    return grid
+    sides = ([panels[build] for build in side if build in panels] for side in (LEFT, RIGHT))
+    grid.add_row(*(Group(*side) for side in sides))
+    console.print(grid, width=min(console.width, TWO_COLUMNS_WIDTH))
+
+
+def _print_plain(console: Console, found: Sequence[Section], labels: int) -> None:
+    parts: list[RenderableType] = []
+    for section in found:
+        parts += [Text()] if parts else []
+        parts.append(Text(section.title, style="bold"))
+        parts.append(Padding(_body(section, labels), (0, 0, 0, INDENT), expand=False))
+    with console.capture() as capture:
+        console.print(Group(*parts), width=min(console.width, WIDTH))
+    # Rich fills every cell with spaces; a file is better off without them.
+    console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    console.file.flush()
 
 
 def _panel(section: Section, labels: int) -> Panel:
@@ -84,7 +102,7 @@ def _table(table: Sequence[Sequence[str | None]], *, space_above: bool) -> Rende
     header, *rows = table
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="cyan")
     for position, name in enumerate(header):
-        justify = "right" if position else "left"
+        justify: JustifyMethod = "right" if position else "left"
         shown.add_column(Text(name or ""), justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*map(_value, row))

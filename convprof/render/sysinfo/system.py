@@ -1,0 +1,69 @@
+"""The sections about what surrounds the CPU: memory, operating system, libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.render.sysinfo.words import Section, count
+
+if TYPE_CHECKING:
+    from convprof.render.sysinfo.words import Lookup
+
+
+def memory_and_system(get: Lookup) -> Section:
+    """Return how much memory there is, and what runs below the program."""
+    return Section(
+        "Memory & system",
+        [
+            ("memory", get.text("machine.memory.total_bytes", units.size)),
+            ("memory limit", get.text_or_none("machine.memory.limit_bytes", units.size)),
+            ("available", get.text("machine.memory.available_bytes", units.size)),
+            ("huge pages", get.text("machine.memory.transparent_huge_pages")),
+            ("system", get.text("machine.system.os_version") or get.text("machine.system.os")),
+            ("kernel", get.text("machine.system.kernel")),
+            ("virtual", get.text("machine.system.virtualised", lambda yes: _virtual(get, yes=yes))),
+            ("container", get.text_or_none("machine.system.container")),
+            (
+                "load",
+                get.text("state.load_per_core", lambda load: f"{load:.2f} processes per core"),
+            ),
+        ],
+    )
+
+
+def _virtual(get: Lookup, *, yes: bool) -> str:
+    return f"yes, {get('machine.system.hypervisor') or 'by a hypervisor unknown'}" if yes else "no"
+
+
+def software(get: Lookup) -> Section:
+    """Return the versions that decide how fast code runs, and who runs its threads."""
+    llvm = [get.text("machine.software.llvm"), get.text("machine.software.llvmlite")]
+    return Section(
+        "Software",
+        [
+            ("convprof", get.text("tool_version")),
+            ("python", get.text("machine.software.python")),
+            ("numpy", get.text("machine.software.numpy")),
+            ("blas", _blas(get)),
+            ("numba", get.text("machine.software.numba")),
+            ("numba layers", ", ".join(get("threads.numba_layers") or []) or None),
+            ("llvm", llvm[0] and (f"{llvm[0]}, llvmlite {llvm[1]}" if llvm[1] else llvm[0])),
+            ("llvm's CPU name", get.text("machine.software.llvm_host_cpu")),
+            ("thread team", _team(get)),
+        ],
+    )
+
+
+def _blas(get: Lookup) -> str | None:
+    here = "machine.software.blas"
+    name = " ".join(filter(None, (get.text(f"{here}.name"), get.text(f"{here}.version"))))
+    kernels = get.text(f"{here}.architecture", lambda kind: f"{kind} kernels")
+    threads = get.text(f"{here}.threads", lambda number: count(number, "thread"))
+    return ", ".join(filter(None, (name, kernels, threads))) or None
+
+
+def _team(get: Lookup) -> str | None:
+    kind = get.text("threads.team.kind")
+    threads = get.text("threads.team.threads", lambda number: count(number, "thread"))
+    return f"{kind}, {threads}" if kind and threads else kind

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from convprof.machine import facts
+from convprof.simd.team import Program, Team
+from convprof.simd.team import team as shared_team
+from convprof.strategies import kernels
+
+CPUS = facts().topology.usable_cpus
+
+
+def mark(lo, hi, buffers, dims):
+    """Add one to each task's element, and the task's number to another array."""
+    counts, numbers = buffers[0], buffers[1]
+    for task in range(lo, hi):
+        counts[task] = counts[task] + 1
+        numbers[task] = numbers[task] + task + dims[0]
+
+
+def mirror(lo, hi, buffers, dims):
+    """Read what another task of the stage before wrote: from the far end of the source."""
+    source, target = buffers[0], buffers[1]
+    last = dims[0] - 1
+    for task in range(lo, hi):
+        target[task] = source[last - task] + 1
+
+
+class Stages:
+    """A program under construction; the program keeps the memory alive."""
+
+    def __init__(self):
+        self.rows = []
+        self._alive = []
+
+    def add(self, kernel, lo, hi, buffers, *dims):
+        pointers = np.array([array.ctypes.data for array in buffers], dtype=np.int64)
+        words = np.array(dims or (0,), dtype=np.int64)
+        self._alive += [pointers, words, buffers]
+        address = kernels.address(kernel, "f64")
+        self.rows.append((address, lo, hi, pointers.ctypes.data, words.ctypes.data))
+        return self
+
+    def program(self, threads):
+        program = Program(self.rows, threads)
+        program.alive = self
+        return program
+
+
+@pytest.fixture(params=[1, 2, 3])
+def team(request):
+    made = Team(request.param)
+    yield made
+    made.close()
+
+
+TASKS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 25, 100, 1001]
+
+
+@pytest.mark.parametrize("tasks", TASKS)
+def test_every_task_runs_exactly_once(team, tasks):
+    counts, numbers = np.zeros(tasks + 2), np.zeros(tasks + 2)
+    program = Stages().add(mark, 1, 1 + tasks, [counts, numbers], 10).program(team.threads)
+
+    team.run(program)
+
+    expected = np.zeros(tasks + 2)
+    expected[1 : 1 + tasks] = 1
+    np.testing.assert_array_equal(counts, expected)
+    np.testing.assert_array_equal(numbers, expected * (np.arange(tasks + 2) + 10))
+
+
+def test_a_program_can_run_again_and_another_in_between(team):
+    arrays = [np.zeros(50) for _ in range(4)]
+    first = Stages().add(mark, 0, 50, arrays[:2]).program(team.threads)
+    second = Stages().add(mark, 0, 7, arrays[2:]).add(mark, 3, 9, arrays[2:]).program(team.threads)
+    for _ in range(5):
+        team.run(first)
+        team.run(second)
+        team.run(second)
+
+    np.testing.assert_array_equal(arrays[0], np.full(50, 5))
+    np.testing.assert_array_equal(arrays[2][:10], [10, 10, 10, 20, 20, 20, 20, 10, 10, 0])
+
+
+def test_stages_of_uneven_length_each_run_completely(team):
+    stages, arrays = Stages(), []
+    for tasks in TASKS:
+        arrays.append(np.zeros(tasks + 1))
+        stages.add(mark, 0, tasks, [arrays[-1], np.zeros(tasks + 1)])
+    team.run(stages.program(team.threads))
+
+    for tasks, counts in zip(TASKS, arrays, strict=True):
+        np.testing.assert_array_equal(counts, [1] * tasks + [0])
+
+
+def chain_of_mirrors(threads, tasks, stages):
+    """Return a program in which every stage needs all of the stage before, and its result."""
+    made = Stages()
+    arrays = [np.arange(tasks, dtype=np.float64)]
+    for _ in range(stages):
+        arrays.append(np.full(tasks, -1e9))
+        made.add(mirror, 0, tasks, arrays[-2:], tasks)
+    return made.program(threads), arrays
+
+
+@pytest.mark.parametrize("stages", [2, 5, 8])
+def test_a_stage_sees_all_that_the_stage_before_wrote(team, stages):
+    program, arrays = chain_of_mirrors(team.threads, 999, stages)
+    for _ in range(10):
+        for array in arrays[1:]:
+            array.fill(-1e9)
+        team.run(program)
+        expected = np.arange(999.0)
+        for array in arrays[1:]:
+            expected = expected[::-1] + 1
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_workers_that_fell_asleep_wake_up(team):
+    program, arrays = chain_of_mirrors(team.threads, 64, 3)
+    for _ in range(10):
+        time.sleep(0.01)
+        arrays[-1].fill(-1)
+        team.run(program)
+        np.testing.assert_array_equal(arrays[-1], np.arange(64)[::-1] + 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_launches(threads):
+    launches = 4000 if threads <= CPUS else 100  # a barrier on too few cores waits for time slices
+    team = Team(threads)
+    counts, numbers = np.zeros(9), np.zeros(9)
+    program = (
+        Stages()
+        .add(mark, 0, 9, [counts, numbers])
+        .add(mark, 0, 1, [counts, numbers])
+        .program(threads)
+    )
+    for _ in range(launches):
+        team.run(program)
+    team.close()
+    np.testing.assert_array_equal(counts, [2 * launches] + [launches] * 8)
+
+
+def test_close_ends_the_threads():
+    before = set(threading.enumerate())
+    team = Team(3)
+    workers = set(threading.enumerate()) - before
+    assert len(workers) == 2
+    counts = np.zeros(10)
+    team.run(Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(3))
+    team.close()
+
+    assert not any(worker.is_alive() for worker in workers)
+    assert before == set(threading.enumerate())
+    team.close()  # as the interpreter does once more when it ends
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.00002, 0.0001, 0.01])
+def test_close_finds_workers_awake_or_asleep(pause):
+    for _ in range(20):
+        team = Team(2)
+        time.sleep(pause)
+        team.close()
+        assert not team._threads
+
+
+def test_an_interpreter_with_a_sleeping_team_ends():
+    program = (
+        "import time; from convprof.simd.team import team; t = team(3); time.sleep(0.01); print(1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_one_team_of_each_size_per_process():
+    assert shared_team(2) is shared_team(2)
+    assert shared_team(2) is not shared_team(1)
+    assert (shared_team(1).threads, shared_team(2).threads) == (1, 2)

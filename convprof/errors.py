@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_MOST_NAMES = 20
+"""Names that an error lists when none is near."""
+
+
 class ConvprofError(Exception):
     """Base of every error that convprof raises on purpose."""
 
@@ -50,7 +54,8 @@ class UnknownNameError(InputError, LookupError):
         """Build the message ``unknown KIND 'NAME'`` with the nearest known names."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        listed = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}"
         return cls(f"unknown {kind} {name!r}: {hint}")
 
 

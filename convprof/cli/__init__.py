@@ -57,7 +57,9 @@ def _status(arguments: list[str] | None) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        error.show()
+        asked = getattr(error, "ctx", None)
+        path = asked.command_path if asked else "convprof"
+        click.echo(f"{path}: {error.format_message()} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
         click.echo(f"convprof: {error}", err=True)

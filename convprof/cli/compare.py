@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEPT = ("strategy", "threads", "dtype", "cache", "budget", "rounds", "seed")
 
 
-@click.group("compare")
+@click.group("compare", short_help="Compare layouts in the same rounds.")
 def command() -> None:
     """Compare two ways of doing the same, in the same interleaved rounds."""
 

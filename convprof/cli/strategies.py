@@ -9,7 +9,7 @@ import click
 from convprof.cli import options
 
 
-@click.command("strategies")
+@click.command("strategies", short_help="List strategies, and who refuses what.")
 @options.problem_options
 @options.layout_option
 @click.option(
@@ -29,6 +29,8 @@ def command(**flags: Any) -> int:
     from convprof.strategies import registry
     from convprof.studies.refusals import refusals
 
+    layouts, counts = options.layouts_from(flags["layout"]), options.threads_from(flags["threads"])
+    dtype = options.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
     named = flags["problem"] or flags["batch"] or options.spelled(flags)
     if not named:
@@ -39,8 +41,6 @@ def command(**flags: Any) -> int:
     problems, notes = options.problems_from(flags)
     for note in notes:
         console.stderr(flags["color"]).print(f"note: {note}", markup=False, soft_wrap=True)
-    layouts, counts = options.layouts_from(flags["layout"]), options.threads_from(flags["threads"])
-    dtype = options.dtype_from(flags["dtype"])
     for problem in problems:
         refusals_report(out, problem.descriptor, refusals(problem, layouts, counts, dtype))
     return 0

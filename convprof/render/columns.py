@@ -13,6 +13,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.console import Console
+
 Row = TypeVar("Row")
 
 _BETWEEN = 3
@@ -38,27 +40,19 @@ def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list
     return kept
 
 
-def table(
-    columns: Sequence[Column[Row]],
-    rows: Sequence[Row],
-    width: int,
-    title: str,
-    style: Callable[[Row], str] = lambda _: "",
-) -> Table:
-    """Return a Rich table of the columns that fit."""
-    made = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    kept = fit(columns, rows, width)
+def print_table(
+    console: Console, title: str, columns: Sequence[Column[Row]], rows: Sequence[Row]
+) -> None:
+    """Print a heading and the columns that fit the console."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    kept = fit(columns, rows, console.width)
     for column in kept:
-        made.add_column(column.heading, justify=column.justify, no_wrap=True)
+        # Text, not a string: Rich would take the unit in ``time [ms]`` for markup.
+        made.add_column(Text(column.heading), justify=column.justify, no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(column.cell(row)) for column in kept), style=style(row))
-    return made
+        made.add_row(*(Text(column.cell(row)) for column in kept))
+    console.print(Text(title, style="bold"))
+    console.print(made)
 
 
 def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:

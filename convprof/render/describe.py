@@ -63,11 +63,12 @@ def machine_line(document: Document) -> str:
 
 
 def cycles_line(measurements: list[Measurement]) -> str:
-    """Return where the cycles come from."""
+    """Return what a FLOP is and where the cycles come from."""
     sources = dict.fromkeys(m.cycles.source for m in measurements if m.cycles)
     if not sources:
-        return "cycles: unknown on this machine"
-    return "cycles: " + "; ".join(CYCLE_SOURCES[source] for source in sources)
+        return "1 multiply-add = 2 FLOPs · cycles: unknown on this machine"
+    spelled = "; ".join(CYCLE_SOURCES[source] for source in sources)
+    return f"1 multiply-add = 2 FLOPs · cycles: {spelled}"
 
 
 def exclusion_line(measurement: Measurement) -> str:

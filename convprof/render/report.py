@@ -8,7 +8,7 @@ from rich.text import Text
 
 from convprof import units
 from convprof.render import describe, tables
-from convprof.render.columns import Column, table
+from convprof.render.columns import Column, print_table
 from convprof.studies.layouts import LayoutComparison, advice
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ def run_report(console: Console, measurements: Sequence[Measurement]) -> None:
     if rows:
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
         flops = rows[0].flops
-        work = f" · {units.si(flops.direct, 'FLOP')} (1 multiply-add = 2)" if flops else ""
+        work = f" · {units.si(flops.direct, 'FLOP')}" if flops else ""
         cold = " · cold caches" if rows[0].cache == "cold" else ""
         columns = tables.run_columns(rows)
-        console.print(table(columns, rows, console.width, title + work + cold))
+        print_table(console, title + work + cold, columns, rows)
         phased = [row for row in rows if len(row.phases or {}) >= SEVERAL_PHASES]
         if phased:
             columns = tables.phase_columns(phased)
             console.print()
-            console.print(table(columns, phased, console.width, "where the time goes"))
+            print_table(console, "where the time goes", columns, phased)
         if any((row.peak_fraction or 0) > tables.OVER_CEILING for row in rows):
             text = "! over 100 % of the peak: the clock rose after the peak was measured, or a bug"
             console.print(text, soft_wrap=True)
@@ -54,7 +54,7 @@ def layouts_report(
         first = comparisons[0].nchw
         title = describe.problem_line(first.problem, first.dtype)
         columns = _layout_columns(comparisons)
-        console.print(table(columns, comparisons, console.width, title))
+        print_table(console, title, columns, comparisons)
         _conversions(console, measurements)
     for measurement in tables.excluded(measurements):
         console.print(Text(describe.exclusion_line(measurement), style="dim"), soft_wrap=True)
@@ -120,7 +120,7 @@ def _conversions(console: Console, measurements: Sequence[Measurement]) -> None:
         Column("GB/s", _rate_cell, 5),
     ]
     console.print()
-    console.print(table(columns, rows, console.width, "converting between the layouts"))
+    print_table(console, "converting between the layouts", columns, rows)
 
 
 def _rate_cell(measurement: Measurement) -> str:

@@ -21,7 +21,7 @@ def check_strategies(names: Iterable[str], problems: Sequence[Problem]) -> None:
     known = {strategy.name for kind in kinds for strategy in registry.strategies(kind)}
     for name in names:
         if name not in known:
-            raise UnknownNameError.of(f"--strategy for {' and '.join(kinds)}", name, known)
+            raise UnknownNameError.of(f"--strategy of {' or '.join(kinds)}", name, known)
 
 
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:

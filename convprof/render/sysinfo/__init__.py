@@ -26,8 +26,13 @@ TWO_COLUMNS_FROM = 120
 TWO_COLUMNS_WIDTH = 140
 INDENT = 2
 
-LEFT = (hardware.cpu, hardware.simd, hardware.cores, system.software)
-RIGHT = (hardware.caches, system.memory_and_system, ceilings.clock_and_ceilings, ceilings.notes)
+LEFT: tuple[Builder, ...] = (hardware.cpu, hardware.simd, hardware.cores, system.software)
+RIGHT: tuple[Builder, ...] = (
+    hardware.caches,
+    system.memory_and_system,
+    ceilings.clock_and_ceilings,
+    ceilings.notes,
+)
 """The columns of a wide terminal. The right one has the tables and gets a little more room."""
 
 ORDER = (*LEFT[:-1], *RIGHT[:-1], LEFT[-1], RIGHT[-1])

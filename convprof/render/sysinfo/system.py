@@ -33,7 +33,7 @@ def memory_and_system(get: Lookup) -> Section:
 
 
 def _virtual(get: Lookup, *, yes: bool) -> str:
-    return f"yes, {get('machine.system.hypervisor') or 'by a hypervisor unknown'}" if yes else "no"
+    return f"yes, {get('machine.system.hypervisor') or 'hypervisor unknown'}" if yes else "no"
 
 
 def software(get: Lookup) -> Section:

@@ -1,0 +1,73 @@
+"""Every mistake a user can make ends with one line that names it, and exit code 2."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from convprof import cli
+
+CASES = [
+    ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
+    ("run -s naive", r"'naive': known: direct, im2col"),
+    ("run resnt50", r"'resnt50': did you mean resnet50\?"),
+    ("run resnet50:layer1.0.conv9", r"did you mean layer1.0.conv3"),
+    ("run mb1ic0ih3oc4kh1", r"ic0 at character 4: must be at least 1"),
+    ("run mb1ic64ih56zz3", r"unknown field 'zz' at character 12"),
+    ("run mb1ic64ih5oc8kh9", r"r=9: .* padded input of 5 rows; use a smaller filter"),
+    ("run g3mb1ic4ih5oc8kh1", r"groups=3: must divide c=4"),
+    ("run -t 0", r"--threads 0: this machine has \d+ usable core"),
+    ("run -t 9999", r"--threads 9999: .* Use 1"),
+    ("run -t many", r"--threads many: use numbers"),
+    ("run -t ,", r"--threads: use numbers"),
+    ("run --dtype f16", r"--dtype f16: use f32 or f64"),
+    ("run --layout chwn", r"--layout chwn: use nchw, nhwc or all"),
+    ("run --gemm 3x4", r"--gemm 3x4: write MxNxK"),
+    ("run --gemm 0x4x4", r"--gemm 0x4x4"),
+    ("run --gemm 3x4x5 --kernel 3", r"--kernel describes a convolution and --gemm a product"),
+    ("run --input 1x3x8x8", r"--input also needs --filters, --kernel"),
+    ("run --input 1x3x8 --filters 4 --kernel 3", r"--input 1x3x8"),
+    ("run --input 1x3x8x8 --filters 0 --kernel 3", r"--filters 0"),
+    ("run --input 1x3x8x8 --filters 4 --kernel 3y", r"--kernel 3y"),
+    ("run --input 1x3x8x8 --filters 4 --kernel 3 --groups 2", r"--groups 2|groups=2"),
+    ("run mb1ic3ih8oc8kh3 --gemm 4x4x4", r"--gemm spells a problem, and mb1ic3ih8oc8kh3 names"),
+    ("run --gemm 4x4x4 --match x", r"--match filters named problems"),
+    ("run --match [", r"--match '\[': not a regular expression"),
+    ("run --match nothinglikeit", r"--match 'nothinglikeit': matches none"),
+    ("run --mb 0", r"--mb 0: must be at least 1"),
+    ("run --budget 0", r"--budget 0: use a value from"),
+    ("run --rounds 0", r"--rounds 0: use a value from"),
+    ("run --seed -1", r"--seed -1: use a value from"),
+    ("run --json - --csv -", r"--json and --csv cannot both write to stdout"),
+    ("run --json /no/such/folder/x.json", r"--json /no/such/folder/x.json: cannot be written"),
+    ("run --batch /no/such/file", r"/no/such/file: cannot be read"),
+    ("run mb100000ic512ih512oc512kh3ph1", r"needs [\d.]+ TiB of memory and .* available"),
+    ("run --gemm 99999999x99999999x9", r"more than 2\*\*48 elements"),
+    ("run --cache warm", r"'warm' is not one of"),
+    ("compare layouts 8x8:8x8", r"8x8:8x8: a gemm has no layouts to compare"),
+    ("compare sideways", r"No such command 'sideways'"),
+    ("strategies -t 0", r"--threads 0"),
+    ("strategies mb1", r"mb1"),
+    ("frobnicate", r"No such command 'frobnicate'"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), CASES, ids=[words for words, _ in CASES])
+def test_one_clear_line(words, message, capsys):
+    assert cli._status(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    assert re.search(message, err), err
+
+
+def test_an_empty_and_a_truncated_batch_file(tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.write_text("# nothing\n")
+    assert cli._status(["run", "--batch", str(empty)]) == 2
+    assert "no problem in this file" in capsys.readouterr().err
+    cut = tmp_path / "cut"
+    cut.write_text("mb1ic3ih8oc8kh3\nmb1ic3ih")
+    assert cli._status(["run", "--batch", str(cut)]) == 2
+    assert f"{cut}:2:" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""The table of ``run``, to the letter, at 80 and 120 columns, with and without colour."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from convprof.render.report import run_report
+from convprof.results import Cycles, Flops, Measurement, Time
+
+PROBLEM = {
+    "kind": "conv2d", "descriptor": "mb1ic64ih56oc64oh56kh3ph1", "name": "resnet50:conv",
+    "n": 1, "c": 64, "h": 56, "w": 56, "k": 64, "r": 3, "s": 3, "p": 56, "q": 56,
+    "stride": [1, 1], "pad": [1, 1], "dilation": [1, 1], "groups": 1,
+}  # fmt: skip
+
+
+def measurement(strategy, layout, threads, seconds, peak, **changes):
+    made = Measurement(
+        problem=PROBLEM, strategy=strategy, layout=layout, dtype="f32", threads=threads,
+        cache="hot", status="ok",
+        time_s=Time(seconds, seconds / 50, seconds * 0.99, seconds * 1.01, seconds, 25, 3),
+        cycles=Cycles(seconds * 3e9, seconds * 3e9 / 231211008, "calibrated", 3e9),
+        flops=Flops(231211008, 231211008), flop_per_s=231211008 / seconds, peak_fraction=peak,
+        bytes_min=1, intensity=1.0, max_rel_error=4.7e-7, workspace_bytes=0, prepare_s=0.0,
+        compile_s=0.0,
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+ROWS = [
+    measurement("direct", "nchw", 1, 0.1507, 0.0088),
+    measurement("threaded", "nhwc", 2, 0.00189, 0.35, phases={"pad": 6e-5, "gemm": 1.83e-3}),
+    measurement("tiled", "nhwc", 1, 0.00362, 1.02),
+    measurement("tiled", "nchw", 2, 1.0, None, status="refused", time_s=None,
+                reason="tiled runs on one thread, not 2"),
+]  # fmt: skip
+
+
+def printed(width, **options):
+    text = io.StringIO()
+    run_report(Console(file=text, width=width, **options), ROWS)
+    return text.getvalue()
+
+
+GOLDEN_120 = """\
+conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv · f32 · 231 MFLOP
+strategy   layout   threads    time [ms]   GFLOP/s   Mcycles   cycles/FLOP   FLOP/cycle/core   % peak   error
+─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+threaded   nhwc           2   1.89 ±0.02       122      5.67        0.0245              20.4     35.0   5e-07
+tiled      nhwc           1   3.62 ±0.04      63.9      10.9        0.0470              21.3   102.0!   5e-07
+direct     nchw           1       151 ±2      1.53       452          1.96             0.511      0.9   5e-07
+! over 100 % of the peak: the clock rose after the peak was measured, or a bug
+refused: tiled nchw 2 threads: tiled runs on one thread, not 2
+"""  # noqa: E501
+
+GOLDEN_80 = """\
+conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv · f32 · 231 MFLOP
+strategy   layout   threads    time [ms]   GFLOP/s   cycles/FLOP   % peak
+─────────────────────────────────────────────────────────────────────────
+threaded   nhwc           2   1.89 ±0.02       122        0.0245     35.0
+tiled      nhwc           1   3.62 ±0.04      63.9        0.0470   102.0!
+direct     nchw           1       151 ±2      1.53          1.96      0.9
+! over 100 % of the peak: the clock rose after the peak was measured, or a bug
+refused: tiled nchw 2 threads: tiled runs on one thread, not 2
+"""
+
+
+def test_at_120_columns_every_column_is_there():
+    assert printed(120) == GOLDEN_120
+
+
+def test_at_80_columns_the_least_important_columns_give_way():
+    assert printed(80) == GOLDEN_80
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_no_line_is_wider_than_the_console(width):
+    table_lines = [line for line in printed(width).splitlines() if "tiled " in line or "─" in line]
+    assert all(len(line) <= width for line in table_lines if "refused" not in line)
+
+
+def test_colour_adds_escapes_and_nothing_else():
+    plain = printed(120)
+    coloured = printed(120, force_terminal=True, color_system="standard")
+    assert "\x1b[" not in plain
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+
+
+def test_a_gemm_has_no_layout_column():
+    row = dataclasses.replace(ROWS[0], layout=None)
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), [row])
+    assert "layout" not in text.getvalue()
+
+
+def test_few_samples_show_that_there_is_no_interval():
+    time = dataclasses.replace(ROWS[0].time_s, ci95_low=None, ci95_high=None, samples=3)
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), [dataclasses.replace(ROWS[0], time_s=time)])
+    assert "±?" in text.getvalue()

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import convprof
+from convprof.errors import TooLargeError
+from convprof.machine import facts
+from convprof.problems import Conv2d, Gemm
+from convprof.strategies import memory, offset_gemm, oracle, registry, staged
+from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.blas_threads import blas
+from convprof.strategies.plan import WEIGHTS, X, Y
+
+STRATEGIES = convprof.strategies("gemm")
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
+
+each_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+
+def threads_of(name):
+    return THREADS if registry.find("gemm", name).parallel else [1]
+
+
+# Mostly tiny and odd; now and then beyond one tile of rows, columns or reduction steps.
+SIZES = st.one_of(st.integers(1, 9), st.integers(1, 40), st.sampled_from([127, 129, 257, 300]))
+PROBLEMS = st.builds(Gemm, m=SIZES, n=SIZES, k=SIZES, batch=st.sampled_from([1, 1, 2, 3])).filter(
+    lambda g: g.macs < 3_000_000
+)
+
+
+def operands(g, dtype, seed):
+    """Return positive operands: no sum cancels, so every element has the same relative error."""
+    random = np.random.default_rng(seed)
+    kind = DTYPES[dtype][0]
+    return tuple(random.uniform(0.25, 1, shape).astype(kind) for shape in (g.a_shape, g.b_shape))
+
+
+def prepared_for(g, name, setting, seed=0):
+    """Return a bound strategy, the operands and the reference."""
+    a, b = operands(g, setting.dtype, seed)
+    prepared = convprof.prepare(g, name, setting.layout, setting.threads, setting.dtype)
+    prepared.bind(a, b)
+    return prepared, (a, b), oracle.gemm(g, a, b)
+
+
+def error(prepared, reference):
+    c = prepared.output()
+    assert reference.shape == c.shape
+    return np.max(np.abs(c - reference)) / np.max(np.abs(reference))
+
+
+def check(g, name, setting, seed=0):
+    prepared, _, reference = prepared_for(g, name, setting, seed)
+    prepared.run()
+    assert DTYPES[setting.dtype][0] == prepared.output().dtype
+    assert error(prepared, reference) < TOLERANCE[setting.dtype]
+    first = prepared.output().tobytes()
+    prepared.output().fill(-1)  # so that the second run has to write everything again
+    prepared.run()
+    assert first == prepared.output().tobytes()
+    prepared.close()
+
+
+@each_strategy
+def test_random_problems(name):
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(
+        PROBLEMS,
+        st.sampled_from(LAYOUTS),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(threads_of(name)),
+        st.integers(0, 999),
+    )
+    def problem(g, layout, dtype, threads, seed):
+        check(g, name, Setting(layout, dtype, threads), seed)
+
+    problem()
+
+
+CASES = {
+    "one element": Gemm(m=1, n=1, k=1),
+    "dot product": Gemm(m=1, n=1, k=1000),
+    "outer product": Gemm(m=70, n=300, k=1),
+    "matrix times vector": Gemm(m=333, n=1, k=65),
+    "vector times matrix": Gemm(m=1, n=517, k=65),
+    "one step beyond four": Gemm(m=5, n=5, k=5),
+    "one step before four": Gemm(m=3, n=3, k=3),
+    "beyond one tile each way": Gemm(m=133, n=258, k=101),
+    "a thin batch": Gemm(m=3, n=5, k=7, batch=11),
+    "attention": Gemm(m=40, n=40, k=64, batch=4),
+}
+
+
+@each_strategy
+@pytest.mark.parametrize("case", CASES)
+def test_particular_problems(case, name):
+    for dtype in DTYPES:
+        for threads in threads_of(name):
+            check(CASES[case], name, Setting("nchw", dtype, threads))
+
+
+@each_strategy
+@pytest.mark.parametrize("l1_bytes", [1, 2048, 1 << 30])
+def test_any_size_of_the_first_cache(monkeypatch, l1_bytes, name):
+    monkeypatch.setattr(offset_gemm, "l1_data_bytes", lambda: l1_bytes)
+    for threads in threads_of(name):
+        check(Gemm(m=37, n=70, k=61, batch=2), name, Setting("nchw", "f32", threads))
+
+
+@each_strategy
+def test_work_in_slices_that_can_be_interrupted(monkeypatch, name):
+    monkeypatch.setattr(staged, "UNINTERRUPTED_MACS", 5_000)
+    for threads in threads_of(name):
+        check(Gemm(m=37, n=70, k=61, batch=2), name, Setting("nchw", "f32", threads))
+        check(Gemm(m=1, n=1, k=30_000), name, Setting("nchw", "f64", threads))
+
+
+@each_strategy
+def test_two_prepared_objects_agree_to_the_bit_and_share_nothing(name):
+    g = CASES["beyond one tile each way"]
+    for threads in threads_of(name):
+        setting = Setting("nchw", "f32", threads)
+        one, _, reference = prepared_for(g, name, setting, seed=1)
+        two, _, _ = prepared_for(g, name, setting, seed=1)
+        other, _, other_reference = prepared_for(g, name, setting, seed=2)
+        for prepared in (one, two, other):
+            prepared.run()
+        assert one.output().tobytes() == two.output().tobytes()
+        assert error(one, reference) < 1e-5
+        assert error(other, other_reference) < 1e-5
+
+
+@each_strategy
+def test_binding_again_and_changing_an_operand_in_place(name):
+    g = CASES["attention"]
+    prepared, _, _ = prepared_for(g, name, Setting(), seed=1)
+    prepared.run()
+    a, b = operands(g, "f32", 2)
+    prepared.bind(a, b)
+    before = a.tobytes(), b.tobytes()
+    prepared.run()
+    assert before == (a.tobytes(), b.tobytes())
+    assert error(prepared, oracle.gemm(g, a, b)) < 1e-5
+
+    a *= 2
+    prepared.run()
+    assert error(prepared, oracle.gemm(g, a, b)) < 1e-5
+
+
+@each_strategy
+def test_operands_of_another_type_or_order_are_converted(name):
+    g = Gemm(m=6, n=7, k=5)
+    prepared, (a, b), reference = prepared_for(g, name, Setting())
+    prepared.bind(np.asfortranarray(a.astype(np.float64)), b[::-1][::-1])
+    prepared.run()
+    assert error(prepared, reference) < 1e-5
+    assert prepared.output().dtype == np.float32
+
+
+@each_strategy
+def test_running_allocates_no_arrays(name):
+    g = Gemm(m=150, n=140, k=160)
+    for threads in threads_of(name):
+        prepared, _, _ = prepared_for(g, name, Setting("nchw", "f32", threads))
+        prepared.run()
+        tracemalloc.start()
+        try:
+            prepared.run()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 16_384  # each matrix has over 80,000 bytes
+
+
+@each_strategy
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_workspace_bytes_are_those_of_the_arrays(dtype, name):
+    for case in ("beyond one tile each way", "attention"):
+        prepared, _, _ = prepared_for(CASES[case], name, Setting("nchw", dtype))
+        theirs = [prepared._arrays[key] for key in (X, WEIGHTS, Y)]
+        ours = [array for array in prepared.memory() if not any(array is item for item in theirs)]
+        assert len(prepared.memory()) == len(ours) + len(theirs)
+        uncounted = sum(array.nbytes for array in ours) - prepared.workspace_bytes
+        assert 0 <= uncounted <= 192
+
+
+@each_strategy
+def test_one_phase(name):
+    prepared, _, reference = prepared_for(CASES["attention"], name, Setting())
+    assert prepared.run_phases() == {}
+    assert error(prepared, reference) < 1e-5
+    assert prepared.executed_flops() == CASES["attention"].flops
+
+
+@each_strategy
+def test_refusals(name):
+    strategy = registry.find("gemm", name)
+    g = CASES["attention"]
+    assert strategy.why_not(g, Setting()) is None
+    assert strategy.why_not(g, Setting(layout="nhwc")) is None
+    assert strategy.why_not(g, Setting(dtype="bf16")) == f"{name} computes f32 and f64, not bf16"
+    conv = Conv2d(c=1, h=1, w=1, k=1, r=1, s=1)
+    assert strategy.why_not(conv, Setting()) == f"{name} computes gemm, not conv2d"
+    serial = f"{name} runs on one thread, not 2"
+    expected = serial if name in ("naive", "reordered", "tiled") else None
+    assert expected == strategy.why_not(g, Setting(threads=2))
+
+
+@each_strategy
+def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
+    def allocate(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(memory, "available_bytes", lambda: 5 << 20)
+    monkeypatch.setattr(memory, "zeros", allocate)
+    with pytest.raises(TooLargeError) as caught:
+        convprof.prepare(Gemm(m=1024, n=1024, k=1024), strategy=name)
+    text = str(caught.value)
+    assert text.startswith(f"{name} of 1024x1024:1024x1024 needs 12 MiB of memory and 5 MiB are ")
+    assert "\n" not in text
+
+
+def test_blas_runs_on_the_settings_threads_and_gives_them_back():
+    libraries = blas()._libraries
+    if not libraries:
+        pytest.skip("no BLAS library found behind NumPy")
+    before = [library.num_threads for library in libraries]
+    sets = [prepared_for(CASES["attention"], "blas", Setting("nchw", "f32", t)) for t in THREADS]
+    for _ in range(2):
+        for threads, (prepared, _, reference) in zip(THREADS, sets, strict=True):
+            prepared.run()
+            assert [library.num_threads for library in libraries] == [threads] * len(libraries)
+            assert error(prepared, reference) < 1e-5
+    for prepared, _, _ in sets:
+        prepared.close()
+    assert before == [library.num_threads for library in libraries]

@@ -1,0 +1,178 @@
+"""The kernels are Python: run as it stands, each must do what its compiled form does."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import convprof.strategies
+from convprof.problems import Conv2d, Gemm
+from convprof.simd.team import Program, team
+from convprof.strategies import kernels, oracle
+from convprof.strategies.conv.direct import direct_nchw, loop_dims
+from convprof.strategies.conv.geometry import pad_planes, padded_nchw
+from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.transpose import transpose
+
+
+def all_kernels():
+    """Return every function of the package with the arguments of a kernel."""
+    found = {}
+    packages = pkgutil.walk_packages(convprof.strategies.__path__, "convprof.strategies.")
+    for info in packages:
+        for name, item in vars(importlib.import_module(info.name)).items():
+            if inspect.isfunction(item):
+                arguments = list(inspect.signature(item).parameters)
+                if arguments == ["lo", "hi", "buffers", "dims"]:
+                    found[f"{item.__module__}.{name}"] = item
+    return {name: item for name, item in found.items() if name.startswith(item.__module__)}
+
+
+KERNELS = all_kernels()
+
+
+def whole_numbers(shape, seed=0):
+    """Return small whole numbers: their sums of products are exact in any order and with FMA."""
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype(np.float32)
+
+
+def run_plain(kernel, tasks, buffers, dims):
+    kernel(0, tasks, [array.ravel() for array in buffers], np.asarray(dims, dtype=np.int64))
+
+
+def run_compiled(kernel, tasks, buffers, dims):
+    pointers = np.array([array.ctypes.data for array in buffers], dtype=np.int64)
+    words = np.ascontiguousarray(dims, dtype=np.int64)
+    address = kernels.address(kernel, "f32")
+    row = (address, 0, tasks, pointers.ctypes.data, words.ctypes.data)
+    team(1).run(Program([row], 1))
+
+
+def both(kernel, tasks, inputs, output, dims):
+    """Return what the plain function and what the compiled one make of copies of ``output``."""
+    results = []
+    for run in (run_plain, run_compiled):
+        results.append(output.copy())
+        run(kernel, tasks, [*inputs, results[-1]], dims)
+    return results
+
+
+def filled(shape, value=-77):
+    return np.full(shape, value, dtype=np.float32)
+
+
+def test_the_kernels_are_found():
+    assert len(KERNELS) >= 14
+    names = {name.rpartition(".")[2] for name in KERNELS}
+    assert {"direct_nchw", "offset_gemm", "pad_planes", "naive", "transpose"} <= names
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_uses_nothing_from_outside_its_body(name):
+    code = KERNELS[name].__code__
+    assert set(code.co_names) <= {"range", "min", "max"}
+    assert code.co_freevars == ()
+    assert KERNELS[name].__defaults__ is None
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_direct_nchw(groups):
+    p = Conv2d(n=2, c=4, h=5, w=6, k=2, r=2, s=3, stride=(2, 1), dilation=(1, 2), groups=groups)
+    x, weights = whole_numbers(p.x_shape("nchw")), whole_numbers(p.weight_shape, 1)
+    plain, compiled = both(
+        direct_nchw, p.n * p.k, [x, weights], filled(p.y_shape("nchw")), loop_dims(p, p.h, p.w)
+    )
+    np.testing.assert_array_equal(plain, oracle.conv2d(p, x, weights))
+    np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize("g", [Gemm(m=1, n=1, k=1), Gemm(m=9, n=5, k=11, batch=2)])
+@pytest.mark.parametrize("blocking", [Blocking(4, 3, 8), Blocking(8, 5, 4), Blocking(12, 9, 100)])
+def test_offset_gemm(g, blocking):
+    a, b = whole_numbers(g.a_shape), whole_numbers(g.b_shape, 1)
+    dims = Offsets.dense(g.m, g.n, g.k, g.batch).dims(g.m, g.n, g.k, blocking)
+    tasks = blocking.tiles(g.m, g.n, g.batch)
+    plain, compiled = both(offset_gemm, tasks, [a, b], filled(g.c_shape), dims)
+    np.testing.assert_array_equal(plain, oracle.gemm(g, a, b))
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def test_offset_gemm_with_rows_that_lie_anywhere():
+    m, n, t = 6, 4, 7
+    a, b = whole_numbers((m, t)), whole_numbers((t, n), 1)
+    draw = np.random.default_rng(2)
+    a_row, a_col, b_row, c_row = (
+        draw.permutation(count) * scale for count, scale in ((m, 7), (t, 1), (t, 10), (m, 9))
+    )
+    a_far, b_far = np.zeros((m, 7), np.float32), np.zeros((t, 10), np.float32)
+    a_far.ravel()[a_row[:, None] + a_col] = a
+    b_far[b_row // 10, :n] = b
+    zero = np.zeros(1, dtype=np.int64)
+    offsets = Offsets(zero, zero, zero, a_row, c_row, a_col, b_row)
+    blocking = Blocking(4, 2, 5)
+    plain, compiled = both(
+        offset_gemm,
+        blocking.tiles(m, n, 1),
+        [a_far, b_far],
+        filled((m, 9)),
+        offsets.dims(m, n, t, blocking),
+    )
+    np.testing.assert_array_equal(plain[c_row // 9, :n], a @ b)
+    np.testing.assert_array_equal(plain[:, n:], -77)  # nothing else is written
+    np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize(
+    ("stride", "filter_size"),
+    [((1, 1), (3, 3)), ((2, 2), (3, 3)), ((3, 2), (3, 2)), ((2, 3), (1, 3)), ((2, 2), (1, 1))],
+)
+def test_pad_planes_with_stride_phases(stride, filter_size):
+    r, s = filter_size
+    p = Conv2d(n=2, c=3, h=7, w=5, k=1, r=r, s=s, stride=stride, pad=(2, 1, 1, 3))
+    padded = padded_nchw(p, phases=True)
+    (stage,) = padded.stages
+    x = whole_numbers(p.x_shape("nchw")) + 10
+    plain, compiled = both(pad_planes, stage.tasks, [x], filled(padded.shape, 0), stage.dims)
+
+    top, left, bottom, right = p.pads
+    whole = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    for phase_h in range(padded.shape[2]):
+        for phase_w in range(padded.shape[3]):
+            phase = whole[:, :, phase_h :: stride[0], phase_w :: stride[1]]
+            rows, columns = phase.shape[2:]
+            np.testing.assert_array_equal(plain[:, :, phase_h, phase_w, :rows, :columns], phase)
+            assert not plain[:, :, phase_h, phase_w, rows:].any()
+            assert not plain[:, :, phase_h, phase_w, :, columns:].any()
+    np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 16), (40, 3)])
+def test_transpose(shape):
+    x = whole_numbers((2, *shape))
+    rows, columns = shape
+    tasks = 2 * -(-rows // 16)
+    plain, compiled = both(transpose, tasks, [x], filled((2, columns, rows)), (rows, columns, 16))
+    np.testing.assert_array_equal(plain, x.transpose(0, 2, 1))
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def test_the_same_kernel_is_compiled_once_per_element_type():
+    assert kernels.address(transpose, "f32") == kernels.address(transpose, "f32")
+    assert kernels.address(transpose, "f32") != kernels.address(transpose, "f64")
+
+
+def test_the_seconds_of_compiling_are_counted():
+    def fill(lo, hi, buffers, dims):
+        for task in range(lo, hi):
+            buffers[0][task] = dims[0]
+
+    before = kernels.compile_seconds()
+    kernels.address(fill, "f32")
+    assert kernels.compile_seconds() > before
+    out = np.zeros(3, dtype=np.float32)
+    run_compiled(fill, 3, [out], [5])
+    np.testing.assert_array_equal(out, 5)

@@ -82,7 +82,7 @@ class Measuring(Generic[AnyStudy]):
         self._show = show
         self._stdout = console.stdout(outputs.color)
         self._stderr = console.stderr(outputs.color)
-        self._watch = NoiseWatch(facts().topology.usable_cores)
+        self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
 
     def run(self) -> int:
         """Measure every problem; print, write, and return the exit code."""
@@ -147,10 +147,13 @@ class Measuring(Generic[AnyStudy]):
 
         observe(document, self._watch)
         if self._outputs.tables and document.measurements:
-            self._stdout.print(describe.machine_line(document), style="dim", soft_wrap=True)
-            self._stdout.print(
-                describe.cycles_line(document.measurements), style="dim", soft_wrap=True
-            )
+            for line in (
+                describe.machine_line(document),
+                describe.cycles_line(document.measurements),
+            ):
+                # A terminal gets lines broken at words, a pipe whole lines.
+                whole = not self._stdout.is_terminal
+                self._stdout.print(line, style="dim", soft_wrap=whole, markup=False)
         if not self._outputs.quiet:
             for finding in self._watch.findings():
                 self._remark(f"noise: {finding.message}; {finding.hint}")
@@ -160,7 +163,8 @@ class Measuring(Generic[AnyStudy]):
 
     def _remark(self, text: str, *, always: bool = False) -> None:
         if always or not self._outputs.quiet:
-            self._stderr.print(text, style="yellow", soft_wrap=True, markup=False)
+            whole = not self._stderr.is_terminal
+            self._stderr.print(text, style="yellow", soft_wrap=whole, markup=False)
 
 
 def _silent() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,12 @@ class Outputs:
         to_stdout = [f"--{flag}" for flag, path in paths.items() if path == STDOUT]
         if len(to_stdout) > 1:
             raise InputError(f"{' and '.join(to_stdout)} cannot both write to stdout: name a file")
+        taken: dict[str, str] = {}
         for flag, path in paths.items():
             if path != STDOUT:
+                other = taken.setdefault(os.path.realpath(path), flag)
+                if other != flag:
+                    raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
                 check_writable(path, f"--{flag}")
         return cls(paths, flags["color"], flags["quiet"])
 

@@ -63,9 +63,10 @@ def peak(dtype: str, threads: int, bits: int | None = None) -> Peak:
     """
     simd = facts().cpu.simd
     width = bits or simd.bits or FALLBACK_BITS
-    plain = _Load(fma_kernel(dtype, width), dtype, threads)
+    kernel = functools.partial(fma_kernel, dtype, width, fused=simd.fma is not False)
+    plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
-    clock = _chain_bound(plain, dtype, width, threads)
+    clock = _chain_bound(plain, kernel, dtype, threads)
     turn_s, clock_turn_s = _alternate(plain, clock)
     rate = threads * plain.kernel.flops_per_turn / turn_s
     hz = clock.kernel.adds / clock_turn_s if clock else None
@@ -116,13 +117,15 @@ def _until(seconds: float, work: Callable[[], object]) -> None:
         work()
 
 
-def _chain_bound(plain: _Load, dtype: str, bits: int, threads: int) -> _Load | None:
+def _chain_bound(
+    plain: _Load, kernel: Callable[[int], FmaKernel], dtype: str, threads: int
+) -> _Load | None:
     """Return the load whose additions are what its loop waits for; None where none are known."""
     if not CoreClock().available:
         return None
     alone = min(plain.turn_s() for _ in range(5))
     for adds in ADDS:
-        load = _Load(fma_kernel(dtype, bits, adds), dtype, threads)
+        load = _Load(kernel(adds), dtype, threads)
         if min(load.turn_s() for _ in range(5)) > CHAIN_BOUND * alone:
             break
     return load

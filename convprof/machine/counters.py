@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -15,6 +16,14 @@ _PERF_COUNT_HW_CPU_CYCLES = 0
 _ATTR_BYTES = 64  # PERF_ATTR_SIZE_VER0, understood by every kernel since 2.6.31
 _EXCLUDE_KERNEL_AND_HV = (1 << 5) | (1 << 6)
 _VALUE_BYTES = 8
+
+_FORBIDDEN = "the kernel forbids it (see /proc/sys/kernel/perf_event_paranoid)"
+_REASONS = {
+    errno.ENOENT: "this machine offers no cycle counter, as many virtual machines do not",
+    errno.ENOSYS: "the kernel has no perf_event_open",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+}
 
 
 class CycleCounter:
@@ -40,7 +49,8 @@ class CycleCounter:
         # this thread, whichever CPU it is on, no group, no flags
         descriptor = libc.syscall(number, attributes, 0, -1, -1, 0)
         if descriptor < 0:
-            cls.last_refusal = os.strerror(ctypes.get_errno())
+            number = ctypes.get_errno()
+            cls.last_refusal = _REASONS.get(number, os.strerror(number))
             return None
         counter = cls(descriptor)
         if counter.read() is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.results import Cycles, Flops, Measurement, Status, Time
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from convprof.measure.contestant import Contestant
     from convprof.measure.session import Entry
-    from convprof.measure.stopwatch import Sample
+    from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 
 
@@ -43,9 +43,7 @@ def excluded(
     )
 
 
-def finished(
-    entry: Entry, samples: Sequence[Sample], source: Literal["pmu", "calibrated"] | None
-) -> Measurement:
+def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> Measurement:
     """Return the record of a contestant from its samples; without the ceiling's part."""
     contestant, prepared = entry.contestant, entry.prepared
     problem, setting = contestant.problem, contestant.setting
@@ -86,9 +84,7 @@ def _time(seconds: list[float], calls: int) -> Time:
     )
 
 
-def _cycles(
-    samples: Sequence[Sample], flops: int, source: Literal["pmu", "calibrated"] | None
-) -> Cycles | None:
+def _cycles(samples: Sequence[Sample], flops: int, source: Source | None) -> Cycles | None:
     counted = [sample.cycles for sample in samples if sample.cycles is not None]
     clocks = [sample.core_hz for sample in samples if sample.core_hz is not None]
     if source is None or not counted or not clocks:

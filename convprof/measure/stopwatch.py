@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
+from convprof.simd.tsc import ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Source = Literal["pmu", "calibrated", "tsc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Sample:
 class Stopwatch:
     """Times calls with the monotonic clock, and counts cycles as well as this machine can.
 
-    Hardware counters where the kernel allows them; else the clock is measured right after the
-    calls, while the core is still under their kind of load.
+    Hardware counters where the kernel allows them; else the core's clock is measured right after
+    the calls, while it is still under their kind of load; else time-stamp ticks.
     """
 
     resolution_s = time.get_clock_info("perf_counter").resolution
@@ -34,36 +37,37 @@ class Stopwatch:
     def __init__(self) -> None:
         self._clock = CoreClock()
         self._counter = CycleCounter.open()
+        self._ticks = ticks()
 
     @property
-    def source(self) -> Literal["pmu", "calibrated"] | None:
+    def source(self) -> Source | None:
         """How cycles are counted; None if they are not."""
         if self._counter is not None:
             return "pmu"
-        return "calibrated" if self._clock.available else None
+        if self._clock.available:
+            return "calibrated"
+        return "tsc" if self._ticks is not None else None
 
     def sample(
         self, run: Callable[[], None], calls: int, before: Callable[[], None] | None = None
     ) -> Sample:
         """Time ``calls`` calls; ``before`` runs before each of them, untimed."""
         now = time.perf_counter_ns
-        counted = self._cycles()
-        if before is None:
-            start = now()
-            for _ in range(calls):
-                run()
-            elapsed = now() - start
-        else:
-            elapsed = 0
-            for _ in range(calls):
+        # With something untimed in between, only each call by itself may be counted.
+        batches, calls_each = (1, calls) if before is None else (calls, 1)
+        elapsed = counted = 0
+        for _ in range(batches):
+            if before is not None:
                 before()
-                start = now()
+            counter = self._count()
+            start = now()
+            for _ in range(calls_each):
                 run()
-                elapsed += now() - start
-        after = self._cycles()
+            elapsed += now() - start
+            counted += self._count() - counter
         seconds = elapsed * 1e-9 / calls
-        if counted is not None and after is not None and before is None:
-            cycles = (after - counted) / calls
+        if self.source in {"pmu", "tsc"}:
+            cycles = counted / calls
             return Sample(seconds, cycles / seconds, cycles)
         hz = self._clock.hz()
         return Sample(seconds, hz, seconds * hz if hz else None)
@@ -74,5 +78,11 @@ class Stopwatch:
             self._counter.close()
             self._counter = None
 
-    def _cycles(self) -> int | None:
-        return self._counter.read() if self._counter is not None else None
+    def _count(self) -> int:
+        """Return the counter's value; 0 where the clock is measured instead."""
+        source = self.source
+        if source == "pmu" and self._counter is not None:
+            return self._counter.read() or 0
+        if source == "tsc" and self._ticks is not None:
+            return int(self._ticks())
+        return 0

@@ -24,6 +24,7 @@ def stdout(color: Color = "auto") -> Console:
         highlight=False,
         soft_wrap=False,
         no_color=_no_color(color),
+        color_system=None if color == "never" else "auto",
         force_terminal=True if color == "always" else None,
     )
 
@@ -34,6 +35,7 @@ def stderr(color: Color = "auto") -> Console:
         stderr=True,
         highlight=False,
         no_color=_no_color(color),
+        color_system=None if color == "never" else "auto",
         force_terminal=True if color == "always" and sys.stderr.isatty() else None,
     )
 

@@ -82,7 +82,7 @@ def _why_not(path: str) -> str | None:
         return f"the name is empty. {elsewhere}"
     try:
         target = Path(os.path.realpath(path))
-        if target.is_dir():
+        if target.is_dir() or path.endswith(("/", os.sep)):
             return "it is a folder. Name a file in it, or '-' for stdout"
         if not target.parent.is_dir():
             folder = _one_line(str(Path(path).parent))

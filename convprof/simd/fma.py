@@ -43,10 +43,11 @@ class FmaKernel:
 
 
 @functools.cache
-def fma_kernel(dtype: str, bits: int, adds: int = 0) -> FmaKernel:
+def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> FmaKernel:
     """Compile the peak kernel for ``dtype`` (``f32``, ``f64``) in vectors of ``bits`` bits.
 
-    ``adds`` dependent additions are spread among the multiply-adds of a turn.
+    ``adds`` dependent additions are spread among the multiply-adds of a turn. Without ``fused``
+    each is a multiplication and an addition, for a CPU that has no fused instruction.
     """
     element, size = _LLVM[dtype]
     lanes = bits // (8 * size)
@@ -78,7 +79,7 @@ loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
 {phis}
-{_body(vector, fma, adds)}
+{_body(vector, fma if fused else None, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %turns
   br i1 %more, label %loop, label %done
@@ -100,16 +101,19 @@ end:
     return FmaKernel(module=module, lanes=lanes, adds=adds, address=module.address("peak"))
 
 
-def _body(vector: str, fma: str, adds: int) -> str:
+def _body(vector: str, fma: str | None, adds: int) -> str:
     """Return one turn: every accumulator UNROLL times, the additions evenly among them."""
     lines = []
     done = 0
     for u in range(UNROLL):
         for i in range(CHAINS):
-            lines.append(
-                f"  %a{i}_{u + 1} = call {vector} {fma}({vector} %a{i}_{u}, "
-                f"{vector} %x, {vector} %z)"
-            )
+            before, after = f"%a{i}_{u}", f"%a{i}_{u + 1}"
+            if fma is None:
+                lines.append(f"  %m{i}_{u} = fmul {vector} {before}, %x")
+                lines.append(f"  {after} = fadd {vector} %m{i}_{u}, %z")
+            else:
+                operands = f"{vector} {before}, {vector} %x, {vector} %z"
+                lines.append(f"  {after} = call {vector} {fma}({operands})")
             due = adds * (u * CHAINS + i + 1) // (UNROLL * CHAINS)
             lines += ["  " + one_add(f"%c{n + 1}", "%lo", f"%c{n}") for n in range(done, due)]
             done = due

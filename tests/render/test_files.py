@@ -41,6 +41,7 @@ CREATE = "Create it first, or use '-' for stdout"
     [
         ("", f"'': cannot be written: the name is empty. {AWAY}"),
         (".", ".: cannot be written: it is a folder. Name a file in it, or '-' for stdout"),
+        ("new/", "new/: cannot be written: it is a folder. Name a file in it, or '-' for stdout"),
         ("no/such", f"no/such: cannot be written: there is no folder no. {CREATE}"),
         ("file/x", f"file/x: cannot be written: there is no folder file. {CREATE}"),
         (

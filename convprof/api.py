@@ -29,7 +29,7 @@ def prepare(
     if layout not in LAYOUTS:
         raise UnknownNameError.of("layout", layout, LAYOUTS)
     if dtype not in DTYPES:
-        raise UnknownNameError.of("dtype", dtype, DTYPES)
+        raise UnknownNameError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")
     check_threads(threads)
     found = registry.find(problem.kind, strategy)
     setting = Setting(layout, dtype, threads)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_MOST_DECIMALS = 9
 _TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _BINARY = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -50,11 +51,9 @@ def digits(value: float, significant: int = 3) -> str:
     """Return the number with that many significant digits and no exponent: 0.0123, 4.56, 789."""
     if value == 0:
         return "0"
-    magnitude = abs(value)
-    decimals = 0
-    while magnitude * 10**decimals < 10 ** (significant - 1) and decimals < 9:  # noqa: PLR2004
-        decimals += 1
-    return f"{value:,.{decimals}f}"
+    # Rounded first: 9.996 has three digits as 10.0, not as 10.00.
+    exponent = int(f"{abs(value):.{significant - 1}e}".partition("e")[2])
+    return f"{value:,.{min(max(0, significant - 1 - exponent), _MOST_DECIMALS)}f}"
 
 
 def time(seconds: float) -> str:

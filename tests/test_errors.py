@@ -64,3 +64,10 @@ def test_unknown_names(name, message):
     error = UnknownNameError.of("strategy", name, {"tiled", "im2col-blas", "direct", "im2col"})
     assert isinstance(error, UnknownNameError)
     assert message == str(error)
+
+
+def test_a_long_list_of_known_names_is_cut():
+    known = [f"name{number:02}" for number in range(25)]
+    message = str(UnknownNameError.of("layer", "zzz", known))
+    assert message.endswith("known: " + ", ".join(known[:20]) + ", ...")
+    assert str(UnknownNameError.of("layer", "zzz", known[:20])).endswith(", name19")

@@ -43,6 +43,12 @@ def excluded(
     )
 
 
+def failed(contestant: Contestant, error: Exception) -> Measurement:
+    """Return the record of a contestant that raised, with the first line of what it said."""
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    return excluded(contestant, "failed", text)
+
+
 def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> Measurement:
     """Return the record of a contestant from its samples; without the ceiling's part."""
     contestant, prepared = entry.contestant, entry.prepared

@@ -93,8 +93,9 @@ class Session:
         self._stopwatch = stopwatch or Stopwatch()
         self._operands: dict[tuple[Problem, str], Operands] = {}
         self.entries: list[Entry] = []
-        self._excluded: dict[int, Measurement] = {}
-        self._order: list[int | Entry] = []
+        self._prepared: list[Prepared] = []
+        self._found: list[Entry | Measurement] = []
+        """In the contestants' order: who takes part, and the record of who does not."""
 
     def events(self) -> Iterator[Event]:
         """Prepare every contestant, then sample in rounds; yield what happens."""
@@ -106,24 +107,21 @@ class Session:
                     yield excluded
             self._operands.clear()
             yield from self._rounds()
-            for entry in self.entries:
-                self._phases(entry)
-                yield Finished(self.measurement(entry))
+            for entry in list(self.entries):
+                failed = self._phases(entry)
+                yield failed or Finished(self.measurement(entry))
         finally:
-            for entry in self.entries:
-                entry.prepared.close()
+            for prepared in self._prepared:
+                prepared.close()
             self._stopwatch.close()
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the contestants' order; those without a sample left out."""
-        found = []
-        for item in self._order:
-            if isinstance(item, Entry):
-                if item.samples:
-                    found.append(self.measurement(item))
-            else:
-                found.append(self._excluded[item])
-        return found
+        return [
+            self.measurement(item) if isinstance(item, Entry) else item
+            for item in self._found
+            if not isinstance(item, Entry) or item.samples
+        ]
 
     def _enter(self, contestant: Contestant) -> Refused | Failed | None:
         """Prepare, verify and warm up one contestant; return why it does not take part."""
@@ -134,7 +132,7 @@ class Session:
                 limit = TOLERANCE[contestant.setting.dtype]
                 if entry.error <= limit:
                     self.entries.append(entry)
-                    self._order.append(entry)
+                    self._found.append(entry)
                     return None
                 reason = f"max_rel_error {entry.error:.2g} is over {limit:g}"
                 wrong = report.excluded(contestant, "wrong", reason, entry.error)
@@ -142,15 +140,19 @@ class Session:
         except InputError as error:  # it refuses after all, or its memory is not there
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            return Failed(self._exclude(report.excluded(contestant, "failed", text)))
+            return Failed(self._exclude(report.failed(contestant, error)))
         return Refused(self._exclude(report.excluded(contestant, "refused", reason)))
 
     def _exclude(self, measurement: Measurement) -> Measurement:
-        index = len(self._order)
-        self._order.append(index)
-        self._excluded[index] = measurement
+        self._found.append(measurement)
         return measurement
+
+    def _drop(self, entry: Entry, error: Exception) -> Failed:
+        """Record that a contestant under way has raised; it takes no further part."""
+        measurement = report.failed(entry.contestant, error)
+        self.entries = [other for other in self.entries if other is not entry]
+        self._found = [measurement if item is entry else item for item in self._found]
+        return Failed(measurement)
 
     def _prepare(self, contestant: Contestant) -> Entry:
         problem, setting = contestant.problem, contestant.setting
@@ -159,6 +161,7 @@ class Session:
             self._operands[key] = Operands(problem, setting.dtype, self._settings.seed)
         operands = self._operands[key]
         prepared = contestant.strategy.prepare(problem, setting)
+        self._prepared.append(prepared)
         prepared.bind(operands.first(setting.layout), operands.second)
         start = time.perf_counter()
         prepared.run()
@@ -198,27 +201,35 @@ class Session:
             affordable = max(1, int(PATIENCE * settings.budget_s / call_s))
             entry.rounds = min(rounds, wanted, affordable)
 
-    def _rounds(self) -> Iterator[Sampled]:
+    def _rounds(self) -> Iterator[Sampled | Failed]:
         order = random.Random(self._settings.seed)
         rounds = max((entry.rounds for entry in self.entries), default=0)
         for number in range(rounds):
             active = [entry for entry in self.entries if entry.rounds > number]
             order.shuffle(active)
             for position, entry in enumerate(active):
-                sample = self._sample(entry)
+                try:
+                    sample = self._sample(entry)
+                except Exception as error:  # noqa: BLE001  # the others go on
+                    yield self._drop(entry, error)
+                    continue
                 entry.samples[number] = sample
                 if self._watch is not None and sample.core_hz:
                     self._watch.see_clock(sample.core_hz)
                 left = self._remaining(number, active[position + 1 :])
                 yield Sampled(entry.contestant.label, number + 1, rounds, sample.seconds, left)
 
-    def _phases(self, entry: Entry) -> None:
+    def _phases(self, entry: Entry) -> Failed | None:
         """Time the phases apart a few times; keep the median of each."""
         if entry.estimate_s > SLOW * self._settings.budget_s:
-            return
+            return None
         settle()
-        runs = [entry.prepared.run_phases() for _ in range(PHASE_RUNS)]
+        try:
+            runs = [entry.prepared.run_phases() for _ in range(PHASE_RUNS)]
+        except Exception as error:  # noqa: BLE001  # the others go on
+            return self._drop(entry, error)
         entry.phases = {name: stats.median([run[name] for run in runs]) for name in runs[0]}
+        return None
 
     def _sample(self, entry: Entry) -> Sample:
         if len(self.entries) > 1:

@@ -38,15 +38,8 @@ class Stopwatch:
         self._clock = CoreClock()
         self._counter = CycleCounter.open()
         self._ticks = ticks()
-
-    @property
-    def source(self) -> Source | None:
+        self.source = self._best_source()
         """How cycles are counted; None if they are not."""
-        if self._counter is not None:
-            return "pmu"
-        if self._clock.available:
-            return "calibrated"
-        return "tsc" if self._ticks is not None else None
 
     def sample(
         self, run: Callable[[], None], calls: int, before: Callable[[], None] | None = None
@@ -66,11 +59,12 @@ class Stopwatch:
             elapsed += now() - start
             counted += self._count() - counter
         seconds = elapsed * 1e-9 / calls
-        if self.source in {"pmu", "tsc"}:
-            cycles = counted / calls
-            return Sample(seconds, cycles / seconds, cycles)
-        hz = self._clock.hz()
-        return Sample(seconds, hz, seconds * hz if hz else None)
+        if self.source == "calibrated":
+            hz = self._clock.hz()
+            return Sample(seconds, hz, seconds * hz if hz else None)
+        if counted <= 0:  # nothing counts here, or the counter has stopped
+            return Sample(seconds, None, None)
+        return Sample(seconds, counted / elapsed * 1e9, counted / calls)
 
     def close(self) -> None:
         """Close the counter, if there is one."""
@@ -78,11 +72,17 @@ class Stopwatch:
             self._counter.close()
             self._counter = None
 
+    def _best_source(self) -> Source | None:
+        if self._counter is not None:
+            return "pmu"
+        if self._clock.available:
+            return "calibrated"
+        return "tsc" if self._ticks is not None else None
+
     def _count(self) -> int:
         """Return the counter's value; 0 where the clock is measured instead."""
-        source = self.source
-        if source == "pmu" and self._counter is not None:
+        if self._counter is not None:
             return self._counter.read() or 0
-        if source == "tsc" and self._ticks is not None:
+        if self.source == "tsc" and self._ticks is not None:
             return int(self._ticks())
         return 0

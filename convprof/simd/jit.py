@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import llvmlite.binding as llvm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,30 @@ def target() -> Target:
     )
 
 
-@functools.cache
-def _target_machine() -> Any:
+def _target_machine(without: Collection[str] = ()) -> Any:
+    """Return a new target machine: an engine takes it over and frees it with itself."""
     host = target()
+    off = "".join(f",-{feature}" for feature in without)
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=host.cpu, features=host.features, opt=3, jit=True
+        cpu=host.cpu, features=host.features + off, opt=3, jit=True
     )
 
 
 class Module:
     """Machine code compiled from IR; keeps it alive as long as the object lives."""
 
-    def __init__(self, ir: str) -> None:
-        """Verify and compile ``ir``; RuntimeError (from LLVM) if it is malformed."""
+    def __init__(self, ir: str, without: Collection[str] = ()) -> None:
+        """Verify and compile ``ir``; RuntimeError (from LLVM) if it is malformed.
+
+        ``without`` names CPU features that the code must not use.
+        """
         target()
         parsed = llvm.parse_assembly(ir)
         parsed.triple = llvm.get_process_triple()
         parsed.verify()
-        self._assembly = ""
         self._ir = parsed
-        self._engine = llvm.create_mcjit_compiler(parsed, _target_machine())
+        self._without = tuple(without)
+        self._engine = llvm.create_mcjit_compiler(parsed, _target_machine(self._without))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -81,4 +85,4 @@ class Module:
 
     def assembly(self) -> str:
         """Return the assembly text of the module, for those who want to look."""
-        return str(_target_machine().emit_assembly(self._ir))
+        return str(_target_machine(self._without).emit_assembly(self._ir))

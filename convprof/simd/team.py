@@ -304,7 +304,8 @@ class Team:
     def close(self) -> None:
         """Stop the worker threads; the team cannot run again."""
         self._control[3 * _LINE_WORDS] = 1
-        self._wake()
+        for event in self._events:  # all of them: one may be falling asleep right now
+            event.set()
         for thread in self._threads:
             thread.join()
         self._threads = []

@@ -29,6 +29,8 @@ class Setting:
     layout: str = "nchw"
     dtype: str = "f32"
     threads: int = 1
+    isa: str = "native"
+    """Instruction set for generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, ``native``."""
 
     @property
     def itemsize(self) -> int:

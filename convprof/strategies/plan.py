@@ -21,12 +21,22 @@ X, WEIGHTS, Y = "x", "weights", "y"
 
 
 @dataclass(frozen=True)
+class Native:
+    """A stage function that exists as machine code already."""
+
+    address: int
+    keep: object = None
+    """What must stay alive as long as the code may run."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """A compiled loop nest over ``tasks`` independent tasks."""
 
     phase: str
     """What the time is booked under; successive stages may share a phase."""
-    kernel: Callable[..., None]
+    kernel: Callable[..., None] | Native
+    """A loop nest for numba to compile, or machine code."""
     tasks: int
     buffers: tuple[str, ...]
     dims: Sequence[int] | Callable[[], Sequence[int] | Array]

@@ -18,6 +18,7 @@ STRATEGIES = (
     "conv.im2col_blas:Im2colBlas",
     "conv.tiled:Tiled",
     "conv.threaded:Threaded",
+    "conv.microkernel:Microkernel",
     "gemm.naive:Naive",
     "gemm.reordered:Reordered",
     "gemm.tiled:Tiled",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.errors import ProblemError
+from convprof.errors import ConvprofError, ProblemError
 from convprof.simd.team import Program, team
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
-from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Call, Native, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,15 +61,14 @@ class StagedPrepared(Prepared):
 
     def bind(self, x: Array, weights: Array) -> None:
         """Take the operands and pack the weights; see ``Prepared.bind``."""
+        kind = DTYPES[self.setting.dtype][0]
         for key, given, shape in (
-            (X, x, self._plan.x_shape),
-            (WEIGHTS, weights, self._plan.weights_shape),
+            (X, np.asarray(x), self._plan.x_shape),
+            (WEIGHTS, np.asarray(weights), self._plan.weights_shape),
         ):
             if given.shape != shape:
                 raise ProblemError(f"{key} has shape {given.shape}; this problem needs {shape}")
-        kind = DTYPES[self.setting.dtype][0]
-        self._arrays[X] = np.ascontiguousarray(x, dtype=kind)
-        self._arrays[WEIGHTS] = np.ascontiguousarray(weights, dtype=kind)
+            self._arrays[key] = np.ascontiguousarray(given, dtype=kind)
         start = time.perf_counter()
         for key, packed in self._plan.packed.items():
             self._arrays[key][...] = packed.rearrange(self._arrays[WEIGHTS])
@@ -85,6 +84,8 @@ class StagedPrepared(Prepared):
 
     def output(self) -> Array:
         """Return the result array itself; the next ``run()`` overwrites it."""
+        if not self._actions:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
         return self._arrays[Y]
 
     def run_phases(self) -> Mapping[str, float]:
@@ -106,7 +107,10 @@ class StagedPrepared(Prepared):
 
     def _stage(self, step: Stage) -> list[Row]:
         """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
-        address = kernels.address(step.kernel, self.setting.dtype)
+        if isinstance(step.kernel, Native):
+            address = step.kernel.address
+        else:
+            address = kernels.address(step.kernel, self.setting.dtype)
         given = step.dims() if callable(step.dims) else step.dims
         dims = np.ascontiguousarray(given, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)

@@ -32,6 +32,13 @@ def transpose(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: A
                     target[start + j * rows + i] = source[start + i * columns + j]
 
 
+def layout_stage(phase: str, source: str, target: str, shape: tuple[int, int, int]) -> Stage:
+    """Return the stage that transposes each of ``n`` matrices: ``shape (n, rows, columns)``."""
+    n, rows, columns = shape
+    bands = n * -(-rows // TILE)
+    return Stage(phase, transpose, bands, (source, target), (rows, columns, TILE))
+
+
 class Transpose(Strategy):
     """The conversion out of the setting's layout into the other one."""
 
@@ -47,6 +54,5 @@ class Transpose(Strategy):
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
         other = "nhwc" if setting.layout == "nchw" else "nchw"
         plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
-        bands = p.n * -(-rows // TILE)
-        plan.steps = [Stage("transpose", transpose, bands, (X, Y), (rows, columns, TILE))]
+        plan.steps = [layout_stage("transpose", X, Y, (p.n, rows, columns))]
         return StagedPrepared(self.name, p, setting, plan)

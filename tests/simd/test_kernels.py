@@ -4,6 +4,7 @@ import ctypes
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from convprof.simd.chains import ADDS_PER_TURN, add_chain
 from convprof.simd.flush import flush_lines
 from convprof.simd.fma import CHAINS, UNROLL, fma_kernel
 from convprof.simd.jit import Module, target
+from convprof.simd.tsc import ticks
 
 SIMD = facts().cpu.simd
 x86 = pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
@@ -46,6 +48,21 @@ def loop_of(assembly):
 def adds(instructions):
     """Return those that add one register to another."""
     return [text for text in instructions if re.match(r"addq\s+%\w+, %\w+", text)]
+
+
+TWICE = """
+import ctypes, gc
+from convprof.simd.jit import Module
+IR = "define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }"
+"""
+
+
+def run_python(program):
+    """Run a program in a fresh interpreter: a crash must not take the other tests with it."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.returncode, done.stdout.split()
 
 
 @no_chain
@@ -89,6 +106,18 @@ def test_the_peak_kernel_is_multiply_adds_in_registers(dtype, bits):
     assert all(targets.count(register) == UNROLL for register in targets)
     lanes = bits // {"f32": 32, "f64": 64}[dtype]
     assert (lanes, 2 * lanes * CHAINS * UNROLL) == (kernel.lanes, kernel.flops_per_turn)
+
+
+@x86
+@pytest.mark.parametrize(("dtype", "bits"), VECTORS)
+def test_the_peak_kernel_without_fused_instructions(dtype, bits):
+    loop = loop_of(fma_kernel(dtype, bits, fused=False).module.assembly())
+    suffix = {"f32": "ps", "f64": "pd"}[dtype]
+    counts = Counter(text.split()[0] for text in loop)
+    assert counts[f"vmul{suffix}"] == CHAINS * UNROLL
+    assert counts[f"vadd{suffix}"] == CHAINS * UNROLL
+    assert len(loop) == 2 * CHAINS * UNROLL + 3
+    assert not [text for text in loop if "(" in text]
 
 
 @x86
@@ -139,28 +168,35 @@ def test_a_flush_reaches_the_last_line_and_waits():
     assert text.index("mfence") > text.rindex("clflush")
 
 
+@no_flush
+@x86
+@pytest.mark.skipif(sys.platform != "linux", reason="protects a page as Linux does")
+def test_nothing_beyond_the_end_is_touched():
+    program = """
+import ctypes, mmap
+from convprof.simd.flush import flush_lines
+page = mmap.PAGESIZE
+memory = mmap.mmap(-1, 2 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+libc = ctypes.CDLL(None)
+assert libc.mprotect(ctypes.c_void_p(start + page), ctypes.c_size_t(page), 0) == 0
+for skip in (0, 1, 63, 64, page - 1):
+    flush_lines()(start + skip, page - skip)
+print("unharmed")
+"""
+    assert run_python(program) == (0, ["unharmed"])
+
+
+@pytest.mark.skipif(ticks() is None, reason="no time-stamp counter to read here")
+def test_ticks_go_on():
+    readings = [ticks()() for _ in range(100)]
+    assert sorted(readings) == readings
+    assert readings[0] < readings[-1]
+
+
 def test_malformed_ir_is_an_error_and_not_a_crash():
     with pytest.raises(RuntimeError, match="expected"):
         Module("define void @f( {")
-
-
-TWICE = """
-import ctypes, gc
-from convprof.simd.jit import Module
-IR = "define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }"
-"""
-
-
-def run_python(program):
-    """Run a program in a fresh interpreter: a crash must not take the other tests with it."""
-    done = subprocess.run(
-        [sys.executable, "-c", TWICE + program],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout.split()
 
 
 def test_a_function_keeps_its_module_alive():
@@ -169,7 +205,7 @@ twice = Module(IR).function("twice", ctypes.c_int64, ctypes.c_int64)
 gc.collect()
 print(twice(21))
 """
-    assert run_python(program) == (0, ["42"])
+    assert run_python(TWICE + program) == (0, ["42"])
 
 
 def test_a_module_can_go_while_others_stay_and_come():
@@ -183,4 +219,4 @@ for _ in range(3):
     gc.collect()
 print(stays.function("twice", word, word)(21), "twice" in stays.assembly())
 """
-    assert run_python(program) == (0, ["8", "8", "8", "42", "True"])
+    assert run_python(TWICE + program) == (0, ["8", "8", "8", "42", "True"])

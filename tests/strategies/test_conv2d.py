@@ -284,7 +284,7 @@ def phases(case, name, layout):
     prepared.output().fill(-1)
     found = prepared.run_phases()
     assert error(prepared, layout, reference) < 1e-5
-    assert all(0 < seconds < float("inf") for seconds in found.values())
+    assert all(0 <= seconds < float("inf") for seconds in found.values())
     return list(found)
 
 
@@ -324,8 +324,23 @@ def test_phases_of_the_ladder():
 @each_strategy
 def test_every_operation_is_executed(name):
     p = CASES["groups of several"]
-    prepared = convprof.prepare(p, strategy=name)
-    assert prepared.executed_flops() == p.flops
+    executed = convprof.prepare(p, strategy=name).executed_flops()
+    if name == "microkernel":  # taps that meet only padding are left out
+        assert executed == 2 * sum(p.n * p.cg * p.k * taps for taps in _taps_on_the_image(p))
+    else:
+        assert executed == p.flops
+
+
+def _taps_on_the_image(p):
+    top, left, _, _ = p.pads
+    for i in range(p.p):
+        for j in range(p.q):
+            yield sum(
+                0 <= i * p.stride[0] + r * p.dilation[0] - top < p.h
+                and 0 <= j * p.stride[1] + s * p.dilation[1] - left < p.w
+                for r in range(p.r)
+                for s in range(p.s)
+            )
 
 
 @each_strategy
@@ -354,7 +369,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, layout
     text = str(caught.value)
     assert text.startswith(f"{name} of {p.descriptor} needs ")
     assert text.endswith(
-        " of memory and 3 MiB are available: use a smaller --mb or image, or another strategy"
+        " of memory and 3 MiB are available: use a smaller problem (for images, --mb) or another strategy"
     )
 
 

@@ -153,8 +153,10 @@ class Im2col(Strategy):
             plan.workspaces = {**padded.workspaces, PATCHES: (p.groups, product.t, columns)}
         if layout == "nhwc":
             plan.packed[RSCK] = rsck(p)
-        plan.steps.append(self.gemm(p, setting, product))
-        plan.table_words = 2 * (product.m + product.t) + 3 * p.groups
+        step = self.gemm(p, setting, product)
+        plan.steps.append(step)
+        if isinstance(step, Stage):
+            plan.table_words = 2 * (product.m + product.t) + 3 * p.groups
         if product.swap:
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)

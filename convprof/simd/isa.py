@@ -1,0 +1,61 @@
+"""Instruction sets that kernels are generated for: vector width and number of registers."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from convprof.errors import InputError
+from convprof.simd.jit import target
+
+
+@dataclass(frozen=True, slots=True)
+class Isa:
+    """What a kernel generator needs to know."""
+
+    name: str
+    bits: int
+    registers: int
+    without: tuple[str, ...] = ()
+    """LLVM features to switch off, so that nothing wider is generated."""
+
+    def lanes(self, itemsize: int) -> int:
+        """Return the elements in a vector."""
+        return self.bits // (8 * itemsize)
+
+
+ISAS = {
+    "sse": Isa("sse", 128, 16, ("avx", "avx2", "fma", "avx512f")),
+    "avx2": Isa("avx2", 256, 16, ("avx512f",)),
+    "avx512": Isa("avx512", 512, 32),
+    "neon": Isa("neon", 128, 32),
+}
+NATIVE = "native"
+
+
+@functools.cache
+def available() -> tuple[str, ...]:
+    """Return the names of the instruction sets of this CPU, widest last."""
+    host = target()
+    if host.arch == "aarch64":
+        return ("neon",)
+    if host.arch != "x86_64":
+        return ()
+    has = set(host.features.split(","))
+    found = ["sse"]
+    if {"+avx2", "+fma"} <= has:
+        found.append("avx2")
+    if {"+avx512f", "+avx512vl", "+avx512dq", "+avx512bw"} <= has:
+        found.append("avx512")
+    return tuple(found)
+
+
+def find(name: str) -> Isa:
+    """Return an instruction set of this CPU; ``native`` is the widest. InputError otherwise."""
+    names = available()
+    if name == NATIVE:
+        # Every 64-bit target of LLVM has vectors of 128 bits, lowered to what there is.
+        return ISAS[names[-1]] if names else Isa("generic", 128, 16)
+    if name not in names:
+        raise InputError(f"--isa {name}: this CPU has {', '.join(names) or 'none of them'}")
+    return ISAS[name]

@@ -1,0 +1,115 @@
+"""Run a list of register tiles: which kernel, on which part of ``a``, ``b`` and ``c``.
+
+Every shape, blocking, loop order and share of the threads is a list of tiles, made once in Python;
+what runs is one short loop over it. Stages have the team's signature ``(lo, hi, buffers, dims)``,
+with ``dims`` = tasks, then where each task's tiles start, then four words per tile: the kernel's
+address and the byte offsets into ``a``, ``b`` and ``c``.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.simd.jit import Module
+from convprof.simd.microkernel import LLVM, Tile, declarations, tile_ir
+
+if TYPE_CHECKING:
+    from convprof.simd.isa import Isa
+
+_RUN = """
+define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {
+entry:
+  %a = load ptr, ptr %buffers
+  %bp = getelementptr ptr, ptr %buffers, i64 1
+  %b = load ptr, ptr %bp
+  %cp = getelementptr ptr, ptr %buffers, i64 2
+  %c = load ptr, ptr %cp
+  %tasks = load i64, ptr %dims
+  %starts = getelementptr i64, ptr %dims, i64 1
+  %skip = add i64 %tasks, 1
+  %tiles = getelementptr i64, ptr %starts, i64 %skip
+  %first_p = getelementptr i64, ptr %starts, i64 %lo
+  %last_p = getelementptr i64, ptr %starts, i64 %hi
+  %first = load i64, ptr %first_p
+  %last = load i64, ptr %last_p
+  %none = icmp sge i64 %first, %last
+  br i1 %none, label %done, label %loop
+loop:
+  %i = phi i64 [ %first, %entry ], [ %next, %loop ]
+  %tile = getelementptr [4 x i64], ptr %tiles, i64 %i
+  %kernel = load ptr, ptr %tile
+  %a_at = getelementptr i64, ptr %tile, i64 1
+  %a_off = load i64, ptr %a_at
+  %b_at = getelementptr i64, ptr %tile, i64 2
+  %b_off = load i64, ptr %b_at
+  %c_at = getelementptr i64, ptr %tile, i64 3
+  %c_off = load i64, ptr %c_at
+  %a_now = getelementptr i8, ptr %a, i64 %a_off
+  %b_now = getelementptr i8, ptr %b, i64 %b_off
+  %c_now = getelementptr i8, ptr %c, i64 %c_off
+  call void %kernel(ptr %a_now, ptr %b_now, ptr %c_now)
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %last
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+"""
+
+
+@functools.cache
+def _runner() -> Module:
+    return Module(_RUN)
+
+
+def runner_address() -> int:
+    """Return the address of the loop over tiles."""
+    return _runner().address("run_tiles")
+
+
+@functools.lru_cache(maxsize=4096)
+def kernel(tile: Tile, isa: Isa) -> TileKernel:
+    """Compile one kernel; the same tile is compiled once per process."""
+    ir = declarations(tile.dtype, tile.lanes) + tile_ir(tile, "tile")
+    module = Module(ir, isa.without)
+    return TileKernel(tile, module, module.address("tile"))
+
+
+@dataclass(frozen=True)
+class TileKernel:
+    """A compiled register tile."""
+
+    tile: Tile
+    module: Module
+    address: int
+
+
+@dataclass
+class TileList:
+    """Tiles grouped into tasks that any thread may take; build it, then ask for ``dims``."""
+
+    dtype: str
+    starts: list[int] = field(default_factory=list)
+    rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
+    count: int = 0
+
+    def task(self) -> None:
+        """Begin a new task."""
+        self.starts.append(self.count)
+
+    def add(self, made: TileKernel, a: Any, b: Any, c: Any) -> None:
+        """Append tiles of one kernel; offsets in elements, numbers or arrays of one length."""
+        size = LLVM[self.dtype][1]
+        columns = np.broadcast_arrays(made.address, *(np.asarray(x) * size for x in (a, b, c)))
+        block = np.stack([np.atleast_1d(column) for column in columns], axis=1).astype(np.int64)
+        self.rows.append(block)
+        self.count += len(block)
+
+    def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the runner's integers."""
+        head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
+        return np.concatenate([head, *(block.ravel() for block in self.rows)])

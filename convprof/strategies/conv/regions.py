@@ -1,0 +1,106 @@
+"""Cut an output image into regions whose pixels meet the same filter taps, and those into tiles.
+
+Near the border some taps of the filter fall into the padding and add nothing. Pixels that lose the
+same taps form a rectangle; within one, every pixel sums over the same offsets from its own start. So
+no padded copy of the image is needed, and the zeros are not multiplied.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.problems import Conv2d
+
+FEWEST_PER_ROW = 6
+"""Narrower regions are tiled across image rows: fewer accumulators than latency x ports would
+leave the multipliers waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Output positions ``first`` to ``last - 1`` of one axis, and the taps that meet the image."""
+
+    first: int
+    last: int
+    tap_first: int
+    tap_last: int
+
+    def within(self, first: int, last: int) -> Span | None:
+        """Return the part of the span inside ``[first, last)``; None if there is none."""
+        low, high = max(first, self.first), min(last, self.last)
+        return Span(low, high, self.tap_first, self.tap_last) if low < high else None
+
+
+@functools.lru_cache(maxsize=1024)
+def spans(out: int, size: int, taps: int, stride: int, dilation: int, before: int) -> list[Span]:
+    """Return the runs of output positions of one axis that meet the same taps."""
+    found: list[Span] = []
+    for o in range(out):
+        start = o * stride - before
+        low = min(taps, max(0, -(start // dilation)))  # first tap at or after the image's start
+        high = max(low, min(taps, (size - 1 - start) // dilation + 1))
+        if found and (found[-1].tap_first, found[-1].tap_last) == (low, high):
+            found[-1] = Span(found[-1].first, o + 1, low, high)
+        else:
+            found.append(Span(o, o + 1, low, high))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of output pixels that meet the same taps."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels."""
+        return (self.rows.last - self.rows.first) * (self.columns.last - self.columns.first)
+
+
+def regions(p: Conv2d, first: int, last: int) -> Iterator[Region]:
+    """Yield the regions of output rows ``first`` to ``last - 1``."""
+    top, left, _, _ = p.pads
+    down = spans(p.p, p.h, p.r, p.stride[0], p.dilation[0], top)
+    across = spans(p.q, p.w, p.s, p.stride[1], p.dilation[1], left)
+    for rows in down:
+        part = rows.within(first, last)
+        if part is not None:
+            for columns in across:
+                yield Region(part, columns)
+
+
+Pattern = tuple[tuple[int, int], ...]
+"""The pixels of a tile, ``(row, column)`` from its first."""
+
+
+def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
+    """Cover a rectangle of pixels with tiles of at most ``most``; return their starts by pattern.
+
+    Wide rectangles row by row, narrow ones across rows; the tiles are as equal as can be.
+    """
+    tiles: dict[Pattern, list[tuple[int, int]]] = {}
+    if width >= min(FEWEST_PER_ROW, most):
+        for first, last in _parts(width, most):
+            pattern = tuple((0, j) for j in range(last - first))
+            tiles.setdefault(pattern, []).extend((i, first) for i in range(height))
+        return tiles
+    for first, last in _parts(height * width, most):
+        pixels = [divmod(k, width) for k in range(first, last)]
+        i0, j0 = pixels[0]
+        pattern = tuple((i - i0, j - j0) for i, j in pixels)
+        tiles.setdefault(pattern, []).append((i0, j0))
+    return tiles
+
+
+def _parts(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield ``count`` things as few nearly equal parts of at most ``most``."""
+    parts = -(-count // most)
+    for k in range(parts):
+        yield count * k // parts, count * (k + 1) // parts

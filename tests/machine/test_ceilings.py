@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from convprof.machine import ceilings, facts
+from convprof.machine.ceilings import peak
+
+SIMD = facts().cpu.simd
+CPUS = facts().topology.usable_cpus
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_the_peak_of_this_machine(dtype, threads):
+    if threads > CPUS:
+        pytest.skip("one CPU")
+    found = peak(dtype, threads)
+    assert (found.dtype, found.threads, found.isa) == (dtype, threads, SIMD.isa)
+    assert found.bits == (SIMD.bits or 128)
+    assert math.isfinite(found.flop_per_s)
+    assert found.flop_per_s > 0
+    if found.core_hz is None:
+        assert (found.flop_per_cycle, found.ports) == (None, None)
+        return
+    assert math.isfinite(found.core_hz)
+    assert found.core_hz > 0
+    assert found.ports >= 1
+    assert found.flop_per_cycle * found.core_hz * threads == pytest.approx(found.flop_per_s)
+
+
+def test_a_peak_is_measured_once():
+    assert peak("f32", 1) is peak("f32", 1)
+
+
+def test_a_narrower_vector():
+    found = peak("f32", 1, 128)
+    assert found.bits == 128
+    assert found.flop_per_s > 0
+    assert found is not peak("f32", 1)
+
+
+def test_without_a_ruler_the_clock_is_unknown(monkeypatch):
+    monkeypatch.setattr(ceilings, "CoreClock", lambda: SimpleNamespace(available=False))
+    found = peak.__wrapped__("f32", 1, 128)
+    assert found.flop_per_s > 0
+    assert (found.core_hz, found.flop_per_cycle, found.ports) == (None, None, None)
+
+
+class FakeLoad:
+    """A core with so many ports whose additions take a cycle each."""
+
+    HZ = 2e9
+
+    def __init__(self, kernel, dtype, threads):  # noqa: ARG002
+        self.kernel = kernel
+
+    def turn_s(self):
+        multiply_adds = self.kernel.flops_per_turn // (2 * self.kernel.lanes)
+        return max(multiply_adds / self.ports, self.kernel.adds) / self.HZ
+
+    def warm_up(self):
+        pass
+
+
+@pytest.mark.parametrize("ports", [1, 2, 4])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_clock_and_ports_follow_from_the_turns(monkeypatch, ports, threads):
+    monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
+    monkeypatch.setattr(ceilings, "_Load", FakeLoad)
+    monkeypatch.setattr(ceilings, "CoreClock", lambda: SimpleNamespace(available=True))
+    found = peak.__wrapped__("f32", threads, 128)
+    assert found.core_hz == pytest.approx(2e9)
+    assert found.ports == ports
+    assert found.flop_per_cycle == pytest.approx(ports * 2 * 4)
+    assert found.flop_per_s == pytest.approx(threads * ports * 2 * 4 * 2e9)
+    assert dataclasses.replace(found, threads=threads) == found

@@ -133,7 +133,7 @@ def cores(monkeypatch):
         (
             {"strategy": "tiled", "dtype": "int8"},
             errors.UnknownNameError,
-            "unknown dtype 'int8': known: f32, f64",
+            "unknown dtype 'int8': use f32 or f64",
         ),
         (
             {"strategy": "threaded", "threads": 0},

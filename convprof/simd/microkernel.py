@@ -28,7 +28,7 @@ class Tile:
     rows: tuple[int, ...]
     """Where each row of ``a`` starts."""
     segments: tuple[tuple[int, int], ...]
-    """Where each run of the reduction starts: ``a_g`` from the row's start, ``b_g`` in rows of b."""
+    """Where each run of the reduction starts: ``a_g`` from a row's start, ``b_g`` in rows of b."""
     run: int
     """Steps of the reduction in a segment, contiguous in ``a``."""
     vectors: int

@@ -30,7 +30,7 @@ class Setting:
     dtype: str = "f32"
     threads: int = 1
     isa: str = "native"
-    """Instruction set for generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, ``native``."""
+    """For generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, or ``native``: the widest."""
 
     @property
     def itemsize(self) -> int:

@@ -112,8 +112,7 @@ class TilePlan:
                 c_rows=tuple((i * p.q + j) * p.k for i, j in pattern),
                 columns=exist,
             )
-            where = np.array(starts) + (rows.first, columns.first)
-            i, j = where[:, 0], where[:, 1]
+            i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
             line = n * p.h + i * sh - top + rows.tap_first * p.dilation[0]
             column = j * sw - left + columns.tap_first * p.dilation[1]
             a = (line * p.w + column) * p.c + group * p.cg

@@ -1,15 +1,16 @@
 """Cut an output image into regions whose pixels meet the same filter taps, and those into tiles.
 
-Near the border some taps of the filter fall into the padding and add nothing. Pixels that lose the
-same taps form a rectangle; within one, every pixel sums over the same offsets from its own start. So
-no padded copy of the image is needed, and the zeros are not multiplied.
+Near the border some taps of the filter fall into the padding and add nothing. Pixels that lose
+the same taps form a rectangle; within one, every pixel sums over the same offsets from its own
+start. So no padded copy of the image is needed, and the zeros are not multiplied.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from convprof.problems.axis import Axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +37,17 @@ class Span:
         return Span(low, high, self.tap_first, self.tap_last) if low < high else None
 
 
-@functools.lru_cache(maxsize=1024)
-def spans(out: int, size: int, taps: int, stride: int, dilation: int, before: int) -> list[Span]:
-    """Return the runs of output positions of one axis that meet the same taps."""
+def spans(axis: Axis, out: int, before: int) -> list[Span]:
+    """Return the runs of output positions of one axis that meet the same taps.
+
+    ``out`` positions, ``before`` elements of padding ahead of the image.
+    """
     found: list[Span] = []
     for o in range(out):
-        start = o * stride - before
-        low = min(taps, max(0, -(start // dilation)))  # first tap at or after the image's start
-        high = max(low, min(taps, (size - 1 - start) // dilation + 1))
+        start = o * axis.stride - before
+        # the first tap at or after the image's start, and the first one beyond its end
+        low = min(axis.taps, max(0, -(start // axis.dilation)))
+        high = max(low, min(axis.taps, (axis.size - 1 - start) // axis.dilation + 1))
         if found and (found[-1].tap_first, found[-1].tap_last) == (low, high):
             found[-1] = Span(found[-1].first, o + 1, low, high)
         else:
@@ -67,8 +71,8 @@ class Region:
 def regions(p: Conv2d, first: int, last: int) -> Iterator[Region]:
     """Yield the regions of output rows ``first`` to ``last - 1``."""
     top, left, _, _ = p.pads
-    down = spans(p.p, p.h, p.r, p.stride[0], p.dilation[0], top)
-    across = spans(p.q, p.w, p.s, p.stride[1], p.dilation[1], left)
+    down = spans(Axis(p.h, p.r, p.stride[0], p.dilation[0]), p.p, top)
+    across = spans(Axis(p.w, p.s, p.stride[1], p.dilation[1]), p.q, left)
     for rows in down:
         part = rows.within(first, last)
         if part is not None:

@@ -87,6 +87,15 @@ COMPARISON = {
         "output_s": {"nchw": 1e-6, "nhwc": 2e-6},
     },
 }
+PEERS = {
+    "kind": "peers",
+    "problem": describe(GEMM),
+    "threads": 2,
+    "a": {"strategy": "threaded", "layout": None, "threads": 2},
+    "b": {"strategy": "torch", "layout": None, "threads": 2},
+    "ratio": {"value": 1.1, "low": 1.05, "high": 1.2, "rounds": 25},
+    "verdict": "faster",
+}
 UNCERTAIN = {
     **COMPARISON,
     "ratio": {"value": 1.0, "low": None, "high": None, "rounds": 3},
@@ -105,7 +114,7 @@ def document():
         ceilings={"peaks": [{"dtype": "f32", "threads": 1, "flop_per_s": 1e11, "ports": 2}]},
         settings={"argv": ["run"], "seed": 0, "budget_s": 0.2, "strategies": None},
         measurements=list(MEASUREMENTS.values()),
-        comparisons=[COMPARISON, UNCERTAIN],
+        comparisons=[COMPARISON, UNCERTAIN, PEERS],
     )
     return json.loads(json.dumps(whole.to_json(), allow_nan=False))
 
@@ -168,6 +177,9 @@ WRONG = {
     "a dimension too many": lambda d: d["measurements"][1]["problem"].update(h=3),
     "three pads": lambda d: d["measurements"][0]["problem"].update(pad=[1, 1, 1]),
     "a comparison without a verdict": lambda d: d["comparisons"][0].pop("verdict"),
+    "layouts without conversions": lambda d: d["comparisons"][0].pop("conversions"),
+    "peers without threads": lambda d: d["comparisons"][2].pop("threads"),
+    "an unknown comparison": lambda d: d["comparisons"][2].update(kind="colours"),
     "an unknown verdict": lambda d: d["comparisons"][0].update(verdict="better"),
     "a ratio of nothing": lambda d: d["comparisons"][0]["ratio"].update(value=0),
     "a peak without threads": lambda d: d["ceilings"]["peaks"][0].pop("threads"),

@@ -11,8 +11,16 @@ import click
 
 from convprof.errors import ConvprofError
 
-COMMANDS = ("run", "compare", "sysinfo", "strategies")
-"""Modules of this package, each with a click command ``command``; imported when needed."""
+COMMANDS = {
+    "run": "Measure every strategy on a problem.",
+    "compare": "Compare layouts, or ours with the libraries.",
+    "sysinfo": "Show what this machine is and can do.",
+    "strategies": "List strategies, and who refuses what.",
+}
+"""Modules of this package, each with a click command ``command``, and a line for ``--help``.
+
+A module is imported when its command is asked for; ``--help`` imports none of them.
+"""
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -32,6 +40,11 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"convprof.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands from the list above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

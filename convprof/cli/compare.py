@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import measuring, options
+from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 KEPT = ("strategy", "threads", "dtype", "cache", "budget", "rounds", "seed")
 
 
-@click.group("compare", short_help="Compare layouts in the same rounds.")
+@click.group("compare")
 def command() -> None:
     """Compare two ways of doing the same, in the same interleaved rounds."""
+
+
+command.add_command(peers)
 
 
 @command.command("layouts")

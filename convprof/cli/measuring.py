@@ -70,8 +70,12 @@ class Measuring(Generic[AnyStudy]):
         outputs: Outputs,
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         show: Callable[[Console, AnyStudy], list[dict[str, Any]]],
+        summary: Callable[[Console], None] | None = None,
     ) -> None:
-        """``show`` prints a study's tables and returns its comparisons for the document."""
+        """``show`` prints a study's tables and returns its comparisons for the document.
+
+        ``summary`` prints what only the end of all problems shows, instead of or beside that.
+        """
         from convprof.machine import facts
         from convprof.machine.noise import NoiseWatch
         from convprof.render import console
@@ -80,6 +84,7 @@ class Measuring(Generic[AnyStudy]):
         self._outputs = outputs
         self._study = study
         self._show = show
+        self._summary = summary
         self._stdout = console.stdout(outputs.color)
         self._stderr = console.stderr(outputs.color)
         self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
@@ -132,6 +137,8 @@ class Measuring(Generic[AnyStudy]):
             self._watch_events(study, progress, document)
         document.measurements += study.measurements()
         console = self._stdout if self._outputs.tables else _silent()
+        if number and self._summary is None:
+            console.print()
         document.comparisons += self._show(console, study)
 
     def _watch_events(self, study: Study, progress: Progress, document: Document) -> None:
@@ -147,6 +154,8 @@ class Measuring(Generic[AnyStudy]):
 
         observe(document, self._watch)
         if self._outputs.tables and document.measurements:
+            if self._summary is not None:
+                self._summary(self._stdout)
             for line in (
                 describe.machine_line(document),
                 describe.cycles_line(document.measurements),

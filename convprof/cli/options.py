@@ -50,11 +50,11 @@ problem_options = _stack(
 )  # fmt: skip
 
 measure_options = _stack(
-    click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all."),  # noqa: E501
+    click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
     click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
     click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
     click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
-    click.option("--budget", type=float, default=0.2, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
+    click.option("--budget", type=float, default=0.1, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
     click.option("--rounds", type=int, metavar="N", help="A fixed number of rounds, whatever they take."),  # noqa: E501
     click.option("--seed", type=int, default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
 )  # fmt: skip

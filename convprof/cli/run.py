@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEPT = ("strategy", "layout", "threads", "dtype", "cache", "budget", "rounds", "seed")
 
 
-@click.command("run", short_help="Measure every strategy on a problem.")
+@click.command("run")
 @options.problem_options
 @options.layout_option
 @options.measure_options

@@ -9,7 +9,7 @@ import click
 from convprof.cli import options
 
 
-@click.command("strategies", short_help="List strategies, and who refuses what.")
+@click.command("strategies")
 @options.problem_options
 @options.layout_option
 @click.option(

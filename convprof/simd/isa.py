@@ -18,6 +18,8 @@ class Isa:
     registers: int
     without: tuple[str, ...] = ()
     """LLVM features to switch off, so that nothing wider is generated."""
+    fused: bool = True
+    """Whether it has fused multiply-add."""
 
     def lanes(self, itemsize: int) -> int:
         """Return the elements in a vector."""
@@ -25,7 +27,7 @@ class Isa:
 
 
 ISAS = {
-    "sse": Isa("sse", 128, 16, ("avx", "avx2", "fma", "avx512f")),
+    "sse": Isa("sse", 128, 16, ("avx", "avx2", "fma", "avx512f"), fused=False),
     "avx2": Isa("avx2", 256, 16, ("avx512f",)),
     "avx512": Isa("avx512", 512, 32),
     "neon": Isa("neon", 128, 32),
@@ -55,7 +57,7 @@ def find(name: str) -> Isa:
     names = available()
     if name == NATIVE:
         # Every 64-bit target of LLVM has vectors of 128 bits, lowered to what there is.
-        return ISAS[names[-1]] if names else Isa("generic", 128, 16)
+        return ISAS[names[-1]] if names else Isa("generic", 128, 16, fused=False)
     if name not in names:
         raise InputError(f"--isa {name}: this CPU has {', '.join(names) or 'none of them'}")
     return ISAS[name]

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.simd.jit import Module
-from convprof.simd.microkernel import LLVM, Tile, declarations, tile_ir
+from convprof.simd.writer import LLVM
 
 if TYPE_CHECKING:
+    from convprof.simd.depthwise import DepthwiseTile
     from convprof.simd.isa import Isa
+    from convprof.simd.microkernel import Tile
 
 _RUN = """
 define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {
@@ -72,10 +74,9 @@ def runner_address() -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def kernel(tile: Tile, isa: Isa) -> TileKernel:
+def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
     """Compile one kernel; the same tile is compiled once per process."""
-    ir = declarations(tile.dtype, tile.lanes) + tile_ir(tile, "tile")
-    module = Module(ir, isa.without)
+    module = Module(tile.ir("tile"), isa.without)
     return TileKernel(tile, module, module.address("tile"))
 
 
@@ -83,7 +84,7 @@ def kernel(tile: Tile, isa: Isa) -> TileKernel:
 class TileKernel:
     """A compiled register tile."""
 
-    tile: Tile
+    tile: Tile | DepthwiseTile
     module: Module
     address: int
 

@@ -47,8 +47,8 @@ class Prepared(ABC):
     """Seconds that ``bind`` spent on what depends on the weights alone."""
     compile_s: float = 0.0
     """Seconds spent compiling, or loading compiled code."""
-    workspace_bytes: int = 0
-    """Bytes of memory beyond the operands and the result."""
+    workspace_bytes: int | None = 0
+    """Bytes of memory beyond the operands and the result; None where a library does not tell."""
 
     @abstractmethod
     def bind(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
@@ -93,6 +93,8 @@ class Strategy(ABC):
     """One line: what it does, and for a rung what changed from the rung before."""
     parallel: ClassVar[bool] = False
     """Whether it can use more than one thread."""
+    peer: ClassVar[bool] = False
+    """Whether somebody else's library does the computing."""
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

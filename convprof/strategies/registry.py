@@ -19,11 +19,18 @@ STRATEGIES = (
     "conv.tiled:Tiled",
     "conv.threaded:Threaded",
     "conv.microkernel:Microkernel",
+    "peers.torch:TorchConv2d",
+    "peers.onnxruntime:OnnxConv2d",
+    "peers.openvino:OpenvinoConv2d",
     "gemm.naive:Naive",
     "gemm.reordered:Reordered",
     "gemm.tiled:Tiled",
     "gemm.threaded:Threaded",
+    "gemm.packed:Packed",
     "gemm.blas:Blas",
+    "peers.torch:TorchGemm",
+    "peers.onnxruntime:OnnxGemm",
+    "peers.openvino:OpenvinoGemm",
     "transpose:Transpose",
 )
 KINDS = ("conv2d", "gemm", "reorder")

@@ -11,6 +11,7 @@ from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.session import Session, Settings
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.peers.package import Library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ class Choice:
     """What the user asked to be compared."""
 
     strategies: tuple[str, ...] = ()
-    """Names; empty for all of the problem's kind."""
+    """Names; empty for all of the problem's kind but libraries to be installed apart."""
     layouts: tuple[str, ...] = LAYOUTS
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
@@ -52,9 +53,13 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
 
 
 def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
-    """Return the chosen strategies that the problem's kind has; of several kinds, each its own."""
+    """Return the chosen strategies that the problem's kind has; of several kinds, each its own.
+
+    Without a choice all that need no further package: the libraries take part when named.
+    """
     if not choice.strategies:
-        return registry.strategies(problem.kind)
+        every = registry.strategies(problem.kind)
+        return [strategy for strategy in every if not isinstance(strategy, Library)]
     names = {strategy.name for strategy in registry.strategies(problem.kind)}
     return [registry.find(problem.kind, name) for name in choice.strategies if name in names]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -14,9 +15,10 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory, offset_gemm, oracle, registry, staged
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.blas_threads import blas
+from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
-STRATEGIES = convprof.strategies("gemm")
+STRATEGIES = [s.name for s in registry.strategies("gemm") if not isinstance(s, Library)]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 
@@ -222,7 +224,8 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
     with pytest.raises(TooLargeError) as caught:
         convprof.prepare(Gemm(m=1024, n=1024, k=1024), strategy=name)
     text = str(caught.value)
-    assert text.startswith(f"{name} of 1024x1024:1024x1024 needs 12 MiB of memory and 5 MiB are ")
+    start = rf"{name} of 1024x1024:1024x1024 needs (\d+)(\.\d)? MiB of memory and 5 MiB are "
+    assert int(re.match(start, text)[1]) >= 12
     assert "\n" not in text
 
 

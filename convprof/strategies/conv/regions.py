@@ -63,9 +63,13 @@ class Region:
     columns: Span
 
     @property
-    def pixels(self) -> int:
-        """Output pixels."""
-        return (self.rows.last - self.rows.first) * (self.columns.last - self.columns.first)
+    def taps(self) -> tuple[tuple[int, int], ...]:
+        """The filter taps ``(r, s)`` that meet the image; none deep in the padding."""
+        return tuple(
+            (r, s)
+            for r in range(self.rows.tap_first, self.rows.tap_last)
+            for s in range(self.columns.tap_first, self.columns.tap_last)
+        )
 
 
 def regions(p: Conv2d, first: int, last: int) -> Iterator[Region]:

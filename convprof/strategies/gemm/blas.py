@@ -25,6 +25,7 @@ class Blas(Strategy):
     kind: ClassVar[str] = "gemm"
     summary: ClassVar[str] = "the BLAS that NumPy was built with"
     parallel: ClassVar[bool] = True
+    peer: ClassVar[bool] = True
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One call of ``numpy.matmul`` into a result made beforehand."""

@@ -1,0 +1,83 @@
+"""Write the LLVM IR of vector kernels, one instruction at a time."""
+
+from __future__ import annotations
+
+LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
+"""dtype -> (LLVM's name, bytes per element)."""
+
+
+class Writer:
+    """Collects the lines of one function over vectors of one type."""
+
+    def __init__(self, dtype: str, lanes: int, *, fused: bool = True) -> None:
+        """Without ``fused`` a multiply-add is two instructions, for a CPU that lacks the one."""
+        self._fused = fused
+        self.element, self.size = LLVM[dtype]
+        self.lanes = lanes
+        self.vector = f"<{lanes} x {self.element}>"
+        self.suffix = f"v{lanes}f{8 * self.size}"
+        self.lines: list[str] = []
+        self._names = 0
+
+    def add(self, expression: str) -> str:
+        """Append ``%n = expression`` and return the name."""
+        name = f"%t{self._names}"
+        self._names += 1
+        self.lines.append(f"  {name} = {expression}")
+        return name
+
+    def at(self, pointer: str, offset: int | str) -> str:
+        """Return ``pointer`` advanced by elements."""
+        return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
+
+    def mask(self, alive: int) -> str:
+        """Return the mask of a vector of which the first ``alive`` lanes exist."""
+        bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
+        return f"<{self.lanes} x i1> <{bits}>"
+
+    def broadcast(self, pointer: str) -> str:
+        """Return a vector of the element at ``pointer``."""
+        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.size}")
+        one = self.add(f"insertelement {self.vector} poison, {self.element} {scalar}, i64 0")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
+
+    def load(self, pointer: str, mask: str | None = None) -> str:
+        """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""
+        if mask is None:
+            return self.add(f"load {self.vector}, ptr {pointer}, align {self.size}")
+        return self.add(
+            f"call {self.vector} @llvm.masked.load.{self.suffix}.p0"
+            f"(ptr {pointer}, i32 {self.size}, {mask}, {self.vector} zeroinitializer)"
+        )
+
+    def store(self, value: str, pointer: str, mask: str | None = None) -> None:
+        """Store a vector; lanes outside the mask are not touched."""
+        if mask is None:
+            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.size}")
+            return
+        self.lines.append(
+            f"  call void @llvm.masked.store.{self.suffix}.p0"
+            f"({self.vector} {value}, ptr {pointer}, i32 {self.size}, {mask})"
+        )
+
+    def fma(self, a: str, b: str, c: str) -> str:
+        """Return ``a * b + c``."""
+        v = self.vector
+        if not self._fused:
+            return self.add(f"fadd {v} {self.add(f'fmul {v} {a}, {b}')}, {c}")
+        return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")
+
+    def prefetch(self, pointer: str) -> None:
+        """Fetch the line at ``pointer`` into the first-level cache."""
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
+    def declarations(self) -> str:
+        """Return the intrinsics that the functions above call."""
+        v, mask = self.vector, f"<{self.lanes} x i1>"
+        return f"""
+declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
+declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
+declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+"""

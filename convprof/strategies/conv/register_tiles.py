@@ -1,0 +1,263 @@
+"""Which register tiles make up a convolution in NHWC, in which order, shared out into tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.simd import isa as isas
+from convprof.simd.depthwise import DepthwiseTile
+from convprof.simd.microkernel import Tile
+from convprof.simd.tiles import TileList, kernel
+from convprof.strategies.caches import l2_bytes
+from convprof.strategies.conv.regions import Pattern, Region, cover, regions
+from convprof.strategies.plan import Packed
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d
+    from convprof.simd.isa import Isa
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+    Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+TASKS_PER_THREAD = 4
+"""Enough for the threads to finish together although their tasks differ."""
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How the output is cut."""
+
+    vectors: int
+    """Vectors of output channels across a register tile."""
+    rows: int
+    """Pixels down a register tile, at most."""
+    block_rows: int
+    """Output rows per block: its input stays in the second-level cache for all channels."""
+
+
+def register_rows(vectors: int, isa: Isa) -> int:
+    """Return the most rows of a tile: accumulators, a row of ``b`` and a broadcast fit."""
+    return max(1, (isa.registers - vectors - 1) // vectors)
+
+
+class TilePlan(ABC):
+    """The tiles of one convolution: per block of output rows, image and panel of channels."""
+
+    def __init__(self, p: Conv2d, setting: Setting) -> None:
+        self.p = p
+        self.isa = isas.find(setting.isa)
+        self.dtype = setting.dtype
+        self.threads = setting.threads
+        self.itemsize = setting.itemsize
+        self.lanes = self.isa.lanes(setting.itemsize)
+        self.executed_macs = 0
+        """Multiply-adds of all tiles; taps that meet only padding are left out."""
+        self.tiles = TileList(setting.dtype)
+
+    @abstractmethod
+    def blocking(self) -> Blocking:
+        """Choose the blocking from the shape and the caches."""
+
+    @abstractmethod
+    def panels(self) -> list[tuple[int, int, int]]:
+        """Return group, first column and vectors of every panel of output channels."""
+
+    @abstractmethod
+    def packed(self) -> Packed:
+        """Return the packing of the weights."""
+
+    @abstractmethod
+    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
+        """Add one panel's tiles at some pixels."""
+
+    def build(self) -> Integers:
+        """Return the runner's integers: a task per block, image and panel."""
+        p, blocking, panels = self.p, self.blocking(), self.panels()
+        for first in range(0, p.p, blocking.block_rows):
+            spots = self._spots(first, min(first + blocking.block_rows, p.p), blocking.rows)
+            for n in range(p.n):
+                for panel in panels:
+                    self.tiles.task()
+                    for spot in spots:
+                        self.add(spot.image(n, p), panel)
+        return self.tiles.dims()
+
+    def block_rows(self, panels: int) -> int:
+        """Return output rows per block: input within a quarter of L2, enough tasks for all."""
+        p = self.p
+        row_bytes = p.stride[0] * p.w * p.c * self.itemsize
+        fitting = max(1, l2_bytes() // 4 // row_bytes)
+        if self.threads > 1:
+            wanted = -(-TASKS_PER_THREAD * self.threads // (p.n * panels))
+            fitting = min(fitting, max(1, p.p // wanted))
+        return min(p.p, fitting)
+
+    def _spots(self, first: int, last: int, most: int) -> list[Spot]:
+        p = self.p
+        (sh, sw), (top, left, _, _) = p.stride, p.pads
+        found = []
+        for region in regions(p, first, last):
+            rows, columns = region.rows, region.columns
+            height, width = rows.last - rows.first, columns.last - columns.first
+            for pattern, starts in cover(height, width, most).items():
+                i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
+                line = i * sh - top + rows.tap_first * p.dilation[0]
+                column = j * sw - left + columns.tap_first * p.dilation[1]
+                # Where no tap meets the image nothing is read, and the start may lie outside it.
+                a = (line * p.w + column) * p.c * bool(region.taps)
+                found.append(Spot(region, pattern, a, (i * p.q + j) * p.k))
+        return found
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The pixels at which one kernel runs: offsets in elements of its starts."""
+
+    region: Region
+    pattern: Pattern
+    a: Integers
+    c: Integers
+
+    def image(self, n: int, p: Conv2d) -> Spot:
+        """Return the same pixels of the ``n``-th image."""
+        a, c = self.a + n * p.h * p.w * p.c, self.c + n * p.p * p.q * p.k
+        return Spot(self.region, self.pattern, a, c)
+
+    def input_offsets(self, p: Conv2d) -> tuple[int, ...]:
+        """Return where the pattern's pixels start in the input, from its first."""
+        sh, sw = p.stride
+        return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)
+
+    def output_offsets(self, p: Conv2d) -> tuple[int, ...]:
+        """Return where the pattern's pixels start in the output, from its first."""
+        return tuple((i * p.q + j) * p.k for i, j in self.pattern)
+
+
+class DensePlan(TilePlan):
+    """Tiles of pixels by output channels, the sum over filter taps and input channels."""
+
+    def __init__(self, p: Conv2d, setting: Setting) -> None:
+        super().__init__(p, setting)
+        self.taps = p.r * p.s * p.cg
+        self.width = -(-p.kg // self.lanes) * self.lanes
+        """Packed columns of a group's weights."""
+
+    def _vectors(self) -> int:
+        """Return the vectors across a tile: two, so that a broadcast serves twice, or what fits."""
+        across = self.width // self.lanes
+        wide = 3 if across == 3 and self.isa.registers >= 32 else 2  # noqa: PLR2004
+        return min(across, wide)
+
+    def blocking(self) -> Blocking:
+        """Choose the blocking from the shape and the caches."""
+        vectors = self._vectors()
+        rows = register_rows(vectors, self.isa)
+        return Blocking(vectors, rows, self.block_rows(len(self.panels())))
+
+    def panels(self) -> list[tuple[int, int, int]]:
+        """Return group, first column and vectors of every panel of output channels."""
+        across, most = self.width // self.lanes, self._vectors()
+        return [
+            (group, v * self.lanes, min(most, across - v))
+            for group in range(self.p.groups)
+            for v in range(0, across, most)
+        ]
+
+    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
+        """Add one panel's tiles at some pixels."""
+        p, (group, k, vectors) = self.p, panel
+        segments, run = self._segments(spot.region)
+        tile = Tile(
+            dtype=self.dtype,
+            lanes=self.lanes,
+            rows=spot.input_offsets(p),
+            segments=segments,
+            run=run,
+            vectors=vectors,
+            b_row=vectors * self.lanes,
+            c_rows=spot.output_offsets(p),
+            columns=min(vectors * self.lanes, p.kg - k),
+            fused=self.isa.fused,
+        )
+        b = self.taps * (group * self.width + k)
+        self.tiles.add(kernel(tile, self.isa), spot.a + group * p.cg, b, spot.c + group * p.kg + k)
+        pixels = len(spot.a) * len(spot.pattern)
+        self.executed_macs += pixels * tile.columns * len(segments) * run
+
+    def _segments(self, region: Region) -> tuple[tuple[tuple[int, int], ...], int]:
+        """Return the runs of the reduction from a pixel's first tap, and their length."""
+        p, taps = self.p, region.taps
+        if not taps:
+            return (), 0
+        whole = p.groups == 1 and p.dilation[1] == 1
+        if whole:  # neighbouring taps are neighbours in memory
+            taps = tuple((r, s) for r, s in taps if s == region.columns.tap_first)
+        segments = tuple((_tap_offset(p, region, r, s), (r * p.s + s) * p.cg) for r, s in taps)
+        across = region.columns.tap_last - region.columns.tap_first
+        return segments, across * p.cg if whole else p.cg
+
+    def packed(self) -> Packed:
+        """Return the packing of the weights: per group and panel, ``(r, s, c)`` by columns."""
+        p, panels, width = self.p, self.panels(), self.width
+
+        def rearrange(w: Array) -> Array:
+            by_tap = w.reshape(p.groups, p.kg, p.cg, p.r, p.s).transpose(0, 3, 4, 2, 1)
+            padded = np.zeros((p.groups, self.taps, width), w.dtype)
+            padded[..., : p.kg] = by_tap.reshape(p.groups, self.taps, p.kg)
+            cuts = [padded[g, :, k : k + v * self.lanes].ravel() for g, k, v in panels]
+            return np.concatenate(cuts)
+
+        return Packed((p.groups * self.taps * width,), rearrange)
+
+
+class DepthwisePlan(TilePlan):
+    """Tiles of pixels, vectors along the channels: one filter per channel, nothing to sum over."""
+
+    def blocking(self) -> Blocking:
+        """Choose the blocking: a register per pixel, one each for weights and input."""
+        return Blocking(1, self.isa.registers - 2, self.block_rows(1))
+
+    def panels(self) -> list[tuple[int, int, int]]:
+        """Return the one panel: all channels."""
+        return [(0, 0, 1)]
+
+    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
+        """Add the tiles at some pixels, all channels each."""
+        p, region = self.p, spot.region
+        width = -(-p.c // self.lanes) * self.lanes
+        tile = DepthwiseTile(
+            dtype=self.dtype,
+            lanes=self.lanes,
+            pixels=spot.input_offsets(p),
+            taps=tuple((_tap_offset(p, region, r, s), r * p.s + s) for r, s in region.taps),
+            c_pixels=spot.output_offsets(p),
+            channels=p.c,
+            b_row=width,
+            fused=self.isa.fused,
+        )
+        self.tiles.add(kernel(tile, self.isa), spot.a, 0, spot.c)
+        self.executed_macs += len(spot.a) * len(spot.pattern) * p.c * len(region.taps)
+
+    def packed(self) -> Packed:
+        """Return the packing of ``(c, 1, r, s)`` as ``(r * s, c)``, channels in whole vectors."""
+        p = self.p
+        width = -(-p.c // self.lanes) * self.lanes
+
+        def rearrange(w: Array) -> Array:
+            padded = np.zeros((p.r * p.s, width), w.dtype)
+            padded[:, : p.c] = w.reshape(p.c, p.r * p.s).T
+            return padded
+
+        return Packed((p.r * p.s, width), rearrange)
+
+
+def _tap_offset(p: Conv2d, region: Region, r: int, s: int) -> int:
+    """Return how far a tap lies from the region's first tap, in elements of the input."""
+    down = (r - region.rows.tap_first) * p.dilation[0]
+    across = (s - region.columns.tap_first) * p.dilation[1]
+    return (down * p.w + across) * p.c

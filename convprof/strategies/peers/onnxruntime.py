@@ -1,0 +1,170 @@
+"""ONNX Runtime: a model of one node, its weights constant, bound to our memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof import units
+from convprof.strategies import memory
+from convprof.strategies.peers.package import Library, LibraryPrepared, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+
+OPSET, IR_VERSION = 13, 8
+"""Conv and MatMul as they are have been there since; ONNX Runtime reads it since 1.10."""
+LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
+"""A protobuf message has less than 2 GiB; the weights are all of it but some hundred bytes."""
+ERRORS_ONLY = 3
+"""Severity from which on ONNX Runtime writes to stderr."""
+
+
+class OnnxPrepared(LibraryPrepared):
+    """A session with one node, which reads the operand and writes the result in place."""
+
+    weight_copies: ClassVar[int] = 4  # model, serialised, parsed, packed
+
+    def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
+        super().__init__(name, problem, setting)
+        self._onnx, self._ort = load("onnx"), load("onnxruntime")
+        # On a page: a result that starts within a cache line takes up to 1.7 times as long.
+        self._y = memory.zeros(self._y_shape, self._kind)
+        self._call: Callable[[], None] = lambda: None
+
+    def build(self, x: Array, weights: Array) -> None:
+        """Build the model and its session, which optimises it and packs the weights."""
+        start = time.perf_counter()
+        model = self._model(weights)
+        self.prepare_s = time.perf_counter() - start
+        start = time.perf_counter()
+        session = self._session(model)
+        binding = session.io_binding()
+        for bind, name, array in (
+            (binding.bind_input, "x", x),
+            (binding.bind_output, "y", self._y),
+        ):
+            bind(name, "cpu", 0, self._kind.type, array.shape, array.ctypes.data)
+        self._call = lambda: session.run_with_iobinding(binding)
+        self._call()
+        self.compile_s = time.perf_counter() - start
+
+    @abstractmethod
+    def node(self) -> tuple[str, dict[str, Any]]:
+        """Return the operator and its attributes."""
+
+    def run(self) -> None:
+        """Run the session."""
+        self._call()
+
+    def result(self) -> Array:
+        """Return the bound result."""
+        return self._y
+
+    def _model(self, weights: Array) -> bytes:
+        helper, tensors = self._onnx.helper, self._onnx.numpy_helper
+        element = helper.np_dtype_to_tensor_dtype(self._kind)
+        operator, attributes = self.node()
+        graph = helper.make_graph(
+            [helper.make_node(operator, ["x", "w"], ["y"], **attributes)],
+            "convprof",
+            [helper.make_tensor_value_info("x", element, self._shapes[0])],
+            [helper.make_tensor_value_info("y", element, self._y_shape)],
+            [tensors.from_array(weights, "w")],
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        serialised: bytes = model.SerializeToString()
+        return serialised
+
+    def _session(self, model: bytes) -> Any:
+        """Return a session on exactly the setting's threads; the calling one is among them.
+
+        Its threads keep spinning for some 40 ms after a call, as by default: it is what makes
+        calls in a row fast, and between contestants the sampler waits for silence.
+        """
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = self.setting.threads
+        options.inter_op_num_threads = 1
+        options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = ERRORS_ONLY
+        return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+class OnnxConvPrepared(OnnxPrepared):
+    """A Conv node."""
+
+    problem: Conv2d
+
+    def node(self) -> tuple[str, dict[str, Any]]:
+        """Return Conv with the problem's geometry."""
+        p = self.problem
+        return "Conv", {
+            "kernel_shape": [p.r, p.s],
+            "strides": list(p.stride),
+            "pads": list(p.pads),  # top, left, bottom, right there too
+            "dilations": list(p.dilation),
+            "group": p.groups,
+        }
+
+
+class OnnxGemmPrepared(OnnxPrepared):
+    """A MatMul node."""
+
+    problem: Gemm
+
+    def node(self) -> tuple[str, dict[str, Any]]:
+        """Return MatMul."""
+        return "MatMul", {}
+
+
+class _Onnx(Library):
+    name: ClassVar[str] = "onnxruntime"
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
+
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse weights that no model can carry."""
+        size = math.prod(problem.operand_shapes(setting.layout)[1]) * setting.itemsize
+        if size > LARGEST_MODEL_BYTES:
+            return f"onnxruntime takes models of up to 2 GiB; the weights have {units.size(size)}"
+        return None
+
+
+class OnnxConv2d(_Onnx):
+    """ONNX Runtime's Conv."""
+
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "ONNX Runtime: Conv with constant weights, NCHW"
+    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse NHWC: the NHWC operators that ONNX Runtime has are not there for f32 on CPUs."""
+        if setting.layout != "nchw":
+            return f"onnxruntime computes nchw on CPUs, not {setting.layout}"
+        return super().cannot(problem, setting)
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import ONNX Runtime and allocate the result."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return OnnxConvPrepared(self.name, p, setting)
+
+
+class OnnxGemm(_Onnx):
+    """ONNX Runtime's MatMul."""
+
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "ONNX Runtime: MatMul with a constant b, packed beforehand"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import ONNX Runtime and allocate the result."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return OnnxGemmPrepared(self.name, g, setting)

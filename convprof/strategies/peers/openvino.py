@@ -1,0 +1,152 @@
+"""OpenVINO: a compiled model of one operation, its weights constant, on tensors in our memory."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.errors import RefusedError
+from convprof.machine import facts
+from convprof.strategies import memory
+from convprof.strategies.peers.package import Library, LibraryPrepared, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+    Node = Any
+
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+class OpenvinoPrepared(LibraryPrepared):
+    """A compiled model, which reads the operand and writes the result in place."""
+
+    weight_copies: ClassVar[int] = 2  # constant, packed
+
+    def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
+        super().__init__(name, problem, setting)
+        self._openvino = load("openvino")
+        self._operations = load("openvino.opset13")
+        self._y = memory.zeros(self._y_shape, self._kind)
+        self._call: Callable[[], object] = lambda: None
+
+    def build(self, x: Array, weights: Array) -> None:
+        """Compile the model; that packs the weights and generates the kernel."""
+        start = time.perf_counter()
+        given = self._operations.parameter(list(x.shape), self._kind.type)
+        result = self.operation(given, weights)
+        model = self._openvino.Model([result], [given], "convprof")
+        self.prepare_s = time.perf_counter() - start
+        start = time.perf_counter()
+        request = self._compiled(model).create_infer_request()
+        tensor = self._openvino.Tensor
+        # It shares no memory that it could not write to.
+        request.set_input_tensor(tensor(x, shared_memory=x.flags.writeable))
+        request.set_output_tensor(tensor(self._y, shared_memory=True))
+        self._call = lambda: request.infer(share_outputs=True)  # else the result is copied
+        self._call()
+        self.compile_s = time.perf_counter() - start
+
+    @abstractmethod
+    def operation(self, given: Node, weights: Array) -> Node:
+        """Return the operation on the input ``given``."""
+
+    def run(self) -> None:
+        """Infer, and wait for the result."""
+        self._call()
+
+    def result(self) -> Array:
+        """Return the bound result."""
+        return self._y
+
+    def _compiled(self, model: Any) -> Any:
+        """Compile for one inference at a time, in true f32, on exactly the setting's threads."""
+        threads = self.setting.threads
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            # Without it there are as many threads as cores at most.
+            "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "EXECUTION_MODE_HINT": "ACCURACY",
+        }
+        compiled = self._openvino.compile_model(model, "CPU", options)
+        found = compiled.get_property("INFERENCE_NUM_THREADS")
+        if found != threads:
+            raise RefusedError(f"openvino would run on {found} threads here, not {threads}")
+        return compiled
+
+
+class OpenvinoConvPrepared(OpenvinoPrepared):
+    """A convolution; in NHWC between two transpositions, which OpenVINO makes vanish."""
+
+    problem: Conv2d
+
+    def operation(self, given: Node, weights: Array) -> Node:
+        """Return the (grouped) convolution in the setting's layout."""
+        if self.setting.layout == "nchw":
+            return self._convolution(given, weights)
+        y = self._convolution(self._transposed(given, TO_NCHW), weights)
+        return self._transposed(y, TO_NHWC)
+
+    def _convolution(self, x: Node, weights: Array) -> Node:
+        p, operations = self.problem, self._operations
+        top, left, bottom, right = p.pads
+        geometry = list(p.stride), [top, left], [bottom, right], list(p.dilation)
+        if p.groups == 1:
+            return operations.convolution(x, operations.constant(weights), *geometry)
+        grouped = weights.reshape(p.groups, p.kg, p.cg, p.r, p.s)
+        return operations.group_convolution(x, operations.constant(grouped), *geometry)
+
+    def _transposed(self, x: Node, order: tuple[int, ...]) -> Node:
+        operations = self._operations
+        return operations.transpose(x, operations.constant(np.array(order, dtype=np.int64)))
+
+
+class OpenvinoGemmPrepared(OpenvinoPrepared):
+    """A product, of a batch too."""
+
+    problem: Gemm
+
+    def operation(self, given: Node, weights: Array) -> Node:
+        """Return the product with the constant second operand."""
+        operations = self._operations
+        return operations.matmul(given, operations.constant(weights), False, False)
+
+
+class _Openvino(Library):
+    name: ClassVar[str] = "openvino"
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
+    dtypes: ClassVar[tuple[str, ...]] = ("f32",)  # f64 is converted to f32 on CPUs
+
+
+class OpenvinoConv2d(_Openvino):
+    """OpenVINO's convolution."""
+
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "OpenVINO: a compiled model with constant weights"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import OpenVINO and allocate the result."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return OpenvinoConvPrepared(self.name, p, setting)
+
+
+class OpenvinoGemm(_Openvino):
+    """OpenVINO's product."""
+
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "OpenVINO: a compiled model with a constant b"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import OpenVINO and allocate the result."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return OpenvinoGemmPrepared(self.name, g, setting)

@@ -1,0 +1,144 @@
+"""What the strategies that run in an installable library share: is it there, operands, choosing.
+
+No module of this package imports its library before a problem is prepared.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import time
+import warnings
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.errors import ConvprofError, ProblemError, RefusedError
+from convprof.strategies import memory
+from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convprof.problems import Conv2d, Gemm, Problem
+
+    Array = np.ndarray[Any, Any]
+
+EXTRA = "pip install 'convprof[peers]'"
+
+
+class Library(Strategy):
+    """A strategy that needs packages which convprof itself does not."""
+
+    parallel: ClassVar[bool] = True
+    peer: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]]
+    """What has to be importable, the library itself first."""
+    hint: ClassVar[str] = ""
+    """What else helps to install them."""
+    dtypes: ClassVar[tuple[str, ...]] = tuple(DTYPES)
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Return why this strategy refuses: what it never does, then what is not installed."""
+        reason = super().why_not(problem, setting)
+        if reason is None and setting.dtype not in self.dtypes:
+            reason = f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
+        return reason or self.cannot(problem, setting) or self._absent()
+
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+        """Return why the library does not do this problem, in one line; else None."""
+        return None
+
+    def _absent(self) -> str | None:
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                library = self.packages[0]
+                lacking = package if package == library else f"{library} needs {package}, which"
+                return f"{lacking} is not installed: {EXTRA}{self.hint}"
+        return None
+
+
+class LibraryPrepared(Prepared):
+    """Operands and result in memory of ours, where the library reads and writes them in place."""
+
+    # Libraries keep their scratch memory and packed weights to themselves: unknown, not none.
+    workspace_bytes = None
+    weight_copies: ClassVar[int]
+    """How often the weights lie in memory besides, while the library takes them over."""
+
+    def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
+        """Weigh operands, result and packed weights; ``TooLargeError`` if they do not fit."""
+        self.problem = problem
+        self.setting = setting
+        self._kind = np.dtype(DTYPES[setting.dtype][0])
+        self._shapes = problem.operand_shapes(setting.layout)
+        self._y_shape = problem.result_shape(setting.layout)
+        x, weights, y = map(math.prod, (*self._shapes, self._y_shape))
+        elements = x + y + (1 + self.weight_copies) * weights
+        memory.require(elements * self._kind.itemsize, f"{name} of {problem.descriptor}")
+        self._bound: tuple[Array, Array] | None = None
+
+    def bind(self, x: Array, weights: Array) -> None:
+        """Take the operands and hand the weights to the library; see ``Prepared.bind``."""
+        taken = []
+        for key, given, shape in zip(("x", "weights"), (x, weights), self._shapes, strict=True):
+            array = np.asarray(given)
+            if array.shape != shape:
+                raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
+            taken.append(np.ascontiguousarray(array, dtype=self._kind))
+        self._bound = taken[0], taken[1]
+        self.build(*self._bound)
+
+    @abstractmethod
+    def build(self, x: Array, weights: Array) -> None:
+        """Make ready to run, on contiguous operands of the right shape and type."""
+
+    def output(self) -> Array:
+        """Return the result of the last ``run()``, in the setting's layout."""
+        if self._bound is None:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
+        return self.result()
+
+    @abstractmethod
+    def result(self) -> Array:
+        """Return the result where the library left it."""
+
+    def memory(self) -> list[Array]:
+        """Return operands and result; the library's own copies of the weights are out of reach."""
+        return [] if self._bound is None else [*self._bound, self.result()]
+
+
+def load(package: str) -> Any:
+    """Import a library, whatever it warns of; ``RefusedError`` if it is there but broken."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on import, other people's code about other people's code
+        try:
+            return importlib.import_module(package)
+        except (ImportError, OSError) as error:
+            text = str(error).partition("\n")[0]
+            raise RefusedError(f"{package} is installed but cannot be imported: {text}") from error
+
+
+ROUNDS = 20
+PATIENCE_S = 0.1
+
+
+def fastest(ways: Sequence[Callable[[], Any]]) -> int:
+    """Return the index of the way with the shortest call, from interleaved calls.
+
+    At most 20 calls of each, or as many as fit 0.1 s, and at least one. They have run before.
+    """
+    if len(ways) == 1:
+        return 0
+    best = [float("inf")] * len(ways)
+    deadline = time.perf_counter() + PATIENCE_S
+    for _ in range(ROUNDS):
+        for index, way in enumerate(ways):
+            start = time.perf_counter()
+            way()
+            best[index] = min(best[index], time.perf_counter() - start)
+        if time.perf_counter() > deadline:
+            break
+    return best.index(min(best))

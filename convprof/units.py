@@ -27,24 +27,30 @@ class Unit:
 
 
 def time_unit(seconds: Iterable[float]) -> Unit:
-    """Return the largest time unit in which the smallest positive value is at least 1.
+    """Return the largest time unit in which the middle of the positive values is at least 1.
 
-    A column in that unit needs no leading zeros; nanoseconds when all are smaller.
+    One unit for a whole column: most of it reads well, and its ends can still be compared.
     """
-    smallest = min((value for value in seconds if value > 0), default=1.0)
+    middle = _middle(seconds)
     for value, name in _TIME:
-        if smallest >= value:
+        if middle >= value:
             return Unit(name, value)
     return Unit("ns", 1e-9)
 
 
 def count_unit(counts: Iterable[float]) -> Unit:
-    """Return the prefix (``G``, ``M``, ``k`` or none) in which the smallest count is at least 1."""
-    smallest = min((value for value in counts if value > 0), default=1.0)
+    """Return the prefix (``G``, ``M``, ``k`` or none) in which the middle count is at least 1."""
+    middle = _middle(counts)
     for value, name in _RATE:
-        if smallest >= value:
+        if middle >= value:
             return Unit(name, value)
     return Unit("", 1.0)
+
+
+def _middle(values: Iterable[float]) -> float:
+    """Return the lower median of the positive values; 1 if there are none."""
+    ordered = sorted(value for value in values if value > 0)
+    return ordered[(len(ordered) - 1) // 2] if ordered else 1.0
 
 
 def digits(value: float, significant: int = 3) -> str:

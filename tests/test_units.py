@@ -33,9 +33,10 @@ def test_a_unit_scales():
 
 
 @given(st.lists(st.floats(1e-9, 1e6), min_size=1))
-def test_no_time_falls_below_one_of_its_unit(seconds):
+def test_the_middle_of_a_column_reads_without_leading_zeros(seconds):
     unit = units.time_unit(seconds)
-    assert min(map(unit.scale, seconds)) >= 0.999999
+    scaled = sorted(map(unit.scale, seconds))
+    assert scaled[len(scaled) // 2] >= 0.999999
 
 
 @pytest.mark.parametrize(

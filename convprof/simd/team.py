@@ -112,7 +112,7 @@ entry:
   %wat = add i64 %w8, 32
   %state = getelementptr i64, ptr %ctl, i64 %wat
   %seenp = getelementptr i64, ptr %state, i64 1
-  %stopp = getelementptr i64, ptr %ctl, i64 24
+  %stop_at = getelementptr i64, ptr %ctl, i64 24
   br label %idle
 idle:
   br label %look
@@ -129,7 +129,7 @@ go:
   call void @work(ptr %ctl, i1 false)
   br label %idle
 nothing:
-  %stop = load atomic i64, ptr %stopp acquire, align 8
+  %stop = load atomic i64, ptr %stop_at acquire, align 8
   %stopped = icmp ne i64 %stop, 0
   br i1 %stopped, label %end, label %patience
 patience:

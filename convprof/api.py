@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Prepared, Setting
+from convprof.strategies.base import DTYPES, LAYOUTS, NATIVE, Prepared, Setting
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -19,10 +19,13 @@ def prepare(
     layout: str = "nchw",
     threads: int = 1,
     dtype: str = "f32",
+    *,
+    isa: str = NATIVE,
 ) -> Prepared:
     """Bind a strategy to a problem: allocate its memory, compile its code.
 
-    ``layout`` is accepted and ignored for a GEMM. ``UnknownNameError`` for a name that does not
+    ``layout`` is accepted and ignored for a GEMM; ``isa`` is what kernels are generated for, and
+    ignored by strategies whose kernels are not. ``UnknownNameError`` for a name that does not
     exist, ``RefusedError`` with the reason if the strategy cannot do it, ``TooLargeError`` if
     the memory is not there.
     """
@@ -31,8 +34,9 @@ def prepare(
     if dtype not in DTYPES:
         raise UnknownNameError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")
     check_threads(threads)
+    check_isa(isa)
     found = registry.find(problem.kind, strategy)
-    setting = Setting(layout, dtype, threads)
+    setting = Setting(layout, dtype, threads, isa)
     reason = found.why_not(problem, setting)
     if reason is not None:
         raise RefusedError(reason)
@@ -46,3 +50,11 @@ def check_threads(threads: int) -> None:
         cores = f"{most} usable core{'s' if most > 1 else ''}"
         uses = f"1-{most}, or 'all'" if most > 1 else "1"
         raise InputError(f"--threads {threads}: this machine has {cores}. Use {uses}")
+
+
+def check_isa(isa: str) -> None:
+    """Raise InputError unless kernels can be generated for that instruction set and run here."""
+    if isa != NATIVE:  # which there always is; asking loads LLVM
+        from convprof.simd import isa as isas
+
+        isas.find(isa)

@@ -106,13 +106,16 @@ class Measuring(Generic[AnyStudy]):
 
     def _begin(self) -> Document:
         from convprof.render.progress import Progress
+        from convprof.results import plain
+        from convprof.strategies.base import NATIVE
         from convprof.studies import document, run
 
         choice, settings = self._asked.choice, self._asked.settings
         with Progress(self._stderr, quiet=self._outputs.quiet) as progress:
             progress.say("measuring this machine's peak")
             peaks = run.peaks(choice.dtype, choice.threads)
-        return document.begin(
+            narrower = run.peaks(choice.dtype, choice.threads, choice.isa)
+        begun = document.begin(
             {
                 "argv": sys.argv[1:],
                 "budget_s": settings.budget_s,
@@ -120,12 +123,15 @@ class Measuring(Generic[AnyStudy]):
                 "seed": settings.seed,
                 "cache": choice.cache,
                 "dtype": choice.dtype,
+                "isa": choice.isa,
                 "threads": list(choice.threads),
                 "layouts": list(choice.layouts),
                 "strategies": list(choice.strategies) or None,
             },
             peaks,
         )
+        begun.ceilings["isa_peaks"] = plain(narrower) if choice.isa != NATIVE else None
+        return begun
 
     def _one(self, problem: Problem, number: int, document: Document) -> None:
         from convprof.render.progress import Progress

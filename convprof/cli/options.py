@@ -53,8 +53,9 @@ measure_options = _stack(
     click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
     click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
     click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
+    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, packed); other strategies do not heed it."),  # noqa: E501
     click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
-    click.option("--budget", type=float, default=0.1, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
+    click.option("--budget", type=float, default=0.07, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
     click.option("--rounds", type=int, metavar="N", help="A fixed number of rounds, whatever they take."),  # noqa: E501
     click.option("--seed", type=int, default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
 )  # fmt: skip
@@ -106,6 +107,7 @@ def asked(flags: dict[str, Any]) -> Asked:
         layouts=layouts_from(flags.get("layout", "all")),
         threads=threads_from(flags["threads"]),
         dtype=dtype_from(flags["dtype"]),
+        isa=isa_from(flags["isa"]),
         cache=flags["cache"],
     )
     guard.check_memory(problems, choice.dtype, len(choice.layouts))
@@ -214,6 +216,15 @@ def dtype_from(text: str) -> str:
     if text not in DTYPES:
         raise InputError(f"--dtype {text}: use {' or '.join(DTYPES)}")
     return text
+
+
+def isa_from(text: str) -> str:
+    """Return the instruction set in lower case, if this CPU has it."""
+    from convprof.api import check_isa
+
+    name = text.lower()
+    check_isa(name)
+    return name
 
 
 def _check_range(flag: str, value: float, low: float, high: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,15 +13,17 @@ from convprof.cli.outputs import Outputs
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from convprof.cli.options import Asked
     from convprof.studies.run import Run
 
-KEPT = ("strategy", "layout", "threads", "dtype", "cache", "budget", "rounds", "seed")
+KEPT = ("strategy", "layout", "threads", "dtype", "isa", "cache", "budget", "rounds", "seed")
 
 
 @click.command("run")
 @options.problem_options
 @options.layout_option
 @options.measure_options
+@click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options
 def command(**flags: Any) -> int:
@@ -41,12 +44,19 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        _show,
+        functools.partial(_show, asked, asm=flags["asm"]),
     ).run()
 
 
-def _show(console: Console, study: Run) -> list[dict[str, Any]]:
-    from convprof.render.report import run_report
+def _show(asked: Asked, console: Console, study: Run, *, asm: bool) -> list[dict[str, Any]]:
+    from convprof.render.report import inner_loops_report, run_report
+    from convprof.strategies.base import NATIVE
+    from convprof.studies import run
 
-    run_report(console, study.measurements())
+    choice = asked.choice
+    narrower = choice.isa != NATIVE
+    peaks = run.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
+    run_report(console, study.measurements(), peaks)
+    if asm:
+        inner_loops_report(console, study.inner_loops())
     return []

@@ -60,14 +60,16 @@ class Peak:
 
 
 @functools.cache
-def peak(dtype: str, threads: int, bits: int | None = None) -> Peak:
+def peak(dtype: str, threads: int, bits: int | None = None, *, fused: bool | None = None) -> Peak:
     """Measure the FMA peak for ``dtype`` on ``threads`` threads; remembered by the process.
 
-    ``bits`` is the vector width, by default the widest of this machine.
+    ``bits`` is the vector width, by default the widest of this machine; without ``fused``, by
+    default as the machine has it, multiplications and additions are apart.
     """
     simd = facts().cpu.simd
     width = bits or simd.bits or FALLBACK_BITS
-    kernel = functools.partial(fma_kernel, dtype, width, fused=simd.fma is not False)
+    together = simd.fma is not False if fused is None else fused
+    kernel = functools.partial(fma_kernel, dtype, width, fused=together)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)

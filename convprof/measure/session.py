@@ -51,7 +51,7 @@ WARM_UP_CALLS = 8
 class Settings:
     """How long and in which order to measure."""
 
-    budget_s: float = 0.1
+    budget_s: float = 0.07
     """Seconds of samples per contestant."""
     rounds: int | None = None
     """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""

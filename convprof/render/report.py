@@ -16,22 +16,31 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.machine.ceilings import Peak
     from convprof.results import Measurement
     from convprof.studies.refusals import Answer
 
 SEVERAL_PHASES = 3
 
 
-def run_report(console: Console, measurements: Sequence[Measurement]) -> None:
-    """Print the table of ``run``, the phases of strategies that have several, the exclusions."""
+def run_report(
+    console: Console, measurements: Sequence[Measurement], isa_peaks: Sequence[Peak] = ()
+) -> None:
+    """Print the table of ``run``, the phases of strategies that have several, the exclusions.
+
+    ``isa_peaks`` are the ceilings of generated kernels, if an instruction set was chosen for them.
+    """
     rows = tables.timed(measurements)
     if rows:
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
         flops = rows[0].flops
         work = f" · {units.si(flops.direct, 'FLOP')}" if flops else ""
         cold = " · cold caches" if rows[0].cache == "cold" else ""
+        kernels = f" · {isa_peaks[0].isa} kernels" if isa_peaks else ""
         columns = tables.run_columns(rows)
-        print_table(console, title + work + cold, columns, rows)
+        print_table(console, title + work + cold + kernels, columns, rows)
+        if isa_peaks:
+            console.print(Text(_isa_line(isa_peaks), style="dim"), soft_wrap=True)
         phased = [row for row in rows if len(row.phases or {}) >= SEVERAL_PHASES]
         if phased:
             columns = tables.phase_columns(phased)
@@ -44,6 +53,20 @@ def run_report(console: Console, measurements: Sequence[Measurement]) -> None:
         style = "dim" if measurement.status == "refused" else "bold red"
         line = describe.exclusion_line(measurement)
         console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _isa_line(peaks: Sequence[Peak]) -> str:
+    parts = [f"{units.si(peak.flop_per_s, 'FLOP/s')} on {peak.threads}" for peak in peaks]
+    return f"% peak of generated kernels: of {peaks[0].isa}'s {', '.join(parts)}"
+
+
+def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:
+    """Print inner loops in assembly, each under a line that says whose it is and what it holds."""
+    for title, assembly in loops:
+        console.print()
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        for line in assembly.splitlines():
+            console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def layouts_report(

@@ -2,15 +2,15 @@
 
     c[i, ch]  =  sum over taps t of  a[pixels[i] + a_t + ch] * b[b_t, ch]
 
-Each multiply-add reads its own input from memory, so loads and multiply-adds are in balance on a
-core with two ports for each; a tap's weights are loaded once for all pixels of the tile.
+A tap's weights are loaded once for all pixels of the tile, and an input once for all pixels and
+taps that meet it, as long as there are registers to keep it in.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.simd.writer import Writer
+from convprof.simd.writer import Writer, over_channels
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class DepthwiseTile:
     channels: int
     b_row: int
     """Elements from one row of ``b`` to the next: the channels, rounded up to whole vectors."""
+    registers: int = 16
+    """Vector registers for sums, weights and inputs."""
     fused: bool = True
     """Whether the CPU multiplies and adds in one instruction."""
 
@@ -36,43 +38,45 @@ class DepthwiseTile:
         """Vector multiply-adds in one execution."""
         return len(self.pixels) * len(self.taps) * (self.b_row // self.lanes)
 
+    @property
+    def title(self) -> str:
+        """``8 pixels x 16 channels``."""
+        return f"{len(self.pixels)} pixels x {self.lanes} channels"
+
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
-        whole, rest = divmod(self.channels, self.lanes)
         w = Writer(self.dtype, self.lanes, fused=self.fused)
-        loop, end = "", "  br label %done"
-        if whole:
-            self._body(w, "%ch", None)
-            body, w.lines = "\n".join(w.lines), []
-            loop = f"""loop:
-  %ch = phi i64 [ 0, %entry ], [ %next, %loop ]
-{body}
-  %next = add i64 %ch, {self.lanes}
-  %more = icmp slt i64 %next, {whole * self.lanes}
-  br i1 %more, label %loop, label %done
-"""
-            end = "  br label %loop"
-        tail = ""
-        if rest:
-            self._body(w, str(whole * self.lanes), w.mask(rest))
-            tail = "\n".join(w.lines)
-        return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c) {{
-entry:
-{end}
-{loop}done:
-{tail}
-  ret void
-}}
-"""
+        return over_channels(w, name, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels for all pixels."""
         a, b, c = (w.at(pointer, channel) for pointer in ("%a", "%b", "%c"))
         sums = ["zeroinitializer"] * len(self.pixels)
-        for a_tap, b_tap in self.taps:
+        inputs: dict[int, str] = {}
+        for (_, b_tap), places, keep in zip(self.taps, self._places(), self._kept(), strict=True):
             weights = w.load(w.at(b, b_tap * self.b_row))
-            for i, pixel in enumerate(self.pixels):
-                sums[i] = w.fma(weights, w.load(w.at(a, pixel + a_tap), mask), sums[i])
+            for i, place in enumerate(places):
+                if place not in inputs:
+                    inputs[place] = w.load(w.at(a, place), mask)
+                sums[i] = w.fma(weights, inputs[place], sums[i])
+            if not keep:
+                w.fence()
+                inputs = {}
         for total, pixel in zip(sums, self.c_pixels, strict=True):
             w.store(total, w.at(c, pixel), mask)
+
+    def _places(self) -> list[list[int]]:
+        """Return, for each tap, where the input of each pixel lies."""
+        return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
+
+    def _kept(self) -> list[bool]:
+        """Return after which taps there is room to keep the inputs that later taps meet again."""
+        places = [set(tap) for tap in self._places()]
+        room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
+        held: set[int] = set()
+        kept = []
+        for number, now in enumerate(places):
+            held = (held | now).intersection(set().union(*places[number + 1 :]))
+            kept.append(len(held) <= room)
+            held = held if kept[-1] else set()
+        return kept

@@ -16,6 +16,9 @@ from convprof.simd.jit import Module
 CHAINS = 12
 """Independent accumulators. FMA latency x ports is at most 4 x 2 = 8 on the x86 cores of the
 last ten years and 4 x 4 on wide AArch64 ones; 12 fit into 16 registers with room for operands."""
+UNFUSED_CHAINS = 14
+"""The same where a multiplication and an addition wait for each other: 8 cycles, on three ports
+where the addition has one more. As many as 16 registers hold beside the two operands."""
 
 UNROLL = 4
 """Times that every accumulator is updated per turn of the loop, so that its counter is free."""
@@ -32,6 +35,8 @@ class FmaKernel:
 
     module: Module
     lanes: int
+    chains: int
+    """Independent accumulators."""
     adds: int
     """Dependent additions per turn."""
     address: int
@@ -39,7 +44,7 @@ class FmaKernel:
     @property
     def flops_per_turn(self) -> int:
         """FLOPs in one turn of the loop (1 FMA = 2 FLOPs)."""
-        return 2 * self.lanes * CHAINS * UNROLL
+        return 2 * self.lanes * self.chains * UNROLL
 
 
 @functools.cache
@@ -50,18 +55,19 @@ def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> F
     each is a multiplication and an addition, for a CPU that has no fused instruction.
     """
     element, size = _LLVM[dtype]
+    chains = CHAINS if fused else UNFUSED_CHAINS
     lanes = bits // (8 * size)
     vector = f"<{lanes} x {element}>"
     fma = f"@llvm.fma.v{lanes}f{8 * size}"
     phis = "\n".join(
         f"  %a{i}_0 = phi {vector} [ splat ({element} {float(i + 1)}), %entry ], "
         f"[ %a{i}_{UNROLL}, %loop ]"
-        for i in range(CHAINS)
+        for i in range(chains)
     )
     # The sum is stored only if it is NaN, which it never is: the compiler cannot know that and
     # removes nothing.
     total = "\n".join(
-        f"  %s{i + 1} = fadd {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, CHAINS)
+        f"  %s{i + 1} = fadd {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
     )
     ir = f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
@@ -79,34 +85,34 @@ loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
 {phis}
-{_body(vector, fma if fused else None, adds)}
+{_body(vector, fma if fused else None, chains, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %turns
   br i1 %more, label %loop, label %done
 done:
   %s1 = fadd {vector} %a0_{UNROLL}, %x
 {total}
-  %bad = fcmp uno {vector} %s{CHAINS}, zeroinitializer
+  %bad = fcmp uno {vector} %s{chains}, zeroinitializer
   %bits = bitcast <{lanes} x i1> %bad to i{lanes}
   %any = icmp ne i{lanes} %bits, 0
   br i1 %any, label %store, label %end
 store:
-  store {vector} %s{CHAINS}, ptr %out, align {size}
+  store {vector} %s{chains}, ptr %out, align {size}
   br label %end
 end:
   ret void
 }}
 """
     module = Module(ir)
-    return FmaKernel(module=module, lanes=lanes, adds=adds, address=module.address("peak"))
+    return FmaKernel(module, lanes, chains, adds, module.address("peak"))
 
 
-def _body(vector: str, fma: str | None, adds: int) -> str:
+def _body(vector: str, fma: str | None, chains: int, adds: int) -> str:
     """Return one turn: every accumulator UNROLL times, the additions evenly among them."""
     lines = []
     done = 0
     for u in range(UNROLL):
-        for i in range(CHAINS):
+        for i in range(chains):
             before, after = f"%a{i}_{u}", f"%a{i}_{u + 1}"
             if fma is None:
                 lines.append(f"  %m{i}_{u} = fmul {vector} {before}, %x")
@@ -114,7 +120,7 @@ def _body(vector: str, fma: str | None, adds: int) -> str:
             else:
                 operands = f"{vector} {before}, {vector} %x, {vector} %z"
                 lines.append(f"  {after} = call {vector} {fma}({operands})")
-            due = adds * (u * CHAINS + i + 1) // (UNROLL * CHAINS)
+            due = adds * (u * chains + i + 1) // (UNROLL * chains)
             lines += ["  " + one_add(f"%c{n + 1}", "%lo", f"%c{n}") for n in range(done, due)]
             done = due
     return "\n".join(lines)

@@ -16,8 +16,13 @@ class Isa:
     name: str
     bits: int
     registers: int
+    temporaries: int = 1
+    """Registers that a register tile needs beside its sums and a row of ``b``: the element that is
+    multiplied; the product, where it is not added at once; on AArch64, where instructions do not
+    read their operands from memory, five elements that LLVM loads ahead."""
     without: tuple[str, ...] = ()
-    """LLVM features to switch off, so that nothing wider is generated."""
+    """LLVM features to switch off. Those that build on them go with them: without ``avx`` there
+    is no AVX2, FMA or AVX-512 either."""
     fused: bool = True
     """Whether it has fused multiply-add."""
 
@@ -27,10 +32,10 @@ class Isa:
 
 
 ISAS = {
-    "sse": Isa("sse", 128, 16, ("avx", "avx2", "fma", "avx512f"), fused=False),
-    "avx2": Isa("avx2", 256, 16, ("avx512f",)),
-    "avx512": Isa("avx512", 512, 32),
-    "neon": Isa("neon", 128, 32),
+    "sse": Isa("sse", 128, 16, 2, ("avx",), fused=False),
+    "avx2": Isa("avx2", 256, 16, 1, ("avx512f",)),
+    "avx512": Isa("avx512", 512, 32, 1),
+    "neon": Isa("neon", 128, 32, 6),
 }
 NATIVE = "native"
 
@@ -57,7 +62,8 @@ def find(name: str) -> Isa:
     names = available()
     if name == NATIVE:
         # Every 64-bit target of LLVM has vectors of 128 bits, lowered to what there is.
-        return ISAS[names[-1]] if names else Isa("generic", 128, 16, fused=False)
+        return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
     if name not in names:
-        raise InputError(f"--isa {name}: this CPU has {', '.join(names) or 'none of them'}")
+        known = ", ".join(names) or "none that kernels are generated for"
+        raise InputError(f"--isa {name}: this CPU has {known}; use one of them or {NATIVE}")
     return ISAS[name]

@@ -56,6 +56,15 @@ def _target_machine(without: Collection[str] = ()) -> Any:
     )
 
 
+def _parsed(ir: str) -> Any:
+    """Return the verified module of an IR text, for this platform."""
+    target()
+    parsed = llvm.parse_assembly(ir)
+    parsed.triple = llvm.get_process_triple()
+    parsed.verify()
+    return parsed
+
+
 class Module:
     """Machine code compiled from IR; keeps it alive as long as the object lives."""
 
@@ -64,13 +73,9 @@ class Module:
 
         ``without`` names CPU features that the code must not use.
         """
-        target()
-        parsed = llvm.parse_assembly(ir)
-        parsed.triple = llvm.get_process_triple()
-        parsed.verify()
-        self._ir = parsed
+        self._ir = ir
         self._without = tuple(without)
-        self._engine = llvm.create_mcjit_compiler(parsed, _target_machine(self._without))
+        self._engine = llvm.create_mcjit_compiler(_parsed(ir), _target_machine(self._without))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -84,5 +89,9 @@ class Module:
         return call
 
     def assembly(self) -> str:
-        """Return the assembly text of the module, for those who want to look."""
-        return str(_target_machine(self._without).emit_assembly(self._ir))
+        """Return the assembly text of the machine code, for those who want to look.
+
+        Generated from the IR anew: code generation rewrites what it compiles, and twice through
+        it gives other code than the one that runs.
+        """
+        return str(_target_machine(self._without).emit_assembly(_parsed(self._ir)))

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.simd.writer import Writer
+from convprof.simd.writer import LLVM, Writer
 
 UNROLL = 4
 """Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
+AVX512_BYTES, AVX2_BYTES = 64, 32
+"""Bytes in a vector."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,24 @@ class Tile:
         """Vector multiply-adds in one execution."""
         return len(self.rows) * self.vectors * self.run * len(self.segments)
 
+    @property
+    def title(self) -> str:
+        """``14x32 tile``: rows by columns."""
+        return f"{len(self.rows)}x{self.vectors * self.lanes} tile"
+
+    @property
+    def unroll(self) -> int:
+        """Steps per turn of the inner loop.
+
+        One where the elements take registers that their products or sums may stay in, or that
+        LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
+        an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
+        """
+        size = self.lanes * LLVM[self.dtype][1]
+        if size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1):
+            return 1
+        return next(steps for steps in range(UNROLL, 0, -1) if self.run % steps == 0)
+
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
         made = _Kernel(self, name)
@@ -64,7 +84,7 @@ class _Kernel:
         self.name = name
         self.w = Writer(tile.dtype, tile.lanes, fused=tile.fused)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
-        self.unroll = next(u for u in (*range(UNROLL, 1, -1), 1) if tile.run % u == 0)
+        self.unroll = tile.unroll
 
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""

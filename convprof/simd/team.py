@@ -18,18 +18,19 @@ import atexit
 import ctypes
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from convprof.simd.jit import Module, target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 STAGE_WORDS = 16
 """Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task
-counter on a cache line of its own."""
+counter on a cache line of its own. Grain 0: every member takes its share of the tasks, the same
+in every such stage, so that it finds in its cache what it wrote in the one before."""
 
 _COUNTER = 8
 _LINE_WORDS = 8
@@ -48,8 +49,9 @@ define internal void @pause() alwaysinline {
   ret void
 }
 
-define internal void @work(ptr %ctl, i1 %leader) {
+define internal void @work(ptr %ctl, i64 %member) {
 entry:
+  %leader = icmp eq i64 %member, 0
   %pp = getelementptr i64, ptr %ctl, i64 8
   %program = load ptr, ptr %pp
   %cp = getelementptr i64, ptr %ctl, i64 9
@@ -73,7 +75,24 @@ stage:
   %gp = getelementptr i64, ptr %st, i64 5
   %grain = load i64, ptr %gp
   %counter = getelementptr i64, ptr %st, i64 8
-  br label %take
+  %fixed = icmp eq i64 %grain, 0
+  br i1 %fixed, label %share, label %take
+share:
+  %lop = getelementptr i64, ptr %st, i64 1
+  %lo = load i64, ptr %lop
+  %span = sub i64 %hi, %lo
+  %end = add i64 %member, 1
+  %first_work = mul i64 %span, %member
+  %last_work = mul i64 %span, %end
+  %first_off = sdiv i64 %first_work, %threads
+  %last_off = sdiv i64 %last_work, %threads
+  %first = add i64 %lo, %first_off
+  %last_task = add i64 %lo, %last_off
+  %mine = icmp slt i64 %first, %last_task
+  br i1 %mine, label %run_share, label %arrive
+run_share:
+  call void %fn(i64 %first, i64 %last_task, ptr %buffers, ptr %dims)
+  br label %arrive
 take:
   %from = atomicrmw add ptr %counter, i64 %grain monotonic
   %some = icmp slt i64 %from, %hi
@@ -126,7 +145,8 @@ go:
   store i64 %gen, ptr %seenp
   ; Free to be claimed again before the arrival that may let the leader start the next launch.
   store atomic i64 0, ptr %state release, align 8
-  call void @work(ptr %ctl, i1 false)
+  %member = add i64 %worker, 1
+  call void @work(ptr %ctl, i64 %member)
   br label %idle
 nothing:
   %stop = load atomic i64, ptr %stop_at acquire, align 8
@@ -205,7 +225,7 @@ publish:
   %arrived = getelementptr i64, ptr %ctl, i64 16
   store atomic i64 0, ptr %arrived release, align 8
   %g = atomicrmw add ptr %ctl, i64 1 seq_cst
-  call void @work(ptr %ctl, i1 true)
+  call void @work(ptr %ctl, i64 0)
   ret i64 0
 }
 
@@ -261,17 +281,32 @@ def _aligned_words(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return raw[skip : skip + count]
 
 
+class Work(NamedTuple):
+    """One stage of a program."""
+
+    address: int
+    """Of the stage function."""
+    lo: int
+    hi: int
+    buffers: int
+    """Address of the table of pointers."""
+    dims: int
+    """Address of the table of integers."""
+    fixed: bool = False
+    """Whether each member takes the same share of the tasks in every such stage."""
+
+
 class Program:
     """Stages in machine form; owns nothing but the table, the caller keeps the buffers alive."""
 
-    def __init__(self, stages: Sequence[tuple[int, int, int, int, int]], threads: int) -> None:
-        """Build from ``(address, lo, hi, buffers, dims)`` rows, chunked for ``threads``."""
+    def __init__(self, stages: Sequence[Work | Iterable[int]], threads: int) -> None:
+        """Build from stages (or their fields), chunked for ``threads``."""
         self.count = len(stages)
         self._table = _aligned_words(max(1, self.count) * STAGE_WORDS)
         self.address = int(self._table.ctypes.data)
-        for row, (function, lo, hi, buffers, dims) in enumerate(stages):
+        for row, (function, lo, hi, buffers, dims, fixed) in enumerate(Work(*s) for s in stages):
             # Four chunks a thread: enough to even out a disturbed core, few enough to be free.
-            grain = max(1, -(-(hi - lo) // (4 * threads)))
+            grain = 0 if fixed else max(1, -(-(hi - lo) // (4 * threads)))
             at = row * STAGE_WORDS
             self._table[at : at + 6] = (function, lo, hi, buffers, dims, grain)
 

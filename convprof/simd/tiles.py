@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.simd import assembly
+from convprof.simd.depthwise import DepthwiseTile
 from convprof.simd.jit import Module
+from convprof.simd.microkernel import Tile
 from convprof.simd.writer import LLVM
 
 if TYPE_CHECKING:
-    from convprof.simd.depthwise import DepthwiseTile
+    from collections.abc import Iterable
+
     from convprof.simd.isa import Isa
-    from convprof.simd.microkernel import Tile
 
 _RUN = """
 define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {
@@ -80,7 +83,7 @@ def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
     return TileKernel(tile, module, module.address("tile"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TileKernel:
     """A compiled register tile."""
 
@@ -97,6 +100,8 @@ class TileList:
     starts: list[int] = field(default_factory=list)
     rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
     count: int = 0
+    uses: dict[TileKernel, int] = field(default_factory=dict)
+    """How many tiles each kernel has; the list keeps its kernels alive."""
 
     def task(self) -> None:
         """Begin a new task."""
@@ -109,8 +114,25 @@ class TileList:
         block = np.stack([np.atleast_1d(column) for column in columns], axis=1).astype(np.int64)
         self.rows.append(block)
         self.count += len(block)
+        self.uses[made] = self.uses.get(made, 0) + len(block)
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the runner's integers."""
         head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
         return np.concatenate([head, *(block.ravel() for block in self.rows)])
+
+
+def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
+    """Return the inner loop of the kernel that does most of the multiply-adds.
+
+    A title with what is counted in it, and its assembly; None if no kernel multiplies and adds.
+    """
+    work: dict[TileKernel, int] = {}
+    for made, tiles in ((made, tiles) for each in lists for made, tiles in each.uses.items()):
+        if isinstance(made.tile, Tile | DepthwiseTile):
+            work[made] = work.get(made, 0) + tiles * made.tile.fmas
+    if not work:
+        return None
+    most = max(work, key=lambda made: work[made])
+    code = assembly.busiest(most.module.assembly())
+    return f"{most.tile.title}, {code}", "\n".join(code.instructions)

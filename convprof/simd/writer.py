@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
 """dtype -> (LLVM's name, bytes per element)."""
 
@@ -34,6 +39,10 @@ class Writer:
         """Return the mask of a vector of which the first ``alive`` lanes exist."""
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
+
+    def splat(self, value: float) -> str:
+        """Return the constant vector of one value."""
+        return f"splat ({self.element} {value:.17e})"
 
     def broadcast(self, pointer: str) -> str:
         """Return a vector of the element at ``pointer``."""
@@ -68,6 +77,10 @@ class Writer:
             return self.add(f"fadd {v} {self.add(f'fmul {v} {a}, {b}')}, {c}")
         return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")
 
+    def fence(self) -> None:
+        """Keep LLVM from merging loads before with loads after; no instruction."""
+        self.lines.append('  call void asm sideeffect "", "~{memory}"()')
+
     def prefetch(self, pointer: str) -> None:
         """Fetch the line at ``pointer`` into the first-level cache."""
         self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
@@ -80,4 +93,39 @@ declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
 declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
 declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+"""
+
+
+def over_channels(
+    w: Writer, name: str, channels: int, body: Callable[[Writer, str, str | None], None]
+) -> str:
+    """Return ``void name(T *a, T *b, T *c)`` that runs ``body`` once per vector of channels.
+
+    ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
+    channels do not fill it.
+    """
+    whole, rest = divmod(channels, w.lanes)
+    loop, start = "", "done"
+    if whole:
+        body(w, "%ch", None)
+        lines, w.lines = "\n".join(w.lines), []
+        start = "loop"
+        loop = f"""loop:
+  %ch = phi i64 [ 0, %entry ], [ %next, %loop ]
+{lines}
+  %next = add i64 %ch, {w.lanes}
+  %more = icmp slt i64 %next, {whole * w.lanes}
+  br i1 %more, label %loop, label %done
+"""
+    if rest:
+        body(w, str(whole * w.lanes), w.mask(rest))
+    tail, w.lines = "\n".join(w.lines), []
+    return f"""{w.declarations()}
+define void @{name}(ptr %a, ptr %b, ptr %c) {{
+entry:
+  br label %{start}
+{loop}done:
+{tail}
+  ret void
+}}
 """

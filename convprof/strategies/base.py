@@ -22,6 +22,10 @@ DTYPES = {"f32": ("float32", 4), "f64": ("float64", 8)}
 """dtype -> (NumPy's name, bytes per element)."""
 
 
+NATIVE = "native"
+"""The ISA that is the widest one here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """How a problem is to be computed: everything about a contestant but its strategy."""
@@ -29,8 +33,11 @@ class Setting:
     layout: str = "nchw"
     dtype: str = "f32"
     threads: int = 1
-    isa: str = "native"
+    isa: str = NATIVE
     """For generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, or ``native``: the widest."""
+
+    tune: str = "quick"
+    """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
 
     @property
     def itemsize(self) -> int:
@@ -49,6 +56,9 @@ class Prepared(ABC):
     """Seconds spent compiling, or loading compiled code."""
     workspace_bytes: int | None = 0
     """Bytes of memory beyond the operands and the result; None where a library does not tell."""
+
+    explanation: tuple[str, ...] = ()
+    """What was chosen and why, where there was a choice."""
 
     @abstractmethod
     def bind(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
@@ -79,6 +89,10 @@ class Prepared(ABC):
         """Return every array that ``run()`` reads or writes, to be evicted when cold is asked."""
         return []
 
+    def inner_loops(self) -> list[tuple[str, str]]:
+        """Return title and assembly of the inner loops of generated kernels; empty if none."""
+        return []
+
     def close(self) -> None:  # noqa: B027  # most have nothing to give back
         """Give back what the process shares, such as a library's thread count."""
 
@@ -95,6 +109,11 @@ class Strategy(ABC):
     """Whether it can use more than one thread."""
     peer: ClassVar[bool] = False
     """Whether somebody else's library does the computing."""
+    listed: ClassVar[bool] = True
+    """Whether it takes part when no strategy is named; a library, or what only chooses one of the
+    others, is measured when asked for."""
+    generated: ClassVar[bool] = False
+    """Whether its kernels are generated for the setting's ``isa``; others do not heed it."""
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""

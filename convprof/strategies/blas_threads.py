@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Blas:
@@ -45,6 +48,11 @@ class BlasPrepared(StagedPrepared):
         """Run every step once, BLAS on exactly the setting's threads."""
         blas().hold(self.setting.threads)
         super().run()
+
+    def run_phases(self) -> Mapping[str, float]:
+        """Run once with a clock between the steps, BLAS on exactly the setting's threads."""
+        blas().hold(self.setting.threads)
+        return super().run_phases()
 
     def close(self) -> None:
         """Give back BLAS's thread count."""

@@ -39,8 +39,11 @@ class Stage:
     """A loop nest for numba to compile, or machine code."""
     tasks: int
     buffers: tuple[str, ...]
-    dims: Sequence[int] | Callable[[], Sequence[int] | Array]
+    dims: Sequence[int] | Array | Callable[[], Sequence[int] | Array]
     """The kernel's integers; a callable where they include a table worth delaying."""
+    fixed: bool = False
+    """Whether every thread takes the same share of the tasks in each such stage, so that it finds
+    in its own cache what it wrote in the stage before; otherwise whoever is free takes the next."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Plan:
     steps: list[Stage | Call] = field(default_factory=list)
     table_words: int = 0
     """Size of the integer tables, in 64-bit words."""
+    executed_flops: int | None = None
+    """FLOPs that a run executes, where they are not those of the definition."""
 
     @property
     def workspace_elements(self) -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
-from convprof.simd.team import Program, team
+from convprof.simd.team import Program, Work, team
+from convprof.simd.tiles import TileList, inner_loop
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Native, Plan, Stage, X, Y
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
     Array = np.ndarray[Any, Any]
-    Row = tuple[int, int, int, int, int]
 
 UNINTERRUPTED_MACS = 500_000_000
 """Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
@@ -88,6 +88,11 @@ class StagedPrepared(Prepared):
             raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
         return self._arrays[Y]
 
+    def executed_flops(self) -> int:
+        """Return what the plan says; the definition's FLOPs if it says nothing."""
+        planned = self._plan.executed_flops
+        return self.problem.flops if planned is None else planned
+
     def run_phases(self) -> Mapping[str, float]:
         """Run once with a clock between the steps."""
         seconds: dict[str, float] = {}
@@ -102,10 +107,20 @@ class StagedPrepared(Prepared):
         """Return operands, result, workspaces and tables."""
         return [*self._arrays.values(), *self._tables]
 
+    def inner_loops(self) -> list[tuple[str, str]]:
+        """Return the inner loop of the register tile that does most of the work."""
+        kept = [
+            step.kernel.keep
+            for step in self._plan.steps
+            if isinstance(step, Stage) and isinstance(step.kernel, Native)
+        ]
+        found = inner_loop(keep for keep in kept if isinstance(keep, TileList))
+        return [found] if found else []
+
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)
 
-    def _stage(self, step: Stage) -> list[Row]:
+    def _stage(self, step: Stage) -> list[Work]:
         """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
         if isinstance(step.kernel, Native):
             address = step.kernel.address
@@ -119,17 +134,17 @@ class StagedPrepared(Prepared):
         slices = min(step.tasks, max(1, math.ceil(self.problem.macs / UNINTERRUPTED_MACS)))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
-            (address, lo, hi, pointers.ctypes.data, dims.ctypes.data)
+            Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.fixed)
             for lo, hi in itertools.pairwise(edges)
         ]
 
-    def _launch(self, rows: list[Row]) -> Callable[[], None]:
+    def _launch(self, rows: list[Work]) -> Callable[[], None]:
         """Return the action that hands ``rows`` to the team in one go."""
         members = team(self.setting.threads)
         program = Program(rows, self.setting.threads)
         return lambda: members.run(program)
 
-    def _actions_of(self, rows: list[Row]) -> list[Callable[[], None]]:
+    def _actions_of(self, rows: list[Work]) -> list[Callable[[], None]]:
         """Return the actions that run ``rows``: one, or one each where that would take long."""
         if self.problem.macs <= UNINTERRUPTED_MACS:
             return [self._launch(rows)] if rows else []
@@ -143,7 +158,7 @@ class StagedPrepared(Prepared):
     def _joined(self) -> list[Callable[[], None]]:
         """Return as few actions as possible: stages that follow each other in one launch."""
         actions: list[Callable[[], None]] = []
-        rows: list[Row] = []
+        rows: list[Work] = []
         for _, step in self._phases:
             if callable(step):
                 actions += [*self._actions_of(rows), step]

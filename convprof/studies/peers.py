@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio, Verdict
 
-LEFT_OUT = ("direct", "reordered", "naive")
-"""The first rungs: they never are the best, and take most of the time."""
+OURS = "auto"
+"""What stands for us unless others are named: the best of our own, chosen for the problem."""
 LARGEST_ERROR = 1e-4
 """``max_rel_error`` up to which two f32 results are worth the same."""
 
@@ -154,9 +154,11 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     every = registry.strategies(problem.kind)
     named = [s for s in every if s.name in choice.strategies]
-    ours = [s for s in named if not s.peer] or [
-        s for s in every if not s.peer and s.name not in LEFT_OUT
-    ]
+    ours = (
+        [s for s in named if not s.peer]
+        or [s for s in every if s.name == OURS]
+        or [s for s in every if s.listed and not s.peer]
+    )
     libraries = [s for s in named if s.peer] or [s for s in every if s.peer]
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from convprof.machine import ceilings
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.session import Session, Settings
+from convprof.simd import isa as isas
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
-from convprof.strategies.peers.package import Library
+from convprof.strategies.base import LAYOUTS, NATIVE, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,8 @@ class Choice:
     layouts: tuple[str, ...] = LAYOUTS
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
+    isa: str = NATIVE
+    """For strategies whose kernels are generated; others do not heed it."""
     cache: Cache = "hot"
 
 
@@ -47,7 +49,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
         for layout in choice.layouts if problem.kind == "conv2d" else LAYOUTS[:1]:
             for threads in counts:
-                setting = Setting(layout, choice.dtype, threads)
+                setting = Setting(layout, choice.dtype, threads, choice.isa)
                 found.append(Contestant(strategy, problem, setting, choice.cache))
     return found
 
@@ -59,7 +61,7 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
     """
     if not choice.strategies:
         every = registry.strategies(problem.kind)
-        return [strategy for strategy in every if not isinstance(strategy, Library)]
+        return [strategy for strategy in every if strategy.listed]
     names = {strategy.name for strategy in registry.strategies(problem.kind)}
     return [registry.find(problem.kind, name) for name in choice.strategies if name in names]
 
@@ -71,6 +73,7 @@ class Run:
         self, problem: Problem, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
     ) -> None:
         self.problem = problem
+        self.isa = choice.isa
         self.session = Session(contestants(problem, choice), settings, watch)
 
     def events(self) -> Iterator[Event]:
@@ -79,19 +82,48 @@ class Run:
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, with their share of the measured peak."""
-        return [with_peak(measurement) for measurement in self.session.measurements()]
+        return [with_peak(measurement, self.isa) for measurement in self.session.measurements()]
+
+    def inner_loops(self) -> list[tuple[str, str]]:
+        """Return title and assembly of the inner loops of each strategy's kernels, by layout."""
+        found: dict[tuple[str, str | None], list[tuple[str, str]]] = {}
+        for entry in self.session.entries:
+            key = (entry.contestant.strategy.name, entry.contestant.layout)
+            if key not in found:
+                found[key] = entry.prepared.inner_loops()
+        return [
+            (f"{' '.join(filter(None, key))}: {title}", text)
+            for key, loops in found.items()
+            for title, text in loops
+        ]
 
 
-def with_peak(measurement: Measurement) -> Measurement:
-    """Return the measurement with its share of the FMA peak on the same number of threads."""
+def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
+    """Return the measurement with its share of the FMA peak on the same number of threads.
+
+    That of ``isa`` if the strategy's kernels are generated, otherwise that of the machine.
+    """
     if measurement.flop_per_s is None:
         return measurement
-    ceiling = ceilings.peak(measurement.dtype, measurement.threads)
+    generated = registry.find(measurement.problem["kind"], measurement.strategy).generated
+    (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa if generated else NATIVE)
     return dataclasses.replace(
         measurement, peak_fraction=measurement.flop_per_s / ceiling.flop_per_s
     )
 
 
-def peaks(dtype: str, threads: Sequence[int]) -> list[Peak]:
+def peaks(dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
     """Measure the ceilings that the results will be held against."""
-    return [ceilings.peak(dtype, count) for count in threads]
+    widest = [ceilings.peak(dtype, count) for count in threads]
+    if isa == NATIVE:
+        return widest
+    found = isas.find(isa)
+    return [
+        dataclasses.replace(
+            peak
+            if found.bits == peak.bits
+            else ceilings.peak(dtype, peak.threads, found.bits, fused=found.fused),
+            isa=isa,
+        )
+        for peak in widest
+    ]

@@ -10,7 +10,7 @@ from convprof import cli
 
 CASES = [
     ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
-    ("run -s naive", r"'naive': known: direct, im2col"),
+    ("run -s naive", r"'naive': known: auto, direct, fft"),
     ("run resnt50", r"'resnt50': did you mean resnet50\?"),
     ("run resnet50:layer1.0.conv9", r"did you mean layer1.0.conv3"),
     ("run mb1ic0ih3oc4kh1", r"ic0 at character 4: must be at least 1"),
@@ -22,6 +22,8 @@ CASES = [
     ("run -t many", r"--threads many: use numbers"),
     ("run -t ,", r"--threads: use numbers"),
     ("run --dtype f16", r"--dtype f16: use f32 or f64"),
+    ("run --isa mmx", r"--isa mmx: this CPU has .*; use one of them or native"),
+    ("run --isa ,", r"--isa ,: this CPU has"),
     ("run --layout chwn", r"--layout chwn: use nchw, nhwc or all"),
     ("run --gemm 3x4", r"--gemm 3x4: write MxNxK"),
     ("run --gemm 0x4x4", r"--gemm 0x4x4"),

@@ -37,7 +37,10 @@ def test_run_measures_every_strategy_in_both_layouts_and_the_document_is_valid(c
     document = json.loads(out)
     jsonschema.validate(document, SCHEMA)
     found = {(m["strategy"], m["layout"], m["status"]) for m in document["measurements"]}
-    names = ("direct", "reordered", "im2col", "im2col-blas", "tiled", "threaded", "microkernel")
+    names = (
+        *("direct", "reordered", "im2col", "im2col-blas", "tiled", "threaded"),
+        *("microkernel", "winograd", "fft"),
+    )
     assert found == {(name, layout, "ok") for name in names for layout in ("nchw", "nhwc")}
     assert all(m["max_rel_error"] < 1e-5 for m in document["measurements"])
     assert all(m["time_s"]["samples"] == 6 for m in document["measurements"])

@@ -4,19 +4,26 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
+from convprof.simd.isa import available
 from convprof.strategies import memory, offset_gemm, oracle, registry, staged
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.conv import frequency
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
-STRATEGIES = [s.name for s in registry.strategies("conv2d") if not isinstance(s, Library)]
+# winograd, which rounds more, and auto, which is one of the others, have files of their own
+STRATEGIES = [
+    s.name
+    for s in registry.strategies("conv2d")
+    if not isinstance(s, Library) and s.name not in {"winograd", "auto"}
+]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 
@@ -26,6 +33,22 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 def threads_of(name):
     return THREADS if registry.find("conv2d", name).parallel else [1]
+
+
+def any_setting(name):
+    """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
+    generated = registry.find("conv2d", name).generated
+    return st.builds(
+        Setting,
+        st.sampled_from(LAYOUTS),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(threads_of(name)),
+        st.sampled_from((generated and available()) or ("native",)),
+    )
+
+
+def refuses(p, name, setting):
+    return registry.find("conv2d", name).why_not(p, setting) is not None
 
 
 @st.composite
@@ -73,23 +96,26 @@ def nchw(y, layout):
 def prepared_for(p, name, setting, seed=0):
     """Return a bound strategy, the operands and the reference."""
     x, weights = operands(p, setting.dtype, seed)
-    prepared = convprof.prepare(p, name, setting.layout, setting.threads, setting.dtype)
+    prepared = convprof.prepare(
+        p, name, setting.layout, setting.threads, setting.dtype, isa=setting.isa
+    )
     prepared.bind(laid_out(x, setting.layout), weights)
     return prepared, (x, weights), oracle.conv2d(p, x, weights)
 
 
-def error(prepared, layout, reference):
+def error(prepared, layout, reference, of_zeros=1e-300):
     y = nchw(prepared.output(), layout)
     assert reference.shape == y.shape
     # All outputs may lie in the padding: then they are exactly 0.
-    return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or 1e-300)
+    return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or of_zeros)
 
 
 def check(p, name, setting, seed=0):
     prepared, _, reference = prepared_for(p, name, setting, seed)
     prepared.run()
     assert DTYPES[setting.dtype][0] == prepared.output().dtype
-    assert error(prepared, setting.layout, reference) < TOLERANCE[setting.dtype]
+    of_zeros = 1 if name == "fft" else 1e-300  # its zeros are sums of what cancels, rounded
+    assert error(prepared, setting.layout, reference, of_zeros) < TOLERANCE[setting.dtype]
     first = prepared.output().tobytes()
     prepared.output().fill(-1)  # so that the second run has to write everything again
     prepared.run()
@@ -102,13 +128,12 @@ def test_random_problems(name):
     @settings(max_examples=300, deadline=None, derandomize=True)
     @given(
         convolutions(),
-        st.sampled_from(LAYOUTS),
-        st.sampled_from(list(DTYPES)),
-        st.sampled_from(threads_of(name)),
+        any_setting(name),
         st.integers(0, 999),
     )
-    def problem(p, layout, dtype, threads, seed):
-        check(p, name, Setting(layout, dtype, threads), seed)
+    def problem(p, setting, seed):
+        assume(not refuses(p, name, setting))
+        check(p, name, setting, seed)
 
     problem()
 
@@ -144,6 +169,8 @@ CASES = {
 @each_layout
 @pytest.mark.parametrize("case", CASES)
 def test_particular_problems(case, layout, name):
+    if refuses(CASES[case], name, Setting(layout)):
+        pytest.skip(f"{name} refuses it")
     for threads in threads_of(name):
         check(CASES[case], name, Setting(layout, "f32", threads))
     check(CASES[case], name, Setting(layout, "f64", threads_of(name)[-1]))
@@ -236,6 +263,8 @@ def test_operands_of_another_type_or_order_are_converted(name, layout):
 @each_strategy
 @each_layout
 def test_running_allocates_no_arrays(name, layout):
+    if name == "fft" and not frequency.FFT_HAS_OUT:
+        pytest.skip("NumPy 1 allocates what its transforms return")
     p = Conv2d(n=2, c=32, h=28, w=28, k=32, r=3, s=3, pad=(1, 1), groups=2)
     for threads in threads_of(name):
         prepared, _, _ = prepared_for(p, name, Setting(layout, "f32", threads))
@@ -266,8 +295,10 @@ WORKSPACES = (
 @each_layout
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_workspace_bytes_are_those_of_the_arrays(dtype, layout, name):
+    setting = Setting(layout, dtype, 1)
     for case in WORKSPACES:
-        check_workspace(CASES[case], name, Setting(layout, dtype, 1))
+        if not refuses(CASES[case], name, setting):
+            check_workspace(CASES[case], name, setting)
 
 
 def check_workspace(p, name, setting):
@@ -326,7 +357,9 @@ def test_phases_of_the_ladder():
 def test_every_operation_is_executed(name):
     p = CASES["groups of several"]
     executed = convprof.prepare(p, strategy=name).executed_flops()
-    if name == "microkernel":  # taps that meet only padding are left out
+    if name == "fft":  # counted in test_fft.py
+        assert executed != p.flops
+    elif name == "microkernel":  # taps that meet only padding are left out
         assert executed == 2 * sum(p.n * p.cg * p.k * taps for taps in _taps_on_the_image(p))
     else:
         assert executed == p.flops

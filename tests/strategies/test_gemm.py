@@ -12,13 +12,17 @@ import convprof
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
+from convprof.simd.isa import available
 from convprof.strategies import memory, offset_gemm, oracle, registry, staged
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
-STRATEGIES = [s.name for s in registry.strategies("gemm") if not isinstance(s, Library)]
+# auto, which is one of the others, has a file of its own
+STRATEGIES = [
+    s.name for s in registry.strategies("gemm") if not isinstance(s, Library) and s.name != "auto"
+]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 
@@ -27,6 +31,18 @@ each_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 def threads_of(name):
     return THREADS if registry.find("gemm", name).parallel else [1]
+
+
+def any_setting(name):
+    """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
+    generated = registry.find("gemm", name).generated
+    return st.builds(
+        Setting,
+        st.sampled_from(LAYOUTS),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(threads_of(name)),
+        st.sampled_from((generated and available()) or ("native",)),
+    )
 
 
 # Mostly tiny and odd; now and then beyond one tile of rows, columns or reduction steps.
@@ -46,7 +62,9 @@ def operands(g, dtype, seed):
 def prepared_for(g, name, setting, seed=0):
     """Return a bound strategy, the operands and the reference."""
     a, b = operands(g, setting.dtype, seed)
-    prepared = convprof.prepare(g, name, setting.layout, setting.threads, setting.dtype)
+    prepared = convprof.prepare(
+        g, name, setting.layout, setting.threads, setting.dtype, isa=setting.isa
+    )
     prepared.bind(a, b)
     return prepared, (a, b), oracle.gemm(g, a, b)
 
@@ -74,13 +92,11 @@ def test_random_problems(name):
     @settings(max_examples=200, deadline=None, derandomize=True)
     @given(
         PROBLEMS,
-        st.sampled_from(LAYOUTS),
-        st.sampled_from(list(DTYPES)),
-        st.sampled_from(threads_of(name)),
+        any_setting(name),
         st.integers(0, 999),
     )
-    def problem(g, layout, dtype, threads, seed):
-        check(g, name, Setting(layout, dtype, threads), seed)
+    def problem(g, setting, seed):
+        check(g, name, setting, seed)
 
     problem()
 
@@ -233,6 +249,7 @@ def test_blas_runs_on_the_settings_threads_and_gives_them_back():
     libraries = blas()._libraries
     if not libraries:
         pytest.skip("no BLAS library found behind NumPy")
+    blas().release()
     before = [library.num_threads for library in libraries]
     sets = [prepared_for(CASES["attention"], "blas", Setting("nchw", "f32", t)) for t in THREADS]
     for _ in range(2):

@@ -63,7 +63,7 @@ def test_unknown_kinds_and_names():
     assert str(caught.value) == "unknown kind of problem 'gem': did you mean gemm?"
     with pytest.raises(UnknownNameError, match=r"unknown conv2d strategy 'imcol': did you mean im"):
         registry.find("conv2d", "imcol")
-    with pytest.raises(UnknownNameError, match="unknown gemm strategy 'zzzz': known: blas, naive"):
+    with pytest.raises(UnknownNameError, match="unknown gemm strategy 'zzzz': known: auto, blas"):
         registry.find("gemm", "zzzz")
 
 

@@ -8,58 +8,71 @@ NCHW is converted to NHWC and back inside ``run()``.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd.tiles import runner_address
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.conv.register_tiles import DensePlan, DepthwisePlan, TilePlan
-from convprof.strategies.plan import Native, Plan, Stage, X, Y
+from convprof.strategies.conv.nhwc import nhwc_plan
+from convprof.strategies.conv.register_tiles import (
+    CALL_CYCLES,
+    Blocking,
+    DensePlan,
+    DepthwisePlan,
+    TilePlan,
+)
+from convprof.strategies.plan import Native, Stage
 from convprof.strategies.staged import StagedPrepared
-from convprof.strategies.transpose import layout_stage
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Prepared, Setting
 
 PANELS = "weights_panels"
-NHWC_X, NHWC_Y = "x_nhwc", "y_nhwc"
+EFFICIENCY = 0.95
+"""Share of two multiply-adds a cycle that the tiles reach when their operands are in cache."""
 
 
-class MicrokernelPrepared(StagedPrepared):
-    """Tiles in place."""
-
-    macs: int
-
-    def executed_flops(self) -> int:
-        """Return the FLOPs of the tiles: those of taps on padding are left out."""
-        return 2 * self.macs
-
-
-class Microkernel(Strategy):
+class Microkernel(Tunable):
     """Register tiles of explicit vectors."""
 
     name: ClassVar[str] = "microkernel"
     kind: ClassVar[str] = "conv2d"
     summary: ClassVar[str] = "register tiles of explicit vectors, generated for the problem"
     parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return register tiles and block sizes to try, the model's choice first."""
+        return distinct([asdict(blocking) for blocking in _tiles(problem, setting).blockings()])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate two vector multiply-adds a cycle; one for depthwise, where loads are as many."""
+        tiles = _tiles(problem, setting)
+        p = tiles.p
+        rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
+        across = -(-p.kg // tiles.lanes) * p.groups if p.kg > 1 else -(-p.k // tiles.lanes)
+        pixels = p.n * p.p * p.q
+        calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
+        return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
-        tiles: TilePlan = (DepthwisePlan if p.cg == p.kg == 1 else DensePlan)(p, setting)
-        dims = tiles.build()
-        plan = Plan(p.x_shape(setting.layout), p.weight_shape, p.y_shape(setting.layout))
+        tiles = _tiles(problem, setting)
+        tiles.chosen = Blocking(**variant)
+        p, dims = tiles.p, tiles.build()
+        native = Native(runner_address(), tiles.tiles)
+
+        def stages(source: str, target: str) -> list[Stage]:
+            return [Stage("tiles", native, int(dims[0]), (source, PANELS, target), dims)]
+
+        plan = nhwc_plan(p, setting.layout, stages)
         plan.packed[PANELS] = tiles.packed()
         plan.table_words = dims.size
-        source, target = X, Y
-        if setting.layout == "nchw":
-            source, target = NHWC_X, NHWC_Y
-            plan.workspaces = {NHWC_X: p.x_shape("nhwc"), NHWC_Y: p.y_shape("nhwc")}
-            plan.steps.append(layout_stage("to nhwc", X, source, (p.n, p.c, p.h * p.w)))
-        native = Native(runner_address(), tiles)
-        stage = Stage("tiles", native, int(dims[0]), (source, PANELS, target), lambda: dims)
-        plan.steps.append(stage)
-        if setting.layout == "nchw":
-            plan.steps.append(layout_stage("to nchw", target, Y, (p.n, p.p * p.q, p.k)))
-        prepared = MicrokernelPrepared(self.name, p, setting, plan)
-        prepared.macs = tiles.executed_macs
-        return prepared
+        plan.executed_flops = 2 * tiles.executed_macs
+        return StagedPrepared(self.name, p, setting, plan)
+
+
+def _tiles(problem: Problem, setting: Setting) -> TilePlan:
+    p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+    return (DepthwisePlan if p.cg == p.kg == 1 else DensePlan)(p, setting)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from convprof.problems import Conv2d
 
-FEWEST_PER_ROW = 6
-"""Narrower regions are tiled across image rows: fewer accumulators than latency x ports would
-leave the multipliers waiting."""
+FILLED = 0.7
+"""A region whose rows fill the register tile less than this is tiled across its rows."""
+MOST_PATTERNS = 16
+"""Tiles across rows differ in shape, and each shape is a kernel to compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, i
     Wide rectangles row by row, narrow ones across rows; the tiles are as equal as can be.
     """
     tiles: dict[Pattern, list[tuple[int, int]]] = {}
-    if width >= min(FEWEST_PER_ROW, most):
+    per_row = width / -(-width // most)
+    if per_row >= FILLED * most or height * width > MOST_PATTERNS * most:
         for first, last in _parts(width, most):
             pattern = tuple((0, j) for j in range(last - first))
             tiles.setdefault(pattern, []).extend((i, first) for i in range(height))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
+CALL_CYCLES = 110
+"""What a register tile costs outside its inner loop: zeroing, storing, one mispredicted branch."""
 TASKS_PER_THREAD = 4
 """Enough for the threads to finish together although their tasks differ."""
 
@@ -41,8 +43,18 @@ class Blocking:
 
 
 def register_rows(vectors: int, isa: Isa) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and a broadcast fit."""
-    return max(1, (isa.registers - vectors - 1) // vectors)
+    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
+    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
+
+
+def register_vectors(across: int, isa: Isa) -> int:
+    """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
+
+    Two, so that an element loaded serves twice; four with SSE, where spreading it over a vector
+    takes a shuffle, which the multiplications and additions have to make room for.
+    """
+    wide = 2 if isa.fused else 4
+    return -(-across // -(-across // wide))
 
 
 class TilePlan(ABC):
@@ -58,10 +70,25 @@ class TilePlan(ABC):
         self.executed_macs = 0
         """Multiply-adds of all tiles; taps that meet only padding are left out."""
         self.tiles = TileList(setting.dtype)
+        self.chosen = self.blocking()
 
     @abstractmethod
     def blocking(self) -> Blocking:
         """Choose the blocking from the shape and the caches."""
+
+    def blockings(self) -> list[Blocking]:
+        """Return the blockings worth trying, the chosen one first."""
+        chosen = self.blocking()
+        rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
+        return [
+            replace(chosen, vectors=vectors, rows=tall, block_rows=min(self.p.p, count))
+            for vectors, tall in self.shapes()
+            for count in rows
+        ]
+
+    @abstractmethod
+    def shapes(self) -> list[tuple[int, int]]:
+        """Return vectors and rows of the register tiles worth trying, the chosen one first."""
 
     @abstractmethod
     def panels(self) -> list[tuple[int, int, int]]:
@@ -77,7 +104,7 @@ class TilePlan(ABC):
 
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
-        p, blocking, panels = self.p, self.blocking(), self.panels()
+        p, blocking, panels = self.p, self.chosen, self.panels()
         for first in range(0, p.p, blocking.block_rows):
             spots = self._spots(first, min(first + blocking.block_rows, p.p), blocking.rows)
             for n in range(p.n):
@@ -88,9 +115,9 @@ class TilePlan(ABC):
         return self.tiles.dims()
 
     def block_rows(self, panels: int) -> int:
-        """Return output rows per block: input within a quarter of L2, enough tasks for all."""
+        """Return output rows per block: in and out within a quarter of L2, tasks for all."""
         p = self.p
-        row_bytes = p.stride[0] * p.w * p.c * self.itemsize
+        row_bytes = (p.stride[0] * p.w * p.c + p.q * p.k) * self.itemsize
         fitting = max(1, l2_bytes() // 4 // row_bytes)
         if self.threads > 1:
             wanted = -(-TASKS_PER_THREAD * self.threads // (p.n * panels))
@@ -141,27 +168,33 @@ class Spot:
 class DensePlan(TilePlan):
     """Tiles of pixels by output channels, the sum over filter taps and input channels."""
 
-    def __init__(self, p: Conv2d, setting: Setting) -> None:
-        super().__init__(p, setting)
-        self.taps = p.r * p.s * p.cg
-        self.width = -(-p.kg // self.lanes) * self.lanes
-        """Packed columns of a group's weights."""
+    @property
+    def taps(self) -> int:
+        """Steps of the reduction."""
+        return self.p.r * self.p.s * self.p.cg
 
-    def _vectors(self) -> int:
-        """Return the vectors across a tile: two, so that a broadcast serves twice, or what fits."""
+    @property
+    def width(self) -> int:
+        """Packed columns of a group's weights: whole vectors."""
+        return -(-self.p.kg // self.lanes) * self.lanes
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """Return the tiles: two vectors, so that a broadcast serves twice, then narrow and wide."""
         across = self.width // self.lanes
-        wide = 3 if across == 3 and self.isa.registers >= 32 else 2  # noqa: PLR2004
-        return min(across, wide)
+        roomy = across == 3 and self.isa.registers >= 32  # noqa: PLR2004
+        first = 3 if roomy else register_vectors(across, self.isa)
+        widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
+        return [(vectors, register_rows(vectors, self.isa)) for vectors in widths]
 
     def blocking(self) -> Blocking:
         """Choose the blocking from the shape and the caches."""
-        vectors = self._vectors()
-        rows = register_rows(vectors, self.isa)
-        return Blocking(vectors, rows, self.block_rows(len(self.panels())))
+        vectors, rows = self.shapes()[0]
+        panels = self.p.groups * -(-self.width // self.lanes // vectors)
+        return Blocking(vectors, rows, self.block_rows(panels))
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return group, first column and vectors of every panel of output channels."""
-        across, most = self.width // self.lanes, self._vectors()
+        across, most = self.width // self.lanes, self.chosen.vectors
         return [
             (group, v * self.lanes, min(most, across - v))
             for group in range(self.p.groups)
@@ -218,9 +251,20 @@ class DensePlan(TilePlan):
 class DepthwisePlan(TilePlan):
     """Tiles of pixels, vectors along the channels: one filter per channel, nothing to sum over."""
 
+    def shapes(self) -> list[tuple[int, int]]:
+        """Return the tiles: some pixels, each in a register; weights and input need one each.
+
+        Eight pixels (of 32 registers) beat thirty by 17 % at 256 channels: rows of more pixels
+        meet in the same cache sets.
+        """
+        most = self.isa.registers
+        # Inputs or products that do not come straight from memory take registers too.
+        widest = most - 2 if self.isa.temporaries == 1 else most // 2
+        return [(1, most // 4), (1, most // 2), (1, widest)]
+
     def blocking(self) -> Blocking:
-        """Choose the blocking: a register per pixel, one each for weights and input."""
-        return Blocking(1, self.isa.registers - 2, self.block_rows(1))
+        """Choose the blocking."""
+        return Blocking(1, self.shapes()[0][1], self.block_rows(1))
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return the one panel: all channels."""
@@ -238,6 +282,7 @@ class DepthwisePlan(TilePlan):
             c_pixels=spot.output_offsets(p),
             channels=p.c,
             b_row=width,
+            registers=self.isa.registers,
             fused=self.isa.fused,
         )
         self.tiles.add(kernel(tile, self.isa), spot.a, 0, spot.c)

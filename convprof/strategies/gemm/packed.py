@@ -8,7 +8,7 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,13 +17,15 @@ from convprof.simd import isa as isas
 from convprof.simd.microkernel import Tile
 from convprof.simd.packing import PanelCopy, panel_copy
 from convprof.simd.tiles import TileList, kernel, runner_address
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.conv.register_tiles import register_rows, register_vectors
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
     from convprof.problems import Gemm, Problem
     from convprof.simd.isa import Isa
+    from convprof.strategies.base import Prepared, Setting
 
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -52,21 +54,22 @@ class Blocking:
     """Rows per task."""
     kc: int
     nc: int
-    pack_b: bool
+    pack_b: int
+    """1: copy blocks of ``b`` into panels; 0: read them in place."""
 
 
 def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     """Choose the blocking from the shape."""
     lanes = isa.lanes(itemsize)
     across = -(-g.n // lanes)
-    vectors = min(across, 2 if g.m > 8 or isa.registers < 32 else 4)  # noqa: PLR2004
-    most = max(1, (isa.registers - vectors - 1) // vectors)
-    rows = _even(g.m, most)
+    few = g.m <= 8 and isa.registers >= 32  # noqa: PLR2004
+    vectors = min(across, 4) if few else register_vectors(across, isa)
+    rows = _even(g.m, register_rows(vectors, isa))
     kc, nc = _even(g.k, KC * 4 // itemsize), _even(across, NC // lanes) * lanes
     tiles = -(-g.m // rows)
     wanted = 1 if threads == 1 else -(-4 * threads // max(1, g.batch))
     mc = rows * max(1, min(MC_TILES, -(-tiles // wanted)))
-    return Blocking(rows, vectors, mc, kc, nc, g.m > FEW_ROWS)
+    return Blocking(rows, vectors, mc, kc, nc, int(g.m > FEW_ROWS))
 
 
 def _even(extent: int, most: int) -> int:
@@ -157,7 +160,7 @@ class _Stages:
 
     def _tile(self, rows: int, columns: int, steps: int, accumulate: bool) -> Tile:
         vectors = -(-columns // self.lanes)
-        packed = self.blocking.pack_b
+        packed = bool(self.blocking.pack_b)
         return Tile(
             dtype=self.dtype,
             lanes=self.lanes,
@@ -182,19 +185,37 @@ def _row_tiles(first: int, last: int, most: int) -> list[tuple[int, Integers]]:
     return [*found, (rest, np.array([last - rest]))] if rest else found
 
 
-class Packed(Strategy):
+class Packed(Tunable):
     """GotoBLAS blocking on generated register tiles."""
 
     name: ClassVar[str] = "packed"
     kind: ClassVar[str] = "gemm"
     summary: ClassVar[str] = "packed panels and register tiles of explicit vectors"
     parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Generate the kernels, the lists of tiles and the packing stages."""
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return blockings to try, the model's choice first."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
-        stages = _Stages(g, setting, choose(g, isa, setting.itemsize, setting.threads))
+        first = choose(g, isa, setting.itemsize, setting.threads)
+        found = [first, replace(first, pack_b=1 - first.pack_b)]
+        found += [replace(first, kc=_even(g.k, kc)) for kc in (256, 384, 1024, g.k)]
+        for vectors in (2, 4, 1):
+            rows = _even(g.m, register_rows(vectors, isa))
+            mc = first.mc // first.rows * rows
+            found.append(replace(first, vectors=vectors, rows=rows, mc=mc))
+        return distinct([asdict(blocking) for blocking in found])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate two vector multiply-adds a cycle."""
+        lanes = isas.find(setting.isa).lanes(setting.itemsize)
+        return problem.macs / lanes / 2
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Generate the kernels, the lists of tiles and the packing stages."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        stages = _Stages(g, setting, Blocking(**variant))
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
         plan.steps = [*stages.all()]
         plan.table_words = stages.table_words

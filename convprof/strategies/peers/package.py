@@ -34,6 +34,7 @@ class Library(Strategy):
 
     parallel: ClassVar[bool] = True
     peer: ClassVar[bool] = True
+    listed: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]]
     """What has to be importable, the library itself first."""
     hint: ClassVar[str] = ""

@@ -1,0 +1,306 @@
+"""Winograd's algorithm for 3x3 filters of stride 1: fewer multiplications, more additions.
+
+Removes the limit of every direct algorithm, one multiply-add per filter tap: F(4x4, 3x3) needs 36
+products for 16 outputs instead of 144 (Lavin & Gray 2016). Tiles are transformed block by block, so
+that the transformed block stays in the cache; the products run on the register tiles of
+``microkernel``. The price is rounding: errors are some ten times those of a direct sum.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.simd import isa as isas
+from convprof.simd.microkernel import Tile
+from convprof.simd.tiles import TileList, kernel, runner_address
+from convprof.simd.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.strategies.caches import l2_bytes
+from convprof.strategies.conv.nhwc import nhwc_plan
+from convprof.strategies.conv.register_tiles import CALL_CYCLES, register_rows
+from convprof.strategies.plan import Native, Packed, Stage
+from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Problem
+    from convprof.simd.isa import Isa
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+
+FILTERS, SPECTRUM, PRODUCTS = "filters", "spectrum", "products"
+EFFICIENCY = 0.75
+"""Share of two multiply-adds a cycle that the products reach: their reductions are short."""
+TALL = 14
+"""Rows of a usual register tile."""
+BYTES_PER_CYCLE = 6
+"""What a core reads from its last-level cache while it multiplies; 5 to 10 on server cores."""
+MOST_TILES = 112
+"""Tiles per block where the filters exceed the cache: each is then used often enough per read."""
+TRANSFORM_CYCLES = {2: 30, 4: 135}
+"""Cycles per tile and vector of channels in and out, counted from the generated instructions."""
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How the tiles are cut."""
+
+    m: int
+    """Outputs across a tile."""
+    tiles: int
+    """Tiles per block."""
+
+
+def blockings(p: Conv2d, isa: Isa, itemsize: int) -> list[Blocking]:
+    """Return the blockings worth trying: first by counting cycles, and the other algorithm."""
+    order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa.lanes(itemsize), itemsize))
+    return [blocking for m in order for blocking in _blocks_of(p, m, isa, itemsize)]
+
+
+def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[Blocking]:
+    """Return blocks for F(m): the one that keeps what is reused in L2, half and twice of it."""
+    elements = (m + 2) ** 2
+    count = p.n * -(-p.p // m) * -(-p.q // m)
+    filters = elements * p.c * p.k * itemsize
+    rows = register_rows(2, isa)
+    if filters > l2_bytes() // 2:
+        most = MOST_TILES
+    else:
+        most = max(rows, l2_bytes() // 2 // (elements * (p.c + p.k) * itemsize) // rows * rows)
+    sizes = (most, max(rows, most // 2), 2 * most)
+    return [Blocking(m, -(-count // -(-count // size))) for size in sizes]
+
+
+def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
+    """Estimate the cycles of F(m): products at two vectors a cycle, and the transforms."""
+    tiles = p.n * -(-p.p // m) * -(-p.q // m)
+    across_c, across_k = -(-p.c // lanes), -(-p.k // lanes)
+    elements = (m + 2) ** 2
+    calls = -(-tiles // TALL) * elements * -(-across_k // 2)
+    products = tiles * elements * p.c * across_k / 2 + calls * CALL_CYCLES
+    transforms = tiles * TRANSFORM_CYCLES[m] / 2 * (across_c + across_k)
+    filters = elements * p.c * across_k * lanes * itemsize
+    if filters <= l2_bytes() // 2:
+        return products + transforms
+    # The filters come from beyond L2 for every block of tiles, while the products wait.
+    reads = -(-tiles // MOST_TILES)
+    return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
+
+
+class _Blocks:
+    """The stages of one convolution, block of tiles by block of tiles, in NHWC."""
+
+    def __init__(self, p: Conv2d, setting: Setting, blocking: Blocking) -> None:
+        self.p = p
+        self.dtype = setting.dtype
+        self.isa = isas.find(setting.isa)
+        self.lanes = self.isa.lanes(setting.itemsize)
+        self.most = blocking.tiles
+        self.algorithm: Algorithm = ALGORITHMS[blocking.m]
+        self.elements = self.algorithm.size**2
+        self.down, self.across = -(-p.p // blocking.m), -(-p.q // blocking.m)
+        self.count = p.n * self.down * self.across
+        self.width = -(-p.k // self.lanes) * self.lanes
+        self.vectors = min(2, self.width // self.lanes)
+        self.tall = register_rows(self.vectors, self.isa)
+        self.table_words = 0
+        self.by_rows = self.elements * p.c * self.width * setting.itemsize <= l2_bytes() // 2
+        """Whether threads share out tiles (filters fit the cache) or frequencies (they do not)."""
+
+    def stages(self, source: str, target: str) -> list[Stage]:
+        """Return the three stages of every block."""
+        found = []
+        for first in range(0, self.count, self.most):
+            tiles = range(first, min(first + self.most, self.count))
+            for phase, made, buffers in (
+                ("transform in", self._inputs(tiles), (source, FILTERS, SPECTRUM)),
+                ("products", self._products(len(tiles)), (SPECTRUM, FILTERS, PRODUCTS)),
+                ("transform out", self._outputs(tiles), (PRODUCTS, FILTERS, target)),
+            ):
+                dims = made.dims()
+                self.table_words += dims.size
+                native = Native(runner_address(), made)
+                found.append(Stage(phase, native, int(dims[0]), buffers, dims, fixed=True))
+        return found
+
+    def workspaces(self) -> dict[str, tuple[int, ...]]:
+        """Return the transformed block before and after the products."""
+        return {
+            SPECTRUM: (self.elements, self.most, self.p.c),
+            PRODUCTS: (self.elements, self.most, self.p.k),
+        }
+
+    def packed(self) -> Packed:
+        """Return the packing of the filters: transformed, per frequency and panel of channels."""
+        p, g = self.p, np.array(self.algorithm.g)
+
+        def rearrange(w: Array) -> Array:
+            wide = np.einsum("ir,kcrs,js->ijck", g, w.astype(np.float64), g, optimize=True)
+            padded = np.zeros((self.elements, p.c, self.width), w.dtype)
+            padded[..., : p.k] = wide.reshape(self.elements, p.c, p.k)
+            cuts = [
+                padded[:, :, k : k + v * self.lanes].reshape(self.elements, -1)
+                for k, v in self._panels()
+            ]
+            return np.concatenate(cuts, axis=1)
+
+        return Packed((self.elements, p.c * self.width), rearrange)
+
+    def executed_flops(self) -> int:
+        """Return the FLOPs of the products and, by their additions, of the transforms."""
+        p, elements, size = self.p, self.elements, self.algorithm.size
+        adds = sum(sum(x != 0 for x in row) - 1 for row in self.algorithm.bt)
+        back = sum(sum(x != 0 for x in row) - 1 for row in self.algorithm.at)
+        per_tile = 2 * elements * p.c * p.k
+        per_tile += 2 * adds * size * p.c + back * (size + self.algorithm.m) * p.k
+        return self.count * per_tile
+
+    def _panels(self) -> list[tuple[int, int]]:
+        """Return first column and vectors of every panel of output channels."""
+        across = self.width // self.lanes
+        return [
+            (v * self.lanes, min(self.vectors, across - v)) for v in range(0, across, self.vectors)
+        ]
+
+    def _place(self, tile: int) -> tuple[int, int, int]:
+        """Return image, first output row and first output column of a tile."""
+        image, rest = divmod(tile, self.down * self.across)
+        i, j = divmod(rest, self.across)
+        return image, i * self.algorithm.m, j * self.algorithm.m
+
+    def _inputs(self, tiles: range) -> TileList:
+        p, made, size = self.p, TileList(self.dtype), self.algorithm.size
+        top, left, _, _ = p.pads
+        for number, tile in enumerate(tiles):
+            image, i, j = self._place(tile)
+            y, x = i - top, j - left
+            transform = InputTransform(
+                dtype=self.dtype,
+                lanes=self.lanes,
+                m=self.algorithm.m,
+                rows=(max(0, -y), max(0, min(size, p.h - y))),
+                columns=(max(0, -x), max(0, min(size, p.w - x))),
+                row=p.w * p.c,
+                pixel=p.c,
+                channels=p.c,
+                frequency=self.most * p.c,
+                fused=self.isa.fused,
+            )
+            made.task()
+            where = ((image * p.h + y) * p.w + x) * p.c
+            made.add(kernel(transform, self.isa), where, 0, number * p.c)
+        return made
+
+    def _outputs(self, tiles: range) -> TileList:
+        p, made, m = self.p, TileList(self.dtype), self.algorithm.m
+        for number, tile in enumerate(tiles):
+            image, i, j = self._place(tile)
+            transform = OutputTransform(
+                dtype=self.dtype,
+                lanes=self.lanes,
+                m=m,
+                rows=min(m, p.p - i),
+                columns=min(m, p.q - j),
+                row=p.q * p.k,
+                pixel=p.k,
+                channels=p.k,
+                frequency=self.most * p.k,
+                fused=self.isa.fused,
+            )
+            made.task()
+            where = ((image * p.p + i) * p.q + j) * p.k
+            made.add(kernel(transform, self.isa), number * p.k, 0, where)
+        return made
+
+    def _products(self, tiles: int) -> TileList:
+        """Return the product of every frequency; a task is some tiles, or some frequencies."""
+        made = TileList(self.dtype)
+        parts = -(-tiles // self.tall)
+        edges = [tiles * k // parts for k in range(parts + 1)]
+        rows = list(itertools.pairwise(edges))
+        frequencies = range(self.elements)
+        if self.by_rows:
+            for row in rows:
+                made.task()
+                for f in frequencies:
+                    self._add_products(made, f, [row])
+        else:
+            for f in frequencies:
+                made.task()
+                self._add_products(made, f, rows)
+        return made
+
+    def _add_products(self, made: TileList, f: int, rows: list[tuple[int, int]]) -> None:
+        p = self.p
+        for k, vectors in self._panels():
+            for first, last in rows:
+                tile = Tile(
+                    dtype=self.dtype,
+                    lanes=self.lanes,
+                    rows=tuple(i * p.c for i in range(last - first)),
+                    segments=((0, 0),),
+                    run=p.c,
+                    vectors=vectors,
+                    b_row=vectors * self.lanes,
+                    c_rows=tuple(i * p.k for i in range(last - first)),
+                    columns=min(vectors * self.lanes, p.k - k),
+                    fused=self.isa.fused,
+                )
+                a, b = (f * self.most + first) * p.c, (f * self.width + k) * p.c
+                c = (f * self.most + first) * p.k + k
+                made.add(kernel(tile, self.isa), a, b, c)
+
+
+class Winograd(Tunable):
+    """F(2x2, 3x3) or F(4x4, 3x3)."""
+
+    name: ClassVar[str] = "winograd"
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
+    parallel: ClassVar[bool] = True
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse all but dense 3x3 filters of stride 1 without groups."""
+        reason = super().why_not(problem, setting)
+        if reason is not None:
+            return reason
+        p: Conv2d = problem  # type: ignore[assignment]  # the base refused other kinds
+        got = f"{p.r}x{p.s} stride {_spelled(p.stride)}"
+        if (p.r, p.s) != (3, 3) or p.stride != (1, 1):
+            return f"{self.name} needs a 3x3 stride-1 filter; got {got}"
+        if p.dilation != (1, 1):
+            return f"{self.name} needs a dense filter; got dilation {_spelled(p.dilation)}"
+        if p.groups != 1:
+            return f"{self.name} needs a convolution without groups; got {p.groups} groups"
+        return None
+
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return algorithms and block sizes to try, the model's choice first."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
+        found = blockings(p, isas.find(setting.isa), setting.itemsize)
+        return distinct([asdict(blocking) for blocking in found])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate the products and the transforms."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
+        lanes = isas.find(setting.isa).lanes(setting.itemsize)
+        return min(_cycles(p, m, lanes, setting.itemsize) for m in ALGORITHMS) / EFFICIENCY
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Transform, multiply and transform back, block by block."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
+        blocks = _Blocks(p, setting, Blocking(**variant))
+        plan = nhwc_plan(p, setting.layout, blocks.stages)
+        plan.packed[FILTERS] = blocks.packed()
+        plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
+        plan.executed_flops = blocks.executed_flops()
+        plan.table_words = blocks.table_words
+        return StagedPrepared(self.name, p, setting, plan)
+
+
+def _spelled(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"

@@ -1,0 +1,89 @@
+"""``--isa`` and ``--asm`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from convprof import cli
+from convprof.machine import ceilings
+from convprof.simd import isa
+from convprof.studies import run as studies_run
+
+SMALL = "mb1ic4ih9iw8oc16oh9ow8kh3kw3ph1pw1"
+QUICK = ["-t", "1", "--budget", "0.002", "--rounds", "6"]
+NARROWEST = pytest.mark.skipif(not isa.available(), reason="no instruction set to choose")
+
+
+@pytest.fixture(autouse=True)
+def _one_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def run(capsys, *words):
+    status = cli._status([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@NARROWEST
+def test_results_are_held_against_the_peak_of_the_instruction_set(capsys):
+    name = isa.available()[0]
+    words = ["run", SMALL, "-s", "microkernel,tiled", *QUICK, "--isa", name.upper(), "--json", "-"]
+    status, out, _ = run(capsys, *words, "--asm")
+    document = json.loads(out)
+    assert status == 0
+    assert document["settings"]["isa"] == name
+    (whole,) = document["ceilings"]["peaks"]
+    (narrow,) = document["ceilings"]["isa_peaks"]
+    assert (narrow["isa"], narrow["bits"]) == (name, isa.find(name).bits)
+    for measurement in document["measurements"]:
+        peak = narrow if measurement["strategy"] == "microkernel" else whole
+        expected = measurement["flop_per_s"] / peak["flop_per_s"]
+        assert measurement["peak_fraction"] == pytest.approx(expected)
+
+
+def test_without_a_choice_there_is_one_kind_of_peak(capsys):
+    _, out, _ = run(capsys, "run", SMALL, "-s", "microkernel", *QUICK, "--json", "-")
+    document = json.loads(out)
+    assert document["settings"]["isa"] == "native"
+    assert document["ceilings"]["isa_peaks"] is None
+
+
+@NARROWEST
+def test_the_title_and_the_lines_below_the_table(capsys):
+    name = isa.available()[0]
+    _, out, _ = run(capsys, "run", SMALL, "-s", "microkernel", *QUICK, "--isa", name)
+    assert out.splitlines()[0].endswith(f" · {name} kernels")
+    assert re.search(rf"% peak of generated kernels: of {name}'s [\d.]+ .?FLOP/s on 1\n", out)
+    _, out, _ = run(capsys, "run", SMALL, "-s", "microkernel", *QUICK)
+    assert "kernels" not in out
+
+
+@NARROWEST
+def test_inner_loops_once_per_strategy_and_layout(capsys):
+    _, out, _ = run(capsys, "run", SMALL, "-s", "microkernel,tiled", *QUICK, "--asm")
+    titles = re.findall(
+        r"^(\w+ \w+): \d+x\d+ tile, \d+ .*, \d+\+\d+ loads, 0 spills, \w+$", out, re.MULTILINE
+    )
+    assert titles == ["microkernel nchw", "microkernel nhwc"]
+    _, out, _ = run(capsys, "run", "--gemm", "64x64x64", "-s", "packed", *QUICK, "--asm")
+    assert re.search(r"^packed: \d+x\d+ tile, ", out, re.MULTILINE)
+
+
+@NARROWEST
+def test_a_dry_run_keeps_the_instruction_set(capsys):
+    name = isa.available()[0]
+    _, out, _ = run(capsys, "run", SMALL, "--isa", name, "--dry-run")
+    assert out.startswith(f"convprof run --isa {name} ")
+
+
+def test_a_peak_is_measured_once_where_the_width_is_the_machines(monkeypatch):
+    peak = ceilings.peak("f32", 1)
+    for name in isa.available():
+        if isa.find(name).bits == peak.bits:
+            monkeypatch.setattr(ceilings, "peak", lambda *_, **__: peak)
+            (found,) = studies_run.peaks("f32", [1], name)
+            assert (found.isa, found.flop_per_s) == (name, peak.flop_per_s)

@@ -1,0 +1,137 @@
+"""``auto`` chooses among our own, remembers, and believes nothing that a stranger left."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+import convprof
+from convprof.problems import Conv2d, Gemm
+from convprof.strategies import oracle, registry
+from convprof.strategies.base import Setting
+from convprof.strategies.tuning import auto, store
+
+P = Conv2d(c=16, k=24, h=9, w=10, r=3, s=3, pad=(1, 1))
+G = Gemm(m=30, n=40, k=50)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "choices"))
+    return tmp_path / "choices"
+
+
+def prepare(problem, tune, layout="nhwc"):
+    return registry.find(problem.kind, "auto").prepare(problem, Setting(layout, tune=tune))
+
+
+def never(*_):
+    raise AssertionError("timed again")
+
+
+@pytest.mark.parametrize("tune", ["off", "quick", "full"])
+def test_whatever_is_chosen_is_right(tune):
+    random = np.random.default_rng(0)
+    x, w = random.random(P.x_shape("nchw")), random.random(P.weight_shape)
+    prepared = prepare(P, tune)
+    prepared.bind(x.transpose(0, 2, 3, 1), w)
+    prepared.run()
+    reference = oracle.conv2d(P, x, w)
+    assert np.abs(prepared.output().transpose(0, 3, 1, 2) - reference).max() < 1e-4
+    a, b = random.random(G.a_shape), random.random(G.b_shape)
+    prepared = prepare(G, tune)
+    prepared.bind(a, b)
+    prepared.run()
+    assert np.abs(prepared.output() - a @ b).max() < 1e-4
+    assert prepared.explanation[0].startswith("packed (")
+
+
+def test_the_model_alone_times_and_remembers_nothing(monkeypatch, folder):
+    monkeypatch.setattr(auto, "times", never)
+    assert "nothing was timed" in prepare(P, "off").explanation[0]
+    assert not folder.exists()
+
+
+def test_the_fastest_is_chosen_and_remembered(monkeypatch):
+    candidates = registry.find("conv2d", "auto").candidates(P, Setting("nhwc"))
+    tried = []
+
+    def third_wins(prepared, *_):
+        tried.extend(prepared)
+        return [3.0, 2.0, 1.0, *[4.0] * (len(prepared) - 3)]
+
+    monkeypatch.setattr(auto, "times", third_wins)
+    first = prepare(P, "quick").explanation[0]
+    assert len(tried) == min(8, len(candidates))
+    assert first.startswith(auto._spelled(candidates[2]))
+    assert "100 % ahead" in first
+    monkeypatch.setattr(auto, "times", never)
+    again = prepare(P, "quick").explanation[0]
+    assert again.startswith(auto._spelled(candidates[2]))
+    assert "remembered" in again
+
+
+def test_choices_are_kept_apart():
+    keys = {
+        json.dumps(auto._key(problem, setting))
+        for problem in (P, P.with_batch(2), G)
+        for setting in (
+            Setting("nhwc"), Setting("nchw"), Setting("nhwc", "f64"), Setting("nhwc", threads=2),
+            Setting("nhwc", isa="avx2"), Setting("nhwc", tune="full"),
+        )
+    }  # fmt: skip
+    assert len(keys) == 18
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[1]", b'{"key": {}, "choice": {}}', b"\xff\xfe", b" " * 100_000],
+)
+def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning(folder, content):
+    prepare(P, "quick")
+    (path,) = folder.glob("*.json")
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="ignored"):
+        assert "timed" in prepare(P, "quick").explanation[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "remembered" in prepare(P, "quick").explanation[0]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"strategy": "direct", "variant": {}},
+        {"strategy": "microkernel", "variant": {"vectors": 10**9, "rows": 1, "block_rows": 1}},
+        {"strategy": ["microkernel"], "variant": None},
+    ],
+)
+def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
+    store.remember(auto._key(P, Setting("nhwc")), choice)
+    assert "fastest of" in prepare(P, "quick").explanation[0]
+
+
+def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(blocked / "below"))
+    assert "fastest of" in prepare(P, "quick").explanation[0]
+
+
+def test_where_choices_are_kept(monkeypatch, tmp_path):
+    monkeypatch.delenv("CONVPROF_CACHE_DIR")
+    monkeypatch.setattr(store.sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert store.folder() == tmp_path / "convprof" / "choices"
+    monkeypatch.setattr(store.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert store.folder() == tmp_path / "local" / "convprof" / "choices"
+
+
+def test_auto_is_a_strategy_like_any_other():
+    prepared = convprof.prepare(P, strategy="auto", layout="nchw")
+    assert prepared.explanation

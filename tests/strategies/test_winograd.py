@@ -1,0 +1,98 @@
+"""``winograd`` against the float64 oracle, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convprof.machine import facts
+from convprof.problems import Conv2d
+from convprof.strategies import oracle, registry
+from convprof.strategies.base import Setting
+
+WINOGRAD = registry.find("conv2d", "winograd")
+TOLERANCE = {"f32": 5e-5, "f64": 1e-12}
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+
+
+def error(p, setting, variant=None):
+    random = np.random.default_rng(0)
+    kind = {"f32": "f4", "f64": "f8"}[setting.dtype]
+    x = random.uniform(-1, 1, p.x_shape("nchw")).astype(kind)
+    weights = random.uniform(-1, 1, p.weight_shape).astype(kind)
+    variant = variant or WINOGRAD.variants(p, setting)[0]
+    prepared = WINOGRAD.prepare_variant(p, setting, variant)
+    prepared.bind(x if setting.layout == "nchw" else x.transpose(0, 2, 3, 1), weights)
+    prepared.run()
+    first = prepared.output().copy()
+    prepared.run()
+    y = prepared.output()
+    assert np.array_equal(first, y)
+    y = y if setting.layout == "nchw" else y.transpose(0, 3, 1, 2)
+    reference = oracle.conv2d(p, x, weights)
+    return np.abs(y - reference).max() / np.abs(reference).max()
+
+
+@st.composite
+def problems(draw):
+    sizes, pads = st.integers(1, 17), st.integers(0, 3)
+    h, w, top, left = draw(sizes), draw(sizes), draw(pads), draw(pads)
+    bottom, right = max(draw(pads), 3 - h - top), max(draw(pads), 3 - w - left)
+    return Conv2d(
+        n=draw(st.integers(1, 3)), c=draw(st.integers(1, 36)), k=draw(st.integers(1, 36)),
+        h=h, w=w, r=3, s=3, pad=(top, left, bottom, right),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    problems(),
+    st.sampled_from(["nchw", "nhwc"]),
+    st.sampled_from(["f32", "f64"]),
+    st.sampled_from(THREADS),
+)
+def test_random_problems(p, layout, dtype, threads):
+    assert error(p, Setting(layout, dtype, threads)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_every_variant(threads):
+    p = Conv2d(n=2, c=20, k=33, h=19, w=13, r=3, s=3, pad=(1, 1))
+    setting = Setting("nhwc", "f32", threads)
+    variants = WINOGRAD.variants(p, setting)
+    assert {variant["m"] for variant in variants} == {2, 4}
+    for variant in variants:
+        assert error(p, setting, variant) < TOLERANCE["f32"]
+
+
+def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
+    from convprof.strategies.conv import winograd
+
+    monkeypatch.setattr(winograd, "l2_bytes", lambda: 1 << 12)
+    p = Conv2d(n=1, c=24, k=40, h=10, w=11, r=3, s=3, pad=(1, 1))
+    for threads in THREADS:
+        assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
+
+
+def test_fewer_flops_are_executed_than_the_definition_counts():
+    p = Conv2d(c=64, k=64, h=56, w=56, r=3, s=3, pad=(1, 1))
+    executed = WINOGRAD.prepare(p, Setting("nhwc")).executed_flops()
+    products = 2 * 14 * 14 * 36 * 64 * 64
+    assert products < executed < 1.2 * products
+    assert executed < p.flops / 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"r": 5, "s": 5, "stride": (2, 2)}, "needs a 3x3 stride-1 filter; got 5x5 stride 2"),
+        ({"stride": (1, 2)}, "needs a 3x3 stride-1 filter; got 3x3 stride 1x2"),
+        ({"dilation": (2, 2)}, "needs a dense filter; got dilation 2"),
+        ({"groups": 4}, "needs a convolution without groups; got 4 groups"),
+    ],
+)
+def test_what_it_refuses(changes, reason):
+    p = Conv2d(**{"c": 8, "k": 8, "h": 12, "w": 12, "r": 3, "s": 3, **changes})
+    assert WINOGRAD.why_not(p, Setting()) == f"winograd {reason}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
     from convprof.studies.layouts import Layouts
 
-KEPT = ("strategy", "threads", "dtype", "cache", "budget", "rounds", "seed")
+KEPT = ("strategy", "threads", "dtype", "isa", "tune", "cache", "budget", "rounds", "seed")
 
 
 @click.group("compare")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.peers import Peers, Standing
 
-KEPT = ("strategy", "threads", "dtype", "budget", "rounds", "seed")
+KEPT = ("strategy", "threads", "dtype", "isa", "tune", "budget", "rounds", "seed")
 
 
 @click.command("peers", short_help="Measure convprof against the libraries people use.")

@@ -106,7 +106,6 @@ class Measuring(Generic[AnyStudy]):
 
     def _begin(self) -> Document:
         from convprof.render.progress import Progress
-        from convprof.results import plain
         from convprof.strategies.base import NATIVE
         from convprof.studies import document, run
 
@@ -114,7 +113,9 @@ class Measuring(Generic[AnyStudy]):
         with Progress(self._stderr, quiet=self._outputs.quiet) as progress:
             progress.say("measuring this machine's peak")
             peaks = run.peaks(choice.dtype, choice.threads)
-            narrower = run.peaks(choice.dtype, choice.threads, choice.isa)
+            own = None
+            if choice.isa != NATIVE:
+                own = run.peaks(choice.dtype, choice.threads, choice.isa)
         begun = document.begin(
             {
                 "argv": sys.argv[1:],
@@ -130,7 +131,7 @@ class Measuring(Generic[AnyStudy]):
             },
             peaks,
         )
-        begun.ceilings["isa_peaks"] = plain(narrower) if choice.isa != NATIVE else None
+        begun.ceilings["isa_peaks"] = own
         return begun
 
     def _one(self, problem: Problem, number: int, document: Document) -> None:

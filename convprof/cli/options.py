@@ -53,7 +53,8 @@ measure_options = _stack(
     click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
     click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
     click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
-    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, packed); other strategies do not heed it."),  # noqa: E501
+    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, winograd, packed, auto); others do not heed it."),  # noqa: E501
+    click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
     click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
     click.option("--budget", type=float, default=0.07, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
     click.option("--rounds", type=int, metavar="N", help="A fixed number of rounds, whatever they take."),  # noqa: E501
@@ -108,6 +109,7 @@ def asked(flags: dict[str, Any]) -> Asked:
         threads=threads_from(flags["threads"]),
         dtype=dtype_from(flags["dtype"]),
         isa=isa_from(flags["isa"]),
+        tune=flags["tune"],
         cache=flags["cache"],
     )
     guard.check_memory(problems, choice.dtype, len(choice.layouts))

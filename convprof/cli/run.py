@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from convprof.cli.options import Asked
     from convprof.studies.run import Run
 
-KEPT = ("strategy", "layout", "threads", "dtype", "isa", "cache", "budget", "rounds", "seed")
+KEPT = (
+    "strategy",
+    "layout",
+    "threads",
+    "dtype",
+    "isa",
+    "tune",
+    "cache",
+    "budget",
+    "rounds",
+    "seed",
+)
 
 
 @click.command("run")
@@ -24,6 +35,7 @@ KEPT = ("strategy", "layout", "threads", "dtype", "isa", "cache", "budget", "rou
 @options.layout_option
 @options.measure_options
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
+@click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options
 def command(**flags: Any) -> int:
@@ -44,12 +56,14 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        functools.partial(_show, asked, asm=flags["asm"]),
+        functools.partial(_show, asked, asm=flags["asm"], explain=flags["explain"]),
     ).run()
 
 
-def _show(asked: Asked, console: Console, study: Run, *, asm: bool) -> list[dict[str, Any]]:
-    from convprof.render.report import inner_loops_report, run_report
+def _show(
+    asked: Asked, console: Console, study: Run, *, asm: bool, explain: bool
+) -> list[dict[str, Any]]:
+    from convprof.render.report import explanations_report, inner_loops_report, run_report
     from convprof.strategies.base import NATIVE
     from convprof.studies import run
 
@@ -57,6 +71,8 @@ def _show(asked: Asked, console: Console, study: Run, *, asm: bool) -> list[dict
     narrower = choice.isa != NATIVE
     peaks = run.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
     run_report(console, study.measurements(), peaks)
+    if explain:
+        explanations_report(console, study.explanations())
     if asm:
         inner_loops_report(console, study.inner_loops())
     return []

@@ -46,9 +46,15 @@ def run_report(
             columns = tables.phase_columns(phased)
             console.print()
             print_table(console, "where the time goes", columns, phased)
-        if any((row.peak_fraction or 0) > tables.OVER_CEILING for row in rows):
-            text = "! over 100 % of the peak: the clock rose after the peak was measured, or a bug"
-            console.print(text, soft_wrap=True)
+        for marked, text in (
+            (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
+            (
+                tables.over_ceiling,
+                "! over the peak: the clock rose since, or a bug",
+            ),
+        ):
+            if any(map(marked, rows)):
+                console.print(text, soft_wrap=True)
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
         line = describe.exclusion_line(measurement)
@@ -58,6 +64,14 @@ def run_report(
 def _isa_line(peaks: Sequence[Peak]) -> str:
     parts = [f"{units.si(peak.flop_per_s, 'FLOP/s')} on {peak.threads}" for peak in peaks]
     return f"% peak of generated kernels: of {peaks[0].isa}'s {', '.join(parts)}"
+
+
+def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> None:
+    """Print what was chosen and why; a line says so where nothing was."""
+    for label, text in lines or [
+        ("nothing was chosen", "name the strategy auto to have it choose")
+    ]:
+        console.print(Text(f"{label}: {text}"), soft_wrap=True)
 
 
 def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:

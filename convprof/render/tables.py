@@ -67,11 +67,30 @@ def gflops_cell(measurement: Measurement) -> str:
 
 
 def peak_cell(measurement: Measurement) -> str:
-    """Return the share of the measured peak; ``!`` marks what cannot be: a clock change or a bug."""  # noqa: E501
+    """Return the share of the measured peak, marked where it is not what it seems.
+
+    ``*``: an effective rate, fewer operations are executed than the definition counts; ``!``: over
+    the peak even by what is executed, which a change of the clock or a bug can explain.
+    """
     share = measurement.peak_fraction
     if share is None:
         return NOTHING
-    return f"{100 * share:.1f}{'!' if share > OVER_CEILING else ''}"
+    mark = "!" if over_ceiling(measurement) else "*" if effective(measurement) else ""
+    return f"{100 * share:.1f}{mark}"
+
+
+def effective(measurement: Measurement) -> bool:
+    """Whether the rate is over the peak because the algorithm executes fewer FLOPs."""
+    over = (measurement.peak_fraction or 0) > OVER_CEILING
+    return over and not over_ceiling(measurement)
+
+
+def over_ceiling(measurement: Measurement) -> bool:
+    """Whether even the executed FLOPs are over the peak."""
+    share, flops = measurement.peak_fraction, measurement.flops
+    if share is None or flops is None or not flops.direct:
+        return False
+    return share * min(1.0, flops.executed / flops.direct) > OVER_CEILING
 
 
 def _decimals(value: float) -> int:

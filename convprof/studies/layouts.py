@@ -96,6 +96,7 @@ class Layouts:
         self, problem: Conv2d, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
     ) -> None:
         self.problem = problem
+        self.isa = choice.isa
         both = dataclasses.replace(choice, layouts=("nchw", "nhwc"))
         taking_part = contestants(problem, both)
         counts = dict.fromkeys(c.setting.threads for c in taking_part)
@@ -111,7 +112,7 @@ class Layouts:
 
     def measurements(self) -> list[Measurement]:
         """Return the convolutions' and the conversions' results so far."""
-        return [with_peak(measurement) for measurement in self.session.measurements()]
+        return [with_peak(measurement, self.isa) for measurement in self.session.measurements()]
 
     def comparisons(self) -> list[LayoutComparison]:
         """Return what can be compared so far, fastest strategy first."""
@@ -137,8 +138,8 @@ class Layouts:
         return LayoutComparison(
             strategy=name,
             threads=threads,
-            nchw=with_peak(self.session.measurement(nchw)),
-            nhwc=with_peak(self.session.measurement(nhwc)),
+            nchw=with_peak(self.session.measurement(nchw), self.isa),
+            nhwc=with_peak(self.session.measurement(nhwc), self.isa),
             ratio=ratio,
             conversions=self._costs(threads),
         )

@@ -34,6 +34,7 @@ class Choice:
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
     isa: str = NATIVE
+    tune: str = "quick"
     """For strategies whose kernels are generated; others do not heed it."""
     cache: Cache = "hot"
 
@@ -49,7 +50,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
         for layout in choice.layouts if problem.kind == "conv2d" else LAYOUTS[:1]:
             for threads in counts:
-                setting = Setting(layout, choice.dtype, threads, choice.isa)
+                setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
                 found.append(Contestant(strategy, problem, setting, choice.cache))
     return found
 
@@ -83,6 +84,14 @@ class Run:
     def measurements(self) -> list[Measurement]:
         """Return the results so far, with their share of the measured peak."""
         return [with_peak(measurement, self.isa) for measurement in self.session.measurements()]
+
+    def explanations(self) -> list[tuple[str, str]]:
+        """Return what was chosen and why, by contestant, where there was a choice."""
+        return [
+            (entry.contestant.label, line)
+            for entry in self.session.entries
+            for line in entry.prepared.explanation
+        ]
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return title and assembly of the inner loops of each strategy's kernels, by layout."""

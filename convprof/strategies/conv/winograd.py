@@ -262,6 +262,7 @@ class Winograd(Tunable):
     kind: ClassVar[str] = "conv2d"
     summary: ClassVar[str] = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
     parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""

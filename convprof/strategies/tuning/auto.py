@@ -27,6 +27,7 @@ class Auto(Strategy):
 
     name: ClassVar[str] = "auto"
     parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
     listed: ClassVar[bool] = False
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:

@@ -37,7 +37,7 @@ gives an error near 1, and sums of ten thousand products in random order stay be
 ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
-PATIENCE = 10
+PATIENCE = 20
 """A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from convprof.simd.writer import LLVM, Writer
 
+LINE_BYTES = 64
 UNROLL = 4
 """Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
@@ -46,6 +47,8 @@ class Tile:
     """Add to ``c`` rather than overwrite it."""
     fused: bool = True
     """Whether the CPU multiplies and adds in one instruction."""
+    fetch_rows: int = 0
+    """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
 
     @property
     def fmas(self) -> int:
@@ -160,6 +163,8 @@ done:
                 w.load(w.at("%b_now", u * tile.b_row + v * tile.lanes), self._b_mask(v))
                 for v in range(tile.vectors)
             ]
+            if tile.fetch_rows:
+                self._fetch_b(u)
             for i, row in enumerate(tile.rows):
                 scalar = w.broadcast(w.at("%a_now", row + u))
                 for v in range(tile.vectors):
@@ -173,6 +178,13 @@ done:
             for i, v in self.cells:
                 self.w.prefetch(self.w.at("%c", self._place(i, v)))
         return self._taken()
+
+    def _fetch_b(self, u: int) -> None:
+        """Ask for the row of ``b`` that comes ``fetch_rows`` rows later, line by line."""
+        tile, w = self.tile, self.w
+        line = LINE_BYTES // w.size
+        for offset in range(0, tile.vectors * tile.lanes, line):
+            w.prefetch(w.at("%b_now", (u + tile.fetch_rows) * tile.b_row + offset))
 
     def _stores(self, sums: list[str]) -> str:
         for total, (i, v) in zip(sums, self.cells, strict=True):

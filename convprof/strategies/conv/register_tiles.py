@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CALL_CYCLES = 110
 """What a register tile costs outside its inner loop: zeroing, storing, one mispredicted branch."""
+FETCH_ROWS = 64
+"""Rows of weights, 14 cycles each in a usual tile: longer than a read from the last-level cache."""
 TASKS_PER_THREAD = 4
 """Enough for the threads to finish together although their tasks differ."""
 
@@ -55,6 +57,11 @@ def register_vectors(across: int, isa: Isa) -> int:
     """
     wide = 2 if isa.fused else 4
     return -(-across // -(-across // wide))
+
+
+def fetch_rows(weights_bytes: int) -> int:
+    """Return how far ahead to fetch packed weights: they need it where they exceed L2."""
+    return FETCH_ROWS if weights_bytes > l2_bytes() // 2 else 0
 
 
 class TilePlan(ABC):
@@ -216,6 +223,7 @@ class DensePlan(TilePlan):
             c_rows=spot.output_offsets(p),
             columns=min(vectors * self.lanes, p.kg - k),
             fused=self.isa.fused,
+            fetch_rows=fetch_rows(p.groups * self.taps * self.width * self.itemsize),
         )
         b = self.taps * (group * self.width + k)
         self.tiles.add(kernel(tile, self.isa), spot.a + group * p.cg, b, spot.c + group * p.kg + k)

@@ -20,7 +20,7 @@ from convprof.simd.tiles import TileList, kernel, runner_address
 from convprof.simd.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.strategies.caches import l2_bytes
 from convprof.strategies.conv.nhwc import nhwc_plan
-from convprof.strategies.conv.register_tiles import CALL_CYCLES, register_rows
+from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS, register_rows
 from convprof.strategies.plan import Native, Packed, Stage
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
@@ -249,6 +249,7 @@ class _Blocks:
                     c_rows=tuple(i * p.k for i in range(last - first)),
                     columns=min(vectors * self.lanes, p.k - k),
                     fused=self.isa.fused,
+                    fetch_rows=0 if self.by_rows else FETCH_ROWS,
                 )
                 a, b = (f * self.most + first) * p.c, (f * self.width + k) * p.c
                 c = (f * self.most + first) * p.k + k

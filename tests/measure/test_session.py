@@ -203,7 +203,7 @@ def test_the_order_is_shuffled_and_reproducible(scene):
         (11e-3, 18),  # as many as the budget of 0.2 s has room for
         (60e-3, 6),  # six are affordable with some patience
         (0.3, 6),
-        (0.45, 4),  # 2 s are the end of patience
+        (0.9, 4),  # 4 s are the end of patience
         (5.0, 1),  # but one there must be
     ],
 )

@@ -174,7 +174,9 @@ class Measuring(Generic[AnyStudy]):
             for finding in self._watch.findings():
                 self._remark(f"noise: {finding.message}; {finding.hint}")
         if document.interrupted:
-            self._remark("interrupted: what was measured until then is above", always=True)
+            found = bool(document.measurements)
+            text = "what was measured until then is above" if found else "nothing was measured yet"
+            self._remark(f"interrupted: {text}", always=True)
         self._outputs.write(document)
 
     def _remark(self, text: str, *, always: bool = False) -> None:

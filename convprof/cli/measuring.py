@@ -99,6 +99,8 @@ class Measuring(Generic[AnyStudy]):
                 self._one(problem, number, document)
                 if document.interrupted:
                     break
+        except KeyboardInterrupt:  # between two problems
+            document.interrupted = True
         finally:
             # Whatever happens, what was measured is printed and written.
             self._end(document)
@@ -125,6 +127,7 @@ class Measuring(Generic[AnyStudy]):
                 "cache": choice.cache,
                 "dtype": choice.dtype,
                 "isa": choice.isa,
+                "tune": choice.tune,
                 "threads": list(choice.threads),
                 "layouts": list(choice.layouts),
                 "strategies": list(choice.strategies) or None,

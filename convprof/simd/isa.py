@@ -67,3 +67,18 @@ def find(name: str) -> Isa:
         known = ", ".join(names) or "none that kernels are generated for"
         raise InputError(f"--isa {name}: this CPU has {known}; use one of them or {NATIVE}")
     return ISAS[name]
+
+
+def register_rows(vectors: int, isa: Isa) -> int:
+    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
+    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
+
+
+def register_vectors(across: int, isa: Isa) -> int:
+    """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
+
+    Two, so that an element loaded serves twice; four with SSE, where spreading it over a vector
+    takes a shuffle, which the multiplications and additions have to make room for.
+    """
+    wide = 2 if isa.fused else 4
+    return -(-across // -(-across // wide))

@@ -138,6 +138,27 @@ def test_ctrl_c_keeps_and_writes_what_was_measured(capsys, monkeypatch, tmp_path
     assert status == 130
 
 
+def test_ctrl_c_between_two_problems_is_marked_too(capsys, monkeypatch, tmp_path):
+    begin = Session.__init__
+    begun = []
+
+    def interrupted(self, *arguments):
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(self)
+        begin(self, *arguments)
+
+    monkeypatch.setattr(Session, "__init__", interrupted)
+    path = tmp_path / "out.json"
+    words = ["run", SMALL, "--mb", "1", "mb1ic3ih8oc4kh3", "-s", "tiled", "-t", "1", *QUICK]
+    status, _, err = run(capsys, *words, "--json", path)
+    document = json.loads(path.read_text())
+    assert document["interrupted"] is True
+    assert {m["problem"]["c"] for m in document["measurements"]} == {4}
+    assert "interrupted" in err
+    assert status == 130
+
+
 def test_csv_and_markdown(capsys, tmp_path):
     path = tmp_path / "table.md"
     words = ["run", SMALL, "-s", "tiled", "-t", "1", *QUICK]

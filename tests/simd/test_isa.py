@@ -9,11 +9,10 @@ import pytest
 from convprof.errors import InputError
 from convprof.simd import assembly, isa, jit
 from convprof.simd.depthwise import DepthwiseTile
-from convprof.simd.isa import ISAS
+from convprof.simd.isa import ISAS, register_rows
 from convprof.simd.jit import Module, target
 from convprof.simd.microkernel import Tile
 from convprof.simd.packing import PanelCopy
-from convprof.strategies.conv.register_tiles import register_rows
 
 HERE = isa.available()
 x86 = pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")

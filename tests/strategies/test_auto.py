@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import convprof
 from convprof.problems import Conv2d, Gemm
@@ -135,3 +137,28 @@ def test_where_choices_are_kept(monkeypatch, tmp_path):
 def test_auto_is_a_strategy_like_any_other():
     prepared = convprof.prepare(P, strategy="auto", layout="nchw")
     assert prepared.explanation
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder nobody writes to
+)
+@given(st.data())
+def test_the_models_choice_is_right_for_random_problems(data):
+    sizes = st.integers(1, 20)
+    h, w, r, s = (data.draw(sizes) for _ in range(4))
+    groups = data.draw(st.sampled_from([1, 1, 3]))
+    p = Conv2d(
+        n=data.draw(st.integers(1, 2)), c=groups * data.draw(sizes), k=groups * data.draw(sizes),
+        h=h, w=w, r=min(r, h, 5), s=min(s, w, 5), pad=(1, 1), groups=groups,
+        stride=data.draw(st.sampled_from([(1, 1), (2, 1)])),
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    x, weights = random.random(p.x_shape("nchw")) - 0.5, random.random(p.weight_shape) - 0.5
+    prepared = prepare(p, "off", "nchw")
+    prepared.bind(x, weights)
+    prepared.run()
+    reference = oracle.conv2d(p, x, weights)
+    assert np.abs(prepared.output() - reference).max() <= 5e-5 * np.abs(reference).max()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import tracemalloc
 
 import numpy as np
@@ -240,8 +239,9 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
     with pytest.raises(TooLargeError) as caught:
         convprof.prepare(Gemm(m=1024, n=1024, k=1024), strategy=name)
     text = str(caught.value)
-    start = rf"{name} of 1024x1024:1024x1024 needs (\d+)(\.\d)? MiB of memory and 5 MiB are "
-    assert int(re.match(start, text)[1]) >= 12
+    needed = "14.1" if name == "packed" else "12"  # two blocks' panels and tables besides
+    start = f"{name} of 1024x1024:1024x1024 needs {needed} MiB of memory and 5 MiB are "
+    assert text.startswith(start)
     assert "\n" not in text
 
 

@@ -46,7 +46,7 @@ def problems(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     problems(),
     st.sampled_from(["nchw", "nhwc"]),

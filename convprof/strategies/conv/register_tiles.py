@@ -10,6 +10,7 @@ import numpy as np
 
 from convprof.simd import isa as isas
 from convprof.simd.depthwise import DepthwiseTile
+from convprof.simd.isa import register_rows, register_vectors
 from convprof.simd.microkernel import Tile
 from convprof.simd.tiles import TileList, kernel
 from convprof.strategies.caches import l2_bytes
@@ -18,7 +19,6 @@ from convprof.strategies.plan import Packed
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
-    from convprof.simd.isa import Isa
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -42,21 +42,6 @@ class Blocking:
     """Pixels down a register tile, at most."""
     block_rows: int
     """Output rows per block: its input stays in the second-level cache for all channels."""
-
-
-def register_rows(vectors: int, isa: Isa) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
-    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
-
-
-def register_vectors(across: int, isa: Isa) -> int:
-    """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
-
-    Two, so that an element loaded serves twice; four with SSE, where spreading it over a vector
-    takes a shuffle, which the multiplications and additions have to make room for.
-    """
-    wide = 2 if isa.fused else 4
-    return -(-across // -(-across // wide))
 
 
 def fetch_rows(weights_bytes: int) -> int:

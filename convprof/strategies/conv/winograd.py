@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.simd import isa as isas
+from convprof.simd.isa import register_rows
 from convprof.simd.microkernel import Tile
 from convprof.simd.tiles import TileList, kernel, runner_address
 from convprof.simd.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.strategies.caches import l2_bytes
 from convprof.strategies.conv.nhwc import nhwc_plan
-from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS, register_rows
+from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
 from convprof.strategies.plan import Native, Packed, Stage
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.simd import isa as isas
+from convprof.simd.isa import register_rows, register_vectors
 from convprof.simd.microkernel import Tile
 from convprof.simd.packing import PanelCopy, panel_copy
 from convprof.simd.tiles import TileList, kernel, runner_address
-from convprof.strategies.conv.register_tiles import register_rows, register_vectors
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct

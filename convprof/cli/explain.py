@@ -1,0 +1,120 @@
+"""``convprof explain``: a small worked example in the terminal, with real numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import options
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+
+GREATEST_SEED = 2**63 - 1
+MOST_NAMED = 3
+"""Problems that an error lists."""
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, help="Seeds the numbers shown.",  # noqa: E501
+)  # fmt: skip
+
+
+@click.group("explain", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show how a convolution or a product is computed, on a small example with real numbers.
+
+    Without a topic, list the topics. PROBLEM is one descriptor or network layer; where it is too
+    large to print, a smaller one that does the same is shown, and counts are given for both.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from convprof.render import console
+    from convprof.render.explain import topics
+    from convprof.studies.explain import TOPICS
+
+    topics.show(console.stdout(), TOPICS)
+
+
+@command.command("im2col")
+@options.problem_options
+@seed_option
+@options.color_option
+def im2col(**flags: Any) -> None:
+    """Build the patch matrix from index arrays; count copies."""
+    from convprof.render import console
+    from convprof.render.explain import im2col as view
+    from convprof.studies.explain import convolution
+    from convprof.studies.explain import im2col as study
+
+    problem = convolution(_problem(flags, study.DEFAULT), "im2col")
+    view.show(console.stdout(flags["color"]), study.im2col(problem, flags["seed"]))
+
+
+@command.command("layout")
+@options.problem_options
+@options.color_option
+def layout(**flags: Any) -> None:
+    """Show addresses in NCHW and NHWC; count cache lines."""
+    from convprof.render import console
+    from convprof.render.explain import layout as view
+    from convprof.studies.explain import convolution
+    from convprof.studies.explain import layout as study
+    from convprof.studies.explain.here import here
+
+    problem = convolution(_problem(flags, study.DEFAULT), "layout")
+    view.show(console.stdout(flags["color"]), study.layout(problem, here()))
+
+
+@command.command("tile")
+@options.problem_options
+@options.color_option
+def tile(**flags: Any) -> None:
+    """Mark what register and cache tiles touch; count loads."""
+    from convprof.render import console
+    from convprof.render.explain import tile as view
+    from convprof.studies.explain import tile as study
+    from convprof.studies.explain.here import here
+
+    problem = _problem(flags, study.DEFAULT)
+    view.show(console.stdout(flags["color"]), study.tile(problem, here()))
+
+
+@command.command("winograd")
+@options.problem_options
+@click.option(
+    "--tile", "m", type=click.Choice(["2", "4"]), default="2", show_default=True, help="Outputs across a tile: F(2x2, 3x3) or F(4x4, 3x3).",  # noqa: E501
+)  # fmt: skip
+@seed_option
+@options.color_option
+def winograd(**flags: Any) -> None:
+    """Take a tile through the transforms; count products."""
+    from convprof.render import console
+    from convprof.render.explain import winograd as view
+    from convprof.studies.explain import convolution
+    from convprof.studies.explain import winograd as study
+
+    problem = convolution(_problem(flags, study.DEFAULT), "winograd")
+    page = study.winograd(problem, int(flags["m"]), flags["seed"])
+    view.show(console.stdout(flags["color"]), page)
+
+
+def _problem(flags: dict[str, Any], default: str) -> Problem:
+    """Return the one problem that the flags mean; the topic's own if they name none."""
+    if not (flags["problem"] or flags["batch"] or options.spelled(flags)):
+        flags = {**flags, "problem": (default,)}
+    problems, notes = options.problems_from(flags)
+    if len(problems) > 1:
+        listed = ", ".join(p.name or p.descriptor for p in problems[:MOST_NAMED])
+        raise InputError(
+            f"PROBLEM means {len(problems)} problems ({listed}, ...), and a page explains one: "
+            "name one, or pick it with --match"
+        )
+    if notes:
+        from convprof.render import console
+
+        for note in notes:
+            console.stderr(flags["color"]).print(f"note: {note}", markup=False, soft_wrap=True)
+    return problems[0]

@@ -1,0 +1,1 @@
+"""The pages of ``explain``: one renderer per topic."""

@@ -1,0 +1,118 @@
+"""A page of pictures and sentences: pictures keep their columns, sentences wrap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof.render.columns import print_table
+from convprof.render.describe import problem_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.problems import Problem
+    from convprof.render.columns import Column, Row
+
+WIDEST = 120
+"""Pictures and sentences use no more, however wide the console is."""
+INDENT = 2
+GAP = 3
+"""Cells between two pictures side by side."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A picture with its caption."""
+
+    caption: str
+    lines: Sequence[Text]
+
+    @property
+    def width(self) -> int:
+        """Cells across."""
+        return max(len(self.caption), *(line.cell_len for line in self.lines), 0)
+
+
+def counted(count: int, word: str) -> str:
+    """Return ``1 row`` or ``1,008 rows``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+class Page:
+    """Prints a page from top to bottom."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.width = min(console.width, WIDEST) - INDENT
+        """Cells that a picture may take."""
+
+    def title(self, topic: str, problem: Problem) -> None:
+        """Print the page's first line."""
+        fields = {"kind": problem.kind, "descriptor": problem.descriptor, "name": problem.name}
+        line = problem_line({**fields, **problem.dims()}, "")
+        self._wrapped(Text(f"{topic}: {line}", style="bold"), "")
+
+    def section(self, text: str) -> None:
+        """Print an empty line and a heading."""
+        self._line(Text())
+        self._wrapped(Text(text, style="bold"), "")
+
+    def prose(self, text: str) -> None:
+        """Print a sentence, wrapped between words."""
+        self._wrapped(Text(text), "")
+
+    def note(self, text: str) -> None:
+        """Print a remark on the picture above or below, indented like it."""
+        self._wrapped(Text(text, style="dim"), " " * INDENT)
+
+    def lesson(self, text: str) -> None:
+        """Print what the page teaches."""
+        self.section("What to take from this")
+        self.prose(text)
+
+    def picture(self, lines: Sequence[Text]) -> None:
+        """Print lines as they are, indented."""
+        for line in lines:
+            self._line(Text(" " * INDENT).append_text(line))
+
+    def beside(self, blocks: Sequence[Block]) -> None:
+        """Print pictures side by side, as many as there is room for in each row."""
+        row: list[Block] = []
+        for block in blocks:
+            taken = sum(each.width + GAP for each in row)
+            if row and taken + block.width > self.width:
+                self.picture(_joined(row))
+                row = []
+            row.append(block)
+        self.picture(_joined(row))
+
+    def table(self, title: str, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> None:
+        """Print a table after an empty line; columns that do not fit are left out."""
+        self._line(Text())
+        print_table(self._console, title, columns, rows)
+
+    def _wrapped(self, text: Text, before: str) -> None:
+        for line in text.wrap(self._console, self.width + INDENT - len(before)):
+            self._line(Text(before).append_text(line))
+
+    def _line(self, line: Text) -> None:
+        line.rstrip()
+        self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _joined(blocks: Sequence[Block]) -> list[Text]:
+    rows: list[list[Text]] = []
+    for line in range(1 + max(len(block.lines) for block in blocks)):
+        found = []
+        for block in blocks:
+            parts = [Text(block.caption, style="italic"), *block.lines]
+            text = parts[line].copy() if line < len(parts) else Text()
+            text.pad_right(block.width - text.cell_len)
+            found.append(text)
+        rows.append(found)
+    return [Text(" " * GAP).join(row) for row in rows]

@@ -1,0 +1,48 @@
+"""What the pages need to know about this machine, with what is assumed where it is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convprof.machine import facts
+from convprof.simd import isa as isas
+from convprof.strategies.base import Setting
+
+ASSUMED_LINE_BYTES = 64
+"""The cache line of nearly all CPUs; 128 on Apple's."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine, as far as a page needs it."""
+
+    isa: str
+    lanes: int
+    """f32 elements in the widest vector that kernels are generated for."""
+    registers: int
+    line_bytes: int
+    line_assumed: bool
+    caches: tuple[tuple[str, int], ...]
+    """Name and bytes of each data cache, smallest of its level first; () when unknown."""
+
+
+def here() -> Here:
+    """Return what is known about this machine, without measuring."""
+    isa = isas.find(isas.NATIVE)
+    sizes: dict[int, int] = {}
+    lines = []
+    for cache in facts().caches:
+        if cache.kind == "instruction":
+            continue
+        if cache.line_bytes:
+            lines.append(cache.line_bytes)
+        if cache.size_bytes:
+            sizes[cache.level] = min(cache.size_bytes, sizes.get(cache.level, cache.size_bytes))
+    return Here(
+        isa=isa.name,
+        lanes=isa.lanes(Setting().itemsize),
+        registers=isa.registers,
+        line_bytes=lines[0] if lines else ASSUMED_LINE_BYTES,
+        line_assumed=not lines,
+        caches=tuple((f"L{level}", sizes[level]) for level in sorted(sizes)),
+    )

@@ -1,0 +1,169 @@
+"""One tile of Winograd's convolution, step by step, and what it saves and costs.
+
+F(m x m, 3 x 3): ``y = A^T [(G g G^T) * (B^T d B)] A`` (Lavin & Gray 2016). The matrices are those that
+the kernels are generated from.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import RefusedError
+from convprof.simd.winograd import ALGORITHMS
+from convprof.strategies.base import Setting
+from convprof.strategies.conv.winograd import Winograd
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d
+    from convprof.simd.winograd import Algorithm
+
+    Array = np.ndarray[Any, Any]
+
+DEFAULT = "mb1ic16ih8oc16kh3ph1"
+SIZES = tuple(ALGORITHMS)
+TAPS = 3
+ERROR_TILES = 64
+"""Tiles on which the rounding error is measured."""
+MOST_CHANNELS = 512
+"""Channels that the measured sums have at most: 2.4 MiB of transformed tiles."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Multiplications of the named problem, and the measured rounding error of one algorithm."""
+
+    label: str
+    """``direct`` or ``F(2x2, 3x3)``."""
+    multiplications: int
+    """Of the whole convolution; tiles that reach over the edge count in full."""
+    saving: float
+    """Direct multiplications / these."""
+    max_rel_error: float
+    """In float32 against float64, over ``ERROR_TILES`` random tiles."""
+
+
+@dataclass(frozen=True, eq=False)
+class WinogradPage:
+    """The page: the first tile of the first image, one channel, one filter."""
+
+    named: Conv2d
+    m: int
+    bt: Array
+    """(m + 2, m + 2)."""
+    g: Array
+    """(m + 2, 3)."""
+    at: Array
+    """(m, m + 2)."""
+    tile: Array
+    """(m + 2, m + 2): integers, zeros where the tile lies in the padding."""
+    border: Array
+    """Which elements of the tile are padding or lie beyond the image."""
+    filter: Array
+    """(3, 3) integers."""
+    spectrum: Array
+    """``B^T d B``."""
+    filter_spectrum: Array
+    """``G g G^T``."""
+    products: Array
+    """Element by element."""
+    output: Array
+    """(m, m): ``A^T M A``."""
+    direct: Array
+    """(m, m): the same by nine products each."""
+    kept: Array
+    """Which outputs exist: a tile may reach over the image's edge."""
+    counts: tuple[Count, ...]
+    channels: int
+    """Input channels of the sums on which the errors were measured."""
+
+
+def winograd(named: Conv2d, m: int, seed: int) -> WinogradPage:
+    """Work the example of F(m x m, 3 x 3); RefusedError where the strategy refuses the problem."""
+    reason = Winograd().why_not(named, Setting())
+    if reason is not None:
+        raise RefusedError(f"explain winograd: {named.descriptor}: {reason}")
+    bt, g, at = matrices(ALGORITHMS[m])
+    random = np.random.default_rng(seed)
+    size = m + TAPS - 1
+    border = _border(named, size)
+    tile = np.where(border, 0, random.integers(1, 9, (size, size), endpoint=True))
+    weights = random.integers(-2, 2, (TAPS, TAPS), endpoint=True)
+    spectrum, filter_spectrum = bt @ tile @ bt.T, g @ weights @ g.T
+    products = spectrum * filter_spectrum
+    return WinogradPage(
+        named=named,
+        m=m,
+        bt=bt,
+        g=g,
+        at=at,
+        tile=tile,
+        border=border,
+        filter=weights,
+        spectrum=spectrum,
+        filter_spectrum=filter_spectrum,
+        products=products,
+        output=at @ products @ at.T,
+        direct=direct_tile(tile, weights),
+        kept=np.add.outer(np.arange(m) >= named.p, np.arange(m) >= named.q) == 0,
+        counts=counts(named, seed),
+        channels=min(named.c, MOST_CHANNELS),
+    )
+
+
+def matrices(algorithm: Algorithm) -> tuple[Array, Array, Array]:
+    """Return B^T, G and A^T as float64 arrays."""
+    bt, g, at = (np.array(m, np.float64) for m in (algorithm.bt, algorithm.g, algorithm.at))
+    return bt, g, at
+
+
+def _border(p: Conv2d, size: int) -> Array:
+    """Return which elements of the first tile lie outside the image."""
+    top, left, _, _ = p.pads
+    i, j = np.arange(size) - top, np.arange(size) - left
+    return np.logical_or.outer((i < 0) | (i >= p.h), (j < 0) | (j >= p.w))
+
+
+def direct_tile(tiles: Array, weights: Array) -> Array:
+    """Return the correlation of tiles ``(..., size, size)`` with 3x3 filters: ``(..., m, m)``."""
+    m = tiles.shape[-1] - TAPS + 1
+    terms = [
+        tiles[..., r : r + m, s : s + m] * weights[..., r, s, None, None]
+        for r in range(TAPS)
+        for s in range(TAPS)
+    ]
+    total: Array = sum(terms[1:], start=terms[0])
+    return total
+
+
+def counts(p: Conv2d, seed: int) -> tuple[Count, ...]:
+    """Count the multiplications of the whole problem, and measure each way's rounding error."""
+    channels = min(p.c, MOST_CHANNELS)
+    found = [Count("direct", p.macs, 1.0, rounding_error(None, channels, seed))]
+    for m in SIZES:
+        products = p.n * -(-p.p // m) * -(-p.q // m) * (m + 2) ** 2 * p.c * p.k
+        label = f"F({m}x{m}, 3x3)"
+        error = rounding_error(m, channels, seed)
+        found.append(Count(label, products, p.macs / products, error))
+    return tuple(found)
+
+
+def rounding_error(m: int | None, channels: int, seed: int) -> float:
+    """Return ``max|y - y64| / max|y64|`` in float32, summed over the channels; None: direct.
+
+    Tiles and weights are uniform in [-1, 1), everything but the reference is computed in float32.
+    """
+    random = np.random.default_rng(seed)
+    size = (m or SIZES[-1]) + TAPS - 1
+    d = random.random((ERROR_TILES, channels, size, size), dtype=np.float32) * 2 - 1
+    w = random.random((channels, TAPS, TAPS), dtype=np.float32) * 2 - 1
+    exact = direct_tile(d.astype(np.float64), w.astype(np.float64)).sum(axis=1)
+    if m is None:
+        found = direct_tile(d, w).sum(axis=1, dtype=np.float32)
+    else:
+        bt, g, at = (matrix.astype(np.float32) for matrix in matrices(ALGORITHMS[m]))
+        products = ((bt @ d @ bt.T) * (g @ w @ g.T)).sum(axis=1, dtype=np.float32)
+        found = at @ products @ at.T
+    return float(np.max(np.abs(found - exact)) / np.max(np.abs(exact)))

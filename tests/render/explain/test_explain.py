@@ -1,0 +1,165 @@
+"""The pages, to the letter, at 80 and 120 columns, with and without colour."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from convprof.problems import Conv2d, parse
+from convprof.render.explain import im2col as im2col_view
+from convprof.render.explain import layout as layout_view
+from convprof.render.explain import tile as tile_view
+from convprof.render.explain import topics
+from convprof.render.explain import winograd as winograd_view
+from convprof.render.explain.grid import Labels, fitting, grid, numbers, short
+from convprof.render.explain.page import Block, Page
+from convprof.simd import isa as isas
+from convprof.strategies.conv import register_tiles
+from convprof.studies.explain import TOPICS, im2col, layout, tile, winograd
+from convprof.studies.explain.here import Here
+
+GOLDEN = Path(__file__).with_name("golden")
+HERE = Here(
+    "avx512", 16, 32, 64, line_assumed=False,
+    caches=(("L1", 48 << 10), ("L2", 2 << 20), ("L3", 32 << 20)),
+)  # fmt: skip
+UNKNOWN = dataclasses.replace(HERE, line_assumed=True, caches=())
+STEM = Conv2d(c=3, h=224, w=224, k=64, r=7, s=7, stride=(2, 2), pad=(3, 3), name="stem")
+LAYER = Conv2d(c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1), name="layer")
+DEPTHWISE = Conv2d(c=128, h=56, w=56, k=128, r=3, s=3, pad=(1, 1), groups=128)
+
+
+def _winograd(problem, m):
+    """Return the page with errors that do not depend on how this NumPy adds up."""
+    page = winograd.winograd(problem, m, 0)
+    counts = [
+        dataclasses.replace(count, max_rel_error=error)
+        for count, error in zip(page.counts, (2.5e-7, 3.5e-7, 4e-6), strict=True)
+    ]
+    return dataclasses.replace(page, counts=tuple(counts))
+
+
+PAGES = {
+    "im2col": lambda: (im2col_view, im2col.im2col(parse(im2col.DEFAULT), 0)),
+    "im2col-stem": lambda: (im2col_view, im2col.im2col(STEM, 0)),
+    "layout": lambda: (layout_view, layout.layout(parse(layout.DEFAULT), HERE)),
+    "layout-layer": lambda: (layout_view, layout.layout(LAYER, HERE)),
+    "tile": lambda: (tile_view, tile.tile(parse(tile.DEFAULT), HERE)),
+    "tile-layer": lambda: (tile_view, tile.tile(LAYER, HERE)),
+    "tile-depthwise": lambda: (tile_view, tile.tile(DEPTHWISE, HERE)),
+    "tile-unknown": lambda: (tile_view, tile.tile(parse("64x64:64x64"), UNKNOWN)),
+    "layout-unknown": lambda: (layout_view, layout.layout(parse(layout.DEFAULT), UNKNOWN)),
+    "winograd": lambda: (winograd_view, _winograd(parse(winograd.DEFAULT), 2)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_machine(monkeypatch):
+    monkeypatch.setattr(isas, "find", lambda _: isas.ISAS["avx512"])
+    monkeypatch.setattr(register_tiles, "l2_bytes", lambda: 2 << 20)
+
+
+def printed(name, width, **options):
+    text = io.StringIO()
+    view, page = PAGES[name]()
+    view.show(Console(file=text, width=width, highlight=False, **options), page)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_to_the_letter(name, width):
+    expected = (GOLDEN / f"{name}-{width}.txt").read_text(encoding="utf-8")
+    assert printed(name, width) == expected
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", PAGES)
+def test_colour_adds_escapes_and_nothing_else(name, width):
+    plain = printed(name, width)
+    coloured = printed(name, width, force_terminal=True, color_system="truecolor")
+    assert "\x1b[" not in plain
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 400])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_line_is_wider_than_the_console_and_none_ends_in_spaces(name, width):
+    lines = printed(name, width).splitlines()
+    assert max(map(cell_len, lines)) <= min(width, 120)
+    if width >= 80:  # narrower, Rich wraps the titles of tables and leaves a space
+        assert all(line == line.rstrip() for line in lines)
+
+
+def test_without_colour_letters_and_marks_still_tell_the_parts_apart():
+    text = printed("layout", 80)
+    assert "a00 b00 c00 d00 a01" in text  # NHWC: channels side by side
+    assert "*a11*b11" in text
+    assert "· · · ·" in printed("im2col", 80)  # padding, no number has this mark
+    assert {"#", "+", "·"} <= set(printed("tile-layer", 80))
+
+
+def test_more_room_shows_more_of_a_wide_matrix():
+    narrow, wide = (grid(numbers(np.arange(60).reshape(2, 30)), width=width) for width in (40, 120))
+    assert [line.plain for line in narrow] == [
+        "  0  1  2  3  4  5  6  7  8  9 10  … 29",
+        " 30 31 32 33 34 35 36 37 38 39 40  … 59",
+    ]
+    assert "…" not in wide[0].plain
+
+
+def test_a_long_matrix_is_cut_before_its_last_row():
+    cells = numbers(np.arange(9).reshape(9, 1))
+    labels = [Labels("t", [f"r{i}" for i in range(9)])]
+    lines = [line.plain for line in grid(cells, most_rows=4, left=labels)]
+    assert lines == [" t", "r0 0", "r1 1", " … …", "r8 8"]
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"),
+    [(3, 3, [0, 1, 2]), (9, 4, [0, 1, None, 8]), (9, 1, [0, None, 8]), (0, 3, [])],
+)
+def test_what_fits(count, most, expected):
+    assert expected == fitting(count, most)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3, "3"), (-0.5, "-0.5"), (1 / 24, "0.04167"), (-2e-14, "0"), (-0.0, "0")],
+)
+def test_short_numbers(value, expected):
+    assert expected == short(value)
+
+
+def test_pictures_stand_side_by_side_as_far_as_there_is_room():
+    text = io.StringIO()
+    page = Page(Console(file=text, width=20))
+    page.beside([Block("one", [Text("x")]), Block("other", [Text("y"), Text("z")]),
+                 Block("a wider one", [Text("w")])])  # fmt: skip
+    assert text.getvalue() == "  one   other\n  x     y\n        z\n  a wider one\n  w\n"
+
+
+def test_the_list_of_topics():
+    text = io.StringIO()
+    topics.show(Console(file=text, width=80), TOPICS)
+    lines = text.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_problem_that_winograd_makes_worse_says_so():
+    text = io.StringIO()
+    page = _winograd(Conv2d(c=3, h=3, w=3, k=3, r=3, s=3), 4)
+    winograd_view.show(Console(file=text, width=120), page)
+    words = " ".join(text.getvalue().split())
+    assert "multiplies 4.00 times as often, because tiles reach over the edge" in words
+    assert "1 of 16 outputs are kept" in words

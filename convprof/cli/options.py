@@ -139,12 +139,13 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     return selection.problems, selection.notes
 
 
-_SHAPE_FLAGS = ("input_", "filters", "kernel", "stride", "pad", "dilation", "groups", "gemm")
+SHAPE_FLAGS = ("input_", "filters", "kernel", "stride", "pad", "dilation", "groups", "gemm")
+"""The flags that spell out a problem."""
 
 
 def spelled(flags: dict[str, Any]) -> list[str]:
     """Return those flags among the given ones that spell out a shape."""
-    return [f"--{name.rstrip('_')}" for name in _SHAPE_FLAGS if flags[name] is not None]
+    return [f"--{name.rstrip('_')}" for name in SHAPE_FLAGS if flags[name] is not None]
 
 
 def _from_flags(flags: dict[str, Any]) -> Problem:

@@ -18,16 +18,17 @@ _NEW_FILE_MODE = 0o666
 """Less the umask, as for any file that a program creates."""
 
 
-def check_writable(path: str, flag: str) -> None:
+def check_writable(path: str, flag: str, *, stdout: bool = True) -> None:
     """Raise InputError ``FLAG PATH: cannot be written: reason. ...`` unless ``path`` can be.
 
     Call it before measuring. Nothing is left behind, and an existing file stays as it is.
+    ``stdout``: whether ``-`` is a way out that the flag offers.
     """
-    if path == STDOUT:
+    if path == STDOUT and stdout:
         return
-    reason = _why_not(path)
+    reason = _why_not(path, ", or '-' for stdout" if stdout else "")
     if reason is not None:
-        raise InputError(f"{flag} {_one_line(path)}: cannot be written: {reason}")
+        raise InputError(f"{flag} {one_line(path)}: cannot be written: {reason}")
 
 
 def write_atomically(path: str, text: str) -> None:
@@ -40,14 +41,18 @@ def write_atomically(path: str, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    data = text.encode("utf-8", errors="backslashreplace")
+    write_bytes_atomically(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes_atomically(path: str, data: bytes) -> None:
+    """Write a file as ``write_atomically`` does; ``-`` is a name like any other."""
     try:
         if _is_special(path):
             Path(path).write_bytes(data)
         else:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise ConvprofError(f"{_one_line(path)}: cannot be written: {error.strerror}") from None
+        raise ConvprofError(f"{one_line(path)}: cannot be written: {error.strerror}") from None
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -76,17 +81,18 @@ def _is_special(path: str) -> bool:
         return False
 
 
-def _why_not(path: str) -> str | None:
-    elsewhere = "Name another file, or '-' for stdout"
+def _why_not(path: str, or_stdout: str) -> str | None:
+    elsewhere = f"Name another file{or_stdout}"
     if not path:
         return f"the name is empty. {elsewhere}"
     try:
         target = Path(os.path.realpath(path))
         if target.is_dir() or path.endswith(("/", os.sep)):
-            return "it is a folder. Name a file in it, or '-' for stdout"
+            return f"it is a folder. Name a file in it{or_stdout}"
         if not target.parent.is_dir():
-            folder = _one_line(str(Path(path).parent))
-            return f"there is no folder {folder}. Create it first, or use '-' for stdout"
+            folder = one_line(str(Path(path).parent))
+            use = or_stdout.replace("or", "or use", 1)
+            return f"there is no folder {folder}. Create it first{use}"
         if not _is_special(path):
             with tempfile.TemporaryFile(dir=target.parent):
                 pass
@@ -97,6 +103,6 @@ def _why_not(path: str) -> str | None:
     return None
 
 
-def _one_line(path: str) -> str:
+def one_line(path: str) -> str:
     """Return the path as typed; quoted if it would be invisible, broken or act on a terminal."""
     return path if path and path.isprintable() and path == path.strip() else repr(path)

@@ -1,0 +1,195 @@
+"""`convprof sweep`: the strategies over a range of sizes, channels, threads or tiles."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import options
+from convprof.cli.sweeping import STDOUT, Sweeping
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convprof.studies.sweep_plan import Plan
+
+BASES = {"gemm": "512x512:512x512", "conv2d": options.DEFAULT_PROBLEM}
+DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
+STRATEGIES = {
+    "gemm": ("naive", "reordered", "tiled", "packed"),
+    "conv2d": ("im2col", "tiled", "microkernel", "winograd"),
+}
+"""Who takes part when no strategy is named: rungs far enough apart to be told apart in a plot."""
+RANGES = {
+    "size": "32:1024:x2",
+    "channels": "16:256:x2",
+    "image": "7:112:x2",
+    "filter": "1:11:+2",
+    "batch": "1:16:x2",
+    "tile": "32:512:x2",
+    "unroll": "1:16:x2",
+}
+LONGEST_PATIENCE_S = 1e6
+
+
+def _sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.argument("problem", required=False, metavar="[PROBLEM]"),
+            click.option("--over", metavar="VARIABLE", help="What is varied; see above."),
+            click.option("--range", "range_", metavar="RANGE", help="a:b:+step, a:b:xfactor, numbers, or a list of those."),  # noqa: E501
+            click.option("--patience", type=float, default=60.0, show_default=True, metavar="SECONDS", help="A strategy predicted to take longer at a point is refused there."),  # noqa: E501
+            options.measure_options,
+            click.option("--json", "json_path", metavar="FILE|-", help="Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
+            click.option("--plot", metavar="FILE", help="Draw an .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
+            options.color_option,
+            click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),  # noqa: E501
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group("sweep")
+def command() -> None:
+    """Measure strategies over a range: FLOP/s against size, channels, threads, tiles."""
+
+
+@command.command(
+    "gemm", short_help="Sweep a matrix product.", context_settings={"default_map": {"threads": "1"}}
+)
+@_sweep_options
+def gemm(**flags: Any) -> int:
+    """Sweep a matrix product over size (m = n = k), batch, threads, tile or unroll.
+
+    By default size 32:1024:x2. PROBLEM (512x512:512x512) is what stays the same. tile varies mc,
+    kc and nc at once, tile.NAME one number of the blocking, such as tile.kc.
+    """
+    return _run("gemm", {**flags, "layout": "nchw"})
+
+
+@command.command(
+    "conv",
+    short_help="Sweep a convolution.",
+    context_settings={"default_map": {"threads": "1", "layout": "nhwc"}},
+)
+@_sweep_options
+@options.layout_option
+def conv(**flags: Any) -> int:
+    """Sweep a convolution over channels, image, filter, batch, threads, tile or unroll.
+
+    By default channels 16:256:x2. PROBLEM (resnet50:layer1.0.conv2) is what stays the same.
+    channels varies input and output channels, filter pads so that the image keeps its size; tile
+    varies the rows of output per block, tile.NAME one number of the blocking, such as tile.vectors.
+    """
+    return _run("conv2d", flags)
+
+
+def _say_who(made: click.Command, kind: str) -> None:
+    """Let the help of --strategy say who takes part in a sweep without it."""
+    for parameter in made.params:
+        if isinstance(parameter, click.Option) and parameter.name == "strategy":
+            names = ", ".join(STRATEGIES[kind])
+            parameter.help = (
+                f"Strategies to measure; default {names} (of a tile: all that have it)."
+            )
+
+
+_say_who(gemm, "gemm")
+_say_who(conv, "conv2d")
+
+
+def _run(kind: str, flags: dict[str, Any]) -> int:
+    from convprof.render.charts import picture
+    from convprof.studies import sweep_plan
+    from convprof.studies.journal import Journal
+
+    plot, json_path = flags["plot"], flags["json_path"]
+    if plot is not None:
+        picture.require(plot)
+        if json_path not in (None, STDOUT) and os.path.realpath(plot) == os.path.realpath(
+            json_path
+        ):
+            raise InputError(f"--plot {plot}: --json writes there; name another file")
+    plan = _plan(kind, flags)
+    sweep_plan.check(plan)
+    if json_path not in (None, STDOUT):
+        from convprof.render.files import check_writable
+
+        check_writable(json_path, "--json")
+    with _journal_path(json_path) as path, Journal(path, sweep_plan.KIND) as journal:
+        if journal.header is not None:
+            sweep_plan.check_same(journal, plan)
+        return Sweeping(plan, journal, flags).run()
+
+
+@contextlib.contextmanager
+def _journal_path(json_path: str | None) -> Iterator[str]:
+    """Yield the file to write to; one that is thrown away if none was named."""
+    if json_path not in (None, STDOUT):
+        yield json_path
+        return
+    with tempfile.TemporaryDirectory(prefix="convprof-") as folder:
+        yield os.path.join(folder, "points.jsonl")  # noqa: PTH118
+
+
+def _plan(kind: str, flags: dict[str, Any]) -> Plan:
+    from convprof.problems.ranges import parse_range
+    from convprof.studies.sweep_plan import THREADS, Plan, variables
+
+    over = (flags["over"] or DEFAULT_OVER[kind]).lower()
+    word = kind.removesuffix("2d")
+    known = variables(kind)
+    if over not in known and not over.startswith("tile."):
+        raise InputError(f"--over {over}: a {word} is swept over {', '.join(known)} or tile.NAME")
+    text = flags["range_"] or _default_range(kind, over)
+    values = parse_range(text)
+    if over == THREADS:
+        _check_threads(text, values[-1])
+    if not 0 < flags["patience"] <= LONGEST_PATIENCE_S:
+        raise InputError(
+            f"--patience {flags['patience']:g}: use seconds from above 0 to {LONGEST_PATIENCE_S:g}"
+        )
+    strategies = flags["strategy"]
+    if not strategies and not over.startswith(("tile", "unroll")):
+        strategies = STRATEGIES[kind]
+    flags = {
+        **flags,
+        **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+        "problem": (flags["problem"] or BASES[kind],),
+        "batch": (),
+        "strategy": strategies,
+    }
+    problems, _ = options.problems_from(flags)
+    if [problem.kind for problem in problems] != [kind]:
+        raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")
+    asked = options.asked(flags)
+    return Plan(asked.problems[0], over, values, asked.choice, asked.settings, flags["patience"])
+
+
+def _default_range(kind: str, over: str) -> str:
+    from convprof.machine import facts
+
+    if over == "threads":
+        return f"1:{facts().topology.usable_cores}:+1"
+    if kind == "conv2d" and over == "tile":
+        return "1:64:x2"  # rows of output, of which images have few
+    if over not in RANGES:
+        raise InputError(f"--over {over}: also say --range, such as --range 64:1024:x2")
+    return RANGES[over]
+
+
+def _check_threads(text: str, largest: int) -> None:
+    from convprof.machine import facts
+
+    source = click.get_current_context().get_parameter_source("threads")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        raise InputError("--threads: with --over threads, --range says how many")
+    most = facts().topology.usable_cpus
+    if largest > most:
+        raise InputError(f"--range {text}: this machine has {most} usable cores; end there")

@@ -1,0 +1,92 @@
+"""Heat maps on matplotlib axes: numbers in the cells, colour beside them, marked cells outlined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from convprof.render.charts import palette, scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from convprof.render.charts.chart import HeatMap
+
+MOST_NUMBERS = 150
+"""Cells up to which each shows its number; more would be too small to read."""
+COLOURS = "cividis"
+"""Nunez et al. 2018: the same to colour-blind readers, and in greyscale ordered by brightness."""
+MARKS_PER_ROW = 4
+_BRIGHT = 0.55
+
+
+def draw_heat_map(axes: Axes, chart: HeatMap, size: float, small: float) -> None:
+    """Draw the map; letters of `size` points at the axes, `small` in the cells."""
+    values = np.array(
+        [[np.nan if v is None else v for v in row] for row in chart.values], dtype=float
+    )
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=COLOURS, aspect="auto")
+    axes.set_facecolor("white")
+    axes.set_xticks(range(len(chart.columns)), chart.columns, fontsize=size)
+    axes.set_yticks(range(len(chart.rows)), chart.rows, fontsize=size)
+    axes.tick_params(length=0)
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02)
+    bar.set_label(chart.unit, fontsize=size)
+    if values.size <= MOST_NUMBERS:
+        _numbers(axes, values, small)
+    _marks(axes, chart, size)
+
+
+def _numbers(
+    axes: Axes, values: np.ndarray[tuple[int, int], np.dtype[np.float64]], size: float
+) -> None:
+    low, high = np.nanmin(values), np.nanmax(values)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isnan(value):
+            text, colour = "-", "black"
+        else:
+            share = (value - low) / (high - low) if high > low else 1.0
+            text, colour = scale.number(value), "black" if share > _BRIGHT else "white"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+
+
+def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
+    """Outline the cells of each mark, one outline inside the other where they meet."""
+    handles = []
+    for index, mark in enumerate(chart.marks):
+        look = palette.look(index + 1)
+        room = 0.06 * (index + 1)
+        for row, column in mark.cells:
+            outline = Rectangle(
+                (column - 0.5 + room, row - 0.5 + room),
+                1 - 2 * room,
+                1 - 2 * room,
+                fill=False,
+                edgecolor=look.color,
+                linewidth=2,
+                linestyle=(0, look.dash) if look.dash else "-",
+            )
+            axes.add_patch(outline)
+        handles.append(
+            Rectangle(
+                (0, 0),
+                1,
+                1,
+                fill=False,
+                edgecolor=look.color,
+                linewidth=2,
+                linestyle=(0, look.dash) if look.dash else "-",
+                label=mark.label,
+            )
+        )
+    if handles:
+        axes.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=MARKS_PER_ROW,
+            fontsize=size,
+            frameon=False,
+        )

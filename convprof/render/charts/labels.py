@@ -1,0 +1,118 @@
+"""Labels in a picture that cover neither each other nor a point, and stay within the axes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.text import Annotation
+
+Place = tuple[float, float, str, str]
+"""Offset in points to the right and up, and which side of the text is fixed there."""
+
+POINT_PLACES: tuple[Place, ...] = (
+    (7, 0, "left", "center"),
+    (-7, 0, "right", "center"),
+    (0, 7, "center", "bottom"),
+    (0, -7, "center", "top"),
+    (6, 6, "left", "bottom"),
+    (-6, 6, "right", "bottom"),
+    (6, -6, "left", "top"),
+    (-6, -6, "right", "top"),
+    (18, 18, "left", "bottom"),
+    (-18, 18, "right", "bottom"),
+    (18, -18, "left", "top"),
+    (-18, -18, "right", "top"),
+    (30, 34, "left", "bottom"),
+    (-30, 34, "right", "bottom"),
+    (30, -34, "left", "top"),
+    (-30, -34, "right", "top"),
+)
+FAR = 10.0
+"""From this offset on a thin line joins a label to its point."""
+LEADER_STEPS = 12
+CLEARANCE, LINE_CLEARANCE = 4.0, 1.0
+"""Half the side in points of the square that a marker keeps free, or a spot of a line."""
+STEP = 4.0
+"""Points from one such spot to the next."""
+
+
+class Labels:
+    """What is taken so far on some axes whose layout is final; sizes in display units."""
+
+    def __init__(self, axes: Axes, renderer: RendererAgg) -> None:
+        self._axes = axes
+        self._renderer = renderer
+        self._within = axes.get_window_extent(renderer)
+        self._scale = renderer.dpi / 72
+        self._taken: list[Bbox] = []
+        self._labels: list[Bbox] = []
+
+    def keep_free(self, points: Sequence[tuple[float, float]]) -> None:
+        """No label may cover the markers at these points, given in data coordinates."""
+        for x, y in self._axes.transData.transform(list(points)) if points else ():
+            self._take(x, y, CLEARANCE)
+
+    def keep_line_free(self, points: Sequence[tuple[float, float]]) -> None:
+        """No label may cover the line that joins these points, given in data coordinates."""
+        seen = self._axes.transData.transform(points) if points else ()
+        for (x0, y0), (x1, y1) in itertools.pairwise(seen):
+            steps = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / (STEP * self._scale)))
+            for step in range(steps + 1):
+                share = step / steps
+                self._take(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share, LINE_CLEARANCE)
+
+    def _take(self, x: float, y: float, clearance: float) -> None:
+        half = clearance * self._scale
+        self._taken.append(Bbox.from_extents(x - half, y - half, x + half, y + half))
+
+    def settle(self, label: Annotation, places: Sequence[Place]) -> bool:
+        """Move a label to the first place where it covers nothing; whether there is one."""
+        for x, y, horizontal, vertical in places:
+            label.set_position((x, y))
+            label.set_horizontalalignment(horizontal)  # type: ignore[arg-type]
+            label.set_verticalalignment(vertical)  # type: ignore[arg-type]
+            box = self._extent(label)
+            if not self._inside(box) or any(box.overlaps(other) for other in self._taken):
+                continue
+            if max(abs(x), abs(y)) > FAR and not self._join(label, x, y):
+                continue
+            self._taken.append(box.padded(1.5 * self._scale))
+            self._labels.append(box)
+            return True
+        return False
+
+    def _join(self, label: Annotation, x: float, y: float) -> bool:
+        """Draw a line from a point to its label; not if it would cross another label."""
+        x0, y0 = self._axes.transData.transform(label.xy)
+        shares = [step / LEADER_STEPS for step in range(LEADER_STEPS + 1)]
+        spots = [(x0 + s * x * self._scale, y0 + s * y * self._scale) for s in shares]
+        if any(box.contains(*spot) for box in self._labels for spot in spots):
+            return False
+        self._axes.annotate(
+            "",
+            label.xy,
+            xytext=(x, y),
+            textcoords="offset points",
+            arrowprops={"arrowstyle": "-", "color": label.get_color(), "linewidth": 0.7},
+        )
+        return True
+
+    def _extent(self, label: Annotation) -> Bbox:
+        """Return the box of the text alone, without its line."""
+        label.update_positions(self._renderer)
+        return Text.get_window_extent(label, self._renderer)
+
+    def _inside(self, box: Bbox) -> bool:
+        room = self._within
+        return bool(
+            room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+        )

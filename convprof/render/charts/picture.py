@@ -1,0 +1,62 @@
+"""Charts as SVG and PNG files; needs the extra `plot` (matplotlib), imported when it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError
+from convprof.render import files
+
+if TYPE_CHECKING:
+    from convprof.render.charts.chart import Chart, HeatMap
+
+SUFFIXES = (".svg", ".png")
+EXTRA = "matplotlib"
+DOTS_PER_INCH = 150
+
+
+def require(path: str, flag: str = "--plot") -> None:
+    """Raise InputError unless a picture can be written to `path`. Call it before measuring.
+
+    The suffix must be known, the file writable, and matplotlib installed.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        end = f"ends in {suffix!r}" if suffix else "has no suffix"
+        known = " or ".join(SUFFIXES)
+        raise InputError(f"{flag} {files.one_line(path)}: the name {end}; use {known}")
+    files.check_writable(path, flag, stdout=False)
+    if importlib.util.find_spec(EXTRA) is None:
+        raise InputError(
+            f"{flag} {files.one_line(path)}: pictures need {EXTRA}: pip install 'convprof[plot]'"
+        )
+
+
+def write(chart: Chart | HeatMap, path: str) -> None:
+    """Draw a chart into a file; readers see the old one or the whole new one, never half.
+
+    InputError as from `require`; ConvprofError if writing fails.
+    """
+    require(path)
+    files.write_bytes_atomically(path, drawn(chart, Path(path).suffix.lower()))
+
+
+def drawn(chart: Chart | HeatMap, suffix: str) -> bytes:
+    """Return the file's content for `.svg` or `.png`: the same chart gives the same bytes."""
+    import matplotlib as mpl
+
+    from convprof.render.charts.figure import figure_of
+
+    data = io.BytesIO()
+    with mpl.rc_context():
+        # The user's own style files must not decide whether labels fit. Text becomes outlines in
+        # an SVG, so that it looks the same where the font is missing.
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "convprof"
+        metadata = {"Date": None, "Title": chart.title} if suffix == ".svg" else None
+        figure = figure_of(chart)
+        figure.savefig(data, format=suffix.removeprefix("."), dpi=DOTS_PER_INCH, metadata=metadata)
+    return data.getvalue()

@@ -1,0 +1,129 @@
+"""What `sweep` prints: its table, who was not timed and why, and the chart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from convprof import units
+from convprof.render.charts.terminal import chart_lines
+from convprof.render.columns import Column, fit, print_table
+from convprof.render.sweep_chart import GIGA, short_names, sweep_chart, title
+from convprof.render.tables import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.studies.sweep_points import Capacity, Cell, Row
+
+    Header = dict[str, Any]
+
+CHART_WIDTH, CHART_HEIGHT = 100, 20
+MOST_LISTED = 8
+"""Points that an exclusion names."""
+MARKS = {
+    "*": "an effective rate: it executes fewer FLOPs than are counted",
+    "!": "over the peak: the peak was disturbed, the clock rose since, or a bug",
+}
+
+
+def sweep_report(
+    console: Console, header: Header, rows: Sequence[Row], capacities: Sequence[Capacity]
+) -> None:
+    """Print the table, who was not timed and why, and the chart."""
+    timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
+    for number, columns in enumerate(_blocks(console.width, header, timed)):
+        if number:
+            console.print()
+        print_table(console, title(header) if not number else "further strategies", columns, timed)
+    if timed:
+        console.print(Text("GFLOP/s, ± half the 95 % interval of the median", style="dim"))
+        marks = {_mark(cell) for row in timed for cell in row.cells.values()}
+        for mark, text in MARKS.items():
+            if mark in marks:
+                console.print(Text(f"{mark} {text}"), soft_wrap=True)
+    for line, bad in exclusions(header, rows):
+        console.print(Text(line, style="bold red" if bad else "dim"), soft_wrap=True)
+    if timed:
+        chart = replace(sweep_chart(header, rows, capacities), title="")  # the table's is above
+        console.print()
+        width = min(console.width, CHART_WIDTH)
+        console.print(chart_lines(chart, width, CHART_HEIGHT))
+
+
+def exclusions(header: Header, rows: Sequence[Row]) -> list[tuple[str, bool]]:
+    """Return a line for each contestant and status but ok, and whether it is a mistake of ours."""
+    found: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
+    for row in rows:
+        for label, cell in row.cells.items():
+            if cell.status != "ok":
+                found.setdefault((cell.status, label), []).append((row.x, cell.reason))
+    over, lines = header["sweep"]["over"], []
+    for (status, label), where in found.items():
+        points = ", ".join(str(x) for x, _ in where[:MOST_LISTED])
+        more = f" and {len(where) - MOST_LISTED} more" if len(where) > MOST_LISTED else ""
+        line = f"{status}: {label} at {over} {points}{more}: {where[0][1]}"
+        lines.append((line, status != "refused"))
+    return lines
+
+
+def _blocks(width: int, header: Header, rows: Sequence[Row]) -> list[list[Column[Row]]]:
+    """Return the columns of as many tables as it takes to show every contestant."""
+    first: list[Column[Row]] = [Column(header["sweep"]["over"], lambda row: f"{row.x:,}", 1)]
+    if len({row.bytes_min for row in rows}) > 1:
+        first.append(Column("data", _data_cell, 1))
+    last: Column[Row] = Column("best % peak", _share_cell, 1)
+    blocks = [list(first)]
+    for label, name in short_names(rows).items():
+        column: Column[Row] = Column(name, _rate_cell(label), 1)
+        if len(blocks[-1]) > len(first) and not _fits([*blocks[-1], column], rows, width):
+            blocks.append(list(first[:1]))
+        blocks[-1].append(column)
+    if _fits([*blocks[-1], last], rows, width):
+        blocks[-1].append(last)
+    return blocks if rows else []
+
+
+def _fits(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> bool:
+    return len(fit(columns, rows, width)) == len(columns)
+
+
+def _rate_cell(label: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def cell(row: Row) -> str:
+        found = row.cells.get(label)
+        return NOTHING if found is None or found.rate is None else _rate(found)
+
+    return cell
+
+
+def _rate(cell: Cell) -> str:
+    rate = (cell.rate or 0) / GIGA
+    text = units.digits(rate)
+    if cell.low is None or cell.high is None:
+        return f"{text} ±?"
+    decimals = len(text.partition(".")[2])
+    return f"{text} ±{(cell.high - cell.low) / 2 / GIGA:.{decimals}f}"
+
+
+def _data_cell(row: Row) -> str:
+    return NOTHING if row.bytes_min is None else units.size(row.bytes_min)
+
+
+def _share_cell(row: Row) -> str:
+    timed = [cell for cell in row.cells.values() if cell.peak_fraction]
+    if not timed:
+        return NOTHING
+    best = max(timed, key=lambda cell: cell.peak_fraction or 0)
+    return f"{100 * (best.peak_fraction or 0):.1f}{_mark(best)}"
+
+
+def _mark(cell: Cell) -> str:
+    """Return `*` for an effective rate over the peak, `!` for one over it by what is executed."""
+    share = cell.peak_fraction or 0
+    if share <= 1:
+        return ""
+    return "!" if share * min(1.0, cell.executed or 1.0) > 1 else "*"

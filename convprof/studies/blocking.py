@@ -1,0 +1,123 @@
+"""Tunable strategies with some numbers of their blocking set from outside: `tile`, `unroll`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError
+from convprof.problems import Gemm
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.tuning.tunable import Tunable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.measure.contestant import Contestant
+    from convprof.problems import Problem
+    from convprof.strategies.tuning.tunable import Variant
+
+TILE, UNROLL = "tile", "unroll"
+TILES = {"gemm": ("mc", "kc", "nc"), "conv2d": ("block_rows",)}
+"""What `tile` alone varies: the three sides of the block of a product at once; the rows of output
+per block of a convolution. `tile.NAME` varies one number of the blocking."""
+MOST_BLOCKS = 100_000
+"""Blocks of a product, each with a list of its tiles: so many take some 7 s to prepare."""
+MOST_NAMED = 3
+"""Strategies that an error names one by one."""
+MOST = {"rows": 64, "vectors": 16, "unroll": 64, "pack_b": 1}
+"""Numbers that decide how long a kernel's text is: more would take for ever to compile."""
+
+
+def is_blocking(over: str) -> bool:
+    """Whether a variable is a number of the blocking rather than of the problem."""
+    return over.partition(".")[0] in {TILE, UNROLL}
+
+
+def names(kind: str, over: str) -> tuple[str, ...]:
+    """Return the numbers of a blocking that a variable sets."""
+    if over == UNROLL:
+        return (UNROLL,)
+    _, _, one = over.partition(".")
+    return (one,) if one else TILES[kind]
+
+
+class Blocked(Strategy):
+    """A tunable strategy with numbers of its blocking set; the others are its model's choice."""
+
+    name: str  # type: ignore[misc]  # that of the strategy it stands for
+    kind: str  # type: ignore[misc]
+
+    def __init__(self, tunable: Tunable, changes: Variant) -> None:
+        self.name, self.kind = tunable.name, tunable.kind
+        self._tunable, self._changes = tunable, changes
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Return the strategy's own reason."""
+        return self._tunable.why_not(problem, setting)
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Prepare the strategy with that blocking."""
+        return self._tunable.prepare_variant(problem, setting, self.variant(problem, setting))
+
+    def variant(self, problem: Problem, setting: Setting) -> Variant:
+        """Return the whole blocking."""
+        return {**_chosen(self._tunable, problem, setting), **self._changes}
+
+
+def blocked(contestants: Sequence[Contestant], over: str, x: int) -> list[Contestant]:
+    """Return those contestants whose blocking has the variable, with it set to `x`."""
+    found = []
+    for contestant in contestants:
+        wanted = names(contestant.problem.kind, over)
+        if set(wanted) <= set(_numbers(contestant)):
+            assert isinstance(contestant.strategy, Tunable)  # noqa: S101  # it has numbers
+            strategy = Blocked(contestant.strategy, dict.fromkeys(wanted, x))
+            found.append(replace(contestant, strategy=strategy))
+    return found
+
+
+def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -> None:
+    """Raise InputError unless some contestant's blocking has the variable, with those values."""
+    kind = contestants[0].problem.kind
+    wanted = names(kind, over)
+    if not blocked(contestants, over, values[0]):
+        has = {c.strategy.name: _numbers(c) for c in contestants if _numbers(c)}
+        known = "; ".join(f"{name} has {', '.join(numbers)}" for name, numbers in has.items())
+        everyone = list(dict.fromkeys(c.strategy.name for c in contestants))
+        who = ", ".join(everyone) if len(everyone) <= MOST_NAMED else "these strategies"
+        way_out = f"use --over tile.NAME: {known}" if known else "name a strategy that is blocked"
+        raise InputError(f"--over {over}: {who} cannot vary {', '.join(wanted)}; {way_out}")
+    _check_blocks(blocked(contestants, over, values[0]), over, values[0])
+    for name in wanted:
+        if values[-1] > MOST.get(name, values[-1]):
+            raise InputError(f"--range: {name} may be at most {MOST[name]}, not {values[-1]}")
+
+
+def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -> None:
+    """Raise InputError where the smallest tile cuts a product into too many blocks."""
+    for contestant in contestants:
+        g, strategy = contestant.problem, contestant.strategy
+        if not isinstance(g, Gemm) or not isinstance(strategy, Blocked):
+            continue
+        sides = strategy.variant(g, contestant.setting)
+        if not set(TILES["gemm"]) <= sides.keys():
+            continue
+        blocks = g.batch * -(-g.n // sides["nc"]) * -(-g.k // sides["kc"]) * -(-g.m // sides["mc"])
+        if blocks > MOST_BLOCKS:
+            raise InputError(
+                f"--range: {over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
+                f"{MOST_BLOCKS:,}; start higher"
+            )
+
+
+def _numbers(contestant: Contestant) -> list[str]:
+    """Return the names of the numbers in a contestant's blocking; none if it has no choice."""
+    strategy, problem, setting = contestant.strategy, contestant.problem, contestant.setting
+    if not isinstance(strategy, Tunable) or strategy.why_not(problem, setting) is not None:
+        return []
+    return list(_chosen(strategy, problem, setting))
+
+
+def _chosen(tunable: Tunable, problem: Problem, setting: Setting) -> Variant:
+    return tunable.variants(problem, setting)[0]

@@ -1,0 +1,163 @@
+"""A file of JSON lines that grows while measuring: a header, then a record per line.
+
+A record is on the disk before the next one is begun. What a kill leaves behind, the start of a
+line without its end, is dropped when the file is opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from convprof.errors import ConvprofError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+MOST_BYTES = 1 << 30
+MOST_LINE_BYTES = 1 << 24
+_START = b'{"schema_version": '
+"""How a header begins: a file that breaks off before its first line ends is ours if it does."""
+
+Record = dict[str, Any]
+
+
+class Journal:
+    """One open file. Use it in a `with` block; `header` is None for a file just begun."""
+
+    def __init__(self, path: str, kind: str, flag: str = "--json") -> None:
+        """Open or create the file.
+
+        `kind` is what the header's field of that name must say. InputError for a file of another
+        kind, a damaged or oversize one, or one that another process is writing.
+        """
+        self.path, self._kind, self._where = path, kind, f"{flag} {path}"
+        self._file = self._open()
+        self._end = 0
+        """Bytes that are known to be whole lines."""
+        self.header: Record | None = None
+        try:
+            self._lock()
+            self._scan()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the journal."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def begin(self, header: Record) -> None:
+        """Write the first line; its first field must be `schema_version`."""
+        self._write(header)
+        self.header = header
+
+    def append(self, record: Record) -> None:
+        """Write a record; ConvprofError if the disk does not take it."""
+        self._write(record)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records in the order of the file, one at a time in memory."""
+        lines = self._lines()
+        next(lines, None)
+        yield from lines
+
+    def damaged(self, reason: str) -> InputError:
+        """Return the error that says that the file cannot be continued."""
+        return InputError(f"{self._where}: {reason}. Name another file")
+
+    def _open(self) -> BinaryIO:
+        try:
+            descriptor = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{self._where}: cannot be written: {reason}") from None
+        file = os.fdopen(descriptor, "r+b", buffering=0)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            file.close()
+            raise self.damaged("it is no regular file, and it has to be read back")
+        return file
+
+    def _lock(self) -> None:
+        """Refuse a file that another process is writing, where the system can tell."""
+        try:
+            import fcntl
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self.damaged("another process is writing it") from None
+        except OSError:  # a file system without locks
+            return
+
+    def _scan(self) -> None:
+        """Read the header, check every line, drop an unfinished one at the end."""
+        size = self._file.seek(0, os.SEEK_END)
+        if size > MOST_BYTES:
+            raise self.damaged(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
+        self._file.seek(0)
+        first = self._file.read(min(size, len(_START)))
+        if not _START.startswith(first):
+            raise self.damaged(f"it is not a {self._kind}'s file")
+        self._end = size
+        whole = 0
+        for number, (record, end) in enumerate(self._parsed(), 1):
+            if record is None:
+                raise self.damaged(f"line {number} is damaged")
+            if number == 1:
+                if record.get("kind") != self._kind:
+                    raise self.damaged(f"it is not a {self._kind}'s file")
+                self.header = record
+            whole = end
+        self._end = whole
+        self._file.truncate(whole)
+
+    def _parsed(self) -> Iterator[tuple[Record | None, int]]:
+        """Yield each whole line, None for one that is no JSON object, and where it ends."""
+        with Path(self.path).open("rb") as file:
+            while file.tell() < self._end:
+                line = file.readline(MOST_LINE_BYTES + 1)
+                if len(line) > MOST_LINE_BYTES:
+                    raise self.damaged(f"it has a line over {MOST_LINE_BYTES:,} bytes")
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    value = None
+                yield value if isinstance(value, dict) else None, file.tell()
+
+    def _lines(self) -> Iterator[Record]:
+        for record, _ in self._parsed():
+            if record is not None:  # all were checked when the file was opened
+                yield record
+
+    def _write(self, record: Record) -> None:
+        text = json.dumps(record, allow_nan=False, ensure_ascii=False)
+        data = text.encode("utf-8", errors="backslashreplace") + b"\n"
+        try:
+            self._file.seek(self._end)
+            written = self._file.write(data)
+            while written < len(data):
+                written += self._file.write(data[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._end)
+            raise ConvprofError(f"{self.path}: cannot be written: {error.strerror}") from None
+        self._end += len(data)

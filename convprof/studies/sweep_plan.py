@@ -1,0 +1,133 @@
+"""What a sweep varies, and what must be the same for its file to be continued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof import __version__
+from convprof.errors import InputError
+from convprof.machine import facts
+from convprof.measure import report
+from convprof.problems.vary import VARIABLES, vary
+from convprof.results import SCHEMA_VERSION, plain
+from convprof.studies import blocking, guard, run
+
+if TYPE_CHECKING:
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.session import Settings
+    from convprof.problems import Problem
+    from convprof.studies.journal import Journal, Record
+    from convprof.studies.run import Choice
+
+KIND = "sweep"
+THREADS = "threads"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is varied, over which values, and how each point is measured."""
+
+    base: Problem
+    over: str
+    values: tuple[int, ...]
+    choice: Choice
+    settings: Settings
+    patience_s: float = 60.0
+    """A contestant predicted to take longer at a point is refused there."""
+
+    def problem(self, x: int) -> Problem:
+        """Return the problem of a point."""
+        sizes = VARIABLES[self.base.kind]
+        return vary(self.base, self.over, x) if self.over in sizes else self.base
+
+    def contestants(self, x: int) -> list[Contestant]:
+        """Return who takes part at a point."""
+        choice = replace(self.choice, threads=(x,)) if self.over == THREADS else self.choice
+        found = run.contestants(self.problem(x), choice)
+        return blocking.blocked(found, self.over, x) if blocking.is_blocking(self.over) else found
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """The numbers of threads that occur."""
+        return self.values if self.over == THREADS else self.choice.threads
+
+    @property
+    def meaning(self) -> str:
+        """What the variable is, for an axis: `size (m = n = k)`."""
+        if self.over in VARIABLES[self.base.kind]:
+            return f"{self.over} ({VARIABLES[self.base.kind][self.over].meaning})"
+        if self.over == blocking.TILE:
+            return f"tile ({' = '.join(blocking.names(self.base.kind, self.over))})"
+        return self.over
+
+    def identity(self) -> Record:
+        """Return what must be the same for a file to be continued."""
+        choice, settings = self.choice, self.settings
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "tool_version": __version__,
+            "machine": {"key": facts().identity_key()},
+            "sweep": {
+                "problem": report.describe(self.base),
+                "over": self.over,
+                "values": list(self.values),
+            },
+            "settings": {
+                "budget_s": settings.budget_s,
+                "rounds": settings.rounds,
+                "seed": settings.seed,
+                "cache": choice.cache,
+                "dtype": choice.dtype,
+                "isa": choice.isa,
+                "tune": choice.tune,
+                "threads": list(self.threads),
+                "layouts": list(choice.layouts),
+                "strategies": list(choice.strategies),
+            },
+        }
+
+
+def variables(kind: str) -> tuple[str, ...]:
+    """Return the names that --over takes for a kind of problem."""
+    return (*VARIABLES[kind], THREADS, blocking.TILE, blocking.UNROLL)
+
+
+def check(plan: Plan) -> None:
+    """Raise InputError for points that make no problem, do not fit into memory, or vary nothing."""
+    if blocking.is_blocking(plan.over):
+        found = run.contestants(plan.base, plan.choice)
+        blocking.check(found, plan.over, plan.values)
+    try:
+        problems = [plan.problem(x) for x in plan.values]
+    except InputError as error:
+        raise InputError(f"--range of {plan.over}: {error}") from None
+    guard.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
+
+
+def check_same(journal: Journal, plan: Plan) -> None:
+    """Raise InputError unless the journal's header is of this very sweep on this machine."""
+    header = journal.header or {}
+    for part, wanted in plan.identity().items():
+        found = header.get(part)
+        if not isinstance(wanted, dict):
+            if found != wanted:
+                raise journal.damaged(f"its {part} is {_short(found)}, here {_short(wanted)}")
+            continue
+        for key, value in wanted.items():
+            other = found.get(key) if isinstance(found, dict) else None
+            if other != plain(value):
+                what = "machine" if part == "machine" else key
+                raise journal.damaged(
+                    f"it is of another {KIND}: {what} {_short(other)}, here {_short(value)}"
+                )
+
+
+def _short(value: Any) -> str:
+    """Return a value for an error: a long list by its ends, a problem by its text."""
+    if isinstance(value, dict):
+        return str(value.get("descriptor"))[:60]
+    if isinstance(value, list):
+        text = ",".join(str(item) for item in value[:4])
+        return f"{text},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else text  # noqa: PLR2004
+    return str(value)[:60]

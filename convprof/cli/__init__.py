@@ -14,6 +14,11 @@ from convprof.errors import ConvprofError
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
     "compare": "Compare layouts, or ours with the libraries.",
+    "ceilings": "Measure peak FLOP/s and bandwidths.",
+    "roofline": "Hold strategies against the ceilings.",
+    "explain": "Work a small example: im2col, layout, tile, winograd.",
+    "sweep": "Measure strategies over a range of sizes, threads or tiles.",
+    "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
     "strategies": "List strategies, and who refuses what.",
 }

@@ -1,0 +1,217 @@
+"""Latency and throughput of a list of instructions, pass by pass, until they have settled."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convprof.machine.instructions import ruler
+from convprof.machine.instructions.ruler import Clocked
+from convprof.simd.instructions import Chain, Instruction, compile_chains, data_block
+from convprof.stats import median
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from convprof.machine.instructions.ruler import Loop, Ruler
+    from convprof.simd.instructions.instruction import Key
+
+PASSES = 12
+"""Of each loop at least, far apart in time: between them lie all other loops."""
+MOST_PASSES = 32
+AGREEING = 5
+"""So many passes must agree: one that is too short by accident finds no company."""
+SETTLED = 0.01
+"""They agree if they lie within 1 %."""
+PLACES = 3
+"""Data blocks that the passes of a load go through in turn: some cores load from one page
+faster than from another."""
+
+WIDE_BITS = 256
+"""From here on cores may lower their clock: the reference runs under the same vectors."""
+CLOCK_MARGIN = 1.6
+"""The clock's chain is so much longer than the loop without it: the load is nearly the same, and
+the additions are what its loop waits for, even where they share a port with the vectors."""
+WARM_UP_S = 3e-4
+"""Before each loop: vector units that slept take some 20 µs to wake, clocks up to a millisecond
+to follow, which the first passes pay."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an instruction costs, in core cycles; None where it is not known."""
+
+    latency: float | None
+    reciprocal_throughput: float | None
+    latency_spread: float | None
+    """By how much the passes that count differ; 0 is perfect agreement."""
+    throughput_spread: float | None
+    core_hz: float | None
+    """The clock beside the throughput loop, median over the passes."""
+    passes: int
+
+    @property
+    def stable(self) -> bool:
+        """Whether the passes agree, so that another run can be expected to."""
+        spreads = (self.latency_spread, self.throughput_spread)
+        known = [spread for spread in spreads if spread is not None]
+        return self.passes >= AGREEING and bool(known) and max(known) <= SETTLED
+
+
+def lowest_agreeing(values: Sequence[float]) -> tuple[float, float]:
+    """Return the middle of the lowest ``AGREEING`` values that agree, and their relative width.
+
+    Disturbances make loops longer, and some loops fall into a slower rhythm for a while: the
+    lowest group counts. Where no group agrees it is the closest. With more than one value below
+    it the width counts from there, so that it never passes for agreement. StatisticsError for none.
+    """
+    ordered = sorted(values)
+    size = min(AGREEING, len(ordered))
+    groups = [ordered[at : at + size] for at in range(len(ordered) - size + 1)]
+    widths = [_width(group) for group in groups]
+    which = next((at for at, width in enumerate(widths) if width <= SETTLED), None)
+    if which is None:
+        which = widths.index(min(widths))
+    chosen = groups[which]
+    second = ordered[min(1, len(ordered) - 1)]
+    return median(chosen), max(_width(chosen), (chosen[-1] - second) / chosen[-1])
+
+
+def _width(ordered: Sequence[float]) -> float:
+    return (ordered[-1] - ordered[0]) / ordered[0]
+
+
+@dataclass
+class _Timed:
+    """One loop and what its passes found."""
+
+    chain: Chain
+    loops: tuple[Loop, ...]
+    """The same on several data blocks, to be used in turn."""
+    clocked: Clocked | None = None
+    per_turn: list[float] = field(default_factory=list)
+    hz: list[float] = field(default_factory=list)
+
+    @property
+    def loop(self) -> Loop:
+        """The one whose turn it is."""
+        return self.loops[len(self.per_turn) % len(self.loops)]
+
+    def settled(self) -> bool:
+        """Whether enough passes agree."""
+        return len(self.per_turn) >= PASSES and lowest_agreeing(self.per_turn)[1] <= SETTLED
+
+
+class Bench:
+    """The loops of some instructions. Iterate over ``passes()``; ask for ``costs()`` any time."""
+
+    def __init__(self, instructions: Iterable[Instruction], measured_by: Ruler) -> None:
+        self.instructions = list(instructions)
+        self._ruler = measured_by
+        chains = [
+            Chain(instruction, dependent)
+            for instruction in self.instructions
+            for dependent in (True, False)
+            if instruction.chain or not dependent
+        ]
+        # By width: the clock then changes a few times a pass, not from loop to loop.
+        chains.sort(key=lambda chain: chain.instruction.key.bits or 0)
+        self._timed = [
+            _Timed(chain, _loops(chain, run))
+            for chain, run in zip(chains, compile_chains(chains), strict=True)
+        ]
+        if measured_by.source == "calibrated":
+            self._add_clocks()
+
+    def passes(self, deadline_s: float) -> Iterator[tuple[int, int]]:
+        """Measure; yield after each pass its number and how many loops have not settled.
+
+        Stops when all have, after ``MOST_PASSES``, or when ``deadline_s`` seconds have gone by and
+        every loop has had ``PASSES``.
+        """
+        start = time.perf_counter()
+        for number in range(1, MOST_PASSES + 1):
+            waiting = [timed for timed in self._timed if not timed.settled()]
+            for timed in waiting:
+                self._once(timed)
+            unsettled = sum(not timed.settled() for timed in self._timed)
+            yield number, unsettled
+            late = time.perf_counter() - start > deadline_s
+            if not unsettled or (late and number >= PASSES):
+                return
+
+    def costs(self) -> dict[Key, Cost]:
+        """Return the costs so far of all instructions that have been measured at all."""
+        dependent = {t.chain.instruction.key: t for t in self._timed if t.chain.dependent}
+        found = {}
+        for timed in self._timed:
+            key = timed.chain.instruction.key
+            if not timed.chain.dependent and timed.per_turn:
+                found[key] = _cost(timed, dependent.get(key))
+        return _without_glue(found, self.instructions)
+
+    def _once(self, timed: _Timed) -> None:
+        loop = timed.loop
+        until = time.perf_counter() + WARM_UP_S
+        while time.perf_counter() < until:
+            loop.run(loop.turns)
+        cycles, hz = self._ruler.cycles(loop, timed.clocked)
+        timed.per_turn.append(cycles)
+        if hz is not None:
+            timed.hz.append(hz)
+
+    def _add_clocks(self) -> None:
+        """Give loops of wide vectors a twin with a clock's chain in it."""
+        wide = [t for t in self._timed if (t.chain.instruction.key.bits or 0) >= WIDE_BITS]
+        twins = []
+        for timed in wide:
+            cycles, _ = self._ruler.cycles(timed.loop)
+            adds = round(cycles * CLOCK_MARGIN) + 1
+            twins.append(Chain(timed.chain.instruction, timed.chain.dependent, adds))
+        for timed, twin, run in zip(wide, twins, compile_chains(twins), strict=True):
+            timed.clocked = Clocked(_loops(twin, run)[0], twin.adds)
+
+
+def _loops(chain: Chain, run: Callable[[int, int], object]) -> tuple[Loop, ...]:
+    places = PLACES if chain.instruction.key.operation == "load" else 1
+    blocks = [data_block(chain.instruction, dependent=chain.dependent) for _ in range(places)]
+    return tuple(ruler.loop(run, block) for block in blocks)
+
+
+def _cost(throughput: _Timed, latency: _Timed | None) -> Cost:
+    per_turn, spread = lowest_agreeing(throughput.per_turn)
+    cost = Cost(
+        latency=None,
+        reciprocal_throughput=per_turn / throughput.chain.counted,
+        latency_spread=None,
+        throughput_spread=spread,
+        core_hz=median(throughput.hz) if throughput.hz else None,
+        passes=len(throughput.per_turn),
+    )
+    if latency is None or not latency.per_turn:
+        return cost
+    per_turn, spread = lowest_agreeing(latency.per_turn)
+    chain = latency.chain
+    cycles = per_turn / chain.counted - chain.instruction.glue_cycles / chain.instruction.counted
+    return dataclasses.replace(cost, latency=cycles, latency_spread=spread)
+
+
+def _without_glue(costs: dict[Key, Cost], instructions: Iterable[Instruction]) -> dict[Key, Cost]:
+    """Take the latency of other rows off those whose chain contains them."""
+    found = dict(costs)
+    for row in instructions:
+        cost = costs.get(row.key)
+        if row.glue is None or cost is None or cost.latency is None:
+            continue
+        glue = costs.get(row.glue)
+        if glue is None or glue.latency is None:
+            found[row.key] = dataclasses.replace(cost, latency=None, latency_spread=None)
+            continue
+        latency = cost.latency - glue.latency
+        widths = (cost.latency_spread or 0) * cost.latency + (
+            glue.latency_spread or 0
+        ) * glue.latency
+        found[row.key] = dataclasses.replace(cost, latency=latency, latency_spread=widths / latency)
+    return found

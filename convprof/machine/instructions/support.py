@@ -1,0 +1,27 @@
+"""Which instructions this CPU has, by its flags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.simd.instructions import Absent, Instruction
+
+
+def missing(row: Instruction | Absent, extensions: Mapping[str, bool | None]) -> str | None:
+    """Return why a row cannot be measured here, or None if it can be.
+
+    An extension that is not known to be there counts as absent: its instructions could trap.
+    """
+    from convprof.simd.instructions import Absent
+
+    if isinstance(row, Absent):
+        return row.reason
+    lacking = [name for name in row.needs if not extensions.get(name)]
+    if not lacking:
+        return None
+    if any(extensions.get(name) is False for name in lacking):
+        return f"needs {' and '.join(lacking)}, which this CPU does not have"
+    return f"needs {' and '.join(lacking)}; whether this CPU has it is unknown"

@@ -1,0 +1,227 @@
+"""What ``convprof instructions`` shows: costs in cycles, published figures beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof import units
+from convprof.render.columns import Column, print_table
+from convprof.studies.resemblance import Resemblance, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.studies.instructions import Instructions, Missing, Row
+
+UNKNOWN = "–"  # noqa: RUF001
+MOST_NAMES = 3
+"""Rows named for one reason; the rest is counted."""
+
+SAME_DISTANCE = 0.005
+"""Two runs differ by as much."""
+
+SOURCES = {
+    "pmu": "cycles: hardware counters",
+    "calibrated": "cycles: time x core clock, read in turns with each loop, under the same vectors",
+}
+LEGEND = (
+    "latency: cycles until a dependent instruction can start · each: cycles per instruction, "
+    "independent ones (reciprocal throughput) · ops: 1 multiply-add = 2"
+)
+_FIRST_RANK_OF_CORES = 4
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that is shown."""
+
+    rows: Sequence[Row]
+    missing: Sequence[Missing]
+    cores: Sequence[tuple[str, str]]
+    """Name and source."""
+    alike: Sequence[Resemblance]
+    """Most alike first."""
+    cycle_source: str | None
+
+    @classmethod
+    def of(cls, study: Instructions) -> View:
+        """Take what a study found out so far."""
+        rows = study.rows()
+        cores = [(core.name, core.source) for core in study.cores]
+        alike = study.resemblances(rows)
+        return cls(rows, study.missing, cores, alike, study.cycle_source)
+
+    def columns(self) -> list[Column[Row]]:
+        """Return the columns; where they do not all fit, the cores most alike stay longest."""
+        order = [one.core for one in self.alike]
+        order += [name for name, _ in self.cores if name not in order]
+        return [
+            Column("instruction", lambda row: row.name, 1, "left"),
+            Column("mnemonic", lambda row: row.mnemonic, 20, "left"),
+            Column("latency", lambda row: _cycles(row.latency), 2),
+            Column("each", lambda row: _cycles(row.reciprocal_throughput), 2),
+            Column("stable", _stable, 3, "left"),
+            Column("elements/cycle", lambda row: _rate(row.elements_per_cycle), 21),
+            Column("ops/cycle", lambda row: _rate(row.ops_per_cycle), 5),
+            *(
+                Column(name, _published(name), _FIRST_RANK_OF_CORES + 2 * order.index(name))
+                for name, _ in self.cores
+            ),
+        ]
+
+    def groups(self) -> list[tuple[str, list[Row]]]:
+        """Return the rows by kind, with titles."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[_group(row)].append(row)
+        return list(found.items())
+
+    def footer(self) -> list[str]:
+        """Return the lines below the tables."""
+        lines = [LEGEND, SOURCES.get(self.cycle_source or "", "cycles: unknown")]
+        sources: dict[str, list[str]] = defaultdict(list)
+        for name, source in self.cores:
+            sources[source].append(name)
+        lines += [
+            f"published (latency / each): {', '.join(names)}: {source}"
+            for source, names in sources.items()
+        ]
+        notes: dict[str, list[str]] = defaultdict(list)
+        for row in self.rows:
+            if row.note:
+                notes[row.note].append(row.name)
+        lines += [f"latency of {_some(names)}: {note}" for note, names in notes.items()]
+        reasons: dict[str, list[str]] = defaultdict(list)
+        for absent in self.missing:
+            reasons[absent.reason].append(absent.name)
+        lines += [f"not measured: {_some(names)}: {why}" for why, names in reasons.items()]
+        return [*lines, self.conclusion()]
+
+    def conclusion(self) -> str:
+        """Return which core this machine resembles."""
+        if not self.alike:
+            return "resembles: unknown, no published figures for these rows"
+        nearest = self.alike[0]
+        far = f"{100 * nearest.distance:.1f} % off on average"
+        how = f"{nearest.agreeing} of {nearest.rows} rows agree within 10 %, {far}"
+        if verdict(self.alike) is None:
+            return f"resembles: unlike all of them; nearest is {nearest.core} ({how})"
+        tied = [one.core for one in self.alike[1:] if _equal(one, nearest)]
+        others = f" and equally {', '.join(tied)}" if tied else ""
+        return f"resembles: {nearest.core}{others} ({how})"
+
+
+def _equal(one: Resemblance, other: Resemblance) -> bool:
+    """Whether the figures of these rows do not tell two cores apart."""
+    near = abs(one.distance - other.distance) < SAME_DISTANCE
+    return (one.agreeing, one.rows) == (other.agreeing, other.rows) and near
+
+
+def instructions_report(console: Console, view: View) -> None:
+    """Print a table per kind of instruction, and below what the columns mean and the conclusion."""
+    columns = view.columns()
+    for title, rows in view.groups():
+        print_table(console, f"{title}, in core cycles", columns, rows)
+        console.print()
+    whole = not console.is_terminal
+    *lines, conclusion = view.footer()
+    for line in lines:
+        console.print(Text(line, style="dim"), soft_wrap=whole)
+    console.print(Text(conclusion, style="bold"), soft_wrap=whole)
+
+
+def to_csv(view: View) -> str:
+    """Return one row per instruction; published figures as ranges, one column per figure."""
+    text = io.StringIO()
+    plain = ("name", "operation", "source_dtype", "dtype", "bits", "operands", "mnemonic", "lanes",
+             "latency", "reciprocal_throughput", "elements_per_cycle", "ops_per_cycle",
+             "latency_spread", "throughput_spread", "stable", "passes", "core_hz",
+             "note")  # fmt: skip
+    figures = ("latency", "reciprocal_throughput")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*plain, *(f"{name}.{f}" for name, _ in view.cores for f in figures)])
+    for row in view.rows:
+        cells = [_csv_cell(getattr(row, name)) for name in plain]
+        for name, _ in view.cores:
+            known = row.published.get(name, {})
+            cells += [_range(known.get(figure)) or "" for figure in figures]
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def to_markdown(view: View) -> str:
+    """Return one table per kind of instruction with every column, and the lines below."""
+    columns = view.columns()
+    parts = []
+    for title, rows in view.groups():
+        parts.append(f"### {title}, in core cycles\n")
+        lines = ["| " + " | ".join(column.heading for column in columns) + " |"]
+        rule = ("---:" if column.justify == "right" else "---" for column in columns)
+        lines.append("|" + "|".join(rule) + "|")
+        lines += ["| " + " | ".join(column.cell(row) for column in columns) + " |" for row in rows]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join([*parts, *(f"- {line}" for line in view.footer())]) + "\n"
+
+
+def _group(row: Row) -> str:
+    if row.operation == "convert":
+        return "conversions"
+    if row.operation == "load":
+        return "loads from L1"
+    return "integers" if row.dtype.startswith("i") else "floats"
+
+
+def _cycles(value: float | None) -> str:
+    """Two digits behind the point below ten, one above: what agrees from run to run."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"  # noqa: PLR2004
+
+
+def _rate(value: float | None) -> str:
+    return UNKNOWN if value is None else units.digits(value)
+
+
+def _stable(row: Row) -> str:
+    if row.stable:
+        return "yes"
+    spreads = [s for s in (row.latency_spread, row.throughput_spread) if s is not None]
+    return f"no, ±{50 * max(spreads):.1f} %" if spreads else "no"
+
+
+def _published(core: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def cell(row: Row) -> str:
+        known = row.published.get(core)
+        if known is None:
+            return UNKNOWN
+        latency, each = known["latency"], known["reciprocal_throughput"]
+        return f"{_range(latency) or UNKNOWN} / {_range(each) or UNKNOWN}"
+
+    return cell
+
+
+def _range(value: Sequence[float] | None) -> str | None:
+    if value is None:
+        return None
+    low, high = value
+    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
+
+
+def _csv_cell(value: object) -> object:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - MOST_NAMES
+    listed = ", ".join(names[:MOST_NAMES])
+    return f"{listed} and {rest} more" if rest > 0 else listed

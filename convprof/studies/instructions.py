@@ -1,0 +1,198 @@
+"""``instructions``: what single instructions cost here, and which known core this one resembles."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof import __version__
+from convprof.errors import ConvprofError, InputError
+from convprof.machine import facts, published
+from convprof.machine.instructions import Bench, best_ruler, missing
+from convprof.results import SCHEMA_VERSION, plain
+from convprof.simd.instructions import Instruction, catalogue
+from convprof.studies.resemblance import Resemblance, resemblances, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.machine.instructions import Cost, Ruler
+    from convprof.machine.noise import NoiseWatch
+    from convprof.simd.instructions.instruction import Key
+
+DEADLINE_S = 5.0
+"""For the passes; with compiling and starting the command stays below 10 s."""
+LONGEST_PATTERN = 1000
+
+FMA_OPERATIONS = 2
+"""1 multiply-add = 2 operations, here as everywhere."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One instruction's cost in core cycles, and what follows from it; None for unknown."""
+
+    name: str
+    operation: str
+    source_dtype: str | None
+    """Only for conversions."""
+    dtype: str
+    bits: int | None
+    """None for a scalar."""
+    operands: str | None
+    mnemonic: str
+    lanes: int
+    latency: float | None
+    reciprocal_throughput: float | None
+    elements_per_cycle: float | None
+    ops_per_cycle: float | None
+    """Elements x 2 for a multiply-add."""
+    latency_spread: float | None
+    throughput_spread: float | None
+    stable: bool
+    passes: int
+    core_hz: float | None
+    note: str | None
+    published: dict[str, dict[str, list[float] | None]]
+    """By core: least and greatest latency and reciprocal throughput."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A row that is not measured here, and why."""
+
+    name: str
+    reason: str
+
+
+class Instructions:
+    """The rows that a pattern matches. Iterate over ``passes()``; ask for the rest any time."""
+
+    def __init__(self, match: str | None = None) -> None:
+        """InputError for a pattern that is none or matches nothing."""
+        known = facts().cpu
+        self._match = match
+        self.cores = published.cores(known.architecture)
+        avx = bool(known.extensions.get("AVX"))
+        everything = catalogue(known.architecture, avx=avx)
+        if not everything:
+            raise ConvprofError(f"no instructions are known for {known.architecture}")
+        reasons = {row.key: missing(row, known.extensions) for row in everything}
+        able = [row for row in everything if isinstance(row, Instruction) and not reasons[row.key]]
+        self._chosen = _matching(able, match)
+        self.missing = [
+            Missing(row.key.name, reason)
+            for row in _matching(everything, match)
+            if (reason := reasons[row.key])
+        ]
+        if not self._chosen and not self.missing:
+            names = ", ".join(row.key.name for row in everything[:3])
+            raise InputError(
+                f"--match {match}: no instruction's name matches; names are {names}, ..."
+            )
+        glue = {row.glue for row in self._chosen if row.glue}
+        self._measured = [row for row in able if row in self._chosen or row.key in glue]
+        self._ruler: Ruler | None = None
+        self._bench: Bench | None = None
+        self.interrupted = False
+
+    @property
+    def cycle_source(self) -> str | None:
+        """``pmu`` or ``calibrated``; None before anything is measured."""
+        return self._ruler.source if self._ruler else None
+
+    def passes(self) -> Iterator[str]:
+        """Compile and measure; yield a line on what is being done. Ctrl-C ends it early."""
+        try:
+            yield "compiling the loops"
+            self._ruler = best_ruler()
+            if self._ruler is None:
+                raise ConvprofError("there is neither a cycle counter nor a loop of known length")
+            self._bench = Bench(self._measured, self._ruler)
+            yield "pass 1"
+            for number, unsettled in self._bench.passes(DEADLINE_S):
+                yield f"pass {number + 1}: {unsettled} loops have not settled"
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def rows(self) -> list[Row]:
+        """Return what was measured so far, in the catalogue's order."""
+        costs = self._bench.costs() if self._bench else {}
+        return [self._row(row, costs[row.key]) for row in self._chosen if row.key in costs]
+
+    def resemblances(self, rows: list[Row]) -> list[Resemblance]:
+        """Return the published cores, the most alike first."""
+        costs = {row.name: (row.latency, row.reciprocal_throughput) for row in rows}
+        return resemblances(costs, self.cores)
+
+    def to_json(
+        self, rows: list[Row], watch: NoiseWatch, settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the document in JSON types: SI units, null for unknown, never NaN."""
+        known = facts()
+        alike = self.resemblances(rows)
+        noise = [dataclasses.asdict(finding) for finding in watch.findings()]
+        document: dict[str, Any] = plain(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "tool_version": __version__,
+                "machine": {**known.identity(), "key": known.identity_key()},
+                "state": {**watch.state(), "noise": noise},
+                "settings": {**settings, "match": self._match},
+                "cycle_source": self.cycle_source,
+                "rows": rows,
+                "missing": self.missing,
+                "published": [{"name": core.name, "source": core.source} for core in self.cores],
+                "resemblances": alike,
+                "resembles": verdict(alike),
+                "interrupted": self.interrupted,
+            }
+        )
+        return document
+
+    def _row(self, row: Instruction, cost: Cost) -> Row:
+        key = row.key
+        each = cost.reciprocal_throughput
+        elements = key.lanes / each if each else None
+        operations = FMA_OPERATIONS if key.operation == "fma" else 1
+        return Row(
+            name=key.name,
+            operation=key.operation,
+            source_dtype=key.source,
+            dtype=key.dtype,
+            bits=key.bits,
+            operands=key.operands,
+            mnemonic=row.mnemonic,
+            lanes=key.lanes,
+            elements_per_cycle=elements,
+            ops_per_cycle=elements * operations if elements else None,
+            note=row.note,
+            published=self._published(key),
+            stable=cost.stable,
+            **{field.name: getattr(cost, field.name) for field in dataclasses.fields(cost)},
+        )
+
+    def _published(self, key: Key) -> dict[str, dict[str, list[float] | None]]:
+        found: dict[str, dict[str, list[float] | None]] = {}
+        for core in self.cores:
+            figures = core.figures.get(key.name)
+            if figures is not None:
+                found[core.name] = {
+                    name: None if value is None else list(value)
+                    for name, value in dataclasses.asdict(figures).items()
+                }
+        return found
+
+
+def _matching(rows: list[Any], match: str | None) -> list[Any]:
+    if match is None:
+        return list(rows)
+    if len(match) > LONGEST_PATTERN:
+        raise InputError(f"--match: a pattern has at most {LONGEST_PATTERN} characters")
+    try:
+        pattern = re.compile(match)
+    except re.error as error:
+        raise InputError(f"--match {match}: not a regular expression: {error}") from None
+    return [row for row in rows if pattern.search(row.key.name)]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from convprof.cli import instructions as cli
+from convprof.machine import facts
+from convprof.studies import instructions as study
+
+
+def convprof(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "convprof", "instructions", *arguments],
+        capture_output=True, text=True, check=False, timeout=60, env={**os.environ},
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _known():
+    if facts().cpu.architecture not in ("x86_64", "aarch64"):
+        pytest.skip("no instructions known here")
+
+
+def test_a_few_rows_of_this_machine_as_json_and_nothing_else():
+    done = convprof("--match", "^(add|mul) i64 scalar", "--json", "-", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    rows = {row["name"]: row for row in document["rows"]}
+    assert rows.keys() == {"add i64 scalar", "mul i64 scalar"}
+    assert all(row["latency"] > 0 < row["reciprocal_throughput"] for row in rows.values())
+    assert document["settings"]["match"] == "^(add|mul) i64 scalar"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--match", "["), "convprof: --match [: not a regular expression"),
+        (("--match", "quux"), "convprof: --match quux: no instruction's name matches"),
+        (("--json", "/nowhere/x"), "convprof: --json /nowhere/x: cannot be written"),
+        (("--json", "-", "--csv", "-"), "convprof: --json and --csv cannot both write to stdout"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message):
+    done = convprof(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    def passes(_self):
+        yield "compiling the loops"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study.Instructions, "passes", passes)
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_interrupted_it_says_so_and_exits_with_130(tmp_path):
+    path = tmp_path / "x.json"
+    result = CliRunner().invoke(cli.command, ["--json", str(path)], standalone_mode=False)
+    assert result.return_value == 130
+    assert "interrupted: nothing was measured yet" in result.stderr
+    assert json.loads(path.read_text())["interrupted"]
+
+
+def test_help_is_light():
+    program = (
+        "import sys\nfrom convprof.cli import instructions\n"
+        "print(*{'numpy', 'numba', 'llvmlite', 'rich', 'psutil'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []

@@ -1,0 +1,161 @@
+"""The tables of ``instructions``, to the letter, at 80 and 120 columns."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from convprof.render.instructions import View, instructions_report, to_csv, to_markdown
+from convprof.studies.instructions import Missing, Row
+from convprof.studies.resemblance import Resemblance
+
+GOLDEN_COVE = {"latency": [4.0, 4.0], "reciprocal_throughput": [0.5, 0.5]}
+HALF = {"latency": [4.0, 4.0], "reciprocal_throughput": None}
+ADD = Row(
+    name="add i64 scalar", operation="add", source_dtype=None, dtype="i64", bits=None,
+    operands=None, mnemonic="add", lanes=1, latency=1.0001, reciprocal_throughput=0.2011,
+    elements_per_cycle=4.97, ops_per_cycle=4.97, latency_spread=0.001, throughput_spread=0.05,
+    stable=False, passes=32, core_hz=3e9, note=None, published={},
+)  # fmt: skip
+FMA = dataclasses.replace(
+    ADD, name="fma f32 512", operation="fma", dtype="f32", bits=512, mnemonic="fmadd231ps",
+    lanes=16, latency=3.99, reciprocal_throughput=0.5, elements_per_cycle=32.0, ops_per_cycle=64.0,
+    throughput_spread=0.002, stable=True, passes=12, note="through the addend",
+    published={"Golden Cove": GOLDEN_COVE, "Zen 4": HALF},
+)  # fmt: skip
+LOAD = dataclasses.replace(
+    FMA, name="load f32 512", operation="load", mnemonic="movups", latency=None,
+    latency_spread=None, note="the result cannot be an address",
+    published={"Golden Cove": {"latency": None, "reciprocal_throughput": [0.33, 0.5]}},
+)  # fmt: skip
+VIEW = View(
+    rows=[ADD, FMA, LOAD],
+    missing=[Missing("mul i64 512", "needs AVX512DQ, which this CPU does not have")],
+    cores=[("Golden Cove", "uops.info"), ("Zen 4", "uops.info")],
+    alike=[Resemblance("Golden Cove", 3, 3, 0.004), Resemblance("Zen 4", 2, 1, 0.3)],
+    cycle_source="calibrated",
+)
+
+
+def printed(width, view=VIEW, **options):
+    text = io.StringIO()
+    instructions_report(Console(file=text, width=width, **options), view)
+    return text.getvalue()
+
+
+GOLDEN_120 = """\
+integers, in core cycles
+instruction      mnemonic   latency   each   stable       elements/cycle   ops/cycle   Golden Cove   Zen 4
+──────────────────────────────────────────────────────────────────────────────────────────────────────────
+add i64 scalar   add           1.00   0.20   no, ±2.5 %             4.97        4.97             –       –
+
+floats, in core cycles
+instruction   mnemonic     latency   each   stable   elements/cycle   ops/cycle   Golden Cove   Zen 4
+─────────────────────────────────────────────────────────────────────────────────────────────────────
+fma f32 512   fmadd231ps      3.99   0.50   yes                32.0        64.0       4 / 0.5   4 / –
+
+loads from L1, in core cycles
+instruction    mnemonic   latency   each   stable   elements/cycle   ops/cycle    Golden Cove   Zen 4
+─────────────────────────────────────────────────────────────────────────────────────────────────────
+load f32 512   movups           –   0.50   yes                32.0        64.0   – / 0.33-0.5       –
+
+latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
+cycles: time x core clock, read in turns with each loop, under the same vectors
+published (latency / each): Golden Cove, Zen 4: uops.info
+latency of fma f32 512: through the addend
+latency of load f32 512: the result cannot be an address
+not measured: mul i64 512: needs AVX512DQ, which this CPU does not have
+resembles: Golden Cove (3 of 3 rows agree within 10 %, 0.4 % off on average)
+"""  # noqa: E501, RUF001
+
+GOLDEN_80 = """\
+integers, in core cycles
+instruction      latency   each   stable       ops/cycle   Golden Cove   Zen 4
+──────────────────────────────────────────────────────────────────────────────
+add i64 scalar      1.00   0.20   no, ±2.5 %        4.97             –       –
+
+floats, in core cycles
+instruction   latency   each   stable   ops/cycle   Golden Cove   Zen 4
+───────────────────────────────────────────────────────────────────────
+fma f32 512      3.99   0.50   yes           64.0       4 / 0.5   4 / –
+
+loads from L1, in core cycles
+instruction    latency   each   stable   ops/cycle    Golden Cove   Zen 4
+─────────────────────────────────────────────────────────────────────────
+load f32 512         –   0.50   yes           64.0   – / 0.33-0.5       –
+
+latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
+cycles: time x core clock, read in turns with each loop, under the same vectors
+published (latency / each): Golden Cove, Zen 4: uops.info
+latency of fma f32 512: through the addend
+latency of load f32 512: the result cannot be an address
+not measured: mul i64 512: needs AVX512DQ, which this CPU does not have
+resembles: Golden Cove (3 of 3 rows agree within 10 %, 0.4 % off on average)
+"""  # noqa: E501, RUF001
+
+
+def test_at_120_columns_every_column_is_there():
+    assert printed(120) == GOLDEN_120
+
+
+def test_at_80_columns_the_least_alike_core_gives_way():
+    assert printed(80) == GOLDEN_80
+
+
+def test_colour_adds_escapes_and_nothing_else():
+    coloured = printed(400, force_terminal=True, color_system="standard")
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == printed(400)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_no_table_is_wider_than_the_console(width):
+    lines = [line for line in printed(width).splitlines() if re.match(r"─|\w+ \w+ \w+  ", line)]
+    assert all(len(line) <= width for line in lines)
+
+
+UNLIKE = (
+    "resembles: unlike all of them; nearest is A "
+    "(2 of 10 rows agree within 10 %, 50.0 % off on average)"
+)
+
+
+@pytest.mark.parametrize(
+    ("alike", "conclusion"),
+    [
+        ([], "resembles: unknown, no published figures for these rows"),
+        (
+            [Resemblance("A", 10, 2, 0.5)],
+            UNLIKE,
+        ),
+        (
+            [Resemblance("A", 10, 9, 0.01), Resemblance("B", 10, 9, 0.01)],
+            "resembles: A and equally B (9 of 10 rows agree within 10 %, 1.0 % off on average)",
+        ),
+    ],
+)
+def test_the_conclusion(alike, conclusion):
+    assert printed(400, dataclasses.replace(VIEW, alike=alike)).splitlines()[-1] == conclusion
+
+
+def test_csv_has_every_row_and_figure():
+    rows = list(csv.DictReader(io.StringIO(to_csv(VIEW))))
+    assert [row["name"] for row in rows] == ["add i64 scalar", "fma f32 512", "load f32 512"]
+    assert rows[0]["bits"] == ""
+    assert rows[1]["Golden Cove.latency"] == "4"
+    assert rows[1]["Zen 4.reciprocal_throughput"] == ""
+    assert rows[2]["Golden Cove.reciprocal_throughput"] == "0.33-0.5"
+    assert [row["stable"] for row in rows] == ["false", "true", "true"]
+
+
+def test_markdown_has_every_column():
+    text = to_markdown(VIEW)
+    headings = next(line for line in text.splitlines() if line.startswith("| instruction"))
+    assert headings.count("|") == 10
+    assert "| fma f32 512 | fmadd231ps | 3.99 | 0.50 | yes | 32.0 | 64.0 | 4 / 0.5 |" in text
+    assert text.splitlines()[-1].startswith("- resembles: Golden Cove (3 of 3")

@@ -17,6 +17,8 @@ from convprof.simd.writer import LLVM, Writer
 LINE_BYTES = 64
 UNROLL = 4
 """Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
+PACK_AHEAD = 32
+"""Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
 """Bytes in a vector."""
 
@@ -49,6 +51,9 @@ class Tile:
     """Whether the CPU multiplies and adds in one instruction."""
     fetch_rows: int = 0
     """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    pack_row: int = 0
+    """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
+    and writes them to ``b``, where it would have read them, while it computes."""
 
     @property
     def fmas(self) -> int:
@@ -92,7 +97,10 @@ class _Kernel:
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
         body = "" if self.tile.accumulate else self._stores(["zeroinitializer"] * len(self.cells))
-        return f"define void @{self.name}(ptr %a, ptr %b, ptr %c) {{\n{body}\n  ret void\n}}\n"
+        return f"define void @{self.name}({self._parameters()}) {{\n{body}\n  ret void\n}}\n"
+
+    def _parameters(self) -> str:
+        return "ptr %a, ptr %b, ptr %c" + (", ptr %d" if self.tile.pack_row else "")
 
     def loops(self) -> str:
         """Return the kernel: over segments, and within over the steps of a run."""
@@ -103,10 +111,11 @@ class _Kernel:
         inner = self._taken()
         tail = self._stores(sums)
         count = len(tile.segments)
+        raw = "%d" if tile.pack_row else "null"
         offsets = ", ".join(f"i64 {a}, i64 {b * tile.b_row}" for a, b in tile.segments)
         return f"""
 @{self.name}_segments = private constant [{2 * count} x i64] [{offsets}]
-define void @{self.name}(ptr %a, ptr %b, ptr %c) {{
+define void @{self.name}({self._parameters()}) {{
 entry:
 {head}
   br label %segment
@@ -124,10 +133,12 @@ step:
   %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
   %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
   %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
+  %d_now = phi ptr [ {raw}, %segment ], [ %d_next, %step ]
 {self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
 {inner}
   %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll}
   %b_next = getelementptr {element}, ptr %b_now, i64 {self.unroll * tile.b_row}
+  %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.pack_row}
   %t_next = add i64 %t, {self.unroll}
   %t_more = icmp ult i64 %t_next, {tile.run}
   br i1 %t_more, label %step, label %segment_end
@@ -159,12 +170,7 @@ done:
         tile, w = self.tile, self.w
         sums = list(sums)
         for u in range(self.unroll):
-            across = [
-                w.load(w.at("%b_now", u * tile.b_row + v * tile.lanes), self._b_mask(v))
-                for v in range(tile.vectors)
-            ]
-            if tile.fetch_rows:
-                self._fetch_b(u)
+            across = self._row_of_b(u)
             for i, row in enumerate(tile.rows):
                 scalar = w.broadcast(w.at("%a_now", row + u))
                 for v in range(tile.vectors):
@@ -172,19 +178,32 @@ done:
                     sums[k] = w.fma(scalar, across[v], sums[k])
         return sums
 
-    def _fetch_c(self) -> str:
-        """Ask for what is to be added to, so that it is there when the sum ends."""
-        if self.tile.accumulate:
-            for i, v in self.cells:
-                self.w.prefetch(self.w.at("%c", self._place(i, v)))
-        return self._taken()
-
-    def _fetch_b(self, u: int) -> None:
-        """Ask for the row of ``b`` that comes ``fetch_rows`` rows later, line by line."""
+    def _row_of_b(self, u: int) -> list[str]:
+        """Return the vectors of the ``u``-th row of ``b``; fetch and pack what is to be."""
         tile, w = self.tile, self.w
-        line = LINE_BYTES // w.size
-        for offset in range(0, tile.vectors * tile.lanes, line):
-            w.prefetch(w.at("%b_now", (u + tile.fetch_rows) * tile.b_row + offset))
+        offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
+        start = u * tile.b_row
+        pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else ("%b_now", start)
+        row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
+        if tile.pack_row:
+            for v, value in zip(offsets, row, strict=True):
+                w.store(value, w.at("%b_now", start + v))
+            self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
+        if tile.fetch_rows:
+            self._fetch("%b_now", (u + tile.fetch_rows) * tile.b_row, level=1)
+        return row
+
+    def _fetch(self, pointer: str, start: int, level: int) -> None:
+        """Ask for a row as wide as the tile, line by line."""
+        line = LINE_BYTES // self.w.size
+        for offset in range(0, self.tile.vectors * self.tile.lanes, line):
+            self.w.prefetch(self.w.at(pointer, start + offset), level)
+
+    def _fetch_c(self) -> str:
+        """Ask for the lines of the result, so that they are there when the sum ends."""
+        for i, v in self.cells:
+            self.w.prefetch(self.w.at("%c", self._place(i, v)))
+        return self._taken()
 
     def _stores(self, sums: list[str]) -> str:
         for total, (i, v) in zip(sums, self.cells, strict=True):
@@ -203,4 +222,5 @@ done:
         return None if alive == self.tile.lanes else self.w.mask(alive)
 
     def _b_mask(self, v: int) -> str | None:
-        return None if self.tile.padded else self._mask(v)
+        padded = self.tile.padded and not self.tile.pack_row
+        return None if padded else self._mask(v)

@@ -2,8 +2,8 @@
 
 Every shape, blocking, loop order and share of the threads is a list of tiles, made once in Python;
 what runs is one short loop over it. Stages have the team's signature ``(lo, hi, buffers, dims)``,
-with ``dims`` = tasks, then where each task's tiles start, then four words per tile: the kernel's
-address and the byte offsets into ``a``, ``b`` and ``c``.
+with ``dims`` = tasks, then where each task's tiles start, then the words of each tile: the
+kernel's address and a byte offset per pointer, into ``a``, ``b`` and ``c``.
 """
 
 from __future__ import annotations
@@ -21,18 +21,28 @@ from convprof.simd.microkernel import Tile
 from convprof.simd.writer import LLVM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from convprof.simd.isa import Isa
 
-_RUN = """
-define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {
+
+def _run_ir(pointers: int) -> str:
+    """Return the loop over tiles whose kernels take that many pointers."""
+    count = range(pointers)
+    bases = "\n".join(
+        f"  %at{i} = getelementptr ptr, ptr %buffers, i64 {i}\n  %base{i} = load ptr, ptr %at{i}"
+        for i in count
+    )
+    offsets = "\n".join(
+        f"  %word{i} = getelementptr i64, ptr %tile, i64 {i + 1}\n"
+        f"  %offset{i} = load i64, ptr %word{i}\n"
+        f"  %now{i} = getelementptr i8, ptr %base{i}, i64 %offset{i}"
+        for i in count
+    )
+    return f"""
+define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
-  %a = load ptr, ptr %buffers
-  %bp = getelementptr ptr, ptr %buffers, i64 1
-  %b = load ptr, ptr %bp
-  %cp = getelementptr ptr, ptr %buffers, i64 2
-  %c = load ptr, ptr %cp
+{bases}
   %tasks = load i64, ptr %dims
   %starts = getelementptr i64, ptr %dims, i64 1
   %skip = add i64 %tasks, 1
@@ -45,35 +55,27 @@ entry:
   br i1 %none, label %done, label %loop
 loop:
   %i = phi i64 [ %first, %entry ], [ %next, %loop ]
-  %tile = getelementptr [4 x i64], ptr %tiles, i64 %i
+  %tile = getelementptr [{pointers + 1} x i64], ptr %tiles, i64 %i
   %kernel = load ptr, ptr %tile
-  %a_at = getelementptr i64, ptr %tile, i64 1
-  %a_off = load i64, ptr %a_at
-  %b_at = getelementptr i64, ptr %tile, i64 2
-  %b_off = load i64, ptr %b_at
-  %c_at = getelementptr i64, ptr %tile, i64 3
-  %c_off = load i64, ptr %c_at
-  %a_now = getelementptr i8, ptr %a, i64 %a_off
-  %b_now = getelementptr i8, ptr %b, i64 %b_off
-  %c_now = getelementptr i8, ptr %c, i64 %c_off
-  call void %kernel(ptr %a_now, ptr %b_now, ptr %c_now)
+{offsets}
+  call void %kernel({", ".join(f"ptr %now{i}" for i in count)})
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %last
   br i1 %more, label %loop, label %done
 done:
   ret void
-}
+}}
 """
 
 
 @functools.cache
-def _runner() -> Module:
-    return Module(_RUN)
+def _runner(pointers: int) -> Module:
+    return Module(_run_ir(pointers))
 
 
-def runner_address() -> int:
-    """Return the address of the loop over tiles."""
-    return _runner().address("run_tiles")
+def runner_address(pointers: int = 3) -> int:
+    """Return the address of the loop over tiles whose kernels take that many pointers."""
+    return _runner(pointers).address("run_tiles")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -107,14 +109,34 @@ class TileList:
         """Begin a new task."""
         self.starts.append(self.count)
 
-    def add(self, made: TileKernel, a: Any, b: Any, c: Any) -> None:
-        """Append tiles of one kernel; offsets in elements, numbers or arrays of one length."""
+    def add(self, made: TileKernel, *offsets: Any) -> None:
+        """Append tiles of one kernel.
+
+        An offset per pointer (into ``a``, ``b``, ``c``), in elements: numbers or arrays of one
+        length.
+        """
         size = LLVM[self.dtype][1]
-        columns = np.broadcast_arrays(made.address, *(np.asarray(x) * size for x in (a, b, c)))
+        columns = np.broadcast_arrays(made.address, *(np.asarray(x) * size for x in offsets))
         block = np.stack([np.atleast_1d(column) for column in columns], axis=1).astype(np.int64)
         self.rows.append(block)
         self.count += len(block)
         self.uses[made] = self.uses.get(made, 0) + len(block)
+
+    def add_tasks(self, kernels: Sequence[TileKernel], *offsets: Any) -> None:
+        """Append tasks of equal shape: a kernel per tile of a task, the same in each.
+
+        An offset per pointer, in elements: what broadcasts to ``(tasks, tiles)``.
+        """
+        size = LLVM[self.dtype][1]
+        addresses = np.array([made.address for made in kernels])
+        columns = np.broadcast_arrays(addresses, *(np.asarray(x) * size for x in offsets))
+        block = np.stack(columns, axis=-1).astype(np.int64)
+        tasks, tiles, words = block.shape
+        self.starts += range(self.count, self.count + tasks * tiles, tiles)
+        self.rows.append(block.reshape(-1, words))
+        self.count += tasks * tiles
+        for made in kernels:
+            self.uses[made] = self.uses.get(made, 0) + tasks
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the runner's integers."""

@@ -81,9 +81,10 @@ class Writer:
         """Keep LLVM from merging loads before with loads after; no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
-    def prefetch(self, pointer: str) -> None:
-        """Fetch the line at ``pointer`` into the first-level cache."""
-        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+    def prefetch(self, pointer: str, level: int = 1) -> None:
+        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to be read."""
+        near = 4 - level  # LLVM counts from 3, nearest, to 0, not to be kept
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 {near}, i32 1)")
 
     def declarations(self) -> str:
         """Return the intrinsics that the functions above call."""

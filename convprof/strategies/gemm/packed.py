@@ -7,18 +7,15 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd import isa as isas
 from convprof.simd.isa import register_rows, register_vectors
-from convprof.simd.microkernel import Tile
-from convprof.simd.packing import PanelCopy, panel_copy
-from convprof.simd.tiles import TileList, kernel, runner_address
-from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
+from convprof.strategies.caches import l2_bytes
+from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, Blocking, Stages
+from convprof.strategies.memory import PAGE_BYTES
+from convprof.strategies.plan import Plan
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
@@ -27,162 +24,67 @@ if TYPE_CHECKING:
     from convprof.simd.isa import Isa
     from convprof.strategies.base import Prepared, Setting
 
-    Integers = np.ndarray[Any, np.dtype[np.int64]]
-
-B_PANELS = "b_panels"
-
-KC = 512
-"""Steps of the reduction per block. A panel of ``b``, 64 KiB of f32, streams from L2; fewer steps
-would load and store the result more often (256 cost 2 % at 1024, docs/decisions.md)."""
-NC = 1024
-"""Columns per block: with KC two megabytes of f32, a second-level cache."""
-MC_TILES = 12
-"""Register tiles down a task: its rows of ``a`` stay in L2 while the panels go by."""
+KC_BYTES = 4096
+"""Bytes of a row of ``a`` per block of the reduction: fewer load and store the result more often
+(2 KiB cost 1 to 2 % at 1024 and 2048, docs/decisions.md)."""
+B_SHARE = 1 / 2
+"""Of the second-level cache, for a block of ``b``: it stays there while all rows of ``a`` go by."""
+MC_TILES = 2
+"""Register tiles down a task; with 6 or 12 the rows of ``a`` do not stay near (-2 to -4 %)."""
 FEW_ROWS = 48
 """Up to here ``b`` is read in place: packing it would cost more than its better order gains."""
-
-
-@dataclass(frozen=True)
-class Blocking:
-    """How the product is cut."""
-
-    rows: int
-    """Rows of a register tile, at most."""
-    vectors: int
-    """Vectors across a register tile."""
-    mc: int
-    """Rows per task."""
-    kc: int
-    nc: int
-    pack_b: int
-    """1: copy blocks of ``b`` into panels; 0: read them in place."""
+SHALLOW, STRIP, LONE = 32, 128, 512
+"""Steps per block where few rows meet ``b`` in place. From beyond L2: 32, so that a strip of it
+stays in L1 for all rows and is read nearly end to end (16 x 4096 x 4096: 2.5 times the speed of 512
+steps); from L2: 128; where one register tile has all rows, nothing is read twice: 512."""
+CHAINS = 8
+"""Sums that keep the multiply-adds busy: a latency of four cycles, two a cycle. A tile one vector
+wide has no more rows, each of them a stream of ``a``."""
+ALIASED_ROWS = 10
+"""Rows of ``a`` a multiple of 4 KiB apart share one set of L1, of 8 to 12 ways: 10 rows are 1 %
+faster than 14 at 2048 and 4096."""
 
 
 def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     """Choose the blocking from the shape."""
     lanes = isa.lanes(itemsize)
     across = -(-g.n // lanes)
-    few = g.m <= 8 and isa.registers >= 32  # noqa: PLR2004
-    vectors = min(across, 4) if few else register_vectors(across, isa)
+    if g.m <= FEW_ROWS:
+        return _few_rows(g, isa, itemsize, across)
+    vectors = register_vectors(across, isa)
+    most = register_rows(vectors, isa)
+    if across == 1:
+        most = min(most, CHAINS)
+    elif g.k * itemsize % PAGE_BYTES == 0:
+        most = min(most, ALIASED_ROWS)
+    rows = _even(g.m, most)
+    kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize)
+    if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
+        kc = g.k  # one panel: nothing to gain from parting the sums
+    mc = rows * (MC_TILES if threads == 1 else 1)
+    return Blocking(rows, vectors, mc, kc, nc, PACKED)
+
+
+def _few_rows(g: Gemm, isa: Isa, itemsize: int, across: int) -> Blocking:
+    """Return the blocking for a ``b`` that is used by a few register tiles only."""
+    wide = 4 if isa.registers >= 32 else 2  # noqa: PLR2004
+    vectors = min(across, wide)
     rows = _even(g.m, register_rows(vectors, isa))
-    kc, nc = _even(g.k, KC * 4 // itemsize), _even(across, NC // lanes) * lanes
-    tiles = -(-g.m // rows)
-    wanted = 1 if threads == 1 else -(-4 * threads // max(1, g.batch))
-    mc = rows * max(1, min(MC_TILES, -(-tiles // wanted)))
-    return Blocking(rows, vectors, mc, kc, nc, int(g.m > FEW_ROWS))
+    steps = SHALLOW if g.k * g.n * itemsize > l2_bytes() else STRIP
+    kc = _even(g.k, LONE if g.m <= rows else steps)
+    return Blocking(rows, vectors, -(-g.m // rows) * rows, kc, g.n, IN_PLACE)
+
+
+def fitted(g: Gemm, nr: int, kc: int, itemsize: int) -> tuple[int, int]:
+    """Return steps and columns per block, at most ``kc`` steps, so that ``b`` stays in L2."""
+    steps = _even(g.k, kc)
+    panels = max(1, int(B_SHARE * l2_bytes()) // (steps * itemsize) // nr)
+    return steps, _even(-(-g.n // nr), panels) * nr
 
 
 def _even(extent: int, most: int) -> int:
     """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
     return -(-extent // -(-extent // most))
-
-
-class _Stages:
-    """The stages of one product, block by block."""
-
-    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
-        self.g = g
-        self.blocking = blocking
-        self.isa = isas.find(setting.isa)
-        self.dtype = setting.dtype
-        self.threads = setting.threads
-        self.lanes = self.isa.lanes(setting.itemsize)
-        self.nr = blocking.vectors * self.lanes
-        self.table_words = 0
-
-    def all(self) -> list[Stage]:
-        """Return every stage, in order."""
-        g, blocking = self.g, self.blocking
-        stages = []
-        for z in range(g.batch):
-            for j in range(0, g.n, blocking.nc):
-                columns = min(blocking.nc, g.n - j)
-                for t in range(0, g.k, blocking.kc):
-                    steps = min(blocking.kc, g.k - t)
-                    stages += self._block(z, j, columns, t, steps)
-        return stages
-
-    def workspaces(self) -> dict[str, tuple[int, ...]]:
-        """Return the buffers for packed operands."""
-        if not self.blocking.pack_b:
-            return {}
-        width = -(-min(self.blocking.nc, self.g.n) // self.nr) * self.nr
-        return {B_PANELS: (self.blocking.kc * width,)}
-
-    def _block(self, z: int, j: int, columns: int, t: int, steps: int) -> list[Stage]:
-        """Return the stages for columns ``j`` on and steps ``t`` on of one product of the batch."""
-        g, stages = self.g, []
-        a_start, b_start = z * g.m * g.k + t, z * g.k * g.n + t * g.n + j
-        if self.blocking.pack_b:
-            pack = self._pack(columns, steps)
-            stages.append(Stage("pack b", pack, steps, (WEIGHTS, B_PANELS), (b_start,)))
-        tiles = self._tiles(columns, steps, (a_start, b_start, (z * g.m) * g.n + j), t > 0)
-        table = tiles.dims()
-        self.table_words += table.size
-        buffers = (X, B_PANELS if self.blocking.pack_b else WEIGHTS, Y)
-        native = Native(runner_address(), tiles)
-        stages.append(Stage("tiles", native, int(table[0]), buffers, lambda: table))
-        return stages
-
-    def _pack(self, columns: int, steps: int) -> Native:
-        """Return the stage function that packs a block of ``b``, a task per row."""
-        vectors = self.blocking.vectors
-        copy = PanelCopy(self.dtype, self.lanes, vectors, steps, columns, self.g.n)
-        return Native(*panel_copy(copy, self.isa))
-
-    def _tiles(
-        self, columns: int, steps: int, starts: tuple[int, int, int], accumulate: bool
-    ) -> TileList:
-        """Return the tiles of one block: a task is some rows, panel by panel."""
-        g, blocking, tiles = self.g, self.blocking, TileList(self.dtype)
-        a_start, b_start, c_start = starts
-        panels = range(0, columns, self.nr)
-        groups = self._column_groups(len(panels))
-        for first in range(0, g.m, blocking.mc):
-            last = min(first + blocking.mc, g.m)
-            for group in groups:
-                tiles.task()
-                for j in panels[group]:
-                    width = min(self.nr, columns - j)
-                    b = j * steps if blocking.pack_b else b_start + j
-                    for rows, starts_i in _row_tiles(first, last, blocking.rows):
-                        tile = self._tile(rows, width, steps, accumulate)
-                        a, c = a_start + starts_i * g.k, c_start + starts_i * g.n + j
-                        tiles.add(kernel(tile, self.isa), a, b, c)
-        return tiles
-
-    def _column_groups(self, panels: int) -> list[slice]:
-        """Cut the panels into groups, where the rows alone make too few tasks for the threads."""
-        tasks = -(-self.g.m // self.blocking.mc)
-        wanted = 1 if self.threads == 1 else min(panels, -(-4 * self.threads // tasks))
-        edges = [panels * k // wanted for k in range(wanted + 1)]
-        return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-    def _tile(self, rows: int, columns: int, steps: int, accumulate: bool) -> Tile:
-        vectors = -(-columns // self.lanes)
-        packed = bool(self.blocking.pack_b)
-        return Tile(
-            dtype=self.dtype,
-            lanes=self.lanes,
-            rows=tuple(i * self.g.k for i in range(rows)),
-            segments=((0, 0),),
-            run=steps,
-            vectors=vectors,
-            b_row=self.nr if packed else self.g.n,
-            c_rows=tuple(i * self.g.n for i in range(rows)),
-            columns=columns,
-            padded=packed,
-            accumulate=accumulate,
-            fused=self.isa.fused,
-        )
-
-
-def _row_tiles(first: int, last: int, most: int) -> list[tuple[int, Integers]]:
-    """Cut rows into tiles: ``(rows, starts)`` of the whole ones, and of the rest."""
-    whole = (last - first) // most
-    found = [(most, first + most * np.arange(whole))] if whole else []
-    rest = last - first - whole * most
-    return [*found, (rest, np.array([last - rest]))] if rest else found
 
 
 class Packed(Tunable):
@@ -198,12 +100,22 @@ class Packed(Tunable):
         """Return blockings to try, the model's choice first."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
-        first = choose(g, isa, setting.itemsize, setting.threads)
-        found = [first, replace(first, pack_b=1 - first.pack_b)]
-        found += [replace(first, kc=_even(g.k, kc)) for kc in (256, 384, 1024, g.k)]
-        for vectors in (2, 4, 1):
+        size, lanes = setting.itemsize, isa.lanes(setting.itemsize)
+        first = choose(g, isa, size, setting.threads)
+        found = [first]
+        if first.pack_b == PACKED:
+            for steps in (KC_BYTES // 2 // size, KC_BYTES // 4 // size):
+                kc, nc = fitted(g, first.vectors * lanes, steps, size)
+                found.append(replace(first, kc=kc, nc=nc))
+            found.append(replace(first, pack_b=IN_PLACE))
+        else:
+            kc, nc = fitted(g, first.vectors * lanes, KC_BYTES // size, size)
+            found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
+            found += [replace(first, kc=_even(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
+        # With 16 registers three vectors by four rows leave none for a mask.
+        for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
             rows = _even(g.m, register_rows(vectors, isa))
-            mc = first.mc // first.rows * rows
+            mc = -(-first.mc // first.rows) * rows
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc))
         return distinct([asdict(blocking) for blocking in found])
 
@@ -215,7 +127,7 @@ class Packed(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels, the lists of tiles and the packing stages."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        stages = _Stages(g, setting, Blocking(**variant))
+        stages = Stages(g, setting, Blocking(**variant))
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
         plan.steps = [*stages.all()]
         plan.table_words = stages.table_words

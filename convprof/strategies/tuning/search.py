@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 2e-3
 
 
+HOPELESS = 1.2
+"""A candidate whose best sample is so much slower than the best of all gets no more rounds."""
+QUIET_SHARE = 3
+"""On a shared machine some samples are disturbed, never to be faster: the median of the fastest
+third of them tells two candidates apart where the median of all does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How long to search."""
@@ -29,13 +36,13 @@ class Effort:
     rounds: int
 
 
-EFFORTS = {"quick": Effort(8, 5), "full": Effort(64, 15)}
+EFFORTS = {"quick": Effort(8, 9), "full": Effort(64, 24)}
 
 
 def times(
     candidates: Sequence[Prepared], problem: Problem, setting: Setting, rounds: int
 ) -> list[float]:
-    """Return the median seconds per call of each candidate, on operands of its own."""
+    """Return the seconds per call of each candidate, on operands of its own, undisturbed."""
     first, second = _operands(problem, setting)
     calls = []
     for prepared in candidates:
@@ -46,14 +53,27 @@ def times(
         elapsed = max(time.perf_counter() - start, 1e-7)
         calls.append(max(1, round(SAMPLE_SECONDS / elapsed)))
     samples: list[list[float]] = [[] for _ in candidates]
-    for _ in range(rounds):
-        for index, prepared in enumerate(candidates):
-            prepared.run()
-            start = time.perf_counter()
-            for _ in range(calls[index]):
-                prepared.run()
-            samples[index].append((time.perf_counter() - start) / calls[index])
-    return [median(found) for found in samples]
+    alive = list(range(len(candidates)))
+    for done in range(rounds):
+        for index in alive:
+            samples[index].append(_sample(candidates[index], calls[index]))
+        if done:  # one sample may have been disturbed
+            limit = HOPELESS * min(min(found) for found in samples)
+            alive = [index for index in alive if min(samples[index]) <= limit]
+    return [_undisturbed(found) for found in samples]
+
+
+def _sample(prepared: Prepared, calls: int) -> float:
+    """Return the seconds per call, caches and threads warm."""
+    prepared.run()
+    start = time.perf_counter()
+    for _ in range(calls):
+        prepared.run()
+    return (time.perf_counter() - start) / calls
+
+
+def _undisturbed(samples: list[float]) -> float:
+    return median(sorted(samples)[: max(1, len(samples) // QUIET_SHARE)])
 
 
 def _operands(

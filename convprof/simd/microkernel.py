@@ -51,6 +51,8 @@ class Tile:
     """Whether the CPU multiplies and adds in one instruction."""
     fetch_rows: int = 0
     """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    turn: int = 0
+    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
     and writes them to ``b``, where it would have read them, while it computes."""
@@ -74,9 +76,10 @@ class Tile:
         an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
         """
         size = self.lanes * LLVM[self.dtype][1]
-        if size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1):
-            return 1
-        return next(steps for steps in range(UNROLL, 0, -1) if self.run % steps == 0)
+        most = self.turn or UNROLL
+        if not self.turn and (size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)):
+            most = 1
+        return next(steps for steps in range(most, 0, -1) if self.run % steps == 0)
 
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""

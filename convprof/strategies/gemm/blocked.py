@@ -44,6 +44,8 @@ class Blocking:
     nc: int
     pack_b: int
     """``IN_PLACE`` or ``PACKED``."""
+    unroll: int = 0
+    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
 
 
 @dataclass(frozen=True)
@@ -182,4 +184,5 @@ class Stages:
             padded=packed,
             accumulate=block.accumulate,
             fused=self.isa.fused,
+            turn=self.blocking.unroll,
         )

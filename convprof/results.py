@@ -73,6 +73,7 @@ class Measurement:
     peak_fraction: float | None = None
     bytes_min: int | None = None
     intensity: float | None = None
+    bytes_moved: int | None = None
     bound: Literal["compute", "memory"] | None = None
     phases: dict[str, float] | None = None
     workspace_bytes: int | None = None

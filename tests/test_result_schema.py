@@ -39,6 +39,7 @@ OK = Measurement(
     peak_fraction=0.04,
     bytes_min=4096,
     intensity=1464.8,
+    bytes_moved=8192,
     bound="compute",
     phases={"pad": 1e-4, "multiply": 9e-4},
     workspace_bytes=0,

@@ -57,6 +57,8 @@ class Peak:
     """Per core."""
     ports: int | None
     """Vector multiply-adds per cycle: ``flop_per_cycle / (2 * lanes)``, rounded."""
+    fused: bool = True
+    """Whether the multiply-adds were single instructions."""
 
 
 @functools.cache
@@ -86,6 +88,7 @@ def peak(dtype: str, threads: int, bits: int | None = None, *, fused: bool | Non
         core_hz=hz,
         flop_per_cycle=per_cycle,
         ports=round(per_cycle / (2 * plain.kernel.lanes)) if per_cycle else None,
+        fused=together,
     )
 
 

@@ -69,6 +69,7 @@ def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> 
         flop_per_s=problem.flops / time.median if problem.flops else None,
         bytes_min=bytes_min,
         intensity=problem.flops / bytes_min if bytes_min else None,
+        bytes_moved=prepared.bytes_moved(),
         phases=dict(entry.phases) or None,
         workspace_bytes=prepared.workspace_bytes,
         prepare_s=prepared.prepare_s,

@@ -81,6 +81,14 @@ class Prepared(ABC):
         """Return the FLOPs that ``run()`` executes; fewer than direct for fast algorithms."""
         return self.problem.flops
 
+    def bytes_moved(self) -> int:
+        """Return the bytes that ``run()`` moves at least: operands and result, each once.
+
+        A strategy that is known to move more adds it. What a cache then keeps from the memory is
+        not taken off: this is what the algorithm asks for.
+        """
+        return self.problem.bytes_min(self.setting.itemsize)
+
     def run_phases(self) -> Mapping[str, float]:
         """Run once with a clock between the phases: seconds by name; empty if it has just one."""
         return {}
@@ -91,6 +99,10 @@ class Prepared(ABC):
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return title and assembly of the inner loops of generated kernels; empty if none."""
+        return []
+
+    def loop_nests(self) -> list[str]:
+        """Return the assembly of what was compiled from loop nests; empty if nothing was."""
         return []
 
     def close(self) -> None:  # noqa: B027  # most have nothing to give back

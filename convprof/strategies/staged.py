@@ -93,6 +93,17 @@ class StagedPrepared(Prepared):
         planned = self._plan.executed_flops
         return self.problem.flops if planned is None else planned
 
+    def bytes_moved(self) -> int:
+        """Return the operands' and the result's bytes, and each workspace written and read once.
+
+        Packed weights are read instead of the weights. A workspace that is used for one block after
+        another counts once: it is that small so that a cache keeps it.
+        """
+        scratch = sum(math.prod(shape) for shape in self._plan.workspaces.values())
+        packed = sum(math.prod(item.shape) for item in self._plan.packed.values())
+        instead = packed - math.prod(self._plan.weights_shape) if packed else 0
+        return super().bytes_moved() + (2 * scratch + instead) * self.setting.itemsize
+
     def run_phases(self) -> Mapping[str, float]:
         """Run once with a clock between the steps."""
         seconds: dict[str, float] = {}
@@ -116,6 +127,14 @@ class StagedPrepared(Prepared):
         ]
         found = inner_loop(keep for keep in kept if isinstance(keep, TileList))
         return [found] if found else []
+
+    def loop_nests(self) -> list[str]:
+        """Return the assembly of the stages that numba compiles, in order."""
+        return [
+            kernels.assembly(step.kernel, self.setting.dtype)
+            for step in self._plan.steps
+            if isinstance(step, Stage) and not isinstance(step.kernel, Native)
+        ]
 
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)

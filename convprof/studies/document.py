@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import __version__
 from convprof.machine import facts
 from convprof.results import Document, plain
+from convprof.studies import roofs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,8 @@ def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
 
 
 def observe(document: Document, watch: NoiseWatch) -> None:
-    """Write the machine's state and the disturbances into the document."""
+    """Write the machine's state, the disturbances and the bandwidths that were used."""
     noise = [dataclasses.asdict(finding) for finding in watch.findings()]
     document.state = {**watch.state(), "noise": noise}
+    threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
+    document.ceilings["bandwidths"] = plain(roofs.bandwidths_known(threads))

@@ -12,6 +12,7 @@ from convprof.measure.session import Session, Settings
 from convprof.simd import isa as isas
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, NATIVE, Setting
+from convprof.studies import roofs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,14 +111,18 @@ class Run:
 def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     """Return the measurement with its share of the FMA peak on the same number of threads.
 
-    That of ``isa`` if the strategy's kernels are generated, otherwise that of the machine.
+    That of ``isa`` if the strategy's kernels are generated, otherwise that of the machine. With it
+    comes what bounds the strategy: that peak, or the bandwidth of the memory it works in.
     """
     if measurement.flop_per_s is None:
         return measurement
     generated = registry.find(measurement.problem["kind"], measurement.strategy).generated
     (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa if generated else NATIVE)
+    placed = roofs.place_here(measurement, ceiling.flop_per_s)
     return dataclasses.replace(
-        measurement, peak_fraction=measurement.flop_per_s / ceiling.flop_per_s
+        measurement,
+        peak_fraction=measurement.flop_per_s / ceiling.flop_per_s,
+        bound=placed.bound if placed else None,
     )
 
 

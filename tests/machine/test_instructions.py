@@ -17,7 +17,7 @@ from convprof.machine.instructions import (
     missing,
     ruler,
 )
-from convprof.machine.instructions.bench import AGREEING, PASSES, SETTLED, lowest_agreeing
+from convprof.machine.instructions.bench import AGREEING, COPIES, PASSES, SETTLED, lowest_agreeing
 from convprof.machine.instructions.ruler import Clocked, Loop
 from convprof.simd.instructions import Absent, Instruction, catalogue
 from convprof.simd.instructions.instruction import Key, Values
@@ -100,9 +100,8 @@ def test_no_ruler_without_counter_and_known_loop(monkeypatch):
 @pytest.mark.parametrize(
     ("values", "middle"),
     [
-        ([4.0, 4.01, 4.0, 4.02, 4.01, 4.4, 5.0, 4.3], 4.01),
+        ([4.0, 4.01, 4.0, 4.02, 4.01, 4.01, 5.0, 4.3], 4.01),  # two of eight disturbed
         ([3.7, 4.0, 4.01, 4.0, 4.02, 4.01, 9.0], 4.01),  # one too short by accident
-        ([0.335, 0.43, 0.335, 0.336, 0.43, 0.43, 0.43, 0.43, 0.335, 0.335], 0.335),  # two rhythms
     ],
 )
 def test_the_lowest_values_that_agree(values, middle):
@@ -114,6 +113,19 @@ def test_the_lowest_values_that_agree(values, middle):
 def test_no_agreement_above_several_lower_values():
     _, width = lowest_agreeing([3.0, 3.3, 3.6, 4.0, 4.0, 4.0, 4.0, 4.0])
     assert width > SETTLED
+
+
+@pytest.mark.parametrize("fast", [2, 4, 6, 8])
+def test_no_agreement_between_two_rhythms(fast):
+    """Whichever prevails: another run could see the other one."""
+    found, width = lowest_agreeing([1.0] * fast + [1.06] * (12 - fast))
+    assert found == (1.0 if fast >= AGREEING else 1.06)
+    assert width == pytest.approx(0.06)
+
+
+def test_a_rhythm_that_prevails_counts():
+    assert lowest_agreeing([1.0] * 9 + [1.06] * 3) == (1.0, 0.0)
+    assert lowest_agreeing([1.0] + [1.06] * 11) == (1.06, 0.0)
 
 
 @given(st.lists(st.floats(0.1, 1e4), min_size=1, max_size=40), st.randoms())
@@ -167,7 +179,7 @@ class FakeRuler:
 def made(monkeypatch):
     """Chains run nothing: the fake ruler knows them."""
     monkeypatch.setattr(bench, "compile_chains", list)
-    monkeypatch.setattr(bench, "_loops", lambda chain, _: (Loop(_Silent(chain), 1),))
+    monkeypatch.setattr(bench, "_loop", lambda chain, _: Loop(_Silent(chain), 1))
     monkeypatch.setattr(bench, "WARM_UP_S", 0.0)
 
 
@@ -204,6 +216,21 @@ def test_without_its_glue_a_latency_is_unknown():
     list(work.passes(60))
     assert work.costs()[ROOT.key].latency is None
     assert work.costs()[ROOT.key].reciprocal_throughput == pytest.approx(6)
+
+
+@pytest.mark.usefixtures("made")
+def test_passes_take_the_copies_of_independent_loops_in_turn():
+    seen = {True: [], False: []}
+
+    class Watching(FakeRuler):
+        def cycles(self, loop, clocked=None):
+            seen[loop.run.dependent].append(loop)
+            return super().cycles(loop, clocked)
+
+    list(Bench([ADD], Watching()).passes(60))
+    assert len({id(loop) for loop in seen[True]}) == 1
+    assert len({id(loop) for loop in seen[False]}) == COPIES
+    assert seen[False][:COPIES] == seen[False][COPIES : 2 * COPIES]
 
 
 @pytest.mark.usefixtures("made")

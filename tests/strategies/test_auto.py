@@ -126,10 +126,10 @@ def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path, monkeypatch):
 
 def test_where_choices_are_kept(monkeypatch, tmp_path):
     monkeypatch.delenv("CONVPROF_CACHE_DIR")
-    monkeypatch.setattr(store.sys, "platform", "linux")
+    monkeypatch.setattr(store.cache_folder.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert store.folder() == tmp_path / "convprof" / "choices"
-    monkeypatch.setattr(store.sys, "platform", "win32")
+    monkeypatch.setattr(store.cache_folder.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert store.folder() == tmp_path / "local" / "convprof" / "choices"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,9 +26,15 @@ AGREEING = 5
 """So many passes must agree: one that is too short by accident finds no company."""
 SETTLED = 0.01
 """They agree if they lie within 1 %."""
-PLACES = 3
-"""Data blocks that the passes of a load go through in turn: some cores load from one page
-faster than from another."""
+COMMON = 0.75
+"""The part of all passes that must keep to the rhythm that counts: a loop that falls now into one,
+now into another shows the next run another one."""
+ONE_RHYTHM = 0.02
+"""How much longer a pass may be in the same rhythm."""
+COPIES = 3
+"""Of the code of each loop of independent instructions, with a data block each, that its passes go
+through in turn: the place of the code can decide which rhythm a loop falls into, and the page of
+the data how fast it is loaded from."""
 
 WIDE_BITS = 256
 """From here on cores may lower their clock: the reference runs under the same vectors."""
@@ -54,7 +61,7 @@ class Cost:
 
     @property
     def stable(self) -> bool:
-        """Whether the passes agree, so that another run can be expected to."""
+        """Whether nearly all passes agree, so that another run can be expected to."""
         spreads = (self.latency_spread, self.throughput_spread)
         known = [spread for spread in spreads if spread is not None]
         return self.passes >= AGREEING and bool(known) and max(known) <= SETTLED
@@ -64,8 +71,9 @@ def lowest_agreeing(values: Sequence[float]) -> tuple[float, float]:
     """Return the middle of the lowest ``AGREEING`` values that agree, and their relative width.
 
     Disturbances make loops longer, and some loops fall into a slower rhythm for a while: the
-    lowest group counts. Where no group agrees it is the closest. With more than one value below
-    it the width counts from there, so that it never passes for agreement. StatisticsError for none.
+    lowest group counts. Where no group agrees it is the closest. Two things widen it, so that it
+    never passes for agreement: more than one value below it, and more than a quarter of all values
+    in slower rhythms above it. StatisticsError for none.
     """
     ordered = sorted(values)
     size = min(AGREEING, len(ordered))
@@ -75,8 +83,11 @@ def lowest_agreeing(values: Sequence[float]) -> tuple[float, float]:
     if which is None:
         which = widths.index(min(widths))
     chosen = groups[which]
-    second = ordered[min(1, len(ordered) - 1)]
-    return median(chosen), max(_width(chosen), (chosen[-1] - second) / chosen[-1])
+    middle = median(chosen)
+    first = min(chosen[0], ordered[min(1, len(ordered) - 1)])
+    usual = ordered[math.ceil(COMMON * len(ordered)) - 1]
+    last = usual if usual > middle * (1 + ONE_RHYTHM) else chosen[-1]
+    return middle, _width([first, last])
 
 
 def _width(ordered: Sequence[float]) -> float:
@@ -88,11 +99,16 @@ class _Timed:
     """One loop and what its passes found."""
 
     chain: Chain
-    loops: tuple[Loop, ...]
-    """The same on several data blocks, to be used in turn."""
+    loops: list[Loop] = field(default_factory=list)
+    """Copies of its code, each with its data, to be used in turn."""
     clocked: Clocked | None = None
     per_turn: list[float] = field(default_factory=list)
     hz: list[float] = field(default_factory=list)
+
+    @property
+    def copies(self) -> int:
+        """How many there shall be: the rhythm of a dependent chain is given by the chain."""
+        return 1 if self.chain.dependent else COPIES
 
     @property
     def loop(self) -> Loop:
@@ -118,10 +134,12 @@ class Bench:
         ]
         # By width: the clock then changes a few times a pass, not from loop to loop.
         chains.sort(key=lambda chain: chain.instruction.key.bits or 0)
-        self._timed = [
-            _Timed(chain, _loops(chain, run))
-            for chain, run in zip(chains, compile_chains(chains), strict=True)
-        ]
+        self._timed = [_Timed(chain) for chain in chains]
+        # All first copies, then all second ones: they lie far apart.
+        copies = [timed for n in range(COPIES) for timed in self._timed if n < timed.copies]
+        runs = compile_chains([timed.chain for timed in copies])
+        for timed, run in zip(copies, runs, strict=True):
+            timed.loops.append(_loop(timed.chain, run))
         if measured_by.source == "calibrated":
             self._add_clocks()
 
@@ -171,13 +189,11 @@ class Bench:
             adds = round(cycles * CLOCK_MARGIN) + 1
             twins.append(Chain(timed.chain.instruction, timed.chain.dependent, adds))
         for timed, twin, run in zip(wide, twins, compile_chains(twins), strict=True):
-            timed.clocked = Clocked(_loops(twin, run)[0], twin.adds)
+            timed.clocked = Clocked(_loop(twin, run), twin.adds)
 
 
-def _loops(chain: Chain, run: Callable[[int, int], object]) -> tuple[Loop, ...]:
-    places = PLACES if chain.instruction.key.operation == "load" else 1
-    blocks = [data_block(chain.instruction, dependent=chain.dependent) for _ in range(places)]
-    return tuple(ruler.loop(run, block) for block in blocks)
+def _loop(chain: Chain, run: Callable[[int, int], object]) -> Loop:
+    return ruler.loop(run, data_block(chain.instruction, dependent=chain.dependent))
 
 
 def _cost(throughput: _Timed, latency: _Timed | None) -> Cost:

@@ -9,27 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import warnings
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from convprof.machine import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOST_BYTES = 1 << 16
-FOLDER_VARIABLE = "CONVPROF_CACHE_DIR"
 
 
 def folder() -> Path:
-    """Return where choices are kept: CONVPROF_CACHE_DIR, or the user's cache folder."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "convprof" / "choices"
+    """Return where choices are kept."""
+    return cache_folder.folder("choices")
 
 
 def recall(key: dict[str, Any]) -> dict[str, Any] | None:

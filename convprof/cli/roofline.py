@@ -1,0 +1,144 @@
+"""``convprof roofline``: every measured strategy under the ceilings of its machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import measuring, options
+from convprof.cli.ceilings import measure as measure_ceilings
+from convprof.cli.outputs import Outputs
+from convprof.cli.roofline_view import View, plot_names
+from convprof.cli.run import KEPT
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.cli.options import Asked
+    from convprof.studies.roofline import Roofline
+    from convprof.studies.run import Run
+    from convprof.studies.saved import Saved
+
+SUFFIX = ".json"
+READ_FLAGS = ("problem", "plot", "color", "quiet")
+"""What has a meaning where points come from files."""
+
+
+@click.command("roofline")
+@options.problem_options
+@options.layout_option
+@options.measure_options
+@click.option("--plot", metavar="FILE.svg|png", help="Draw the chart into a file.")
+@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
+@options.output_options
+def command(**flags: Any) -> int:
+    """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
+
+    Arguments are PROBLEMs, as for run, which are measured; or result files (NAME.json) that
+    run --json wrote, here or elsewhere. The ceilings are those that `convprof ceilings` keeps;
+    they are measured first where there are none.
+    """
+    results = [text for text in flags["problem"] if text.lower().endswith(SUFFIX)]
+    if results:
+        _check_read(flags, results)
+        outputs = Outputs.of(flags)
+        return _read(results, flags["plot"], outputs)
+    asked = options.asked(flags)
+    if flags["dry_run"]:
+        measuring.dry_run(asked, measuring.command_line("roofline", flags, KEPT))
+        return 0
+    outputs = Outputs.of(flags)
+    return _measure(asked, outputs, flags["plot"])
+
+
+def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
+    """Refuse problems beside files, and flags that say how to measure."""
+    others = [text for text in flags["problem"] if text not in results]
+    if others:
+        raise InputError(
+            f"{results[0]} is a result file and {others[0]} a problem: give one kind of them"
+        )
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name not in READ_FLAGS:
+            flag = max(parameter.opts, key=len)
+            raise InputError(
+                f"{flag}: the points come from {results[0]}, nothing is measured. Leave it out, or "
+                "give a problem instead of the file"
+            )
+
+
+def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
+    """Show what is in files; only bandwidths that they lack are measured, on this very machine."""
+    from convprof.studies import roofline, saved
+
+    files = [saved.read(path) for path in paths]
+    view = View(outputs)
+    groups = [key for file in files for key in roofline.groups(file)]
+    if not groups:
+        raise InputError(f"{paths[0]}: there is no time in it, so there is no point to draw")
+    view.plots = plot_names(plot, groups)
+    found: list[Roofline] = []
+    for file in files:
+        made, notes = roofline.rooflines(_with_bandwidths(file, outputs))
+        found += made
+        for note in notes:
+            view.remark(f"note: {note}")
+    view.show(found)
+    view.draw(found)
+    return 0
+
+
+def _with_bandwidths(file: Saved, outputs: Outputs) -> Saved:
+    """Return the file's content with bandwidths that it lacks, kept or measured for its machine."""
+    from convprof.machine import facts
+    from convprof.studies import ceilings, roofline
+
+    known = ceilings.Measured(roofline.lacking(file), machine=file.machine)
+    here = facts()
+    if file.machine == here.identity_key():
+        known.leave_out(above=here.topology.usable_cpus)
+        measure_ceilings(known, outputs)
+    return roofline.complete(file, [b for found in known.listed() for b in found.bandwidths])
+
+
+def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
+    from convprof.studies import ceilings, roofline
+    from convprof.studies.run import Run
+
+    threads = asked.choice.threads
+    view = View(outputs)
+    view.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
+    known = ceilings.Measured(threads)
+    measure_ceilings(known, outputs)
+    studies: list[Run] = []
+
+    def keep(_: Console, study: Run) -> list[dict[str, Any]]:
+        studies.append(study)
+        return []
+
+    def placed() -> list[Roofline]:
+        measurements = [m for study in studies for m in study.measurements()]
+        return roofline.rooflines(
+            roofline.measured_here(measurements, known.listed(), asked.choice)
+        )[0]
+
+    def summary(_: Console) -> None:
+        view.show(placed())
+        view.excluded([m for study in studies for m in study.measurements()])
+
+    status = measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
+        keep,
+        summary=summary,
+    ).run()
+    view.draw(placed())
+    return status

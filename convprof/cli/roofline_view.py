@@ -1,0 +1,92 @@
+"""Where the charts of ``convprof roofline`` go: the terminal, and a file for each."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.cli.outputs import Outputs
+    from convprof.results import Measurement
+    from convprof.studies.roofline import Roofline
+
+
+def plot_names(
+    plot: str | None, groups: Sequence[tuple[str, int]]
+) -> list[tuple[tuple[str, int], str]]:
+    """Return each chart's type and threads and its file, numbered if there are several.
+
+    All of them can be written, or it is InputError.
+    """
+    if plot is None:
+        return []
+    from convprof.render.charts import picture
+
+    path = Path(plot)
+    names = [plot]
+    if len(groups) > 1:
+        ends = [f"{dtype}-{threads}" for dtype, threads in groups]
+        if len(set(ends)) < len(ends):
+            ends = [f"{number}-{end}" for number, end in enumerate(ends, 1)]
+        names = [str(path.with_name(f"{path.stem}-{end}{path.suffix}")) for end in ends]
+    picture.require(plot)
+    for name in names:
+        picture.require(name)
+    return list(zip(groups, names, strict=True))
+
+
+class View:
+    """Print rooflines, draw them into files, remark on stderr."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        from convprof.render import console
+
+        self._stdout = console.stdout(outputs.color)
+        self._stderr = console.stderr(outputs.color)
+        self._quiet = outputs.quiet
+        self.plots: list[tuple[tuple[str, int], str]] = []
+
+    def show(self, found: Sequence[Roofline]) -> None:
+        """Print each with its chart."""
+        from convprof.render import roofline as view
+
+        for roofline in found:
+            view.roofline_report(self._stdout, roofline, dated=_dated(roofline))
+            self._stdout.print()
+        view.definitions_report(self._stdout)
+
+    def excluded(self, measurements: Sequence[Measurement]) -> None:
+        """Print who is not in the charts, and why."""
+        from convprof.render import describe, tables
+
+        for measurement in tables.excluded(measurements):
+            line = describe.exclusion_line(measurement)
+            self._stdout.print(line, style="dim", soft_wrap=True, markup=False)
+
+    def draw(self, found: Sequence[Roofline]) -> None:
+        """Draw each into its file, if files were asked for."""
+        if not self.plots:
+            return
+        from convprof.render import roofline as view
+        from convprof.render.charts import picture
+
+        left = list(self.plots)
+        for roofline in found:  # some that have a name may have no point
+            key = (roofline.dtype, roofline.threads)
+            name = left.pop([group for group, _ in left].index(key))[1]
+            picture.write(view.chart(roofline, dated=_dated(roofline)), name)
+            self.remark(f"drawn: {name}: {view.title(roofline)}")
+
+    def remark(self, text: str) -> None:
+        """Print a line on stderr."""
+        if not self._quiet:
+            self._stderr.print(text, style="yellow", soft_wrap=True, markup=False)
+
+
+def _dated(roofline: Roofline) -> str:
+    """Return the CPU, and when it was measured if that was now."""
+    brand = roofline.brand or "unknown CPU"
+    return brand if roofline.source else f"{brand} · {time.strftime('%Y-%m-%d')}"

@@ -1,0 +1,187 @@
+"""Bandwidth ceilings: bytes per second that threads load and store in each level of the memory.
+
+Bytes are counted as the program sees them: loads plus stores. That a store to a line that is not in
+the cache reads it first (write-allocate) is traffic, but not counted.
+
+Before a cache is measured, every core reads the working set. Where the last cache takes only what
+the one before it evicts (victim cache), data that one core alone has read moves back and forth
+between the two at every pass; what several cores have read stays in the last one, and each of them
+reads it half as fast again. A ceiling is the better case, and operands that threads share are it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convprof.machine import facts
+from convprof.machine.levels import MEMORY, levels
+from convprof.machine.memory import available_bytes
+from convprof.machine.working_sets import WorkingSet, working_sets
+from convprof.simd.streams import ARRAYS, TURN_BYTES, Operation, StreamKernel, stream_kernel
+from convprof.simd.team import Program, team
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OPERATIONS: tuple[Operation, ...] = ("load", "store", "copy", "triad")
+
+SAMPLE_SECONDS = 3e-4
+MEMORY_SAMPLE_SECONDS = 4e-3
+"""A sample goes through another part of the working set than the one before, so it need not go
+through all of it."""
+FIRST_TURNS = 8192
+"""The first guess: 8 MiB of each array, a millisecond even from a slow memory."""
+REPEATS = 40
+QUICK_REPEATS = 15
+SETTLED = 0.02
+ATTEMPTS = 4
+"""Repeats go on while another series of them still finds a rate 2 % higher."""
+
+SHARED_READS = 6
+"""Times that all cores read the working set: after the first, a third of the gain is still
+missing."""
+
+_START, _TURNS = 2, 3
+"""Places in a kernel's integers."""
+_HUGE_PAGE = 2 << 20
+_FALLBACK_BITS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """The measured bandwidth ceiling of a level for one operation, all threads together."""
+
+    level: str
+    """``L1`` …, or ``memory``."""
+    operation: Operation
+    threads: int
+    bytes_per_s: float | None
+    """The best of the repeats, loads plus stores; None where it cannot be measured."""
+    working_set_bytes: int | None
+    """Of each thread, over all arrays."""
+    reason: str | None = None
+    """Why it cannot be measured."""
+
+
+def measure(
+    threads: int,
+    only: Sequence[str] = (),
+    operations: Sequence[Operation] = OPERATIONS,
+    repeats: int = REPEATS,
+) -> Iterator[Bandwidth]:
+    """Measure level by level, nearest first; ``only`` the levels named, if any are."""
+    sets = working_sets(levels(facts().caches, threads), threads, available_bytes())
+    sets = tuple(ws for ws in sets if not only or ws.level in only)
+    arena: _Arena | None = None
+    for ws in sets:
+        for operation in operations:
+            rate = None
+            if ws.bytes_per_thread:
+                arena = arena or _Arena(sets, threads)
+                rate = _best(_Stream(arena, operation, ws, threads), repeats)
+            yield Bandwidth(ws.level, operation, threads, rate, ws.bytes_per_thread, ws.reason)
+
+
+class _Arena:
+    """Memory in which each thread has a slice of its own, large enough for every working set."""
+
+    def __init__(self, sets: Sequence[WorkingSet], threads: int) -> None:
+        most = max(ws.bytes_per_thread or 0 for ws in sets)
+        self.stride = -(-most // _HUGE_PAGE) * _HUGE_PAGE
+        # NumPy asks for huge pages for large arrays, where the system leaves it to programs.
+        self._raw = np.empty(threads * self.stride + _HUGE_PAGE, dtype=np.uint8)
+        self.address = -(-self._raw.ctypes.data // _HUGE_PAGE) * _HUGE_PAGE
+        self._threads = threads
+        self._touched = 0
+
+    def touch(self, size: int) -> None:
+        """Let each thread write so much of its slice, once: its pages then lie near that thread."""
+        if size > self._touched:
+            store = stream_kernel("store", _FALLBACK_BITS)
+            one = _Pass(store, [self.address], size, self.stride, self._threads)
+            team(self._threads).run(one.program)
+            self._touched = size
+
+    def let_all_read(self, size: int) -> None:
+        """Let every core read so much of every slice."""
+        load = stream_kernel("load", _FALLBACK_BITS)
+        cores = max(facts().topology.usable_cores, self._threads)
+        for member in range(self._threads):
+            start = self.address + member * self.stride
+            one = _Pass(load, [start], size, 0, cores)  # no stride: the same slice for all
+            for _ in range(SHARED_READS):
+                team(cores).run(one.program)
+
+
+class _Stream:
+    """A stream kernel on a team, sized so that a sample takes as long as it should."""
+
+    def __init__(self, arena: _Arena, operation: Operation, ws: WorkingSet, threads: int) -> None:
+        simd = facts().cpu.simd
+        bits = simd.bits or _FALLBACK_BITS
+        self._kernel = stream_kernel(operation, bits, fused=simd.fma is True)
+        self._threads = threads
+        self._team = team(threads)
+        arrays = ARRAYS[operation]
+        per_array = (ws.bytes_per_thread or 0) // arrays
+        self._bytes = max(TURN_BYTES, per_array // TURN_BYTES * TURN_BYTES)
+        arena.touch(arrays * self._bytes)
+        self._arena = arena
+        self._shared_bytes = 0 if ws.level == MEMORY else arrays * self._bytes
+        self.share()
+        starts = [arena.address + i * self._bytes for i in range(arrays)]
+        self._pass = _Pass(self._kernel, starts, self._bytes, arena.stride, threads)
+        wanted = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
+        self._pass.dims[_TURNS] = min(FIRST_TURNS, self._bytes // TURN_BYTES)
+        for _ in range(2):  # the first guess is from a cold start
+            turns = int(self._pass.dims[_TURNS])
+            shortest = min(self._seconds() for _ in range(5))
+            self._pass.dims[_TURNS] = max(8, round(wanted / shortest * turns))
+
+    def share(self) -> None:
+        """Let all cores read what is to be gone through, unless it is in memory anyway."""
+        if self._shared_bytes:
+            self._arena.let_all_read(self._shared_bytes)
+
+    def rate(self) -> float:
+        """Take one sample; return bytes per second."""
+        turns = int(self._pass.dims[_TURNS])
+        return self._threads * turns * self._kernel.bytes_per_turn / self._seconds()
+
+    def _seconds(self) -> float:
+        """Run once, from where the last run stopped."""
+        start = time.perf_counter_ns()
+        self._team.run(self._pass.program)
+        elapsed = time.perf_counter_ns() - start
+        dims = self._pass.dims
+        dims[_START] = (int(dims[_START]) + int(dims[_TURNS]) * TURN_BYTES) % self._bytes
+        return elapsed * 1e-9
+
+
+class _Pass:
+    """One pass through arrays of ``size`` bytes, those of a member ``stride`` bytes apart."""
+
+    def __init__(
+        self, kernel: StreamKernel, starts: Sequence[int], size: int, stride: int, threads: int
+    ) -> None:
+        self._kernel = kernel  # its code must live as long as the program
+        self._buffers = np.array(starts, dtype=np.int64)
+        self.dims = np.array([stride, size, 0, size // TURN_BYTES], dtype=np.int64)
+        addresses = (self._buffers.ctypes.data, self.dims.ctypes.data)
+        self.program = Program([(kernel.address, 0, threads, *addresses, True)], threads)
+
+
+def _best(stream: _Stream, repeats: int) -> float:
+    """Return the highest rate: a ceiling is what the machine can do."""
+    best = 0.0
+    for _ in range(ATTEMPTS):
+        before = best
+        stream.share()
+        best = max(best, *(stream.rate() for _ in range(repeats)))
+        if best < (1 + SETTLED) * before:
+            break
+    return best

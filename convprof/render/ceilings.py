@@ -1,0 +1,190 @@
+"""What ``convprof ceilings`` shows: peaks, bandwidths, and how old they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from convprof import units
+from convprof.render.columns import Column, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.ceilings import Peak
+    from convprof.machine.kept import Ceilings
+
+NOTHING = "-"
+UNKNOWN = "unknown"
+GIGA = 1e9
+COUNTED = (
+    "bytes: loads + stores as the program makes them; lines that a store reads first are not "
+    "counted · copy: b = a · triad: c = a + s*b"
+)
+CYCLES = "FLOP/cycle: per core, by the clock measured inside the same loop"
+_AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+
+
+@dataclass(frozen=True)
+class _BandwidthRow:
+    """A level on a number of threads."""
+
+    level: str
+    threads: int
+    by_operation: dict[str, Bandwidth]
+
+    def cell(self, operation: str) -> str:
+        found = self.by_operation.get(operation)
+        if found is None or found.bytes_per_s is None:
+            return UNKNOWN
+        return units.digits(found.bytes_per_s / GIGA)
+
+    @property
+    def working_set(self) -> str:
+        sizes = [b.working_set_bytes for b in self.by_operation.values() if b.working_set_bytes]
+        return units.size(max(sizes)) if sizes else NOTHING
+
+    @property
+    def reason(self) -> str | None:
+        return next((b.reason for b in self.by_operation.values() if b.reason), None)
+
+
+def ceilings_report(
+    console: Console, sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
+) -> None:
+    """Print both tables, what the figures mean, and their age. ``now``: seconds since 1970."""
+    peaks = _peaks(sets, dtypes)
+    if peaks:
+        print_table(console, "peak arithmetic", peak_columns(), peaks)
+        console.print(Text(CYCLES, style="dim"), soft_wrap=True)
+        console.print()
+    rows = _bandwidth_rows(sets)
+    print_table(console, "bandwidth", bandwidth_columns(), rows)
+    for line in _lines(rows):
+        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+    for line in age_lines(sets, now):
+        console.print(Text(f"{line}, kept for machine {machine}"), soft_wrap=True)
+
+
+def _lines(rows: Iterable[_BandwidthRow]) -> list[str]:
+    reasons = [
+        f"{row.level} on {_threads(row.threads)}: {row.reason}" for row in rows if row.reason
+    ]
+    return [COUNTED, *reasons]
+
+
+def age_lines(sets: Sequence[Ceilings], now: float) -> list[str]:
+    """Return ``measured 3 days ago (2026-02-01 10:15 UTC)``, one line for sets of the same time."""
+    by_text: dict[str, list[int]] = {}
+    for found in sets:
+        date = datetime.fromtimestamp(found.measured_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        text = f"measured {age(now - found.measured_at)} ({date})"
+        by_text.setdefault(text, []).append(found.threads)
+    if len(by_text) == 1:
+        return list(by_text)
+    return [
+        f"on {_threads(threads[-1], ', '.join(map(str, threads)))}: {text}"
+        for text, threads in by_text.items()
+    ]
+
+
+def age(seconds: float) -> str:
+    """Return ``just now``, ``5 minutes ago``, ``3 days ago``."""
+    for size, name in _AGES:
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {name}{'' if number == 1 else 's'} ago"
+    return "just now" if seconds > -_AGES[-1][0] else "in the future, by this clock"
+
+
+def _threads(number: int, text: str | None = None) -> str:
+    return f"{text or number} thread{'' if number == 1 else 's'}"
+
+
+def _peaks(sets: Sequence[Ceilings], dtypes: Sequence[str]) -> list[Peak]:
+    return [p for dtype in dtypes for s in sets for p in s.peaks if p.dtype == dtype]
+
+
+def peak_columns() -> list[Column[Peak]]:
+    """Return the columns of the table of peaks."""
+    return [
+        Column("dtype", lambda p: p.dtype, 1, "left"),
+        Column("threads", lambda p: str(p.threads), 2),
+        Column("ISA", lambda p: p.isa or UNKNOWN, 1, "left"),
+        Column("bits", lambda p: str(p.bits), 1),
+        Column("arithmetic", lambda p: "FMA" if p.fused else "multiply, add", 1, "left"),
+        Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 1),
+        Column("FLOP/cycle", lambda p: _digits(p.flop_per_cycle), 3),
+        Column("GHz", lambda p: _digits(p.core_hz and p.core_hz / GIGA), 4),
+    ]
+
+
+def _digits(value: float | None) -> str:
+    return UNKNOWN if value is None else units.digits(value)
+
+
+def _bandwidth_rows(sets: Sequence[Ceilings]) -> list[_BandwidthRow]:
+    rows: dict[tuple[str, int], dict[str, Bandwidth]] = {}
+    for found in sets:
+        for b in found.bandwidths:
+            rows.setdefault((b.level, b.threads), {})[b.operation] = b
+    return [_BandwidthRow(level, threads, by) for (level, threads), by in rows.items()]
+
+
+def bandwidth_columns() -> list[Column[_BandwidthRow]]:
+    """Return the columns of the table of bandwidths."""
+    return [
+        Column("level", lambda r: r.level, 1, "left"),
+        Column("threads", lambda r: str(r.threads), 1),
+        Column("bytes per thread", lambda r: r.working_set, 3),
+        Column("load [GB/s]", lambda r: r.cell("load"), 1),
+        Column("store [GB/s]", lambda r: r.cell("store"), 2),
+        Column("copy [GB/s]", lambda r: r.cell("copy"), 2),
+        Column("triad [GB/s]", lambda r: r.cell("triad"), 2),
+    ]
+
+
+def to_csv(document: dict[str, Any]) -> str:
+    """Return one row per ceiling; ``kind`` is ``peak`` or ``bandwidth``."""
+    rows = [{"kind": "peak", **peak} for peak in document["ceilings"]["peaks"]]
+    rows += [{"kind": "bandwidth", **b} for b in document["ceilings"]["bandwidths"]]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_markdown(
+    sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
+) -> str:
+    """Return both tables in Markdown, and the lines below them."""
+    rows = _bandwidth_rows(sets)
+    parts = [
+        "### peak arithmetic\n",
+        _markdown(peak_columns(), _peaks(sets, dtypes)),
+        CYCLES + "\n",
+        "### bandwidth\n",
+        _markdown(bandwidth_columns(), rows),
+        *(f"{line}  " for line in _lines(rows)),
+        *(f"{line}, kept for machine {machine}\n" for line in age_lines(sets, now)),
+    ]
+    return "\n".join(parts)
+
+
+def _markdown(columns: Sequence[Column[Any]], rows: Sequence[Any]) -> str:
+    lines = [
+        "| " + " | ".join(column.heading for column in columns) + " |",
+        "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",
+        *("| " + " | ".join(c.cell(row) for c in columns) + " |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"

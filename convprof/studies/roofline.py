@@ -1,0 +1,158 @@
+"""``roofline``: every measured strategy under the ceilings of its machine."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convprof.errors import UnknownNameError
+from convprof.machine import facts, kept
+from convprof.machine.levels import MEMORY, levels
+from convprof.strategies import registry
+from convprof.strategies.base import NATIVE
+from convprof.studies import roofs, run
+from convprof.studies.saved import Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.ceilings import Peak
+    from convprof.machine.kept import Ceilings
+    from convprof.results import Measurement
+    from convprof.studies.roofs import Placed
+    from convprof.studies.run import Choice
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The measurements of one machine that share their roofs."""
+
+    source: str
+    brand: str | None
+    dtype: str
+    threads: int
+    peaks: tuple[Peak, ...]
+    """The highest first: the machine's, and that of a chosen instruction set."""
+    bandwidths: dict[str, float]
+    """Level -> bytes per second, nearest first; levels whose bandwidth is unknown are not in it."""
+    unknown: tuple[str, ...]
+    """Those levels."""
+    placed: tuple[Placed, ...]
+    """By problem in order of appearance, fastest first."""
+
+
+def groups(saved: Saved) -> list[tuple[str, int]]:
+    """Return the element types and numbers of threads that a roofline of their own is for."""
+    return list(dict.fromkeys((m.dtype, m.threads) for m in saved.measurements))
+
+
+def measured_here(
+    measurements: Sequence[Measurement], known: Sequence[Ceilings], choice: Choice
+) -> Saved:
+    """Return what was measured by this process, as if it had been read from a file."""
+    own = run.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else []
+    here = facts()
+    return Saved(
+        source="",
+        machine=here.identity_key(),
+        brand=here.cpu.brand,
+        caches=here.caches,
+        isa=choice.isa,
+        peaks=tuple(run.peaks(choice.dtype, choice.threads)),
+        isa_peaks=tuple(own),
+        bandwidths=tuple(b for found in known for b in found.bandwidths),
+        measurements=tuple(m for m in measurements if m.status == "ok"),
+    )
+
+
+def rooflines(saved: Saved) -> tuple[list[Roofline], list[str]]:
+    """Return one per element type and number of threads, and what was left out and why."""
+    found, notes = [], []
+    for dtype, threads in groups(saved):
+        members = [m for m in saved.measurements if (m.dtype, m.threads) == (dtype, threads)]
+        peaks = [p for p in saved.peaks if (p.dtype, p.threads) == (dtype, threads)]
+        if not peaks:
+            notes.append(f"{saved.source}: no peak for {dtype} on {threads} threads: left out")
+            continue
+        own = [p for p in saved.isa_peaks if (p.dtype, p.threads) == (dtype, threads)]
+        made = _roofline(saved, members, _highest(peaks), _highest(own) if own else None)
+        if made.placed:
+            found.append(made)
+        else:
+            notes.append(f"{saved.source}: nothing that computes, in {dtype} on {threads} threads")
+    return found, notes
+
+
+def _roofline(
+    saved: Saved, members: Sequence[Measurement], peak: Peak, own: Peak | None
+) -> Roofline:
+    threads = members[0].threads
+    caches = levels(saved.caches, threads)
+    names = [*(level.name for level in caches), MEMORY]
+    bandwidth_of = functools.partial(_bandwidth, saved.bandwidths, threads)
+    placed = []
+    for measurement in members:
+        chosen = own if own is not None and _generated(measurement) else peak
+        point = roofs.place(measurement, chosen.flop_per_s, caches, bandwidth_of)
+        if point is not None:
+            placed.append(point)
+    rates = {name: bandwidth_of(name) for name in names}
+    used = {p.peak for p in placed}
+    peaks = [p for p in (peak, own) if p is not None and p.flop_per_s in used]
+    return Roofline(
+        source=saved.source,
+        brand=saved.brand,
+        dtype=members[0].dtype,
+        threads=threads,
+        peaks=tuple(peaks or [peak]),
+        bandwidths={name: rate for name, rate in rates.items() if rate is not None},
+        unknown=tuple(name for name, rate in rates.items() if rate is None),
+        placed=tuple(_ordered(placed)),
+    )
+
+
+def _bandwidth(bandwidths: Sequence[Bandwidth], threads: int, level: str) -> float | None:
+    return kept.highest(bandwidths, level, threads)
+
+
+def _highest(peaks: Sequence[Peak]) -> Peak:
+    return max(peaks, key=lambda peak: peak.flop_per_s)
+
+
+def _ordered(placed: Iterable[Placed]) -> list[Placed]:
+    by_problem: dict[str, list[Placed]] = {}
+    for point in placed:
+        by_problem.setdefault(point.measurement.problem["descriptor"], []).append(point)
+    return [
+        point
+        for members in by_problem.values()
+        for point in sorted(members, key=lambda p: p.measurement.time_s.median)  # type: ignore[union-attr]  # it is placed
+    ]
+
+
+def _generated(measurement: Measurement) -> bool:
+    """Whether the strategy's kernels are generated for a chosen instruction set."""
+    try:
+        return registry.find(measurement.problem["kind"], measurement.strategy).generated
+    except UnknownNameError:
+        return False  # of another version
+
+
+def complete(saved: Saved, bandwidths: Iterable[Bandwidth]) -> Saved:
+    """Return the same with further bandwidths of its machine."""
+    return replace(saved, bandwidths=(*saved.bandwidths, *bandwidths))
+
+
+def lacking(saved: Saved) -> list[int]:
+    """Return the numbers of threads for which the bandwidth of some level is not in the file."""
+    counts = dict.fromkeys(m.threads for m in saved.measurements)
+    return [
+        threads
+        for threads in counts
+        if any(
+            kept.highest(saved.bandwidths, name, threads) is None
+            for name in (*(lv.name for lv in levels(saved.caches, threads)), MEMORY)
+        )
+    ]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from convprof import cli
+from convprof.machine import facts, kept
+from convprof.machine.bandwidth import Bandwidth
+from convprof.machine.ceilings import Peak
+from convprof.machine.kept import Ceilings
+from convprof.machine.levels import MEMORY, levels
+
+FMA = Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2)
+DOUBLE = Peak("avx512", 512, "f64", 1, 0.9e11, 3e9, 31.9, 2)
+
+
+@pytest.fixture
+def known(monkeypatch, tmp_path):
+    """Keep ceilings for this machine on one thread, so that nothing is measured."""
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+    names = [*(level.name for level in levels(facts().caches, 1)), MEMORY]
+    bandwidths = tuple(
+        Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names)
+    )
+    kept.remember(facts().identity_key(), [Ceilings(1, 1_760_000_000.0, (FMA, DOUBLE), bandwidths)])
+
+
+def run(capsys, *words):
+    status = cli._status([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.mark.usefixtures("known")
+def test_what_is_kept_is_shown_with_its_age(capsys):
+    status, out, err = run(capsys, "ceilings", "-t", "1")
+    assert (status, err) == (0, "")
+    assert "190" in out
+    assert "days ago (2025-10-09 08:53 UTC)" in out
+    assert facts().identity_key() in out
+
+
+@pytest.mark.usefixtures("known")
+def test_json_alone_on_stdout_and_one_type(capsys):
+    status, out, _ = run(capsys, "ceilings", "-t", "1", "--dtype", "f64", "--json", "-")
+    document = json.loads(out)
+    assert status == 0
+    assert [p["flop_per_s"] for p in document["ceilings"]["peaks"]] == [0.9e11]
+    assert document["ceilings"]["measured"] == [{"threads": 1, "measured_at_s": 1_760_000_000.0}]
+    assert document["ceilings"]["bandwidths"][0]["operation"] == "load"
+
+
+@pytest.mark.usefixtures("known")
+def test_files(capsys, tmp_path):
+    table, rows = tmp_path / "c.md", tmp_path / "c.csv"
+    status, out, _ = run(capsys, "ceilings", "-t", "1", "--markdown", table, "--csv", rows)
+    assert status == 0
+    assert "peak arithmetic" in out
+    assert "| f32 | 1 | avx512 | 512 | FMA | 190 | 63.9 | 3.00 |" in table.read_text()
+    assert rows.read_text().startswith("kind,")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--dtype", "f16"], "--dtype f16: use f32 or f64"),
+        (["-t", "0"], "--threads 0"),
+        (["-t", "x"], "--threads x: use numbers"),
+        (["--json", "/no/such/x"], "--json /no/such/x: cannot be written"),
+        (["extra"], "unexpected extra argument"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_measured(capsys, monkeypatch, words, expected):
+    monkeypatch.setattr("convprof.studies.ceilings.Measured", None)
+    status, out, err = run(capsys, "ceilings", *words)
+    assert (status, out) == (2, "")
+    assert expected in err
+    assert err.count("\n") == 1
+
+
+def test_help_of_both_imports_no_numba():
+    program = (
+        "import sys; from convprof import cli\n"
+        "for name in ('ceilings', 'roofline'):\n"
+        "    assert cli._status([name, '--help']) == 0\n"
+        "assert not {'numba', 'llvmlite', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from convprof.machine.bandwidth import Bandwidth
+from convprof.machine.ceilings import Peak
+from convprof.machine.kept import Ceilings
+from convprof.render import ceilings
+
+PEAKS = (
+    Peak("sse", 128, "f32", 1, 3.37e10, 3.0e9, 11.2, 1, fused=False),
+    Peak("avx512", 512, "f32", 1, 1.9e11, None, None, None),
+    Peak("avx512", 512, "f64", 1, 9.5e10, 2.98e9, 32.0, 2),
+)
+BANDWIDTHS = (
+    Bandwidth("L1", "load", 1, 3.49e11, 24576),
+    Bandwidth("L1", "store", 1, 2e11, 24576),
+    Bandwidth("memory", "load", 1, None, None, "needs 520 MiB"),
+)
+ONE = Ceilings(1, 1_760_000_000.0, PEAKS, BANDWIDTHS)
+TWO = Ceilings(2, 1_760_000_000.0, (), ())
+NOW = ONE.measured_at + 3 * 86400 + 5
+
+
+def shown(width, sets=(ONE,), dtypes=("f32",)):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    ceilings.ceilings_report(console, sets, dtypes, now=NOW, machine="0123456789ab")
+    return console.file.getvalue()
+
+
+def test_both_tables_at_80_columns():
+    lines = [line.rstrip() for line in shown(80).splitlines()]
+    assert lines == [
+        "peak arithmetic",
+        "dtype   threads   ISA      bits   arithmetic      GFLOP/s   FLOP/cycle       GHz",
+        "────────────────────────────────────────────────────────────────────────────────",
+        "f32           1   sse       128   multiply, add      33.7         11.2      3.00",
+        "f32           1   avx512    512   FMA                 190      unknown   unknown",
+        "FLOP/cycle: per core, by the clock measured inside the same loop",
+        "",
+        "bandwidth",
+        "level    threads   load [GB/s]   store [GB/s]   copy [GB/s]   triad [GB/s]",
+        "──────────────────────────────────────────────────────────────────────────",
+        "L1             1           349            200       unknown        unknown",
+        "memory         1       unknown        unknown       unknown        unknown",
+        ceilings.COUNTED,
+        "memory on 1 thread: needs 520 MiB",
+        "measured 3 days ago (2025-10-09 08:53 UTC), kept for machine 0123456789ab",
+    ]
+
+
+def test_the_working_set_has_room_at_120_columns():
+    assert "24 KiB" in shown(120)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-86400, "in the future, by this clock"),
+        (-1, "just now"),
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (7199, "1 hour ago"),
+        (7200, "2 hours ago"),
+        (86400, "1 day ago"),
+        (86400 * 400, "400 days ago"),
+    ],
+)
+def test_age(seconds, expected):
+    assert ceilings.age(seconds) == expected
+
+
+def test_ages_that_differ_are_told_apart():
+    older = dataclasses.replace(TWO, measured_at=ONE.measured_at - 86400)
+    assert ceilings.age_lines([ONE, older], NOW) == [
+        "on 1 thread: measured 3 days ago (2025-10-09 08:53 UTC)",
+        "on 2 threads: measured 4 days ago (2025-10-08 08:53 UTC)",
+    ]
+    assert len(ceilings.age_lines([ONE, TWO], NOW)) == 1
+
+
+def test_csv_has_a_row_for_each_ceiling():
+    document = {
+        "ceilings": {
+            "peaks": [dataclasses.asdict(p) for p in PEAKS],
+            "bandwidths": [dataclasses.asdict(b) for b in BANDWIDTHS],
+        }
+    }
+    rows = list(csv.DictReader(io.StringIO(ceilings.to_csv(document))))
+    assert [row["kind"] for row in rows] == ["peak"] * 3 + ["bandwidth"] * 3
+    assert float(rows[0]["flop_per_s"]) == 3.37e10
+    assert rows[5]["reason"] == "needs 520 MiB"
+
+
+def test_markdown_has_every_column():
+    text = ceilings.to_markdown([ONE], ("f32", "f64"), now=NOW, machine="0123456789ab")
+    assert text.count("| f32 |") == 2
+    assert "| L1 | 1 | 24 KiB | 349 | 200 | unknown | unknown |" in text
+    assert "3 days ago" in text

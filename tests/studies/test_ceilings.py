@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from convprof.machine.bandwidth import Bandwidth
+from convprof.machine.ceilings import Peak, peak
+from convprof.machine.clock import CoreClock
+from convprof.simd.isa import available
+from convprof.studies import ceilings
+from convprof.studies.ceilings import Measured
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path):
+    """Ceilings that cost nothing: peaks by width, one bandwidth; counts what is measured."""
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
+    asked = []
+
+    def fake_peak(dtype, threads, bits, *, fused):
+        asked.append((dtype, threads, bits, fused))
+        return Peak(
+            "fast", bits, dtype, threads, threads * bits * (2 if fused else 1), 1e9, 1.0, 1, fused
+        )
+
+    monkeypatch.setattr(ceilings.ceilings, "peak", fake_peak)
+    monkeypatch.setattr(
+        ceilings.bandwidth,
+        "measure",
+        lambda threads: iter([Bandwidth("L1", "load", threads, 1e9, 64)]),
+    )
+    return asked
+
+
+def test_each_kind_and_type_on_each_number_of_threads_is_measured_once_and_kept(fake):
+    found = Measured([1, 2], clock=lambda: 42.0)
+    steps = list(found.steps())
+    assert [s.threads for s in found.listed()] == [1, 2]
+    assert len(fake) == len(set(fake)) == 4 * len(ceilings.kinds())
+    assert any("2 threads" in step for step in steps)
+    assert found.fresh == {1, 2}
+
+    again = Measured([2])
+    assert list(again.steps()) == []
+    assert again.listed() == [found.sets[2]]
+    assert again.listed()[0].measured_at == 42.0
+    assert len(fake) == 4 * len(ceilings.kinds())
+
+
+def test_again_measures_what_is_kept(fake):
+    list(Measured([1], clock=lambda: 1.0).steps())
+    count = len(fake)
+    found = Measured([1], again=True, clock=lambda: 2.0)
+    list(found.steps())
+    assert len(fake) == 2 * count
+    assert Measured([1]).listed()[0].measured_at == 2.0
+
+
+def test_another_machine_and_too_many_threads_are_not_measured(fake):
+    foreign = Measured([1, 8], machine="0123456789ab")
+    assert foreign.listed() == []
+    mine = Measured([1, 8])
+    mine.leave_out(above=1)
+    list(mine.steps())
+    assert {threads for _, threads, _, _ in fake} == {1}
+
+
+def test_kinds_are_distinct_and_the_widest_multiply_add_is_last():
+    found = ceilings.kinds()
+    assert len({kind[1:] for kind in found}) == len(found)
+    names = available()
+    if names:
+        assert [name for name, _, _ in found if name in names]
+        assert found[-1][1] == max(bits for _, bits, _ in found)
+
+
+def test_the_highest_peak_of_a_type(fake):  # noqa: ARG001
+    found = Measured([1, 2])
+    list(found.steps())
+    best = ceilings.highest_peak(found.listed(), "f64", 2)
+    assert (best.dtype, best.threads) == ("f64", 2)
+    assert best.flop_per_s == max(p.flop_per_s for p in found.sets[2].peaks)
+    assert ceilings.highest_peak(found.listed(), "f16", 2) is None
+
+
+def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake):  # noqa: ARG001
+    found = Measured([1], clock=lambda: 7.0)
+    list(found.steps())
+    document = ceilings.document(found.listed(), ("f64",))
+    assert list(document) == ["schema_version", "tool_version", "machine", "ceilings"]
+    assert document["ceilings"]["measured"] == [{"threads": 1, "measured_at_s": 7.0}]
+    assert {p["dtype"] for p in document["ceilings"]["peaks"]} == {"f64"}
+    assert document["ceilings"]["bandwidths"] == [
+        dataclasses.asdict(Bandwidth("L1", "load", 1, 1e9, 64))
+    ]
+
+
+def test_three_runs_agree_on_the_peak_in_cycles():
+    if not CoreClock().available:
+        pytest.skip("no ruler for this architecture")
+    found = [peak.__wrapped__("f32", 1).flop_per_cycle for _ in range(3)]
+    # As a ratio to the clock read inside the same loop the peak hangs on the core's ports alone;
+    # 2 % is what is promised, and twice that what a test on a shared machine may ask for.
+    assert max(found) / min(found) < 1.04

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from convprof.machine import facts
+from convprof.machine.bandwidth import Bandwidth, measure
+from convprof.machine.caches import Cache
+from convprof.machine.ceilings import Peak
+from convprof.machine.kept import Ceilings
+from convprof.machine.levels import MEMORY, levels
+from convprof.measure.session import Settings
+from convprof.problems import Conv2d, Gemm
+from convprof.results import Flops, Measurement, Time
+from convprof.studies import roofline
+from convprof.studies.run import Choice, Run
+from convprof.studies.saved import Saved
+
+
+def measured(strategy="tiled", *, threads=1, seconds=1.0, kind="gemm", descriptor="a", flops=1000):
+    return Measurement(
+        problem={"kind": kind, "descriptor": descriptor, "name": None},
+        strategy=strategy,
+        layout=None,
+        dtype="f32",
+        threads=threads,
+        cache="hot",
+        status="ok",
+        time_s=Time(seconds, 0, None, None, seconds, 1, 1),
+        flops=Flops(flops, flops),
+        bytes_min=100,
+        bytes_moved=100,
+        workspace_bytes=0,
+    )
+
+
+def peak(rate, threads=1, isa="avx512"):
+    return Peak(isa, 512, "f32", threads, rate, None, None, None)
+
+
+def saved(*measurements, **changes):
+    base = Saved(
+        source="r.json",
+        machine="0123456789ab",
+        brand=None,
+        caches=(Cache(1, "data", 1000, 64, 8, 1, 2, None),),
+        isa="native",
+        peaks=(peak(1e4), peak(2e4, 2)),
+        isa_peaks=(),
+        bandwidths=(
+            Bandwidth("L1", "load", 1, 50.0, 64),
+            Bandwidth("L1", "triad", 1, 70.0, 64),
+        ),
+        measurements=measurements,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def test_one_per_number_of_threads_with_the_points_fastest_first_by_problem():
+    file = saved(
+        measured("naive", seconds=3),
+        measured("tiled", threads=2),
+        measured("packed", seconds=2, descriptor="b"),
+        measured("tiled", seconds=1),
+    )
+    found, notes = roofline.rooflines(file)
+    assert notes == []
+    assert [(r.threads, [p.measurement.strategy for p in r.placed]) for r in found] == [
+        (1, ["tiled", "naive", "packed"]),
+        (2, ["tiled"]),
+    ]
+    assert roofline.groups(file) == [("f32", 1), ("f32", 2)]
+
+
+def test_the_fastest_operation_is_the_roof_and_levels_without_one_are_unknown():
+    (found,), _ = roofline.rooflines(saved(measured()))
+    assert found.bandwidths == {"L1": 70.0}
+    assert found.unknown == (MEMORY,)
+    assert found.placed[0].roof == 10 * 70
+
+
+def test_without_a_peak_it_is_left_out_with_a_note():
+    found, notes = roofline.rooflines(saved(measured(threads=4)))
+    assert found == []
+    assert notes == ["r.json: no peak for f32 on 4 threads: left out"]
+
+
+def test_nothing_that_computes_has_no_roofline():
+    found, notes = roofline.rooflines(saved(measured(kind="reorder", flops=0)))
+    assert (found, len(notes)) == ([], 1)
+
+
+def test_generated_kernels_are_held_against_the_peak_of_their_instruction_set():
+    file = saved(
+        measured("packed"), measured("tiled"), measured("unheard-of"),
+        isa="avx2", isa_peaks=(peak(400.0, isa="avx2"),),
+    )  # fmt: skip
+    (found,), _ = roofline.rooflines(file)
+    peaks = {p.measurement.strategy: p.peak for p in found.placed}
+    assert peaks == {"packed": 400, "tiled": 1e4, "unheard-of": 1e4}
+    assert [p.flop_per_s for p in found.peaks] == [1e4, 400]
+
+
+def test_what_a_file_lacks_can_be_added():
+    file = saved(measured(), measured(threads=2))
+    assert roofline.lacking(file) == [1, 2]
+    rest = [Bandwidth(MEMORY, "load", 1, 1.0, 64)]
+    whole = roofline.complete(file, rest)
+    assert roofline.lacking(whole) == [2]
+    (one, _), _ = roofline.rooflines(whole)
+    assert one.bandwidths == {"L1": 70.0, MEMORY: 1.0}
+
+
+PROBLEMS = [
+    Gemm(m=96, n=96, k=96),
+    Gemm(m=1, n=512, k=1024),  # two FLOPs for every four bytes: bandwidth is the limit
+    Conv2d(n=1, c=16, h=14, w=14, k=16, r=3, s=3, pad=(1, 1)),
+]
+
+ROOM = 1.15
+"""The ceilings were measured some tenths of a second apart from the strategies, and the core's
+clock moves by up to 10 % within a second on a machine that others use too. The rest is for
+the bandwidth's share of what nearer caches keep, which is known from their sizes only."""
+
+
+@pytest.fixture(scope="module")
+def bandwidths():
+    """The cache levels of this machine on one thread; the problems below fit into them."""
+    known = [level.name for level in levels(facts().caches, 1)]
+    if not known:
+        pytest.skip("the caches are unknown here")
+    return list(measure(1, known, ("load", "triad"), repeats=10))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.descriptor)
+def test_no_strategy_is_above_its_roof(problem, bandwidths):
+    study = Run(problem, Choice(), Settings(budget_s=0.004, rounds=6))
+    list(study.events())
+    one = Ceilings(1, 1.0, (), tuple(bandwidths))
+    here = roofline.measured_here(study.measurements(), [one], Choice())
+    (found,), notes = roofline.rooflines(here)
+    assert notes == []
+    assert len(found.placed) >= 5
+    assert all(p.bandwidth is not None for p in found.placed)
+    above = {p.measurement.label: p.left for p in found.placed if p.left * ROOM < 1}
+    assert above == {}
+    # A roof far above all that is measured would be none.
+    assert min(p.left for p in found.placed) < 20

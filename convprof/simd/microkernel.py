@@ -11,12 +11,16 @@ the same kernel as a matrix product (one segment).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from convprof.simd.writer import LLVM, Writer
 
 LINE_BYTES = 64
 UNROLL = 4
 """Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
+STRAIGHT_STEPS = 32
+"""Sums up to this long are written out. Longer code would not stay in the cache of decoded
+instructions, and costs time to generate."""
 PACK_AHEAD = 32
 """Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
@@ -84,7 +88,14 @@ class Tile:
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
         made = _Kernel(self, name)
-        return made.w.declarations() + (made.loops() if self.fmas else made.nothing())
+        return made.w.declarations() + made.text()
+
+
+class _Place(NamedTuple):
+    """Where a sum begins: a pointer, and elements of ``a`` or rows of ``b`` from it."""
+
+    pointer: str
+    offset: int = 0
 
 
 class _Kernel:
@@ -96,6 +107,30 @@ class _Kernel:
         self.w = Writer(tile.dtype, tile.lanes, fused=tile.fused)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.unroll = tile.unroll
+
+    def text(self) -> str:
+        """Return the kernel in the form that suits the length of its sums."""
+        tile = self.tile
+        if not tile.fmas:
+            return self.nothing()
+        steps = tile.run * len(tile.segments)
+        short = steps <= STRAIGHT_STEPS and not tile.turn and not tile.pack_row
+        return self.straight() if short else self.loops()
+
+    def straight(self) -> str:
+        """Return the kernel without a loop: no branch to mispredict, and tiles overlap."""
+        head = self._fetch_c()
+        sums = ["zeroinitializer"] * len(self.cells)
+        for a, b in self.tile.segments:
+            sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
+        body = self._stores(sums)
+        return f"""
+define void @{self.name}({self._parameters()}) {{
+{head}
+{body}
+  ret void
+}}
+"""
 
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
@@ -110,7 +145,8 @@ class _Kernel:
         tile, element = self.tile, self.w.element
         start = ["zeroinitializer"] * len(self.cells)
         head = self._fetch_c()
-        sums = self._steps([f"%acc{i}_{v}" for i, v in self.cells])
+        carried = [f"%acc{i}_{v}" for i, v in self.cells]
+        sums = self._steps(carried, self.unroll, _Place("%a_now"), _Place("%b_now"))
         inner = self._taken()
         tail = self._stores(sums)
         count = len(tile.segments)
@@ -168,32 +204,34 @@ done:
             for k, (i, v) in enumerate(self.cells)
         )
 
-    def _steps(self, sums: list[str]) -> list[str]:
-        """Write the multiply-adds of one turn; return the accumulators after it."""
+    def _steps(self, sums: list[str], count: int, a: _Place, b: _Place) -> list[str]:
+        """Write ``count`` steps from an element of ``a`` and a row of ``b``; return the sums."""
         tile, w = self.tile, self.w
         sums = list(sums)
-        for u in range(self.unroll):
-            across = self._row_of_b(u)
+        for u in range(count):
+            if a.pointer == "%a":
+                w.fence()  # or elements that serve several rows would be kept, and spilled
+            across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
-                scalar = w.broadcast(w.at("%a_now", row + u))
+                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u))
                 for v in range(tile.vectors):
                     k = i * tile.vectors + v
                     sums[k] = w.fma(scalar, across[v], sums[k])
         return sums
 
-    def _row_of_b(self, u: int) -> list[str]:
+    def _row_of_b(self, b: _Place, u: int) -> list[str]:
         """Return the vectors of the ``u``-th row of ``b``; fetch and pack what is to be."""
         tile, w = self.tile, self.w
         offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
-        start = u * tile.b_row
-        pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else ("%b_now", start)
+        start = (b.offset + u) * tile.b_row
+        pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else (b.pointer, start)
         row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
         if tile.pack_row:
             for v, value in zip(offsets, row, strict=True):
-                w.store(value, w.at("%b_now", start + v))
+                w.store(value, w.at(b.pointer, start + v))
             self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
         if tile.fetch_rows:
-            self._fetch("%b_now", (u + tile.fetch_rows) * tile.b_row, level=1)
+            self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
         return row
 
     def _fetch(self, pointer: str, start: int, level: int) -> None:
@@ -203,9 +241,12 @@ done:
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
-        """Ask for the lines of the result, so that they are there when the sum ends."""
+        """Ask for the lines of the result, so that they are near when the sum ends.
+
+        Into L2, which waits for three times as many lines at once as L1.
+        """
         for i, v in self.cells:
-            self.w.prefetch(self.w.at("%c", self._place(i, v)))
+            self.w.prefetch(self.w.at("%c", self._place(i, v)), level=2)
         return self._taken()
 
     def _stores(self, sums: list[str]) -> str:

@@ -140,6 +140,13 @@ class OutputTransform:
         algorithm = ALGORITHMS[self.m]
         size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
         columns = []
+        places = [
+            w.at(c, i * self.row + j * self.pixel)
+            for i in range(self.rows)
+            for j in range(self.columns)
+        ]
+        for place in places:  # they come from afar; L2 waits for more lines at once than L1
+            w.prefetch(place, level=2)
         for j in range(size):
             products: list[str | None] = [
                 w.load(w.at(a, (i * size + j) * self.frequency), mask) for i in range(size)
@@ -148,7 +155,7 @@ class OutputTransform:
         for i in range(self.rows):
             done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
             for j in range(self.columns):
-                place = w.at(c, i * self.row + j * self.pixel)
+                place = places[i * self.columns + j]
                 w.store(done[j] or "zeroinitializer", place, mask)
 
 

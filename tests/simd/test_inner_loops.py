@@ -27,7 +27,7 @@ PROBLEMS = {
     "depthwise, strided": Conv2d(
         c=45, h=15, w=15, k=45, r=5, s=5, pad=(2, 2), stride=(2, 2), groups=45
     ),
-    "gemm": Gemm(m=512, n=512, k=512),
+    "gemm": Gemm(m=512, n=512, k=500),
     "gemm, remainders": Gemm(m=101, n=117, k=203),
     "gemm, few rows": Gemm(m=5, n=301, k=700),
     "matrix times vector": Gemm(m=300, n=1, k=700),

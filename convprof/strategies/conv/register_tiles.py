@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-CALL_CYCLES = 110
+CALL_CYCLES = 80
 """What a register tile costs outside its inner loop: zeroing, storing, one mispredicted branch."""
 FETCH_ROWS = 64
 """Rows of weights, 14 cycles each in a usual tile: longer than a read from the last-level cache."""
@@ -106,11 +106,11 @@ class TilePlan(ABC):
                         self.add(spot.image(n, p), panel)
         return self.tiles.dims()
 
-    def block_rows(self, panels: int) -> int:
-        """Return output rows per block: in and out within a quarter of L2, tasks for all."""
+    def block_rows(self, panels: int, share: float = 1 / 4) -> int:
+        """Return output rows per block: in and out within a share of L2, tasks for all."""
         p = self.p
         row_bytes = (p.stride[0] * p.w * p.c + p.q * p.k) * self.itemsize
-        fitting = max(1, l2_bytes() // 4 // row_bytes)
+        fitting = max(1, int(share * l2_bytes()) // row_bytes)
         if self.threads > 1:
             wanted = -(-TASKS_PER_THREAD * self.threads // (p.n * panels))
             fitting = min(fitting, max(1, p.p // wanted))
@@ -170,6 +170,11 @@ class DensePlan(TilePlan):
         """Packed columns of a group's weights: whole vectors."""
         return -(-self.p.kg // self.lanes) * self.lanes
 
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the packed weights."""
+        return self.p.groups * self.taps * self.width * self.itemsize
+
     def shapes(self) -> list[tuple[int, int]]:
         """Return the tiles: two vectors, so that a broadcast serves twice, then narrow and wide."""
         across = self.width // self.lanes
@@ -180,8 +185,12 @@ class DensePlan(TilePlan):
 
     def blocking(self) -> Blocking:
         """Choose the blocking from the shape and the caches."""
-        vectors, rows = self.shapes()[0]
-        panels = self.p.groups * -(-self.width // self.lanes // vectors)
+        p, (vectors, rows) = self.p, self.shapes()[0]
+        panels = p.groups * -(-self.width // self.lanes // vectors)
+        if self.weights_bytes > l2_bytes() // 2:  # they come from afar: read them seldom
+            return Blocking(vectors, rows, self.block_rows(panels, share=1 / 2))
+        if p.r == 1:  # rows share no input: few at a time keep it, and the output, in L1
+            return Blocking(vectors, rows, min(p.p, -(-rows // p.q)))
         return Blocking(vectors, rows, self.block_rows(panels))
 
     def panels(self) -> list[tuple[int, int, int]]:
@@ -208,7 +217,7 @@ class DensePlan(TilePlan):
             c_rows=spot.output_offsets(p),
             columns=min(vectors * self.lanes, p.kg - k),
             fused=self.isa.fused,
-            fetch_rows=fetch_rows(p.groups * self.taps * self.width * self.itemsize),
+            fetch_rows=fetch_rows(self.weights_bytes),
         )
         b = self.taps * (group * self.width + k)
         self.tiles.add(kernel(tile, self.isa), spot.a + group * p.cg, b, spot.c + group * p.kg + k)

@@ -121,6 +121,9 @@ class Strategy(ABC):
     """Whether it can use more than one thread."""
     peer: ClassVar[bool] = False
     """Whether somebody else's library does the computing."""
+    compared: ClassVar[bool] = True
+    """For a peer: whether a comparison that names none includes it. What somebody else's compiler
+    makes of a schedule of ours is a peer, but not one of the libraries people use."""
     listed: ClassVar[bool] = True
     """Whether it takes part when no strategy is named; a library, or what only chooses one of the
     others, is measured when asked for."""

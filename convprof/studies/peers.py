@@ -78,6 +78,7 @@ class Peers:
         self, problem: Problem, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
     ) -> None:
         self.problem = problem
+        self.choice = choice
         chosen = dataclasses.replace(
             choice, strategies=_strategies(problem, choice), layouts=LAYOUTS
         )
@@ -89,13 +90,16 @@ class Peers:
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far."""
-        return [with_peak(measurement) for measurement in self.session.measurements()]
+        return [with_peak(measurement, self.choice.isa) for measurement in self.session.measurements()]
 
     @property
     def libraries(self) -> frozenset[str]:
-        """The names of the strategies that run in somebody else's library."""
-        every = registry.strategies(self.problem.kind)
-        return frozenset(strategy.name for strategy in every if strategy.peer)
+        """The names of the libraries compared with."""
+        return frozenset(
+            strategy.name
+            for strategy in registry.strategies(self.problem.kind)
+            if strategy.peer and (strategy.compared or strategy.name in self.choice.strategies)
+        )
 
     def standings(self) -> list[Standing]:
         """Return, per number of threads, our best against the fastest library so far.
@@ -124,7 +128,9 @@ class Peers:
             [peers[0].samples[number].seconds for number in common],
             [ours.samples[number].seconds for number in common],
         )
-        mine, *theirs = (with_peak(self.session.measurement(e)) for e in (ours, *peers))
+        mine, *theirs = (
+            with_peak(self.session.measurement(e), self.choice.isa) for e in (ours, *peers)
+        )
         return Standing(mine, tuple(theirs), ratio)
 
 
@@ -159,7 +165,7 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
         or [s for s in every if s.name == OURS]
         or [s for s in every if s.listed and not s.peer]
     )
-    libraries = [s for s in named if s.peer] or [s for s in every if s.peer]
+    libraries = [s for s in named if s.peer] or [s for s in every if s.peer and s.compared]
     return tuple(strategy.name for strategy in (*ours, *libraries))
 
 

@@ -81,7 +81,7 @@ def _no_clock(monkeypatch):
     monkeypatch.setattr(
         peers,
         "with_peak",
-        lambda m: dataclasses.replace(m, peak_fraction=0.5 if m.time_s else None),
+        lambda m, _isa: dataclasses.replace(m, peak_fraction=0.5 if m.time_s else None),
     )
 
 

@@ -21,6 +21,7 @@ class Halide(Library):
     """A schedule of Halide's."""
 
     packages: ClassVar[tuple[str, ...]] = ("halide",)
+    compared: ClassVar[bool] = False
     schedule: ClassVar[str]
     """A step of the ladder, ``tuned``, or an autoscheduler."""
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convprof import strategies
     from convprof.api import prepare
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Attention, Conv2d, Gemm
 
 __version__ = "0.1.0"
 
-__all__ = ["Conv2d", "Gemm", "__version__", "prepare", "strategies"]
+__all__ = ["Attention", "Conv2d", "Gemm", "__version__", "prepare", "strategies"]
 
 _HOMES = {
+    "Attention": "convprof.problems",
     "Conv2d": "convprof.problems",
     "Gemm": "convprof.problems",
     "prepare": "convprof.api",

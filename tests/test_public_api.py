@@ -24,7 +24,7 @@ def python(program):
 
 
 def test_the_public_names():
-    expected = ["Conv2d", "Gemm", "__version__", "prepare", "strategies"]
+    expected = ["Attention", "Conv2d", "Gemm", "__version__", "prepare", "strategies"]
     assert expected == convprof.__all__
     for name in expected:
         assert getattr(convprof, name) is not None
@@ -67,6 +67,7 @@ def test_strategies_is_a_function_before_and_after_the_package_is_imported(progr
 def test_strategies_of_each_kind():
     assert convprof.strategies("conv2d")[0] == "direct"
     assert convprof.strategies("gemm")[0] == "naive"
+    assert convprof.strategies("attention") == ["naive", "blas", "fused", "auto", "torch"]
     with pytest.raises(errors.UnknownNameError, match=r"'conv3d': did you mean conv2d\?"):
         convprof.strategies("conv3d")
 

@@ -12,7 +12,7 @@ import pytest
 
 from convprof import results
 from convprof.measure.report import describe
-from convprof.problems import Conv2d, Gemm, Reorder
+from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm, Reorder
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.strategies.base import DTYPES, LAYOUTS
 
@@ -22,6 +22,7 @@ EXPLAINED = (DOCS / "result-format.md").read_text(encoding="utf-8")
 
 CONV = Conv2d(n=1, c=8, h=6, w=5, k=4, r=3, s=2, pad=(1, 0, 1, 1), name="layer")
 GEMM = Gemm(m=4, n=5, k=6, batch=2)
+ATTENTION = Attention(heads=2, tokens=5, dim=3)
 REORDER = Reorder(n=1, c=8, h=6, w=5)
 
 OK = Measurement(
@@ -59,6 +60,11 @@ def excluded(status, **changes):
 MEASUREMENTS = {
     "ok": OK,
     "ok gemm": replace(OK, problem=describe(GEMM), layout=None, phases=None, bound=None),
+    "ok gradient of the input": replace(OK, problem=describe(BackwardData(CONV))),
+    "ok gradient of the weights": replace(OK, problem=describe(BackwardWeights(CONV))),
+    "ok gradient of a product": replace(
+        OK, problem=describe(BackwardWeights(GEMM)), layout=None, phases=None
+    ),
     "ok reorder": replace(
         OK,
         problem=describe(REORDER),
@@ -73,7 +79,9 @@ MEASUREMENTS = {
     "wrong": excluded("wrong", max_rel_error=0.5),
     "wrong, not finite": excluded("wrong", max_rel_error=float("nan")),
     "failed": excluded("failed"),
+    "ok attention": replace(OK, problem=describe(ATTENTION), layout=None),
 }
+AT = list(MEASUREMENTS).index
 
 COMPARISON = {
     "kind": "layouts",
@@ -164,8 +172,8 @@ WRONG = {
     "an unknown dtype": lambda d: d["measurements"][0].update(dtype="float32"),
     "no time although ok": lambda d: d["measurements"][0].update(time_s=None),
     "a reason although ok": lambda d: d["measurements"][0].update(reason="because"),
-    "no reason although refused": lambda d: d["measurements"][4].update(reason=None),
-    "a rate although wrong": lambda d: d["measurements"][5].update(flop_per_s=1.0),
+    "no reason although refused": lambda d: d["measurements"][AT("refused")].update(reason=None),
+    "a rate although wrong": lambda d: d["measurements"][AT("wrong")].update(flop_per_s=1.0),
     "a unit in a number": lambda d: d["measurements"][0]["time_s"].update(median="1 ms"),
     "a time below zero": lambda d: d["measurements"][0]["time_s"].update(median=-1.0),
     "no samples": lambda d: d["measurements"][0]["time_s"].update(samples=0),

@@ -18,6 +18,7 @@ COMMANDS = {
     "roofline": "Hold strategies against the ceilings.",
     "explain": "Work a small example: im2col, layout, tile, winograd.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
+    "network": "Show a whole network, layer by layer.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
     "strategies": "List strategies, and who refuses what.",

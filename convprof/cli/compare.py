@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,15 +10,16 @@ import click
 from convprof.cli import measuring, options
 from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
+from convprof.cli.training import Totals
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.problems import Conv2d, Problem
+    from convprof.problems import Backward, Conv2d, Problem
     from convprof.studies.layouts import Layouts
 
-KEPT = ("strategy", "threads", "dtype", "isa", "tune", "cache", "budget", "rounds", "seed")
+KEPT = ("pass_", "strategy", "threads", "dtype", "isa", "tune", "cache", "budget", "rounds", "seed")
 
 
 @click.group("compare")
@@ -30,6 +32,7 @@ command.add_command(peers)
 
 @command.command("layouts")
 @options.problem_options
+@options.pass_option
 @options.measure_options
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options
@@ -48,23 +51,33 @@ def layouts(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Layouts(_convolution(problem), asked.choice, asked.settings, watch),
-        _show,
+        functools.partial(_show, Totals(asked, flags)),
     ).run()
 
 
-def _convolution(problem: Problem) -> Conv2d:
-    from convprof.problems import Conv2d
+def _convolution(problem: Problem) -> Conv2d | Backward:
+    from convprof.problems import BackwardData, BackwardWeights, Conv2d
+    from convprof.problems.passes import family
 
-    if not isinstance(problem, Conv2d):
+    if family(problem) != Conv2d.kind or not isinstance(
+        problem, Conv2d | BackwardData | BackwardWeights
+    ):
         raise InputError(
-            f"{problem.descriptor}: a {problem.kind} has no layouts to compare; name a convolution"
+            f"{problem.descriptor}: {_a(problem.kind)} has no layouts to compare; "
+            "name a convolution"
         )
     return problem
 
 
-def _show(console: Console, study: Layouts) -> list[dict[str, Any]]:
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _show(totals: Totals, console: Console, study: Layouts) -> list[dict[str, Any]]:
     from convprof.render.report import layouts_report
 
     comparisons = study.comparisons()
     layouts_report(console, study.measurements(), comparisons)
+    if totals.add(study.problem, study.measurements()):
+        totals.show(console, study.problem.descriptor)
     return [comparison.to_json() for comparison in comparisons]

@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
+from convprof.cli.training import Totals
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.peers import Peers, Standing
 
-KEPT = ("strategy", "threads", "dtype", "isa", "tune", "budget", "rounds", "seed")
+KEPT = ("pass_", "strategy", "threads", "dtype", "isa", "tune", "budget", "rounds", "seed")
 
 
 @click.command("peers", short_help="Measure convprof against the libraries people use.")
 @options.problem_options
+@options.pass_option
 @options.measure_options
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options
@@ -43,7 +45,7 @@ def peers(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     from convprof.studies.peers import Peers
 
-    view = _View(several=len(asked.problems) > 1)
+    view = _View(Totals(asked, flags), several=len(asked.problems) > 1)
     return measuring.Measuring(
         asked,
         outputs,
@@ -56,7 +58,8 @@ def peers(**flags: Any) -> int:
 class _View:
     """Print a problem at once if it is the only one, else a row for each at the end."""
 
-    def __init__(self, *, several: bool) -> None:
+    def __init__(self, totals: Totals, *, several: bool) -> None:
+        self._totals = totals
         self.several = several
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
@@ -67,6 +70,7 @@ class _View:
         from convprof.render.peers import peers_report
 
         standings = study.standings()
+        self._totals.add(study.problem, study.measurements())
         if self.several:
             self._measurements += study.measurements()
             self._standings += standings
@@ -80,3 +84,4 @@ class _View:
         from convprof.render.peers import summary_report
 
         summary_report(console, self._measurements, self._standings, self._libraries)
+        self._totals.show_all(console)

@@ -44,8 +44,9 @@ def dry_run(asked: Asked, command: str) -> None:
     """Print what would be measured, each problem as a command that can be pasted back."""
     from convprof.studies.selection import command_for
 
-    for problem in asked.problems:
-        click.echo(f"{command} {command_for(problem)}")
+    # The passes of a layer are one command: --pass says which.
+    for text in dict.fromkeys(command_for(problem) for problem in asked.problems):
+        click.echo(f"{command} {text}")
 
 
 def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
@@ -57,7 +58,7 @@ def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str
         if source is not click.core.ParameterSource.DEFAULT and flags.get(key) is not None:
             value = flags[key]
             text = ",".join(value) if isinstance(value, tuple) else str(value)
-            words += [f"--{key}", shlex.quote(text)]
+            words += [f"--{key.rstrip('_')}", shlex.quote(text)]
     return " ".join(words)
 
 

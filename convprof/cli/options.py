@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.errors import InputError
+from convprof.problems.passes import PASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,13 +48,14 @@ problem_options = _stack(
     click.option("--dilation", metavar="N[xN]", help="Default 1, which means dense."),
     click.option("--groups", type=int, metavar="N", help="Default 1."),
     click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM."),
+    click.option("--attention", metavar="BxHxTxD", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head."),  # noqa: E501
 )  # fmt: skip
 
 measure_options = _stack(
     click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
     click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
     click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
-    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, winograd, packed, auto); others do not heed it."),  # noqa: E501
+    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, winograd, packed, fused, auto); others do not heed it."),  # noqa: E501
     click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
     click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
     click.option("--budget", type=float, default=0.07, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
@@ -63,6 +65,10 @@ measure_options = _stack(
 
 layout_option = click.option(
     "--layout", default="all", show_default=True, metavar="nchw|nhwc|all", help="Layouts of a convolution's activations.",  # noqa: E501
+)  # fmt: skip
+
+pass_option = click.option(
+    "--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.",  # noqa: E501
 )  # fmt: skip
 
 color_option = click.option(
@@ -101,6 +107,7 @@ def asked(flags: dict[str, Any]) -> Asked:
         _check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
     _check_range("--seed", flags["seed"], 0, 2**63 - 1)
     problems, notes = problems_from(flags)
+    problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
     guard.check_strategies(names, problems)
     choice = Choice(
@@ -118,7 +125,7 @@ def asked(flags: dict[str, Any]) -> Asked:
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
-    from convprof.problems import Conv2d
+    from convprof.problems import Attention, Conv2d
     from convprof.studies.selection import select
 
     shape = spelled(flags)
@@ -129,7 +136,7 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
         )
     if shape:
         problem = _from_flags(flags)
-        if flags["mb"] is not None and isinstance(problem, Conv2d):
+        if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
             _check_range("--mb", flags["mb"], 1, 2**31 - 1)
             problem = problem.with_batch(flags["mb"])
         return [problem], []
@@ -139,8 +146,15 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     return selection.problems, selection.notes
 
 
-SHAPE_FLAGS = ("input_", "filters", "kernel", "stride", "pad", "dilation", "groups", "gemm")
+WHOLE_FLAGS = ("gemm", "attention")
+"""Flags that spell out a problem each."""
+SHAPE_FLAGS = (
+    "input_", "filters", "kernel", "stride", "pad", "dilation", "groups", *WHOLE_FLAGS
+)  # fmt: skip
 """The flags that spell out a problem."""
+
+
+_DESCRIBED = {"--gemm": "a product", "--attention": "attention"}
 
 
 def spelled(flags: dict[str, Any]) -> list[str]:
@@ -149,18 +163,22 @@ def spelled(flags: dict[str, Any]) -> list[str]:
 
 
 def _from_flags(flags: dict[str, Any]) -> Problem:
-    from convprof.problems import conv2d_from_flags, gemm_from_flags
+    from convprof.problems import attention_from_flags, conv2d_from_flags, gemm_from_flags
 
     given = spelled(flags)
     if flags["match"] is not None:
         raise InputError("--match filters named problems; with shape flags there is only one")
+    whole = next((f"--{name}" for name in WHOLE_FLAGS if flags[name] is not None), None)
+    if whole and len(given) > 1:
+        other = next(flag for flag in given if flag != whole)
+        raise InputError(
+            f"{other} describes {_DESCRIBED.get(other, 'a convolution')} and {whole} "
+            f"{_DESCRIBED[whole]}: use one of them"
+        )
     if flags["gemm"] is not None:
-        if len(given) > 1:
-            other = next(flag for flag in given if flag != "--gemm")
-            raise InputError(
-                f"{other} describes a convolution and --gemm a product: use one of them"
-            )
         return gemm_from_flags(flags["gemm"])
+    if flags["attention"] is not None:
+        return attention_from_flags(flags["attention"])
     missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
     if missing:
         raise InputError(
@@ -176,6 +194,24 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
         dilation=flags["dilation"] or "1",
         groups=1 if flags["groups"] is None else flags["groups"],
     )
+
+
+def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
+    """Return the passes of each layer; InputError if a problem has a forward pass only."""
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.passes import passes_of
+
+    if which == "forward":
+        return problems
+    found: list[Problem] = []
+    for problem in problems:
+        if not isinstance(problem, Conv2d | Gemm):
+            raise InputError(
+                f"--pass {which}: {problem.descriptor} has a forward pass only; "
+                "name convolutions and matrix products"
+            )
+        found += passes_of(problem, which)
+    return found
 
 
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
+from convprof.cli.training import Totals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from convprof.studies.run import Run
 
 KEPT = (
+    "pass_",
     "strategy",
     "layout",
     "threads",
@@ -32,6 +34,7 @@ KEPT = (
 
 @click.command("run")
 @options.problem_options
+@options.pass_option
 @options.layout_option
 @options.measure_options
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -42,7 +45,8 @@ def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
 
     PROBLEM is a benchdnn descriptor (mb1ic64ih56oc64kh3ph1), a matrix product
-    (512x512:512x512) or a network's layer (resnet50:layer1.0.conv2, globs allowed).
+    (512x512:512x512), attention (attention:1x12x197x64) or a network's layer
+    (resnet50:layer1.0.conv2, globs allowed).
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
     asked = options.asked(flags)
@@ -56,12 +60,14 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        functools.partial(_show, asked, asm=flags["asm"], explain=flags["explain"]),
+        functools.partial(
+            _show, asked, Totals(asked, flags), asm=flags["asm"], explain=flags["explain"]
+        ),
     ).run()
 
 
 def _show(
-    asked: Asked, console: Console, study: Run, *, asm: bool, explain: bool
+    asked: Asked, totals: Totals, console: Console, study: Run, *, asm: bool, explain: bool
 ) -> list[dict[str, Any]]:
     from convprof.render.report import explanations_report, inner_loops_report, run_report
     from convprof.strategies.base import NATIVE
@@ -75,4 +81,6 @@ def _show(
         explanations_report(console, study.explanations())
     if asm:
         inner_loops_report(console, study.inner_loops())
+    if totals.add(study.problem, study.measurements()):
+        totals.show(console, study.problem.descriptor)
     return []

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting, Strategy
 
 Cache = Literal["hot", "cold"]
+WITHOUT_LAYOUT = ("gemm", "gemm-backward-data", "gemm-backward-weights", "attention")
+"""Kinds of problems whose operands lie in memory in one way only."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Contestant:
     @property
     def layout(self) -> str | None:
         """The layout, or None where the kind of problem has none."""
-        return None if self.problem.kind == "gemm" else self.setting.layout
+        return None if self.problem.kind in WITHOUT_LAYOUT else self.setting.layout
 
     @property
     def label(self) -> str:

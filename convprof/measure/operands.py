@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.problems import Conv2d, Gemm
+from convprof.measure.contestant import WITHOUT_LAYOUT
+from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
 from convprof.strategies import memory, oracle
 from convprof.strategies.base import DTYPES
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
     Array = np.ndarray[Any, Any]
+    Points = np.ndarray[Any, np.dtype[np.int64]]
 
 WHOLE_MACS = 300_000_000
 """Up to here the float64 reference of the whole output takes less than a second."""
@@ -33,24 +35,32 @@ class Operands:
         self.problem = problem
         self._kind = DTYPES[dtype][0]
         random = np.random.default_rng(seed)
-        self._layouts: dict[str, Array] = {}
+        self._turned: dict[int, Array] = {}
         self._first, self.second = (
             self._draw(random, shape) for shape in problem.operand_shapes("nchw")
         )
 
     def first(self, layout: str) -> Array:
-        """Return the activation in ``layout`` (conv2d, reorder), or ``a`` (GEMM)."""
-        if self.problem.kind == "gemm" or layout == "nchw":
-            return self._first
-        if layout not in self._layouts:
-            turned = self._first.transpose(0, 2, 3, 1)
+        """Return the activation in ``layout``; ``a`` of a GEMM, ``q`` of attention."""
+        plain = self.problem.kind in WITHOUT_LAYOUT or layout == "nchw"
+        return self._first if plain else self._in_nhwc(0, self._first)
+
+    def pair(self, layout: str) -> tuple[Array, Array]:
+        """Return both operands; where the second is an activation too, it is in ``layout``."""
+        laid_out = self.problem.kind == "conv2d-backward-weights" and layout != "nchw"
+        second = self._in_nhwc(1, self.second) if laid_out else self.second
+        return self.first(layout), second
+
+    def _in_nhwc(self, position: int, drawn: Array) -> Array:
+        if position not in self._turned:
+            turned = drawn.transpose(0, 2, 3, 1)
             copy = memory.zeros(turned.shape, self._kind)
             copy[...] = turned
-            self._layouts[layout] = copy
-        return self._layouts[layout]
+            self._turned[position] = copy
+        return self._turned[position]
 
     @functools.cached_property
-    def points(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    def points(self) -> Points | None:
         """Flat indices of the output points to verify; None for all of them."""
         problem = self.problem
         if problem.macs <= WHOLE_MACS:
@@ -68,6 +78,10 @@ class Operands:
             return oracle.conv2d(problem, self._first, self.second, self.points)
         if isinstance(problem, Gemm):
             return oracle.gemm(problem, self._first, self.second, self.points)
+        if isinstance(problem, BackwardData | BackwardWeights):
+            return _gradient(problem, (self._first, self.second), self.points)
+        if isinstance(problem, Attention):
+            return oracle.attention(problem, self._first, self.second, self.points)
         return np.asarray(self._first, dtype=np.float64)
 
     def _draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -79,10 +93,23 @@ class Operands:
         return array
 
 
+def _gradient(
+    problem: BackwardData | BackwardWeights, operands: tuple[Array, Array], points: Points | None
+) -> Array:
+    """Return the float64 gradient, all of it (NCHW) or at ``points``."""
+    forward, data = problem.forward, isinstance(problem, BackwardData)
+    if isinstance(forward, Conv2d):
+        of_conv = oracle.conv2d_backward_data if data else oracle.conv2d_backward_weights
+        return of_conv(forward, *operands, points)
+    of_gemm = oracle.gemm_backward_data if data else oracle.gemm_backward_weights
+    return of_gemm(forward, *operands, points)
+
+
 def max_rel_error(operands: Operands, output: Array, layout: str) -> float:
     """Return ``max|y - y64| / max|y64|`` of an output in ``layout`` against the reference."""
     kind = operands.problem.kind
-    turned = layout == "nhwc" if kind == "conv2d" else kind == "reorder" and layout == "nchw"
+    activation = kind in ("conv2d", "conv2d-backward-data")
+    turned = layout == "nhwc" if activation else kind == "reorder" and layout == "nchw"
     y = output.transpose(0, 3, 1, 2) if turned else output
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]

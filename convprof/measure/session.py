@@ -162,7 +162,7 @@ class Session:
         operands = self._operands[key]
         prepared = contestant.strategy.prepare(problem, setting)
         self._prepared.append(prepared)
-        prepared.bind(operands.first(setting.layout), operands.second)
+        prepared.bind(*operands.pair(setting.layout))
         start = time.perf_counter()
         prepared.run()
         first_s = time.perf_counter() - start

@@ -1,6 +1,6 @@
-"""Networks as lists of problems, looked up by name: ``resnet50:layer1.0.conv2``.
+"""Networks as graphs, looked up by name, and their layers: ``resnet50:layer1.0.conv2``.
 
-To add a network, write one module with ``layers(mb, image)`` and one line in ``_MODULES``.
+To add a network, write one module with ``IMAGES`` and ``build(net)``, and one line in ``_MODULES``.
 """
 
 from __future__ import annotations
@@ -11,20 +11,32 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError, UnknownNameError
+from convprof.networks.graph import INPUT, Builder, Network, Node
 from convprof.networks.layer import Layer
 from convprof.problems.checks import size
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from convprof.problems import Problem
 
 _MODULES = {
-    "resnet50": "resnet50",
+    "mnist-cnn": "mnist_cnn",
+    "lenet5": "lenet5",
+    "alexnet": "alexnet",
     "vgg16": "vgg16",
+    "resnet18": "resnet18",
+    "resnet50": "resnet50",
     "mobilenet-v1": "mobilenet_v1",
+    "mobilenet-v2": "mobilenet_v2",
+    "efficientnet-b0": "efficientnet_b0",
+    "convnext-t": "convnext_t",
     "vit-b16": "vit_b16",
+    "vit-l16": "vit_l16",
+    "vit-h14": "vit_h14",
 }
 
-__all__ = ["Layer", "find", "layers", "names"]
+__all__ = ["INPUT", "Builder", "Layer", "Network", "Node", "find", "layers", "names", "network"]
 
 
 def names() -> list[str]:
@@ -32,25 +44,38 @@ def names() -> list[str]:
     return list(_MODULES)
 
 
-def layers(name: str, mb: int = 1, image: int = 224) -> list[Layer]:
-    """Return a network's layers in the order of execution, for square images of that size.
+def network(name: str, mb: int = 1, image: int | None = None) -> Network:
+    """Return a network for a minibatch of square images, of the published size if not given.
 
-    Every problem is named ``network:layer``. Raises UnknownNameError for an unknown network,
-    ProblemError naming the network when the sizes do not suit it.
+    Raises UnknownNameError for an unknown network, ProblemError naming the network when the sizes
+    do not suit it.
     """
-    if name not in _MODULES:
-        raise UnknownNameError.of("network", name, names())
-    module = importlib.import_module(f"convprof.networks.{_MODULES[name]}")
+    module = _module(name)
     try:
-        found = list(module.layers(mb=size("mb", mb), image=size("image", image)))
+        side = module.IMAGES.side(image)
+        shape = (size("mb", mb), module.IMAGES.channels, side, side)
+        net = Builder()
+        module.build(net)
+        return Network(name, shape, tuple(net.nodes))
     except ProblemError as error:
         raise ProblemError(f"{name}: {error}") from None
+
+
+def layers(name: str, mb: int = 1, image: int | None = None) -> list[Layer]:
+    """Return the convolutions and matrix products of a network in the order of execution.
+
+    Every problem is named ``network:layer``. Raises what ``network`` raises.
+    """
+    whole = network(name, mb, image)
+    problems = ((node.name, whole.problem(node)) for node in whole.nodes)
     return [
-        Layer(layer.name, replace(layer.problem, name=f"{name}:{layer.name}")) for layer in found
+        Layer(layer, replace(problem, name=f"{name}:{layer}"))
+        for layer, problem in problems
+        if problem is not None
     ]
 
 
-def find(text: str, mb: int = 1, image: int = 224) -> list[Problem]:
+def find(text: str, mb: int = 1, image: int | None = None) -> list[Problem]:
     """Return the problems of ``network:layer``: either may be a glob, and no layer means all.
 
     Raises UnknownNameError when no network or no layer of that name exists.
@@ -68,3 +93,9 @@ def find(text: str, mb: int = 1, image: int = 224) -> list[Problem]:
             f"layer of {' or '.join(networks)}:", pattern, (layer.name for _, layer in everything)
         )
     return found
+
+
+def _module(name: str) -> ModuleType:
+    if name not in _MODULES:
+        raise UnknownNameError.of("network", name, names())
+    return importlib.import_module(f"convprof.networks.{_MODULES[name]}")

@@ -1,18 +1,29 @@
 """MobileNet v1 (width 1.0): depthwise 3x3 and pointwise 1x1 in turn.
 
-Howard et al. 2017, "MobileNets"; layer names are the Caffe model's, with a dot for its slash.
+Howard et al. 2017, "MobileNets"; layer names are the Caffe model's, with a dot for its slash, and
+``bn`` and ``relu`` after each convolution's name.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.layer import Layer
-from convprof.problems import Conv2d, Gemm
+from convprof.networks.images import Images
+from convprof.networks.ops import (
+    Activation,
+    AdaptiveAverage,
+    BatchNorm,
+    Convolution,
+    Flatten,
+    Linear,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from convprof.networks.graph import Builder
 
+IMAGES = Images()
+
+_STEM = 32
 _BLOCKS = (  # name, output channels, stride of the depthwise filter
     ("conv2_1", 64, 1),
     ("conv2_2", 128, 2),
@@ -26,26 +37,21 @@ _BLOCKS = (  # name, output channels, stride of the depthwise filter
 )
 
 
-def layers(mb: int = 1, image: int = 224) -> Iterator[Layer]:
-    """Yield the 27 convolutions and the classifier; raises ProblemError for impossible sizes."""
-    stem = Conv2d(n=mb, c=3, h=image, w=image, k=32, r=3, s=3, stride=(2, 2), pad=(1, 1))
-    yield Layer("conv1", stem)
-    channels, size = stem.k, stem.p
+def build(net: Builder) -> None:
+    """Add the 27 convolutions and the classifier with what lies between them."""
+    _unit(net, "conv1", Convolution.square(_STEM, 3, stride=2))
+    channels = _STEM
     for name, out, stride in _BLOCKS:
-        depthwise = Conv2d(
-            n=mb,
-            c=channels,
-            h=size,
-            w=size,
-            k=channels,
-            r=3,
-            s=3,
-            stride=(stride, stride),
-            pad=(1, 1),
-            groups=channels,
-        )
-        size = depthwise.p
-        yield Layer(f"{name}.dw", depthwise)
-        yield Layer(f"{name}.sep", Conv2d(n=mb, c=channels, h=size, w=size, k=out, r=1, s=1))
+        depthwise = Convolution.square(channels, 3, stride=stride, groups=channels)
+        _unit(net, f"{name}.dw", depthwise)
+        _unit(net, f"{name}.sep", Convolution.square(out, 1))
         channels = out
-    yield Layer("fc7", Gemm(m=mb, n=1000, k=channels))
+    net.add("pool6", AdaptiveAverage(1, 1))
+    net.add("flatten", Flatten())
+    net.add("fc7", Linear(1000))
+
+
+def _unit(net: Builder, name: str, conv: Convolution) -> None:
+    net.add(name, conv)
+    net.add(f"{name}.bn", BatchNorm())
+    net.add(f"{name}.relu", Activation("relu"))

@@ -1,25 +1,32 @@
-"""What is computed, and nothing about how: ``Conv2d``, ``Gemm`` and their texts."""
+"""What is computed, and nothing about how: ``Conv2d``, ``Gemm``, ``Attention`` and their texts."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+from convprof.problems.attention import Attention
 from convprof.problems.batch import Batch, BatchEntry, read_batch
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
-from convprof.problems.flags import conv2d_from_flags, gemm_from_flags
+from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
+from convprof.problems.passes import Backward, BackwardData, BackwardWeights
 from convprof.problems.reorder import Reorder
 
-Problem: TypeAlias = Conv2d | Gemm | Reorder
+Problem: TypeAlias = Conv2d | Gemm | Attention | Reorder | BackwardData | BackwardWeights
 
 __all__ = [
+    "Attention",
+    "Backward",
+    "BackwardData",
+    "BackwardWeights",
     "Batch",
     "BatchEntry",
     "Conv2d",
     "Gemm",
     "Problem",
     "Reorder",
+    "attention_from_flags",
     "conv2d_from_flags",
     "gemm_from_flags",
     "parse",

@@ -1,7 +1,8 @@
-"""The text of a problem, in benchdnn's language.
+"""The text of a problem, in benchdnn's language where it has a word for it.
 
     mb1ic64ih56oc64oh56kh3ph1n"name"    a convolution (``conv_text``)
     1024x512:512x768n"name"             a matrix product (``gemm_text``)
+    attention:1x12x197x64n"name"        attention (``attention_text``)
 
 ``parse(problem.descriptor) == problem`` holds for every problem, and the name survives too.
 Rules: oneDNN, tests/benchdnn/doc, ``driver_conv.md`` and ``driver_matmul.md``.
@@ -12,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.errors import DescriptorError, ProblemError
+from convprof.problems.attention_text import WORD, parse_attention
 from convprof.problems.checks import shown
 from convprof.problems.conv_text import parse_conv2d
 from convprof.problems.gemm_text import parse_gemm
@@ -37,8 +39,13 @@ def parse(text: str) -> Problem:
         raise DescriptorError(
             f"{shown(stripped)}: {len(stripped)} characters; a descriptor has at most {MAX_TEXT}"
         )
-    read = parse_gemm if stripped[0] in "0123456789" else parse_conv2d
     try:
-        return read(stripped)
+        return _read(stripped)
     except (DescriptorError, ProblemError) as error:
         raise type(error)(f"{shown(stripped)}: {error}") from None
+
+
+def _read(text: str) -> Problem:
+    if text.startswith(WORD):
+        return parse_attention(text)
+    return parse_gemm(text) if text[0] in "0123456789" else parse_conv2d(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from convprof.errors import DescriptorError, ProblemError
+from convprof.problems.attention import Attention
 from convprof.problems.axis import Axis
 from convprof.problems.checks import MAX_SIZE, shown
 from convprof.problems.conv2d import Conv2d
@@ -60,6 +61,16 @@ def gemm_from_flags(size: str, name: str = "") -> Gemm:
     """
     *batch, m, n, k = _numbers("--gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
     return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
+
+
+def attention_from_flags(size: str, name: str = "") -> Attention:
+    """Return the attention for ``BATCHxHEADSxTOKENSxDIM``.
+
+    Raises DescriptorError naming the flag ``--attention`` and the value.
+    """
+    form = "BATCHxHEADSxTOKENSxDIM, e.g. 1x12x197x64"
+    batch, heads, tokens, dim = _numbers("--attention", size, form, (4,))
+    return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, name=name)
 
 
 def _pads(text: str, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.problems.names import quoted
 
 if TYPE_CHECKING:
+    from convprof.problems.attention import Attention
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
 
@@ -45,3 +46,8 @@ def format_gemm(problem: Gemm) -> str:
     """Return ``MxK:KxN[n"name"]``, with a leading batch dimension only when it exceeds 1."""
     a, b = ("x".join(map(str, shape)) for shape in (problem.a_shape, problem.b_shape))
     return f"{a}:{b}{quoted(problem.name)}"
+
+
+def format_attention(problem: Attention) -> str:
+    """Return ``attention:BATCHxHEADSxTOKENSxDIM[n"name"]``."""
+    return f"attention:{'x'.join(map(str, problem.shape))}{quoted(problem.name)}"

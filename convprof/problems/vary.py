@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.problems.passes import BackwardData, BackwardWeights
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,6 +55,9 @@ def vary(problem: Problem, over: str, x: int) -> Problem:
 
     It loses its name, which belongs to the shape it had.
     """
+    if isinstance(problem, BackwardData | BackwardWeights):
+        forward: Any = vary(problem.forward, over, x)
+        return replace(problem, forward=forward)
     changes = VARIABLES[problem.kind][over].changes(problem, x)
     varied: Problem = replace(problem, name="", **changes)
     return varied

@@ -17,16 +17,20 @@ CYCLE_SOURCES = {
 
 
 def problem_line(problem: dict[str, Any], dtype: str) -> str:
-    """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv1``."""
-    kind = problem["kind"]
+    """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv1``; the pass if not forward."""
+    kind, _, which = problem["kind"].partition("-")
     if kind == "conv2d":
         text = _conv2d(problem)
     elif kind == "gemm":
         batch = f"{problem['batch']} x " if problem["batch"] > 1 else ""
         text = f"gemm {batch}({problem['m']}x{problem['k']}) ({problem['k']}x{problem['n']})"
+    elif kind == "attention":
+        sizes = "x".join(str(problem[key]) for key in ("batch", "heads", "tokens", "dim"))
+        exponentials = problem["batch"] * problem["heads"] * problem["tokens"] ** 2
+        text = f"attention {sizes}, {exponentials:,} exponentials beside the FLOPs"
     else:
         text = f"{kind} {problem['descriptor']}"
-    return " · ".join(part for part in (text, problem["name"], dtype) if part)
+    return " · ".join(part for part in (text, which, problem["name"], dtype) if part)
 
 
 def _conv2d(problem: dict[str, Any]) -> str:

@@ -164,7 +164,8 @@ def _way(measurement: Measurement) -> str:
 
 def _problem(measurement: Measurement) -> str:
     name: str = measurement.problem["name"] or measurement.problem["descriptor"]
-    return name
+    which = measurement.problem.get("pass")
+    return f"{name} {which}" if which else name
 
 
 def _threads(count: int) -> str:

@@ -1,6 +1,6 @@
 """Register-tile kernels: a block of the result stays in vector registers while the sum runs.
 
-    c[i, :]  (+)=  sum over segments g, steps t of  a[rows[i] + a_g + t] * b[b_g + t, :]
+    c[i, :]  (+)=  sum over segments g, steps t of  a[rows[i] + a_g + t * a_step] * b[b_g + t, :]
 
 A kernel is generated for one shape of tile, with every stride and every count in it a constant, so
 that its inner loop is loads, broadcasts and fused multiply-adds and nothing else. Rows of ``a`` may
@@ -38,7 +38,7 @@ class Tile:
     segments: tuple[tuple[int, int], ...]
     """Where each run of the reduction starts: ``a_g`` from a row's start, ``b_g`` in rows of b."""
     run: int
-    """Steps of the reduction in a segment, contiguous in ``a``."""
+    """Steps of the reduction in a segment, ``a_step`` elements apart in ``a``."""
     vectors: int
     """Vectors across the tile."""
     b_row: int
@@ -55,6 +55,8 @@ class Tile:
     """Whether the CPU multiplies and adds in one instruction."""
     fetch_rows: int = 0
     """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    a_step: int = 1
+    """Elements of ``a`` from one step to the next: 1 for rows, more for an ``a`` turned over."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
@@ -175,7 +177,7 @@ step:
   %d_now = phi ptr [ {raw}, %segment ], [ %d_next, %step ]
 {self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
 {inner}
-  %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll}
+  %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll * tile.a_step}
   %b_next = getelementptr {element}, ptr %b_now, i64 {self.unroll * tile.b_row}
   %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.pack_row}
   %t_next = add i64 %t, {self.unroll}
@@ -213,7 +215,7 @@ done:
                 w.fence()  # or elements that serve several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
-                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u))
+                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u * tile.a_step))
                 for v in range(tile.vectors):
                     k = i * tile.vectors + v
                     sums[k] = w.fma(scalar, across[v], sums[k])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,31 @@ class Writer:
         """Return the mask of a vector of which the first ``alive`` lanes exist."""
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
+
+    def taken(self) -> str:
+        """Return the lines written since the last call."""
+        lines, self.lines = self.lines, []
+        return "\n".join(lines)
+
+    def rounded(self, value: float) -> float:
+        """Return the nearest number of the element type: LLVM takes no other as a constant."""
+        return float(np.float32(value)) if self.size == 4 else value  # noqa: PLR2004
+
+    def interleaved(self, a: str, b: str, *, upper: bool) -> str:
+        """Return the lower or the upper halves of two vectors, lane by lane in turn."""
+        first = self.lanes // 2 if upper else 0
+        lanes = [
+            lane for i in range(first, first + self.lanes // 2) for lane in (i, self.lanes + i)
+        ]
+        picked = ", ".join(f"i32 {lane}" for lane in lanes)
+        v = self.vector
+        return self.add(f"shufflevector {v} {a}, {v} {b}, <{self.lanes} x i32> <{picked}>")
+
+    def larger(self, a: str, b: str) -> str:
+        """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
+        v = self.vector
+        less = self.add(f"fcmp ogt {v} {b}, {a}")
+        return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
 
     def splat(self, value: float) -> str:
         """Return the constant vector of one value."""
@@ -98,12 +125,16 @@ declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 
 
 def over_channels(
-    w: Writer, name: str, channels: int, body: Callable[[Writer, str, str | None], None]
+    w: Writer,
+    name: str,
+    channels: int,
+    body: Callable[[Writer, str, str | None], None],
+    head: str = "",
 ) -> str:
     """Return ``void name(T *a, T *b, T *c)`` that runs ``body`` once per vector of channels.
 
     ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
-    channels do not fill it.
+    channels do not fill it. ``head`` comes before all of it.
     """
     whole, rest = divmod(channels, w.lanes)
     loop, start = "", "done"
@@ -124,6 +155,7 @@ def over_channels(
     return f"""{w.declarations()}
 define void @{name}(ptr %a, ptr %b, ptr %c) {{
 entry:
+{head}
   br label %{start}
 {loop}done:
 {tail}

@@ -65,7 +65,8 @@ class Prepared(ABC):
         """Take the operands; they are referenced, not copied, where dtype and order allow.
 
         For a conv2d ``x`` in the setting's layout and weights ``(k, c/groups, r, s)``; for a GEMM
-        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``.
+        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; for attention
+        ``q``, and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``.
         ``ProblemError`` if a shape does not fit.
         """
 
@@ -114,7 +115,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     kind: ClassVar[str]
-    """``conv2d`` or ``gemm``."""
+    """``conv2d``, ``gemm`` or ``attention``."""
     summary: ClassVar[str]
     """One line: what it does, and for a rung what changed from the rung before."""
     parallel: ClassVar[bool] = False

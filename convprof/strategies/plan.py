@@ -44,6 +44,8 @@ class Stage:
     fixed: bool = False
     """Whether every thread takes the same share of the tasks in each such stage, so that it finds
     in its own cache what it wrote in the stage before; otherwise whoever is free takes the next."""
+    share: float = 1.0
+    """How much of the problem's arithmetic is in it, at most: a long stage is run in slices."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import stats
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Entry, Session, Settings
-from convprof.problems import Conv2d, Reorder
+from convprof.problems import BackwardData, Conv2d, Reorder
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.run import Choice, contestants, with_peak
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
+    from convprof.problems import Backward
     from convprof.results import Measurement
     from convprof.stats import Ratio, Verdict
 
@@ -93,7 +94,11 @@ class Layouts:
     """One convolution in both layouts, with the conversions, in one session."""
 
     def __init__(
-        self, problem: Conv2d, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
+        self,
+        problem: Conv2d | Backward,
+        choice: Choice,
+        settings: Settings,
+        watch: NoiseWatch | None = None,
     ) -> None:
         self.problem = problem
         self.isa = choice.isa
@@ -156,7 +161,7 @@ class Layouts:
                 for position, shape in enumerate(shapes):
                     if problem == shape:
                         medians[bool(position), setting.layout] = middle
-        if len(medians) < len(shapes) * len(OTHER):
+        if not shapes or len(medians) < len(shapes) * len(OTHER):
             return None
         return Conversions(
             {layout: medians[False, layout] for layout in OTHER},
@@ -194,12 +199,22 @@ def _best_s(comparison: LayoutComparison) -> float:
     return min(side.median for side in sides if side is not None)
 
 
-def _shapes(p: Conv2d) -> tuple[Reorder, Reorder]:
-    """Return the input and the output as things to convert."""
-    return Reorder(n=p.n, c=p.c, h=p.h, w=p.w), Reorder(n=p.n, c=p.k, h=p.p, w=p.q)
+def _shapes(problem: Conv2d | Backward) -> tuple[Reorder, ...]:
+    """Return the input and the output as things to convert.
+
+    Of the gradient of the weights, which have no layout, none: nothing stays in a layout.
+    """
+    if isinstance(problem, Conv2d):
+        p, turned = problem, False
+    elif isinstance(problem, BackwardData) and isinstance(problem.forward, Conv2d):
+        p, turned = problem.forward, True
+    else:
+        return ()
+    shapes = Reorder(n=p.n, c=p.c, h=p.h, w=p.w), Reorder(n=p.n, c=p.k, h=p.p, w=p.q)
+    return shapes[::-1] if turned else shapes
 
 
-def _conversions(p: Conv2d, choice: Choice, threads: int) -> list[Contestant]:
+def _conversions(p: Conv2d | Backward, choice: Choice, threads: int) -> list[Contestant]:
     strategy = registry.find("reorder", "transpose")
     return [
         Contestant(strategy, shape, Setting(layout, choice.dtype, threads), choice.cache)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.machine import ceilings
-from convprof.measure.contestant import Cache, Contestant
+from convprof.measure.contestant import WITHOUT_LAYOUT, Cache, Contestant
 from convprof.measure.session import Session, Settings
 from convprof.simd import isa as isas
 from convprof.strategies import registry
@@ -49,7 +49,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     found = []
     for strategy in _chosen(problem, choice):
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
-        for layout in choice.layouts if problem.kind == "conv2d" else LAYOUTS[:1]:
+        for layout in LAYOUTS[:1] if problem.kind in WITHOUT_LAYOUT else choice.layouts:
             for threads in counts:
                 setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
                 found.append(Contestant(strategy, problem, setting, choice.cache))

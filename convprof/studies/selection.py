@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from convprof import networks
 from convprof.errors import DescriptorError, InputError, ProblemError, UnknownNameError
-from convprof.problems import Conv2d, parse, read_batch
+from convprof.problems import Attention, Conv2d, parse, read_batch
+from convprof.problems.attention_text import WORD
 from convprof.problems.checks import shown, size
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 MAX_PATTERN = 200  # a longer one is a mistake, and may take for ever to search
 _EXAMPLES = 5  # how many problems an error lists
 _CONV = re.compile(r"_*(g|mb|[io]c|[iokspd][dhw])[0-9]")  # how every convolution's text begins
-_FORMS = "a descriptor (mb1ic64ih56oc64kh3ph1), a product (512x512:512x512)"
+_FORMS = (
+    "a descriptor (mb1ic64ih56oc64kh3ph1), a product (512x512:512x512), "
+    "attention (attention:1x12x197x64)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,12 @@ def command_for(problem: Problem) -> str:
 def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
     """Return what one PROBLEM means.
 
-    A digit begins a matrix product, a field such as ic64 a convolution, all else a network's name.
+    A digit begins a matrix product, a field such as ic64 a convolution, ``attention:`` says it, and
+    all else is a network's name.
     """
     if text.partition(":")[0].lower() in networks.names():
         return networks.find(text, mb=mb or 1)
-    if not text or text[0] in "0123456789" or _CONV.match(text):
+    if not text or text[0] in "0123456789" or text.startswith(WORD) or _CONV.match(text):
         return _with_minibatch([parse(text)], mb, notes)
     try:
         return networks.find(text, mb=mb or 1)
@@ -108,9 +113,9 @@ def _with_minibatch(
 ) -> Sequence[Problem]:
     if mb is None:
         return problems
-    if not all(isinstance(problem, Conv2d) for problem in problems):
+    if not all(isinstance(problem, Conv2d | Attention) for problem in problems):
         notes.append(f"--mb {mb}: matrix products have no minibatch and stay as they are")
-    return [p.with_batch(mb) if isinstance(p, Conv2d) else p for p in problems]
+    return [p.with_batch(mb) if isinstance(p, Conv2d | Attention) else p for p in problems]
 
 
 def _compiled(match: str) -> re.Pattern[str]:

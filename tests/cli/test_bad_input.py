@@ -11,7 +11,7 @@ from convprof import cli
 CASES = [
     ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
     ("run -s naive", r"'naive': known: auto, direct, fft"),
-    ("run resnt50", r"'resnt50': did you mean resnet50\?"),
+    ("run resnt50", r"'resnt50': did you mean resnet50 or "),
     ("run resnet50:layer1.0.conv9", r"did you mean layer1.0.conv3"),
     ("run mb1ic0ih3oc4kh1", r"ic0 at character 4: must be at least 1"),
     ("run mb1ic64ih56zz3", r"unknown field 'zz' at character 12"),
@@ -48,6 +48,14 @@ CASES = [
     ("run --gemm 99999999x99999999x9", r"more than 2\*\*48 elements"),
     ("run --cache warm", r"'warm' is not one of"),
     ("compare layouts 8x8:8x8", r"8x8:8x8: a gemm has no layouts to compare"),
+    ("compare layouts attention:1x1x2x2", r"2x2: an attention has no layouts to compare"),
+    ("explain tile attention:1x1x2x2", r"1x1x2x2 \(attention\) is no single product"),
+    ("run --attention 1x12x197", r"--attention 1x12x197: write BATCHxHEADSxTOKENSxDIM"),
+    (
+        "run --attention 1x1x2x2 --gemm 2x2x2",
+        r"--attention describes attention and --gemm a product",
+    ),
+    ("run attention:1x12x197", r"'1x12x197': write BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x"),
     ("compare sideways", r"No such command 'sideways'"),
     ("strategies -t 0", r"--threads 0"),
     ("strategies mb1", r"mb1"),

@@ -74,7 +74,8 @@ def test_the_kernels_are_found():
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_uses_nothing_from_outside_its_body(name):
     code = KERNELS[name].__code__
-    assert set(code.co_names) <= {"range", "min", "max"}
+    # math never changes: numba's disk cache need not notice it
+    assert set(code.co_names) <= {"range", "min", "max", "math", "exp"}
     assert code.co_freevars == ()
     assert KERNELS[name].__defaults__ is None
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import convprof
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
-from convprof.problems import Conv2d, Gemm
+from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies import memory, oracle, registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.peers import package, torch_state
@@ -350,3 +350,33 @@ def test_asking_a_library_does_not_import_it():
         [sys.executable, "-c", ASK], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+ATTENTIONS = st.builds(
+    Attention,
+    batch=st.integers(1, 2),
+    heads=st.integers(1, 3),
+    tokens=st.integers(1, 70),
+    dim=st.integers(1, 40),
+)
+
+
+def test_attention_by_pytorch():
+    skip_without("torch")
+
+    @settings(max_examples=25, deadline=None, derandomize=True)
+    @given(ATTENTIONS, st.sampled_from(THREADS), st.sampled_from(list(DTYPES)), st.integers(0, 999))
+    def problem(p, threads, dtype, seed):
+        q, kv = operands(p, dtype, seed)
+        prepared = convprof.prepare(p, "torch", threads=threads, dtype=dtype)
+        prepared.bind(q, kv)
+        for factor in (1, 2):
+            q *= factor
+            prepared.run()
+            reference = oracle.attention(p, q, kv)
+            y = prepared.output()
+            assert (y.shape, y.dtype) == (p.shape, q.dtype)
+            assert np.max(np.abs(y - reference)) < TOLERANCE[dtype] * np.max(reference)
+        prepared.close()
+
+    problem()

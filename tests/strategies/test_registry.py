@@ -30,6 +30,7 @@ def test_names_are_unique_per_kind(kind):
     [
         ("conv2d", ["direct", "reordered", "im2col", "im2col-blas", "tiled", "threaded"]),
         ("gemm", ["naive", "reordered", "tiled", "threaded", "blas"]),
+        ("attention", ["naive", "blas", "fused"]),
         ("reorder", ["transpose"]),
     ],
 )
@@ -69,12 +70,13 @@ def test_unknown_kinds_and_names():
 
 ASK = """
 import sys
-from convprof.problems import Conv2d, Gemm, Reorder
+from convprof.problems import Attention, Conv2d, Gemm, Reorder
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 problems = [
     Conv2d(c=4, h=9, w=9, k=4, r=3, s=3),
     Gemm(m=4, n=4, k=4),
+    Attention(heads=1, tokens=4, dim=4),
     Reorder(n=1, c=2, h=3, w=4),
 ]
 asked = 0

@@ -70,7 +70,7 @@ def test_match_comes_before_duplicates_are_dropped():
         (
             ["resnet5:conv1"],
             {},
-            ["did you mean resnet50?", "nor is it a descriptor: unknown field"],
+            ["did you mean resnet50 or ", "nor is it a descriptor: unknown field"],
         ),
         (["kc64ih3"], {}, ["unknown network 'kc64ih3'", "did you mean oc"]),
         (["resnet50:conv9"], {}, ["unknown layer of resnet50", "did you mean conv1?"]),

@@ -48,19 +48,14 @@ class Microkernel(Tunable):
 
     def cycles(self, problem: Problem, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle; one for depthwise, where loads are as many."""
-        tiles = _tiles(problem, setting)
-        p = tiles.p
-        rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
-        across = -(-p.kg // tiles.lanes) * p.groups if p.kg > 1 else -(-p.k // tiles.lanes)
-        pixels = p.n * p.p * p.q
-        calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
-        return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES
+        return estimated_cycles(_tiles(problem, setting))
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
         tiles = _tiles(problem, setting)
         tiles.chosen = Blocking(**variant)
-        p, dims = tiles.p, tiles.build()
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        dims = tiles.build()
         native = Native(runner_address(), tiles.tiles)
 
         def stages(source: str, target: str) -> list[Stage]:
@@ -71,6 +66,16 @@ class Microkernel(Tunable):
         plan.table_words = dims.size
         plan.executed_flops = 2 * tiles.executed_macs
         return StagedPrepared(self.name, p, setting, plan)
+
+
+def estimated_cycles(tiles: TilePlan) -> float:
+    """Estimate the core cycles of a convolution on one thread, operands in cache."""
+    p = tiles.p
+    rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
+    across = -(-p.kg // tiles.lanes) * p.groups if p.kg > 1 else -(-p.k // tiles.lanes)
+    pixels = p.n * p.p * p.q
+    calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
+    return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES
 
 
 def _tiles(problem: Problem, setting: Setting) -> TilePlan:

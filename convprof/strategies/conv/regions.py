@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.problems import Conv2d
+    from convprof.strategies.conv.backward.phases import Phase
 
 FILLED = 0.7
 """A region whose rows fill the register tile less than this is tiled across its rows."""
@@ -41,7 +42,8 @@ class Span:
 def spans(axis: Axis, out: int, before: int) -> list[Span]:
     """Return the runs of output positions of one axis that meet the same taps.
 
-    ``out`` positions, ``before`` elements of padding ahead of the image.
+    ``out`` positions, ``before`` elements of padding ahead of the image; negative for as many
+    elements of the image that lie before the first position's taps.
     """
     found: list[Span] = []
     for o in range(out):
@@ -73,7 +75,7 @@ class Region:
         )
 
 
-def regions(p: Conv2d, first: int, last: int) -> Iterator[Region]:
+def regions(p: Conv2d | Phase, first: int, last: int) -> Iterator[Region]:
     """Yield the regions of output rows ``first`` to ``last - 1``."""
     top, left, _, _ = p.pads
     down = spans(Axis(p.h, p.r, p.stride[0], p.dilation[0]), p.p, top)

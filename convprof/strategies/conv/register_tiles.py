@@ -20,6 +20,7 @@ from convprof.strategies.plan import Packed
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
+    from convprof.strategies.conv.backward.phases import Phase
 
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -49,11 +50,30 @@ def fetch_rows(weights_bytes: int) -> int:
     return FETCH_ROWS if weights_bytes > l2_bytes() // 2 else 0
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where the pixels of a result lie, in elements."""
+
+    start: int
+    """The first pixel."""
+    pixel: int
+    """From one pixel of a row to the next."""
+    row: int
+    image: int
+
+    @classmethod
+    def dense(cls, p: Conv2d | Phase) -> Output:
+        """Return the output of a convolution, pixel after pixel."""
+        return cls(0, p.k, p.q * p.k, p.p * p.q * p.k)
+
+
 class TilePlan(ABC):
     """The tiles of one convolution: per block of output rows, image and panel of channels."""
 
-    def __init__(self, p: Conv2d, setting: Setting) -> None:
+    def __init__(self, p: Conv2d | Phase, setting: Setting, output: Output | None = None) -> None:
+        """Without ``output`` the result is dense."""
         self.p = p
+        self.output = output or Output.dense(p)
         self.isa = isas.find(setting.isa)
         self.dtype = setting.dtype
         self.threads = setting.threads
@@ -103,7 +123,7 @@ class TilePlan(ABC):
                 for panel in panels:
                     self.tiles.task()
                     for spot in spots:
-                        self.add(spot.image(n, p), panel)
+                        self.add(spot.image(n, p, self.output), panel)
         return self.tiles.dims()
 
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
@@ -129,7 +149,9 @@ class TilePlan(ABC):
                 column = j * sw - left + columns.tap_first * p.dilation[1]
                 # Where no tap meets the image nothing is read, and the start may lie outside it.
                 a = (line * p.w + column) * p.c * bool(region.taps)
-                found.append(Spot(region, pattern, a, (i * p.q + j) * p.k))
+                out = self.output
+                c = out.start + i * out.row + j * out.pixel
+                found.append(Spot(region, pattern, a, c))
         return found
 
 
@@ -142,19 +164,19 @@ class Spot:
     a: Integers
     c: Integers
 
-    def image(self, n: int, p: Conv2d) -> Spot:
+    def image(self, n: int, p: Conv2d | Phase, output: Output) -> Spot:
         """Return the same pixels of the ``n``-th image."""
-        a, c = self.a + n * p.h * p.w * p.c, self.c + n * p.p * p.q * p.k
+        a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
         return Spot(self.region, self.pattern, a, c)
 
-    def input_offsets(self, p: Conv2d) -> tuple[int, ...]:
+    def input_offsets(self, p: Conv2d | Phase) -> tuple[int, ...]:
         """Return where the pattern's pixels start in the input, from its first."""
         sh, sw = p.stride
         return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)
 
-    def output_offsets(self, p: Conv2d) -> tuple[int, ...]:
+    def output_offsets(self, output: Output) -> tuple[int, ...]:
         """Return where the pattern's pixels start in the output, from its first."""
-        return tuple((i * p.q + j) * p.k for i, j in self.pattern)
+        return tuple(i * output.row + j * output.pixel for i, j in self.pattern)
 
 
 class DensePlan(TilePlan):
@@ -214,7 +236,7 @@ class DensePlan(TilePlan):
             run=run,
             vectors=vectors,
             b_row=vectors * self.lanes,
-            c_rows=spot.output_offsets(p),
+            c_rows=spot.output_offsets(self.output),
             columns=min(vectors * self.lanes, p.kg - k),
             fused=self.isa.fused,
             fetch_rows=fetch_rows(self.weights_bytes),
@@ -281,7 +303,7 @@ class DepthwisePlan(TilePlan):
             lanes=self.lanes,
             pixels=spot.input_offsets(p),
             taps=tuple((_tap_offset(p, region, r, s), r * p.s + s) for r, s in region.taps),
-            c_pixels=spot.output_offsets(p),
+            c_pixels=spot.output_offsets(self.output),
             channels=p.c,
             b_row=width,
             registers=self.isa.registers,
@@ -303,7 +325,7 @@ class DepthwisePlan(TilePlan):
         return Packed((p.r * p.s, width), rearrange)
 
 
-def _tap_offset(p: Conv2d, region: Region, r: int, s: int) -> int:
+def _tap_offset(p: Conv2d | Phase, region: Region, r: int, s: int) -> int:
     """Return how far a tap lies from the region's first tap, in elements of the input."""
     down = (r - region.rows.tap_first) * p.dilation[0]
     across = (s - region.columns.tap_first) * p.dilation[1]

@@ -92,7 +92,7 @@ def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
     return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
 
 
-class _Blocks:
+class WinogradBlocks:
     """The stages of one convolution, block of tiles by block of tiles, in NHWC."""
 
     def __init__(self, p: Conv2d, setting: Setting, blocking: Blocking) -> None:
@@ -296,7 +296,7 @@ class Winograd(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Transform, multiply and transform back, block by block."""
         p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
-        blocks = _Blocks(p, setting, Blocking(**variant))
+        blocks = WinogradBlocks(p, setting, Blocking(**variant))
         plan = nhwc_plan(p, setting.layout, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}

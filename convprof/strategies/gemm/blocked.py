@@ -63,7 +63,11 @@ class _Block:
 class Stages:
     """The stages of one product, block by block."""
 
-    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
+    def __init__(
+        self, g: Gemm, setting: Setting, blocking: Blocking, *, a: str = X, b: str = WEIGHTS
+    ) -> None:
+        """Take the operands from the buffers ``a`` and ``b``."""
+        self.a, self.b = a, b
         self.g = g
         self.blocking = blocking
         self.isa = isas.find(setting.isa)
@@ -101,12 +105,12 @@ class Stages:
         if self.blocking.pack_b == IN_PLACE:
             # One task has all rows: a thread keeps its columns of the result from block to block.
             fixed = self.blocking.mc >= self.g.m
-            return [self._stage("tiles", self._tiles(block, 0), (X, WEIGHTS, Y), fixed=fixed)]
+            return [self._stage("tiles", self._tiles(block, 0), (self.a, self.b, Y), fixed=fixed)]
         first = min(self.blocking.rows, self.g.m)
         packing = self._packing_tiles(block, first)
-        stages = [self._stage("pack b", packing, (X, B_PANELS, Y, WEIGHTS), fixed=True)]
+        stages = [self._stage("pack b", packing, (self.a, B_PANELS, Y, self.b), fixed=True)]
         if first < self.g.m:
-            stages.append(self._stage("tiles", self._tiles(block, first), (X, B_PANELS, Y)))
+            stages.append(self._stage("tiles", self._tiles(block, first), (self.a, B_PANELS, Y)))
         return stages
 
     def _stage(

@@ -22,7 +22,7 @@ from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.problems import Attention, Backward, Conv2d, Gemm, Problem
 
     Array = np.ndarray[Any, Any]
 
@@ -69,7 +69,9 @@ class LibraryPrepared(Prepared):
     weight_copies: ClassVar[int]
     """How often the weights lie in memory besides, while the library takes them over."""
 
-    def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
+    def __init__(
+        self, name: str, problem: Attention | Backward | Conv2d | Gemm, setting: Setting
+    ) -> None:
         """Weigh operands, result and packed weights; ``TooLargeError`` if they do not fit."""
         self.problem = problem
         self.setting = setting

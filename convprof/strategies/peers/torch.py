@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.problems import Attention, Conv2d, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -94,6 +94,19 @@ class TorchGemmPrepared(TorchPrepared):
         return [lambda: t.mm(x, weights, out=c), *self.packed(pack)]
 
 
+class TorchAttentionPrepared(TorchPrepared):
+    """Attention by the kernel that PyTorch chooses; on a CPU the tiled one of Dao et al. 2022."""
+
+    problem: Attention
+    weight_copies: ClassVar[int] = 0
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the one call there is; K and V are views of the second operand."""
+        attend = self.torch.nn.functional.scaled_dot_product_attention
+        k, v = weights
+        return [lambda: attend(x, k, v)]
+
+
 def _given(x: Tensor) -> Way:
     return lambda: x
 
@@ -104,13 +117,15 @@ def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
     return lambda: pad(x, around)
 
 
-class _Torch(Library):
+class TorchLibrary(Library):
+    """A strategy that needs PyTorch."""
+
     name: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     hint: ClassVar[str] = " (the CPU build is enough)"
 
 
-class TorchConv2d(_Torch):
+class TorchConv2d(TorchLibrary):
     """PyTorch's convolution."""
 
     kind: ClassVar[str] = "conv2d"
@@ -122,7 +137,7 @@ class TorchConv2d(_Torch):
         return TorchConvPrepared(self.name, p, setting)
 
 
-class TorchGemm(_Torch):
+class TorchGemm(TorchLibrary):
     """PyTorch's product."""
 
     kind: ClassVar[str] = "gemm"
@@ -132,3 +147,15 @@ class TorchGemm(_Torch):
         """Import PyTorch and weigh the operands."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         return TorchGemmPrepared(self.name, g, setting)
+
+
+class TorchAttention(TorchLibrary):
+    """PyTorch's attention."""
+
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "PyTorch: scaled_dot_product_attention"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the operands."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return TorchAttentionPrepared(self.name, p, setting)

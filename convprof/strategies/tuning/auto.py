@@ -100,6 +100,41 @@ class AutoGemm(Auto):
     summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
 
 
+class AutoAttention(Auto):
+    """The best of our own attention."""
+
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "fused, blocked for the problem by a timed search"
+
+
+class AutoConv2dData(Auto):
+    """The best of our own gradients of a convolution's input."""
+
+    kind: ClassVar[str] = "conv2d-backward-data"
+    summary: ClassVar[str] = "microkernel or winograd, blocked for the problem by a timed search"
+
+
+class AutoConv2dWeights(Auto):
+    """The best of our own gradients of a convolution's weights."""
+
+    kind: ClassVar[str] = "conv2d-backward-weights"
+    summary: ClassVar[str] = "microkernel, blocked for the problem by a timed search"
+
+
+class AutoGemmData(Auto):
+    """The best of our own gradients of a product's first operand."""
+
+    kind: ClassVar[str] = "gemm-backward-data"
+    summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
+
+
+class AutoGemmWeights(Auto):
+    """The best of our own gradients of a product's second operand."""
+
+    kind: ClassVar[str] = "gemm-backward-weights"
+    summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
+
+
 def _key(problem: Problem, setting: Setting) -> dict[str, Any]:
     """Return all that a choice depends on."""
     return {

@@ -22,9 +22,9 @@ TOPICS = {
 def convolution(problem: Problem, topic: str) -> Conv2d:
     """Return the problem if it is a convolution; InputError otherwise."""
     if not isinstance(problem, Conv2d):
-        kind = "matrix product" if problem.kind == "gemm" else problem.kind
+        kind = "a matrix product" if problem.kind == "gemm" else f"of kind {problem.kind}"
         raise InputError(
-            f"explain {topic}: {problem.descriptor} is a {kind}; "
+            f"explain {topic}: {problem.descriptor} is {kind}; "
             "name a convolution, e.g. resnet50:layer1.0.conv2"
         )
     return problem

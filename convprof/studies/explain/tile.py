@@ -78,8 +78,9 @@ def tile(named: Problem, here: Here) -> TilePage:
     elif isinstance(named, Conv2d):
         tiling = convolution_tile.tiling(named)
     else:
+        what = "is no single product" if named.macs else "multiplies nothing"
         raise InputError(
-            f"explain tile: {named.descriptor} is a {named.kind}, which multiplies nothing; "
+            f"explain tile: {named.descriptor} ({named.kind}) {what}; "
             "name a product (512x512:512x512) or a convolution"
         )
     known = dict(here.caches)

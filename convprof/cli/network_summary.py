@@ -1,0 +1,92 @@
+"""``convprof network --list`` and ``convprof network NAME --summary``: nothing is run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli.outputs import STDOUT, Outputs
+from convprof.errors import InputError, ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks import Network
+
+
+def show_list(flags: dict[str, Any], outputs: Outputs) -> None:  # noqa: ARG001
+    """Show every network at the size that its totals were published for."""
+    from convprof import networks
+    from convprof.networks.summary import summarise
+    from convprof.render import console
+    from convprof.render import network_summary as view
+
+    summaries = [summarise(networks.network(name)) for name in networks.names()]
+    if outputs.tables:
+        view.list_report(console.stdout(outputs.color), summaries)
+    found = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
+    document = _document("networks", found)
+    forms = {
+        "csv": lambda: view.list_csv(document),
+        "markdown": lambda: view.list_markdown(summaries),
+    }
+    _write(outputs, document, forms)
+
+
+def show_summary(flags: dict[str, Any], outputs: Outputs) -> None:
+    """Show the layers of one network; InputError for a name or a size that does not exist."""
+    from convprof.networks.summary import summarise
+    from convprof.render import console
+    from convprof.render import network_summary as view
+
+    summary = summarise(network_from(flags))
+    if outputs.tables:
+        view.summary_report(console.stdout(outputs.color), summary)
+    document = _document("network", summary.to_json())
+    forms = {
+        "csv": lambda: view.summary_csv(document),
+        "markdown": lambda: view.summary_markdown(summary),
+    }
+    _write(outputs, document, forms)
+
+
+def network_from(flags: dict[str, Any]) -> Network:
+    """Return the network that NAME, --image and --mb mean; errors name the flags."""
+    from convprof import networks
+
+    mb = 1 if flags["mb"] is None else flags["mb"]
+    try:
+        return networks.network(flags["name"].lower(), mb, flags["image"])
+    except ProblemError as error:
+        text = str(error)
+        for key in ("image", "mb"):
+            text = text.replace(f": {key}=", f": --{key} ")
+        raise InputError(text) from None
+
+
+def _document(key: str, value: Any) -> dict[str, Any]:
+    from convprof import __version__
+    from convprof.networks.summary import CONVENTION
+    from convprof.results import SCHEMA_VERSION, plain
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": __version__,
+        "counting": list(CONVENTION),
+        key: plain(value),
+    }
+
+
+def _write(outputs: Outputs, document: Any, forms: dict[str, Callable[[], str]]) -> None:
+    """Write the forms asked for; JSON is the document itself."""
+    from convprof.render.files import write_atomically
+
+    for flag, path in outputs.paths.items():
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+        text = text if flag == "json" else forms[flag]()
+        if path == STDOUT:
+            click.echo(text, nl=False)
+        else:
+            write_atomically(path, text)

@@ -1,0 +1,45 @@
+"""The training step's total, printed once all three passes of a layer are measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from convprof.cli.options import Asked
+    from convprof.results import Measurement
+
+
+class Totals:
+    """Collects measurements; for ``--pass training`` only."""
+
+    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+        from convprof.problems.passes import TRAINING
+
+        self._wanted = flags["pass_"] == TRAINING
+        self._layers: dict[str, list[Measurement]] = {}
+        self._asked = asked
+
+    def add(self, problem: Any, measurements: list[Measurement]) -> bool:
+        """Keep what was measured of one pass; return whether it is the last of its layer."""
+        from convprof.problems import BackwardWeights
+
+        if not self._wanted:
+            return False
+        self._layers.setdefault(problem.descriptor, []).extend(measurements)
+        return isinstance(problem, BackwardWeights)
+
+    def show(self, console: Console, descriptor: str) -> None:
+        """Print the totals of one layer."""
+        from convprof.render.training import training_report
+        from convprof.studies.training import steps
+
+        training_report(console, steps(self._layers[descriptor]))
+
+    def show_all(self, console: Console) -> None:
+        """Print the totals of every layer, each under its name if there are several."""
+        for descriptor in self._layers:
+            if len(self._layers) > 1:
+                console.print(descriptor, markup=False, soft_wrap=True)
+            self.show(console, descriptor)

@@ -1,0 +1,98 @@
+"""A network as a graph: named operations, each of which reads results of earlier ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convprof.errors import ProblemError
+from convprof.problems import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.networks.ops import Op, Shape
+    from convprof.problems import Conv2d, Gemm
+
+INPUT = "input"
+"""The name under which nodes read the network's input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation, under its published name, and the names of what it reads, in order."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Nodes in an order in which they can be computed; the last one's result is the network's.
+
+    ``input`` is the shape of the one input, the minibatch first: (n, c, h, w) for images. Shapes
+    are logical: none depends on the layout in which an activation lies in memory.
+
+    Raises ProblemError, naming the node, when a name occurs twice or is read before it is
+    computed, or shapes do not fit.
+    """
+
+    name: str
+    input: Shape
+    nodes: tuple[Node, ...]
+    shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
+    """By name of the node, the shape of its result; ``input`` as well."""
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ProblemError("a network needs at least one operation")
+        for dimension in self.input:
+            checks.size("input", dimension)
+        checks.elements("input", self.input)
+        shapes = {INPUT: self.input}
+        for node in self.nodes:
+            if node.name in shapes:
+                raise ProblemError(f"{node.name}: the name occurs twice")
+            try:
+                shapes[node.name] = _result(node, shapes)
+            except ProblemError as error:
+                raise ProblemError(f"{node.name}: {error}") from None
+        object.__setattr__(self, "shapes", shapes)
+
+    @property
+    def output(self) -> Shape:
+        """The shape of the network's result."""
+        return self.shapes[self.nodes[-1].name]
+
+    def reads(self, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes of what a node reads, in order: what every method of its op takes."""
+        return tuple(self.shapes[name] for name in node.inputs)
+
+    def problem(self, node: Node) -> Conv2d | Gemm | None:
+        """Return the convolution or product that a node is, if it is one, without a name."""
+        return node.op.problem(*self.reads(node))
+
+
+def _result(node: Node, shapes: Mapping[str, Shape]) -> Shape:
+    missing = [name for name in node.inputs if name not in shapes]
+    if missing:
+        raise ProblemError(f"reads {checks.shown(missing[0])}, which no earlier node computes")
+    output = node.op.output(*(shapes[name] for name in node.inputs))
+    checks.elements("output", output)
+    return output
+
+
+class Builder:
+    """Collects the nodes of a network in their order; a node reads the one before by default."""
+
+    def __init__(self) -> None:
+        self.last = INPUT
+        """The name of what was added last: what the next node reads."""
+        self.nodes: list[Node] = []
+
+    def add(self, name: str, op: Op, *inputs: str) -> str:
+        """Append a node that reads ``inputs``, or what was added last; return its name."""
+        self.nodes.append(Node(name, op, inputs or (self.last,)))
+        self.last = name
+        return name

@@ -1,0 +1,44 @@
+"""What the nodes of a network compute, as frozen values that know shapes and costs."""
+
+from __future__ import annotations
+
+from convprof.networks.ops.arranging import Concat, Flatten, Reshape, Slice, Transpose
+from convprof.networks.ops.attention import AttentionMix, AttentionScores
+from convprof.networks.ops.base import Op, Shape, shape_text
+from convprof.networks.ops.elementwise import Activation, Add, Function, Multiply
+from convprof.networks.ops.normalisation import BatchNorm, Bias, LayerNorm, LayerScale, Softmax
+from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
+from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
+from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
+
+__all__ = [
+    "Activation",
+    "AdaptiveAverage",
+    "Add",
+    "AttentionMix",
+    "AttentionScores",
+    "BatchNorm",
+    "Bias",
+    "ClassToken",
+    "Concat",
+    "Convolution",
+    "Flatten",
+    "Function",
+    "LayerNorm",
+    "LayerScale",
+    "Linear",
+    "MatMul",
+    "Multiply",
+    "Op",
+    "Pool2d",
+    "PositionEmbedding",
+    "Product",
+    "Reshape",
+    "SelectToken",
+    "Shape",
+    "Slice",
+    "Softmax",
+    "Tokens",
+    "Transpose",
+    "shape_text",
+]

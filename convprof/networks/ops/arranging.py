@@ -1,0 +1,112 @@
+"""Operations that rearrange numbers and compute none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from convprof.networks.ops.base import Op, Shape, shape_text
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten(Op):
+    """(n, c, h, w) -> (n, c h w), in that order whatever the layout."""
+
+    kind: ClassVar[str] = "flatten"
+    is_view: ClassVar[bool] = True
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, c h w)."""
+        (x,) = self.given(inputs)
+        return x[0], math.prod(x[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Op):
+    """The same numbers, in the order of the logical shape, in another one.
+
+    Of ``shape``, 0 keeps the input's size of that axis and one -1 takes what is left (as in ONNX).
+    """
+
+    kind: ClassVar[str] = "reshape"
+    is_view: ClassVar[bool] = True
+
+    shape: Shape
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the new shape."""
+        (x,) = self.given(inputs)
+        wrong = self.misfit(x, f"it does not hold as many elements as {self.shape}")
+        if not self.shape or 0 in self.shape[len(x) :]:
+            raise wrong
+        sizes = [x[axis] if size == 0 else size for axis, size in enumerate(self.shape)]
+        known = math.prod(size for size in sizes if size != -1)
+        if min(sizes) < -1 or known < 1 or sizes.count(-1) > 1 or math.prod(x) % known:
+            raise wrong
+        made = tuple(math.prod(x) // known if size == -1 else size for size in sizes)
+        if math.prod(made) != math.prod(x):
+            raise wrong
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(Op):
+    """Axis i of the result is axis ``axes[i]`` of the input."""
+
+    kind: ClassVar[str] = "transpose"
+
+    axes: tuple[int, ...]
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the sizes in their new order."""
+        (x,) = self.given(inputs)
+        if sorted(self.axes) != list(range(len(x))):
+            raise self.misfit(x, f"its axes are no permutation {self.axes}")
+        return tuple(x[axis] for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Op):
+    """The elements from ``start`` up to ``stop`` of one axis."""
+
+    kind: ClassVar[str] = "slice"
+    is_view: ClassVar[bool] = True
+
+    axis: int
+    start: int
+    stop: int
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape with that axis cut."""
+        (x,) = self.given(inputs)
+        if not 0 <= self.axis < len(x) or not 0 <= self.start < self.stop <= x[self.axis]:
+            raise self.misfit(x, f"it has no {self.start}:{self.stop} of axis {self.axis}")
+        return (*x[: self.axis], self.stop - self.start, *x[self.axis + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Op):
+    """Any number of activations, one after the other along one axis."""
+
+    kind: ClassVar[str] = "concat"
+    arity: ClassVar[int] = 0
+
+    axis: int
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the first shape with the sum of all sizes along the axis."""
+        first, *others = self.given(inputs)
+        if not 0 <= self.axis < len(first):
+            raise self.misfit(first, f"it has no axis {self.axis}")
+        for other in others:
+            if len(other) != len(first) or self._rest(other) != self._rest(first):
+                raise self.misfit(other, f"beside {shape_text(first)} along axis {self.axis}")
+        return (
+            *first[: self.axis],
+            sum(shape[self.axis] for shape in inputs),
+            *first[self.axis + 1 :],
+        )
+
+    def _rest(self, shape: Shape) -> Shape:
+        return shape[: self.axis] + shape[self.axis + 1 :]

@@ -1,0 +1,81 @@
+"""Multi-head self-attention on one packed projection (n, t, 3w): queries, keys, values in a row.
+
+Of ``heads`` heads, each takes w / heads neighbouring channels of each third (Vaswani et al. 2017,
+"Attention Is All You Need"). The softmax between the two products is an operation of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.networks.ops.products import Product
+from convprof.problems.gemm import Gemm
+
+if TYPE_CHECKING:
+    from convprof.networks.ops.base import Op, Shape
+
+_PARTS = 3  # queries, keys, values
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionScores(Product):
+    """(n, t, 3w) -> (n, heads, t, t): queries x keys, transposed, / sqrt(w / heads)."""
+
+    kind: ClassVar[str] = "attention qk"
+
+    heads: int
+
+    @property
+    def steps(self) -> int:
+        """One, the factor 1 / sqrt(w / heads)."""
+        return 1
+
+    def problem(self, *inputs: Shape) -> Gemm:
+        """Return one product per head and image, of t x depth and depth x t."""
+        (packed,) = self.given(inputs)
+        depth = _depth(self, packed, self.heads)
+        n, t, _ = packed
+        return Gemm(m=t, n=t, k=depth, batch=n * self.heads)
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, heads, t, t)."""
+        t = self.problem(*inputs).m
+        return inputs[0][0], self.heads, t, t
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMix(Product):
+    """(n, heads, t, t), (n, t, 3w) -> (n, t, w): weights x values, the heads side by side."""
+
+    kind: ClassVar[str] = "attention pv"
+    arity: ClassVar[int] = 2
+
+    heads: int
+
+    @property
+    def steps(self) -> int:
+        """None."""
+        return 0
+
+    def problem(self, *inputs: Shape) -> Gemm:
+        """Return one product per head and image, of t x t and t x depth."""
+        weights, packed = self.given(inputs)
+        depth = _depth(self, packed, self.heads)
+        n, t, _ = packed
+        if weights != (n, self.heads, t, t):
+            raise self.misfit(weights, f"these values need {(n, self.heads, t, t)}")
+        return Gemm(m=t, n=depth, k=t, batch=n * self.heads)
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, t, w)."""
+        problem = self.problem(*inputs)
+        return inputs[1][0], problem.m, self.heads * problem.n
+
+
+def _depth(op: Op, packed: Shape, heads: int) -> int:
+    """Return the channels of one head."""
+    if len(packed) != len(("n", "t", "3w")) or heads < 1 or packed[-1] % (_PARTS * heads):
+        wanted = f"it needs (n, t, 3w) with w a multiple of the number of heads, {heads}"
+        raise op.misfit(packed, wanted)
+    return packed[-1] // (_PARTS * heads)

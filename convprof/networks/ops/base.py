@@ -1,0 +1,121 @@
+"""What every operation of a network answers, given the shapes of what it reads."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from convprof.errors import ProblemError
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Gemm
+
+Shape: TypeAlias = tuple[int, ...]
+"""Images are (n, c, h, w) in whatever layout they lie, tokens (n, t, c), features (n, c)."""
+
+IMAGE_AXES = 4
+
+
+class Op(ABC):
+    """A frozen value that says what is computed; sizes follow from the shapes of its inputs.
+
+    Every method takes those shapes, in order, and raises ProblemError when they do not fit.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    arity: ClassVar[int] = 1
+    """How many activations it reads; 0 means any number from one."""
+    is_view: ClassVar[bool] = False
+    """Whether it only gives the same numbers another shape."""
+
+    @property
+    def text(self) -> str:
+        """A few words for a table: ``conv 3x3 s2``."""
+        return self.kind
+
+    @abstractmethod
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape of the result."""
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return the learned tensors by name; all of them count as parameters."""
+        self.given(inputs)
+        return {}
+
+    def buffers(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return the tensors by name that are known before inference, but were not learned."""
+        self.given(inputs)
+        return {}
+
+    def parameters(self, *inputs: Shape) -> int:
+        """Return how many numbers are learned."""
+        return sum(math.prod(shape) for shape in self.weights(*inputs).values())
+
+    def problem(self, *inputs: Shape) -> Conv2d | Gemm | None:
+        """Return the convolution or matrix product that it is, without bias and name; or None."""
+        self.given(inputs)
+        return None
+
+    def macs(self, *inputs: Shape) -> int:
+        """Return the multiply-accumulates: those of its problem, and none without one."""
+        problem = self.problem(*inputs)
+        return 0 if problem is None else problem.macs
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the floating-point operations: 2 per MAC, and every other step that counts.
+
+        A step is an addition, multiplication, division, comparison, square root, exponential or
+        error function of one element.
+        """
+        self.given(inputs)
+        return 0
+
+    def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
+        """Return the least bytes that move: inputs and weights read once, the result written."""
+        output = self.output(*inputs)
+        if self.is_view:
+            return 0
+        moved = (*inputs, output, *self.weights(*inputs).values())
+        return itemsize * sum(math.prod(shape) for shape in moved)
+
+    def given(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return the inputs; ProblemError unless there are as many as it reads."""
+        if len(inputs) != (self.arity or max(1, len(inputs))):
+            wanted = self.arity or "1 or more"
+            raise ProblemError(f"{self.text}: number of inputs {len(inputs)}, must be {wanted}")
+        return inputs
+
+    def misfit(self, shape: Shape, wanted: str) -> ProblemError:
+        """Return the error for an input of a shape that does not fit."""
+        return ProblemError(f"{self.text}: cannot read {shape_text(shape)}; {wanted}")
+
+    def image(self, *inputs: Shape) -> Shape:
+        """Return the only input if it is (n, c, h, w)."""
+        (x,) = self.given(inputs)
+        if len(x) != IMAGE_AXES:
+            raise self.misfit(x, "it needs an image (n, c, h, w)")
+        return x
+
+
+def shape_text(shape: Shape) -> str:
+    """Return ``1x64x56x56``."""
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def channel_axis(shape: Shape) -> int:
+    """Return where a shape has its channels: axis 1 of an image, else the last."""
+    return 1 if len(shape) == IMAGE_AXES else len(shape) - 1
+
+
+def channels(shape: Shape) -> int:
+    """Return how many channels a shape has."""
+    return shape[channel_axis(shape)]
+
+
+def window_text(r: int, s: int, stride: tuple[int, int]) -> str:
+    """Return ``3x3 s2``: a window and its stride, if that is not 1."""
+    step = f"{stride[0]}" if stride[0] == stride[1] else f"{stride[0]}x{stride[1]}"
+    return f"{r}x{s}" + (f" s{step}" if stride != (1, 1) else "")

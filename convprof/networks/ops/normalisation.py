@@ -1,0 +1,107 @@
+"""Normalisations at inference, and the factors and biases per channel that go with them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, channels
+
+
+class _Same(Op):
+    """The shape stays; every element takes the same number of steps."""
+
+    __slots__ = ()
+
+    steps: ClassVar[int]
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.given(inputs)
+        if len(x) <= 1:
+            raise self.misfit(x, "it needs a minibatch and channels")
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the steps for every element."""
+        return self.steps * math.prod(self.output(*inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(_Same):
+    """(x - mean) / sqrt(variance + eps) x weight + bias, per channel of (n, c, h, w) or (n, c).
+
+    Mean and variance are those of the training data (Ioffe & Szegedy 2015): buffers, which do not
+    count as parameters. What is left per element is a factor and a term, two steps.
+    """
+
+    kind: ClassVar[str] = "batch norm"
+    steps: ClassVar[int] = 2
+
+    eps: float = 1e-5
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` and ``bias`` (c,)."""
+        return {"weight": self._vector(inputs), "bias": self._vector(inputs)}
+
+    def buffers(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``running_mean`` and ``running_var`` (c,)."""
+        return {"running_mean": self._vector(inputs), "running_var": self._vector(inputs)}
+
+    def _vector(self, inputs: tuple[Shape, ...]) -> Shape:
+        x = self.output(*inputs)
+        if len(x) not in (2, IMAGE_AXES):
+            raise self.misfit(x, "it needs an image (n, c, h, w) or features (n, c)")
+        return (x[1],)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm(_Same):
+    """(x - mean) / sqrt(variance + eps) x weight + bias over the channels of a pixel or token.
+
+    Ba, Kiros & Hinton 2016. Steps: 1 for the mean, 3 for the variance (a difference, its square,
+    their sum), 1 to normalise, 2 for weight and bias.
+    """
+
+    kind: ClassVar[str] = "layer norm"
+    steps: ClassVar[int] = 7
+
+    eps: float = 1e-5
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` and ``bias`` (c,)."""
+        vector = (channels(self.output(*inputs)),)
+        return {"weight": vector, "bias": vector}
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(_Same):
+    """exp(x - max) / sum along the last axis: five steps for every element."""
+
+    kind: ClassVar[str] = "softmax"
+    steps: ClassVar[int] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScale(_Same):
+    """A learned factor per channel (Touvron et al. 2021, CaiT)."""
+
+    kind: ClassVar[str] = "layer scale"
+    steps: ClassVar[int] = 1
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` (c,)."""
+        return {"weight": (channels(self.output(*inputs)),)}
+
+
+@dataclass(frozen=True, slots=True)
+class Bias(_Same):
+    """A learned term per channel."""
+
+    kind: ClassVar[str] = "bias"
+    steps: ClassVar[int] = 1
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``bias`` (c,)."""
+        return {"bias": (channels(self.output(*inputs)),)}

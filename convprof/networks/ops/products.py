@@ -1,0 +1,176 @@
+"""Operations that are a convolution or a matrix product: where nearly all the time goes."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from convprof.networks.ops.base import Op, Shape, channels, window_text
+from convprof.problems.checks import size
+from convprof.problems.conv2d import Conv2d
+from convprof.problems.gemm import Gemm
+
+
+class Product(Op):
+    """An operation with a problem; what it does beside the MACs is one step per result."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def problem(self, *inputs: Shape) -> Conv2d | Gemm:
+        """Return the problem, without bias and name."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Steps per element of the result beside the MACs: a bias added, a factor applied."""
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return 2 per MAC and the steps per element of the result."""
+        return self.problem(*inputs).flops + self.steps * math.prod(self.output(*inputs))
+
+    def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
+        """Return the problem's bytes and those of a bias."""
+        bias = self.weights(*inputs).get("bias", (0,))
+        return self.problem(*inputs).bytes_min(itemsize) + itemsize * math.prod(bias)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convolution(Product):
+    """(n, c, h, w) -> (n, k, p, q); the fields are those of the problem Conv2d."""
+
+    kind: ClassVar[str] = "conv"
+
+    k: int
+    r: int
+    s: int
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int] | tuple[int, int, int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    bias: bool = False
+
+    @classmethod
+    def square(
+        cls,
+        k: int,
+        side: int,
+        *,
+        stride: int = 1,
+        pad: int | None = None,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> Convolution:
+        """Return a filter of side x side; without ``pad``, a stride of 1 keeps the image's size."""
+        around = side // 2 if pad is None else pad
+        return cls(
+            k=k,
+            r=side,
+            s=side,
+            stride=(stride, stride),
+            pad=(around, around),
+            groups=groups,
+            bias=bias,
+        )
+
+    @property
+    def text(self) -> str:
+        """``conv 3x3 s2``, ``conv 3x3 g32``: filter, stride and groups where they are not 1."""
+        groups = f" g{self.groups}" if self.groups > 1 else ""
+        return f"{self.kind} {window_text(self.r, self.s, self.stride)}{groups}"
+
+    @property
+    def steps(self) -> int:
+        """One for the bias."""
+        return int(self.bias)
+
+    def problem(self, *inputs: Shape) -> Conv2d:
+        """Return the convolution of an image of that shape."""
+        n, c, h, w = self.image(*inputs)
+        return Conv2d(
+            n=n,
+            c=c,
+            h=h,
+            w=w,
+            k=self.k,
+            r=self.r,
+            s=self.s,
+            stride=self.stride,
+            pad=self.pad,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, k, p, q)."""
+        return self.problem(*inputs).y_shape("nchw")
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` (k, c / groups, r, s) and ``bias`` (k,)."""
+        weight: dict[str, Shape] = {"weight": self.problem(*inputs).weight_shape}
+        return weight | ({"bias": (self.k,)} if self.bias else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Product):
+    """(..., k) -> (..., outputs): every row times the same matrix. An image has no rows."""
+
+    kind: ClassVar[str] = "linear"
+
+    outputs: int
+    bias: bool = True
+
+    @property
+    def steps(self) -> int:
+        """One for the bias."""
+        return int(self.bias)
+
+    def problem(self, *inputs: Shape) -> Gemm:
+        """Return the product of all rows, of all images, with the matrix."""
+        (x,) = self.given(inputs)
+        if len(x) not in (2, 3):
+            raise self.misfit(x, "it needs features (n, c) or tokens (n, t, c)")
+        return Gemm(m=math.prod(x[:-1]), n=self.outputs, k=x[-1])
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the input's shape with as many channels as there are outputs."""
+        return (*inputs[0][:-1], self.problem(*inputs).n)
+
+    def weights(self, *inputs: Shape) -> dict[str, Shape]:
+        """Return ``weight`` (inputs, outputs), the problem's B, and ``bias`` (outputs,)."""
+        weight: dict[str, Shape] = {"weight": (channels(inputs[0]), self.problem(*inputs).n)}
+        return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul(Product):
+    """``scale`` x a (..., m, k) @ b (..., k, n): two activations, as many products as they hold.
+
+    With ``transpose_b``, b is (..., n, k).
+    """
+
+    kind: ClassVar[str] = "matmul"
+    arity: ClassVar[int] = 2
+
+    transpose_b: bool = False
+    scale: float = 1.0
+
+    @property
+    def steps(self) -> int:
+        """One for the factor."""
+        return int(self.scale != 1.0)
+
+    def problem(self, *inputs: Shape) -> Gemm:
+        """Return the products as one batch."""
+        a, b = self.given(inputs)
+        k, n = (b[-1:], b[-2:-1]) if self.transpose_b else (b[-2:-1], b[-1:])
+        if len(a) < len(("m", "k")) or a[:-2] != b[:-2] or a[-1:] != k or not n:
+            raise self.misfit(b, f"it does not fit the first input {a}")
+        return Gemm(m=a[-2], n=n[0], k=a[-1], batch=size("batch", math.prod(a[:-2])))
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (..., m, n)."""
+        problem = self.problem(*inputs)
+        return (*inputs[0][:-2], problem.m, problem.n)

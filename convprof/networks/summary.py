@@ -1,0 +1,119 @@
+"""What every layer of a network costs, and the network in all, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convprof.networks.graph import Network, Node
+    from convprof.networks.ops import Op, Shape
+
+ITEMSIZE = 4
+"""Bytes of an element: f32."""
+
+CONVENTION = (
+    "MACs: convolutions (padding counts), linear layers, attention's two products",
+    "FLOPs: 2 per MAC, 1 per addition, comparison, exp, ... of an element elsewhere",
+    "bytes: f32, inputs and weights read once, results written once, caches cold",
+    "parameters: what is learned; batch norm's running statistics are not",
+)
+"""How everything below is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Totals of a layer or a network."""
+
+    parameters: int
+    macs: int
+    flops: int
+    bytes_min: int
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs per byte; None where nothing moves."""
+        return self.flops / self.bytes_min if self.bytes_min else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields and the intensity in JSON types."""
+        return {**asdict(self), "intensity": self.intensity}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer: its published name, what it computes, from which shapes to which, at what cost."""
+
+    name: str
+    op: Op
+    reads: tuple[str, ...]
+    """Names of what it reads."""
+    inputs: tuple[Shape, ...]
+    output: Shape
+    cost: Cost
+    share: float
+    """Of the network's MACs."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer in JSON types; ``op`` has its kind and its own settings."""
+        return {
+            "name": self.name,
+            "op": {"kind": self.op.kind, "text": self.op.text, **asdict(self.op)},  # type: ignore[call-overload]
+            "reads": list(self.reads),
+            "inputs": [list(shape) for shape in self.inputs],
+            "output": list(self.output),
+            **self.cost.to_json(),
+            "share": self.share,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A network's layers in the order of execution, and their totals."""
+
+    name: str
+    input: Shape
+    output: Shape
+    rows: tuple[Row, ...]
+    total: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary in JSON types; sizes in elements and bytes."""
+        return {
+            "name": self.name,
+            "input": list(self.input),
+            "output": list(self.output),
+            "totals": self.total.to_json(),
+            "layers": [row.to_json() for row in self.rows],
+        }
+
+
+def summarise(network: Network) -> Summary:
+    """Return what the network costs, layer by layer."""
+    costs = [_cost(network, node) for node in network.nodes]
+    total = Cost(
+        sum(cost.parameters for cost in costs),
+        sum(cost.macs for cost in costs),
+        sum(cost.flops for cost in costs),
+        sum(cost.bytes_min for cost in costs),
+    )
+    rows = [
+        Row(
+            node.name,
+            node.op,
+            node.inputs,
+            network.reads(node),
+            network.shapes[node.name],
+            cost,
+            cost.macs / total.macs if total.macs else 0.0,
+        )
+        for node, cost in zip(network.nodes, costs, strict=True)
+    ]
+    return Summary(network.name, network.input, network.output, tuple(rows), total)
+
+
+def _cost(network: Network, node: Node) -> Cost:
+    op, inputs = node.op, network.reads(node)
+    return Cost(
+        op.parameters(*inputs), op.macs(*inputs), op.flops(*inputs), op.bytes_min(ITEMSIZE, *inputs)
+    )

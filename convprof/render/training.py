@@ -1,0 +1,46 @@
+"""The total of a training step, in a line per side, layout and number of threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof import units
+from convprof.studies.training import which_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.studies.training import Step
+
+INCOMPLETE = "training step: no total, a pass has no result"
+
+
+def training_report(console: Console, steps: Sequence[Step]) -> None:
+    """Print a line per step, the fastest of each number of threads first."""
+    console.print()
+    for step in steps:
+        console.print(Text(_line(step), style="bold"), soft_wrap=True)
+    if not steps:
+        console.print(Text(INCOMPLETE, style="bold"), soft_wrap=True)
+
+
+def _line(step: Step) -> str:
+    unit = units.time_unit([step.seconds])
+    parts = " + ".join(
+        f"{units.digits(unit.scale(m.time_s.median))} {which_pass(m)} ({m.strategy})"
+        for m in step.passes
+        if m.time_s
+    )
+    threads = f"{step.threads} thread{'s' if step.threads > 1 else ''}"
+    where = " ".join(filter(None, (step.layout, threads, "in libraries" * step.library)))
+    rate = units.si(step.flops / step.seconds, "FLOP/s")
+    line = f"training step, {where}: {units.digits(unit.scale(step.seconds))} {unit.name} = {parts}"
+    line += f" · {units.si(step.flops, 'FLOP')}, {rate}"
+    if step.prepare_s:
+        anew = units.digits(unit.scale(step.prepare_s))
+        line += f" · rearranging the weights, which a step changes: {anew} {unit.name} more"
+    return line

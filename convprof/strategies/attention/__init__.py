@@ -1,0 +1,1 @@
+"""Attention: the whole matrix of scores, and without it."""

@@ -1,0 +1,53 @@
+"""The definition by NumPy and its BLAS: two products per head, and a softmax in between.
+
+Removes the limit of slow loops. A head's whole matrix of scores is still written and read again,
+by every operation of the softmax on its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.blas_threads import BlasPrepared
+from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
+
+if TYPE_CHECKING:
+    from convprof.problems import Attention, Problem
+
+SCORES, ROWS = "scores", "rows"
+
+
+class Blas(Strategy):
+    """NumPy's BLAS and NumPy's exponential."""
+
+    name: ClassVar[str] = "blas"
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "head by head: NumPy's BLAS, and NumPy's softmax on one thread"
+    parallel: ClassVar[bool] = True
+    peer: ClassVar[bool] = True
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One call for all heads, with room for the scores of one."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        spaces: dict[str, tuple[int, ...]] = {SCORES: (p.tokens, p.tokens), ROWS: (p.tokens, 1)}
+        plan = Plan(*p.operand_shapes(""), p.shape, spaces)
+
+        def attend(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
+            scores, row, y = buffers[SCORES], buffers[ROWS], buffers[Y]
+            k, v = buffers[WEIGHTS]
+            for head in np.ndindex(p.batch, p.heads):
+                np.matmul(buffers[X][head], k[head].T, out=scores)
+                scores *= scores.dtype.type(1 / math.sqrt(p.dim))
+                np.max(scores, axis=1, keepdims=True, out=row)
+                np.subtract(scores, row, out=scores)
+                np.exp(scores, out=scores)
+                np.sum(scores, axis=1, keepdims=True, out=row)
+                np.matmul(scores, v[head], out=y[head])
+                y[head] /= row  # one division per output instead of one per score
+
+        plan.steps = [Call("attention", attend)]
+        return BlasPrepared(self.name, p, setting, plan)

@@ -1,0 +1,207 @@
+"""The lists of tiles of fused attention: what is done with a block of queries and one of keys."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.simd import block_pairs as pairs
+from convprof.simd import isa as isas
+from convprof.simd.attention import PackQueries, ScaleRows, Softmax
+from convprof.simd.block_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
+from convprof.simd.isa import register_rows
+from convprof.simd.microkernel import Tile
+from convprof.simd.tiles import kernel
+from convprof.strategies.memory import PAGE_BYTES
+from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
+
+if TYPE_CHECKING:
+    from convprof.problems import Attention
+    from convprof.strategies.base import Setting
+
+SPACE = "blocks"
+SOFTMAX_ACROSS = 4
+"""Vectors of queries that a softmax takes at once: their maxima and sums stay in registers."""
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How queries and keys are cut."""
+
+    queries: int
+    """Vectors of queries per block."""
+    keys: int
+    """Keys per block."""
+    across: int
+    """Vectors of queries in a register tile of scores, at most."""
+    wide: int
+    """Vectors of dimensions in a register tile of results, at most."""
+
+
+class Blocks:
+    """The lists of tiles of one problem."""
+
+    def __init__(self, p: Attention, setting: Setting, blocking: Blocking) -> None:
+        self.p = p
+        self.blocking = blocking
+        self.dtype, self.size = setting.dtype, setting.itemsize
+        self.isa = isas.find(setting.isa)
+        self.lanes = self.isa.lanes(self.size)
+        self.width = blocking.queries * self.lanes
+        self.blocks = -(-p.tokens // blocking.keys)
+        self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
+        self.wide = p.tokens // self.width
+        self.numbers = pairs.CLAIM_BYTES // self.size
+        self.packed = self.numbers + 3 * self.width
+        self.scores = self.packed + p.dim * self.width
+        keys = min(blocking.keys, p.tokens)
+        self.slot = self._pages(self.scores + keys * self.width)
+        self.tiles = PairTiles(self.dtype)
+        self.common: dict[str, Any] = {
+            "dtype": self.dtype,
+            "lanes": self.lanes,
+            "fused": self.isa.fused,
+        }
+
+    def stage(self, slots: int) -> tuple[Stage, int]:
+        """Return the stage, a task of it a block of queries of one head; and its table's words."""
+        p = self.p
+        rest = p.tokens - self.wide * self.width
+        self._block(self.width, self.blocking.queries)
+        self._block(rest, -(-rest // self.lanes))
+        blocks = self.wide + (rest > 0)
+        head = p.tokens * p.dim
+        strides = Strides(
+            blocks=blocks,
+            wide=self.wide,
+            steps=self.between,
+            item=head,
+            block=self.width * p.dim,
+            step=self.blocking.keys * p.dim,
+            values=p.items * head,
+            slots=slots,
+            slot=self.slot,
+        )
+        table = self.tiles.table(strides)
+        native = Native(pairs.runner_address(), self.tiles)
+        tasks = p.items * blocks
+        return Stage("attention", native, tasks, (X, WEIGHTS, Y, SPACE), table), table.size
+
+    def _pages(self, elements: int) -> int:
+        page = PAGE_BYTES // self.size
+        return -(-elements // page) * page
+
+    def _block(self, queries: int, vectors: int) -> None:
+        """Write the four lists of a block of queries; empty ones if there are none."""
+        for write in (self._begin, self._step, self._last, self._end):
+            self.tiles.task()
+            if queries:
+                write(queries, vectors)
+
+    def _begin(self, queries: int, vectors: int) -> None:
+        """Turn the queries over, scaled so that powers of two are exponentials; the first keys."""
+        pack = PackQueries(
+            queries=queries,
+            width=vectors * self.lanes,
+            dim=self.p.dim,
+            scale=math.log2(math.e) / math.sqrt(self.p.dim),
+            **self.common,
+        )
+        self._place(pack, (ROWS, 0), (ROWS, 0), (SCRATCH, self.packed))
+        self._pair(queries, vectors, min(self.blocking.keys, self.p.tokens), first=True)
+
+    def _step(self, queries: int, vectors: int) -> None:
+        if self.between:
+            self._pair(queries, vectors, self.blocking.keys)
+
+    def _last(self, queries: int, vectors: int) -> None:
+        if self.blocks > 1:
+            self._pair(queries, vectors, self.p.tokens - (self.blocks - 1) * self.blocking.keys)
+
+    def _pair(self, queries: int, vectors: int, keys: int, *, first: bool = False) -> None:
+        """Scores, their powers, and the sums of values."""
+        self._score_tiles(vectors, keys)
+        width = vectors * self.lanes
+        for left, right in _parts(vectors, SOFTMAX_ACROSS):
+            at = left * self.lanes
+            softmax = Softmax(
+                keys=keys, vectors=right - left, width=width, first=first, **self.common
+            )
+            self._place(
+                softmax, (SCRATCH, self.scores + at), (SCRATCH, self.numbers + at), (ROWS, 0)
+            )
+        if not first:
+            self._scale(queries, width)
+        self._value_tiles(queries, width, keys, accumulate=not first)
+
+    def _end(self, queries: int, vectors: int) -> None:
+        self._scale(queries, vectors * self.lanes, finish=True)
+
+    def _scale(self, queries: int, width: int, *, finish: bool = False) -> None:
+        scale = ScaleRows(rows=queries, width=width, dim=self.p.dim, finish=finish, **self.common)
+        self._place(scale, (ROWS, 0), (SCRATCH, self.numbers), (RESULTS, 0))
+
+    def _score_tiles(self, vectors: int, keys: int) -> None:
+        """Scores ``(keys, queries)`` from keys in place and queries turned over."""
+        dim, width = self.p.dim, vectors * self.lanes
+        parts = _parts(vectors, self.blocking.across)
+        tall = register_rows(max(b - a for a, b in parts), self.isa)
+        for first, last in _parts(keys, tall):
+            for left, right in parts:
+                tile = Tile(
+                    rows=tuple(i * dim for i in range(last - first)),
+                    segments=((0, 0),),
+                    run=dim,
+                    vectors=right - left,
+                    b_row=width,
+                    c_rows=tuple(i * width for i in range(last - first)),
+                    columns=(right - left) * self.lanes,
+                    **self.common,
+                )
+                at = left * self.lanes
+                self._place(
+                    tile,
+                    (KEYS, first * dim),
+                    (SCRATCH, self.packed + at),
+                    (SCRATCH, self.scores + first * width + at),
+                )
+
+    def _value_tiles(self, queries: int, width: int, keys: int, *, accumulate: bool) -> None:
+        """Results ``(queries, dim)`` from the turned powers and the values, both in place."""
+        dim = self.p.dim
+        parts = _parts(-(-dim // self.lanes), self.blocking.wide)
+        tall = register_rows(max(b - a for a, b in parts), self.isa)
+        for left, right in parts:
+            at = left * self.lanes
+            for first, last in _parts(queries, tall):
+                tile = Tile(
+                    rows=tuple(range(last - first)),
+                    a_step=width,
+                    segments=((0, 0),),
+                    run=keys,
+                    vectors=right - left,
+                    b_row=dim,
+                    c_rows=tuple(i * dim for i in range(last - first)),
+                    columns=min((right - left) * self.lanes, dim - at),
+                    padded=False,
+                    accumulate=accumulate,
+                    **self.common,
+                )
+                self._place(
+                    tile,
+                    (SCRATCH, self.scores + first),
+                    (VALUES, at),
+                    (RESULTS, first * dim + at),
+                )
+
+    def _place(self, tile: object, *places: tuple[int, int]) -> None:
+        self.tiles.place(kernel(tile, self.isa), *places)
+
+
+def _parts(extent: int, most: int) -> list[tuple[int, int]]:
+    """Cut ``extent`` into as few parts as possible of at most ``most``, as equal as possible."""
+    count = -(-extent // most)
+    edges = [extent * i // count for i in range(count + 1)]
+    return list(itertools.pairwise(edges))

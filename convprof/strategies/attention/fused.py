@@ -1,0 +1,93 @@
+"""Block of queries by block of keys, with a softmax that is brought up to date on the way.
+
+Removes the limit of the score matrix: it never exists. The scores of some queries and some keys
+stay in the first-level caches between their making, their exponentials and the sums of values they
+weigh. When a later block raises a query's maximum, what has been summed so far is brought down to
+it (Milakov & Gimelshein 2018; Rabe & Staats 2021; Dao et al. 2022). Scratch memory is one such
+block per thread, whatever the number of tokens.
+
+Scores are kept turned over, ``(keys, queries)``: only the queries of a block are turned, once, the
+keys and values are read where they lie, and no vector is ever added up across its lanes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.simd import isa as isas
+from convprof.simd.isa import register_rows, register_vectors
+from convprof.strategies.attention.blocks import SPACE, Blocking, Blocks
+from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.plan import Plan
+from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+
+if TYPE_CHECKING:
+    from convprof.problems import Attention, Problem
+    from convprof.simd.isa import Isa
+    from convprof.strategies.base import Prepared, Setting
+
+QUERIES = 64
+"""Per block, where that fills whole vectors: each key and value read serves so many. With 32 or 128
+of them 1,024 tokens are 1 to 2 % slower."""
+L1_SHARE = 2 / 3
+"""Of the first-level cache, for a block of scores."""
+FEWEST_KEYS = 32
+ACROSS = 4
+"""Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from afar,
+vectors of queries from the first-level cache."""
+TASKS_PER_THREAD = 4
+EFFICIENCY = 0.8
+"""Share of two multiply-adds a cycle that is reached: exponentials take a tenth of the time."""
+
+
+def choose(p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = QUERIES) -> Blocking:
+    """Choose the blocking from the shape: the scores of a block stay in the first-level cache."""
+    lanes = isa.lanes(itemsize)
+    vectors = min(max(1, queries // lanes), -(-p.tokens // lanes))
+    if threads > 1:  # enough blocks for every thread to have some
+        every = p.items * -(-p.tokens // lanes)
+        vectors = min(vectors, max(1, every // (TASKS_PER_THREAD * threads)))
+    most = ACROSS if isa.registers >= 32 else register_vectors(vectors, isa)  # noqa: PLR2004
+    across = min(vectors, most)
+    tall = register_rows(across, isa)
+    room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * itemsize)
+    keys = max(tall, max(room, FEWEST_KEYS) // tall * tall)
+    return Blocking(vectors, keys, across, register_vectors(-(-p.dim // lanes), isa))
+
+
+class Fused(Tunable):
+    """Attention without its matrix of scores."""
+
+    name: ClassVar[str] = "fused"
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "online softmax, block by block: no score matrix in memory"
+    parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
+
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return blockings to try, the model's choice first."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        isa, size = isas.find(setting.isa), setting.itemsize
+        first, fewer, more = (
+            choose(p, isa, size, setting.threads, queries)
+            for queries in (QUERIES, QUERIES // 2, 2 * QUERIES)
+        )
+        longer = replace(first, keys=2 * first.keys)
+        return distinct([asdict(blocking) for blocking in (first, longer, fewer, more)])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate the products, and the exponentials beside them."""
+        lanes = isas.find(setting.isa).lanes(setting.itemsize)
+        return problem.macs / lanes / 2 / EFFICIENCY
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Generate the kernels and the lists of tiles."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        lists = Blocks(p, setting, Blocking(**variant))
+        stage, words = lists.stage(setting.threads)
+        plan = Plan(*p.operand_shapes(""), p.shape, {SPACE: (setting.threads, lists.slot)})
+        plan.steps = [stage]
+        plan.table_words = words
+        return StagedPrepared(self.name, p, setting, plan)

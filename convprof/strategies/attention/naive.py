@@ -1,0 +1,87 @@
+"""The definition: all scores, their softmax, the weighted sum of the values, one after the other.
+
+The limit it shows: the matrix of scores, ``tokens x tokens`` for every head, goes through memory
+three times, and soon it is far larger than all the operands.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Attention, Problem
+
+SCORES = "scores"
+
+# math is the one thing from outside of themselves that the kernels use: it never changes.
+
+
+def scores(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Compute rows ``(item, i)`` of ``scores (item, tokens, tokens) = q k^T / sqrt(dim)``."""
+    q, k, made = buffers[0], buffers[1], buffers[2]
+    tokens, dim = dims[0], dims[1]
+    for row in range(lo, hi):
+        first = row // tokens * tokens * dim
+        for j in range(tokens):
+            made[row * tokens + j] = 0
+            total = made[row * tokens + j]
+            for t in range(dim):
+                total += q[row * dim + t] * k[first + j * dim + t]
+            made[row * tokens + j] = total / dim**0.5
+
+
+def softmax(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Turn rows of scores into weights that add up to 1; the largest is taken off first."""
+    made = buffers[0]
+    tokens = dims[0]
+    for row in range(lo, hi):
+        largest = made[row * tokens]
+        for j in range(tokens):
+            largest = max(largest, made[row * tokens + j])
+        total = largest - largest
+        for j in range(tokens):
+            weight = math.exp(made[row * tokens + j] - largest)
+            made[row * tokens + j] = weight
+            total += weight
+        for j in range(tokens):
+            made[row * tokens + j] /= total
+
+
+def values(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Compute rows ``(item, i)`` of ``y (item, tokens, dim)``: the weighted sums of the values."""
+    made, kv, y = buffers[0], buffers[1], buffers[2]
+    tokens, dim, items = dims[0], dims[1], dims[2]
+    for row in range(lo, hi):
+        first = (items + row // tokens) * tokens * dim
+        for t in range(dim):
+            y[row * dim + t] = 0
+        for j in range(tokens):
+            weight = made[row * tokens + j]
+            for t in range(dim):
+                y[row * dim + t] += weight * kv[first + j * dim + t]
+
+
+class Naive(Strategy):
+    """Three loop nests and the whole matrix of scores."""
+
+    name: ClassVar[str] = "naive"
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "the definition: whole score matrix, softmax, weighted sum"
+    parallel: ClassVar[bool] = True
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Three stages over the rows of all heads."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
+        plan = Plan(*p.operand_shapes(""), p.shape, {SCORES: (rows, p.tokens)})
+        plan.steps = [
+            Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
+            Stage("softmax", softmax, rows, (SCORES,), dims),
+            Stage("values", values, rows, (SCORES, WEIGHTS, Y), dims),
+        ]
+        return StagedPrepared(self.name, p, setting, plan)

@@ -1,0 +1,1 @@
+"""Strategies for the backward passes of a convolution, one idea a file."""

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convprof.errors import DescriptorError, InputError, ProblemError
+from convprof.problems import Attention, attention_from_flags, parse
+
+
+def test_one_layer():
+    p = Attention(batch=2, heads=3, tokens=5, dim=7, name="block0")
+    assert (p.kind, p.items, p.shape) == ("attention", 6, (2, 3, 5, 7))
+    assert p.macs == 2 * 6 * 5 * 5 * 7
+    assert p.flops == 2 * p.macs
+    assert p.exponentials == 6 * 25
+    assert p.operand_shapes("nchw") == ((2, 3, 5, 7), (2, 2, 3, 5, 7))
+    assert p.result_shape("nhwc") == (2, 3, 5, 7)
+    assert p.bytes_min(4) == 4 * 4 * 210
+    assert p.dims() == {"batch": 2, "heads": 3, "tokens": 5, "dim": 7}
+    assert p.descriptor == 'attention:2x3x5x7n"block0"'
+    assert p.with_batch(4).shape == (4, 3, 5, 7)
+    assert p.with_batch(4).name == "block0"
+
+
+def test_the_two_products_are_those_of_vit_b16():
+    p = Attention(batch=1, heads=12, tokens=197, dim=64)
+    assert p.macs == 12 * (197 * 197 * 64 + 197 * 64 * 197)
+
+
+@settings(max_examples=50, derandomize=True)
+@given(st.tuples(*[st.integers(1, 4000)] * 4), st.text("ab:_ 1", max_size=5))
+def test_the_text_is_read_back(sizes, name):
+    batch, heads, tokens, dim = sizes
+    p = Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, name=name)
+    assert (p, p.name) == (parse(p.descriptor), parse(p.descriptor).name)
+    assert p == attention_from_flags("x".join(map(str, sizes)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("attention", "write BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x197x64"),
+        ("attention1x1x1x1", "write BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x197x64"),
+        ("attention:", "'': write BATCHxHEADSxTOKENSxDIM, e.g. attention:1x12x197x64"),
+        ("attention:1x12x197", "'1x12x197': write BATCHxHEADSxTOKENSxDIM"),
+        ("attention:1x12xx64", "'1x12xx64': write BATCHxHEADSxTOKENSxDIM"),
+        ("attention:1x12x0x64", "0: every dimension must be between 1 and 2147483647"),
+        ("attention:1x12x197x4294967296", "4294967296: every dimension must be between 1"),
+        ("attention:1x12x197x64:3", "':3': write BATCHxHEADSxTOKENSxDIM"),
+        ("attention:1x12x197x64\x1b", "'\\x1b': write BATCHxHEADSxTOKENSxDIM"),
+        ('attention:1x1x1x1n"a', "n'\"a': the name's closing quote is missing"),
+    ],
+)
+def test_texts_that_mean_nothing(text, message):
+    with pytest.raises(DescriptorError) as caught:
+        parse(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["1x12x197", "1x12x197x64x2", "0x1x1x1", "a", ""])
+def test_flags_that_mean_nothing(size):
+    with pytest.raises(InputError, match=f"^--attention {size}: "):
+        attention_from_flags(size)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": 0}, "heads=0: must be at least 1"),
+        ({"dim": 1.5}, "dim=1.5: must be a whole number"),
+        ({"dim": 2**30, "tokens": 2**18}, "K and V of 2x1x1x262144x1073741824: more than 2**48"),
+        ({"tokens": 2**25}, "the scores of 1x1x33554432x33554432: more than 2**48 elements"),
+    ],
+)
+def test_impossible_sizes(changes, message):
+    with pytest.raises(ProblemError) as caught:
+        Attention(**{"heads": 1, "tokens": 1, "dim": 1, **changes})
+    assert str(caught.value).startswith(message)

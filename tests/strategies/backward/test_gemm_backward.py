@@ -1,0 +1,68 @@
+"""Every strategy for a product's gradients against the float64 reference."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convprof.machine import facts
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import BackwardData, BackwardWeights, Gemm
+from convprof.strategies import registry
+from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.peers.package import Library
+
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+TOLERANCE = {"f32": 2e-5, "f64": 1e-13}
+PASSES = {"data": BackwardData, "weights": BackwardWeights}
+STRATEGIES = [
+    (which, strategy.name)
+    for which in PASSES
+    for strategy in registry.strategies(f"gemm-backward-{which}")
+    if strategy.name != "auto" and not isinstance(strategy, Library)
+]
+
+each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
+
+
+def check(problem, name, setting, seed=0):
+    operands = Operands(problem, setting.dtype, seed)
+    prepared = registry.find(problem.kind, name).prepare(problem, setting)
+    prepared.bind(*operands.pair(setting.layout))
+    prepared.run()
+    assert max_rel_error(operands, prepared.output(), "nchw") < TOLERANCE[setting.dtype]
+    first = prepared.output().tobytes()
+    prepared.output().fill(-1)
+    prepared.run()
+    assert first == prepared.output().tobytes()
+    prepared.close()
+
+
+@each_strategy
+def test_random_problems(which, name):
+    strategy = registry.find(f"gemm-backward-{which}", name)
+    size = st.one_of(st.integers(1, 9), st.sampled_from([16, 33, 50, 100]))
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(
+        st.builds(Gemm, m=size, n=size, k=size, batch=st.integers(1, 3)),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(THREADS if strategy.parallel else [1]),
+        st.integers(0, 999),
+    )
+    def problem(g, dtype, threads, seed):
+        check(PASSES[which](g), name, Setting("nchw", dtype, threads), seed)
+
+    problem()
+
+
+@each_strategy
+def test_a_large_product(which, name):
+    for g in (Gemm(m=150, n=300, k=200), Gemm(m=130, n=70, k=140, batch=2)):
+        check(PASSES[which](g), name, Setting())
+
+
+def test_a_strategy_is_known_by_its_pass():
+    names = [strategy.name for strategy in registry.strategies("gemm-backward-data")]
+    assert names == ["naive", "tiled", "packed", "auto", "blas", "torch"]

@@ -1,0 +1,294 @@
+"""Attention by every strategy against the float64 oracle."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import convprof
+from convprof.errors import ProblemError, TooLargeError
+from convprof.machine import facts
+from convprof.problems import Attention, Gemm
+from convprof.simd.isa import available
+from convprof.strategies import memory, oracle, registry, staged
+from convprof.strategies.attention import fused
+from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.peers.package import Library
+from convprof.strategies.plan import WEIGHTS, X, Y
+
+STRATEGIES = [s.name for s in registry.strategies("attention") if not isinstance(s, Library)]
+STAGED = [name for name in STRATEGIES if name != "auto"]
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
+
+each_strategy = pytest.mark.parametrize("name", STAGED)
+
+TOKENS = st.one_of(st.integers(1, 70), st.sampled_from([127, 130, 197, 257, 300]))
+DIMS = st.one_of(st.integers(1, 80), st.sampled_from([16, 32, 64]))
+PROBLEMS = st.builds(
+    Attention, batch=st.integers(1, 2), heads=st.integers(1, 3), tokens=TOKENS, dim=DIMS
+).filter(lambda p: p.macs < 12_000_000)
+
+
+def any_setting(name):
+    """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
+    isas = available() if registry.find("attention", name).generated else ()
+    return st.builds(
+        Setting,
+        st.just("nchw"),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(THREADS),
+        st.sampled_from(isas or ("native",)),
+    )
+
+
+def operands(p, dtype, seed, spread=1.0):
+    random = np.random.default_rng(seed)
+    kind = DTYPES[dtype][0]
+    q, kv = (random.uniform(-1, 1, shape).astype(kind) for shape in p.operand_shapes("nchw"))
+    return q * q.dtype.type(spread), kv
+
+
+def prepared_for(p, name, setting, seed=0, spread=1.0):
+    q, kv = operands(p, setting.dtype, seed, spread)
+    prepared = convprof.prepare(
+        p, name, threads=setting.threads, dtype=setting.dtype, isa=setting.isa
+    )
+    prepared.bind(q, kv)
+    return prepared, oracle.attention(p, q, kv)
+
+
+def error(prepared, reference):
+    y = prepared.output()
+    assert reference.shape == y.shape
+    return np.max(np.abs(y - reference)) / np.max(np.abs(reference))
+
+
+def check(p, name, setting, seed=0, spread=1.0):
+    prepared, reference = prepared_for(p, name, setting, seed, spread)
+    prepared.run()
+    assert DTYPES[setting.dtype][0] == prepared.output().dtype
+    assert error(prepared, reference) < TOLERANCE[setting.dtype] * max(1, spread)
+    first = prepared.output().tobytes()
+    prepared.output().fill(np.nan)  # so that the second run has to write everything again
+    prepared.run()
+    assert first == prepared.output().tobytes()
+    prepared.close()
+
+
+def test_the_oracle_is_the_definition():
+    p = Attention(batch=2, heads=3, tokens=4, dim=5)
+    q, (k, v) = operands(p, "f64", 0)
+    y = oracle.attention(p, q, np.stack([k, v]))
+    for b, h, i in np.ndindex(2, 3, 4):
+        weights = [np.exp(sum(q[b, h, i] * k[b, h, j]) / 5**0.5) for j in range(4)]
+        expected = sum(weights[j] * v[b, h, j] for j in range(4)) / sum(weights)
+        np.testing.assert_allclose(y[b, h, i], expected, rtol=1e-13)
+    points = np.array([0, 7, 21, 22, 119])
+    some = oracle.attention(p, q, np.stack([k, v]), points)
+    np.testing.assert_allclose(some, y.ravel()[points], rtol=1e-14)
+
+
+@each_strategy
+def test_random_problems(name):
+    examples = 40 if name == "fused" else 20
+
+    @settings(max_examples=examples, deadline=None, derandomize=True)
+    @given(PROBLEMS, any_setting(name), st.integers(0, 999))
+    def problem(p, setting, seed):
+        check(p, name, setting, seed)
+
+    problem()
+
+
+CASES = {
+    "one token": Attention(heads=1, tokens=1, dim=1),
+    "one dimension": Attention(heads=2, tokens=33, dim=1),
+    "one block": Attention(heads=2, tokens=64, dim=64),
+    "one token beyond": Attention(heads=2, tokens=65, dim=33),
+    "several blocks of keys": Attention(heads=1, tokens=500, dim=20),
+    "vit": Attention(heads=3, tokens=197, dim=64),
+    "wide": Attention(heads=1, tokens=20, dim=300),
+}
+
+
+@each_strategy
+@pytest.mark.parametrize("case", CASES)
+def test_particular_problems(case, name):
+    for threads in THREADS:
+        check(CASES[case], name, Setting(threads=threads))
+
+
+@each_strategy
+@pytest.mark.parametrize("spread", [30.0, 1e6, 1e30])
+def test_large_scores_do_not_overflow(spread, name):
+    p = Attention(heads=2, tokens=300, dim=64)
+    prepared, reference = prepared_for(p, name, Setting(), spread=spread)
+    prepared.run()
+    assert np.isfinite(prepared.output()).all()
+    if spread == 30:
+        assert error(prepared, reference) < 1e-4
+
+
+@each_strategy
+def test_equal_scores_give_the_mean_of_the_values(name):
+    p = Attention(heads=2, tokens=150, dim=7)
+    _, kv = operands(p, "f32", 0)
+    prepared = convprof.prepare(p, name)
+    for value in (0, 1000):  # the same score for all keys
+        kv[0] = value
+        prepared.bind(np.ones(p.shape), kv)
+        prepared.run()
+        mean = np.broadcast_to(kv[1].astype("f8").mean(axis=2, keepdims=True), p.shape)
+        np.testing.assert_allclose(prepared.output(), mean, atol=1e-6)
+
+
+@each_strategy
+def test_a_maximum_that_comes_last_outweighs_all_before(name):
+    p = Attention(heads=1, tokens=400, dim=4)
+    q, kv = np.ones(p.shape, "f4"), np.zeros((2, *p.shape), "f4")
+    kv[0, ..., :] = 0.25 * np.arange(400)[:, None]
+    kv[1, ..., :] = np.arange(400)[:, None]
+    prepared = convprof.prepare(p, name)
+    prepared.bind(q, kv)
+    prepared.run()
+    np.testing.assert_allclose(prepared.output(), oracle.attention(p, q, kv), rtol=1e-5)
+    kv[0] = kv[0, ..., ::-1, :].copy()  # and one that comes first
+    prepared.run()
+    np.testing.assert_allclose(prepared.output(), oracle.attention(p, q, kv), rtol=1e-4)
+
+
+@each_strategy
+def test_work_in_slices_that_can_be_interrupted(monkeypatch, name):
+    monkeypatch.setattr(staged, "UNINTERRUPTED_MACS", 5_000)
+    for threads in THREADS:
+        check(Attention(heads=2, tokens=70, dim=9), name, Setting(threads=threads))
+
+
+@pytest.mark.parametrize("l1_bytes", [1, 1 << 30])
+def test_any_size_of_the_first_cache(monkeypatch, l1_bytes):
+    monkeypatch.setattr(fused, "l1_data_bytes", lambda: l1_bytes)
+    for threads in THREADS:
+        check(Attention(heads=2, tokens=197, dim=24), "fused", Setting(threads=threads))
+
+
+def test_every_variant_is_right():
+    p = Attention(heads=2, tokens=300, dim=33)
+    strategy, setting = registry.find("attention", "fused"), Setting(threads=THREADS[-1])
+    q, kv = operands(p, "f32", 0)
+    variants = strategy.variants(p, setting)
+    assert len(variants) > 2
+    for variant in variants:
+        prepared = strategy.prepare_variant(p, setting, variant)
+        prepared.bind(q, kv)
+        prepared.run()
+        assert error(prepared, oracle.attention(p, q, kv)) < 1e-5
+
+
+def test_auto_is_one_of_ours():
+    p = Attention(heads=2, tokens=100, dim=16)
+    prepared, reference = prepared_for(p, "auto", Setting())
+    prepared.run()
+    assert error(prepared, reference) < 1e-5
+    assert prepared.explanation[0].startswith("fused (queries ")
+
+
+def test_the_memory_of_fused_is_flat_in_the_number_of_tokens():
+    sizes = {
+        tokens: convprof.prepare(
+            Attention(heads=1, tokens=tokens, dim=64), "fused", threads=THREADS[-1]
+        ).workspace_bytes
+        for tokens in (1024, 4096, 16384)
+    }
+    assert max(sizes.values()) - min(sizes.values()) < 2048  # other tiles at the end
+    assert sizes[1024] < 256 * 1024 * THREADS[-1]
+    whole = convprof.prepare(Attention(heads=1, tokens=1024, dim=64), "naive").workspace_bytes
+    assert whole >= 4 * 1024**2
+
+
+@each_strategy
+def test_binding_again_and_changing_an_operand_in_place(name):
+    p = CASES["one token beyond"]
+    prepared, _ = prepared_for(p, name, Setting(), seed=1)
+    prepared.run()
+    q, kv = operands(p, "f32", 2)
+    prepared.bind(q, kv)
+    before = q.tobytes(), kv.tobytes()
+    prepared.run()
+    assert before == (q.tobytes(), kv.tobytes())
+    assert error(prepared, oracle.attention(p, q, kv)) < 1e-5
+    q *= 2
+    kv *= 0.5  # nothing of it was prepared beforehand
+    prepared.run()
+    assert error(prepared, oracle.attention(p, q, kv)) < 1e-5
+    assert prepared.prepare_s == 0
+
+
+@each_strategy
+def test_operands_that_do_not_fit(name):
+    prepared = convprof.prepare(Attention(heads=2, tokens=3, dim=4), name)
+    with pytest.raises(ProblemError, match=r"weights has shape \(1, 2, 3, 4\); this problem needs"):
+        prepared.bind(np.zeros((1, 2, 3, 4)), np.zeros((1, 2, 3, 4)))
+
+
+@each_strategy
+def test_running_allocates_no_arrays(name):
+    p = Attention(heads=2, tokens=150, dim=64)
+    for threads in THREADS:
+        prepared, _ = prepared_for(p, name, Setting(threads=threads))
+        prepared.run()
+        tracemalloc.start()
+        try:
+            prepared.run()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 40_000  # the buffers of a NumPy loop; each operand has over 70,000 bytes
+
+
+@each_strategy
+def test_workspace_bytes_are_those_of_the_arrays(name):
+    prepared, _ = prepared_for(CASES["vit"], name, Setting())
+    theirs = [prepared._arrays[key] for key in (X, WEIGHTS, Y)]
+    ours = [array for array in prepared.memory() if not any(array is item for item in theirs)]
+    assert len(prepared.memory()) == len(ours) + len(theirs)
+    uncounted = sum(array.nbytes for array in ours) - prepared.workspace_bytes
+    assert 0 <= uncounted <= 192
+
+
+def test_phases_and_inner_loops():
+    p = CASES["vit"]
+    prepared, _ = prepared_for(p, "naive", Setting())
+    assert list(prepared.run_phases()) == ["scores", "softmax", "values"]
+    prepared, _ = prepared_for(p, "fused", Setting())
+    assert prepared.run_phases() == {}
+    ((title, text),) = prepared.inner_loops()
+    assert "tile" in title
+    assert text
+
+
+@each_strategy
+def test_refusals(name):
+    strategy = registry.find("attention", name)
+    p = CASES["vit"]
+    assert strategy.why_not(p, Setting(threads=2)) is None
+    assert strategy.why_not(p, Setting(dtype="bf16")) == f"{name} computes f32 and f64, not bf16"
+    gemm = f"{name} computes attention, not gemm"
+    assert gemm == strategy.why_not(Gemm(m=1, n=1, k=1), Setting())
+
+
+@each_strategy
+def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
+    def allocate(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(memory, "zeros", allocate)
+    with pytest.raises(TooLargeError) as caught:
+        convprof.prepare(Attention(heads=4, tokens=1024, dim=64), strategy=name)
+    assert str(caught.value).startswith(f"{name} of attention:1x4x1024x64 needs ")
+    assert "\n" not in str(caught.value)

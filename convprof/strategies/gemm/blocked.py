@@ -63,9 +63,13 @@ class _Unit:
 class Stages:
     """The stages of one product. A stage has a task per thread: some units, one after the other."""
 
-    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
+    def __init__(
+        self, g: Gemm, setting: Setting, blocking: Blocking, *, fused: bool = True
+    ) -> None:
+        """Without ``fused`` multiply and add are apart whatever the instruction set has."""
         self.g = g
         self.blocking = blocking
+        self.fused = fused
         self.isa = isas.find(setting.isa)
         self.dtype = setting.dtype
         self.threads = setting.threads
@@ -198,7 +202,7 @@ class Stages:
                 columns=columns,
                 padded=packed,
                 accumulate=accumulate,
-                fused=self.isa.fused,
+                fused=self.fused and self.isa.fused,
                 turn=self.blocking.unroll,
             )
             for columns in widths

@@ -150,9 +150,8 @@ class StagedPrepared(Prepared):
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
-        slices = min(step.tasks, max(1, math.ceil(self.problem.macs / UNINTERRUPTED_MACS)))
-        if step.fixed:  # its tasks are for certain threads: all at once
-            slices = min(slices, 1)
+        most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
+        slices = min(step.tasks, most, max(1, math.ceil(self.problem.macs / UNINTERRUPTED_MACS)))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
             Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.fixed)

@@ -60,11 +60,12 @@ class Microkernel(Tunable):
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
         tiles = _tiles(problem, setting)
         tiles.chosen = Blocking(**variant)
-        p, dims = tiles.p, tiles.build()
+        p, dims, fixed = tiles.p, tiles.build(), tiles.chosen.fixed
         native = Native(runner_address(), tiles.tiles)
 
         def stages(source: str, target: str) -> list[Stage]:
-            return [Stage("tiles", native, int(dims[0]), (source, PANELS, target), dims)]
+            buffers = (source, PANELS, target)
+            return [Stage("tiles", native, int(dims[0]), buffers, dims, fixed=bool(fixed))]
 
         plan = nhwc_plan(p, setting.layout, stages)
         plan.packed[PANELS] = tiles.packed()

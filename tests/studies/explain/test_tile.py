@@ -114,7 +114,7 @@ def test_the_picture_marks_the_tile_the_block_and_the_rest():
     assert (picture.m.each, picture.n.each, picture.k.each) == (7, 16, 125)
     row = [*[CACHE] * 2, *[REGISTER] * 2, *[CACHE] * 12, *[REST] * 16]
     assert picture.c[2].tolist() == picture.c[3].tolist() == row
-    assert picture.c[4:].tolist() == [[REST] * 32] * 20
+    assert picture.c[4:].tolist() == [[REST] * 32] * (len(picture.c) - 4)
     assert picture.a[2].tolist() == [REGISTER] * 8
     assert picture.b[:, 2].tolist() == [REGISTER] * 8
     assert picture.b[0, 0] == CACHE

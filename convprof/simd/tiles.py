@@ -78,7 +78,7 @@ def runner_address(pointers: int = 3) -> int:
     return _runner(pointers).address("run_tiles")
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
     """Compile one kernel; the same tile is compiled once per process."""
     module = Module(tile.ir("tile"), isa.without)

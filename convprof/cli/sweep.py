@@ -111,11 +111,11 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
 
     plot, json_path = flags["plot"], flags["json_path"]
     if plot is not None:
-        picture.require(plot)
         if json_path not in (None, STDOUT) and os.path.realpath(plot) == os.path.realpath(
             json_path
         ):
             raise InputError(f"--plot {plot}: --json writes there; name another file")
+        picture.require(plot)
     plan = _plan(kind, flags)
     sweep_plan.check(plan)
     if json_path not in (None, STDOUT):

@@ -56,6 +56,13 @@ class Settings:
     rounds: int | None = None
     """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
     seed: int = 0
+    patience_s: float | None = None
+    """Seconds that a contestant may take to reach the fewest rounds; None: PATIENCE budgets."""
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds of samples that a slow contestant may take."""
+        return PATIENCE * self.budget_s if self.patience_s is None else self.patience_s
 
 
 @dataclass
@@ -198,7 +205,7 @@ class Session:
         entry.rounds = rounds
         if settings.rounds is None:
             wanted = max(int(settings.budget_s / call_s), FEWEST_ROUNDS)
-            affordable = max(1, int(PATIENCE * settings.budget_s / call_s))
+            affordable = max(1, int(settings.longest_s / call_s))
             entry.rounds = min(rounds, wanted, affordable)
 
     def _rounds(self) -> Iterator[Sampled | Failed]:

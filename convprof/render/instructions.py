@@ -110,8 +110,10 @@ class View:
         if not self.alike:
             return "resembles: unknown, no published figures for these rows"
         nearest = self.alike[0]
-        far = f"{100 * nearest.distance:.1f} % off on average"
-        how = f"{nearest.agreeing} of {nearest.rows} rows agree within 10 %, {far}"
+        how = (
+            f"{nearest.agreeing} of {nearest.rows} rows agree within 10 %, {nearest.far} differ by "
+            f"more than 25 %, the median by {100 * nearest.distance:.1f} %"
+        )
         if verdict(self.alike) is None:
             return f"resembles: unlike all of them; nearest is {nearest.core} ({how})"
         tied = [one.core for one in self.alike[1:] if _equal(one, nearest)]
@@ -122,7 +124,8 @@ class View:
 def _equal(one: Resemblance, other: Resemblance) -> bool:
     """Whether the figures of these rows do not tell two cores apart."""
     near = abs(one.distance - other.distance) < SAME_DISTANCE
-    return (one.agreeing, one.rows) == (other.agreeing, other.rows) and near
+    same = (one.agreeing, one.far, one.rows) == (other.agreeing, other.far, other.rows)
+    return same and near
 
 
 def instructions_report(console: Console, view: View) -> None:
@@ -139,7 +142,7 @@ def instructions_report(console: Console, view: View) -> None:
 
 
 def to_csv(view: View) -> str:
-    """Return one row per instruction; published figures as ranges, one column per figure."""
+    """Return one row per instruction; published figures in one column each."""
     text = io.StringIO()
     plain = ("name", "operation", "source_dtype", "dtype", "bits", "operands", "mnemonic", "lanes",
              "latency", "reciprocal_throughput", "elements_per_cycle", "ops_per_cycle",
@@ -152,7 +155,7 @@ def to_csv(view: View) -> str:
         cells = [_csv_cell(getattr(row, name)) for name in plain]
         for name, _ in view.cores:
             known = row.published.get(name, {})
-            cells += [_range(known.get(figure)) or "" for figure in figures]
+            cells += ["" if known.get(f) is None else f"{known[f]:g}" for f in figures]
         writer.writerow(cells)
     return text.getvalue()
 
@@ -202,17 +205,12 @@ def _published(core: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
         known = row.published.get(core)
         if known is None:
             return UNKNOWN
-        latency, each = known["latency"], known["reciprocal_throughput"]
-        return f"{_range(latency) or UNKNOWN} / {_range(each) or UNKNOWN}"
+        return " / ".join(
+            UNKNOWN if known[name] is None else f"{known[name]:g}"
+            for name in ("latency", "reciprocal_throughput")
+        )
 
     return cell
-
-
-def _range(value: Sequence[float] | None) -> str | None:
-    if value is None:
-        return None
-    low, high = value
-    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
 
 
 def _csv_cell(value: object) -> object:

@@ -137,7 +137,7 @@ def _peak_line(peak: Peak, roofline: Roofline, left: float, right: float) -> Ser
     y = peak.flop_per_s / GIGA
     kind = f" {peak.isa}" if peak.isa and len(roofline.peaks) > 1 else ""
     label = f"peak{kind} {units.si(peak.flop_per_s, 'FLOP/s')}"
-    return Series(label, (Point(start, y), Point(right, y)))
+    return Series(label, (Point(start, y), Point(right, y)), marked=False)
 
 
 def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) -> Iterable[Series]:
@@ -145,7 +145,7 @@ def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) 
         # From the left edge, or from where the line enters the chart from below.
         start = min(max(left, floor / rate), top / rate)
         ends = (Point(x, x * rate / GIGA) for x in (start, top / rate))
-        yield Series(f"{level} {units.si(rate, 'B/s')}", tuple(ends))
+        yield Series(f"{level} {units.si(rate, 'B/s')}", tuple(ends), marked=False)
 
 
 def _points(rows: Sequence[Placed]) -> Iterable[Series]:

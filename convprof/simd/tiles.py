@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _run_ir(pointers: int) -> str:
-    """Return the loop over tiles whose kernels take that many pointers."""
+    """Return the loop over tiles of that many pointers; a kernel may ignore the last ones."""
     count = range(pointers)
     bases = "\n".join(
         f"  %at{i} = getelementptr ptr, ptr %buffers, i64 {i}\n  %base{i} = load ptr, ptr %at{i}"
@@ -78,7 +78,7 @@ def runner_address(pointers: int = 3) -> int:
     return _runner(pointers).address("run_tiles")
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
     """Compile one kernel; the same tile is compiled once per process."""
     module = Module(tile.ir("tile"), isa.without)
@@ -122,21 +122,23 @@ class TileList:
         self.count += len(block)
         self.uses[made] = self.uses.get(made, 0) + len(block)
 
-    def add_tasks(self, kernels: Sequence[TileKernel], *offsets: Any) -> None:
-        """Append tasks of equal shape: a kernel per tile of a task, the same in each.
+    def add_each(self, kernels: Sequence[TileKernel], *offsets: Any, tasks: bool = False) -> None:
+        """Append rows of tiles, a kernel for each tile of a row, the same in every row.
 
-        An offset per pointer, in elements: what broadcasts to ``(tasks, tiles)``.
+        An offset per pointer, in elements: what broadcasts to ``(rows, tiles)``. With ``tasks``
+        every row is a task.
         """
         size = LLVM[self.dtype][1]
-        addresses = np.array([made.address for made in kernels])
+        addresses = np.array([[made.address for made in kernels]])
         columns = np.broadcast_arrays(addresses, *(np.asarray(x) * size for x in offsets))
         block = np.stack(columns, axis=-1).astype(np.int64)
-        tasks, tiles, words = block.shape
-        self.starts += range(self.count, self.count + tasks * tiles, tiles)
+        rows, tiles, words = block.shape
+        if tasks:
+            self.starts += range(self.count, self.count + rows * tiles, tiles)
         self.rows.append(block.reshape(-1, words))
-        self.count += tasks * tiles
+        self.count += rows * tiles
         for made in kernels:
-            self.uses[made] = self.uses.get(made, 0) + tasks
+            self.uses[made] = self.uses.get(made, 0) + rows
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the runner's integers."""

@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
+# depends on the loop nest alone.
+_OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
+
 _compiled_seconds = 0.0
 
 
@@ -42,18 +46,15 @@ def _signature(dtype: str) -> Any:
 def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
     from numba import cfunc
 
-    # "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
-    # depends on the loop nest alone.
-    options: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
         try:
-            return cfunc(_signature(dtype), cache=True, **options)(kernel)
+            return cfunc(_signature(dtype), cache=True, **_OPTIONS)(kernel)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
             # Neither the package nor the user's cache folder is writable.
-            return cfunc(_signature(dtype), **options)(kernel)
+            return cfunc(_signature(dtype), **_OPTIONS)(kernel)
 
 
 def address(kernel: Callable[..., None], dtype: str) -> int:
@@ -63,3 +64,18 @@ def address(kernel: Callable[..., None], dtype: str) -> int:
     found = int(_compiled(kernel, dtype).address)
     _compiled_seconds += time.perf_counter() - start
     return found
+
+
+@functools.cache
+def assembly(kernel: Callable[..., None], dtype: str) -> str:
+    """Return the assembly text of ``kernel`` compiled for ``dtype``, for those who want to look.
+
+    Compiled anew, which takes some tenths of a second: numba does not show what comes from its
+    cache on disk.
+    """
+    from numba import cfunc
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: Any = cfunc(_signature(dtype), **_OPTIONS)(kernel)
+        return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way

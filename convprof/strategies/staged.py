@@ -150,9 +150,9 @@ class StagedPrepared(Prepared):
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
-        slices = min(
-            step.tasks, max(1, math.ceil(step.share * self.problem.macs / UNINTERRUPTED_MACS))
-        )
+        most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
+        wanted = math.ceil(step.share * self.problem.macs / UNINTERRUPTED_MACS)
+        slices = min(step.tasks, most, max(1, wanted))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
             Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.fixed)

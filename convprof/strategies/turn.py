@@ -37,7 +37,8 @@ def turn_stage(
                 target_row=rows,
             )
             begin, to = matrices + i * columns + j, matrices + j * rows + i
-            tiles.add_tasks([kernel(tile, isa)], 0, 0, begin[:, None], to[:, None])
+            made = [kernel(tile, isa)]
+            tiles.add_each(made, 0, 0, begin[:, None], to[:, None], tasks=True)
     dims = tiles.dims()
     buffers = (source, source, source, target)
     return Stage(phase, Native(runner_address(len(buffers)), tiles), int(dims[0]), buffers, dims)

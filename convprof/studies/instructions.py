@@ -55,8 +55,8 @@ class Row:
     passes: int
     core_hz: float | None
     note: str | None
-    published: dict[str, dict[str, list[float] | None]]
-    """By core: least and greatest latency and reciprocal throughput."""
+    published: dict[str, dict[str, float | None]]
+    """By core: latency and reciprocal throughput."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,10 @@ class Instructions:
                 "cycle_source": self.cycle_source,
                 "rows": rows,
                 "missing": self.missing,
-                "published": [{"name": core.name, "source": core.source} for core in self.cores],
+                "published": [
+                    {"name": core.name, "source": core.source, "model": core.model}
+                    for core in self.cores
+                ],
                 "resemblances": alike,
                 "resembles": verdict(alike),
                 "interrupted": self.interrupted,
@@ -174,16 +177,12 @@ class Instructions:
             **{field.name: getattr(cost, field.name) for field in dataclasses.fields(cost)},
         )
 
-    def _published(self, key: Key) -> dict[str, dict[str, list[float] | None]]:
-        found: dict[str, dict[str, list[float] | None]] = {}
-        for core in self.cores:
-            figures = core.figures.get(key.name)
-            if figures is not None:
-                found[core.name] = {
-                    name: None if value is None else list(value)
-                    for name, value in dataclasses.asdict(figures).items()
-                }
-        return found
+    def _published(self, key: Key) -> dict[str, dict[str, float | None]]:
+        return {
+            core.name: dataclasses.asdict(core.figures[key.name])
+            for core in self.cores
+            if key.name in core.figures
+        }
 
 
 def _matching(rows: list[Any], match: str | None) -> list[Any]:

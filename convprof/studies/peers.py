@@ -90,7 +90,9 @@ class Peers:
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far."""
-        return [with_peak(measurement, self.choice.isa) for measurement in self.session.measurements()]
+        return [
+            with_peak(measurement, self.choice.isa) for measurement in self.session.measurements()
+        ]
 
     @property
     def libraries(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
 from convprof.measure.session import Session
 from convprof.results import SCHEMA_VERSION, plain
-from convprof.simd import packing, tiles
+from convprof.simd import tiles
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE
 from convprof.studies import document, run
@@ -176,7 +176,6 @@ def _forget_kernels() -> None:
     Each is a compiled module of about a megabyte.
     """
     tiles.kernel.cache_clear()
-    packing.panel_copy.cache_clear()
     gc.collect()
 
 
@@ -187,5 +186,5 @@ def predicted_s(call_s: float, settings: Settings) -> float:
     """
     if settings.rounds is not None:
         return call_s * (1 + settings.rounds)
-    affordable = max(1, int(session.PATIENCE * settings.budget_s / call_s))
+    affordable = max(1, int(settings.longest_s / call_s))
     return max(settings.budget_s, call_s * (1 + min(session.FEWEST_ROUNDS, affordable)))

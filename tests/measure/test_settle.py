@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from convprof.measure import session
+from convprof.measure import settle as settle_module
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def quiet_after(monkeypatch):
             perf_counter=lambda: now.elapsed, process_time=lambda: now.used, sleep=sleep
         )
         monkeypatch.setitem(module, "time", fake)
+        monkeypatch.setitem(module, "_others_run", lambda: False)
         settle()
         return now.elapsed
 
@@ -49,3 +51,20 @@ def test_patience_ends(quiet_after):
 def test_a_little_work_is_not_spinning(quiet_after):
     assert quiet_after(1e9, share=0.2) == pytest.approx(quiet_after.look_s)
     assert quiet_after(0.1, share=0.9) >= 0.1
+
+
+@pytest.mark.parametrize(("states", "runs"), [("SS", False), ("SR", True), ("DS", False)])
+def test_the_kernel_says_who_runs(monkeypatch, tmp_path, states, runs):
+    own = "7"
+    for name, state in zip((own, "8", "9"), "R" + states, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stat").write_text(f"{name} (a ) R name) {state} 1 2 3")
+    (tmp_path / "10").mkdir()  # a thread that has just ended
+    monkeypatch.setattr(settle_module, "TASKS", tmp_path)
+    monkeypatch.setattr(settle_module.threading, "get_native_id", lambda: int(own))
+    assert settle_module._others_run() is runs
+
+
+def test_without_the_kernels_word_nobody_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(settle_module, "TASKS", tmp_path / "nowhere")
+    assert settle_module._others_run() is False

@@ -121,3 +121,29 @@ def test_a_14x32_tile_is_two_loads_and_fourteen_broadcasts_a_step():
 def test_strategies_without_generated_kernels_have_no_loops_to_show():
     prepared = registry.find("conv2d", "tiled").prepare(PROBLEMS["stem"], Setting())
     assert prepared.inner_loops() == []
+
+
+RUNGS = {
+    # (isa, rung): multiply-adds a turn, whether in one instruction, whole vectors loaded a turn
+    ("avx512", "vectorized"): ("4x32 tile", 8, "multiply + add"),
+    ("avx512", "fma"): ("4x32 tile", 8, "FMA"),
+    ("avx512", "unrolled"): ("14x32 tile", 112, "FMA"),
+    ("avx2", "vectorized"): ("4x16 tile", 8, "multiply + add"),
+    ("avx2", "fma"): ("4x16 tile", 8, "FMA"),
+    ("avx2", "unrolled"): ("6x16 tile", 48, "FMA"),
+    ("sse", "vectorized"): ("4x8 tile", 8, "multiply + add"),
+}
+
+
+@pytest.mark.parametrize(("name", "rung"), [key for key in RUNGS if key[0] in isa.available()])
+def test_the_rungs_below_packed_differ_by_one_idea_each(name, rung):
+    g = PROBLEMS["gemm"]
+    prepared = registry.find("gemm", rung).prepare(g, Setting("nchw", "f32", 1, name))
+    ((title, text),) = prepared.inner_loops()
+    shape, count, arithmetic = RUNGS[name, rung]
+    assert title.startswith(f"{shape}, {count} {arithmetic}, ")
+    assert title.endswith(f" loads, 0 spills, {REGISTERS[name]}")
+    assert len(text.splitlines()) > count
+    for keep in kept(prepared):
+        for made in keep.uses:
+            check(made, REGISTERS[name])

@@ -126,7 +126,7 @@ class Drawing:
             [p.x for p in seen],
             [p.y for p in seen],
             color=look.color,
-            marker=look.marker,
+            marker=look.marker if series.marked or not series.line else "",
             markersize=6.5,
             markeredgecolor="white",
             markeredgewidth=0.6,

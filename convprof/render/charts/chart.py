@@ -22,6 +22,8 @@ class Series:
     label: str
     points: tuple[Point, ...]
     line: bool = True
+    marked: bool = True
+    """Whether the points of a line are marked; not where they are only its ends."""
 
 
 @dataclass(frozen=True, slots=True)

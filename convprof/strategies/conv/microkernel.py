@@ -55,11 +55,12 @@ class Microkernel(Tunable):
         tiles = _tiles(problem, setting)
         tiles.chosen = Blocking(**variant)
         p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
-        dims = tiles.build()
+        dims, fixed = tiles.build(), tiles.chosen.fixed
         native = Native(runner_address(), tiles.tiles)
 
         def stages(source: str, target: str) -> list[Stage]:
-            return [Stage("tiles", native, int(dims[0]), (source, PANELS, target), dims)]
+            buffers = (source, PANELS, target)
+            return [Stage("tiles", native, int(dims[0]), buffers, dims, fixed=bool(fixed))]
 
         plan = nhwc_plan(p, setting.layout, stages)
         plan.packed[PANELS] = tiles.packed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from convprof.strategies.conv.regions import Pattern, Region, cover, regions
 from convprof.strategies.plan import Packed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.backward.phases import Phase
@@ -43,6 +46,9 @@ class Blocking:
     """Pixels down a register tile, at most."""
     block_rows: int
     """Output rows per block: its input stays in the second-level cache for all channels."""
+    fixed: int = 1
+    """1: every thread takes the same equal share of the tasks in each run, and finds its part of
+    the operands in its own cache; 0: whoever is free takes the next ones."""
 
 
 def fetch_rows(weights_bytes: int) -> int:
@@ -92,11 +98,14 @@ class TilePlan(ABC):
         """Return the blockings worth trying, the chosen one first."""
         chosen = self.blocking()
         rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
-        return [
+        found = [
             replace(chosen, vectors=vectors, rows=tall, block_rows=min(self.p.p, count))
             for vectors, tall in self.shapes()
             for count in rows
         ]
+        if self.threads > 1:
+            found.insert(1, replace(chosen, fixed=0))
+        return found
 
     @abstractmethod
     def shapes(self) -> list[tuple[int, int]]:
@@ -117,14 +126,27 @@ class TilePlan(ABC):
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
         p, blocking, panels = self.p, self.chosen, self.panels()
-        for first in range(0, p.p, blocking.block_rows):
-            spots = self._spots(first, min(first + blocking.block_rows, p.p), blocking.rows)
-            for n in range(p.n):
-                for panel in panels:
-                    self.tiles.task()
-                    for spot in spots:
-                        self.add(spot.image(n, p, self.output), panel)
+        edges = range(0, p.p, blocking.block_rows)
+        blocks = [
+            self._spots(first, min(first + blocking.block_rows, p.p), blocking.rows)
+            for first in edges
+        ]
+        pixels = list(itertools.product(blocks, range(p.n)))
+        order: Iterable[tuple[tuple[list[Spot], int], tuple[int, int, int]]]
+        if self.weights_far:  # all that needs a panel follows, and a thread has panels of its own
+            order = ((where, panel) for panel in panels for where in pixels)
+        else:
+            order = itertools.product(pixels, panels)
+        for (spots, n), panel in order:
+            self.tiles.task()
+            for spot in spots:
+                self.add(spot.image(n, p, self.output), panel)
         return self.tiles.dims()
+
+    @property
+    def weights_far(self) -> bool:
+        """Whether the packed weights come from beyond L2."""
+        return False
 
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
         """Return output rows per block: in and out within a share of L2, tasks for all."""
@@ -134,7 +156,8 @@ class TilePlan(ABC):
         if self.threads > 1:
             wanted = -(-TASKS_PER_THREAD * self.threads // (p.n * panels))
             fitting = min(fitting, max(1, p.p // wanted))
-        return min(p.p, fitting)
+        blocks = -(-p.p // fitting)
+        return -(-p.p // blocks)  # as equal as can be
 
     def _spots(self, first: int, last: int, most: int) -> list[Spot]:
         p = self.p
@@ -197,6 +220,11 @@ class DensePlan(TilePlan):
         """Bytes of the packed weights."""
         return self.p.groups * self.taps * self.width * self.itemsize
 
+    @property
+    def weights_far(self) -> bool:
+        """Whether the packed weights come from beyond L2."""
+        return self.weights_bytes > l2_bytes() // 2
+
     def shapes(self) -> list[tuple[int, int]]:
         """Return the tiles: two vectors, so that a broadcast serves twice, then narrow and wide."""
         across = self.width // self.lanes
@@ -209,7 +237,7 @@ class DensePlan(TilePlan):
         """Choose the blocking from the shape and the caches."""
         p, (vectors, rows) = self.p, self.shapes()[0]
         panels = p.groups * -(-self.width // self.lanes // vectors)
-        if self.weights_bytes > l2_bytes() // 2:  # they come from afar: read them seldom
+        if self.weights_far:  # read them seldom
             return Blocking(vectors, rows, self.block_rows(panels, share=1 / 2))
         if p.r == 1:  # rows share no input: few at a time keep it, and the output, in L1
             return Blocking(vectors, rows, min(p.p, -(-rows // p.q)))

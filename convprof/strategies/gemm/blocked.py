@@ -1,8 +1,7 @@
-"""The stages of a blocked matrix product: which register tile runs where, and who packs ``b``."""
+"""The tiles of a blocked matrix product: which register tile runs where, when, on which thread."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,11 @@ IN_PLACE, PACKED = range(2)
 """Where ``b`` is read: as it was given, or from panels that each call packs. Packing it before the
 call, as constant weights, gained nothing over packing it in passing (docs/decisions.md)."""
 
-TASKS_PER_THREAD = 4
+PANELS_PER_THREAD = 4
+"""With fewer panels the threads share out rows, and each packs panels of its own."""
+ROW_UNITS_PER_THREAD = 2
+STAGE_MACS = 500_000_000
+"""Work between two chances for Ctrl-C: some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Blocking:
     vectors: int
     """Vectors across a register tile."""
     mc: int
-    """Rows per task."""
+    """Rows that meet one panel after the other; the next rows follow when all panels are done."""
     kc: int
     nc: int
     pack_b: int
@@ -49,27 +52,35 @@ class Blocking:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Some columns and some steps of the reduction of one product; offsets in elements."""
+class _Unit:
+    """Columns and rows of one product of the batch: the work that one thread does in one go."""
 
-    a: int
-    b: int
-    c: int
-    columns: int
-    steps: int
-    accumulate: bool
+    z: int
+    columns: range
+    rows: range
 
 
 class Stages:
-    """The stages of one product, block by block."""
+    """The stages of one product. A stage has a task per thread: some units, one after the other."""
 
     def __init__(
-        self, g: Gemm, setting: Setting, blocking: Blocking, *, a: str = X, b: str = WEIGHTS
+        self,
+        g: Gemm,
+        setting: Setting,
+        blocking: Blocking,
+        *,
+        fused: bool = True,
+        a: str = X,
+        b: str = WEIGHTS,
     ) -> None:
-        """Take the operands from the buffers ``a`` and ``b``."""
+        """Take the operands from the buffers ``a`` and ``b``.
+
+        Without ``fused`` multiply and add are apart whatever the instruction set has.
+        """
         self.a, self.b = a, b
         self.g = g
         self.blocking = blocking
+        self.fused = fused
         self.isa = isas.find(setting.isa)
         self.dtype = setting.dtype
         self.threads = setting.threads
@@ -79,114 +90,131 @@ class Stages:
 
     def all(self) -> list[Stage]:
         """Return every stage, in order."""
-        return [stage for block in self._blocks() for stage in self._stages(block)]
+        units = list(self._units())
+        largest = max((len(u.columns) * len(u.rows) * self.g.k for u in units), default=1)
+        together = max(1, STAGE_MACS // largest // self.threads) * self.threads
+        return [self._stage(units[i : i + together]) for i in range(0, len(units), together)]
 
     def workspaces(self) -> dict[str, tuple[int, ...]]:
-        """Return the buffers: the panels of one block of ``b``."""
+        """Return the buffers: for each thread the panels of one block of ``b``."""
         if self.blocking.pack_b == IN_PLACE:
             return {}
-        panels = -(-min(self.blocking.nc, self.g.n) // self.nr)
-        return {B_PANELS: (self.blocking.kc * panels * self.nr,)}
+        return {B_PANELS: (self.threads, self._block_elements())}
 
-    def _blocks(self) -> Iterator[_Block]:
-        """Yield the blocks of every product: columns, and within steps of the reduction."""
+    def _block_elements(self) -> int:
+        """Return the size of the packed panels of one block, in whole pages."""
+        panels = -(-min(self.blocking.nc, self.g.n) // self.nr)
+        return -(-self.blocking.kc * panels * self.nr // 1024) * 1024
+
+    def _units(self) -> Iterator[_Unit]:
+        """Yield the units, in the order of use."""
         g, blocking = self.g, self.blocking
+        tall = g.m
+        panels = -(-g.n // self.nr)
+        if self.threads > 1 and panels * g.batch < PANELS_PER_THREAD * self.threads:
+            parts = -(-ROW_UNITS_PER_THREAD * self.threads // g.batch)
+            tall = -(-g.m // parts // blocking.rows) * blocking.rows
         for z in range(g.batch):
             for j in range(0, g.n, blocking.nc):
-                columns = min(blocking.nc, g.n - j)
-                for t in range(0, g.k, blocking.kc):
-                    a, b = z * g.m * g.k + t, z * g.k * g.n + t * g.n + j
-                    steps = min(blocking.kc, g.k - t)
-                    c = z * g.m * g.n + j
-                    yield _Block(a, b, c, columns, steps, accumulate=t > 0)
+                for i in range(0, g.m, max(1, tall)):
+                    columns, rows = (
+                        range(j, min(j + blocking.nc, g.n)),
+                        range(i, min(i + tall, g.m)),
+                    )
+                    yield _Unit(z, columns, rows)
 
-    def _stages(self, block: _Block) -> list[Stage]:
-        """Return the stages of one block; where ``b`` is packed, its first rows do that."""
-        if self.blocking.pack_b == IN_PLACE:
-            # One task has all rows: a thread keeps its columns of the result from block to block.
-            fixed = self.blocking.mc >= self.g.m
-            return [self._stage("tiles", self._tiles(block, 0), (self.a, self.b, Y), fixed=fixed)]
-        first = min(self.blocking.rows, self.g.m)
-        packing = self._packing_tiles(block, first)
-        stages = [self._stage("pack b", packing, (self.a, B_PANELS, Y, self.b), fixed=True)]
-        if first < self.g.m:
-            stages.append(self._stage("tiles", self._tiles(block, first), (self.a, B_PANELS, Y)))
-        return stages
-
-    def _stage(
-        self, phase: str, tiles: TileList, buffers: tuple[str, ...], *, fixed: bool = False
-    ) -> Stage:
+    def _stage(self, units: list[_Unit]) -> Stage:
+        """Return the stage that does ``units``: the threads take equal shares."""
+        tiles = TileList(self.dtype)
+        for member in range(self.threads):
+            tiles.task()
+            share = len(units) * member // self.threads, len(units) * (member + 1) // self.threads
+            for unit in units[slice(*share)]:
+                self._add_unit(tiles, unit, member * self._block_elements())
         table = tiles.dims()
         self.table_words += table.size
+        packed = self.blocking.pack_b == PACKED
+        buffers = (self.a, B_PANELS if packed else self.b, Y, self.b)
         native = Native(runner_address(len(buffers)), tiles)
-        return Stage(phase, native, int(table[0]), buffers, lambda: table, fixed)
+        return Stage("tiles", native, self.threads, buffers, lambda: table, fixed=True)
 
-    def _packing_tiles(self, block: _Block, rows: int) -> TileList:
-        """Return the tiles of the first rows, a panel a task: each packs the panel it reads."""
-        tiles = TileList(self.dtype)
-        for j in range(0, block.columns, self.nr):
-            tiles.task()
-            made = kernel(replace(self._tile(rows, block, j), pack_row=self.g.n), self.isa)
-            tiles.add(made, block.a, j * block.steps, block.c + j, block.b + j)
-        return tiles
+    def _add_unit(self, tiles: TileList, unit: _Unit, panels: int) -> None:
+        """Add the tiles of one unit, block by block of the reduction.
 
-    def _tiles(self, block: _Block, done: int) -> TileList:
-        """Return the tiles of the rows from ``done`` on: a task is some rows, panel by panel."""
-        rows, mc, tiles = self.g.m, self.blocking.mc, TileList(self.dtype)
-        tasks = (rows - done) // mc
-        rest = done + tasks * mc
-        panels = np.arange(0, block.columns, self.nr)
-        for group in self._column_groups(len(panels), -(-(rows - done) // mc)):
-            firsts = done + mc * np.arange(tasks)
-            self._add_tasks(tiles, block, panels[group], firsts, mc)
-            self._add_tasks(tiles, block, panels[group], np.array([rest]), rows - rest)
-        return tiles
-
-    def _add_tasks(
-        self, tiles: TileList, block: _Block, panels: Array, firsts: Array, rows: int
-    ) -> None:
-        """Add tasks of ``rows`` rows from each of ``firsts``, at the columns ``panels``."""
-        if not rows or not firsts.size:
-            return
+        The first tile of a panel packs it for the others, into ``panels``, while it computes.
+        """
         g, blocking = self.g, self.blocking
-        starts = np.arange(0, rows, blocking.rows)
-        tall = np.minimum(blocking.rows, rows - starts)
-        made = [
-            kernel(self._tile(int(count), block, int(j)), self.isa)
-            for j in panels
-            for count in tall
+        columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
+        across = columns - unit.columns.start
+        c = unit.z * g.m * g.n + columns
+        for t in range(0, g.k, blocking.kc):
+            steps = min(blocking.kc, g.k - t)
+            a, given = unit.z * g.m * g.k + t, unit.z * g.k * g.n + t * g.n + columns
+            b = given if blocking.pack_b == IN_PLACE else panels + across * steps
+            done = unit.rows.start
+            if blocking.pack_b == PACKED:
+                rows = min(blocking.rows, len(unit.rows))
+                made = [
+                    kernel(replace(tile, pack_row=g.n), self.isa)
+                    for tile in self._tiles(rows, unit, steps, accumulate=t > 0)
+                ]
+                tiles.add_each(made, a + done * g.k, b, c + done * g.n, given)
+                done += rows
+            self._add_rows(tiles, unit, range(done, unit.rows.stop), (steps, t), (a, b, c))
+
+    def _add_rows(
+        self,
+        tiles: TileList,
+        unit: _Unit,
+        rows: range,
+        reduction: tuple[int, int],
+        places: tuple[int, Array, Array],
+    ) -> None:
+        """Add the tiles of some rows: ``mc`` rows meet every panel, then the next ``mc``."""
+        g, blocking, (steps, t), (a, b, c) = self.g, self.blocking, reduction, places
+        whole = len(rows) // blocking.mc
+        rest = rows.start + whole * blocking.mc
+        for firsts, tall in (
+            (rows.start + blocking.mc * np.arange(whole), blocking.mc),
+            (np.array([rest]), rows.stop - rest),
+        ):
+            if not firsts.size or not tall:
+                continue
+            starts = np.arange(0, tall, blocking.rows)
+            counts = np.minimum(blocking.rows, tall - starts)
+            by_rows = {
+                int(count): [
+                    kernel(tile, self.isa)
+                    for tile in self._tiles(int(count), unit, steps, accumulate=t > 0)
+                ]
+                for count in set(counts.tolist())
+            }
+            made = [by_rows[int(count)][j] for j in range(len(b)) for count in counts]
+            # blocks of rows, panels, tiles down a block; the last two are one axis of kernels
+            i = firsts[:, None, None] + starts
+            shape = (len(firsts), len(b) * len(starts))
+            offsets = (a + i * g.k + 0 * b[:, None], b[:, None] + 0 * i, c[:, None] + i * g.n)
+            tiles.add_each(made, *(offset.reshape(shape) for offset in offsets), 0)
+
+    def _tiles(self, rows: int, unit: _Unit, steps: int, *, accumulate: bool) -> list[Tile]:
+        """Return the tile of some rows for each panel of a unit; the last may be narrower."""
+        packed = self.blocking.pack_b == PACKED
+        widths = [min(self.nr, unit.columns.stop - j) for j in unit.columns[:: self.nr]]
+        return [
+            Tile(
+                dtype=self.dtype,
+                lanes=self.lanes,
+                rows=tuple(i * self.g.k for i in range(rows)),
+                segments=((0, 0),),
+                run=steps,
+                vectors=-(-columns // self.lanes),
+                b_row=self.nr if packed else self.g.n,
+                c_rows=tuple(i * self.g.n for i in range(rows)),
+                columns=columns,
+                padded=packed,
+                accumulate=accumulate,
+                fused=self.fused and self.isa.fused,
+                turn=self.blocking.unroll,
+            )
+            for columns in widths
         ]
-        # tasks, panels, tiles down a task; the last two are one axis, a kernel for each
-        i = firsts[:, None, None] + starts
-        j = panels[:, None]
-        b = (block.b + j if blocking.pack_b == IN_PLACE else j * block.steps) + 0 * starts
-        c = block.c + i * g.n + j
-        a = block.a + i * g.k + 0 * j
-        tiles.add_tasks(made, a.reshape(len(firsts), -1), b.reshape(-1), c.reshape(len(firsts), -1))
-
-    def _column_groups(self, panels: int, row_blocks: int) -> list[slice]:
-        """Cut the panels into groups, where the rows alone make too few tasks for the threads."""
-        wanted = -(-TASKS_PER_THREAD * self.threads // row_blocks)
-        count = 1 if self.threads == 1 else min(panels, wanted)
-        edges = [panels * k // count for k in range(count + 1)]
-        return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-    def _tile(self, rows: int, block: _Block, j: int) -> Tile:
-        """Return the tile of some rows at column ``j`` of a block."""
-        packed = self.blocking.pack_b != IN_PLACE
-        columns = min(self.nr, block.columns - j)
-        return Tile(
-            dtype=self.dtype,
-            lanes=self.lanes,
-            rows=tuple(i * self.g.k for i in range(rows)),
-            segments=((0, 0),),
-            run=block.steps,
-            vectors=-(-columns // self.lanes),
-            b_row=self.nr if packed else self.g.n,
-            c_rows=tuple(i * self.g.n for i in range(rows)),
-            columns=columns,
-            padded=packed,
-            accumulate=block.accumulate,
-            fused=self.isa.fused,
-            turn=self.blocking.unroll,
-        )

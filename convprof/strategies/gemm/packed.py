@@ -50,7 +50,7 @@ def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     lanes = isa.lanes(itemsize)
     across = -(-g.n // lanes)
     if g.m <= FEW_ROWS:
-        return _few_rows(g, isa, itemsize, across)
+        return _few_rows(g, isa, itemsize, threads)
     vectors = register_vectors(across, isa)
     most = register_rows(vectors, isa)
     if across == 1:
@@ -58,28 +58,36 @@ def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     elif g.k * itemsize % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
     rows = _even(g.m, most)
-    kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize)
+    kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize, threads)
     if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
-    mc = rows * (MC_TILES if threads == 1 else 1)
-    return Blocking(rows, vectors, mc, kc, nc, PACKED)
+    return Blocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
-def _few_rows(g: Gemm, isa: Isa, itemsize: int, across: int) -> Blocking:
+def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     """Return the blocking for a ``b`` that is used by a few register tiles only."""
-    wide = 4 if isa.registers >= 32 else 2  # noqa: PLR2004
-    vectors = min(across, wide)
+    lanes = isa.lanes(itemsize)
+    vectors = min(-(-g.n // lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
     rows = _even(g.m, register_rows(vectors, isa))
     steps = SHALLOW if g.k * g.n * itemsize > l2_bytes() else STRIP
     kc = _even(g.k, LONE if g.m <= rows else steps)
-    return Blocking(rows, vectors, -(-g.m // rows) * rows, kc, g.n, IN_PLACE)
+    nr = vectors * lanes
+    nc = _shared(g, -(-g.n // nr), -(-g.n // nr), threads) * nr
+    return Blocking(rows, vectors, -(-g.m // rows) * rows, kc, nc, IN_PLACE)
 
 
-def fitted(g: Gemm, nr: int, kc: int, itemsize: int) -> tuple[int, int]:
+def fitted(g: Gemm, nr: int, kc: int, itemsize: int, threads: int) -> tuple[int, int]:
     """Return steps and columns per block, at most ``kc`` steps, so that ``b`` stays in L2."""
     steps = _even(g.k, kc)
-    panels = max(1, int(B_SHARE * l2_bytes()) // (steps * itemsize) // nr)
-    return steps, _even(-(-g.n // nr), panels) * nr
+    most = max(1, int(B_SHARE * l2_bytes()) // (steps * itemsize) // nr)
+    return steps, _shared(g, -(-g.n // nr), most, threads) * nr
+
+
+def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
+    """Return the panels per block, at most ``most``, that keep the busiest thread least busy."""
+    fewest = -(-panels // most)
+    sizes = [-(-panels // count) for count in range(fewest, fewest + 2 * threads)]
+    return min(sizes, key=lambda size: -(-g.batch * -(-panels // size) // threads) * size)
 
 
 def _even(extent: int, most: int) -> int:
@@ -100,23 +108,25 @@ class Packed(Tunable):
         """Return blockings to try, the model's choice first."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
-        size, lanes = setting.itemsize, isa.lanes(setting.itemsize)
-        first = choose(g, isa, size, setting.threads)
+        size, threads = setting.itemsize, setting.threads
+        first = choose(g, isa, size, threads)
+        nr = first.vectors * isa.lanes(size)
         found = [first]
         if first.pack_b == PACKED:
             for steps in (KC_BYTES // 2 // size, KC_BYTES // 4 // size):
-                kc, nc = fitted(g, first.vectors * lanes, steps, size)
+                kc, nc = fitted(g, nr, steps, size, threads)
                 found.append(replace(first, kc=kc, nc=nc))
             found.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, first.vectors * lanes, KC_BYTES // size, size)
+            kc, nc = fitted(g, nr, KC_BYTES // size, size, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=_even(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
             rows = _even(g.m, register_rows(vectors, isa))
             mc = -(-first.mc // first.rows) * rows
-            found.append(replace(first, vectors=vectors, rows=rows, mc=mc))
+            nc = -(-first.nc // (vectors * isa.lanes(size))) * vectors * isa.lanes(size)
+            found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
         return distinct([asdict(blocking) for blocking in found])
 
     def cycles(self, problem: Problem, setting: Setting) -> float:

@@ -23,6 +23,7 @@ from convprof.render.explain.grid import Labels, fitting, grid, numbers, short
 from convprof.render.explain.page import Block, Page
 from convprof.simd import isa as isas
 from convprof.strategies.conv import register_tiles
+from convprof.strategies.gemm import packed
 from convprof.studies.explain import TOPICS, im2col, layout, tile, winograd
 from convprof.studies.explain.here import Here
 
@@ -64,7 +65,8 @@ PAGES = {
 @pytest.fixture(autouse=True)
 def _one_machine(monkeypatch):
     monkeypatch.setattr(isas, "find", lambda _: isas.ISAS["avx512"])
-    monkeypatch.setattr(register_tiles, "l2_bytes", lambda: 2 << 20)
+    for module in (register_tiles, packed):
+        monkeypatch.setattr(module, "l2_bytes", lambda: 2 << 20)
 
 
 def printed(name, width, **options):

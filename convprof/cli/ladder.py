@@ -1,0 +1,239 @@
+"""``convprof ladder``: one problem rung by rung, and Halide's schedules beside the rungs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import measuring, options
+from convprof.cli.outputs import Outputs
+from convprof.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from convprof.cli.options import Asked
+    from convprof.problems import Problem
+    from convprof.studies.ladder import Ladder, Step
+
+BASES = {"gemm": "1024x1024:1024x1024", "conv2d": options.DEFAULT_PROBLEM}
+VARIED = {"gemm": "size", "conv2d": "image"}
+"""What ``--size`` varies, by the names that a sweep has for it."""
+COMPANIONS = ("halide",)
+LONGEST_PATIENCE_S = 1e6
+DEFAULTS = {"threads": "all", "budget": "0.5", "layout": "nhwc"}
+
+
+def _ladder_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.argument("problem", required=False, metavar="[PROBLEM]"),
+            click.option("--size", metavar="N[,N]", help="A ladder for each size: m = n = k of a product, h = w of an image; a:b:xfactor too."),  # noqa: E501
+            click.option("--with", "with_", metavar="halide", help="Show Halide's schedules beside the rungs; pip install 'convprof[peers]'."),  # noqa: E501
+            click.option("--patience", type=float, default=60.0, show_default=True, metavar="SECONDS", help="A rung predicted to take longer is refused."),  # noqa: E501
+            options.measure_options,
+            click.option("--plot", metavar="FILE", help="Draw an .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
+            options.output_options,
+        )
+    ):  # fmt: skip
+        command = option(command)
+    for parameter in getattr(command, "__click_params__", []):
+        if parameter.name == "strategy":
+            parameter.help = "Rungs to climb; default all."
+        if parameter.name == "threads":
+            parameter.help = "Threads of the last rung; the others run on one."
+            parameter.metavar = "N|all"
+    return command
+
+
+@click.group("ladder")
+def command() -> None:
+    """Climb from the naive loops to the peak, one idea a rung."""
+
+
+@command.command(
+    "gemm", short_help="Climb to a fast matrix product.", context_settings={"default_map": DEFAULTS}
+)
+@_ladder_options
+def gemm(**flags: Any) -> int:
+    """Measure a matrix product rung by rung.
+
+    naive, reordered, tiled, vectorized, fma, unrolled, packed, parallel: each has one idea more
+    than the one before. For each: what it gains, which limit it removes, and what its inner loop
+    can reach at most. PROBLEM (1024x1024:1024x1024) or --size says what is multiplied.
+    """
+    return _run("gemm", {**flags, "layout": "nchw"})
+
+
+@command.command(
+    "conv", short_help="Climb to a fast convolution.", context_settings={"default_map": DEFAULTS}
+)
+@_ladder_options
+@options.layout_option
+def conv(**flags: Any) -> int:
+    """Measure a convolution rung by rung.
+
+    direct, reordered, im2col, tiled, microkernel, winograd, auto, parallel: from the loops of the
+    definition to the best of all on all threads. Without PROBLEM: resnet50:layer1.0.conv2.
+    """
+    return _run("conv2d", flags)
+
+
+def _run(kind: str, flags: dict[str, Any]) -> int:
+    word = kind.removesuffix("2d")
+    names = _rungs(kind, word, options.comma_list(flags["strategy"]))
+    asked = _asked(kind, word, flags)
+    if not 0 < flags["patience"] <= LONGEST_PATIENCE_S:
+        raise InputError(
+            f"--patience {flags['patience']:g}: use seconds from above 0 to {LONGEST_PATIENCE_S:g}"
+        )
+    companion = _companion(flags)
+    outputs = Outputs.of(flags)
+    if flags["plot"] is not None:
+        from convprof.render.charts import picture
+
+        picture.require(flags["plot"])
+    from convprof.studies.ladder import Ladder
+
+    view = _View(word, several=len(asked.problems) > 1, by_size=flags["size"] is not None)
+    status = measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: Ladder(
+            problem,
+            asked.choice,
+            asked.settings,
+            watch,
+            names=names,
+            patience_s=flags["patience"],
+            halide=companion is not None,
+        ),
+        view.show,
+        summary=view.summary,
+    ).run()
+    if flags["plot"] is not None:
+        view.draw(flags["plot"], asked)
+    return status
+
+
+def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the rungs that are named; UnknownNameError for one that is none."""
+    from convprof.studies.ladder import LADDERS, PARALLEL
+
+    known = (*LADDERS[kind], PARALLEL)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError.of(f"--strategy of the {word} ladder", name, known)
+    return names
+
+
+def _companion(flags: dict[str, Any]) -> str | None:
+    """Return the library that is shown beside the rungs; InputError if it cannot be."""
+    name: str | None = flags["with_"]
+    if name is None:
+        return None
+    if name.lower() not in COMPANIONS:
+        raise InputError(f"--with {name}: use {' or '.join(COMPANIONS)}")
+    if flags["cache"] != "hot":
+        raise InputError(
+            f"--with {name}: its copies of the weights cannot be evicted; use --cache hot"
+        )
+    from convprof.studies import halide_ladder
+
+    reason = halide_ladder.missing()
+    if reason is not None:
+        raise InputError(f"--with {name}: {reason}")
+    return name.lower()
+
+
+def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
+    """Return the flags as values: problems of one kind, one thread and as many as asked."""
+    counts = options.threads_from(flags["threads"])
+    if len(counts) > 1:
+        raise InputError(f"--threads {flags['threads']}: a ladder has one number, of its last rung")
+    if len(options.layouts_from(flags["layout"])) > 1:
+        raise InputError(f"--layout {flags['layout']}: a ladder has one layout: nchw or nhwc")
+    if flags["problem"] and flags["size"]:
+        raise InputError(
+            f"--size {flags['size']}: {flags['problem']} has its size; use one of them"
+        )
+    base = {
+        **flags,
+        **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+        "batch": (),
+        "strategy": (),
+        "threads": f"1,{counts[0]}",
+        "problem": (flags["problem"] or BASES[kind],),
+    }
+    problems, _ = options.problems_from(base)
+    if any(problem.kind != kind for problem in problems):
+        raise InputError(f"{base['problem'][0]}: ladder {word} takes a {word}")
+    if flags["size"]:
+        base["problem"] = tuple(
+            problem.descriptor for problem in _sized(kind, problems[0], flags["size"])
+        )
+    return options.asked(base)
+
+
+def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
+    from convprof.problems.ranges import parse_range
+    from convprof.problems.vary import vary
+
+    values = parse_range(text, "--size")
+    try:
+        return [vary(base, VARIED[kind], value) for value in values]
+    except InputError as error:
+        raise InputError(f"--size {text}: {error}") from None
+
+
+class _View:
+    """Print every ladder when it is finished, and all of them against each other at the end."""
+
+    def __init__(self, word: str, *, several: bool, by_size: bool) -> None:
+        self._word, self._several, self._by_size = word, several, by_size
+        self._ladders: list[tuple[str, list[Step]]] = []
+
+    def show(self, console: Console, study: Ladder) -> list[dict[str, Any]]:
+        """Print a ladder; return its comparisons."""
+        from convprof.render.ladder import halide_report, ladder_report
+
+        steps = study.steps()
+        if self._ladders:
+            console.print()
+        self._ladders.append((self._name(study.problem), steps))
+        ladder_report(console, steps)
+        halide_report(console, study.pairs())
+        return study.comparisons()
+
+    def summary(self, console: Console) -> None:
+        """Print the sizes side by side."""
+        from convprof.render.ladder import sizes_report
+
+        if self._several:
+            sizes_report(console, self._ladders)
+        console.print()
+
+    def draw(self, path: str, asked: Asked) -> None:
+        """Draw all ladders into one file."""
+        from convprof.machine import facts
+        from convprof.render.charts import picture
+        from convprof.render.ladder_chart import ladder_chart
+        from convprof.studies import run
+
+        if not any(step.measurement.time_s for _, steps in self._ladders for step in steps):
+            return
+        choice = asked.choice
+        dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
+        peaks = run.peaks(choice.dtype, choice.threads)
+        title = f"ladder {self._word} · {choice.dtype}"
+        picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), path)
+
+    def _name(self, problem: Problem) -> str:
+        if not self._by_size:
+            return problem.name or problem.descriptor
+        dims = problem.dims()
+        return str(dims["m" if problem.kind == "gemm" else "h"])

@@ -1,0 +1,207 @@
+"""What `ladder` prints: the rungs, their inner loops, a sentence each, Halide beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof import units
+from convprof.measure.session import FEWEST_ROUNDS
+from convprof.render import describe, tables
+from convprof.render.columns import Column, print_table
+from convprof.render.ladder_words import chains, loop_counts, sentence, share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.results import Measurement
+    from convprof.studies.evidence import Evidence
+    from convprof.studies.ladder import Comparison, Pair, Step
+
+    Row = tuple[Step, Evidence]
+
+NOTHING = tables.NOTHING
+LOWER = "↓"
+
+
+def ladder_report(console: Console, steps: Sequence[Step]) -> None:
+    """Print one problem: the table, the inner loops, a sentence per rung, who has no time."""
+    timed = [step for step in steps if step.measurement.time_s is not None]
+    if timed:
+        first = timed[0].measurement
+        title = describe.problem_line(first.problem, first.dtype)
+        layout = f" · {first.layout}" if first.layout else ""
+        cold = " · cold caches" if first.cache == "cold" else ""
+        print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
+        _say(console, _legend(timed), "dim")
+        console.print()
+        shown = [(step, step.evidence) for step in timed if step.evidence is not None]
+        if shown:
+            print_table(console, "what a turn of the inner loop does", _loop_columns(), shown)
+            console.print()
+        for number, step in enumerate(timed):
+            _say(console, sentence(step, timed[number - 1] if number else None))
+    _exclusions(console, [step.measurement for step in steps])
+
+
+def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
+    """Print Halide's schedules beside the rungs with the same idea."""
+    rows = [pair for pair in pairs if pair.theirs.time_s is not None]
+    if rows:
+        console.print()
+        print_table(console, "Halide's schedules beside the rungs", _pair_columns(), rows)
+        _say(
+            console,
+            "speed-up: of our rung over Halide's schedule. compile: what Halide takes to compile, "
+            "apart from the time of a call",
+            "dim",
+        )
+    _exclusions(console, [pair.theirs for pair in pairs])
+
+
+def sizes_report(console: Console, ladders: Sequence[tuple[str, Sequence[Step]]]) -> None:
+    """Print GFLOP/s of every rung over the sizes, each with the name of its size."""
+    names = list(dict.fromkeys(step.rung.name for _, steps in ladders for step in steps))
+    columns: list[Column[str]] = [Column("rung", lambda name: name, 1, "left")]
+    for rank, (size, steps) in enumerate(ladders):
+        by_name = {step.rung.name: step for step in steps}
+        columns.append(Column(size, _size_cell(by_name), 2 + rank))
+    console.print()
+    print_table(console, "GFLOP/s over the sizes", columns, names)
+    marked = any(_lower(step) for _, steps in ladders for step in steps)
+    _say(console, f"{LOWER} slower than the rung before it" if marked else "", "dim")
+
+
+def _size_cell(steps: dict[str, Step]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def cell(name: str) -> str:
+        step = steps.get(name)
+        if step is None:
+            return NOTHING
+        return f"{LOWER} " * _lower(step) + tables.gflops_cell(step.measurement)
+
+    return cell
+
+
+def _lower(step: Step) -> bool:
+    return step.before is not None and step.before.verdict == "slower"
+
+
+def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
+    unit = units.time_unit([s.measurement.time_s.median for s in steps if s.measurement.time_s])
+    return [
+        Column("rung", lambda s: s.rung.name, 1, "left"),
+        Column(f"time [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 5),
+        Column("n", _samples_cell, 10),
+        Column("GFLOP/s", lambda s: tables.gflops_cell(s.measurement), 1),
+        Column("cycles/FLOP", _cycles_cell, 8),
+        Column("% peak", lambda s: tables.peak_cell(s.measurement), 2),
+        Column("% all cores", _all_cores_cell, 7),
+        Column("speed-up", lambda s: ratio_cell(s.before), 3),
+        Column("and is", lambda s: s.before.verdict if s.before else NOTHING, 4, "left"),
+        Column("error", lambda s: tables.error_cell(s.measurement), 9),
+    ]
+
+
+def _loop_columns() -> list[Column[Row]]:
+    return [
+        Column("rung", lambda row: row[0].rung.name, 1, "left"),
+        Column("instructions", lambda row: loop_counts(row[1]), 3, "left"),
+        Column("chains", lambda row: chains(row[1]), 4),
+        Column("L1 B/FLOP", lambda row: units.digits(row[1].loop.bytes_per_flop, 2), 5),
+        Column("moved B/FLOP", lambda row: _moved_cell(row[0].measurement), 6),
+        Column("at most", _bound_cell, 2),
+    ]
+
+
+def _pair_columns() -> list[Column[Pair]]:
+    return [
+        Column("rung", lambda p: p.rung or NOTHING, 3, "left"),
+        Column("GFLOP/s", lambda p: tables.gflops_cell(p.ours) if p.ours else NOTHING, 4),
+        Column("Halide", lambda p: p.theirs.strategy.removeprefix("halide-"), 1, "left"),
+        Column("threads", lambda p: str(p.theirs.threads), 8),
+        Column("GFLOP/s", lambda p: tables.gflops_cell(p.theirs), 1),
+        Column("% peak", lambda p: tables.peak_cell(p.theirs), 2),
+        Column("speed-up", lambda p: ratio_cell(p.comparison), 6),
+        Column("and is", lambda p: p.comparison.verdict if p.comparison else NOTHING, 7, "left"),
+        Column("compile [s]", lambda p: _compile_cell(p.theirs), 5),
+        Column("error", lambda p: tables.error_cell(p.theirs), 9),
+    ]
+
+
+def ratio_cell(comparison: Comparison | None) -> str:
+    """Return ``1.93 [1.92, 1.95]``: the speed-up and its 95 % interval."""
+    if comparison is None:
+        return NOTHING
+    ratio = comparison.ratio
+    if ratio.low is None or ratio.high is None:
+        return f"{units.digits(ratio.value)} [?]"
+    decimals = len(units.digits(ratio.value).partition(".")[2])
+    return f"{ratio.value:.{decimals}f} [{ratio.low:.{decimals}f}, {ratio.high:.{decimals}f}]"
+
+
+def _samples_cell(step: Step) -> str:
+    time = step.measurement.time_s
+    return NOTHING if time is None else str(time.samples)
+
+
+def _cycles_cell(step: Step) -> str:
+    cycles = step.measurement.cycles
+    return NOTHING if cycles is None or cycles.per_flop is None else units.digits(cycles.per_flop)
+
+
+def _all_cores_cell(step: Step) -> str:
+    return NOTHING if step.all_cores_fraction is None else f"{100 * step.all_cores_fraction:.1f}"
+
+
+def _compile_cell(measurement: Measurement) -> str:
+    return NOTHING if measurement.compile_s is None else units.digits(measurement.compile_s)
+
+
+def _moved_cell(measurement: Measurement) -> str:
+    flops, moved = measurement.flops, measurement.bytes_moved
+    if flops is None or not flops.direct or moved is None:
+        return NOTHING
+    return units.digits(moved / flops.direct, 2)
+
+
+def _bound_cell(row: Row) -> str:
+    limit = row[1].binding
+    return NOTHING if limit is None else share(limit.share)
+
+
+def _legend(steps: Sequence[Step]) -> str:
+    """Return what the columns are about, and who has too few samples for an interval."""
+    threads = dict.fromkeys(step.measurement.threads for step in steps)
+    counts = " or ".join(map(str, threads))
+    few = [
+        f"{step.rung.name} {step.measurement.time_s.samples}"
+        for step in steps
+        if step.measurement.time_s and step.measurement.time_s.samples < FEWEST_ROUNDS
+    ]
+    lines = [
+        f"% peak: of the peak on the rung's own number of threads ({counts})",
+        "% all cores: of the peak on all threads of the ladder",
+        "speed-up: over the rung before, by rounds",
+    ]
+    if any(tables.effective(step.measurement) for step in steps):
+        lines.append("* an effective rate: fewer FLOPs are executed than counted")
+    if any(tables.over_ceiling(step.measurement) for step in steps):
+        lines.append("! over the peak: the clock rose since, or a bug")
+    if few:
+        lines.append(f"samples, too few for an interval: {', '.join(few)} (--patience gives more)")
+    return " · ".join(lines)
+
+
+def _exclusions(console: Console, measurements: Sequence[Measurement]) -> None:
+    for measurement in tables.excluded(measurements):
+        style = "dim" if measurement.status == "refused" else "bold red"
+        _say(console, describe.exclusion_line(measurement), style)
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Print a line, broken at words on a terminal and whole in a pipe."""
+    if text:
+        console.print(Text(text, style=style), soft_wrap=not console.is_terminal)

@@ -1,0 +1,186 @@
+"""What a rung of a ladder changes, as a sentence made from what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+
+if TYPE_CHECKING:
+    from convprof.results import Measurement
+    from convprof.studies.evidence import Evidence, Limit
+    from convprof.studies.ladder import Step
+
+MORE = 1.03
+"""A limit counts as removed when the next rung's is at least this much higher: measured peaks and
+latencies repeat within about 2 %."""
+NO_LIMIT = 0.97
+
+
+def sentence(step: Step, below: Step | None) -> str:
+    """Return one sentence: the idea, the limit it removes, the one that is left, what was reached.
+
+    ``below`` is the timed rung that it is compared with.
+    """
+    parts = [_idea(step)]
+    if below is not None:
+        parts.append(_change(step, below))
+    parts += step.explanation
+    if step.before is not None and step.before.verdict == "slower":
+        slower = units.digits(1 / step.before.ratio.value)
+        parts.append(f"yet it takes {slower} times as long as the rung before")
+    parts.append(_left(step))
+    return f"{step.rung.name}: {'; '.join(part for part in parts if part)}."
+
+
+def _idea(step: Step) -> str:
+    rung = step.rung
+    if rung.name == rung.strategy:
+        return step.summary
+    return f"{rung.strategy} on {rung.threads} threads"
+
+
+def loop_counts(evidence: Evidence) -> str:
+    """Return ``112 FMA, 8+56 loads, zmm``: whole vectors + single elements loaded."""
+    loop = evidence.loop
+    names = {"fma": "FMA", "mul": "mul", "add": "add"}
+    parts = [f"{count} {names[kind]}" for kind, count in loop.counts.items() if count]
+    single = f"+{loop.elements}" if loop.elements else ""
+    parts.append(f"{loop.loads}{single} loads")
+    if loop.stores:
+        parts.append(f"{loop.stores} stores")
+    return ", ".join([*parts, loop.width])
+
+
+def chains(evidence: Evidence) -> str:
+    """Return ``8 of 8``: the chains there are, of those that would be needed."""
+    count = evidence.loop.chains
+    if not count:
+        return "none"
+    needed = "?" if evidence.chains_needed is None else str(evidence.chains_needed)
+    return f"{count} of {needed}"
+
+
+def share(value: float) -> str:
+    """Return ``0.78 %``, ``50 %``."""
+    return f"{units.digits(100 * value, 2)} %"
+
+
+def _change(step: Step, below: Step) -> str:
+    """Return which limit of the rung below is gone, or what else has changed."""
+    parts = []
+    now, then = step.evidence, below.evidence
+    if now is not None and then is not None:
+        limit = then.binding
+        after = now.share(limit.kind) if limit else None
+        gone = limit if limit is not None and _gone(limit, after) else None
+        if gone is not None:
+            cause = limit_words(then, gone)
+            parts.append(f"removes the limit of {below.rung.name}: {cause} ({_at_most(gone)})")
+        elif now.loop == then.loop:
+            parts.append(f"the inner loop of {below.rung.name} does the same")
+        parts += [_traffic(now, then, gone), _more_chains(now, then, gone)]
+        parts.append(_walked(now, then))
+    parts += [_threads(step, below), _executed(step.measurement, below.measurement)]
+    return "; ".join(part for part in parts if part)
+
+
+def _traffic(now: Evidence, then: Evidence, gone: Limit | None) -> str:
+    """Return the bytes per FLOP where they are fewer than before."""
+    ours, theirs = now.loop.bytes_per_flop, then.loop.bytes_per_flop
+    if ours * MORE > theirs or (gone is not None and gone.kind == "loads"):
+        return ""
+    return f"{units.digits(ours, 2)} B per FLOP from and to L1 instead of {units.digits(theirs, 2)}"
+
+
+def _more_chains(now: Evidence, then: Evidence, gone: Limit | None) -> str:
+    """Return the chains of dependent sums where they are more than before."""
+    ours, theirs = now.loop.chains, then.loop.chains
+    if not 0 < theirs < ours or (gone is not None and gone.kind == "chains"):
+        return ""
+    return f"{ours} chains of sums instead of {theirs}"
+
+
+def _gone(limit: Limit, after: float | None) -> bool:
+    """Whether a limit is higher or, for want of chains, does not exist any more."""
+    return limit.share < NO_LIMIT and (after is None or after > MORE * limit.share)
+
+
+def limit_words(evidence: Evidence, limit: Limit) -> str:
+    """Return what makes a limit, with its numbers."""
+    loop = evidence.loop
+    if limit.kind == "chains":
+        count = f"{loop.chains} chain{'s' if loop.chains > 1 else ''} of dependent sums"
+        each = f"{evidence.latency:.1f} cycles a link" if evidence.latency else ""
+        return f"{count}, {each}, needs {evidence.chains_needed}"
+    if limit.kind == "loads":
+        rate = units.si(evidence.l1_bytes_per_s or 0, "B/s")
+        return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from and to L1, at {rate}"
+    elements = "one element" if loop.width == "scalar" else f"{loop.lanes:.0f} elements"
+    apart = "" if loop.fused else ", multiply and add apart"
+    return f"{elements} an instruction{apart}"
+
+
+def _at_most(limit: Limit) -> str:
+    return f"at most {share(limit.share)} of a core's peak"
+
+
+def _walked(evidence: Evidence, before_it: Evidence) -> str:
+    """Return how densely the vectors lie, where that is known and has changed."""
+    now, then = evidence.loop, before_it.loop
+    if not (now.walked and now.used and then.walked and then.used):
+        return ""
+    dense, before = now.used / now.walked, then.used / then.walked
+    if abs(dense / before - 1) < MORE - 1:
+        return ""
+    return (
+        f"of the bytes that its pointer to b passes it reads {share(dense)} "
+        f"({now.used:,} of {now.walked:,} a turn), {share(before)} before"
+    )
+
+
+def _threads(step: Step, below: Step) -> str:
+    ours, theirs = step.measurement, below.measurement
+    if ours.threads == theirs.threads:
+        return ""
+    one, other = _ceiling(ours), _ceiling(theirs)
+    if one is None or other is None:
+        return f"{ours.threads} threads instead of {theirs.threads}"
+    return (
+        f"removes the limit of {theirs.threads} core{'s' if theirs.threads > 1 else ''}: "
+        f"the peak is {one / other:.2f} times as high on {ours.threads} threads"
+    )
+
+
+def _ceiling(measurement: Measurement) -> float | None:
+    rate, fraction = measurement.flop_per_s, measurement.peak_fraction
+    return rate / fraction if rate and fraction else None
+
+
+def _executed(ours: Measurement, theirs: Measurement) -> str:
+    """Return the share of the definition's FLOPs that is executed, where it is smaller now."""
+    now, before = _executed_share(ours), _executed_share(theirs)
+    if now * MORE > before:
+        return ""
+    return f"executes {share(now)} of the definition's FLOPs instead of {share(before)}"
+
+
+def _executed_share(measurement: Measurement) -> float:
+    flops = measurement.flops
+    return flops.executed / flops.direct if flops and flops.direct else 1.0
+
+
+def _left(step: Step) -> str:
+    """Return what its inner loop can reach at most and why, and what was reached."""
+    reached = step.measurement.peak_fraction
+    got = f"reached: {share(reached)}" if reached is not None else ""
+    evidence = step.evidence
+    if evidence is None or evidence.binding is None:
+        return got
+    limit = evidence.binding
+    if limit.share >= NO_LIMIT:
+        return f"nothing in its inner loop keeps it from the peak; {got}"
+    over = ""
+    if reached is not None and limit.kind == "chains" and reached > MORE * limit.share:
+        over = ", more than its chains allow: one sum begins while another ends"
+    return f"left: {limit_words(evidence, limit)} ({_at_most(limit)}); {got}{over}"

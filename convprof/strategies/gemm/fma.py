@@ -1,0 +1,30 @@
+"""``vectorized`` with multiply and add in one instruction.
+
+Removes its limit: two instructions, each of which takes a port for a cycle, per multiply-add.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.simd import isa as isas
+from convprof.strategies.gemm.vectorized import Vectorized
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+    from convprof.strategies.base import Setting
+
+
+class Fma(Vectorized):
+    """The register tiles of ``vectorized`` on fused multiply-adds."""
+
+    name: ClassVar[str] = "fma"
+    summary: ClassVar[str] = "vectorized, with multiply and add in one instruction"
+    fused: ClassVar[bool] = True
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse, besides, an instruction set without the instruction."""
+        reason = super().why_not(problem, setting)
+        if reason is None and not (isa := isas.find(setting.isa)).fused:
+            return f"{self.name} needs fused multiply-adds, which {isa.name} does not have"
+        return reason

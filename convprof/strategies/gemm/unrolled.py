@@ -1,0 +1,30 @@
+"""``fma`` with its loops over rows and steps unrolled until the vector registers are full.
+
+Removes its limit: a loaded vector of ``b`` serves four rows only, each step pays for the loop's
+counter, and eight sums are just as many as cover the latency of two multiply-adds a cycle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.simd.isa import register_rows, register_vectors
+from convprof.strategies.gemm.vectorized import Vectorized, even
+
+if TYPE_CHECKING:
+    from convprof.problems import Gemm
+    from convprof.simd.isa import Isa
+
+
+class Unrolled(Vectorized):
+    """Register tiles as large as there are registers, several steps a turn."""
+
+    name: ClassVar[str] = "unrolled"
+    summary: ClassVar[str] = "fma, unrolled into all vector registers, several steps a turn"
+    fused: ClassVar[bool] = True
+    turn: ClassVar[int] = 0
+
+    def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:
+        """Return rows and vectors that leave no register unused."""
+        vectors = register_vectors(-(-g.n // lanes), isa)
+        return even(g.m, register_rows(vectors, isa)), vectors

@@ -1,0 +1,64 @@
+"""Explicit vectors as wide as the CPU has; four rows by two of them stay in registers for a block.
+
+Removes the limit of ``tiled``: a sum is loaded and stored once per block of the reduction, not
+once every four steps, and the vectors are not left to the compiler's choice. ``b`` is read in
+place, in blocks that fit L1; multiply and add are two instructions, one step a turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.simd import isa as isas
+from convprof.simd.microkernel import UNROLL
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.gemm.blocked import IN_PLACE, Blocking, Stages
+from convprof.strategies.plan import Plan
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Gemm, Problem
+    from convprof.simd.isa import Isa
+
+ROWS, VECTORS = 4, 2
+"""The tile: the four rows of ``tiled``, and just as many sums as keep two multiply-adds a cycle of
+four cycles each busy. It fits sixteen registers."""
+B_SHARE = 1 / 2
+"""Of the first-level cache, for a block of ``b`` as wide as the register tile."""
+
+
+def even(extent: int, most: int) -> int:
+    """Return the largest part of at most ``most`` when ``extent`` is cut into equal parts."""
+    return -(-extent // -(-extent // most))
+
+
+class Vectorized(Strategy):
+    """Register tiles of explicit vectors, one thread, multiply and add apart."""
+
+    name: ClassVar[str] = "vectorized"
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "sums in explicit vectors, 4 rows by 2; multiply and add apart"
+    generated: ClassVar[bool] = True
+    fused: ClassVar[bool] = False
+    turn: ClassVar[int] = 1
+    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+
+    def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:  # noqa: ARG002
+        """Return rows and vectors of the register tile, at most."""
+        return min(ROWS, g.m), min(VECTORS, -(-g.n // lanes))
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Generate the kernels and the list of tiles; all rows pass a block of ``b`` in L1."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        isa = isas.find(setting.isa)
+        lanes = isa.lanes(setting.itemsize)
+        rows, vectors = self.tile(g, isa, lanes)
+        steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * setting.itemsize)
+        kc = -(-even(g.k, max(1, steps)) // UNROLL) * UNROLL
+        blocking = Blocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
+        stages = Stages(g, setting, blocking, fused=self.fused)
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan.steps = [*stages.all()]
+        plan.table_words = stages.table_words
+        return StagedPrepared(self.name, g, setting, plan)

@@ -1,0 +1,177 @@
+"""What the inner loop of a strategy can reach at most, from its instructions and this machine.
+
+Three limits, each as a share of the peak on one core:
+
+- arithmetic: the measured peak of vectors as wide as the loop's, fused or not as the loop's;
+- chains: a turn takes as long as its longest chain of dependent sums, at measured latencies;
+- loads: bytes per FLOP between L1 and the registers, at the measured bandwidth of L1.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from convprof.errors import ConvprofError
+from convprof.machine import ceilings
+from convprof.simd import inner_loop
+from convprof.simd.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
+from convprof.strategies.base import DTYPES
+from convprof.studies import roofs
+from convprof.studies.instructions import Instructions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.machine.ceilings import Peak
+    from convprof.strategies.base import Prepared
+
+Kind = Literal["arithmetic", "chains", "loads"]
+BITS = {"xmm": 128, "ymm": 256, "zmm": 512, "v": 128}
+NOISE = 1.07
+"""Latencies and peaks are measured: a need that is so little over a whole number is that number."""
+SCALAR_BITS = 128
+"""Scalars live in registers of this width; one element of it is used."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """What one core can do, as measured here; None where it is not known."""
+
+    peak: Peak
+    arithmetic_share: float
+    """Share of `peak` that instructions like the loop's reach at most."""
+    latency: Mapping[str, float]
+    """Core cycles by kind of instruction."""
+    l1_bytes_per_s: float | None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The share of the one-core peak that a loop can reach at most, for one reason."""
+
+    kind: Kind
+    share: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An inner loop and what it can reach."""
+
+    loop: InnerLoop
+    limits: tuple[Limit, ...]
+    """Those that are known."""
+    chains_needed: int | None
+    """Chains that keep as many arithmetic instructions busy as the core starts per cycle."""
+    latency: float | None
+    """Cycles from one sum of a chain to the next."""
+    l1_bytes_per_s: float | None
+
+    @property
+    def binding(self) -> Limit | None:
+        """The lowest limit; None if none is known."""
+        return min(self.limits, key=lambda limit: limit.share, default=None)
+
+    def share(self, kind: Kind) -> float | None:
+        """Return what one limit allows; None if it is not known."""
+        return next((limit.share for limit in self.limits if limit.kind == kind), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evidence as the result document has it."""
+        loop = self.loop
+        return {
+            "instructions": dict(loop.counts),
+            "width": loop.width,
+            "loads": loop.loads,
+            "elements": loop.elements,
+            "stores": loop.stores,
+            "flops": loop.flops,
+            "bytes": loop.bytes_moved,
+            "chains": loop.chains,
+            "chains_needed": self.chains_needed,
+            "latency_cycles": self.latency,
+            "at_most": {limit.kind: limit.share for limit in self.limits},
+        }
+
+
+def loop_of(prepared: Prepared) -> InnerLoop | None:
+    """Return the inner loop that does the work; None for a library, whose code is not read."""
+    generated = prepared.inner_loops()
+    if generated:
+        found = inner_loop.read(generated[0][1].splitlines())
+        return found if found.flops else None
+    return inner_loop.busiest(prepared.loop_nests())
+
+
+def evidence(loop: InnerLoop, core: Core) -> Evidence:
+    """Hold a loop against what a core can do."""
+    limits = [Limit("arithmetic", core.arithmetic_share)]
+    recurrence = _recurrence(loop, core)
+    per_cycle = core.peak.flop_per_cycle
+    if recurrence and per_cycle:
+        limits.append(Limit("chains", min(1.0, loop.flops / recurrence / per_cycle)))
+    if core.l1_bytes_per_s and loop.bytes_moved:
+        rate = core.l1_bytes_per_s / loop.bytes_per_flop
+        limits.append(Limit("loads", min(1.0, rate / core.peak.flop_per_s)))
+    latency = recurrence / sum(loop.links.values()) if recurrence else None
+    needed = None
+    if latency and per_cycle:
+        sums_per_cycle = core.arithmetic_share * per_cycle / (2 * loop.lanes)
+        needed = math.ceil(latency * sums_per_cycle / NOISE)
+    return Evidence(loop, tuple(limits), needed, latency, core.l1_bytes_per_s)
+
+
+def _recurrence(loop: InnerLoop, core: Core) -> float | None:
+    """Return the cycles of the longest chain in a turn; None for no chain or unknown latencies."""
+    if not loop.chains or any(kind not in core.latency for kind in loop.links):
+        return None
+    return sum(count * core.latency[kind] for kind, count in loop.links.items())
+
+
+def here(prepared: Prepared, peak: Peak) -> Evidence | None:
+    """Return the evidence on this machine, against the one-core ``peak``; None without a loop."""
+    loop = loop_of(prepared)
+    if loop is None:
+        return None
+    dtype = prepared.setting.dtype
+    scalar = loop.width == SCALAR
+    bits = SCALAR_BITS if scalar else BITS[loop.width]
+    core = Core(
+        peak,
+        _arithmetic_share(dtype, bits, peak, fused=loop.fused)
+        / (_elements(dtype) if scalar else 1),
+        latencies(dtype, None if scalar else bits),
+        roofs.bandwidth_here(1, "L1"),
+    )
+    return evidence(loop, core)
+
+
+def _elements(dtype: str) -> int:
+    return SCALAR_BITS // (8 * DTYPES[dtype][1])
+
+
+def _arithmetic_share(dtype: str, bits: int, peak: Peak, *, fused: bool) -> float:
+    if (bits, fused) == (peak.bits, peak.fused):
+        return 1.0
+    own = ceilings.peak(dtype, 1, bits, fused=fused)
+    return min(1.0, own.flop_per_s / peak.flop_per_s)
+
+
+@functools.cache
+def latencies(dtype: str, bits: int | None) -> dict[str, float]:
+    """Measure the latencies of `fma`, `mul` and `add` in core cycles, a tenth of a second.
+
+    Those that cannot be measured here are left out.
+    """
+    width = "scalar" if bits is None else str(bits)
+    names = {f"{kind} {dtype} {width}": kind for kind in (FMA, MULTIPLY, ADD)}
+    try:
+        study = Instructions(f"^({'|'.join(map(re.escape, names))})$")
+        for _ in study.passes():
+            pass
+    except ConvprofError:
+        return {}
+    return {names[row.name]: row.latency for row in study.rows() if row.latency is not None}

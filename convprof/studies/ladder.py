@@ -1,0 +1,286 @@
+"""`ladder`: the same problem rung by rung, each one idea above the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof import stats
+from convprof.measure.contestant import Contestant
+from convprof.measure.events import Refused, Started
+from convprof.measure.session import Session
+from convprof.strategies import registry
+from convprof.strategies.base import NATIVE, Setting
+from convprof.studies import evidence, run
+from convprof.studies.halide_ladder import beside
+from convprof.studies.patience import over_patience
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.measure.session import Entry, Settings
+    from convprof.problems import Problem
+    from convprof.results import Measurement
+    from convprof.stats import Ratio, Verdict
+    from convprof.studies.evidence import Evidence
+    from convprof.studies.run import Choice
+
+PATIENCE_S = 60.0
+"""A rung may take so long unless it is said otherwise."""
+PARALLEL = "parallel"
+"""The last rung: the strategy of the one before on all threads."""
+LADDERS = {
+    "gemm": ("naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed"),
+    "conv2d": ("direct", "reordered", "im2col", "tiled", "microkernel", "winograd", "auto"),
+}
+"""Strategies by kind of problem; each does what the one before does but for one idea."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of a ladder."""
+
+    name: str
+    strategy: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A rung against another contestant of the same rounds."""
+
+    other: Measurement
+    ratio: Ratio
+    """The other's time over the rung's: the speed-up of the rung."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the rung."""
+        turned: dict[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
+        return turned.get(self.ratio.verdict, self.ratio.verdict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rung and what was found out about it."""
+
+    rung: Rung
+    summary: str
+    measurement: Measurement
+    evidence: Evidence | None = None
+    before: Comparison | None = None
+    """Against the nearest rung below that was timed."""
+    explanation: tuple[str, ...] = ()
+    """What was chosen, where the strategy chooses."""
+    all_cores_fraction: float | None = None
+    """Share of the peak on all the ladder's threads."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A rung and the schedule of another library that has the same idea; either may be missing."""
+
+    rung: str | None
+    ours: Measurement | None
+    theirs: Measurement
+    comparison: Comparison | None
+
+
+def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
+    """Return the rungs of a kind of problem, or those of them that are named.
+
+    Without a second thread there is no rung for it.
+    """
+    found = [Rung(name, name, 1) for name in LADDERS[kind]]
+    if threads > 1:
+        found.append(Rung(PARALLEL, LADDERS[kind][-1], threads))
+    return [rung for rung in found if not names or rung.name in names]
+
+
+class Ladder:
+    """One problem, all rungs in one session. Iterate over ``events()``; then ask.
+
+    ``choice`` has one layout, and the number of threads of the last rung as its largest.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        choice: Choice,
+        settings: Settings,
+        watch: NoiseWatch | None = None,
+        *,
+        names: Sequence[str] = (),
+        patience_s: float = PATIENCE_S,
+        halide: bool = False,
+    ) -> None:
+        self.problem = problem
+        self.isa = choice.isa
+        self.threads = max(choice.threads)
+        self.rungs = rungs(problem.kind, self.threads, names)
+        # A rung that is let in at all has the time for an interval, if its calls allow it.
+        self._settings = replace(settings, patience_s=patience_s)
+        self._watch, self._patience_s = watch, patience_s
+        setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
+        self._ours = [
+            Contestant(
+                registry.find(problem.kind, rung.strategy),
+                problem,
+                replace(setting, threads=rung.threads),
+                choice.cache,
+            )
+            for rung in self.rungs
+        ]
+        pairs = beside(problem.kind, self.threads) if halide else []
+        kept = {rung.name for rung in self.rungs}
+        self._beside = [p for p in pairs if p.rung is None or p.rung in kept or not names]
+        self._theirs = [
+            Contestant(
+                registry.find(problem.kind, pair.strategy),
+                problem,
+                replace(setting, threads=pair.threads),
+                choice.cache,
+            )
+            for pair in self._beside
+        ]
+        self._refused: dict[str, Measurement] = {}
+        self._session = Session([], settings, watch)
+
+    def events(self) -> Iterator[Event]:
+        """Leave out who would take too long, measure the others; yield what happens."""
+        taking_part = []
+        everybody = [*self._ours, *self._theirs]
+        for index, contestant in enumerate(everybody):
+            yield Started(contestant.label, index, len(everybody))
+            refusal = over_patience(contestant, self._settings, self._patience_s)
+            if refusal is None:
+                taking_part.append(contestant)
+            else:
+                self._refused[contestant.label] = refusal
+                yield Refused(refusal)
+        self._session = Session(taking_part, self._settings, self._watch)
+        yield from self._session.events()
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results so far, in the ladder's order, Halide's last."""
+        found = self._found()
+        return [found[c.label] for c in (*self._ours, *self._theirs) if c.label in found]
+
+    def steps(self) -> list[Step]:
+        """Return the rungs that have a result, lowest first."""
+        found, entries = self._found(), self._entries()
+        steps: list[Step] = []
+        below: Entry | None = None
+        for rung, contestant in zip(self.rungs, self._ours, strict=True):
+            if contestant.label not in found:
+                continue
+            measurement = found[contestant.label]
+            entry = entries.get(contestant.label)
+            summary = contestant.strategy.summary
+            if entry is None:
+                steps.append(Step(rung, summary, measurement))
+                continue
+            before = None
+            if below is not None:
+                before = _compared(entry, below, found[below.contestant.label])
+            steps.append(
+                Step(
+                    rung,
+                    summary,
+                    measurement,
+                    self._evidence(entry),
+                    before,
+                    entry.prepared.explanation,
+                    self._of_all_cores(entry, measurement),
+                )
+            )
+            below = entry
+        return steps
+
+    def pairs(self) -> list[Pair]:
+        """Return Halide's schedules, each beside the rung that has the same idea."""
+        found, entries = self._found(), self._entries()
+        ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
+        made = []
+        for pair, contestant in zip(self._beside, self._theirs, strict=True):
+            if contestant.label not in found:
+                continue
+            mine = ours.get(pair.rung or "")
+            own = found.get(mine.label) if mine else None
+            one = entries.get(mine.label) if mine else None
+            two = entries.get(contestant.label)
+            theirs = found[contestant.label]
+            comparison = _compared(one, two, theirs) if one and two else None
+            made.append(Pair(pair.rung, own, theirs, comparison))
+        return made
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Return what was compared as the result document has it."""
+        steps = self.steps()
+        by_label = {step.measurement.label: step for step in steps}
+        return [
+            _to_json(step.measurement, against, step, by_label.get(against.other.label))
+            for step, against in (
+                *((step, step.before) for step in steps),
+                *(
+                    (by_label[pair.ours.label], pair.comparison)
+                    for pair in self.pairs()
+                    if pair.ours is not None
+                ),
+            )
+            if against is not None
+        ]
+
+    def _found(self) -> dict[str, Measurement]:
+        measured = (run.with_peak(m, self.isa) for m in self._session.measurements())
+        return {m.label: m for m in measured} | self._refused
+
+    def _entries(self) -> dict[str, Entry]:
+        """Return the contestants that have samples, by label."""
+        return {e.contestant.label: e for e in self._session.entries if e.samples}
+
+    def _isa_of(self, entry: Entry) -> str:
+        return self.isa if entry.contestant.strategy.generated else NATIVE
+
+    def _evidence(self, entry: Entry) -> Evidence | None:
+        dtype = entry.contestant.setting.dtype
+        return evidence.here(entry.prepared, run.peaks(dtype, [1], self._isa_of(entry))[0])
+
+    def _of_all_cores(self, entry: Entry, measurement: Measurement) -> float | None:
+        if measurement.flop_per_s is None:
+            return None
+        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(entry))
+        return measurement.flop_per_s / peak.flop_per_s
+
+
+def _compared(entry: Entry, other: Entry, measurement: Measurement) -> Comparison:
+    """Compare by the rounds that both have; everybody has the first."""
+    common = sorted(entry.samples.keys() & other.samples.keys())
+    ratio = stats.paired_ratio(
+        [other.samples[number].seconds for number in common],
+        [entry.samples[number].seconds for number in common],
+    )
+    return Comparison(measurement, ratio)
+
+
+def _to_json(
+    measurement: Measurement, against: Comparison, step: Step, other: Step | None
+) -> dict[str, Any]:
+    def side(m: Measurement) -> dict[str, Any]:
+        return {"strategy": m.strategy, "layout": m.layout, "threads": m.threads}
+
+    def shown(found: Evidence | None) -> dict[str, Any] | None:
+        return None if found is None else found.to_json()
+
+    return {
+        "kind": "ladder",
+        "problem": measurement.problem,
+        "threads": measurement.threads,
+        "a": side(measurement),
+        "b": side(against.other),
+        "ratio": against.ratio,
+        "verdict": against.verdict,
+        "evidence": {"a": shown(step.evidence), "b": shown(other.evidence if other else None)},
+    }

@@ -1,0 +1,192 @@
+"""What ``ladder`` prints, to the letter."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from convprof.machine.ceilings import Peak
+from convprof.render.charts.chart import Level
+from convprof.render.ladder import halide_report, ladder_report, sizes_report
+from convprof.render.ladder_chart import ladder_chart
+from convprof.render.ladder_words import sentence
+from convprof.results import Cycles, Flops, Measurement, Time
+from convprof.simd.inner_loop import read
+from convprof.stats import Ratio
+from convprof.studies.evidence import Core, evidence
+from convprof.studies.ladder import Comparison, Pair, Rung, Step
+
+GEMM = {
+    "kind": "gemm", "descriptor": "64x64:64x64", "name": None,
+    "m": 64, "n": 64, "k": 64, "batch": 1,
+}  # fmt: skip
+FLOPS = 2 * 64**3
+PEAK = Peak("avx512", 512, "f32", 1, 200e9, 3.125e9, 64.0, 2)
+BOTH = dataclasses.replace(PEAK, threads=2, flop_per_s=400e9)
+LATENCY = {"fma": 4.0, "add": 3.5, "mul": 4.0}
+SUM = ["vmovss (%rax), %xmm1", "vfmadd231ss (%rbx), %xmm1, %xmm0"]
+TILE = ["vmovups (%r10), %zmm8", "addq $4096, %r10", "vbroadcastss (%r9), %zmm9"]
+TILE += [f"vfmadd231ps %zmm8, %zmm9, %zmm{k}" for k in range(4)]
+PANEL = [line.replace("$4096", "$64") for line in TILE]
+APART = [*TILE[:3]]
+for k in range(4):
+    APART += [f"vmulps %zmm8, %zmm9, %zmm{10 + k}", f"vaddps %zmm{10 + k}, %zmm{k}, %zmm{k}"]
+
+
+def held(lines, share=1.0):
+    return evidence(read(lines), Core(PEAK, share, LATENCY, 400e9))
+
+
+def measurement(strategy, seconds, threads=1, samples=25):
+    rate = FLOPS / seconds
+    enough = samples > 5
+    return Measurement(
+        problem=GEMM, strategy=strategy, layout=None, dtype="f32", threads=threads,
+        cache="hot", status="ok",
+        time_s=Time(
+            seconds, 0.0, seconds * 0.99 if enough else None, seconds * 1.01 if enough else None,
+            seconds, samples, 3,
+        ),
+        cycles=Cycles(seconds * 3e9, seconds * 3e9 / FLOPS, "calibrated", 3e9),
+        flops=Flops(FLOPS, FLOPS), flop_per_s=rate, peak_fraction=rate / 200e9 / threads,
+        bytes_min=49152, intensity=1.0, bytes_moved=49152,
+        max_rel_error=4.7e-7, prepare_s=0.0, compile_s=0.25,
+    )  # fmt: skip
+
+
+def step(name, seconds, found=None, below=None, ratio=None, **options):
+    made = measurement(options.pop("strategy", name), seconds, **options)
+    before = Comparison(below.measurement, ratio) if ratio else None
+    rung = Rung(name, made.strategy, made.threads)
+    share = made.flop_per_s / 400e9
+    return Step(rung, f"what {name} does", made, found, before, (), share)
+
+
+NAIVE = step("naive", 300e-6, held(SUM, 1 / 16), samples=3)
+VECTOR = step("vectorized", 8e-6, held(APART, 0.5), NAIVE, Ratio(37.5, None, None, 3))
+FMA = step("fma", 9e-6, held(TILE), VECTOR, Ratio(0.89, 0.88, 0.9, 25))
+PACKED = step("packed", 3e-6, held(PANEL), FMA, Ratio(3.0, 2.9, 3.1, 25))
+LAST = step(
+    "parallel", 2e-6, held(PANEL), PACKED, Ratio(1.5, 1.4, 1.6, 25), strategy="packed", threads=2
+)
+REFUSED = dataclasses.replace(
+    step("unrolled", 1.0),
+    measurement=dataclasses.replace(
+        measurement("unrolled", 1.0), status="refused", reason="unrolled has no room", time_s=None
+    ),
+)
+STEPS = [NAIVE, VECTOR, FMA, REFUSED, PACKED, LAST]
+
+
+def printed(report, *arguments, width=120):
+    text = io.StringIO()
+    report(Console(file=text, width=width), *arguments)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+NARROW = """\
+ladder · gemm (64x64) (64x64) · f32
+rung          time [µs]   GFLOP/s   % peak               speed-up   and is
+─────────────────────────────────────────────────────────────────────────────
+naive            300 ±?      1.75      0.9                      -   -
+vectorized   8.00 ±0.08      65.5     32.8               37.5 [?]   undecided
+fma          9.00 ±0.09      58.3     29.1   0.890 [0.880, 0.900]   slower
+packed       3.00 ±0.03       175     87.4      3.00 [2.90, 3.10]   faster
+parallel     2.00 ±0.02       262     65.5      1.50 [1.40, 1.60]   faster
+% peak: of the peak on the rung's own number of threads (1 or 2) · % all cores: of the peak on all threads of the ladder · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
+
+what a turn of the inner loop does
+rung         instructions                   chains   L1 B/FLOP   at most
+────────────────────────────────────────────────────────────────────────
+naive        1 FMA, 2 loads, scalar         1 of 8         4.0    0.78 %
+vectorized   4 mul, 4 add, 1+1 loads, zmm   4 of 4        0.53      50 %
+fma          4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
+packed       4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
+parallel     4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
+
+naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow: one sum begins while another ends.
+vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); reached: 33 %.
+fma: what fma does; removes the limit of vectorized: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); yet it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 29 %.
+packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 a turn), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow: one sum begins while another ends.
+parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 66 %, more than its chains allow: one sum begins while another ends.
+refused: unrolled 1 thread: unrolled has no room
+"""  # noqa: E501
+
+
+def test_narrow():
+    assert printed(ladder_report, STEPS, width=80) == NARROW
+
+
+def test_wide_has_every_column():
+    heading = printed(ladder_report, STEPS, width=140).splitlines()[1]
+    assert heading.split() == [
+        *("rung", "time", "[µs]", "n", "GFLOP/s", "cycles/FLOP", "%", "peak"),
+        *("%", "all", "cores", "speed-up", "and", "is", "error"),
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit(width):
+    text = printed(ladder_report, STEPS, width=width)
+    tables = [line for line in text.splitlines() if "─" in line or line.startswith("packed  ")]
+    assert len(tables) == 4
+    assert max(map(len, tables)) <= width
+
+
+def test_few_samples_are_named():
+    text = printed(ladder_report, STEPS)
+    assert "samples, too few for an interval: naive 3 (--patience gives more)" in text
+    assert "37.5 [?]" in text
+
+
+def test_a_limit_of_another_kind_is_what_the_numbers_say():
+    loads = read(["vmovups (%rax), %zmm1", "vfmadd213ps (%rbx), %zmm2, %zmm1"])
+    found = evidence(loads, Core(PEAK, 1.0, LATENCY, 400e9))
+    text = sentence(dataclasses.replace(FMA, evidence=found), None)
+    end = "left: 4.0 B per FLOP from and to L1, at 400 GB/s (at most 50 % of a core's peak)"
+    assert end in text
+
+
+def test_sizes():
+    expected = """\
+
+GFLOP/s over the sizes
+rung             64      128
+────────────────────────────
+naive          1.75     1.75
+vectorized     65.5        -
+fma          ↓ 58.3   ↓ 58.3
+↓ slower than the rung before it
+"""
+    ladders = [("64", [NAIVE, VECTOR, FMA]), ("128", [NAIVE, FMA])]
+    assert printed(sizes_report, ladders) == expected
+
+
+def test_halide_beside():
+    theirs = measurement("halide-tuned", 6e-6)
+    lone = measurement("halide-parallel", 5e-6, threads=2)
+    pairs = [
+        Pair("packed", PACKED.measurement, theirs, Comparison(theirs, Ratio(2.0, 1.9, 2.1, 25))),
+        Pair(None, None, lone, None),
+    ]
+    rows = [line.split() for line in printed(halide_report, pairs).splitlines()[4:6]]
+    assert rows[0] == [
+        *("packed", "175", "tuned", "1", "87.4", "43.7", "2.00", "[1.90,", "2.10]", "faster"),
+        *("0.250", "5e-07"),
+    ]
+    assert rows[1] == ["-", "-", "parallel", "2", "105", "26.2", "-", "-", "0.250", "5e-07"]
+
+
+def test_chart():
+    made = ladder_chart("ladder", [("64", STEPS)], [PEAK, BOTH], dated="CPU · 2026-01-02")
+    (line,) = made.series
+    assert [point.x for point in line.points] == [1, 2, 3, 5, 6]
+    assert line.points[1].y == pytest.approx(FLOPS / 8e-6 / 1e9)
+    assert line.points[0].low is None
+    assert line.points[1].low == pytest.approx(line.points[1].y / 1.01)
+    assert made.x_label.startswith("rung: 1 naive, 2 vectorized, 3 fma, 4 unrolled, 5 packed")
+    assert made.levels[1] == Level("FMA peak, 2 threads: 400 GFLOP/s", 400.0)
+    assert made.y_top == 400.0

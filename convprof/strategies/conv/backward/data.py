@@ -6,7 +6,7 @@ The filters are turned over and their channels exchanged when the weights are bo
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.simd.tiles import runner_address
@@ -48,17 +48,17 @@ class MicrokernelData(Tunable):
         """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
         backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
         made = _all(problem, setting)
+        chosen = Blocking(**variant)
         for tiles in made:
-            chosen = Blocking(**variant)
-            tiles.chosen = Blocking(
-                chosen.vectors, chosen.rows, max(1, min(chosen.block_rows, tiles.p.p))
-            )
+            tall = max(1, min(chosen.block_rows, tiles.p.p))
+            tiles.chosen = replace(chosen, block_rows=tall)
         tables = [tiles.build() for tiles in made]
         natives = [Native(runner_address(), tiles.tiles) for tiles in made]
+        fixed = bool(chosen.fixed)
 
         def stages(dy: str, dx: str) -> list[Stage]:
             return [
-                Stage("tiles", native, int(dims[0]), (dy, f"{PANELS}{number}", dx), dims)
+                Stage("tiles", native, int(dims[0]), (dy, f"{PANELS}{number}", dx), dims, fixed)
                 for number, (native, dims) in enumerate(zip(natives, tables, strict=True))
             ]
 

@@ -181,7 +181,7 @@ def test_adams2019():
     check(GEMM, "halide-adams2019", Setting())
 
 
-def processor_time_of_others(made, seconds=0.05):
+def processor_time_of_others(made, seconds=0.2):
     """Return the processor time of other threads per elapsed time while ``run()`` is called."""
     made.run()
     settle()
@@ -201,8 +201,8 @@ def test_one_thread_is_one_though_the_pool_has_more(name):
     # An autoscheduler's loops take the whole pool, others are cut into strips, one a thread.
     many = sharing.pool_size() if name in FOUND else 2
     both, alone = (bound(p, name, Setting(threads=t))[0] for t in (many, 1))
-    assert processor_time_of_others(both) > 0.05
-    assert processor_time_of_others(alone) < 0.02
+    # What others did before shows up to a tick late: 4 to 10 ms of these 200.
+    assert processor_time_of_others(alone) < 0.5 * processor_time_of_others(both)
 
 
 @needs_halide

@@ -49,6 +49,8 @@ class Blocking:
     fixed: int = 1
     """1: every thread takes the same equal share of the tasks in each run, and finds its part of
     the operands in its own cache; 0: whoever is free takes the next ones."""
+    unroll: int = 0
+    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
 
 
 def fetch_rows(weights_bytes: int) -> int:
@@ -268,6 +270,7 @@ class DensePlan(TilePlan):
             columns=min(vectors * self.lanes, p.kg - k),
             fused=self.isa.fused,
             fetch_rows=fetch_rows(self.weights_bytes),
+            turn=self.chosen.unroll,
         )
         b = self.taps * (group * self.width + k)
         self.tiles.add(kernel(tile, self.isa), spot.a + group * p.cg, b, spot.c + group * p.kg + k)

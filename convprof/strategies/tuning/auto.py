@@ -161,4 +161,5 @@ def _known(choice: dict[str, Any] | None, candidates: list[Candidate]) -> Candid
 
 def _spelled(candidate: Candidate) -> str:
     strategy, variant = candidate
-    return f"{strategy.name} ({', '.join(f'{name} {value}' for name, value in variant.items())})"
+    chosen = {name: value for name, value in variant.items() if name != "unroll" or value}
+    return f"{strategy.name} ({', '.join(f'{name} {value}' for name, value in chosen.items())})"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 20
 """Names that an error lists when none is near."""
+_NEAR = 0.6
+"""How alike a name has to be to be what was meant: below, it is another word."""
 
 
 class ConvprofError(Exception):
@@ -50,12 +52,18 @@ class UnknownNameError(InputError, LookupError):
     """No strategy, network or layer of that name."""
 
     @classmethod
-    def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-        """Build the message ``unknown KIND 'NAME'`` with the nearest known names."""
-        names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        listed = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}"
+    def of(
+        cls, kind: str, name: str, known: Iterable[str], listed: Iterable[str] | None = None
+    ) -> UnknownNameError:
+        """Build the message ``unknown KIND 'NAME'`` with the nearest known names.
+
+        Where none is near, ``listed`` are shown, in this order; without it all that are known.
+        """
+        names = sorted(set(known))
+        near = difflib.get_close_matches(name, names, n=3, cutoff=_NEAR)
+        first = names[:_MOST_NAMES] if listed is None else list(listed)
+        shown = ", ".join(first) + (", ..." if len(first) < len(names) else "")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {shown}"
         return cls(f"unknown {kind} {name!r}: {hint}")
 
 

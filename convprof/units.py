@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_DECIMALS = 9
+_FEWEST = 2
 _TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _BINARY = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -34,6 +35,18 @@ def time_unit(seconds: Iterable[float]) -> Unit:
     middle = _middle(seconds)
     for value, name in _TIME:
         if middle >= value:
+            return Unit(name, value)
+    return Unit("ns", 1e-9)
+
+
+def table_unit(seconds: Iterable[float]) -> Unit:
+    """Return the time unit in which the largest value is at most some thousand, and at least 2.
+
+    For columns whose values lie far apart and are shares of one total: the large ones count.
+    """
+    largest = max((value for value in seconds), default=0.0)
+    for value, name in _TIME:
+        if largest >= _FEWEST * value:
             return Unit(name, value)
     return Unit("ns", 1e-9)
 

@@ -55,6 +55,7 @@ def test_errors_are_also_what_python_calls_them():
     [
         ("tild", "unknown strategy 'tild': did you mean tiled?"),
         ("im2co", "unknown strategy 'im2co': did you mean im2col or im2col-blas?"),
+        ("ti", "unknown strategy 'ti': known: direct, im2col, im2col-blas, tiled"),
         ("zzz", "unknown strategy 'zzz': known: direct, im2col, im2col-blas, tiled"),
         ("", "unknown strategy '': known: direct, im2col, im2col-blas, tiled"),
         ("a\x1b[2J\n", r"unknown strategy 'a\x1b[2J\n': known: direct, im2col, im2col-blas, tiled"),

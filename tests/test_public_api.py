@@ -124,7 +124,7 @@ def cores(monkeypatch):
         (
             {"strategy": "tiled", "layout": "nchv"},
             errors.UnknownNameError,
-            "unknown layout 'nchv': did you mean nchw or nhwc?",
+            "unknown layout 'nchv': did you mean nchw?",
         ),
         (
             {"strategy": "tiled", "layout": "NHWC"},

@@ -12,9 +12,26 @@ import pytest
 
 from convprof import results
 from convprof.measure.report import describe
-from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm, Reorder
+from convprof.networks.graph import INPUT, Network, Node
+from convprof.networks.ops import AdaptiveAverage, Linear, Softmax
+from convprof.networks.steps import Way, steps
+from convprof.problems import (
+    Attention,
+    BackwardData,
+    BackwardWeights,
+    Conv2d,
+    Gemm,
+    Operation,
+    Reorder,
+    Whole,
+)
 from convprof.results import Cycles, Document, Flops, Measurement, Time
+from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.studies.network.found import Found
+from convprof.studies.network.how import How
+from convprof.studies.network.layers import Layer
+from convprof.studies.network.planned import FoundPlan, Planned, Standing
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = json.loads((DOCS / "result-schema.json").read_text(encoding="utf-8"))
@@ -24,6 +41,9 @@ CONV = Conv2d(n=1, c=8, h=6, w=5, k=4, r=3, s=2, pad=(1, 0, 1, 1), name="layer")
 GEMM = Gemm(m=4, n=5, k=6, batch=2)
 ATTENTION = Attention(heads=2, tokens=5, dim=3)
 REORDER = Reorder(n=1, c=8, h=6, w=5)
+POOL = Operation(op=AdaptiveAverage(1, 1), inputs=((1, 8, 6, 5),), laid_out=True, name="pool")
+SOFTMAX = Operation(op=Softmax(), inputs=((1, 2, 5, 5),))
+WHOLE = Whole(Network("small", (1, 6), (Node("fc", Linear(3), (INPUT,)),)))
 
 OK = Measurement(
     problem=describe(CONV),
@@ -81,6 +101,11 @@ MEASUREMENTS = {
     "failed": excluded("failed"),
     "ok attention": replace(OK, problem=describe(ATTENTION), layout=None),
 }
+MEASUREMENTS |= {
+    "ok pool": replace(OK, problem=describe(POOL), bound="memory"),
+    "ok softmax": replace(OK, problem=describe(SOFTMAX), layout=None),
+    "ok network": replace(OK, problem=describe(WHOLE), strategy="chain"),
+}
 AT = list(MEASUREMENTS).index
 
 COMPARISON = {
@@ -114,6 +139,27 @@ UNCERTAIN = {
     "something": "new",
 }
 
+RATIO = Ratio(1.4, 1.3, 1.5, 25)
+(FC,) = steps(WHOLE.network)
+CHAIN = replace(OK, problem=describe(WHOLE), strategy="chain", phases={"fc": 1e-3})
+NETWORK = Found(
+    "small", (1, 6), How(), [Layer(FC, OK, OK, 1e-3, 0.5, "memory", "packed")], CHAIN,
+    {"fc to nchw": 1e-5}, [(replace(CHAIN, strategy="torch"), RATIO)], [],
+).to_json()  # fmt: skip
+NOTHING_YET = Found(
+    "small", (1, 6), How(), [Layer(FC, None, None, None, None, None)], None, {}, [], []
+).to_json()
+PLAN = FoundPlan(
+    "small", (1, 6), How(),
+    [Planned(FC, Way("packed", "nhwc", 1), "packed", {"nc": 64}, 1e-3, {"nhwc": ("packed", 1e-3)})],
+    ["fc to nchw"],
+    [
+        Standing("optimal", ("greedy",), False, 1e-3, 1, CHAIN, None),
+        Standing("torch", (), True, None, None, CHAIN, RATIO),
+    ], [],
+).to_json()  # fmt: skip
+NO_PLAN = FoundPlan("small", (1, 6), How(), [], [], [], []).to_json()
+
 
 def document():
     whole = Document(
@@ -123,7 +169,7 @@ def document():
         ceilings={"peaks": [{"dtype": "f32", "threads": 1, "flop_per_s": 1e11, "ports": 2}]},
         settings={"argv": ["run"], "seed": 0, "budget_s": 0.2, "strategies": None},
         measurements=list(MEASUREMENTS.values()),
-        comparisons=[COMPARISON, UNCERTAIN, PEERS],
+        comparisons=[COMPARISON, UNCERTAIN, PEERS, NETWORK, NOTHING_YET, PLAN, NO_PLAN],
     )
     return json.loads(json.dumps(whole.to_json(), allow_nan=False))
 
@@ -189,6 +235,17 @@ WRONG = {
     "layouts without conversions": lambda d: d["comparisons"][0].pop("conversions"),
     "peers without threads": lambda d: d["comparisons"][2].pop("threads"),
     "an unknown comparison": lambda d: d["comparisons"][2].update(kind="colours"),
+    "a network without layers": lambda d: d["comparisons"][3].update(layers=[]),
+    "a layer without a name": lambda d: d["comparisons"][3]["layers"][0].pop("name"),
+    "a chain in no time": lambda d: d["comparisons"][3]["reconciliation"].update(chain_s=0),
+    "a plan without chains": lambda d: d["comparisons"][5].pop("chains"),
+    "a plan in another layout": lambda d: d["comparisons"][5]["layers"][0].update(layout="chwn"),
+    "an operation without inputs": lambda d: d["measurements"][AT("ok pool")]["problem"].update(
+        inputs=[]
+    ),
+    "a network without a name": lambda d: d["measurements"][AT("ok network")]["problem"].update(
+        name=None
+    ),
     "an unknown verdict": lambda d: d["comparisons"][0].update(verdict="better"),
     "a ratio of nothing": lambda d: d["comparisons"][0]["ratio"].update(value=0),
     "a peak without threads": lambda d: d["ceilings"]["peaks"][0].pop("threads"),

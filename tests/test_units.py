@@ -28,6 +28,22 @@ def test_a_column_has_the_largest_unit_without_leading_zeros(seconds, name):
     assert name == units.time_unit(seconds).name
 
 
+@pytest.mark.parametrize(
+    ("seconds", "name"),
+    [
+        ([22e-3, 20e-6, 1e-6], "ms"),
+        ([1.2e-3, 1e-6], "µs"),
+        ([1.999e-6], "ns"),
+        ([2e-6], "µs"),
+        ([5.0, 1e-9], "s"),
+        ([0.0], "ns"),
+        ([], "ns"),
+    ],
+)
+def test_the_largest_value_decides_where_rows_are_shares(seconds, name):
+    assert name == units.table_unit(seconds).name
+
+
 def test_a_unit_scales():
     assert Unit("ms", 1e-3).scale(0.25) == pytest.approx(250)
 

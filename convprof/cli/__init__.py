@@ -20,7 +20,8 @@ COMMANDS = {
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
-    "network": "Show a whole network, layer by layer.",
+    "network": "Run a whole network layer by layer, or plan it.",
+    "show-features": "Draw what filters, a first layer and attention see.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
     "strategies": "List strategies, and who refuses what.",
@@ -45,7 +46,7 @@ class _LazyGroup(click.Group):
         """Return the command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"convprof.cli.{cmd_name}")
+        module = importlib.import_module(f"convprof.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import measuring, options
+from convprof.cli.compare_mixers import mixers
 from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from convprof.problems import Backward, Conv2d, Problem
     from convprof.studies.layouts import Layouts
 
-KEPT = ("pass_", "strategy", "threads", "dtype", "isa", "tune", "cache", "budget", "rounds", "seed")
+KEPT = (
+    "pass_",
+    "epilogue",
+    "strategy",
+    "threads",
+    "dtype",
+    "isa",
+    "tune",
+    "cache",
+    "budget",
+    "rounds",
+    "seed",
+)
 
 
 @click.group("compare")
@@ -28,11 +41,13 @@ def command() -> None:
 
 
 command.add_command(peers)
+command.add_command(mixers)
 
 
 @command.command("layouts")
 @options.problem_options
 @options.pass_option
+@options.epilogue_option
 @options.measure_options
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options

@@ -17,12 +17,24 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.peers import Peers, Standing
 
-KEPT = ("pass_", "strategy", "threads", "dtype", "isa", "tune", "budget", "rounds", "seed")
+KEPT = (
+    "pass_",
+    "epilogue",
+    "strategy",
+    "threads",
+    "dtype",
+    "isa",
+    "tune",
+    "budget",
+    "rounds",
+    "seed",
+)
 
 
 @click.command("peers", short_help="Measure convprof against the libraries people use.")
 @options.problem_options
 @options.pass_option
+@options.epilogue_option
 @options.measure_options
 @click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
 @options.output_options

@@ -116,5 +116,5 @@ def _problem(flags: dict[str, Any], default: str) -> Problem:
         from convprof.render import console
 
         for note in notes:
-            console.stderr(flags["color"]).print(f"note: {note}", markup=False, soft_wrap=True)
+            console.say(console.stderr(flags["color"]), f"note: {note}")
     return problems[0]

@@ -72,10 +72,13 @@ class Measuring(Generic[AnyStudy]):
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         show: Callable[[Console, AnyStudy], list[dict[str, Any]]],
         summary: Callable[[Console], None] | None = None,
+        *,
+        conclude: Callable[[], list[dict[str, Any]]] | None = None,
     ) -> None:
         """``show`` prints a study's tables and returns its comparisons for the document.
 
-        ``summary`` prints what only the end of all problems shows, instead of or beside that.
+        ``summary`` prints what only the end of all problems shows, instead of or beside that;
+        ``conclude`` returns the comparisons that only the end allows.
         """
         from convprof.machine import facts
         from convprof.machine.noise import NoiseWatch
@@ -86,6 +89,7 @@ class Measuring(Generic[AnyStudy]):
         self._study = study
         self._show = show
         self._summary = summary
+        self._conclude = conclude
         self._stdout = console.stdout(outputs.color)
         self._stderr = console.stderr(outputs.color)
         self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
@@ -164,13 +168,13 @@ class Measuring(Generic[AnyStudy]):
         from convprof.studies.document import observe
 
         observe(document, self._watch)
+        if self._conclude is not None and document.measurements:
+            document.comparisons += self._conclude()
         if self._outputs.tables and document.measurements:
             if self._summary is not None:
                 self._summary(self._stdout)
-            for line in (
-                describe.machine_line(document),
-                describe.cycles_line(document.measurements),
-            ):
+            cycles = describe.cycles_line(document.measurements)
+            for line in filter(None, (describe.machine_line(document), cycles)):
                 # A terminal gets lines broken at words, a pipe whole lines.
                 whole = not self._stdout.is_terminal
                 self._stdout.print(line, style="dim", soft_wrap=whole, markup=False)

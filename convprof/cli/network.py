@@ -6,40 +6,55 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import network_options, options
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
+from convprof.problems.passes import PASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Mode = Callable[[dict[str, Any], Outputs], None]
+    Mode = Callable[[dict[str, Any], Outputs], int | None]
 
 
 @click.command("network")
 @click.argument("name", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the networks.")
 @click.option("--summary", is_flag=True, help="Show every layer's shape, parameters and MACs.")
+@click.option("--pass", "pass_", type=click.Choice(PASSES), help="Time this pass of every convolution and product; training: all three.")  # noqa: E501  # fmt: skip
 @click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
+@click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
+@network_options.measure_options
 @options.output_options
-def command(**flags: Any) -> None:
-    """Show a whole network, layer by layer.
+def command(**flags: Any) -> int | None:
+    """Run a whole network, layer by layer and as a chain.
 
+    NAME is one of --list, or an ONNX file (extra onnx). With --plan: the strategies and layouts
+    that make the chain fastest; with --pass: the passes of training; with --summary: nothing is
+    run.
     Layers have their published names: convprof run resnet50:layer1.0.conv2 measures one of them.
     """
     show = _mode(flags)
-    show(flags, Outputs.of(flags))
+    return show(flags, Outputs.of(flags))
+
+
+for parameter in command.params:
+    if parameter.name == "csv_path":
+        parameter.help = (
+            "Write one row per layer; with --pass per layer and pass, with --list per network."
+        )
 
 
 def _mode(flags: dict[str, Any]) -> Mode:
     """Return what shows that which the flags ask for; InputError if they ask for nothing."""
-    from convprof.cli import network_summary
+    from convprof.cli import network_passes, network_run, network_summary
 
     name = flags["name"]
     if flags["list_"]:
         given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
-        given += ["--summary"] if flags["summary"] else []
+        given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
+        given += network_options.given(("pass_", *network_options.FLAGS))
         if name is not None or given:
             raise InputError(
                 f"--list shows every network as published: leave out {name or given[0]}"
@@ -48,5 +63,10 @@ def _mode(flags: dict[str, Any]) -> Mode:
     if name is None:
         raise InputError("name a network, e.g. resnet50 --summary, or use --list")
     if flags["summary"]:
+        measuring = network_options.given(("pass_", *network_options.FLAGS))
+        if measuring:
+            raise InputError(f"--summary measures nothing: leave out {measuring[0]}")
         return network_summary.show_summary
-    raise InputError(f"{name}: add --summary to see its layers' shapes, parameters and MACs")
+    if flags["pass_"] is not None:
+        return network_passes.measure
+    return network_run.plan if flags["plan"] else network_run.measure

@@ -53,9 +53,16 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> None:
 
 
 def network_from(flags: dict[str, Any]) -> Network:
-    """Return the network that NAME, --image and --mb mean; errors name the flags."""
+    """Return the network that NAME, --image, --mb and --dim mean; errors name the flags."""
     from convprof import networks
+    from convprof.cli import network_file
 
+    if network_file.is_file(flags["name"]):
+        return network_file.network_from_file(flags)
+    if flags["dim"]:
+        raise InputError(
+            f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
+        )
     mb = 1 if flags["mb"] is None else flags["mb"]
     try:
         return networks.network(flags["name"].lower(), mb, flags["image"])

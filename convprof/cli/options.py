@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.errors import InputError
+from convprof.problems.checks import shown
 from convprof.problems.passes import PASSES
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ LARGEST_BUDGET_S = 3600.0
 MOST_ROUNDS = 10_000
 
 
-def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that adds all options, in this order."""
+
     def apply(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
@@ -35,7 +38,7 @@ def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
     return apply
 
 
-problem_options = _stack(
+problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]..."),
     click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file."),  # noqa: E501
     click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
@@ -51,7 +54,7 @@ problem_options = _stack(
     click.option("--attention", metavar="BxHxTxD", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head."),  # noqa: E501
 )  # fmt: skip
 
-measure_options = _stack(
+measure_options = stack(
     click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
     click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
     click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
@@ -71,11 +74,15 @@ pass_option = click.option(
     "--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.",  # noqa: E501
 )  # fmt: skip
 
+epilogue_option = click.option(
+    "--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.",  # noqa: E501
+)  # fmt: skip
+
 color_option = click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.",  # noqa: E501
 )  # fmt: skip
 
-output_options = _stack(
+output_options = stack(
     click.option("--json", "json_path", metavar="FILE|-", help="Write the result document."),
     click.option("--csv", "csv_path", metavar="FILE|-", help="Write one row per contestant."),
     click.option(
@@ -102,11 +109,12 @@ def asked(flags: dict[str, Any]) -> Asked:
     from convprof.studies import guard
     from convprof.studies.run import Choice
 
-    _check_range("--budget", flags["budget"], 0.001, LARGEST_BUDGET_S)
+    check_range("--budget", flags["budget"], 0.001, LARGEST_BUDGET_S)
     if flags["rounds"] is not None:
-        _check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
-    _check_range("--seed", flags["seed"], 0, 2**63 - 1)
+        check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
+    check_range("--seed", flags["seed"], 0, 2**63 - 1)
     problems, notes = problems_from(flags)
+    problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
     problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
     guard.check_strategies(names, problems)
@@ -120,6 +128,7 @@ def asked(flags: dict[str, Any]) -> Asked:
         cache=flags["cache"],
     )
     guard.check_memory(problems, choice.dtype, len(choice.layouts))
+    guard.check_work(problems, choice.dtype, choice.threads)
     return Asked(problems, notes, choice, Settings(flags["budget"], flags["rounds"], flags["seed"]))
 
 
@@ -137,7 +146,7 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     if shape:
         problem = _from_flags(flags)
         if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
-            _check_range("--mb", flags["mb"], 1, 2**31 - 1)
+            check_range("--mb", flags["mb"], 1, 2**31 - 1)
             problem = problem.with_batch(flags["mb"])
         return [problem], []
     if not texts and not batch:
@@ -214,6 +223,36 @@ def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
     return found
 
 
+def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
+    """Return the problems with that epilogue; InputError where it makes no sense."""
+    from dataclasses import replace
+
+    from convprof.errors import ProblemError
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.epilogue import Epilogue
+
+    if text is None:
+        return problems
+    if which != "forward":
+        raise InputError(
+            f"--epilogue {text}: only a forward pass has one; leave out --pass {which}"
+        )
+    try:
+        epilogue = Epilogue.parse(text)
+    except ProblemError as error:
+        reason = str(error).removeprefix(f"{shown(text)}: ")
+        raise InputError(f"--epilogue {shown(text)}: {reason}") from None
+    found: list[Problem] = []
+    for problem in problems:
+        if not isinstance(problem, Conv2d | Gemm):
+            raise InputError(
+                f"--epilogue {text}: {problem.descriptor} has none; "
+                "name convolutions and matrix products"
+            )
+        found.append(replace(problem, epilogue=epilogue))
+    return found
+
+
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of a repeatable flag whose values may be comma lists, each once."""
     names = [name.strip() for value in values for name in value.split(",")]
@@ -266,6 +305,7 @@ def isa_from(text: str) -> str:
     return name
 
 
-def _check_range(flag: str, value: float, low: float, high: float) -> None:
+def check_range(flag: str, value: float, low: float, high: float) -> None:
+    """Raise InputError unless the value lies from ``low`` to ``high``."""
     if not low <= value <= high:
         raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")

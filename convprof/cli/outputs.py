@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +11,7 @@ import click
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from convprof.render.console import Color
     from convprof.results import Document
@@ -27,6 +27,8 @@ class Outputs:
     """By flag: a file, or ``-`` for stdout."""
     color: Color
     quiet: bool
+    forms: Mapping[str, Callable[[Document], str]] = field(default_factory=dict)
+    """By flag: what writes the document, where that is not as for every command."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -61,6 +63,7 @@ class Outputs:
             "json": export.to_json,
             "csv": export.to_csv,
             "markdown": export.to_markdown,
+            **self.forms,
         }
         for flag, path in self.paths.items():
             text = forms[flag](document)

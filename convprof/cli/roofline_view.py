@@ -61,10 +61,11 @@ class View:
     def excluded(self, measurements: Sequence[Measurement]) -> None:
         """Print who is not in the charts, and why."""
         from convprof.render import describe, tables
+        from convprof.render.console import say
 
         for measurement in tables.excluded(measurements):
             line = describe.exclusion_line(measurement)
-            self._stdout.print(line, style="dim", soft_wrap=True, markup=False)
+            say(self._stdout, line, style="dim")
 
     def draw(self, found: Sequence[Roofline]) -> None:
         """Draw each into its file, if files were asked for."""
@@ -82,8 +83,10 @@ class View:
 
     def remark(self, text: str) -> None:
         """Print a line on stderr."""
+        from convprof.render.console import say
+
         if not self._quiet:
-            self._stderr.print(text, style="yellow", soft_wrap=True, markup=False)
+            say(self._stderr, text, style="yellow")
 
 
 def _dated(roofline: Roofline) -> str:

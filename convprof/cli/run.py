@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEPT = (
     "pass_",
+    "epilogue",
     "strategy",
     "layout",
     "threads",
@@ -35,6 +36,7 @@ KEPT = (
 @click.command("run")
 @options.problem_options
 @options.pass_option
+@options.epilogue_option
 @options.layout_option
 @options.measure_options
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")

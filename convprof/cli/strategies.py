@@ -40,7 +40,7 @@ def command(**flags: Any) -> int:
         return 0
     problems, notes = options.problems_from(flags)
     for note in notes:
-        console.stderr(flags["color"]).print(f"note: {note}", markup=False, soft_wrap=True)
+        console.say(console.stderr(flags["color"]), f"note: {note}")
     for problem in problems:
         refusals_report(out, problem.descriptor, refusals(problem, layouts, counts, dtype))
     return 0

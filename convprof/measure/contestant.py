@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.measure.lying import has_layout
+
 if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.strategies.base import Setting, Strategy
 
 Cache = Literal["hot", "cold"]
-WITHOUT_LAYOUT = ("gemm", "gemm-backward-data", "gemm-backward-weights", "attention")
-"""Kinds of problems whose operands lie in memory in one way only."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Contestant:
     @property
     def layout(self) -> str | None:
         """The layout, or None where the kind of problem has none."""
-        return None if self.problem.kind in WITHOUT_LAYOUT else self.setting.layout
+        return self.setting.layout if has_layout(self.problem) else None
 
     @property
     def label(self) -> str:

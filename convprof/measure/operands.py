@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from convprof.measure.contestant import WITHOUT_LAYOUT
+from convprof.measure.lying import operands_in_layout, result_in_nhwc
 from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
-from convprof.strategies import memory, oracle
+from convprof.problems.operation import Operation
+from convprof.strategies import memory, oracle, reference
 from convprof.strategies.base import DTYPES
 
 if TYPE_CHECKING:
@@ -23,8 +24,25 @@ WHOLE_MACS = 300_000_000
 """Up to here the float64 reference of the whole output takes less than a second."""
 
 POINTS = 4096
+LEAST_VARIANCE = 0.5
 GATHERED_ELEMENTS = 1 << 24
 """At most as many operand elements are gathered for the points: 128 MiB in float64."""
+
+
+class Drawn(Protocol):
+    """What a result is verified against."""
+
+    @property
+    def problem(self) -> Problem:
+        """What was computed."""
+
+    @property
+    def points(self) -> Points | None:
+        """Flat indices of the results that the reference has; None for all of them."""
+
+    @property
+    def reference(self) -> Array:
+        """The float64 result."""
 
 
 class Operands:
@@ -36,24 +54,34 @@ class Operands:
         self._kind = DTYPES[dtype][0]
         random = np.random.default_rng(seed)
         self._turned: dict[int, Array] = {}
-        self._first, self.second = (
-            self._draw(random, shape) for shape in problem.operand_shapes("nchw")
-        )
+        self._drawn = tuple(self._draw(random, shape) for shape in problem.operand_shapes("nchw"))
+        if isinstance(problem, Operation):
+            for position in problem.positive_operands():
+                np.abs(self._drawn[position], out=self._drawn[position])
+                self._drawn[position][...] += LEAST_VARIANCE
+
+    @property
+    def second(self) -> Array:
+        """The weights of a convolution, ``b`` of a GEMM; the second operand, in NCHW."""
+        return self._drawn[1]
 
     def first(self, layout: str) -> Array:
         """Return the activation in ``layout``; ``a`` of a GEMM, ``q`` of attention."""
-        plain = self.problem.kind in WITHOUT_LAYOUT or layout == "nchw"
-        return self._first if plain else self._in_nhwc(0, self._first)
+        return self.all(layout)[0]
 
-    def pair(self, layout: str) -> tuple[Array, Array]:
-        """Return both operands; where the second is an activation too, it is in ``layout``."""
-        laid_out = self.problem.kind == "conv2d-backward-weights" and layout != "nchw"
-        second = self._in_nhwc(1, self.second) if laid_out else self.second
-        return self.first(layout), second
+    def all(self, layout: str) -> tuple[Array, ...]:
+        """Return every operand; those that lie in some layout are in ``layout``."""
+        if layout == "nchw":
+            return self._drawn
+        turned = operands_in_layout(self.problem)
+        return tuple(
+            self._in_nhwc(position) if position in turned else drawn
+            for position, drawn in enumerate(self._drawn)
+        )
 
-    def _in_nhwc(self, position: int, drawn: Array) -> Array:
+    def _in_nhwc(self, position: int) -> Array:
         if position not in self._turned:
-            turned = drawn.transpose(0, 2, 3, 1)
+            turned = self._drawn[position].transpose(0, 2, 3, 1)
             copy = memory.zeros(turned.shape, self._kind)
             copy[...] = turned
             self._turned[position] = copy
@@ -74,15 +102,20 @@ class Operands:
     def reference(self) -> Array:
         """The float64 result, all of it (NCHW) or at ``points``."""
         problem = self.problem
+        if isinstance(problem, Operation):
+            return reference.operation(problem, self._drawn)
+        first, second, *more = self._drawn
         if isinstance(problem, Conv2d):
-            return oracle.conv2d(problem, self._first, self.second, self.points)
+            product = oracle.conv2d(problem, first, second, self.points)
+            return reference.epilogue(problem, product, more, self.points)
         if isinstance(problem, Gemm):
-            return oracle.gemm(problem, self._first, self.second, self.points)
+            product = oracle.gemm(problem, first, second, self.points)
+            return reference.epilogue(problem, product, more, self.points)
         if isinstance(problem, BackwardData | BackwardWeights):
-            return _gradient(problem, (self._first, self.second), self.points)
+            return _gradient(problem, (first, second), self.points)
         if isinstance(problem, Attention):
-            return oracle.attention(problem, self._first, self.second, self.points)
-        return np.asarray(self._first, dtype=np.float64)
+            return oracle.attention(problem, first, second, self.points)
+        return np.asarray(first, dtype=np.float64)
 
     def _draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
         memory.require(
@@ -105,11 +138,9 @@ def _gradient(
     return of_gemm(forward, *operands, points)
 
 
-def max_rel_error(operands: Operands, output: Array, layout: str) -> float:
+def max_rel_error(operands: Drawn, output: Array, layout: str) -> float:
     """Return ``max|y - y64| / max|y64|`` of an output in ``layout`` against the reference."""
-    kind = operands.problem.kind
-    activation = kind in ("conv2d", "conv2d-backward-data")
-    turned = layout == "nhwc" if activation else kind == "reorder" and layout == "nchw"
+    turned = result_in_nhwc(operands.problem, layout)
     y = output.transpose(0, 3, 1, 2) if turned else output
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]

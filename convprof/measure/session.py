@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof import stats
-from convprof.errors import InputError
+from convprof.errors import ConvprofError, InputError
 from convprof.measure import report
 from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.measure.settle import settle
 from convprof.measure.stopwatch import Sample, Stopwatch
+from convprof.measure.whole_operands import WholeOperands
+from convprof.problems import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +44,11 @@ PATIENCE = 20
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
 """Share of the budget from which on a single call is neither warmed up nor taken apart."""
+WHOLE_BUDGETS = 20
+"""What a whole network may take of the budget of a contestant: it is as many layers and more."""
 PHASE_RUNS = 5
+FEW_PHASE_RUNS, MANY_PHASE_RUNS = 3, 9
+"""Of a contestant whose phases are what is asked for."""
 WARM_WITHIN = 0.1
 WARM_UP_CALLS = 8
 
@@ -63,6 +69,13 @@ class Settings:
     def longest_s(self) -> float:
         """Seconds of samples that a slow contestant may take."""
         return PATIENCE * self.budget_s if self.patience_s is None else self.patience_s
+
+
+def operands_of(problem: Problem, dtype: str, seed: int) -> Operands | WholeOperands:
+    """Draw the operands of a problem; ``TooLargeError`` if they would not fit."""
+    if isinstance(problem, Whole):
+        return WholeOperands(problem, dtype, seed)
+    return Operands(problem, dtype, seed)
 
 
 @dataclass
@@ -98,14 +111,19 @@ class Session:
         self._settings = settings
         self._watch = watch
         self._stopwatch = stopwatch or Stopwatch()
-        self._operands: dict[tuple[Problem, str], Operands] = {}
+        self._operands: dict[tuple[Problem, str], Operands | WholeOperands] = {}
         self.entries: list[Entry] = []
         self._prepared: list[Prepared] = []
+        self._released = False
+        self._kept: dict[int, Measurement] = {}
+        """By the identity of an entry that was released."""
         self._found: list[Entry | Measurement] = []
         """In the contestants' order: who takes part, and the record of who does not."""
 
     def events(self) -> Iterator[Event]:
         """Prepare every contestant, then sample in rounds; yield what happens."""
+        if self._released:
+            raise ConvprofError("this session is over: its memory was given back")
         try:
             for index, contestant in enumerate(self._contestants):
                 yield Started(contestant.label, index, len(self._contestants))
@@ -114,13 +132,22 @@ class Session:
                     yield excluded
             self._operands.clear()
             yield from self._rounds()
+            yield from self._phases()
             for entry in list(self.entries):
-                failed = self._phases(entry)
-                yield failed or Finished(self.measurement(entry))
+                yield Finished(self.measurement(entry))
         finally:
             for prepared in self._prepared:
                 prepared.close()
             self._stopwatch.close()
+
+    def release(self) -> None:
+        """Give the memory of all contestants back; results stay, nothing can be run any more."""
+        self._released = True
+        for entry in self.entries:
+            if entry.samples:
+                self._kept[id(entry)] = self.measurement(entry)
+            del entry.prepared
+        self._prepared.clear()
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the contestants' order; those without a sample left out."""
@@ -165,11 +192,11 @@ class Session:
         problem, setting = contestant.problem, contestant.setting
         key = (problem, setting.dtype)
         if key not in self._operands:
-            self._operands[key] = Operands(problem, setting.dtype, self._settings.seed)
+            self._operands[key] = operands_of(problem, setting.dtype, self._settings.seed)
         operands = self._operands[key]
         prepared = contestant.strategy.prepare(problem, setting)
         self._prepared.append(prepared)
-        prepared.bind(*operands.pair(setting.layout))
+        prepared.bind(*operands.all(setting.layout))
         start = time.perf_counter()
         prepared.run()
         first_s = time.perf_counter() - start
@@ -198,14 +225,16 @@ class Session:
         """Choose calls per sample and rounds from the budget and the time of a call."""
         settings = self._settings
         rounds = settings.rounds or ROUNDS
+        budgets = WHOLE_BUDGETS if isinstance(entry.contestant.problem, Whole) else 1
+        budget_s = budgets * settings.budget_s
         shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
         sample_s = max(settings.budget_s / rounds, shortest)
         call_s = max(entry.estimate_s, self._stopwatch.resolution_s)
         entry.calls = max(1, round(sample_s / call_s))
         entry.rounds = rounds
         if settings.rounds is None:
-            wanted = max(int(settings.budget_s / call_s), FEWEST_ROUNDS)
-            affordable = max(1, int(settings.longest_s / call_s))
+            wanted = max(int(budget_s / call_s), FEWEST_ROUNDS)
+            affordable = max(1, int(budgets * settings.longest_s / call_s))
             entry.rounds = min(rounds, wanted, affordable)
 
     def _rounds(self) -> Iterator[Sampled | Failed]:
@@ -226,17 +255,28 @@ class Session:
                 left = self._remaining(number, active[position + 1 :])
                 yield Sampled(entry.contestant.label, number + 1, rounds, sample.seconds, left)
 
-    def _phases(self, entry: Entry) -> Failed | None:
-        """Time the phases apart a few times; keep the median of each."""
-        if entry.estimate_s > SLOW * self._settings.budget_s:
-            return None
-        settle()
-        try:
-            runs = [entry.prepared.run_phases() for _ in range(PHASE_RUNS)]
-        except Exception as error:  # noqa: BLE001  # the others go on
-            return self._drop(entry, error)
-        entry.phases = {name: stats.median([run[name] for run in runs]) for name in runs[0]}
-        return None
+    def _phases(self) -> Iterator[Failed]:
+        """Time the phases of everyone apart, in a few rounds; keep the median of each."""
+        runs: dict[int, list[Mapping[str, float]]] = {}
+        for number in range(MANY_PHASE_RUNS):
+            for entry in list(self.entries):
+                if number >= self._phase_runs(entry):
+                    continue
+                settle()
+                try:
+                    runs.setdefault(id(entry), []).append(entry.prepared.run_phases())
+                except Exception as error:  # noqa: BLE001  # the others go on
+                    yield self._drop(entry, error)
+        for entry in self.entries:
+            found = runs.get(id(entry), [{}])
+            entry.phases = {name: stats.median([run[name] for run in found]) for name in found[0]}
+
+    def _phase_runs(self, entry: Entry) -> int:
+        """Return how often the phases of a contestant are timed: slow ones' are not."""
+        if entry.prepared.taken_apart:
+            affordable = int(WHOLE_BUDGETS * self._settings.budget_s / entry.estimate_s)
+            return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
+        return 0 if entry.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
 
     def _sample(self, entry: Entry) -> Sample:
         if len(self.entries) > 1:
@@ -248,16 +288,20 @@ class Session:
         return self._stopwatch.sample(entry.prepared.run, entry.calls, entry.before)
 
     def _remaining(self, number: int, rest: list[Entry]) -> float:
-        """Estimate the seconds left: the rest of this round and all later ones."""
+        """Estimate the seconds left: this round, all later ones, chains layer by layer."""
         this_round = sum(entry.estimate_s * entry.calls for entry in rest)
         later = sum(
             entry.estimate_s * entry.calls * max(0, entry.rounds - number - 1)
             for entry in self.entries
         )
-        return this_round + later
+        taken_apart = [entry for entry in self.entries if entry.prepared.taken_apart]
+        apart = sum(entry.estimate_s * MANY_PHASE_RUNS for entry in taken_apart)
+        return this_round + later + apart
 
     def measurement(self, entry: Entry) -> Measurement:
         """Return the result of a contestant that has samples."""
+        if id(entry) in self._kept:
+            return self._kept[id(entry)]
         samples = [entry.samples[number] for number in sorted(entry.samples)]
         if self._watch is not None:
             self._watch.see_samples(entry.contestant.label, [s.seconds for s in samples])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import functools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError
+from convprof.networks.ops.products import Convolution, Linear
 from convprof.problems import checks
+from convprof.problems.epilogue import Epilogue
+from convprof.problems.operation import IMAGE_AXES, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +47,8 @@ class Network:
     nodes: tuple[Node, ...]
     shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
     """By name of the node, the shape of its result; ``input`` as well."""
+    images: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Names of the results that are images (n, c, h, w), which lie in memory in some layout."""
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -59,11 +65,39 @@ class Network:
             except ProblemError as error:
                 raise ProblemError(f"{node.name}: {error}") from None
         object.__setattr__(self, "shapes", shapes)
+        object.__setattr__(self, "images", _images(self.nodes, shapes))
 
     @property
     def output(self) -> Shape:
         """The shape of the network's result."""
         return self.shapes[self.nodes[-1].name]
+
+    @functools.cached_property
+    def readers(self) -> Mapping[str, tuple[str, ...]]:
+        """By name of each result, the nodes that read it, once for each time they do.
+
+        Whoever asks for the network's result reads it too, and is named ``""``.
+        """
+        found: dict[str, list[str]] = {name: [] for name in self.shapes}
+        for node in self.nodes:
+            for name in node.inputs:
+                found[name].append(node.name)
+        found[self.nodes[-1].name].append("")
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all nodes."""
+        return sum(node.op.macs(*self.reads(node)) for node in self.nodes)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of all nodes."""
+        return sum(node.op.flops(*self.reads(node)) for node in self.nodes)
+
+    def bytes_min(self, itemsize: int) -> int:
+        """Return the bytes that all nodes move at least, each with cold caches."""
+        return sum(node.op.bytes_min(itemsize, *self.reads(node)) for node in self.nodes)
 
     def reads(self, node: Node) -> tuple[Shape, ...]:
         """Return the shapes of what a node reads, in order: what every method of its op takes."""
@@ -72,6 +106,28 @@ class Network:
     def problem(self, node: Node) -> Conv2d | Gemm | None:
         """Return the convolution or product that a node is, if it is one, without a name."""
         return node.op.problem(*self.reads(node))
+
+    def computes(self, node: Node) -> Conv2d | Gemm | Operation:
+        """Return what a strategy is asked to compute for a node, under the node's name.
+
+        A convolution or a linear layer with its bias as an epilogue; all else is an operation.
+        """
+        op, inputs = node.op, self.reads(node)
+        if isinstance(op, Convolution | Linear):
+            epilogue = Epilogue(bias=op.bias)
+            return replace(op.problem(*inputs), epilogue=epilogue, name=node.name)
+        laid_out = not self.images.isdisjoint((node.name, *node.inputs))
+        return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
+
+
+def _images(nodes: tuple[Node, ...], shapes: Mapping[str, Shape]) -> frozenset[str]:
+    """Return the names of the four-axis results of ops that make images, or keep what they are."""
+    found = {INPUT} if len(shapes[INPUT]) == IMAGE_AXES else set()
+    for node in nodes:
+        made = node.op.makes_images or (node.op.keeps_images and found.intersection(node.inputs))
+        if made and len(shapes[node.name]) == IMAGE_AXES:
+            found.add(node.name)
+    return frozenset(found)
 
 
 def _result(node: Node, shapes: Mapping[str, Shape]) -> Shape:

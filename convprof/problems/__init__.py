@@ -10,10 +10,14 @@ from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
+from convprof.problems.operation import Operation
 from convprof.problems.passes import Backward, BackwardData, BackwardWeights
 from convprof.problems.reorder import Reorder
+from convprof.problems.whole import Whole
 
-Problem: TypeAlias = Conv2d | Gemm | Attention | Reorder | BackwardData | BackwardWeights
+Problem: TypeAlias = (
+    Conv2d | Gemm | Attention | Operation | Reorder | BackwardData | BackwardWeights | Whole
+)
 
 __all__ = [
     "Attention",
@@ -24,8 +28,10 @@ __all__ = [
     "BatchEntry",
     "Conv2d",
     "Gemm",
+    "Operation",
     "Problem",
     "Reorder",
+    "Whole",
     "attention_from_flags",
     "conv2d_from_flags",
     "gemm_from_flags",

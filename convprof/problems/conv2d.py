@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from convprof.errors import ProblemError
 from convprof.problems import checks
 from convprof.problems.axis import Axis
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.problems.formatting import format_conv2d
 from convprof.problems.names import check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conv2d:
-    """x (n, c, h, w) * weights (k, c / groups, r, s) -> y (n, k, p, q). No bias.
+    """x (n, c, h, w) * weights (k, c / groups, r, s) -> y (n, k, p, q), and its epilogue.
 
     ``pad`` is (rows, columns) or (top, left, bottom, right); it is stored as a pair whenever
     it is symmetric. Padding at the end that a stride makes unreachable is immaterial, so it is
@@ -37,6 +38,7 @@ class Conv2d:
     pad: tuple[int, int] | tuple[int, int, int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    epilogue: Epilogue = NO_EPILOGUE
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -144,8 +146,8 @@ class Conv2d:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations: 1 MAC = 2 FLOPs."""
-        return 2 * self.macs
+        """Floating-point operations: 1 MAC = 2 FLOPs, and the steps of the epilogue."""
+        return 2 * self.macs + self.epilogue.steps * self.n * self.k * self.p * self.q
 
     def x_shape(self, layout: str) -> tuple[int, int, int, int]:
         """Return the input's shape in the layout ``nchw`` or ``nhwc``."""
@@ -160,9 +162,11 @@ class Conv2d:
         """The shape of the weights, the same in every layout: (k, c / groups, r, s)."""
         return self.k, self.cg, self.r, self.s
 
-    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the shapes of the input in a layout and of the weights."""
-        return self.x_shape(layout), self.weight_shape
+    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of the input in a layout, the weights, and the epilogue's operands."""
+        bias = ((self.k,),) * self.epilogue.bias
+        residual = (self.y_shape(layout),) * self.epilogue.add
+        return self.x_shape(layout), self.weight_shape, *bias, *residual
 
     def result_shape(self, layout: str) -> tuple[int, ...]:
         """Return the shape of the output in a layout."""
@@ -171,20 +175,23 @@ class Conv2d:
     def bytes_min(self, itemsize: int) -> int:
         """Return the minimum bytes that must cross the memory bus when no cache is warm.
 
-        Every weight once, every output once, and the input rows and columns that some filter
-        tap reads, once. A strided 1x1 filter skips most of its input; padding is not read.
+        Every weight once, every output once, the epilogue's operands, and the input rows and
+        columns that some filter tap reads, once. A strided 1x1 filter skips most of its input;
+        padding is not read.
         """
         rows = self._rows.touched(self.p, self.pads[0])
         columns = self._columns.touched(self.q, self.pads[1])
         weights = self.k * self.cg * self.r * self.s
         outputs = self.n * self.k * self.p * self.q
-        return (weights + outputs + self.n * self.c * rows * columns) * itemsize
+        more = self.epilogue.bias * self.k + self.epilogue.add * outputs
+        return (weights + outputs + self.n * self.c * rows * columns + more) * itemsize
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON; ``pad`` has two or four numbers, as it is stored."""
         keys = ("n", "c", "h", "w", "k", "r", "s", "p", "q", "stride", "pad", "dilation", "groups")
         values = {key: getattr(self, key) for key in keys}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return sizes | ({"epilogue": self.epilogue.text} if self.epilogue else {})
 
     @property
     def descriptor(self) -> str:

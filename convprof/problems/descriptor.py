@@ -19,12 +19,12 @@ from convprof.problems.conv_text import parse_conv2d
 from convprof.problems.gemm_text import parse_gemm
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from convprof.problems import Attention, Conv2d, Gemm
 
 MAX_TEXT = 1000  # the longest canonical text, with the longest name, has under 450 characters
 
 
-def parse(text: str) -> Problem:
+def parse(text: str) -> Conv2d | Gemm | Attention:
     """Return the problem that a descriptor means.
 
     Raises DescriptorError when the text cannot be read, ProblemError when the shape it means
@@ -45,7 +45,7 @@ def parse(text: str) -> Problem:
         raise type(error)(f"{shown(stripped)}: {error}") from None
 
 
-def _read(text: str) -> Problem:
+def _read(text: str) -> Conv2d | Gemm | Attention:
     if text.startswith(WORD):
         return parse_attention(text)
     return parse_gemm(text) if text[0] in "0123456789" else parse_conv2d(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from convprof.problems import checks
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.problems.formatting import format_gemm
 from convprof.problems.names import check_name
 
@@ -23,6 +24,7 @@ class Gemm:
     n: int
     k: int
     batch: int = 1
+    epilogue: Epilogue = NO_EPILOGUE
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -39,8 +41,8 @@ class Gemm:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations: 1 MAC = 2 FLOPs."""
-        return 2 * self.macs
+        """Floating-point operations: 1 MAC = 2 FLOPs, and the steps of the epilogue."""
+        return 2 * self.macs + self.epilogue.steps * self.batch * self.m * self.n
 
     def _shape(self, *matrix: int) -> tuple[int, ...]:
         return (self.batch, *matrix) if self.batch > 1 else matrix
@@ -60,22 +62,24 @@ class Gemm:
         """(m, n), or (batch, m, n) when the batch exceeds 1."""
         return self._shape(self.m, self.n)
 
-    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:  # noqa: ARG002
-        """Return the shapes of A and B; a product has no layout."""
-        return self.a_shape, self.b_shape
+    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], ...]:  # noqa: ARG002
+        """Return the shapes of A, B and the epilogue's operands; a product has no layout."""
+        bias = ((self.n,),) * self.epilogue.bias
+        return self.a_shape, self.b_shape, *bias, *(self.c_shape,) * self.epilogue.add
 
     def result_shape(self, layout: str) -> tuple[int, ...]:  # noqa: ARG002
         """Return the shape of C; a product has no layout."""
         return self.c_shape
 
     def bytes_min(self, itemsize: int) -> int:
-        """Return the minimum bytes that must move: A and B read once, C written once."""
-        one = self.m * self.k + self.k * self.n + self.m * self.n
-        return self.batch * one * itemsize
+        """Return the minimum bytes that must move: operands read once, C written once."""
+        one = self.m * self.k + self.k * self.n + self.m * self.n * (1 + self.epilogue.add)
+        return (self.batch * one + self.epilogue.bias * self.n) * itemsize
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON."""
-        return {"m": self.m, "n": self.n, "k": self.k, "batch": self.batch}
+        sizes = {"m": self.m, "n": self.n, "k": self.k, "batch": self.batch}
+        return sizes | ({"epilogue": self.epilogue.text} if self.epilogue else {})
 
     @property
     def descriptor(self) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
 
-    Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+    Shapes = tuple[tuple[int, ...], ...]
 
 FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS = "forward", "backward-data", "backward-weights"
 TRAINING = "training"

@@ -59,5 +59,6 @@ def vary(problem: Problem, over: str, x: int) -> Problem:
         forward: Any = vary(problem.forward, over, x)
         return replace(problem, forward=forward)
     changes = VARIABLES[problem.kind][over].changes(problem, x)
-    varied: Problem = replace(problem, name="", **changes)
+    known: Any = problem  # of a kind that has variables, and so a name to replace
+    varied: Problem = replace(known, name="", **changes)
     return varied

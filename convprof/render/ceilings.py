@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from convprof import units
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,14 +63,12 @@ def ceilings_report(
     peaks = _peaks(sets, dtypes)
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
-        console.print(Text(CYCLES, style="dim"), soft_wrap=True)
+        say(console, CYCLES, style="dim")
         console.print()
     rows = _bandwidth_rows(sets)
     print_table(console, "bandwidth", bandwidth_columns(), rows)
-    for line in _lines(rows):
-        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
-    for line in age_lines(sets, now):
-        console.print(Text(f"{line}, kept for machine {machine}"), soft_wrap=True)
+    say(console, *_lines(rows), style="dim")
+    say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
 
 
 def _lines(rows: Iterable[_BandwidthRow]) -> list[str]:

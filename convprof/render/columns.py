@@ -42,8 +42,8 @@ def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list
 
 def print_table(
     console: Console, title: str, columns: Sequence[Column[Row]], rows: Sequence[Row]
-) -> None:
-    """Print a heading and the columns that fit the console."""
+) -> list[str]:
+    """Print a heading and the columns that fit the console; return the headings of these."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     kept = fit(columns, rows, console.width)
     for column in kept:
@@ -52,7 +52,14 @@ def print_table(
     for row in rows:
         made.add_row(*(Text(column.cell(row)) for column in kept))
     console.print(Text(title, style="bold"))
-    console.print(made)
+    if console.is_terminal:
+        console.print(made)
+    else:
+        # Rich fills up the cells of a last column that is aligned to the left.
+        for line in console.render_lines(made, pad=False):
+            text = "".join(segment.text for segment in line)
+            console.print(Text(text.rstrip()), soft_wrap=True)
+    return [column.heading for column in kept]
 
 
 def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:

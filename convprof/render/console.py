@@ -7,6 +7,7 @@ import sys
 from typing import Literal
 
 from rich.console import Console
+from rich.text import Text
 
 Color = Literal["auto", "always", "never"]
 
@@ -38,6 +39,12 @@ def stderr(color: Color = "auto") -> Console:
         color_system=None if color == "never" else "auto",
         force_terminal=True if color == "always" and sys.stderr.isatty() else None,
     )
+
+
+def say(console: Console, *lines: str, style: str = "") -> None:
+    """Print lines of prose: broken between words in a terminal, whole in a pipe."""
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
 
 
 def _no_color(color: Color) -> bool | None:

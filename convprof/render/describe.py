@@ -17,7 +17,10 @@ CYCLE_SOURCES = {
 
 
 def problem_line(problem: dict[str, Any], dtype: str) -> str:
-    """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv1``; the pass if not forward."""
+    """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 + bias, relu · resnet50:conv1``.
+
+    The pass if it is not forward.
+    """
     kind, _, which = problem["kind"].partition("-")
     if kind == "conv2d":
         text = _conv2d(problem)
@@ -30,6 +33,8 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
         text = f"attention {sizes}, {exponentials:,} exponentials beside the FLOPs"
     else:
         text = f"{kind} {problem['descriptor']}"
+    if problem.get("epilogue"):
+        text += f" + {problem['epilogue'].replace(',', ', ')}"
     return " · ".join(part for part in (text, which, problem["name"], dtype) if part)
 
 
@@ -67,7 +72,9 @@ def machine_line(document: Document) -> str:
 
 
 def cycles_line(measurements: list[Measurement]) -> str:
-    """Return what a FLOP is and where the cycles come from."""
+    """Return what a FLOP is and where the cycles come from; nothing where nothing has a time."""
+    if all(m.time_s is None for m in measurements):
+        return ""
     sources = dict.fromkeys(m.cycles.source for m in measurements if m.cycles)
     if not sources:
         return "1 multiply-add = 2 FLOPs · cycles: unknown on this machine"

@@ -12,7 +12,7 @@ from convprof.render import describe, tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.render.columns import Column
+    from convprof.render.columns import Column, Row
     from convprof.results import Document, Measurement
 
 
@@ -21,9 +21,14 @@ def to_json(document: Document) -> str:
     return json.dumps(document.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_csv(document: Document) -> str:
-    """Return one row per measurement; nested objects become ``time_s.median`` columns."""
+def to_csv(document: Document, beside: Sequence[dict[str, Any]] = ()) -> str:
+    """Return one row per measurement; nested objects become ``time_s.median`` columns.
+
+    ``beside``: columns to go before those of each measurement, in the measurements' order.
+    """
     rows = [_flat(measurement) for measurement in document.to_json()["measurements"]]
+    if beside:
+        rows = [{**first, **row} for first, row in zip(beside, rows, strict=True)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -39,7 +44,7 @@ def to_markdown(document: Document) -> str:
         rows = tables.timed(group)
         parts.append(f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n")
         if rows:
-            parts.append(_markdown_table(tables.run_columns(rows), rows))
+            parts.append(markdown_table(tables.run_columns(rows), rows))
         parts += [f"- {describe.exclusion_line(m)}\n" for m in tables.excluded(group)]
     parts.append(describe.machine_line(document) + "  ")
     parts.append(describe.cycles_line(document.measurements) + "\n")
@@ -55,7 +60,8 @@ def by_problem(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     return list(groups.values())
 
 
-def _markdown_table(columns: Sequence[Column[Measurement]], rows: Sequence[Measurement]) -> str:
+def markdown_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> str:
+    """Return every column of a table in Markdown."""
     lines = [
         "| " + " | ".join(column.heading for column in columns) + " |",
         "|" + "|".join("---:" if c.justify == "right" else "---" for c in columns) + "|",

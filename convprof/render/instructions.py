@@ -8,10 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from convprof import units
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 from convprof.studies.resemblance import Resemblance, verdict
 
 if TYPE_CHECKING:
@@ -134,11 +133,9 @@ def instructions_report(console: Console, view: View) -> None:
     for title, rows in view.groups():
         print_table(console, f"{title}, in core cycles", columns, rows)
         console.print()
-    whole = not console.is_terminal
     *lines, conclusion = view.footer()
-    for line in lines:
-        console.print(Text(line, style="dim"), soft_wrap=whole)
-    console.print(Text(conclusion, style="bold"), soft_wrap=whole)
+    say(console, *lines, style="dim")
+    say(console, conclusion, style="bold")
 
 
 def to_csv(view: View) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from convprof import units
 from convprof.measure.session import FEWEST_ROUNDS
 from convprof.render import describe, tables
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 from convprof.render.ladder_words import chains, loop_counts, sentence, share
 
 if TYPE_CHECKING:
@@ -36,14 +35,14 @@ def ladder_report(console: Console, steps: Sequence[Step]) -> None:
         layout = f" · {first.layout}" if first.layout else ""
         cold = " · cold caches" if first.cache == "cold" else ""
         print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
-        _say(console, _legend(timed), "dim")
+        say(console, _legend(timed), style="dim")
         console.print()
         shown = [(step, step.evidence) for step in timed if step.evidence is not None]
         if shown:
             print_table(console, "what a turn of the inner loop does", _loop_columns(), shown)
             console.print()
         for number, step in enumerate(timed):
-            _say(console, sentence(step, timed[number - 1] if number else None))
+            say(console, sentence(step, timed[number - 1] if number else None))
     _exclusions(console, [step.measurement for step in steps])
 
 
@@ -53,11 +52,11 @@ def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
     if rows:
         console.print()
         print_table(console, "Halide's schedules beside the rungs", _pair_columns(), rows)
-        _say(
+        say(
             console,
             "speed-up: of our rung over Halide's schedule. compile: what Halide takes to compile, "
             "apart from the time of a call",
-            "dim",
+            style="dim",
         )
     _exclusions(console, [pair.theirs for pair in pairs])
 
@@ -72,7 +71,8 @@ def sizes_report(console: Console, ladders: Sequence[tuple[str, Sequence[Step]]]
     console.print()
     print_table(console, "GFLOP/s over the sizes", columns, names)
     marked = any(_lower(step) for _, steps in ladders for step in steps)
-    _say(console, f"{LOWER} slower than the rung before it" if marked else "", "dim")
+    if marked:
+        say(console, f"{LOWER} slower than the rung before it", style="dim")
 
 
 def _size_cell(steps: dict[str, Step]):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -198,10 +198,4 @@ def _legend(steps: Sequence[Step]) -> str:
 def _exclusions(console: Console, measurements: Sequence[Measurement]) -> None:
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
-        _say(console, describe.exclusion_line(measurement), style)
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    """Print a line, broken at words on a terminal and whole in a pipe."""
-    if text:
-        console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+        say(console, describe.exclusion_line(measurement), style=style)

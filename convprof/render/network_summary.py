@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from rich.text import Text
 
 from convprof import units
 from convprof.networks.ops import shape_text
 from convprof.networks.summary import CONVENTION
+from convprof.render import blocks
 from convprof.render.columns import Column, fit, print_table
+from convprof.render.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,19 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.networks.summary import Row, Summary
+    from convprof.render.blocks import Line
 
 NOTHING = "-"
-_BLOCK = re.compile(r"(.*?\.\d+(?:\.\d+)*)\.(.+)")
-"""``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``: a block, and a layer in it."""
 _SMALLEST = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the table: a layer, or the name of the block to which those below it belong."""
-
-    label: str
-    row: Row | None
 
 
 def summary_report(console: Console, summary: Summary) -> None:
@@ -46,8 +35,7 @@ def summary_report(console: Console, summary: Summary) -> None:
         lines = block_lines(summary)
     print_table(console, _title(summary), columns, lines)
     console.print()
-    for text in total_lines(summary):
-        console.print(Text(text), soft_wrap=not console.is_terminal)
+    say(console, *total_lines(summary))
     _print_convention(console)
 
 
@@ -58,26 +46,17 @@ def list_report(console: Console, summaries: Sequence[Summary]) -> None:
     _print_convention(console)
 
 
-def plain_lines(summary: Summary) -> list[Line]:
+def plain_lines(summary: Summary) -> list[Line[Row]]:
     """Return a line per layer, under its whole name."""
-    return [Line(row.name, row) for row in summary.rows]
+    return blocks.plain_lines(summary.rows, _name)
 
 
-def block_lines(summary: Summary) -> list[Line]:
+def block_lines(summary: Summary) -> list[Line[Row]]:
     """Return a line per layer, and one above for each block of which there are several."""
-    lines: list[Line] = []
-    current = ""
-    for row in summary.rows:
-        match = _BLOCK.fullmatch(row.name)
-        block, rest = match.groups() if match else ("", row.name)
-        if block and block != current:
-            lines.append(Line(block, None))
-        current = block
-        lines.append(Line(f"  {rest}" if block else rest, row))
-    return lines
+    return blocks.block_lines(summary.rows, _name)
 
 
-def summary_columns(summary: Summary) -> list[Column[Line]]:
+def summary_columns(summary: Summary) -> list[Column[Line[Row]]]:
     """Return the columns of a network's layers; the unit of the MACs follows from the values."""
     unit = units.count_unit([row.cost.macs for row in summary.rows])
     return [
@@ -162,11 +141,14 @@ def _title(summary: Summary) -> str:
 
 
 def _print_convention(console: Console) -> None:
-    for text in CONVENTION:
-        console.print(Text(text, style="dim"), soft_wrap=not console.is_terminal)
+    say(console, *CONVENTION, style="dim")
 
 
-def _op_cell(line: Line) -> str:
+def _name(row: Row) -> str:
+    return row.name
+
+
+def _op_cell(line: Line[Row]) -> str:
     return line.row.op.text if line.row else ""
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from convprof import stats, units
 from convprof.render import describe, tables
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 from convprof.studies.peers import Standing, summaries
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ def peers_report(
         print_table(console, title, _everyone(rows, libraries), rows)
     _exclusions(console, tables.excluded(measurements))
     for standing in standings:
-        _bold(console, _verdict_line(standing))
+        say(console, _verdict_line(standing), style="bold")
     if not standings:
-        _bold(console, NOTHING_COMPARED)
+        say(console, NOTHING_COMPARED, style="bold")
 
 
 def summary_report(
@@ -55,9 +54,9 @@ def summary_report(
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
     for summary in summaries(standings):
-        _bold(console, _summary_line(summary))
+        say(console, _summary_line(summary), style="bold")
     if not standings:
-        _bold(console, NOTHING_COMPARED)
+        say(console, NOTHING_COMPARED, style="bold")
 
 
 def _everyone(
@@ -121,7 +120,7 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
         else:
             lines.setdefault(f"{_problem(m)}: {describe.exclusion_line(m)}", "bold red")
     for line, style in lines.items():
-        console.print(Text(line, style=style), soft_wrap=True)
+        say(console, line, style=style)
 
 
 def _verdict_line(standing: Standing) -> str:
@@ -170,7 +169,3 @@ def _problem(measurement: Measurement) -> str:
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
-
-
-def _bold(console: Console, line: str) -> None:
-    console.print(Text(line, style="bold"), soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.text import Text
 from convprof import units
 from convprof.render import describe, tables
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 from convprof.studies.layouts import LayoutComparison, advice
 
 if TYPE_CHECKING:
@@ -40,12 +41,11 @@ def run_report(
         columns = tables.run_columns(rows)
         print_table(console, title + work + cold + kernels, columns, rows)
         if isa_peaks:
-            console.print(Text(_isa_line(isa_peaks), style="dim"), soft_wrap=True)
+            say(console, _isa_line(isa_peaks), style="dim")
         phased = [row for row in rows if len(row.phases or {}) >= SEVERAL_PHASES]
         if phased:
-            columns = tables.phase_columns(phased)
             console.print()
-            print_table(console, "where the time goes", columns, phased)
+            print_table(console, "where the time goes", *tables.phase_table(phased, console.width))
         for marked, text in (
             (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
             (
@@ -54,11 +54,10 @@ def run_report(
             ),
         ):
             if any(map(marked, rows)):
-                console.print(text, soft_wrap=True)
+                say(console, text)
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
-        line = describe.exclusion_line(measurement)
-        console.print(Text(line, style=style), soft_wrap=True)
+        say(console, describe.exclusion_line(measurement), style=style)
 
 
 def _isa_line(peaks: Sequence[Peak]) -> str:
@@ -71,14 +70,14 @@ def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> N
     for label, text in lines or [
         ("nothing was chosen", "name the strategy auto to have it choose")
     ]:
-        console.print(Text(f"{label}: {text}"), soft_wrap=True)
+        say(console, f"{label}: {text}")
 
 
 def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:
     """Print inner loops in assembly, each under a line that says whose it is and what it holds."""
     for title, assembly in loops:
         console.print()
-        console.print(Text(title, style="bold"), soft_wrap=True)
+        say(console, title, style="bold")
         for line in assembly.splitlines():
             console.print(Text(f"  {line}"), soft_wrap=True)
 
@@ -94,8 +93,8 @@ def layouts_report(
         print_table(console, title, columns, comparisons)
         _conversions(console, measurements)
     for measurement in tables.excluded(measurements):
-        console.print(Text(describe.exclusion_line(measurement), style="dim"), soft_wrap=True)
-    console.print(Text(advice(list(comparisons)), style="bold"))
+        say(console, describe.exclusion_line(measurement), style="dim")
+    say(console, advice(list(comparisons)), style="bold")
 
 
 def strategies_report(console: Console, kind: str, listed: Sequence[tuple[str, str]]) -> None:
@@ -103,7 +102,7 @@ def strategies_report(console: Console, kind: str, listed: Sequence[tuple[str, s
     console.print(Text(kind, style="bold"))
     width = max((len(name) for name, _ in listed), default=0)
     for name, summary in listed:
-        console.print(Text(f"  {name:{width}}  {summary}"), soft_wrap=True)
+        say(console, f"  {name:{width}}  {summary}")
 
 
 def refusals_report(console: Console, descriptor: str, answers: Sequence[Answer]) -> None:
@@ -113,8 +112,7 @@ def refusals_report(console: Console, descriptor: str, answers: Sequence[Answer]
     for answer in answers:
         word, style = ("refuses ", "dim") if answer.reasons else ("takes it", "")
         text = "; ".join(answer.reasons) or answer.summary
-        line = f"  {answer.strategy:{width}}  {word}  {text}"
-        console.print(Text(line, style=style), soft_wrap=True)
+        say(console, f"  {answer.strategy:{width}}  {word}  {text}", style=style)
 
 
 def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[LayoutComparison]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from convprof import units
 from convprof.render.charts.chart import Chart, Point, Series
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
+from convprof.render.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,17 +40,17 @@ def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None
     rows = roofline.placed
     print_table(console, title(roofline), columns(rows), rows)
     if any(map(over, rows)):
-        console.print(
+        say(
+            console,
             "! over the roof: the clock rose since, or a library executes fewer FLOPs than are "
             "counted",
-            soft_wrap=True,
         )
     if roofline.unknown:
         text = (
             f"the bandwidth of {', '.join(roofline.unknown)} is unknown, so what lies there has the"
             " peak as its roof"
         )
-        console.print(Text(text), soft_wrap=True)
+        say(console, text)
     console.print()
     drawn = chart(roofline, dated=dated)
     console.print(chart_lines(drawn, min(console.width, WIDEST), HEIGHT), soft_wrap=True)
@@ -59,8 +58,7 @@ def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None
 
 def definitions_report(console: Console) -> None:
     """Print what the columns mean."""
-    for line in DEFINITIONS.splitlines():
-        console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+    say(console, *DEFINITIONS.splitlines(), style="dim")
 
 
 def title(roofline: Roofline) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from convprof import units
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, fit, print_table
+from convprof.render.console import say
 from convprof.render.sweep_chart import GIGA, short_names, sweep_chart, title
 from convprof.render.tables import NOTHING
 
@@ -41,13 +40,13 @@ def sweep_report(
             console.print()
         print_table(console, title(header) if not number else "further strategies", columns, timed)
     if timed:
-        console.print(Text("GFLOP/s, ± half the 95 % interval of the median", style="dim"))
+        say(console, "GFLOP/s, ± half the 95 % interval of the median", style="dim")
         marks = {_mark(cell) for row in timed for cell in row.cells.values()}
         for mark, text in MARKS.items():
             if mark in marks:
-                console.print(Text(f"{mark} {text}"), soft_wrap=True)
+                say(console, f"{mark} {text}")
     for line, bad in exclusions(header, rows):
-        console.print(Text(line, style="bold red" if bad else "dim"), soft_wrap=True)
+        say(console, line, style="bold red" if bad else "dim")
     if timed:
         chart = replace(sweep_chart(header, rows, capacities), title="")  # the table's is above
         console.print()

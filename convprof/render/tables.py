@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render.columns import Column
+from convprof.render.columns import Column, fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 OVER_CEILING = 1.0
+_FIRST_PHASE = 4
+"""The rank of the longest phase."""
 
 
 def timed(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -52,12 +54,14 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
 def time_cell(measurement: Measurement, unit: Unit) -> str:
     """Return ``1.23 ±0.04``: the median and half its 95 % interval."""
     time = measurement.time_s
-    if time is None:
-        return NOTHING
-    half = time.half_interval
-    decimals = _decimals(unit.scale(time.median))
+    return NOTHING if time is None else seconds_cell(time.median, time.half_interval, unit)
+
+
+def seconds_cell(seconds: float, half: float | None, unit: Unit) -> str:
+    """Return ``1.23 ±0.04``; ``±?`` where half the interval is not known."""
+    decimals = _decimals(unit.scale(seconds))
     spread = "±?" if half is None else f"±{unit.scale(half):.{decimals}f}"
-    return f"{unit.scale(time.median):,.{decimals}f} {spread}"
+    return f"{unit.scale(seconds):,.{decimals}f} {spread}"
 
 
 def gflops_cell(measurement: Measurement) -> str:
@@ -121,17 +125,36 @@ def _flop_per_cycle(measurement: Measurement) -> str:
 
 
 def phase_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]]:
-    """Return the columns for the phases of strategies that have several."""
+    """Return the columns for the phases of strategies that have several; the longest kept longest.
+
+    How long a phase takes is its time in the strategy that spends most on it.
+    """
     names = list(dict.fromkeys(name for m in measurements for name in m.phases or {}))
+    longest = sorted(names, key=lambda name: -_most(measurements, name))
     unit = units.time_unit([s for m in measurements for s in (m.phases or {}).values()])
     columns: list[Column[Measurement]] = [
         Column("phases", lambda m: m.strategy, 1, "left"),
         Column("layout", lambda m: m.layout or NOTHING, 2, "left"),
         Column("threads", lambda m: str(m.threads), 3),
     ]
-    for rank, name in enumerate(names):
-        columns.append(Column(f"{name} [{unit.name}]", _phase_cell(name, unit), 4 + rank))
+    for name in names:
+        rank = _FIRST_PHASE + longest.index(name)
+        columns.append(Column(f"{name} [{unit.name}]", _phase_cell(name, unit), rank))
     return columns
+
+
+def phase_table(
+    measurements: Sequence[Measurement], width: int
+) -> tuple[list[Column[Measurement]], list[Measurement]]:
+    """Return the columns that fit into ``width`` cells, and the rows with a time in any phase."""
+    columns = fit(phase_columns(measurements), measurements, width)
+    phases = [column for column in columns if column.rank >= _FIRST_PHASE]
+    rows = [m for m in measurements if any(column.cell(m) != NOTHING for column in phases)]
+    return columns, rows
+
+
+def _most(measurements: Sequence[Measurement], name: str) -> float:
+    return max((m.phases or {}).get(name, 0.0) for m in measurements)
 
 
 def _phase_cell(name: str, unit: Unit):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from convprof import units
+from convprof.render.console import say
 from convprof.studies.training import which_pass
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ def training_report(console: Console, steps: Sequence[Step]) -> None:
     """Print a line per step, the fastest of each number of threads first."""
     console.print()
     for step in steps:
-        console.print(Text(_line(step), style="bold"), soft_wrap=True)
+        say(console, _line(step), style="bold")
     if not steps:
-        console.print(Text(INCOMPLETE, style="bold"), soft_wrap=True)
+        say(console, INCOMPLETE, style="bold")
 
 
 def _line(step: Step) -> str:

@@ -86,9 +86,13 @@ def whole(assembly: str) -> Code:
 
 
 def busiest(assembly: str) -> Code:
-    """Return the innermost loop with most multiply-adds; everything where there is no loop."""
+    """Return the innermost loop with most multiply-adds, and of those with most vectors moved.
+
+    Everything where there is no loop.
+    """
     found = innermost(assembly)
-    return max(found, key=lambda code: code.fmas) if found else whole(assembly)
+    most = max(found, key=lambda code: (code.fmas, code.loads + code.stores), default=None)
+    return most or whole(assembly)
 
 
 def _lines(assembly: str) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convprof.simd.exp2 import exp2
+from convprof.simd.transpose import turned
 from convprof.simd.writer import Writer, over_channels
 
 ROWS_PER_TURN = 4
@@ -42,6 +43,8 @@ class PackQueries:
     width: int
     """Columns of ``c``: whole vectors."""
     dim: int
+    row: int
+    """Elements from one row of ``a`` to the next."""
     scale: float
     fused: bool = True
 
@@ -58,21 +61,12 @@ class PackQueries:
         scale = w.splat(w.rounded(self.scale))
         for first in range(0, self.width, self.lanes):
             rows = [
-                w.load(w.at(a, i * self.dim), mask) if i < self.queries else "zeroinitializer"
+                w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
             for u, column in enumerate(turned(w, rows)[:alive]):
                 done = w.add(f"fmul {w.vector} {column}, {scale}")
                 w.store(done, w.at(c, u * self.width + first))
-
-
-def turned(w: Writer, rows: list[str]) -> list[str]:
-    """Write the transpose of a square of vectors: log2(lanes) times, halves are interleaved."""
-    half = w.lanes // 2
-    for _ in range(w.lanes.bit_length() - 1):
-        pairs = [(rows[i], rows[i + half]) for i in range(half)]
-        rows = [w.interleaved(a, b, upper=upper) for a, b in pairs for upper in (False, True)]
-    return rows
 
 
 @dataclass(frozen=True)
@@ -208,6 +202,8 @@ class ScaleRows:
     """Numbers of one kind in ``b``."""
     dim: int
     """Elements in a row of ``c``."""
+    row: int
+    """Elements from one row of ``c`` to the next."""
     finish: bool = False
     fused: bool = True
 
@@ -225,7 +221,7 @@ class ScaleRows:
         c = w.at("%c", channel)
         for i in range(self.rows):
             factor = w.broadcast(w.at("%b", FACTOR * self.width + i))
-            place = w.at(c, i * self.dim)
+            place = w.at(c, i * self.row)
             w.store(w.add(f"fmul {w.vector} {w.load(place, mask)}, {factor}"), place, mask)
 
 

@@ -3,20 +3,21 @@
 An algorithm that never holds a whole rows-by-columns matrix goes, block of rows by block of rows,
 through all blocks of columns. The tiles of one such pair are the same as those of the next, but for
 where they begin: so there is one list for a pair and not one for all, and its length does not grow
-with the problem. A task is a block of rows of one item (a head); on its way it runs four lists:
+with the problem. A task is a block of rows of one item of one group (a head of an image); on its
+way it runs four lists:
 
     begin (the first block of columns),  step (each of the next),  last (the last one),  end
 
 Stages have the team's signature ``(lo, hi, buffers, dims)``. The buffers: rows, columns twice over
-(keys, then values), results, scratch. A thread claims one of the pieces of scratch for as long as
-it runs tasks, so that there need not be more of them than threads.
+(keys, then values), results, scratch, claims. A thread claims one of the pieces of scratch for as
+long as it runs tasks, so that there need not be more of them than threads.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -33,10 +34,10 @@ among the values, the block of results, the thread's piece of scratch."""
 LISTS = 4
 BEGIN, STEP, LAST, END = range(LISTS)
 CLAIM_BYTES = 64
-"""At the start of a piece of scratch: the word that says whether a thread has it, on a line of its
-own."""
+"""Of a claim: the word that says whether a thread has that piece of scratch, on a line of its own.
+All are 0 at first, and nobody else may write to them."""
 
-_HEAD = 9
+_HEAD = 16
 _TILE_WORDS = 7
 
 _IR = f"""
@@ -63,6 +64,22 @@ done:
   ret void
 }}
 
+define internal ptr @place(ptr %start, ptr %walk, i64 %group, i64 %item, i64 %block) {{
+entry:
+  %item_p = getelementptr i64, ptr %walk, i64 1
+  %block_p = getelementptr i64, ptr %walk, i64 2
+  %group_bytes = load i64, ptr %walk
+  %item_bytes = load i64, ptr %item_p
+  %block_bytes = load i64, ptr %block_p
+  %group_at = mul i64 %group, %group_bytes
+  %item_at = mul i64 %item, %item_bytes
+  %block_at = mul i64 %block, %block_bytes
+  %in_group = add i64 %item_at, %block_at
+  %at = add i64 %group_at, %in_group
+  %there = getelementptr i8, ptr %start, i64 %at
+  ret ptr %there
+}}
+
 define void @run_pairs(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %bases = alloca [5 x ptr]
@@ -71,9 +88,9 @@ entry:
   br label %claim
 claim:
   %slot = phi i64 [ 0, %entry ], [ %slot_next, %taken ]
-  %slot_at = mul i64 %slot, %slot_bytes
-  %scratch = getelementptr i8, ptr %buffer3, i64 %slot_at
-  %pair = cmpxchg ptr %scratch, i64 0, i64 1 acquire monotonic
+  %claim_at = mul i64 %slot, {CLAIM_BYTES}
+  %word = getelementptr i8, ptr %buffer4, i64 %claim_at
+  %pair = cmpxchg ptr %word, i64 0, i64 1 acquire monotonic
   %mine = extractvalue {{ i64, i1 }} %pair, 1
   br i1 %mine, label %claimed, label %taken
 taken:
@@ -82,19 +99,20 @@ taken:
   %slot_next = select i1 %slot_end, i64 0, i64 %slot_up
   br label %claim
 claimed:
+  %slot_at = mul i64 %slot, %slot_bytes
+  %scratch = getelementptr i8, ptr %buffer3, i64 %slot_at
   %base4 = getelementptr ptr, ptr %bases, i64 {SCRATCH}
   store ptr %scratch, ptr %base4
   br label %task
 task:
   %t = phi i64 [ %lo, %claimed ], [ %t_next, %ended ]
-  %item = sdiv i64 %t, %blocks
+  %which = sdiv i64 %t, %blocks
   %block = srem i64 %t, %blocks
-  %item_at = mul i64 %item, %item_bytes
-  %block_at = mul i64 %block, %block_bytes
-  %rows_at = add i64 %item_at, %block_at
-  %rows = getelementptr i8, ptr %buffer0, i64 %rows_at
-  %results = getelementptr i8, ptr %buffer2, i64 %rows_at
-  %keys = getelementptr i8, ptr %buffer1, i64 %item_at
+  %group = sdiv i64 %which, %items
+  %item = srem i64 %which, %items
+  %rows = call ptr @place(ptr %buffer0, ptr %rows_walk, i64 %group, i64 %item, i64 %block)
+  %keys = call ptr @place(ptr %buffer1, ptr %columns_walk, i64 %group, i64 %item, i64 0)
+  %results = call ptr @place(ptr %buffer2, ptr %results_walk, i64 %group, i64 %item, i64 %block)
   %values = getelementptr i8, ptr %keys, i64 %values_at
   store ptr %rows, ptr %bases
   %base1 = getelementptr ptr, ptr %bases, i64 {KEYS}
@@ -131,14 +149,12 @@ ended:
   %t_more = icmp slt i64 %t_next, %hi
   br i1 %t_more, label %task, label %free
 free:
-  store atomic i64 0, ptr %scratch release, align 8
+  store atomic i64 0, ptr %word release, align 8
   ret void
 }}
 """
-_FIELDS = (
-    "blocks", "wide", "steps", "item_bytes", "block_bytes", "step_bytes", "values_at", "slots",
-    "slot_bytes",
-)  # fmt: skip
+_FIELDS = ("blocks", "wide", "steps", "items", "values_at", "slots", "slot_bytes")
+_WALKS = ("rows", "columns", "results")
 
 
 def _ir() -> str:
@@ -155,15 +171,25 @@ def _ir() -> str:
     buffers = "\n".join(
         f"  %buffer{i}_p = getelementptr ptr, ptr %buffers, i64 {i}\n"
         f"  %buffer{i} = load ptr, ptr %buffer{i}_p"
-        for i in range(4)
+        for i in range(5)
     )
     dims = "\n".join(
         f"  %{field}_p = getelementptr i64, ptr %dims, i64 {i}\n"
         f"  %{field} = load i64, ptr %{field}_p"
         for i, field in enumerate(_FIELDS)
     )
+    walks = "\n".join(
+        f"  %{walk}_walk = getelementptr i64, ptr %dims, i64 {len(_FIELDS) + 3 * i}"
+        for i, walk in enumerate(_WALKS)
+    )
+    # The third length of the walk over columns is a step's.
+    step = len(_FIELDS) + 3 * _WALKS.index("columns") + 2
+    dims += (
+        f"\n  %step_p = getelementptr i64, ptr %dims, i64 {step}"
+        "\n  %step_bytes = load i64, ptr %step_p"
+    )
     text = _IR.replace("%POINTERS%", pointers)
-    return text.replace("%BUFFERS%", buffers).replace("%DIMS%", dims)
+    return text.replace("%BUFFERS%", buffers).replace("%DIMS%", f"{dims}\n{walks}")
 
 
 @functools.cache
@@ -176,6 +202,21 @@ def runner_address() -> int:
     return _runner().address("run_pairs")
 
 
+class Walk(NamedTuple):
+    """How far it is through a buffer; lengths in elements."""
+
+    group: int
+    """From one group to the next."""
+    item: int
+    """From one item of a group to the next."""
+    step: int
+    """From one row or column, or a block of them, to the next."""
+
+    def by(self, block: int) -> Walk:
+        """Return the walk in blocks of so many rows or columns."""
+        return self._replace(step=block * self.step)
+
+
 @dataclass(frozen=True)
 class Strides:
     """How the lists are repeated; lengths in elements."""
@@ -186,18 +227,18 @@ class Strides:
     """So many of them, the first, run the first four lists; the others the second four."""
     steps: int
     """Blocks of columns between the first and the last."""
-    item: int
-    """From one item's rows, columns or results to the next one's."""
-    block: int
-    """From one block of rows or results to the next."""
-    step: int
-    """From one block of columns to the next."""
+    items: int
+    """Items in a group."""
+    rows: Walk
+    columns: Walk
+    results: Walk
+    """All three in blocks."""
     values: int
     """From the keys to the values."""
     slots: int
     """Pieces of scratch: as many as threads."""
     slot: int
-    """Elements in a piece, ``CLAIM_BYTES`` included."""
+    """Elements in a piece."""
 
 
 class PairTiles(TileList):
@@ -214,7 +255,7 @@ class PairTiles(TileList):
     def table(self, strides: Strides) -> Words:
         """Return the runner's integers."""
         s, size = strides, LLVM[self.dtype][1]
-        lengths = (s.item, s.block, s.step, s.values)
-        head = [s.blocks, s.wide, s.steps, *(n * size for n in lengths), s.slots, s.slot * size]
+        walks = (n * size for walk in (s.rows, s.columns, s.results) for n in walk)
+        head = [s.blocks, s.wide, s.steps, s.items, s.values * size, s.slots, s.slot * size, *walks]
         starts = [*self.starts, self.count]
         return np.concatenate([np.array([*head, *starts], dtype=np.int64), *self.rows])

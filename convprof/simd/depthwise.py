@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.simd.epilogue import Finish, parameters
 from convprof.simd.writer import Writer, over_channels
 
 
 @dataclass(frozen=True)
 class DepthwiseTile:
-    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements."""
+    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
+
+    With an epilogue it takes the pointers of ``simd.epilogue``.
+    """
 
     dtype: str
     lanes: int
@@ -32,6 +37,8 @@ class DepthwiseTile:
     """Vector registers for sums, weights and inputs."""
     fused: bool = True
     """Whether the CPU multiplies and adds in one instruction."""
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows the sum: a bias per channel, a residual that lies as ``c`` does, a function."""
 
     @property
     def fmas(self) -> int:
@@ -46,7 +53,8 @@ class DepthwiseTile:
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
         w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.channels, self._body)
+        given = parameters(self.epilogue)
+        return over_channels(w, name, self.channels, self._body, parameters=given)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels for all pixels."""
@@ -62,8 +70,11 @@ class DepthwiseTile:
             if not keep:
                 w.fence()
                 inputs = {}
+        finish = Finish(w, self.epilogue)
+        bias, residual = finish.bias(channel, mask), finish.residual(channel)
         for total, pixel in zip(sums, self.c_pixels, strict=True):
-            w.store(total, w.at(c, pixel), mask)
+            done = finish.apply(total, bias, (residual, pixel), mask)
+            w.store(done, w.at(c, pixel), mask)
 
     def _places(self) -> list[list[int]]:
         """Return, for each tap, where the input of each pixel lies."""

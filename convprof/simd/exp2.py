@@ -1,7 +1,8 @@
 """Powers of two of whole vectors: range reduction and a polynomial.
 
 x = n + r with n whole and r in [-1/2, 1/2]; 2**r is a polynomial, and n is added to its exponent. A
-softmax needs no more: e**x is 2**(x log2 e), and the factor goes into what x is made of.
+softmax needs no more: e**x is 2**(x log2 e), and the factor goes into what x is made of. Where it
+cannot, ``power`` multiplies on the way, without the rounding that a product of its own would have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.simd.writer import Writer
 
 
@@ -33,6 +36,8 @@ found by least squares, with the weights raised where the error was large (Lawso
 LONG = tuple(math.log(2) ** k / math.factorial(k) for k in range(14))
 """Taylor's series of 2**r; the first term left out is below 1e-17."""
 _FORMATS = {"float": _Format(23, SHORT, -100.0), "double": _Format(52, LONG, -900.0)}
+MOST = {"float": 126.0, "double": 1022.0}
+"""The exponents, of either sign, up to which powers are neither infinite nor denormal."""
 
 
 def exp2(w: Writer, x: str) -> str:
@@ -41,19 +46,62 @@ def exp2(w: Writer, x: str) -> str:
     Below -100 (f32) or -900 (f64) the result is that of the limit; NaN stays NaN.
     """
     v, made = w.vector, _FORMATS[w.element]
-    whole = f"<{w.lanes} x i{8 * w.size}>"
     least = w.splat(made.least)
     below = w.add(f"fcmp ogt {v} {least}, {x}")
     x = w.add(f"select <{w.lanes} x i1> {below}, {v} {least}, {v} {x}")
     # Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum's lowest bits are n.
     shift = w.splat(1.5 * 2**made.mantissa)
     rounded = w.add(f"fadd {v} {x}, {shift}")
-    n = w.add(f"fsub {v} {rounded}, {shift}")
-    r = w.add(f"fsub {v} {x}, {n}")
-    *lower, power = (w.splat(w.rounded(c)) for c in made.coefficients)
+    r = w.add(f"fsub {v} {x}, {w.add(f'fsub {v} {rounded}, {shift}')}")
+    return _raised(w, polynomial(w, r, made.coefficients), rounded)
+
+
+def power(w: Writer, x: str, factor: float) -> str:
+    """Write ``2**(factor x)`` within 3 units of the last place.
+
+    ``factor x`` lies between ``-MOST`` and ``MOST``; a quiet NaN of no payload stays one.
+    """
+    r, rounded = _parts(w, x, factor)
+    return _raised(w, polynomial(w, r, _FORMATS[w.element].coefficients), rounded)
+
+
+def power_less_one(w: Writer, x: str, factor: float) -> str:
+    """Write ``2**(factor x) - 1`` within 8 units of the last place, for the smallest x as well.
+
+    ``factor x`` as for ``power``. 2**n (2**r - 1) + (2**n - 1): nothing that counts cancels.
+    """
+    v = w.vector
+    r, rounded = _parts(w, x, factor)
+    _, *rest = _FORMATS[w.element].coefficients  # the first is exactly 1
+    little = w.add(f"fmul {v} {r}, {polynomial(w, r, rest)}")
+    whole = _raised(w, w.splat(1.0), rounded)
+    return w.fma(whole, little, w.add(f"fsub {v} {whole}, {w.splat(1.0)}"))
+
+
+def _parts(w: Writer, x: str, factor: float) -> tuple[str, str]:
+    """Write ``factor x`` as n + r; return r, and n in the lowest bits of a vector."""
+    v = w.vector
+    near = w.rounded(factor)
+    high, low = w.splat(near), w.splat(w.rounded(factor - near))
+    shift = w.splat(1.5 * 2 ** _FORMATS[w.element].mantissa)
+    rounded = w.fma(x, high, shift)
+    r = w.fma(x, high, w.add(f"fsub {v} {shift}, {rounded}"))
+    return (w.fma(x, low, r) if factor != near else r), rounded
+
+
+def polynomial(w: Writer, x: str, coefficients: Sequence[float]) -> str:
+    """Write a polynomial, its constant first, by Horner's rule."""
+    *lower, total = (w.splat(w.rounded(c)) for c in coefficients)
     for coefficient in reversed(lower):
-        power = w.fma(power, r, coefficient)
-    bits = w.add(f"bitcast {v} {rounded} to {whole}")
-    exponent = w.add(f"shl {whole} {bits}, splat (i{8 * w.size} {made.mantissa})")
-    result = w.add(f"add {whole} {w.add(f'bitcast {v} {power} to {whole}')}, {exponent}")
-    return w.add(f"bitcast {whole} {result} to {v}")
+        total = w.fma(total, x, coefficient)
+    return total
+
+
+def _raised(w: Writer, x: str, rounded: str) -> str:
+    """Write ``2**n x``: n is added to the exponent."""
+    whole = f"<{w.lanes} x i{8 * w.size}>"
+    bits = w.add(f"bitcast {w.vector} {rounded} to {whole}")
+    mantissa = _FORMATS[w.element].mantissa
+    exponent = w.add(f"shl {whole} {bits}, splat (i{8 * w.size} {mantissa})")
+    result = w.add(f"add {whole} {w.add(f'bitcast {w.vector} {x} to {whole}')}, {exponent}")
+    return w.add(f"bitcast {whole} {result} to {w.vector}")

@@ -10,10 +10,16 @@ the same kernel as a matrix product (one segment).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.simd import functions
+from convprof.simd.epilogue import PARAMETERS, Finish
 from convprof.simd.writer import LLVM, Writer
+
+if TYPE_CHECKING:
+    from convprof.problems.functions import Function
 
 LINE_BYTES = 64
 UNROLL = 4
@@ -23,13 +29,19 @@ STRAIGHT_STEPS = 32
 instructions, and costs time to generate."""
 PACK_AHEAD = 32
 """Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
+LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
+"""Functions of so many instructions that they are applied in a loop, after the sums are stored."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
 """Bytes in a vector."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements."""
+    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
+
+    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue those of
+    ``simd.epilogue``.
+    """
 
     dtype: str
     lanes: int
@@ -62,6 +74,16 @@ class Tile:
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
     and writes them to ``b``, where it would have read them, while it computes."""
+    fetch_row: int = 0
+    """If not 0, each step fetches so many elements from a fourth pointer on into L2, one behind the
+    other: what tiles that come later will read."""
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows the sum: a bias per column, a residual that lies as ``c`` does, a function."""
+
+    @property
+    def fourth_row(self) -> int:
+        """Elements that each step goes on at the fourth pointer; 0 if there is none."""
+        return self.pack_row or self.fetch_row
 
     @property
     def fmas(self) -> int:
@@ -90,7 +112,8 @@ class Tile:
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
         made = _Kernel(self, name)
-        return made.w.declarations() + made.text()
+        text = made.text()
+        return made.w.declarations() + made.tables() + text
 
 
 class _Place(NamedTuple):
@@ -109,6 +132,10 @@ class _Kernel:
         self.w = Writer(tile.dtype, tile.lanes, fused=tile.fused)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.unroll = tile.unroll
+        self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
+        """A function that is applied to the stored sums, row by row, in a loop."""
+        at_once = replace(tile.epilogue, function=None) if self.late else tile.epilogue
+        self.finish = Finish(self.w, at_once)
 
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
@@ -116,7 +143,7 @@ class _Kernel:
         if not tile.fmas:
             return self.nothing()
         steps = tile.run * len(tile.segments)
-        short = steps <= STRAIGHT_STEPS and not tile.turn and not tile.pack_row
+        short = steps <= STRAIGHT_STEPS and not tile.turn and not tile.fourth_row
         return self.straight() if short else self.loops()
 
     def straight(self) -> str:
@@ -125,6 +152,8 @@ class _Kernel:
         sums = ["zeroinitializer"] * len(self.cells)
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
+        if self.tile.epilogue:
+            self.w.fence()  # or what it reads would be loaded while the sums need every register
         body = self._stores(sums)
         return f"""
 define void @{self.name}({self._parameters()}) {{
@@ -136,11 +165,14 @@ define void @{self.name}({self._parameters()}) {{
 
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
-        body = "" if self.tile.accumulate else self._stores(["zeroinitializer"] * len(self.cells))
+        idle = self.tile.accumulate and not self.tile.epilogue
+        body = "" if idle else self._stores(["zeroinitializer"] * len(self.cells))
         return f"define void @{self.name}({self._parameters()}) {{\n{body}\n  ret void\n}}\n"
 
     def _parameters(self) -> str:
-        return "ptr %a, ptr %b, ptr %c" + (", ptr %d" if self.tile.pack_row else "")
+        if self.tile.epilogue:
+            return PARAMETERS
+        return "ptr %a, ptr %b, ptr %c" + (", ptr %d" if self.tile.fourth_row else "")
 
     def loops(self) -> str:
         """Return the kernel: over segments, and within over the steps of a run."""
@@ -152,7 +184,7 @@ define void @{self.name}({self._parameters()}) {{
         inner = self._taken()
         tail = self._stores(sums)
         count = len(tile.segments)
-        raw = "%d" if tile.pack_row else "null"
+        raw = "%d" if tile.fourth_row else "null"
         offsets = ", ".join(f"i64 {a}, i64 {b * tile.b_row}" for a, b in tile.segments)
         return f"""
 @{self.name}_segments = private constant [{2 * count} x i64] [{offsets}]
@@ -162,6 +194,7 @@ entry:
   br label %segment
 segment:
   %g = phi i64 [ 0, %entry ], [ %g_next, %segment_end ]
+  %d_segment = phi ptr [ {raw}, %entry ], [ %d_next, %segment_end ]
 {self._phis("seg", start, "entry", sums, "segment_end")}
   %a_where = getelementptr [2 x i64], ptr @{self.name}_segments, i64 %g
   %b_where = getelementptr i64, ptr %a_where, i64 1
@@ -174,12 +207,12 @@ step:
   %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
   %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
   %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
-  %d_now = phi ptr [ {raw}, %segment ], [ %d_next, %step ]
+  %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
 {self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
 {inner}
   %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll * tile.a_step}
   %b_next = getelementptr {element}, ptr %b_now, i64 {self.unroll * tile.b_row}
-  %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.pack_row}
+  %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.fourth_row}
   %t_next = add i64 %t, {self.unroll}
   %t_more = icmp ult i64 %t_next, {tile.run}
   br i1 %t_more, label %step, label %segment_end
@@ -219,6 +252,7 @@ done:
                 for v in range(tile.vectors):
                     k = i * tile.vectors + v
                     sums[k] = w.fma(scalar, across[v], sums[k])
+            self._fetch_fourth(u, count)
         return sums
 
     def _row_of_b(self, b: _Place, u: int) -> list[str]:
@@ -236,6 +270,16 @@ done:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
         return row
 
+    def _fetch_fourth(self, u: int, count: int) -> None:
+        """Ask for the lines that the ``u``-th of a turn's ``count`` steps is to fetch.
+
+        In a row, several lines would wait for each other and the sums for them.
+        """
+        line = LINE_BYTES // self.w.size
+        lines = -(-count * self.tile.fetch_row // line)
+        for k in range(lines * u // count, lines * (u + 1) // count):
+            self.w.prefetch(self.w.at("%d_now", k * line), level=2)
+
     def _fetch(self, pointer: str, start: int, level: int) -> None:
         """Ask for a row as wide as the tile, line by line."""
         line = LINE_BYTES // self.w.size
@@ -243,21 +287,58 @@ done:
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
-        """Ask for the lines of the result, so that they are near when the sum ends.
+        """Ask for the lines of result and residual, so that they are near when the sum ends.
 
         Into L2, which waits for three times as many lines at once as L1.
         """
         for i, v in self.cells:
             self.w.prefetch(self.w.at("%c", self._place(i, v)), level=2)
+            self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self._taken()
 
     def _stores(self, sums: list[str]) -> str:
+        tile = self.tile
+        biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
         for total, (i, v) in zip(sums, self.cells, strict=True):
             where, mask = self.w.at("%c", self._place(i, v)), self._mask(v)
-            if self.tile.accumulate:
+            if tile.accumulate:
                 total = self.w.add(f"fadd {self.w.vector} {total}, {self.w.load(where, mask)}")  # noqa: PLW2901
+            total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
             self.w.store(total, where, mask)
-        return self._taken()
+        return self._taken() + (self._late_loop(self.late) if self.late else "")
+
+    def _late_loop(self, function: Function) -> str:
+        """Return the loop over the rows of ``c``, in L1 by now, that applies the function.
+
+        Written out between sums in registers, a long one would spill them, and would be more code
+        than the cache of decoded instructions holds.
+        """
+        for v in range(self.tile.vectors):
+            where, mask = self.w.at("%c_now", v * self.tile.lanes), self._mask(v)
+            self.w.store(functions.apply(self.w, function, self.w.load(where, mask)), where, mask)
+        rows = len(self.tile.rows)
+        return f"""
+  br label %late
+late:
+  br label %late_row
+late_row:
+  %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
+  %row_where = getelementptr i64, ptr @{self.name}_rows, i64 %row
+  %row_offset = load i64, ptr %row_where
+  %c_now = getelementptr {self.w.element}, ptr %c, i64 %row_offset
+{self._taken()}
+  %row_next = add i64 %row, 1
+  %row_more = icmp ult i64 %row_next, {rows}
+  br i1 %row_more, label %late_row, label %late_end
+late_end:"""
+
+    def tables(self) -> str:
+        """Return where the rows of ``c`` start, if a loop needs it."""
+        if not self.late:
+            return ""
+        offsets = ", ".join(f"i64 {row}" for row in self.tile.c_rows)
+        count = len(self.tile.c_rows)
+        return f"@{self.name}_rows = private constant [{count} x i64] [{offsets}]\n"
 
     def _place(self, i: int, v: int) -> int:
         return self.tile.c_rows[i] + v * self.tile.lanes

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -78,6 +78,19 @@ def runner_address(pointers: int = 3) -> int:
     return _runner(pointers).address("run_tiles")
 
 
+@runtime_checkable
+class Sweep(Protocol):
+    """A kernel that goes over elements and sums no products."""
+
+    @property
+    def title(self) -> str:
+        """What it does, and over how much."""
+
+    @property
+    def elements(self) -> int:
+        """Elements in one execution."""
+
+
 @functools.lru_cache(maxsize=1024)
 def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
     """Compile one kernel; the same tile is compiled once per process."""
@@ -87,9 +100,9 @@ def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
 
 @dataclass(frozen=True, eq=False)
 class TileKernel:
-    """A compiled register tile."""
+    """A compiled register tile, or what goes over elements."""
 
-    tile: Tile | DepthwiseTile
+    tile: Tile | DepthwiseTile | Sweep
     module: Module
     address: int
 
@@ -104,6 +117,9 @@ class TileList:
     count: int = 0
     uses: dict[TileKernel, int] = field(default_factory=dict)
     """How many tiles each kernel has; the list keeps its kernels alive."""
+    executed_macs: int = 0
+    """Multiply-adds of all tiles, where whoever adds them counts."""
+    _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
     def task(self) -> None:
         """Begin a new task."""
@@ -116,8 +132,10 @@ class TileList:
         length.
         """
         size = LLVM[self.dtype][1]
-        columns = np.broadcast_arrays(made.address, *(np.asarray(x) * size for x in offsets))
-        block = np.stack([np.atleast_1d(column) for column in columns], axis=1).astype(np.int64)
+        block = np.empty((max(map(np.size, offsets)), len(offsets) + 1), dtype=np.int64)
+        block[:, 0] = made.address
+        for word, offset in enumerate(offsets, start=1):
+            np.multiply(offset, size, out=block[:, word])
         self.rows.append(block)
         self.count += len(block)
         self.uses[made] = self.uses.get(made, 0) + len(block)
@@ -141,20 +159,28 @@ class TileList:
             self.uses[made] = self.uses.get(made, 0) + rows
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the runner's integers."""
-        head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
-        return np.concatenate([head, *(block.ravel() for block in self.rows)])
+        """Return the runner's integers; nothing may be added any more."""
+        if self._table is None:
+            head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
+            self._table = np.concatenate([head, *(block.ravel() for block in self.rows)])
+            self.rows = []  # the table has them
+        return self._table
 
 
 def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
     """Return the inner loop of the kernel that does most of the multiply-adds.
 
-    A title with what is counted in it, and its assembly; None if no kernel multiplies and adds.
+    A title with what is counted in it, and its assembly. Where no kernel is a register tile, that
+    of the one that goes over most elements; None if there is none of those either.
     """
     work: dict[TileKernel, int] = {}
+    swept: dict[TileKernel, int] = {}
     for made, tiles in ((made, tiles) for each in lists for made, tiles in each.uses.items()):
         if isinstance(made.tile, Tile | DepthwiseTile):
             work[made] = work.get(made, 0) + tiles * made.tile.fmas
+        elif isinstance(made.tile, Sweep):
+            swept[made] = swept.get(made, 0) + tiles * made.tile.elements
+    work = work or swept
     if not work:
         return None
     most = max(work, key=lambda made: work[made])

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from convprof.simd.writer import Writer
 
+ROWS_PER_TURN = 16
+"""Rows of the target that a turn of the inner loop writes: one square, or several narrow ones."""
+
 
 @dataclass(frozen=True)
 class TransposeTile:
@@ -36,49 +39,84 @@ class TransposeTile:
         """Return the LLVM IR of the kernel: a loop over bands of ``lanes`` rows, then the rest."""
         w = Writer(self.dtype, self.lanes)
         whole, rest = divmod(self.rows, self.lanes)
-        loop, start = "", "done"
+        down = ""
         if whole:
-            self._band(w, "%c_now", "%d_now", self.lanes)
-            lines, w.lines = "\n".join(w.lines), []
-            start = "loop"
-            loop = f"""loop:
-  %band = phi i64 [ 0, %entry ], [ %next, %loop ]
-  %c_now = phi ptr [ %c, %entry ], [ %c_next, %loop ]
-  %d_now = phi ptr [ %d, %entry ], [ %d_next, %loop ]
-{lines}
-  %c_next = getelementptr {w.element}, ptr %c_now, i64 {self.lanes * self.source_row}
-  %d_next = getelementptr {w.element}, ptr %d_now, i64 {self.lanes}
-  %next = add i64 %band, 1
-  %more = icmp ult i64 %next, {whole}
-  br i1 %more, label %loop, label %done
+            band = self._band(w, "in_bands", ("%c_band", "%d_band"), self.lanes)
+            down = f"""  br label %bands
+bands:
+  %band = phi i64 [ 0, %entry ], [ %band_next, %in_bands_done ]
+  %c_band = phi ptr [ %c, %entry ], [ %c_band_next, %in_bands_done ]
+  %d_band = phi ptr [ %d, %entry ], [ %d_band_next, %in_bands_done ]
+{band}
+  %c_band_next = getelementptr {w.element}, ptr %c_band, i64 {self.lanes * self.source_row}
+  %d_band_next = getelementptr {w.element}, ptr %d_band, i64 {self.lanes}
+  %band_next = add i64 %band, 1
+  %band_more = icmp ult i64 %band_next, {whole}
+  br i1 %band_more, label %bands, label %last
+last:
 """
         if rest:
             source = w.at("%c", whole * self.lanes * self.source_row)
-            self._band(w, source, w.at("%d", whole * self.lanes), rest)
-        tail = "\n".join(w.lines)
+            target = w.at("%d", whole * self.lanes)
+            down += f"{w.taken()}\n{self._band(w, 'in_rest', (source, target), rest)}\n"
         return f"""{w.declarations()}
 define void @{name}(ptr %a, ptr %b, ptr %c, ptr %d) {{
 entry:
-  br label %{start}
-{loop}done:
-{tail}
-  ret void
+{down}  ret void
 }}
 """
 
-    def _band(self, w: Writer, source: str, target: str, rows: int) -> None:
-        """Write the transposition of some rows, at most ``lanes``, square by square."""
-        for first in range(0, self.columns, self.lanes):
-            columns = min(self.lanes, self.columns - first)
-            mask = None if columns == self.lanes else w.mask(columns)
-            square = [
-                self._row(w, source, i * self.source_row + first, mask) if i < rows else "poison"
-                for i in range(self.lanes)
-            ]
-            turned = self._turned(w, square)
-            mask = None if rows == self.lanes else w.mask(rows)
-            for j in range(columns):
-                w.store(turned[j], w.at(target, (first + j) * self.target_row), mask)
+    def _band(self, w: Writer, label: str, start: tuple[str, str], rows: int) -> str:
+        """Return the transposition of some rows, at most ``lanes``; it ends in a block of its own.
+
+        A loop over a few squares at a time, then those that are left, the last one masked.
+        """
+        squares = max(1, ROWS_PER_TURN // self.lanes)
+        across = squares * self.lanes
+        whole = self.columns // across
+        loop = f"  br label %{label}\n{label}:\n"
+        if whole:
+            c, d, i = (f"%{label}_{name}" for name in "cdi")
+            for square in range(squares):
+                self._square(w, (c, d), square * self.lanes, self.lanes, rows)
+            loop = f"""  br label %{label}_enter
+{label}_enter:
+  br label %{label}
+{label}:
+  {i} = phi i64 [ 0, %{label}_enter ], [ {i}_next, %{label} ]
+  {c} = phi ptr [ {start[0]}, %{label}_enter ], [ {c}_next, %{label} ]
+  {d} = phi ptr [ {start[1]}, %{label}_enter ], [ {d}_next, %{label} ]
+{w.taken()}
+  {c}_next = getelementptr {w.element}, ptr {c}, i64 {across}
+  {d}_next = getelementptr {w.element}, ptr {d}, i64 {across * self.target_row}
+  {i}_next = add i64 {i}, 1
+  {i}_more = icmp ult i64 {i}_next, {whole}
+  br i1 {i}_more, label %{label}, label %{label}_rest
+{label}_rest:
+"""
+        for first in range(whole * across, self.columns, self.lanes):
+            self._square(w, start, first, min(self.lanes, self.columns - first), rows)
+        return f"{loop}{w.taken()}\n  br label %{label}_done\n{label}_done:"
+
+    def _square(
+        self, w: Writer, start: tuple[str, str], first: int, columns: int, rows: int
+    ) -> None:
+        """Write the transposition of a square, or of what there is of it.
+
+        Its lines of the target are fetched first: while the source is read, not one by one after.
+        """
+        source, target = start
+        places = [w.at(target, (first + j) * self.target_row) for j in range(columns)]
+        for place in places:
+            w.prefetch(place, write=True)
+        mask = None if columns == self.lanes else w.mask(columns)
+        square = [
+            self._row(w, source, i * self.source_row + first, mask) if i < rows else "poison"
+            for i in range(self.lanes)
+        ]
+        mask = None if rows == self.lanes else w.mask(rows)
+        for column, place in zip(turned(w, square)[:columns], places, strict=True):
+            w.store(column, place, mask)
 
     def _row(self, w: Writer, source: str, start: int, mask: str | None) -> str:
         """Return a vector of the source, the sum of all parts."""
@@ -88,27 +126,17 @@ entry:
             total = w.add(f"fadd {w.vector} {total}, {other}")
         return total
 
-    def _turned(self, w: Writer, square: list[str]) -> list[str]:
-        """Write the exchanges; return the columns of the square."""
-        distance = 1
-        while distance < self.lanes:
-            for i in range(self.lanes):
-                if not i & distance:
-                    one, other = square[i], square[i + distance]
-                    low = [x if not x & distance else self.lanes + x - distance for x in self._all]
-                    high = [x + distance if not x & distance else self.lanes + x for x in self._all]
-                    square[i] = self._mix(w, one, other, low)
-                    square[i + distance] = self._mix(w, one, other, high)
-            distance *= 2
-        return square
 
-    @property
-    def _all(self) -> range:
-        return range(self.lanes)
-
-    def _mix(self, w: Writer, one: str, other: str, picks: list[int]) -> str:
-        """Return the elements ``picks`` of two vectors laid end to end."""
-        mask = ", ".join(f"i32 {pick}" for pick in picks)
-        return w.add(
-            f"shufflevector {w.vector} {one}, {w.vector} {other}, <{self.lanes} x i32> <{mask}>"
-        )
+def turned(w: Writer, rows: list[str]) -> list[str]:
+    """Write the exchanges that transpose a square of vectors; return its columns."""
+    square, everything = list(rows), range(w.lanes)
+    distance = 1
+    while distance < w.lanes:
+        low = [x if not x & distance else w.lanes + x - distance for x in everything]
+        high = [x + distance if not x & distance else w.lanes + x for x in everything]
+        for i in everything:
+            if not i & distance:
+                pair = square[i], square[i + distance]
+                square[i], square[i + distance] = w.mixed(*pair, low), w.mixed(*pair, high)
+        distance *= 2
+    return square

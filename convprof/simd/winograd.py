@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.simd.epilogue import Finish, parameters
 from convprof.simd.writer import Writer, over_channels
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -117,7 +119,8 @@ class OutputTransform:
     """``void tile(T *a, T *b, T *c)``: ``A^T m A`` of one tile, all channels.
 
     ``a`` holds element ``f`` of the products at ``f * frequency``; ``c`` is the tile's first output
-    pixel. Outputs beyond ``rows`` and ``columns`` do not exist and are not written.
+    pixel. Outputs beyond ``rows`` and ``columns`` do not exist and are not written. With an
+    epilogue it takes the pointers of ``simd.epilogue``.
     """
 
     dtype: str
@@ -130,33 +133,41 @@ class OutputTransform:
     channels: int
     frequency: int
     fused: bool = True
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows: a bias per channel, a residual that lies as ``c`` does, a function."""
 
     def ir(self, name: str) -> str:
         """Return the LLVM IR of the kernel."""
         w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.channels, self._body)
+        given = parameters(self.epilogue)
+        return over_channels(w, name, self.channels, self._body, parameters=given)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
         size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
+        finish = Finish(w, self.epilogue)
+        residual = finish.residual(channel)
         columns = []
-        places = [
-            w.at(c, i * self.row + j * self.pixel)
-            for i in range(self.rows)
-            for j in range(self.columns)
+        pixels = [
+            i * self.row + j * self.pixel for i in range(self.rows) for j in range(self.columns)
         ]
+        places = [w.at(c, pixel) for pixel in pixels]
         for place in places:  # they come from afar; L2 waits for more lines at once than L1
             w.prefetch(place, level=2)
+        for pixel in pixels:
+            finish.fetch((residual, pixel), level=2)
         for j in range(size):
             products: list[str | None] = [
                 w.load(w.at(a, (i * size + j) * self.frequency), mask) for i in range(size)
             ]
             columns.append(transform(w, algorithm.at, products))
+        bias = finish.bias(channel, mask)
         for i in range(self.rows):
             done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
             for j in range(self.columns):
-                place = places[i * self.columns + j]
-                w.store(done[j] or "zeroinitializer", place, mask)
+                at = i * self.columns + j
+                total = done[j] or "zeroinitializer"
+                w.store(finish.apply(total, bias, (residual, pixels[at]), mask), places[at], mask)
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
 """dtype -> (LLVM's name, bytes per element)."""
@@ -51,15 +51,14 @@ class Writer:
         """Return the nearest number of the element type: LLVM takes no other as a constant."""
         return float(np.float32(value)) if self.size == 4 else value  # noqa: PLR2004
 
-    def interleaved(self, a: str, b: str, *, upper: bool) -> str:
-        """Return the lower or the upper halves of two vectors, lane by lane in turn."""
-        first = self.lanes // 2 if upper else 0
-        lanes = [
-            lane for i in range(first, first + self.lanes // 2) for lane in (i, self.lanes + i)
-        ]
-        picked = ", ".join(f"i32 {lane}" for lane in lanes)
-        v = self.vector
-        return self.add(f"shufflevector {v} {a}, {v} {b}, <{self.lanes} x i32> <{picked}>")
+    def mixed(self, a: str, b: str, picks: Sequence[int | None]) -> str:
+        """Return a vector of elements ``picks`` of ``a`` and ``b`` laid end to end.
+
+        None: that lane may hold anything.
+        """
+        mask = ", ".join("i32 poison" if pick is None else f"i32 {pick}" for pick in picks)
+        v, lanes = self.vector, f"<{self.lanes} x i32>"
+        return self.add(f"shufflevector {v} {a}, {v} {b}, {lanes} <{mask}>")
 
     def larger(self, a: str, b: str) -> str:
         """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
@@ -108,16 +107,18 @@ class Writer:
         """Keep LLVM from merging loads before with loads after; no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
-    def prefetch(self, pointer: str, level: int = 1) -> None:
-        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to be read."""
+    def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
+        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to read or write."""
         near = 4 - level  # LLVM counts from 3, nearest, to 0, not to be kept
-        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 {near}, i32 1)")
+        kind = f"i32 {int(write)}, i32 {near}, i32 1"
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, {kind})")
 
     def declarations(self) -> str:
         """Return the intrinsics that the functions above call."""
         v, mask = self.vector, f"<{self.lanes} x i1>"
         return f"""
 declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
+declare {v} @llvm.fabs.{self.suffix}({v})
 declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
 declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -129,9 +130,11 @@ def over_channels(
     name: str,
     channels: int,
     body: Callable[[Writer, str, str | None], None],
+    *,
+    parameters: str = "ptr %a, ptr %b, ptr %c",
     head: str = "",
 ) -> str:
-    """Return ``void name(T *a, T *b, T *c)`` that runs ``body`` once per vector of channels.
+    """Return ``void name(parameters)`` that runs ``body`` once per vector of channels.
 
     ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
     channels do not fill it. ``head`` comes before all of it.
@@ -153,7 +156,7 @@ def over_channels(
         body(w, str(whole * w.lanes), w.mask(rest))
     tail, w.lines = "\n".join(w.lines), []
     return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c) {{
+define void @{name}({parameters}) {{
 entry:
 {head}
   br label %{start}

@@ -57,17 +57,20 @@ class Prepared(ABC):
     workspace_bytes: int | None = 0
     """Bytes of memory beyond the operands and the result; None where a library does not tell."""
 
+    taken_apart: bool = False
+    """Whether its phases are asked for however long a run takes."""
     explanation: tuple[str, ...] = ()
     """What was chosen and why, where there was a choice."""
 
     @abstractmethod
-    def bind(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
+    def bind(self, *operands: np.ndarray[Any, Any]) -> None:
         """Take the operands; they are referenced, not copied, where dtype and order allow.
 
         For a conv2d ``x`` in the setting's layout and weights ``(k, c/groups, r, s)``; for a GEMM
-        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; for attention
-        ``q``, and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``.
-        ``ProblemError`` if a shape does not fit.
+        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; then what
+        their epilogue reads: the bias, the residual in the setting's layout. For attention ``q``,
+        and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``. In all, as many and of
+        such shapes as the problem's ``operand_shapes(layout)``; ``ProblemError`` otherwise.
         """
 
     @abstractmethod
@@ -130,6 +133,8 @@ class Strategy(ABC):
     others, is measured when asked for."""
     generated: ClassVar[bool] = False
     """Whether its kernels are generated for the setting's ``isa``; others do not heed it."""
+    fuses: ClassVar[bool] = False
+    """Whether it computes a problem's epilogue on the way."""
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""
@@ -139,6 +144,8 @@ class Strategy(ABC):
             return f"{self.name} computes {' and '.join(DTYPES)}, not {setting.dtype}"
         if setting.threads > 1 and not self.parallel:
             return f"{self.name} runs on one thread, not {setting.threads}"
+        if not self.fuses and getattr(problem, "epilogue", None):
+            return f"{self.name} fuses no epilogue; use {self.name}+passes"
         return None
 
     @abstractmethod

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 X, WEIGHTS, Y = "x", "weights", "y"
 """Names of the operands (``a``, ``b`` and the product for a GEMM)."""
+BIAS, RESIDUAL = "bias", "residual"
+"""Names of what an epilogue reads."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,22 @@ class Call:
 
 @dataclass(frozen=True)
 class Packed:
-    """A rearrangement of the weights that ``bind`` makes once."""
+    """A rearrangement of the weights, or of other ``sources``, that ``bind`` makes once."""
 
     shape: tuple[int, ...]
-    rearrange: Callable[[Array], Array]
+    rearrange: Callable[..., Array | None]
+    """Of the arrays of ``sources``, in their order."""
+    sources: tuple[str, ...] = (WEIGHTS,)
+    into: bool = False
+    """Whether ``rearrange`` takes the array to write to before the sources, and returns nothing:
+    large weights are then moved once. What it does not write stays zero."""
+
+    def fill(self, target: Array, *sources: Array) -> None:
+        """Write the rearranged sources to ``target``."""
+        if self.into:
+            self.rearrange(target, *sources)
+        else:
+            target[...] = self.rearrange(*sources)
 
 
 @dataclass
@@ -69,12 +83,19 @@ class Plan:
     """All that is needed to allocate, compile and run."""
 
     x_shape: tuple[int, ...]
-    weights_shape: tuple[int, ...]
+    weights_shape: tuple[int, ...] | None
+    """None: there is just one operand, or ``more`` names the others."""
     y_shape: tuple[int, ...]
     workspaces: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Scratch memory by name, zeroed once; a border that no stage writes stays zero."""
+    reusable: frozenset[str] = frozenset()
+    """Workspaces of which a run reads only what it wrote: others may use them between two runs."""
     packed: dict[str, Packed] = field(default_factory=dict)
+    more: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of further operands by buffer name, in the order in which they are bound."""
     steps: list[Stage | Call] = field(default_factory=list)
+    passes: int = 0
+    """How often the whole result is read and written again, in place."""
     table_words: int = 0
     """Size of the integer tables, in 64-bit words."""
     executed_flops: int | None = None
@@ -89,4 +110,11 @@ class Plan:
     @property
     def operand_elements(self) -> int:
         """Elements of the operands and the result."""
-        return sum(math.prod(s) for s in (self.x_shape, self.weights_shape, self.y_shape))
+        shapes = (*self.operands.values(), self.y_shape)
+        return sum(math.prod(shape) for shape in shapes)
+
+    @property
+    def operands(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the operands by buffer name, in the order in which they are bound."""
+        weights = {} if self.weights_shape is None else {WEIGHTS: self.weights_shape}
+        return {X: self.x_shape, **weights, **self.more}

@@ -7,8 +7,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 from convprof.errors import UnknownNameError
+from convprof.strategies.epilogue import SUFFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convprof.strategies.base import Strategy
 
 STRATEGIES = (
@@ -43,6 +46,7 @@ STRATEGIES = (
     "gemm.fma:Fma",
     "gemm.unrolled:Unrolled",
     "gemm.packed:Packed",
+    "gemm.prepacked:Prepacked",
     "tuning.auto:AutoGemm",
     "gemm.blas:Blas",
     "peers.torch:TorchGemm",
@@ -89,11 +93,19 @@ STRATEGIES = (
     "gemm.backward.blas:BlasWeights",
     "peers.torch_backward:TorchGemmWeights",
     "transpose:Transpose",
+    "operations.vectors:Vectors",
+    "operations.vectors:AutoOperation",
+    "peers.torch_whole:TorchNetwork",
+    "peers.torch_whole:TorchCompiledNetwork",
+    "peers.onnxruntime_network:OnnxNetwork",
+    "peers.openvino_network:OpenvinoNetwork",
 )
 KINDS = (
     "conv2d",
     "gemm",
     "attention",
+    "operation",
+    "network",
     "conv2d-backward-data",
     "conv2d-backward-weights",
     "gemm-backward-data",
@@ -118,8 +130,21 @@ def strategies(kind: str) -> list[Strategy]:
     return [strategy for strategy in _all() if strategy.kind == kind]
 
 
+def named(kind: str, names: Iterable[str]) -> list[Strategy]:
+    """Return those of the named strategies that a kind of problem has, in the order of naming."""
+    known = {strategy.name for strategy in strategies(kind)}
+    return [find(kind, name) for name in names if name.removesuffix(SUFFIX) in known]
+
+
 def find(kind: str, name: str) -> Strategy:
-    """Return a strategy by name; ``UnknownNameError`` with the nearest names if there is none."""
+    """Return a strategy by name; ``UnknownNameError`` with the nearest names if there is none.
+
+    ``NAME+passes`` is strategy NAME with the epilogue in passes of its own.
+    """
+    if name.endswith(SUFFIX):
+        from convprof.strategies.separate import Separate
+
+        return Separate(find(kind, name.removesuffix(SUFFIX)))
     by_name = {strategy.name: strategy for strategy in strategies(kind)}
     if name not in by_name:
         raise UnknownNameError.of(f"{kind} strategy", name, by_name)

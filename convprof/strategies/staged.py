@@ -14,7 +14,7 @@ from convprof.simd.team import Program, Work, team
 from convprof.simd.tiles import TileList, inner_loop
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
-from convprof.strategies.plan import WEIGHTS, Call, Native, Plan, Stage, X, Y
+from convprof.strategies.plan import Call, Native, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,20 +59,61 @@ class StagedPrepared(Prepared):
         self.compile_s = kernels.compile_seconds() - start
         self._actions: list[Callable[[], None]] = []
 
-    def bind(self, x: Array, weights: Array) -> None:
+    @property
+    def plan(self) -> Plan:
+        """What was allocated and compiled."""
+        return self._plan
+
+    def bind(self, *operands: Array) -> None:
         """Take the operands and pack the weights; see ``Prepared.bind``."""
-        kind = DTYPES[self.setting.dtype][0]
-        for key, given, shape in (
-            (X, np.asarray(x), self._plan.x_shape),
-            (WEIGHTS, np.asarray(weights), self._plan.weights_shape),
-        ):
-            if given.shape != shape:
-                raise ProblemError(f"{key} has shape {given.shape}; this problem needs {shape}")
-            self._arrays[key] = np.ascontiguousarray(given, dtype=kind)
+        self._take(operands)
         start = time.perf_counter()
         for key, packed in self._plan.packed.items():
-            self._arrays[key][...] = packed.rearrange(self._arrays[WEIGHTS])
+            sources = [self._arrays[source] for source in packed.sources]
+            packed.fill(self._arrays[key], *sources)
         self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
+        self._connect()
+
+    def lend(self, arrays: Mapping[str, Array]) -> None:
+        """Use these flat arrays, long enough, for the result (``Y``) or for names of ``scratch()``.
+
+        Others may write to them between two runs: no stage reads what an earlier run left there.
+        """
+        for key, array in arrays.items():
+            shape = self._arrays[key].shape
+            self._arrays[key] = array[: math.prod(shape)].reshape(shape)
+        if self._actions:
+            self._connect()
+
+    def scratch(self) -> dict[str, int]:
+        """Return the bytes of each workspace that others may use between two runs."""
+        return {key: self._arrays[key].nbytes for key in self._plan.reusable}
+
+    def works(self) -> list[Work] | None:
+        """Return the rows of the team's program; None if a step is somebody else's call.
+
+        They hold as long as nothing is bound or lent anew.
+        """
+        rows: list[Work] = []
+        for _, step in self._phases:
+            if callable(step):
+                return None
+            rows += step
+        return rows
+
+    def _take(self, operands: tuple[Array, ...]) -> None:
+        kind = DTYPES[self.setting.dtype][0]
+        wanted = self._plan.operands
+        if len(operands) != len(wanted):
+            raise ProblemError(f"{len(operands)} operands; this problem needs {', '.join(wanted)}")
+        for given, (key, shape) in zip(operands, wanted.items(), strict=True):
+            array = np.asarray(given)
+            if array.shape != shape:
+                raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
+            self._arrays[key] = np.ascontiguousarray(array, dtype=kind)
+
+    def _connect(self) -> None:
+        """Write where the buffers are into the stages' tables."""
         for table, index, key in self._patches:
             table[index] = self._arrays[key].ctypes.data
         self._actions = self._joined()
@@ -96,18 +137,24 @@ class StagedPrepared(Prepared):
     def bytes_moved(self) -> int:
         """Return the operands' and the result's bytes, and each workspace written and read once.
 
-        Packed weights are read instead of the weights. A workspace that is used for one block after
-        another counts once: it is that small so that a cache keeps it.
+        Every pass over the result reads and writes it once more.
+
+        What is packed is read instead of what it is made from. A workspace that is used for one
+        block after another counts once: it is that small so that a cache keeps it.
         """
         scratch = sum(math.prod(shape) for shape in self._plan.workspaces.values())
+        scratch += self._plan.passes * math.prod(self._plan.y_shape)
         packed = sum(math.prod(item.shape) for item in self._plan.packed.values())
-        instead = packed - math.prod(self._plan.weights_shape) if packed else 0
+        sources = {name for item in self._plan.packed.values() for name in item.sources}
+        instead = packed - sum(math.prod(self._plan.operands[name]) for name in sources)
         return super().bytes_moved() + (2 * scratch + instead) * self.setting.itemsize
 
     def run_phases(self) -> Mapping[str, float]:
-        """Run once with a clock between the steps."""
+        """Run, to wake the threads; then run with a clock between the steps."""
         seconds: dict[str, float] = {}
-        for phase, actions in self._by_phase():
+        steps = list(self._by_phase())  # making a launch takes longer than many steps
+        self.run()
+        for phase, actions in steps:
             start = time.perf_counter()
             for action in actions:
                 action()

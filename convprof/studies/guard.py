@@ -5,33 +5,88 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.errors import UnknownNameError
+from convprof import units
+from convprof.errors import RefusedError, TooLargeError, UnknownNameError
+from convprof.machine import ceilings
 from convprof.strategies import memory, registry
 from convprof.strategies.base import DTYPES
+from convprof.strategies.epilogue import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from convprof.problems import Problem
+    from convprof.strategies.base import Setting
+
+WITH = "--with"
+"""The flag that names libraries."""
+MOST_MACS = 10**14
+"""Multiply-accumulates of one call: a core takes hours for them, and every strategy calls often."""
+_HOUR_S = 3600.0
 
 
-def check_strategies(names: Iterable[str], problems: Sequence[Problem]) -> None:
+def check_strategies(
+    names: Iterable[str], problems: Sequence[Problem], flag: str = "--strategy"
+) -> None:
     """Raise UnknownNameError for a name that no strategy for these kinds of problem has."""
     kinds = sorted({problem.kind for problem in problems})
-    known = {strategy.name for kind in kinds for strategy in registry.strategies(kind)}
+    known = [strategy for kind in kinds for strategy in registry.strategies(kind)]
+    # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
+    libraries = sorted({strategy.name for strategy in known if strategy.peer and strategy.compared})
+    ours = sorted({strategy.name for strategy in known if not strategy.peer})
+    listed = libraries if flag == WITH else [*ours, *libraries]
+    shown = [kind for kind in kinds if kind != "operation"] or kinds
     for name in names:
-        if name not in known:
-            raise UnknownNameError.of(f"--strategy of {' or '.join(kinds)}", name, known)
+        if name.removesuffix(SUFFIX) not in {strategy.name for strategy in known}:
+            every = [strategy.name for strategy in known]
+            raise UnknownNameError.of(f"{flag} of {' or '.join(shown)}", name, every, listed)
+
+
+def check_takers(
+    names: Iterable[str], problems: Sequence[Problem], settings: Sequence[Setting], flag: str
+) -> None:
+    """Raise RefusedError for a strategy that takes none of the problems in none of the settings."""
+    for name in names:
+        reasons = [
+            strategy.why_not(problem, setting)
+            for problem in problems
+            for strategy in registry.named(problem.kind, [name])
+            for setting in settings
+        ]
+        if reasons and None not in reasons:
+            raise RefusedError(f"{flag} {name}: {reasons[0]}")
 
 
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:
     """Raise TooLargeError for a problem whose operands and result alone do not fit.
 
-    Counted are the first operand in each layout, the second, and the result.
+    Counted are the first operand in each layout, the others, and the result.
     """
     item = DTYPES[dtype][1]
     for problem in problems:
-        first, second = map(math.prod, problem.operand_shapes("nchw"))
+        first, *others = map(math.prod, problem.operand_shapes("nchw"))
         result = math.prod(problem.result_shape("nchw"))
-        needed = (layouts * first + second + result) * item
+        needed = (layouts * first + sum(others) + result) * item
         memory.require(needed, f"{problem.descriptor}: {dtype}")
+
+
+def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) -> None:
+    """Raise TooLargeError for a problem of more than ``MOST_MACS``.
+
+    The message says how long a call takes at this machine's peak, the most threads at work.
+    """
+    for problem in problems:
+        if problem.macs <= MOST_MACS:
+            continue
+        rate = ceilings.peak(dtype, max(threads)).flop_per_s
+        raise TooLargeError(
+            f"{problem.descriptor}: {units.si(problem.flops, 'FLOP')}; "
+            f"at {units.si(rate, 'FLOP/s')} that is {_duration(problem.flops / rate)} a call; "
+            "use a smaller problem"
+        )
+
+
+def _duration(seconds: float) -> str:
+    """Return a long time for a sentence."""
+    hours = seconds / _HOUR_S
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"

@@ -32,7 +32,7 @@ PATIENCE_S = 60.0
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
 LADDERS = {
-    "gemm": ("naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed"),
+    "gemm": ("naive", "reordered", "tiled", "vectorized", "fma", "unrolled", "packed", "prepacked"),
     "conv2d": ("direct", "reordered", "im2col", "tiled", "microkernel", "winograd", "auto"),
 }
 """Strategies by kind of problem; each does what the one before does but for one idea."""

@@ -71,7 +71,7 @@ def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:
         operands = Operands(part, setting.dtype, seed)
         prepared = strategy.prepare(part, setting)
         try:
-            prepared.bind(operands.first(setting.layout), operands.second)
+            prepared.bind(*operands.all(setting.layout))
             start = time.perf_counter()
             prepared.run()
             return time.perf_counter() - start

@@ -10,6 +10,7 @@ from convprof import stats
 from convprof.measure.session import Entry, Session, Settings
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS
+from convprof.strategies.separate import ways
 from convprof.studies.run import Choice, contestants, with_peak
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio, Verdict
+    from convprof.strategies.base import Strategy
 
 OURS = "auto"
 """What stands for us unless others are named: the best of our own, chosen for the problem."""
@@ -99,8 +101,11 @@ class Peers:
         """The names of the libraries compared with."""
         return frozenset(
             strategy.name
-            for strategy in registry.strategies(self.problem.kind)
-            if strategy.peer and (strategy.compared or strategy.name in self.choice.strategies)
+            for strategy in (
+                *_libraries(self.problem),
+                *registry.named(self.problem.kind, self.choice.strategies),
+            )
+            if strategy.peer
         )
 
     def standings(self) -> list[Standing]:
@@ -161,14 +166,20 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     every = registry.strategies(problem.kind)
-    named = [s for s in every if s.name in choice.strategies]
+    named = registry.named(problem.kind, choice.strategies)
     ours = (
         [s for s in named if not s.peer]
         or [s for s in every if s.name == OURS]
         or [s for s in every if s.listed and not s.peer]
     )
-    libraries = [s for s in named if s.peer] or [s for s in every if s.peer and s.compared]
+    libraries = [s for s in named if s.peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
+
+
+def _libraries(problem: Problem) -> list[Strategy]:
+    """Return the libraries compared with: an epilogue is computed in passes where not fused."""
+    compared = [s for s in registry.strategies(problem.kind) if s.peer and s.compared]
+    return [ways(strategy, problem)[0] for strategy in compared]
 
 
 def _median_s(entry: Entry) -> float:

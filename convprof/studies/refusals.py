@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.measure.contestant import WITHOUT_LAYOUT
+from convprof.measure.lying import has_layout
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, Setting
 
@@ -31,7 +31,7 @@ def refusals(
     """Ask every strategy of the problem's kind, in ladder order."""
     asked = [
         Setting(layout, dtype, count)
-        for layout in (LAYOUTS[:1] if problem.kind in WITHOUT_LAYOUT else layouts)
+        for layout in (layouts if has_layout(problem) else LAYOUTS[:1])
         for count in threads
     ]
     answers = []

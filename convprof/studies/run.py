@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.machine import ceilings
-from convprof.measure.contestant import WITHOUT_LAYOUT, Cache, Contestant
+from convprof.measure.contestant import Cache, Contestant
+from convprof.measure.lying import has_layout
 from convprof.measure.session import Session, Settings
+from convprof.problems import Whole
 from convprof.simd import isa as isas
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, NATIVE, Setting
+from convprof.strategies.separate import ways
 from convprof.studies import roofs
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     found = []
     for strategy in _chosen(problem, choice):
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
-        for layout in LAYOUTS[:1] if problem.kind in WITHOUT_LAYOUT else choice.layouts:
+        for layout in choice.layouts if has_layout(problem) else LAYOUTS[:1]:
             for threads in counts:
                 setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
                 found.append(Contestant(strategy, problem, setting, choice.cache))
@@ -59,13 +62,13 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
 def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
     """Return the chosen strategies that the problem's kind has; of several kinds, each its own.
 
-    Without a choice all that need no further package: the libraries take part when named.
+    Without a choice all that need no further package: the libraries take part when named. An
+    epilogue is then both fused, by those that can, and computed in passes of its own.
     """
     if not choice.strategies:
         every = registry.strategies(problem.kind)
-        return [strategy for strategy in every if strategy.listed]
-    names = {strategy.name for strategy in registry.strategies(problem.kind)}
-    return [registry.find(problem.kind, name) for name in choice.strategies if name in names]
+        return [way for strategy in every if strategy.listed for way in ways(strategy, problem)]
+    return registry.named(problem.kind, choice.strategies)
 
 
 class Run:
@@ -116,9 +119,12 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     """
     if measurement.flop_per_s is None:
         return measurement
-    generated = registry.find(measurement.problem["kind"], measurement.strategy).generated
-    (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa if generated else NATIVE)
-    placed = roofs.place_here(measurement, ceiling.flop_per_s)
+    kind = measurement.problem["kind"]
+    if isa != NATIVE and not registry.find(kind, measurement.strategy).generated:
+        isa = NATIVE
+    (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
+    # A whole network has layers that one roof bounds and layers that the other does.
+    placed = roofs.place_here(measurement, ceiling.flop_per_s) if kind != Whole.kind else None
     return dataclasses.replace(
         measurement,
         peak_fraction=measurement.flop_per_s / ceiling.flop_per_s,

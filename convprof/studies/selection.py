@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_PATTERN = 200  # a longer one is a mistake, and may take for ever to search
 _EXAMPLES = 5  # how many problems an error lists
 _CONV = re.compile(r"_*(g|mb|[io]c|[iokspd][dhw])[0-9]")  # how every convolution's text begins
+_FILE = re.compile(r"(.*\.onnx)(:.*)?", re.IGNORECASE | re.DOTALL)
 _FORMS = (
     "a descriptor (mb1ic64ih56oc64kh3ph1), a product (512x512:512x512), "
     "attention (attention:1x12x197x64)"
@@ -85,6 +86,11 @@ def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
     """
     if text.partition(":")[0].lower() in networks.names():
         return networks.find(text, mb=mb or 1)
+    file = _FILE.match(text)
+    if file:
+        raise InputError(
+            f"{shown(text)}: layers of files cannot be named; use convprof network {file[1]}"
+        )
     if not text or text[0] in "0123456789" or text.startswith(WORD) or _CONV.match(text):
         return _with_minibatch([parse(text)], mb, notes)
     try:

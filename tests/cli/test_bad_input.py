@@ -11,6 +11,14 @@ from convprof import cli
 CASES = [
     ("run -s tild", r"--strategy of conv2d 'tild': did you mean tiled\?"),
     ("run -s naive", r"'naive': known: auto, direct, fft"),
+    ("run -s nosuch", r"'nosuch': known: auto, direct, .*, torch, \.\.\."),
+    ("run net.onnx:conv1", r"'net.onnx:conv1': layers of files .*; use convprof network net.onnx"),
+    (
+        "run attention:1x12x1000000x64",
+        r"3,072 TFLOP; at [\d.]+ [GT]FLOP/s that is [\d.]+ (hours|minutes) a call",
+    ),
+    ("compare peers attention:1x12x1000000x64", r"x64: 3,072 TFLOP; .*; use a smaller problem"),
+    ("run --epilogue bias,", r"--epilogue 'bias,': '': use bias, add, relu"),
     ("run resnt50", r"'resnt50': did you mean resnet50 or "),
     ("run resnet50:layer1.0.conv9", r"did you mean layer1.0.conv3"),
     ("run mb1ic0ih3oc4kh1", r"ic0 at character 4: must be at least 1"),

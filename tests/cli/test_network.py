@@ -77,7 +77,6 @@ def test_list(capsys):
 CASES = [
     ("network", "convprof: name a network, e.g. resnet50 --summary, or use --list"),
     ("network resnet5 --summary", "convprof: unknown network 'resnet5': did you mean resnet50 or"),
-    ("network vit-b16", "convprof: vit-b16: add --summary to see its layers"),
     (
         "network vit-b16 --summary --image 225",
         "convprof: vit-b16: --image 225: must be a multiple of 16, the side of a patch",

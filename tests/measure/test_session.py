@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from convprof.errors import TooLargeError
+from convprof.errors import ConvprofError, TooLargeError
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
 from convprof.measure.contestant import Contestant
@@ -631,3 +633,36 @@ def test_the_source_of_cycles_is_remembered_after_the_counter_is_closed(scene, m
     assert finished.measurement.cycles.source == "pmu"
     assert finished.measurement.cycles.core_hz == pytest.approx(3e9)
     assert session.measurements() == [finished.measurement]
+
+
+def test_after_a_release_results_stay_and_memory_goes(scene):
+    strategies = [FakeStrategy("a"), FakeStrategy("b", trouble={1: ValueError("no")})]
+    session = scene.session(*strategies, rounds=3)
+    list(session.events())
+    before, phases = session.measurements(), [dict(e.phases) for e in session.entries]
+    gone = [weakref.ref(strategies[0].made.pop())]
+    session.release()
+    gc.collect()
+    assert [reference() for reference in gone] == [None]
+    assert session.measurements() == before
+    assert [m.status for m in before] == ["ok", "failed"]
+    assert [dict(entry.phases) for entry in session.entries] == phases
+    with pytest.raises(ConvprofError, match="its memory was given back"):
+        next(session.events())
+
+
+def test_release_in_the_middle(scene):
+    session = scene.session(*four(), rounds=3)
+    events = session.events()
+    for event in events:
+        if isinstance(event, Sampled):
+            break
+    events.close()
+    session.release()
+    assert [m.status for m in session.measurements()] == ["ok"]
+
+
+def test_chains_count_the_runs_layer_by_layer(scene, monkeypatch):
+    monkeypatch.setattr(FakePrepared, "taken_apart", True)
+    left = [e.remaining_s for e in sampled(scene.session(FakeStrategy("a"), rounds=2).events())]
+    assert left[-1] == pytest.approx(session_module.MANY_PHASE_RUNS * 1e-3)

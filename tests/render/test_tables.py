@@ -9,6 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
+from convprof.render.describe import cycles_line
 from convprof.render.report import run_report
 from convprof.results import Cycles, Flops, Measurement, Time
 
@@ -113,3 +114,54 @@ def test_an_effective_rate_over_the_peak_is_no_error():
     assert "250.0*" in text.getvalue()
     assert "* an effective rate" in text.getvalue()
     assert "!" not in text.getvalue()
+
+
+WINOGRAD = {"to nhwc": 1e-5, "transform": 4e-4, "products": 3e-3, "back": 5e-4}
+BACKWARD = {"turn": 2e-5, "spread": 3e-5, "gather": 2.5e-5}
+PHASED = [
+    measurement("winograd", "nhwc", 2, 0.004, 0.3, phases=WINOGRAD),
+    measurement("turned", "nhwc", 1, 0.005, 0.3, phases=BACKWARD),
+]
+
+
+def phases(width):
+    text = io.StringIO()
+    run_report(Console(file=text, width=width), PHASED)
+    return text.getvalue().partition("where the time goes\n")[2]
+
+
+def test_all_phases_stand_in_the_order_in_which_they_run():
+    heading = phases(200).splitlines()[0]
+    names = ("to nhwc", "transform", "products", "back", "turn", "spread", "gather")
+    assert [name for name in re.split(r" \[.s\] *|   +", heading) if name in names] == list(names)
+    assert "turned" in phases(200)
+
+
+def test_the_longest_phases_are_kept_and_rows_without_them_left_out():
+    text = phases(80)
+    heading = text.splitlines()[0]
+    assert re.search(r"transform .* products .* back ", heading)
+    assert "to nhwc" not in heading
+    assert "winograd" in text
+    assert "turned" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_prose_is_broken_between_words(width):
+    reason = "it would need " + "memory " * 40
+    row = dataclasses.replace(ROWS[3], reason=reason)
+    text = io.StringIO()
+    run_report(Console(file=text, width=width, force_terminal=True, no_color=True), [row])
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text.getvalue())
+    assert max(map(len, plain.splitlines())) <= width
+    assert set(plain.split()[-40:]) == {"memory"}
+    text = io.StringIO()
+    run_report(Console(file=text, width=width), [row])
+    assert text.getvalue().count("\n") == 1
+
+
+def test_cycles_of_nothing_measured_are_not_spoken_of():
+    assert cycles_line([ROWS[3]]) == ""
+    assert cycles_line(ROWS).startswith("1 multiply-add = 2 FLOPs · cycles: elapsed time")
+    unknown = dataclasses.replace(ROWS[0], cycles=None)
+    assert cycles_line([unknown]).endswith("cycles: unknown on this machine")

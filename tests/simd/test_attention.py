@@ -32,13 +32,15 @@ def common(name):
 def test_queries_are_turned_over_scaled_and_padded_with_zeros(queries, dim, name):
     lanes = common(name)["lanes"]
     width = -(-queries // lanes) * lanes
-    q = np.random.default_rng(0).random((queries, dim)).astype("f4")
+    q = np.random.default_rng(0).random((queries, dim + 3)).astype("f4")
     packed = np.full((dim + 1, width), np.nan, "f4")
     run(
-        PackQueries(queries=queries, width=width, dim=dim, scale=0.3, **common(name)),
+        PackQueries(
+            queries=queries, width=width, dim=dim, row=dim + 3, scale=0.3, **common(name)
+        ),
         name, q, None, packed,
     )  # fmt: skip
-    np.testing.assert_array_equal((q * np.float32(0.3)).T, packed[:dim, :queries])
+    np.testing.assert_array_equal((q[:, :dim] * np.float32(0.3)).T, packed[:dim, :queries])
     assert (packed[:dim, queries:] == 0).all()
     assert np.isnan(packed[dim]).all()
 
@@ -79,10 +81,11 @@ def test_rows_are_scaled(dim, finish, name):
     rows, width = 5, 16
     random = np.random.default_rng(0)
     numbers = random.uniform(1, 2, (3, width)).astype("f4")
-    y = random.random((rows + 1, dim)).astype("f4")
+    y = random.random((rows + 1, dim + 2)).astype("f4")
     factor = 1 / numbers[SUM] if finish else numbers[FACTOR].copy()
-    expected = y * np.append(factor[:rows], np.float32(1))[:, None]
-    tile = ScaleRows(rows=rows, width=width, dim=dim, finish=finish, **common(name))
+    expected = y.copy()
+    expected[:rows, :dim] *= factor[:rows, None]
+    tile = ScaleRows(rows=rows, width=width, dim=dim, row=dim + 2, finish=finish, **common(name))
     run(tile, name, None, numbers, y)
     np.testing.assert_array_equal(expected, y)
 

@@ -125,7 +125,7 @@ def check(p, name, setting, seed=0):
 
 @each_strategy
 def test_random_problems(name):
-    @settings(max_examples=300, deadline=None, derandomize=True)
+    @settings(max_examples=200, deadline=None, derandomize=True)
     @given(
         convolutions(),
         any_setting(name),

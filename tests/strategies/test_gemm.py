@@ -90,7 +90,7 @@ def check(g, name, setting, seed=0):
 
 @each_strategy
 def test_random_problems(name):
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=120, deadline=None, derandomize=True)
     @given(
         PROBLEMS,
         any_setting(name),
@@ -253,7 +253,8 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
         f"{name} of 1024x1024:1024x1024 needs ([0-9.]+) MiB of memory and 5 MiB are ", text
     )
     tables = registry.find("gemm", name).generated  # and a block's panels
-    assert (12 < float(found[1]) < 14) if tables else found[1] == "12"
+    operands = 16 if name == "prepacked" else 12  # one of them packed beforehand
+    assert (operands < float(found[1]) < operands + 2) if tables else found[1] == "12"
     assert "\n" not in text
 
 

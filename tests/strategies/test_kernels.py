@@ -15,8 +15,8 @@ from convprof.simd.team import Program, team
 from convprof.strategies import kernels, oracle
 from convprof.strategies.conv.direct import direct_nchw, loop_dims
 from convprof.strategies.conv.geometry import pad_planes, padded_nchw
+from convprof.strategies.conv.im2col import swap_outer
 from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
-from convprof.strategies.transpose import transpose
 
 
 def all_kernels():
@@ -68,7 +68,7 @@ def filled(shape, value=-77):
 def test_the_kernels_are_found():
     assert len(KERNELS) >= 14
     names = {name.rpartition(".")[2] for name in KERNELS}
-    assert {"direct_nchw", "offset_gemm", "pad_planes", "naive", "transpose"} <= names
+    assert {"direct_nchw", "offset_gemm", "pad_planes", "naive", "swap_outer"} <= names
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -151,19 +151,18 @@ def test_pad_planes_with_stride_phases(stride, filter_size):
     np.testing.assert_array_equal(compiled, plain)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 16), (40, 3)])
-def test_transpose(shape):
-    x = whole_numbers((2, *shape))
-    rows, columns = shape
-    tasks = 2 * -(-rows // 16)
-    plain, compiled = both(transpose, tasks, [x], filled((2, columns, rows)), (rows, columns, 16))
-    np.testing.assert_array_equal(plain, x.transpose(0, 2, 1))
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5), (4, 3, 17)])
+def test_swap_outer(shape):
+    outer, inner, run = shape
+    x = whole_numbers(shape)
+    plain, compiled = both(swap_outer, inner, [x], filled((inner, outer, run)), shape)
+    np.testing.assert_array_equal(plain, x.transpose(1, 0, 2))
     np.testing.assert_array_equal(compiled, plain)
 
 
 def test_the_same_kernel_is_compiled_once_per_element_type():
-    assert kernels.address(transpose, "f32") == kernels.address(transpose, "f32")
-    assert kernels.address(transpose, "f32") != kernels.address(transpose, "f64")
+    assert kernels.address(swap_outer, "f32") == kernels.address(swap_outer, "f32")
+    assert kernels.address(swap_outer, "f32") != kernels.address(swap_outer, "f64")
 
 
 def test_the_seconds_of_compiling_are_counted():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from convprof.machine import facts
 from convprof.problems import Conv2d
 from convprof.strategies import oracle, registry
-from convprof.strategies.base import Setting
+from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.conv.winograd import Blocking, WinogradBlocks
 
 WINOGRAD = registry.find("conv2d", "winograd")
 TOLERANCE = {"f32": 5e-5, "f64": 1e-12}
@@ -46,7 +47,7 @@ def problems(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     problems(),
     st.sampled_from(["nchw", "nhwc"]),
@@ -74,6 +75,27 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
     p = Conv2d(n=1, c=24, k=40, h=10, w=11, r=3, s=3, pad=(1, 1))
     for threads in THREADS:
         assert error(p, Setting("nhwc", "f32", threads)) < TOLERANCE["f32"]
+
+
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_filters_are_transformed_in_float64(m, dtype):
+    p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)
+    blocks = WinogradBlocks(p, Setting("nhwc", dtype), Blocking(m, 4))
+    w = np.random.default_rng(0).uniform(-1, 1, p.weight_shape).astype(DTYPES[dtype][0])
+    packed = blocks.packed()
+    target = np.zeros(packed.shape, w.dtype)
+    packed.fill(target, w)
+    g = np.array(blocks.algorithm.g)
+    wide = np.einsum("ir,kcrs,js->ijck", g, w.astype(np.float64), g).reshape(-1, p.c, p.k)
+    found = [
+        target[:, p.c * k : p.c * (k + v * blocks.lanes)].reshape(len(wide), p.c, -1)
+        for k, v in blocks._panels()
+    ]
+    together = np.concatenate(found, axis=2)
+    error = np.abs(together[..., : p.k] - wide).max()
+    assert error <= np.finfo(w.dtype).eps * np.abs(wide).max()
+    assert not together[..., p.k :].any()
 
 
 def test_fewer_flops_are_executed_than_the_definition_counts():

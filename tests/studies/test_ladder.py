@@ -19,7 +19,7 @@ from convprof.studies.run import Choice
 GEMM = Gemm(m=3, n=4, k=5)
 SETTINGS = Settings(rounds=8)
 CHOICE = Choice(threads=(1, 2), layouts=("nhwc",))
-SECONDS = dict(zip(LADDERS["gemm"], (64, 8, 4, 5, 2, 2, 1), strict=True))
+SECONDS = dict(zip(LADDERS["gemm"], (64, 8, 4, 5, 2, 2, 1, 0.5), strict=True))
 
 
 class Clock:
@@ -99,11 +99,11 @@ def test_every_rung_against_the_one_before(climbed):
     steps = climbed(*fakes()).steps()
     assert [s.rung.name for s in steps] == [*LADDERS["gemm"], PARALLEL]
     assert steps[0].before is None
-    assert [round(s.before.ratio.value, 3) for s in steps[1:]] == [8, 2, 0.8, 2.5, 1, 2, 2]
+    assert [round(s.before.ratio.value, 3) for s in steps[1:]] == [8, 2, 0.8, 2.5, 1, 2, 2, 2]
     verdicts = [s.before.verdict for s in steps[1:]]
-    assert verdicts == ["faster", "faster", "slower", "faster", "same", "faster", "faster"]
+    assert verdicts == ["faster", "faster", "slower", "faster", "same", *["faster"] * 3]
     assert steps[-1].measurement.threads == 2
-    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.5e-3 / 240)
+    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.25e-3 / 240)
 
 
 def test_a_rung_that_refuses_is_shown_and_passed_over(climbed):
@@ -172,7 +172,7 @@ def test_pairs_are_compared(climbed):
     assert pairs["packed", 1].comparison.verdict == "faster"
     assert pairs["parallel", 2].ours.threads == 2
     assert pairs[None, 2].comparison is None
-    assert len(made.comparisons()) == 7 + 7
+    assert len(made.comparisons()) == 8 + 7
 
 
 class TestPatience:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from convprof.networks.ops.arranging import Concat, Flatten, Reshape, Slice, Transpose
-from convprof.networks.ops.attention import AttentionMix, AttentionScores
+from convprof.networks.ops.attention import Attention, AttentionMix, AttentionScores
 from convprof.networks.ops.base import Op, Shape, shape_text
-from convprof.networks.ops.elementwise import Activation, Add, Function, Multiply
+from convprof.networks.ops.elementwise import Activation, Add, Affine, Multiply
 from convprof.networks.ops.normalisation import BatchNorm, Bias, LayerNorm, LayerScale, Softmax
 from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
 from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
 from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
+from convprof.problems.functions import Function
 
 __all__ = [
     "Activation",
     "AdaptiveAverage",
     "Add",
+    "Affine",
+    "Attention",
     "AttentionMix",
     "AttentionScores",
     "BatchNorm",

@@ -14,6 +14,7 @@ class Flatten(Op):
     """(n, c, h, w) -> (n, c h w), in that order whatever the layout."""
 
     kind: ClassVar[str] = "flatten"
+    keeps_images: ClassVar[bool] = False
     is_view: ClassVar[bool] = True
 
     def output(self, *inputs: Shape) -> Shape:
@@ -30,6 +31,7 @@ class Reshape(Op):
     """
 
     kind: ClassVar[str] = "reshape"
+    keeps_images: ClassVar[bool] = False
     is_view: ClassVar[bool] = True
 
     shape: Shape
@@ -55,6 +57,7 @@ class Transpose(Op):
     """Axis i of the result is axis ``axes[i]`` of the input."""
 
     kind: ClassVar[str] = "transpose"
+    keeps_images: ClassVar[bool] = False
 
     axes: tuple[int, ...]
 

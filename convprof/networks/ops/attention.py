@@ -1,7 +1,8 @@
 """Multi-head self-attention on one packed projection (n, t, 3w): queries, keys, values in a row.
 
 Of ``heads`` heads, each takes w / heads neighbouring channels of each third (Vaswani et al. 2017,
-"Attention Is All You Need"). The softmax between the two products is an operation of its own.
+"Attention Is All You Need"). In a network the softmax between the two products is an operation of
+its own; a plan that never writes the scores down replaces the three by one.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from convprof.networks.ops.base import Op
+from convprof.networks.ops.normalisation import Softmax
 from convprof.networks.ops.products import Product
 from convprof.problems.gemm import Gemm
 
 if TYPE_CHECKING:
-    from convprof.networks.ops.base import Op, Shape
+    from convprof.networks.ops.base import Shape
 
 _PARTS = 3  # queries, keys, values
 
@@ -23,6 +26,7 @@ class AttentionScores(Product):
     """(n, t, 3w) -> (n, heads, t, t): queries x keys, transposed, / sqrt(w / heads)."""
 
     kind: ClassVar[str] = "attention qk"
+    keeps_images: ClassVar[bool] = False
 
     heads: int
 
@@ -49,6 +53,7 @@ class AttentionMix(Product):
     """(n, heads, t, t), (n, t, 3w) -> (n, t, w): weights x values, the heads side by side."""
 
     kind: ClassVar[str] = "attention pv"
+    keeps_images: ClassVar[bool] = False
     arity: ClassVar[int] = 2
 
     heads: int
@@ -71,6 +76,44 @@ class AttentionMix(Product):
         """Return (n, t, w)."""
         problem = self.problem(*inputs)
         return inputs[1][0], problem.m, self.heads * problem.n
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Op):
+    """(n, t, 3w) -> (n, t, w): scores, their softmax, and values weighed by it, all in one.
+
+    It costs what the three operations cost, and is neither a convolution nor one product.
+    """
+
+    kind: ClassVar[str] = "attention"
+    keeps_images: ClassVar[bool] = False
+
+    heads: int
+
+    @property
+    def text(self) -> str:
+        """``attention 12 heads``."""
+        return f"{self.kind} {self.heads} head{'s' if self.heads > 1 else ''}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return (n, t, w)."""
+        (packed,) = self.given(inputs)
+        return (*packed[:2], self.heads * _depth(self, packed, self.heads))
+
+    def macs(self, *inputs: Shape) -> int:
+        """Return those of both products."""
+        return sum(op.macs(*shapes) for op, *shapes in self._parts(*inputs))
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the sum over both products and the softmax."""
+        return sum(op.flops(*shapes) for op, *shapes in self._parts(*inputs))
+
+    def _parts(self, *inputs: Shape) -> tuple[tuple[Op, *tuple[Shape, ...]], ...]:
+        """Return the three operations, each with the shapes it reads."""
+        (packed,) = self.given(inputs)
+        scores = AttentionScores(self.heads)
+        square = scores.output(packed)
+        return (scores, packed), (Softmax(), square), (AttentionMix(self.heads), square, packed)
 
 
 def _depth(op: Op, packed: Shape, heads: int) -> int:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.errors import ProblemError
+from convprof.problems.operation import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm
 
-Shape: TypeAlias = tuple[int, ...]
-"""Images are (n, c, h, w) in whatever layout they lie, tokens (n, t, c), features (n, c)."""
-
-IMAGE_AXES = 4
+__all__ = ["IMAGE_AXES", "Op", "Shape", "channel_axis", "channels", "shape_text", "window_text"]
 
 
 class Op(ABC):
@@ -30,6 +28,10 @@ class Op(ABC):
     """How many activations it reads; 0 means any number from one."""
     is_view: ClassVar[bool] = False
     """Whether it only gives the same numbers another shape."""
+    makes_images: ClassVar[bool] = False
+    """Whether a result of four axes is an image."""
+    keeps_images: ClassVar[bool] = True
+    """Whether the result is an image if an input is one: it treats them alike in every layout."""
 
     @property
     def text(self) -> str:
@@ -98,11 +100,6 @@ class Op(ABC):
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x
-
-
-def shape_text(shape: Shape) -> str:
-    """Return ``1x64x56x56``."""
-    return "x".join(map(str, shape)) or "a single number"
 
 
 def channel_axis(shape: Shape) -> int:

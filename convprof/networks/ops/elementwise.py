@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 
 from convprof.errors import ProblemError
 from convprof.networks.ops.base import Op, Shape
 from convprof.problems.checks import shown
-
-Function: TypeAlias = Literal[
-    "relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardsigmoid", "hardswish"
-]
-
-_STEPS: dict[str, int] = {
-    "relu": 1,  # max(x, 0)
-    "relu6": 2,  # min(max(x, 0), 6)
-    "sigmoid": 3,  # 1 / (1 + exp(-x))
-    "tanh": 1,
-    "silu": 4,  # x sigmoid(x)
-    "gelu": 5,  # x / 2 (1 + erf(x / sqrt 2)), the exact form of Hendrycks & Gimpel 2016
-    "hardsigmoid": 4,  # min(max(x + 3, 0), 6) / 6
-    "hardswish": 5,  # x hardsigmoid(x)
-}
+from convprof.problems.functions import STEPS, Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +21,8 @@ class Activation(Op):
     function: Function
 
     def __post_init__(self) -> None:
-        if self.function not in _STEPS:
-            raise ProblemError(f"activation {shown(self.function)}: use one of {', '.join(_STEPS)}")
+        if self.function not in STEPS:
+            raise ProblemError(f"activation {shown(self.function)}: use one of {', '.join(STEPS)}")
 
     @property
     def text(self) -> str:
@@ -50,7 +36,32 @@ class Activation(Op):
 
     def flops(self, *inputs: Shape) -> int:
         """Return the function's steps for every element."""
-        return _STEPS[self.function] * math.prod(self.output(*inputs))
+        return STEPS[self.function] * math.prod(self.output(*inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Affine(Op):
+    """``factor`` x + ``term`` of every element, the same for all; not learned. The shape stays."""
+
+    kind: ClassVar[str] = "affine"
+
+    factor: float = 1.0
+    term: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key in ("factor", "term"):
+            if not math.isfinite(getattr(self, key)):
+                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.given(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return one step per element for a factor that is not 1, and one for a term not 0."""
+        steps = int(self.factor != 1.0) + int(self.term != 0.0)
+        return steps * math.prod(self.output(*inputs))
 
 
 class _Pairwise(Op):

@@ -80,6 +80,7 @@ class Softmax(_Same):
     """exp(x - max) / sum along the last axis: five steps for every element."""
 
     kind: ClassVar[str] = "softmax"
+    keeps_images: ClassVar[bool] = False
     steps: ClassVar[int] = 5
 
 

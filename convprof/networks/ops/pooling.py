@@ -22,6 +22,7 @@ class Pool2d(Op):
     """
 
     kind: ClassVar[str] = "pool"
+    makes_images: ClassVar[bool] = True
 
     which: Literal["max", "avg"]
     r: int
@@ -96,6 +97,7 @@ class AdaptiveAverage(Op):
     """
 
     kind: ClassVar[str] = "adaptive pool"
+    makes_images: ClassVar[bool] = True
 
     p: int
     q: int

@@ -42,6 +42,7 @@ class Convolution(Product):
     """(n, c, h, w) -> (n, k, p, q); the fields are those of the problem Conv2d."""
 
     kind: ClassVar[str] = "conv"
+    makes_images: ClassVar[bool] = True
 
     k: int
     r: int
@@ -118,6 +119,7 @@ class Linear(Product):
     """(..., k) -> (..., outputs): every row times the same matrix. An image has no rows."""
 
     kind: ClassVar[str] = "linear"
+    keeps_images: ClassVar[bool] = False
 
     outputs: int
     bias: bool = True
@@ -152,6 +154,7 @@ class MatMul(Product):
     """
 
     kind: ClassVar[str] = "matmul"
+    keeps_images: ClassVar[bool] = False
     arity: ClassVar[int] = 2
 
     transpose_b: bool = False

@@ -28,6 +28,7 @@ class Tokens(Op):
     """(n, c, h, w) -> (n, h w, c): every pixel a token, row by row. A view of NHWC."""
 
     kind: ClassVar[str] = "tokens"
+    keeps_images: ClassVar[bool] = False
     is_view: ClassVar[bool] = True
 
     def output(self, *inputs: Shape) -> Shape:

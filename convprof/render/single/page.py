@@ -12,6 +12,7 @@ from rich.text import Text
 from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
+from convprof.render.console import say
 from convprof.render.single import table
 from convprof.render.single.chart import chart
 
@@ -69,7 +70,7 @@ def _section(console: Console, page: Page, section: Section) -> None:
         if row.status not in ("ok", "missing"):
             named = ", ".join(f"{name} {value}" for name, value in row.variant.items())
             line = f"{row.status}: {named}: {row.reason}"
-            console.print(Text(line, style="bold red"), soft_wrap=True)
+            say(console, line, style="bold red")
     if made is not None and not isinstance(made, HeatMap):
         console.print()
         console.print(chart_lines(replace(made, title=""), width, CHART_HEIGHT))

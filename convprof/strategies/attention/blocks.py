@@ -14,14 +14,15 @@ from convprof.simd.block_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, Pair
 from convprof.simd.isa import register_rows
 from convprof.simd.microkernel import Tile
 from convprof.simd.tiles import kernel
+from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
-from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
+from convprof.strategies.plan import Native, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.problems import Attention
     from convprof.strategies.base import Setting
 
-SPACE = "blocks"
+SPACE, CLAIMS = "blocks", "claims"
 SOFTMAX_ACROSS = 4
 """Vectors of queries that a softmax takes at once: their maxima and sums stay in registers."""
 
@@ -43,8 +44,20 @@ class Blocking:
 class Blocks:
     """The lists of tiles of one problem."""
 
-    def __init__(self, p: Attention, setting: Setting, blocking: Blocking) -> None:
+    def __init__(
+        self,
+        p: Attention,
+        setting: Setting,
+        blocking: Blocking,
+        placement: Placement | None = None,
+    ) -> None:
+        """Without a ``placement``, the operands lie as the problem says."""
         self.p = p
+        self.placement = placement or Placement.apart(p)
+        self.query_row, self.key_row, self.result_row = (
+            walk.step
+            for walk in (self.placement.queries, self.placement.keys, self.placement.results)
+        )
         self.blocking = blocking
         self.dtype, self.size = setting.dtype, setting.itemsize
         self.isa = isas.find(setting.isa)
@@ -53,8 +66,7 @@ class Blocks:
         self.blocks = -(-p.tokens // blocking.keys)
         self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
         self.wide = p.tokens // self.width
-        self.numbers = pairs.CLAIM_BYTES // self.size
-        self.packed = self.numbers + 3 * self.width
+        self.packed = 3 * self.width  # after the numbers of each query
         self.scores = self.packed + p.dim * self.width
         keys = min(blocking.keys, p.tokens)
         self.slot = self._pages(self.scores + keys * self.width)
@@ -72,22 +84,29 @@ class Blocks:
         self._block(self.width, self.blocking.queries)
         self._block(rest, -(-rest // self.lanes))
         blocks = self.wide + (rest > 0)
-        head = p.tokens * p.dim
+        places = self.placement
         strides = Strides(
             blocks=blocks,
             wide=self.wide,
             steps=self.between,
-            item=head,
-            block=self.width * p.dim,
-            step=self.blocking.keys * p.dim,
-            values=p.items * head,
+            items=p.heads,
+            rows=places.queries.by(self.width),
+            columns=places.keys.by(self.blocking.keys),
+            results=places.results.by(self.width),
+            values=places.values,
             slots=slots,
             slot=self.slot,
         )
         table = self.tiles.table(strides)
         native = Native(pairs.runner_address(), self.tiles)
         tasks = p.items * blocks
-        return Stage("attention", native, tasks, (X, WEIGHTS, Y, SPACE), table), table.size
+        return Stage(
+            "attention", native, tasks, (*places.buffers, Y, SPACE, CLAIMS), table
+        ), table.size
+
+    def claims(self, slots: int) -> tuple[int, int]:
+        """Return the shape of the claims."""
+        return slots, pairs.CLAIM_BYTES // self.size
 
     def _pages(self, elements: int) -> int:
         page = PAGE_BYTES // self.size
@@ -106,6 +125,7 @@ class Blocks:
             queries=queries,
             width=vectors * self.lanes,
             dim=self.p.dim,
+            row=self.query_row,
             scale=math.log2(math.e) / math.sqrt(self.p.dim),
             **self.common,
         )
@@ -129,9 +149,7 @@ class Blocks:
             softmax = Softmax(
                 keys=keys, vectors=right - left, width=width, first=first, **self.common
             )
-            self._place(
-                softmax, (SCRATCH, self.scores + at), (SCRATCH, self.numbers + at), (ROWS, 0)
-            )
+            self._place(softmax, (SCRATCH, self.scores + at), (SCRATCH, at), (ROWS, 0))
         if not first:
             self._scale(queries, width)
         self._value_tiles(queries, width, keys, accumulate=not first)
@@ -140,8 +158,15 @@ class Blocks:
         self._scale(queries, vectors * self.lanes, finish=True)
 
     def _scale(self, queries: int, width: int, *, finish: bool = False) -> None:
-        scale = ScaleRows(rows=queries, width=width, dim=self.p.dim, finish=finish, **self.common)
-        self._place(scale, (ROWS, 0), (SCRATCH, self.numbers), (RESULTS, 0))
+        scale = ScaleRows(
+            rows=queries,
+            width=width,
+            dim=self.p.dim,
+            row=self.result_row,
+            finish=finish,
+            **self.common,
+        )
+        self._place(scale, (ROWS, 0), (SCRATCH, 0), (RESULTS, 0))
 
     def _score_tiles(self, vectors: int, keys: int) -> None:
         """Scores ``(keys, queries)`` from keys in place and queries turned over."""
@@ -151,7 +176,7 @@ class Blocks:
         for first, last in _parts(keys, tall):
             for left, right in parts:
                 tile = Tile(
-                    rows=tuple(i * dim for i in range(last - first)),
+                    rows=tuple(i * self.key_row for i in range(last - first)),
                     segments=((0, 0),),
                     run=dim,
                     vectors=right - left,
@@ -163,7 +188,7 @@ class Blocks:
                 at = left * self.lanes
                 self._place(
                     tile,
-                    (KEYS, first * dim),
+                    (KEYS, self.placement.first_key + first * self.key_row),
                     (SCRATCH, self.packed + at),
                     (SCRATCH, self.scores + first * width + at),
                 )
@@ -182,8 +207,8 @@ class Blocks:
                     segments=((0, 0),),
                     run=keys,
                     vectors=right - left,
-                    b_row=dim,
-                    c_rows=tuple(i * dim for i in range(last - first)),
+                    b_row=self.key_row,
+                    c_rows=tuple(i * self.result_row for i in range(last - first)),
                     columns=min((right - left) * self.lanes, dim - at),
                     padded=False,
                     accumulate=accumulate,
@@ -193,7 +218,7 @@ class Blocks:
                     tile,
                     (SCRATCH, self.scores + first),
                     (VALUES, at),
-                    (RESULTS, first * dim + at),
+                    (RESULTS, first * self.result_row + at),
                 )
 
     def _place(self, tile: object, *places: tuple[int, int]) -> None:

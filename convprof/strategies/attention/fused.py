@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd import isa as isas
 from convprof.simd.isa import register_rows, register_vectors
-from convprof.strategies.attention.blocks import SPACE, Blocking, Blocks
+from convprof.strategies.attention.blocks import CLAIMS, SPACE, Blocking, Blocks
 from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.staged import StagedPrepared
@@ -57,6 +57,15 @@ def choose(p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = Q
     return Blocking(vectors, keys, across, register_vectors(-(-p.dim // lanes), isa))
 
 
+def fill(plan: Plan, lists: Blocks, threads: int) -> None:
+    """Give a plan of the right operands its one stage, and the scratch memory for it."""
+    stage, words = lists.stage(threads)
+    plan.workspaces = {SPACE: (threads, lists.slot), CLAIMS: lists.claims(threads)}
+    plan.reusable = frozenset({SPACE})
+    plan.steps = [stage]
+    plan.table_words = words
+
+
 class Fused(Tunable):
     """Attention without its matrix of scores."""
 
@@ -85,9 +94,6 @@ class Fused(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the lists of tiles."""
         p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
-        lists = Blocks(p, setting, Blocking(**variant))
-        stage, words = lists.stage(setting.threads)
-        plan = Plan(*p.operand_shapes(""), p.shape, {SPACE: (setting.threads, lists.slot)})
-        plan.steps = [stage]
-        plan.table_words = words
+        plan = Plan(*p.operand_shapes(""), p.shape)
+        fill(plan, Blocks(p, setting, Blocking(**variant)), setting.threads)
         return StagedPrepared(self.name, p, setting, plan)

@@ -26,6 +26,7 @@ from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
 from convprof.strategies.plan import Call, Stage
 from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.turn import count_tables
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
@@ -110,7 +111,7 @@ class Fft(Strategy):
                 Stage("crop", join_tiles, p.n * p.p, (RESULT, target), _join_dims(tiling)),
             ]
 
-        plan = nhwc_plan(p, setting.layout, stages)
+        plan = nhwc_plan(p, setting, stages)
         plan.workspaces |= {
             TILES: (tiling.rows.points, tiling.columns.points, tiling.tiles * p.c),
             SPECTRUM: (tiling.rows.points, tiling.half, tiling.tiles * p.c * 2),
@@ -119,6 +120,7 @@ class Fft(Strategy):
         }
         plan.packed[FILTERS] = filter_spectra(tiling, setting.dtype)
         plan.executed_flops = tiling.flops()
+        count_tables(plan)
         return FftPrepared(self.name, p, setting, plan)
 
 

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd.tiles import runner_address
-from convprof.strategies.conv.nhwc import nhwc_plan
+from convprof.strategies import epilogue
+from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
     Blocking,
@@ -23,6 +24,7 @@ from convprof.strategies.conv.register_tiles import (
 from convprof.strategies.plan import Native, Stage
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.turn import count_tables
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
@@ -41,6 +43,7 @@ class Microkernel(Tunable):
     summary: ClassVar[str] = "register tiles of explicit vectors, generated for the problem"
     parallel: ClassVar[bool] = True
     generated: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
         """Return register tiles and block sizes to try, the model's choice first."""
@@ -52,20 +55,22 @@ class Microkernel(Tunable):
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        tiles = _tiles(problem, setting)
-        tiles.chosen = Blocking(**variant)
         p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        tiles = _tiles(in_tiles(p, setting.layout), setting)
+        tiles.chosen = Blocking(**variant)
         dims, fixed = tiles.build(), tiles.chosen.fixed
-        native = Native(runner_address(), tiles.tiles)
 
         def stages(source: str, target: str) -> list[Stage]:
-            buffers = (source, PANELS, target)
+            buffers = tiles.buffers(source, PANELS, target)
+            native = Native(runner_address(len(buffers)), tiles.tiles)
             return [Stage("tiles", native, int(dims[0]), buffers, dims, fixed=bool(fixed))]
 
-        plan = nhwc_plan(p, setting.layout, stages)
+        plan = nhwc_plan(p, setting, stages)
         plan.packed[PANELS] = tiles.packed()
-        plan.table_words = dims.size
-        plan.executed_flops = 2 * tiles.executed_macs
+        plan.reusable = frozenset(plan.workspaces)
+        add_late(plan, p, setting)
+        count_tables(plan)
+        plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
         return StagedPrepared(self.name, p, setting, plan)
 
 

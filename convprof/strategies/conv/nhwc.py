@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convprof.problems.epilogue import Epilogue
+from convprof.strategies import epilogue, passes
 from convprof.strategies.plan import Call, Plan, Stage, X, Y
-from convprof.strategies.transpose import layout_stage
+from convprof.strategies.turn import turn_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
 
 NHWC_X, NHWC_Y = "x_nhwc", "y_nhwc"
 
 
-def nhwc_plan(p: Conv2d, layout: str, stages: Callable[[str, str], Sequence[Stage | Call]]) -> Plan:
-    """Return a plan of ``stages(input, output)``, buffers in NHWC, for a caller's layout."""
+def in_tiles(p: Conv2d, layout: str) -> Conv2d:
+    """Return the convolution with what of its epilogue is computed in NHWC: mostly all of it.
+
+    A residual in NCHW is not converted, which takes as long as a pass over the result: it is added
+    after the result has been converted, together with what follows it.
+    """
+    if layout == "nhwc" or not p.epilogue.add:
+        return p
+    return replace(p, epilogue=Epilogue(bias=p.epilogue.bias))
+
+
+def add_late(plan: Plan, p: Conv2d, setting: Setting) -> None:
+    """Add the pass that computes in NCHW what ``in_tiles`` leaves of the epilogue."""
+    if in_tiles(p, setting.layout) is p:
+        return
+    plan.steps.append(passes.stage(p, replace(p.epilogue, bias=False), setting))
+    plan.passes += 1
+
+
+def nhwc_plan(
+    p: Conv2d, setting: Setting, stages: Callable[[str, str], Sequence[Stage | Call]]
+) -> Plan:
+    """Return a plan of ``stages(input, output)``, buffers in NHWC, for the setting's layout.
+
+    What the stages compute of an epilogue is up to them; its operands are bound.
+    """
+    layout = setting.layout
     plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
+    plan.more = epilogue.operands(p, layout)
     if layout == "nhwc":
         plan.steps = [*stages(X, Y)]
         return plan
     plan.workspaces = {NHWC_X: p.x_shape("nhwc"), NHWC_Y: p.y_shape("nhwc")}
     plan.steps = [
-        layout_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w)),
+        turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
         *stages(NHWC_X, NHWC_Y),
-        layout_stage("to nchw", NHWC_Y, Y, (p.n, p.p * p.q, p.k)),
+        turn_stage("to nchw", NHWC_Y, Y, (p.n, p.p * p.q, p.k), setting),
     ]
     return plan

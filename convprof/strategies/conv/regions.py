@@ -7,6 +7,7 @@ start. So no padded copy of the image is needed, and the zeros are not multiplie
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ class Span:
         return Span(low, high, self.tap_first, self.tap_last) if low < high else None
 
 
-def spans(axis: Axis, out: int, before: int) -> list[Span]:
+@functools.lru_cache(maxsize=256)  # asked for again for every block of rows
+def spans(axis: Axis, out: int, before: int) -> tuple[Span, ...]:
     """Return the runs of output positions of one axis that meet the same taps.
 
     ``out`` positions, ``before`` elements of padding ahead of the image; negative for as many
@@ -55,7 +57,7 @@ def spans(axis: Axis, out: int, before: int) -> list[Span]:
             found[-1] = Span(found[-1].first, o + 1, low, high)
         else:
             found.append(Span(o, o + 1, low, high))
-    return found
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class Region:
 
     rows: Span
     columns: Span
+
+    @property
+    def tap_ranges(self) -> tuple[int, int, int, int]:
+        """First and last rows, then columns, of ``taps``."""
+        rows, columns = self.rows, self.columns
+        return rows.tap_first, rows.tap_last, columns.tap_first, columns.tap_last
 
     @property
     def taps(self) -> tuple[tuple[int, int], ...]:

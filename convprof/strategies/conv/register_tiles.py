@@ -13,14 +13,16 @@ from convprof.simd import isa as isas
 from convprof.simd.depthwise import DepthwiseTile
 from convprof.simd.isa import register_rows, register_vectors
 from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import TileList, kernel
+from convprof.simd.tiles import TileKernel, TileList, kernel
+from convprof.strategies import epilogue
 from convprof.strategies.caches import l2_bytes
-from convprof.strategies.conv.regions import Pattern, Region, cover, regions
+from convprof.strategies.conv.fetching import Fetching
+from convprof.strategies.conv.regions import Region, cover, regions
+from convprof.strategies.conv.spots import Output, Spot
 from convprof.strategies.plan import Packed
+from convprof.strategies.shared import shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.conv.backward.phases import Phase
@@ -53,28 +55,6 @@ class Blocking:
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
 
 
-def fetch_rows(weights_bytes: int) -> int:
-    """Return how far ahead to fetch packed weights: they need it where they exceed L2."""
-    return FETCH_ROWS if weights_bytes > l2_bytes() // 2 else 0
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where the pixels of a result lie, in elements."""
-
-    start: int
-    """The first pixel."""
-    pixel: int
-    """From one pixel of a row to the next."""
-    row: int
-    image: int
-
-    @classmethod
-    def dense(cls, p: Conv2d | Phase) -> Output:
-        """Return the output of a convolution, pixel after pixel."""
-        return cls(0, p.k, p.q * p.k, p.p * p.q * p.k)
-
-
 class TilePlan(ABC):
     """The tiles of one convolution: per block of output rows, image and panel of channels."""
 
@@ -87,9 +67,9 @@ class TilePlan(ABC):
         self.threads = setting.threads
         self.itemsize = setting.itemsize
         self.lanes = self.isa.lanes(setting.itemsize)
-        self.executed_macs = 0
-        """Multiply-adds of all tiles; taps that meet only padding are left out."""
         self.tiles = TileList(setting.dtype)
+        self.fetching: Fetching | None = None
+        """Which part of the next panel each tile fetches; None where panels stay in L2."""
         self.chosen = self.blocking()
 
     @abstractmethod
@@ -125,8 +105,19 @@ class TilePlan(ABC):
     def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
         """Add one panel's tiles at some pixels."""
 
+    @property
+    def executed_macs(self) -> int:
+        """Multiply-adds of all tiles; taps that meet only padding are left out."""
+        return self.tiles.executed_macs
+
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
+        threads = self.threads if self.weights_far else 0  # the last panel of each has none after
+        key = (type(self), self.p, self.output, self.isa, self.dtype, self.chosen, threads)
+        self.tiles = shared(key, self._listed)
+        return self.tiles.dims()
+
+    def _listed(self) -> TileList:
         p, blocking, panels = self.p, self.chosen, self.panels()
         edges = range(0, p.p, blocking.block_rows)
         blocks = [
@@ -134,21 +125,68 @@ class TilePlan(ABC):
             for first in edges
         ]
         pixels = list(itertools.product(blocks, range(p.n)))
-        order: Iterable[tuple[tuple[list[Spot], int], tuple[int, int, int]]]
-        if self.weights_far:  # all that needs a panel follows, and a thread has panels of its own
-            order = ((where, panel) for panel in panels for where in pixels)
-        else:
-            order = itertools.product(pixels, panels)
-        for (spots, n), panel in order:
-            self.tiles.task()
-            for spot in spots:
-                self.add(spot.image(n, p, self.output), panel)
-        return self.tiles.dims()
+        if self.weights_far:
+            self._panel_by_panel(pixels)
+            return self.tiles
+        for (spots, n), panel in itertools.product(pixels, panels):
+            self._task(spots, n, panel)
+        return self.tiles
+
+    def _panel_by_panel(self, pixels: list[tuple[list[Spot], int]]) -> None:
+        """Add all that needs a panel, then the next panel: a thread has panels of its own.
+
+        Tiles fetch the panel that follows; where none does, their own, which is near.
+        """
+        panels, threads = self.panels(), self.threads
+        self.fetching = Fetching(self.panel_elements(panels[0]), sum(map(self._work, pixels)))
+        last = {len(panels) * (member + 1) // threads - 1 for member in range(threads)}
+        for number, panel in enumerate(panels):
+            following = panels[number + (number not in last)]
+            self.fetching.begin(self.panel_start(following), self.panel_elements(following))
+            for spots, n in pixels:
+                self._task(spots, n, panel)
+
+    def _task(self, spots: list[Spot], n: int, panel: tuple[int, int, int]) -> None:
+        self.tiles.task()
+        for spot in spots:
+            self.add(spot.image(n, self.p, self.output), panel)
+
+    def _work(self, pixels: tuple[list[Spot], int]) -> int:
+        """Return rows times steps of a panel's tiles at these pixels."""
+        return sum(
+            len(spot.a) * len(spot.pattern) * len(spot.region.taps) * self.p.cg
+            for spot in pixels[0]
+        )
+
+    def buffers(self, source: str, panels: str, target: str) -> tuple[str, ...]:
+        """Return the names of the buffers that a stage of the tiles reads and writes."""
+        fourth = (panels,) if self.weights_far else ()
+        return epilogue.buffers(self.p.epilogue, (source, panels, target, *fourth))
+
+    def _place(
+        self,
+        made: TileKernel,
+        starts: tuple[Integers, int, Integers],
+        d: Integers | int,
+        column: int,
+    ) -> None:
+        """Add tiles: starts in input, weights and output, of fetching, and the first channel."""
+        more = (column, starts[2]) if self.p.epilogue else ()
+        fourth = (d,) if more or self.weights_far else ()
+        self.tiles.add(made, *starts, *fourth, *more)
 
     @property
     def weights_far(self) -> bool:
         """Whether the packed weights come from beyond L2."""
         return False
+
+    def panel_elements(self, panel: tuple[int, int, int]) -> int:
+        """Return the elements of a panel of packed weights."""
+        raise NotImplementedError
+
+    def panel_start(self, panel: tuple[int, int, int]) -> int:
+        """Return where a panel starts in the packed weights, in elements."""
+        raise NotImplementedError
 
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
         """Return output rows per block: in and out within a share of L2, tasks for all."""
@@ -180,32 +218,13 @@ class TilePlan(ABC):
         return found
 
 
-@dataclass(frozen=True)
-class Spot:
-    """The pixels at which one kernel runs: offsets in elements of its starts."""
-
-    region: Region
-    pattern: Pattern
-    a: Integers
-    c: Integers
-
-    def image(self, n: int, p: Conv2d | Phase, output: Output) -> Spot:
-        """Return the same pixels of the ``n``-th image."""
-        a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
-        return Spot(self.region, self.pattern, a, c)
-
-    def input_offsets(self, p: Conv2d | Phase) -> tuple[int, ...]:
-        """Return where the pattern's pixels start in the input, from its first."""
-        sh, sw = p.stride
-        return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)
-
-    def output_offsets(self, output: Output) -> tuple[int, ...]:
-        """Return where the pattern's pixels start in the output, from its first."""
-        return tuple(i * output.row + j * output.pixel for i, j in self.pattern)
-
-
 class DensePlan(TilePlan):
     """Tiles of pixels by output channels, the sum over filter taps and input channels."""
+
+    def __init__(self, p: Conv2d | Phase, setting: Setting, output: Output | None = None) -> None:
+        """Without ``output`` the result is dense."""
+        super().__init__(p, setting, output)
+        self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
 
     @property
     def taps(self) -> int:
@@ -224,8 +243,24 @@ class DensePlan(TilePlan):
 
     @property
     def weights_far(self) -> bool:
-        """Whether the packed weights come from beyond L2."""
-        return self.weights_bytes > l2_bytes() // 2
+        """Whether the packed weights come from beyond L2.
+
+        They do where they fill more than half of it. Half as much stays there from one run to the
+        next, but not if other layers run in between; where images are small, so that they stay
+        while panel after panel goes by, it costs nothing to be prepared for that.
+        """
+        p, half = self.p, l2_bytes() // 2
+        images = p.n * (p.h * p.w * p.c + p.p * p.q * p.k) * self.itemsize
+        return self.weights_bytes > half or (self.weights_bytes >= half // 2 and images <= half)
+
+    def panel_elements(self, panel: tuple[int, int, int]) -> int:
+        """Return the elements of a panel of packed weights."""
+        return self.taps * panel[2] * self.lanes
+
+    def panel_start(self, panel: tuple[int, int, int]) -> int:
+        """Return where a panel starts in the packed weights, in elements."""
+        group, k, _ = panel
+        return self.taps * (group * self.width + k)
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return the tiles: two vectors, so that a broadcast serves twice, then narrow and wide."""
@@ -257,25 +292,43 @@ class DensePlan(TilePlan):
     def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
         """Add one panel's tiles at some pixels."""
         p, (group, k, vectors) = self.p, panel
+        columns = min(vectors * self.lanes, p.kg - k)
+        key = (*spot.region.tap_ranges, spot.pattern, vectors, columns)
+        if key not in self._kernels:
+            self._kernels[key] = self._kernel(spot, vectors, columns)
+        made, steps, fetched = self._kernels[key]
+        column = group * p.kg + k
+        d = self.fetching.take(len(spot.a), steps * fetched) if self.fetching else 0
+        starts = spot.a + group * p.cg, self.panel_start(panel), spot.c + column
+        self._place(made, starts, d, column)
+        self.tiles.executed_macs += len(spot.a) * len(spot.pattern) * columns * steps
+
+    def _kernel(self, spot: Spot, vectors: int, columns: int) -> tuple[TileKernel, int, int]:
+        """Return the kernel for some pixels and the width of a panel.
+
+        Also the steps of its reduction, and the elements that each of them fetches.
+        """
         segments, run = self._segments(spot.region)
+        b_row, rows = vectors * self.lanes, len(spot.pattern)
+        fetched = self.fetching.each_step(rows) if self.fetching else 0
         tile = Tile(
             dtype=self.dtype,
             lanes=self.lanes,
-            rows=spot.input_offsets(p),
+            rows=spot.input_offsets(self.p),
             segments=segments,
             run=run,
             vectors=vectors,
-            b_row=vectors * self.lanes,
+            b_row=b_row,
             c_rows=spot.output_offsets(self.output),
-            columns=min(vectors * self.lanes, p.kg - k),
+            columns=columns,
             fused=self.isa.fused,
-            fetch_rows=fetch_rows(self.weights_bytes),
+            fetch_rows=FETCH_ROWS if self.weights_far else 0,
+            # A tile that is alone with a panel would fetch as fast as it reads.
+            fetch_row=fetched if fetched < b_row else 0,
             turn=self.chosen.unroll,
+            epilogue=self.p.epilogue,
         )
-        b = self.taps * (group * self.width + k)
-        self.tiles.add(kernel(tile, self.isa), spot.a + group * p.cg, b, spot.c + group * p.kg + k)
-        pixels = len(spot.a) * len(spot.pattern)
-        self.executed_macs += pixels * tile.columns * len(segments) * run
+        return kernel(tile, self.isa), len(segments) * run, tile.fetch_row
 
     def _segments(self, region: Region) -> tuple[tuple[tuple[int, int], ...], int]:
         """Return the runs of the reduction from a pixel's first tap, and their length."""
@@ -293,14 +346,15 @@ class DensePlan(TilePlan):
         """Return the packing of the weights: per group and panel, ``(r, s, c)`` by columns."""
         p, panels, width = self.p, self.panels(), self.width
 
-        def rearrange(w: Array) -> Array:
+        def fill(target: Array, w: Array) -> None:
             by_tap = w.reshape(p.groups, p.kg, p.cg, p.r, p.s).transpose(0, 3, 4, 2, 1)
-            padded = np.zeros((p.groups, self.taps, width), w.dtype)
-            padded[..., : p.kg] = by_tap.reshape(p.groups, self.taps, p.kg)
-            cuts = [padded[g, :, k : k + v * self.lanes].ravel() for g, k, v in panels]
-            return np.concatenate(cuts)
+            for g, k, v in panels:
+                wide, start = v * self.lanes, self.taps * (g * width + k)
+                panel = target[start : start + self.taps * wide].reshape(*by_tap.shape[1:4], wide)
+                columns = by_tap[g, ..., k : k + wide]
+                panel[..., : columns.shape[-1]] = columns
 
-        return Packed((p.groups * self.taps * width,), rearrange)
+        return Packed((p.groups * self.taps * width,), fill, into=True)
 
 
 class DepthwisePlan(TilePlan):
@@ -339,21 +393,20 @@ class DepthwisePlan(TilePlan):
             b_row=width,
             registers=self.isa.registers,
             fused=self.isa.fused,
+            epilogue=p.epilogue,
         )
-        self.tiles.add(kernel(tile, self.isa), spot.a, 0, spot.c)
-        self.executed_macs += len(spot.a) * len(spot.pattern) * p.c * len(region.taps)
+        self._place(kernel(tile, self.isa), (spot.a, 0, spot.c), 0, 0)
+        self.tiles.executed_macs += len(spot.a) * len(spot.pattern) * p.c * len(region.taps)
 
     def packed(self) -> Packed:
         """Return the packing of ``(c, 1, r, s)`` as ``(r * s, c)``, channels in whole vectors."""
         p = self.p
         width = -(-p.c // self.lanes) * self.lanes
 
-        def rearrange(w: Array) -> Array:
-            padded = np.zeros((p.r * p.s, width), w.dtype)
-            padded[:, : p.c] = w.reshape(p.c, p.r * p.s).T
-            return padded
+        def fill(target: Array, w: Array) -> None:
+            target[:, : p.c] = w.reshape(p.c, p.r * p.s).T
 
-        return Packed((p.r * p.s, width), rearrange)
+        return Packed((p.r * p.s, width), fill, into=True)
 
 
 def _tap_offset(p: Conv2d | Phase, region: Region, r: int, s: int) -> int:

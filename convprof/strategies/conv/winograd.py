@@ -8,6 +8,7 @@ that the transformed block stays in the cache; the products run on the register 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,14 +18,18 @@ import numpy as np
 from convprof.simd import isa as isas
 from convprof.simd.isa import register_rows
 from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import TileList, kernel, runner_address
+from convprof.simd.tiles import TileKernel, TileList, kernel, runner_address
 from convprof.simd.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.strategies import epilogue
 from convprof.strategies.caches import l2_bytes
-from convprof.strategies.conv.nhwc import nhwc_plan
+from convprof.strategies.conv.fetching import Fetching
+from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
 from convprof.strategies.plan import Native, Packed, Stage
+from convprof.strategies.shared import shared
 from convprof.strategies.staged import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.turn import count_tables
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
@@ -42,6 +47,8 @@ BYTES_PER_CYCLE = 6
 """What a core reads from its last-level cache while it multiplies; 5 to 10 on server cores."""
 MOST_TILES = 112
 """Tiles per block where the filters exceed the cache: each is then used often enough per read."""
+FILTER_CHANNELS = 64
+"""Input channels whose filters are transformed at a time: 0.6 MB in float64 with 32 outputs."""
 TRANSFORM_CYCLES = {2: 30, 4: 135}
 """Cycles per tile and vector of channels in and out, counted from the generated instructions."""
 
@@ -108,23 +115,24 @@ class WinogradBlocks:
         self.width = -(-p.k // self.lanes) * self.lanes
         self.vectors = min(2, self.width // self.lanes)
         self.tall = register_rows(self.vectors, self.isa)
-        self.table_words = 0
         self.by_rows = self.elements * p.c * self.width * setting.itemsize <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (they do not)."""
 
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
         found = []
+        key = (self.p, self.isa, self.dtype, self.most, self.algorithm.m)
+        last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target))
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
-            for phase, made, buffers in (
-                ("transform in", self._inputs(tiles), (source, FILTERS, SPECTRUM)),
-                ("products", self._products(len(tiles)), (SPECTRUM, FILTERS, PRODUCTS)),
-                ("transform out", self._outputs(tiles), (PRODUCTS, FILTERS, target)),
+            for phase, make, which, buffers in (
+                ("transform in", self._inputs, tiles, (source, FILTERS, SPECTRUM)),
+                ("products", self._products, range(len(tiles)), self._factors()),
+                ("transform out", self._outputs, tiles, last),
             ):
+                made = shared((phase, which, *key), functools.partial(make, which))
                 dims = made.dims()
-                self.table_words += dims.size
-                native = Native(runner_address(), made)
+                native = Native(runner_address(len(buffers)), made)
                 found.append(Stage(phase, native, int(dims[0]), buffers, dims, fixed=True))
         return found
 
@@ -136,20 +144,26 @@ class WinogradBlocks:
         }
 
     def packed(self) -> Packed:
-        """Return the packing of the filters: transformed, per frequency and panel of channels."""
-        p, g = self.p, np.array(self.algorithm.g)
+        """Return the packing of the filters: transformed, per frequency and panel of channels.
 
-        def rearrange(w: Array) -> Array:
-            wide = np.einsum("ir,kcrs,js->ijck", g, w.astype(np.float64), g, optimize=True)
-            padded = np.zeros((self.elements, p.c, self.width), w.dtype)
-            padded[..., : p.k] = wide.reshape(self.elements, p.c, p.k)
-            cuts = [
-                padded[:, :, k : k + v * self.lanes].reshape(self.elements, -1)
-                for k, v in self._panels()
-            ]
-            return np.concatenate(cuts, axis=1)
+        Some filters at a time, which stay in the cache: their taps as the rows of a matrix, that of
+        both passes of the transform times it in float64, written where the panel lies.
+        """
+        p, both = self.p, np.kron(self.algorithm.g, self.algorithm.g)
+        spots = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
-        return Packed((self.elements, p.c * self.width), rearrange)
+        def fill(target: Array, w: Array) -> None:
+            by_tap = w.transpose(2, 3, 1, 0)
+            for (k, vectors), c in spots:
+                wide = vectors * self.lanes
+                taps = by_tap[:, :, c : c + FILTER_CHANNELS, k : k + wide].astype(np.float64, "C")
+                deep, columns = taps.shape[2:]
+                made = np.matmul(both, taps.reshape(len(both[0]), -1))
+                start = p.c * k + c * wide
+                panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
+                panel[..., :columns] = made.reshape(-1, deep, columns)
+
+        return Packed((self.elements, p.c * self.width), fill, into=True)
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
@@ -211,50 +225,72 @@ class WinogradBlocks:
                 channels=p.k,
                 frequency=self.most * p.k,
                 fused=self.isa.fused,
+                epilogue=p.epilogue,
             )
             made.task()
             where = ((image * p.p + i) * p.q + j) * p.k
-            made.add(kernel(transform, self.isa), number * p.k, 0, where)
+            more = (0, 0, where) if p.epilogue else ()
+            made.add(kernel(transform, self.isa), number * p.k, 0, where, *more)
         return made
 
-    def _products(self, tiles: int) -> TileList:
+    def _factors(self) -> tuple[str, ...]:
+        """Return the buffers of the products; tiles that fetch filters do so from a fourth one."""
+        return (SPECTRUM, FILTERS, PRODUCTS, *([] if self.by_rows else [FILTERS]))
+
+    def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency; a task is some tiles, or some frequencies."""
         made = TileList(self.dtype)
-        parts = -(-tiles // self.tall)
-        edges = [tiles * k // parts for k in range(parts + 1)]
+        parts = -(-len(tiles) // self.tall)
+        edges = [len(tiles) * k // parts for k in range(parts + 1)]
         rows = list(itertools.pairwise(edges))
-        frequencies = range(self.elements)
+        frequencies = np.arange(self.elements)
         if self.by_rows:
             for row in rows:
                 made.task()
-                for f in frequencies:
-                    self._add_products(made, f, [row])
+                self._add_products(made, frequencies, [row])
         else:
-            for f in frequencies:
+            for f in np.split(frequencies, self.elements):
                 made.task()
                 self._add_products(made, f, rows)
         return made
 
-    def _add_products(self, made: TileList, f: int, rows: list[tuple[int, int]]) -> None:
-        p = self.p
-        for k, vectors in self._panels():
+    def _add_products(self, made: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
+        """Add the products of frequencies ``f``, of each all panels, of each the rows."""
+        p, panels = self.p, self._panels()
+        kernels: list[TileKernel] = []
+        ahead: list[int] = []
+        for k, vectors in panels:
+            size = p.c * vectors * self.lanes
+            fetching = Fetching(size, rows[-1][1] * p.c)
+            fetching.begin(size, size)  # panels lie one behind the other, through all frequencies
             for first, last in rows:
-                tile = Tile(
-                    dtype=self.dtype,
-                    lanes=self.lanes,
-                    rows=tuple(i * p.c for i in range(last - first)),
-                    segments=((0, 0),),
-                    run=p.c,
-                    vectors=vectors,
-                    b_row=vectors * self.lanes,
-                    c_rows=tuple(i * p.k for i in range(last - first)),
-                    columns=min(vectors * self.lanes, p.k - k),
-                    fused=self.isa.fused,
-                    fetch_rows=0 if self.by_rows else FETCH_ROWS,
-                )
-                a, b = (f * self.most + first) * p.c, (f * self.width + k) * p.c
-                c = (f * self.most + first) * p.k + k
-                made.add(kernel(tile, self.isa), a, b, c)
+                fetched = 0 if self.by_rows else fetching.each_step(last - first)
+                kernels.append(self._product(last - first, k, vectors, fetched))
+                ahead += fetching.take(1, fetched * p.c).tolist()
+        column = np.repeat([k for k, _ in panels], len(rows))
+        image = f[..., None] * self.most + np.tile([first for first, _ in rows], len(panels))
+        b = (f[..., None] * self.width + column) * p.c
+        fourth = [] if self.by_rows else [b + np.array(ahead)]
+        made.add_each(kernels, image * p.c, b, image * p.k + column, *fourth)
+
+    def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
+        """Return the product of some tiles and a panel of output channels."""
+        p = self.p
+        tile = Tile(
+            dtype=self.dtype,
+            lanes=self.lanes,
+            rows=tuple(i * p.c for i in range(rows)),
+            segments=((0, 0),),
+            run=p.c,
+            vectors=vectors,
+            b_row=vectors * self.lanes,
+            c_rows=tuple(i * p.k for i in range(rows)),
+            columns=min(vectors * self.lanes, p.k - k),
+            fused=self.isa.fused,
+            fetch_rows=0 if self.by_rows else FETCH_ROWS,
+            fetch_row=fetched,
+        )
+        return kernel(tile, self.isa)
 
 
 class Winograd(Tunable):
@@ -265,6 +301,7 @@ class Winograd(Tunable):
     summary: ClassVar[str] = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
     parallel: ClassVar[bool] = True
     generated: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""
@@ -296,12 +333,14 @@ class Winograd(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Transform, multiply and transform back, block by block."""
         p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
-        blocks = WinogradBlocks(p, setting, Blocking(**variant))
-        plan = nhwc_plan(p, setting.layout, blocks.stages)
+        blocks = WinogradBlocks(in_tiles(p, setting.layout), setting, Blocking(**variant))
+        plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
-        plan.executed_flops = blocks.executed_flops()
-        plan.table_words = blocks.table_words
+        plan.reusable = frozenset(plan.workspaces)
+        plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
+        add_late(plan, p, setting)
+        count_tables(plan)
         return StagedPrepared(self.name, p, setting, plan)
 
 

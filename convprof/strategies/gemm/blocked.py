@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.simd import isa as isas
 from convprof.simd.microkernel import Tile
 from convprof.simd.tiles import TileList, kernel, runner_address
+from convprof.strategies import epilogue
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 
 if TYPE_CHECKING:
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 B_PANELS = "b_panels"
 
 IN_PLACE, PACKED = range(2)
-"""Where ``b`` is read: as it was given, or from panels that each call packs. Packing it before the
-call, as constant weights, gained nothing over packing it in passing (docs/decisions.md)."""
+"""Where ``b`` is read: as it was given, or from panels that each call packs."""
 
 PANELS_PER_THREAD = 4
 """With fewer panels the threads share out rows, and each packs panels of its own."""
@@ -134,7 +135,8 @@ class Stages:
         table = tiles.dims()
         self.table_words += table.size
         packed = self.blocking.pack_b == PACKED
-        buffers = (self.a, B_PANELS if packed else self.b, Y, self.b)
+        given = (self.a, B_PANELS if packed else self.b, Y, self.b)
+        buffers = epilogue.buffers(self.g.epilogue, given)
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, lambda: table, fixed=True)
 
@@ -156,11 +158,16 @@ class Stages:
                 rows = min(blocking.rows, len(unit.rows))
                 made = [
                     kernel(replace(tile, pack_row=g.n), self.isa)
-                    for tile in self._tiles(rows, unit, steps, accumulate=t > 0)
+                    for tile in self._tiles(rows, unit, steps, t)
                 ]
-                tiles.add_each(made, a + done * g.k, b, c + done * g.n, given)
+                to = c + done * g.n
+                tiles.add_each(made, a + done * g.k, b, to, given, *self._more(columns, to))
                 done += rows
             self._add_rows(tiles, unit, range(done, unit.rows.stop), (steps, t), (a, b, c))
+
+    def _more(self, columns: Array, c: Array) -> tuple[Array, ...]:
+        """Return where the epilogue's bias and residual start, if there is one."""
+        return (columns, c) if self.g.epilogue else ()
 
     def _add_rows(
         self,
@@ -184,8 +191,7 @@ class Stages:
             counts = np.minimum(blocking.rows, tall - starts)
             by_rows = {
                 int(count): [
-                    kernel(tile, self.isa)
-                    for tile in self._tiles(int(count), unit, steps, accumulate=t > 0)
+                    kernel(tile, self.isa) for tile in self._tiles(int(count), unit, steps, t)
                 ]
                 for count in set(counts.tolist())
             }
@@ -193,11 +199,16 @@ class Stages:
             # blocks of rows, panels, tiles down a block; the last two are one axis of kernels
             i = firsts[:, None, None] + starts
             shape = (len(firsts), len(b) * len(starts))
-            offsets = (a + i * g.k + 0 * b[:, None], b[:, None] + 0 * i, c[:, None] + i * g.n)
-            tiles.add_each(made, *(offset.reshape(shape) for offset in offsets), 0)
+            to = c[:, None] + i * g.n
+            more = self._more((c - c[0] + unit.columns.start)[:, None] + 0 * i, to)
+            offsets = (a + i * g.k + 0 * b[:, None], b[:, None] + 0 * i, to, 0 * to, *more)
+            tiles.add_each(made, *(offset.reshape(shape) for offset in offsets))
 
-    def _tiles(self, rows: int, unit: _Unit, steps: int, *, accumulate: bool) -> list[Tile]:
-        """Return the tile of some rows for each panel of a unit; the last may be narrower."""
+    def _tiles(self, rows: int, unit: _Unit, steps: int, t: int) -> list[Tile]:
+        """Return the tile of some rows for each panel of a unit; the last may be narrower.
+
+        Of ``steps`` steps from the ``t``-th: the last ones end with the epilogue.
+        """
         packed = self.blocking.pack_b == PACKED
         widths = [min(self.nr, unit.columns.stop - j) for j in unit.columns[:: self.nr]]
         return [
@@ -212,9 +223,10 @@ class Stages:
                 c_rows=tuple(i * self.g.n for i in range(rows)),
                 columns=columns,
                 padded=packed,
-                accumulate=accumulate,
+                accumulate=t > 0,
                 fused=self.fused and self.isa.fused,
                 turn=self.blocking.unroll,
+                epilogue=self.g.epilogue if t + steps == self.g.k else NO_EPILOGUE,
             )
             for columns in widths
         ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd import isa as isas
 from convprof.simd.isa import register_rows, register_vectors
+from convprof.strategies import epilogue
 from convprof.strategies.caches import l2_bytes
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, Blocking, Stages
 from convprof.strategies.memory import PAGE_BYTES
@@ -103,6 +104,7 @@ class Packed(Tunable):
     summary: ClassVar[str] = "packed panels and register tiles of explicit vectors"
     parallel: ClassVar[bool] = True
     generated: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
 
     def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
         """Return blockings to try, the model's choice first."""
@@ -130,15 +132,19 @@ class Packed(Tunable):
         return distinct([asdict(blocking) for blocking in found])
 
     def cycles(self, problem: Problem, setting: Setting) -> float:
-        """Estimate two vector multiply-adds a cycle."""
+        """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         lanes = isas.find(setting.isa).lanes(setting.itemsize)
-        return problem.macs / lanes / 2
+        copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
+        return (g.macs / 2 + copied) / lanes
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels, the lists of tiles and the packing stages."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         stages = Stages(g, setting, Blocking(**variant))
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
+        plan.more = epilogue.operands(g, setting.layout)
+        plan.reusable = frozenset(plan.workspaces)
         plan.steps = [*stages.all()]
         plan.table_words = stages.table_words
         return StagedPrepared(self.name, g, setting, plan)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.simd import isa as isas
 from convprof.simd.microkernel import UNROLL
+from convprof.strategies import epilogue
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.gemm.blocked import IN_PLACE, Blocking, Stages
@@ -40,6 +41,7 @@ class Vectorized(Strategy):
     kind: ClassVar[str] = "gemm"
     summary: ClassVar[str] = "sums in explicit vectors, 4 rows by 2; multiply and add apart"
     generated: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
     fused: ClassVar[bool] = False
     turn: ClassVar[int] = 1
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
@@ -59,6 +61,7 @@ class Vectorized(Strategy):
         blocking = Blocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
         stages = Stages(g, setting, blocking, fused=self.fused)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan.more = epilogue.operands(g, setting.layout)
         plan.steps = [*stages.all()]
         plan.table_words = stages.table_words
         return StagedPrepared(self.name, g, setting, plan)

@@ -12,7 +12,7 @@ from convprof.strategies import memory
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -47,14 +47,8 @@ class OnnxPrepared(LibraryPrepared):
         model = self._model(weights)
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        session = self._session(model)
-        binding = session.io_binding()
-        for bind, name, array in (
-            (binding.bind_input, "x", x),
-            (binding.bind_output, "y", self._y),
-        ):
-            bind(name, "cpu", 0, self._kind.type, array.shape, array.ctypes.data)
-        self._call = lambda: session.run_with_iobinding(binding)
+        made = session(self._ort, model, self.setting.threads)
+        self._call = bound(made, {"x": x}, {"y": self._y})
         self._call()
         self.compile_s = time.perf_counter() - start
 
@@ -85,19 +79,6 @@ class OnnxPrepared(LibraryPrepared):
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         serialised: bytes = model.SerializeToString()
         return serialised
-
-    def _session(self, model: bytes) -> Any:
-        """Return a session on exactly the setting's threads; the calling one is among them.
-
-        Its threads keep spinning for some 40 ms after a call, as by default: it is what makes
-        calls in a row fast, and between contestants the sampler waits for silence.
-        """
-        options = self._ort.SessionOptions()
-        options.intra_op_num_threads = self.setting.threads
-        options.inter_op_num_threads = 1
-        options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = ERRORS_ONLY
-        return self._ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class OnnxConvPrepared(OnnxPrepared):
@@ -168,3 +149,29 @@ class OnnxGemm(_Onnx):
         """Import ONNX Runtime and allocate the result."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         return OnnxGemmPrepared(self.name, g, setting)
+
+
+def session(library: Any, model: bytes, threads: int) -> Any:
+    """Return a session on exactly ``threads`` threads; the calling one is among them.
+
+    Its threads keep spinning for some 40 ms after a call, as by default: it is what makes
+    calls in a row fast, and between contestants the sampler waits for silence.
+    """
+    options = library.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = ERRORS_ONLY
+    return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def bound(
+    session: Any, inputs: Mapping[str, Array], results: Mapping[str, Array]
+) -> Callable[[], None]:
+    """Return the call that runs a session from arrays to arrays, by name, where they lie."""
+    binding = session.io_binding()
+    for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, results)):
+        for name, array in arrays.items():
+            bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+    return lambda: session.run_with_iobinding(binding)

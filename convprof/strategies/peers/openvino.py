@@ -45,12 +45,8 @@ class OpenvinoPrepared(LibraryPrepared):
         model = self._openvino.Model([result], [given], "convprof")
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        request = self._compiled(model).create_infer_request()
-        tensor = self._openvino.Tensor
-        # It shares no memory that it could not write to.
-        request.set_input_tensor(tensor(x, shared_memory=x.flags.writeable))
-        request.set_output_tensor(tensor(self._y, shared_memory=True))
-        self._call = lambda: request.infer(share_outputs=True)  # else the result is copied
+        made = compiled(self._openvino, model, self.setting.threads)
+        self._call = inference(self._openvino, made, x, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
 
@@ -65,24 +61,6 @@ class OpenvinoPrepared(LibraryPrepared):
     def result(self) -> Array:
         """Return the bound result."""
         return self._y
-
-    def _compiled(self, model: Any) -> Any:
-        """Compile for one inference at a time, in true f32, on exactly the setting's threads."""
-        threads = self.setting.threads
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            # Without it there are as many threads as cores at most.
-            "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
-            "INFERENCE_PRECISION_HINT": "f32",
-            "EXECUTION_MODE_HINT": "ACCURACY",
-        }
-        compiled = self._openvino.compile_model(model, "CPU", options)
-        found = compiled.get_property("INFERENCE_NUM_THREADS")
-        if found != threads:
-            raise RefusedError(f"openvino would run on {found} threads here, not {threads}")
-        return compiled
 
 
 class OpenvinoConvPrepared(OpenvinoPrepared):
@@ -150,3 +128,33 @@ class OpenvinoGemm(_Openvino):
         """Import OpenVINO and allocate the result."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         return OpenvinoGemmPrepared(self.name, g, setting)
+
+
+def compiled(library: Any, model: Any, threads: int) -> Any:
+    """Compile for one inference at a time, in true f32, on exactly ``threads`` threads.
+
+    ``RefusedError`` where it would run on another number.
+    """
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        # Without it there are as many threads as cores at most.
+        "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "EXECUTION_MODE_HINT": "ACCURACY",
+    }
+    made = library.compile_model(model, "CPU", options)
+    found = made.get_property("INFERENCE_NUM_THREADS")
+    if found != threads:
+        raise RefusedError(f"openvino would run on {found} threads here, not {threads}")
+    return made
+
+
+def inference(library: Any, model: Any, x: Array, y: Array) -> Callable[[], object]:
+    """Return the call that runs a compiled model from ``x`` to ``y``, where they lie."""
+    request = model.create_infer_request()
+    # It shares no memory that it could not write to.
+    request.set_input_tensor(library.Tensor(x, shared_memory=x.flags.writeable))
+    request.set_output_tensor(library.Tensor(y, shared_memory=True))
+    return lambda: request.infer(share_outputs=True)  # else the result is copied

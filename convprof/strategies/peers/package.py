@@ -43,6 +43,8 @@ class Library(Strategy):
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
+        if not self.fuses and getattr(problem, "epilogue", None):
+            return f"{self.name} is given no epilogue here; leave out --epilogue, or use torch"
         reason = super().why_not(problem, setting)
         if reason is None and setting.dtype not in self.dtypes:
             reason = f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
@@ -78,21 +80,27 @@ class LibraryPrepared(Prepared):
         self._kind = np.dtype(DTYPES[setting.dtype][0])
         self._shapes = problem.operand_shapes(setting.layout)
         self._y_shape = problem.result_shape(setting.layout)
-        x, weights, y = map(math.prod, (*self._shapes, self._y_shape))
-        elements = x + y + (1 + self.weight_copies) * weights
+        x, weights, *others = map(math.prod, (*self._shapes, self._y_shape))
+        elements = x + sum(others) + (1 + self.weight_copies) * weights
         memory.require(elements * self._kind.itemsize, f"{name} of {problem.descriptor}")
-        self._bound: tuple[Array, Array] | None = None
+        self._bound: list[Array] = []
+        self.more: list[Array] = []
+        """What comes after the weights: the operands of an epilogue."""
 
-    def bind(self, x: Array, weights: Array) -> None:
+    def bind(self, *operands: Array) -> None:
         """Take the operands and hand the weights to the library; see ``Prepared.bind``."""
+        if len(operands) != len(self._shapes):
+            raise ProblemError(f"{len(operands)} operands; this problem needs {len(self._shapes)}")
         taken = []
-        for key, given, shape in zip(("x", "weights"), (x, weights), self._shapes, strict=True):
+        for number, (given, shape) in enumerate(zip(operands, self._shapes, strict=True)):
             array = np.asarray(given)
             if array.shape != shape:
+                key = ("x", "weights")[number] if number <= 1 else f"operand {number + 1}"
                 raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
             taken.append(np.ascontiguousarray(array, dtype=self._kind))
-        self._bound = taken[0], taken[1]
-        self.build(*self._bound)
+        self._bound = taken
+        x, weights, *self.more = taken
+        self.build(x, weights)
 
     @abstractmethod
     def build(self, x: Array, weights: Array) -> None:
@@ -100,7 +108,7 @@ class LibraryPrepared(Prepared):
 
     def output(self) -> Array:
         """Return the result of the last ``run()``, in the setting's layout."""
-        if self._bound is None:
+        if not self._bound:
             raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
         return self.result()
 
@@ -110,7 +118,7 @@ class LibraryPrepared(Prepared):
 
     def memory(self) -> list[Array]:
         """Return operands and result; the library's own copies of the weights are out of reach."""
-        return [] if self._bound is None else [*self._bound, self.result()]
+        return [*self._bound, self.result()] if self._bound else []
 
 
 def load(package: str) -> Any:

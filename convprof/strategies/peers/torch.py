@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.strategies.peers.package import Library
 from convprof.strategies.peers.torch_calls import TorchPrepared
+from convprof.strategies.peers.torch_epilogue import TorchEpilogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,8 @@ class TorchConvPrepared(TorchPrepared):
             pad, image = (0, 0), _padded(t, x, (left, right, top, bottom))
         plain, filters = t.convolution, weights.to(memory_format=self._format)
         last = pad, p.dilation, False, (0, 0), p.groups
+        epilogue = self._epilogue()
+        bias = epilogue.bias
 
         def pack() -> Way:
             operators = t.ops.mkldnn
@@ -49,11 +52,17 @@ class TorchConvPrepared(TorchPrepared):
             packed = operators._reorder_convolution_weight(  # noqa: SLF001
                 weights, pad, p.stride, p.dilation, p.groups, shape
             )
-            call = operators._convolution_pointwise.default  # noqa: SLF001
-            rest: tuple[Any, ...] = None, pad, p.stride, p.dilation, p.groups, "none", [], ""
-            return lambda: call(image(), packed, *rest)
+            return epilogue.conv(operators, image, packed, (pad, p.stride, p.dilation, p.groups))
 
-        return [lambda: plain(image(), filters, None, p.stride, *last), *self.packed(pack)]
+        eager = epilogue.after(lambda: plain(image(), filters, bias, p.stride, *last))
+        return [eager, *self.packed(pack)]
+
+    def _epilogue(self) -> TorchEpilogue:
+        """Return the epilogue, its residual with its axes in PyTorch's order."""
+        given = [self.tensor(array) for array in self.more]
+        if self.setting.layout == "nhwc" and self.problem.epilogue.add:
+            given[-1] = given[-1].permute(0, 3, 1, 2)
+        return TorchEpilogue(self.torch, self.problem.epilogue, given)
 
     def in_layout(self, way: Way) -> Way:
         """Return ``way``, with a conversion of its result if that has another layout."""
@@ -82,16 +91,35 @@ class TorchGemmPrepared(TorchPrepared):
         """Return the product into a result made beforehand, and MKL's with a packed operand."""
         g, t = self.problem, self.torch
         c = t.empty(g.c_shape, dtype=x.dtype)
+        epilogue = TorchEpilogue(t, g.epilogue, [self.tensor(array) for array in self.more])
+        bias = epilogue.bias
         if g.batch > 1:
-            return [lambda: t.bmm(x, weights, out=c)]
+            plain = (
+                (lambda: t.bmm(x, weights, out=c))
+                if bias is None
+                else (lambda: t.baddbmm(bias, x, weights, out=c))
+            )
+            return [epilogue.after(plain)]
 
         def pack() -> Way:
             turned = weights.t().contiguous()
             packed = t.ops.mkl._mkl_reorder_linear_weight(turned, g.m)  # noqa: SLF001
             call = t.ops.mkl._mkl_linear.default  # noqa: SLF001
-            return lambda: call(x, packed, turned, None, g.m)
+            return epilogue.after(lambda: call(x, packed, turned, bias, g.m))
 
-        return [lambda: t.mm(x, weights, out=c), *self.packed(pack)]
+        def fuse() -> Way:
+            operators = t.ops.mkldnn
+            turned = weights.t().contiguous()
+            packed = operators._reorder_linear_weight(turned, g.m)  # noqa: SLF001
+            return epilogue.linear(operators, x, packed)
+
+        plain = (
+            (lambda: t.mm(x, weights, out=c))
+            if bias is None
+            else (lambda: t.addmm(bias, x, weights, out=c))
+        )
+        fused = self.packed(fuse) if g.epilogue else []
+        return [epilogue.after(plain), *self.packed(pack), *fused]
 
 
 class TorchAttentionPrepared(TorchPrepared):
@@ -128,6 +156,7 @@ class TorchLibrary(Library):
 class TorchConv2d(TorchLibrary):
     """PyTorch's convolution."""
 
+    fuses: ClassVar[bool] = True
     kind: ClassVar[str] = "conv2d"
     summary: ClassVar[str] = "PyTorch: oneDNN, weights packed beforehand where that pays"
 
@@ -140,6 +169,7 @@ class TorchConv2d(TorchLibrary):
 class TorchGemm(TorchLibrary):
     """PyTorch's product."""
 
+    fuses: ClassVar[bool] = True
     kind: ClassVar[str] = "gemm"
     summary: ClassVar[str] = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Tensor = Any
     Way = Callable[[], Tensor]
 
-_UNSUPPORTED = (AttributeError, RuntimeError, TypeError)
+UNSUPPORTED = (AttributeError, RuntimeError, TypeError)
 """What an operator raises that this build of PyTorch does not have, or has otherwise."""
 
 
@@ -45,7 +45,7 @@ class TorchPrepared(LibraryPrepared):
         """Convert and pack the weights, then choose a call, the first time only."""
         self._library.hold(self.setting.threads)
         start = time.perf_counter()
-        ways = self.ways(self._tensor(x), self._tensor(weights))
+        ways = self.ways(self.tensor(x), self.tensor(weights))
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()  # the first calls compile oneDNN's kernels
         ways = [self.in_layout(way) for way in (ways[0], *filter(_runs, ways[1:]))]
@@ -77,7 +77,8 @@ class TorchPrepared(LibraryPrepared):
         """Give back PyTorch's thread count and precision."""
         self._library.release()
 
-    def _tensor(self, array: Array) -> Tensor:
+    def tensor(self, array: Array) -> Tensor:
+        """Return a tensor that shares the memory of an array."""
         with warnings.catch_warnings():
             # PyTorch would write to a read-only array if asked to; it is not.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -92,13 +93,13 @@ class TorchPrepared(LibraryPrepared):
             return []
         try:
             return [pack()]
-        except _UNSUPPORTED:
+        except UNSUPPORTED:
             return []
 
 
 def _runs(way: Way) -> bool:
     try:
         way()
-    except _UNSUPPORTED:
+    except UNSUPPORTED:
         return False
     return True

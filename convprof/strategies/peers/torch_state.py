@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from convprof.strategies.peers.package import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
 
 class _Torch:
@@ -55,3 +58,10 @@ class _Torch:
 def torch() -> _Torch:
     """Return the process's PyTorch; ``RefusedError`` if it is broken."""
     return _Torch()
+
+
+def from_array(array: np.ndarray[Any, Any]) -> Any:
+    """Return a tensor that shares an array's memory, which nobody will write to through it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch().module.from_numpy(array)

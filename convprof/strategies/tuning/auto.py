@@ -17,6 +17,8 @@ from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, Variant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.problems import Problem
 
 Candidate = tuple[Tunable, Variant]
@@ -66,7 +68,7 @@ class Auto(Strategy):
         """Return the choice and the reason for it."""
         if setting.tune == "off":
             return candidates[0], "fewest cycles by the model, nothing was timed"
-        key = _key(problem, setting)
+        key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
         known = _known(store.recall(key), candidates)
         if known is not None:
             return known, "fastest when it was timed before, remembered"
@@ -91,13 +93,15 @@ class AutoConv2d(Auto):
 
     kind: ClassVar[str] = "conv2d"
     summary: ClassVar[str] = "microkernel or winograd, blocked for the problem by a timed search"
+    fuses: ClassVar[bool] = True
 
 
 class AutoGemm(Auto):
     """The best of our own products."""
 
     kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
+    summary: ClassVar[str] = "packed or prepacked, blocked for the problem by a timed search"
+    fuses: ClassVar[bool] = True
 
 
 class AutoAttention(Auto):
@@ -135,9 +139,10 @@ class AutoGemmWeights(Auto):
     summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
 
 
-def _key(problem: Problem, setting: Setting) -> dict[str, Any]:
-    """Return all that a choice depends on."""
+def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:
+    """Return all that a choice depends on; ``names`` are the strategies of the candidates."""
     return {
+        "among": sorted(set(names)),
         "version": __version__,
         "machine": facts().identity_key(),
         "problem": {"kind": problem.kind, **problem.dims()},

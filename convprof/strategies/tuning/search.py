@@ -43,10 +43,10 @@ def times(
     candidates: Sequence[Prepared], problem: Problem, setting: Setting, rounds: int
 ) -> list[float]:
     """Return the seconds per call of each candidate, on operands of its own, undisturbed."""
-    first, second = _operands(problem, setting)
+    operands = _operands(problem, setting)
     calls = []
     for prepared in candidates:
-        prepared.bind(first, second)
+        prepared.bind(*operands)
         prepared.run()
         start = time.perf_counter()
         prepared.run()

@@ -77,7 +77,7 @@ def any_setting(which, name):
 def prepared_for(problem, name, setting, seed=0):
     operands = Operands(problem, setting.dtype, seed)
     prepared = registry.find(problem.kind, name).prepare(problem, setting)
-    prepared.bind(*operands.pair(setting.layout))
+    prepared.bind(*operands.all(setting.layout))
     return prepared, operands
 
 
@@ -179,7 +179,7 @@ def test_every_blocking_computes_the_same(which, name, layout):
     for variant in getattr(strategy, "variants", lambda *_: [])(backward, setting):
         operands = Operands(backward, "f32", 0)
         prepared = strategy.prepare_variant(backward, setting, variant)
-        prepared.bind(*operands.pair(layout))
+        prepared.bind(*operands.all(layout))
         prepared.run()
         assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")
 
@@ -191,7 +191,7 @@ def test_workspace_and_phases(which, name, layout):
     prepared, operands = prepared_for(PASSES[which](case), name, Setting(layout))
     prepared.run()
     arrays = sum(array.nbytes for key, array in prepared._arrays.items() if key != "y")
-    operand_bytes = sum(array.nbytes for array in operands.pair(layout))
+    operand_bytes = sum(array.nbytes for array in operands.all(layout))
     tables = 8 * prepared._plan.table_words
     assert prepared.workspace_bytes == arrays - operand_bytes + tables
     prepared.run_phases()

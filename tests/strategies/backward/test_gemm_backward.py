@@ -29,7 +29,7 @@ each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
 def check(problem, name, setting, seed=0):
     operands = Operands(problem, setting.dtype, seed)
     prepared = registry.find(problem.kind, name).prepare(problem, setting)
-    prepared.bind(*operands.pair(setting.layout))
+    prepared.bind(*operands.all(setting.layout))
     prepared.run()
     assert max_rel_error(operands, prepared.output(), "nchw") < TOLERANCE[setting.dtype]
     first = prepared.output().tobytes()

@@ -24,7 +24,7 @@ def test_gradients_are_those_of_the_reference(forward, which, layout):
     problem = which(forward)
     operands = Operands(problem, "f32", 0)
     prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))
-    prepared.bind(*operands.pair(layout))
+    prepared.bind(*operands.all(layout))
     prepared.run()
     assert prepared.output().shape == problem.result_shape(layout)
     assert max_rel_error(operands, prepared.output(), layout) < 1e-5

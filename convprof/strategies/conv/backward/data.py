@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from convprof.problems import BackwardData, Problem
     from convprof.strategies.base import Prepared, Setting
 
+    Array = np.ndarray[Any, Any]
+
 
 class MicrokernelData(Tunable):
     """Register tiles of explicit vectors."""
@@ -53,14 +55,15 @@ class MicrokernelData(Tunable):
             tall = max(1, min(chosen.block_rows, tiles.p.p))
             tiles.chosen = replace(chosen, block_rows=tall)
         tables = [tiles.build() for tiles in made]
-        natives = [Native(runner_address(), tiles.tiles) for tiles in made]
         fixed = bool(chosen.fixed)
 
         def stages(dy: str, dx: str) -> list[Stage]:
-            return [
-                Stage("tiles", native, int(dims[0]), (dy, f"{PANELS}{number}", dx), dims, fixed)
-                for number, (native, dims) in enumerate(zip(natives, tables, strict=True))
-            ]
+            found = []
+            for number, (tiles, dims) in enumerate(zip(made, tables, strict=True)):
+                buffers = tiles.buffers(dy, f"{PANELS}{number}", dx)
+                native = Native(runner_address(len(buffers)), tiles.tiles)
+                found.append(Stage("tiles", native, int(dims[0]), buffers, dims, fixed))
+            return found
 
         plan = data_plan(backward, setting, stages)
         for number, tiles in enumerate(made):
@@ -82,7 +85,7 @@ def _packed(tiles: TilePlan) -> Packed:
     packed = tiles.packed()
     phase: Phase = tiles.p  # type: ignore[assignment]  # made from one
 
-    def rearrange(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return packed.rearrange(phase.filters(weights))
+    def fill(target: Array, weights: Array) -> None:
+        packed.fill(target, phase.filters(weights))
 
-    return Packed(packed.shape, rearrange)
+    return Packed(packed.shape, fill, into=True)

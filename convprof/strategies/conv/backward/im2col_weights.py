@@ -20,7 +20,7 @@ from convprof.strategies.conv.im2col import patches_nhwc
 from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, Y
 from convprof.strategies.staged import StagedPrepared
-from convprof.strategies.transpose import layout_stage
+from convprof.strategies.turn import count_tables, turn_stage
 
 if TYPE_CHECKING:
     from convprof.problems import Backward, Conv2d, Problem
@@ -79,7 +79,9 @@ class Im2colWeights(Strategy):
         plan.steps = [*padded.stages, copy, *self.product(p, setting, plan, result)]
         if result == PRODUCT:
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, taps)}
-            plan.steps.append(layout_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg)))
+            turn = turn_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg), setting)
+            plan.steps.append(turn)
+            count_tables(plan)
         return self.prepared(problem, setting, plan)
 
     def product(self, p: Conv2d, setting: Setting, plan: Plan, result: str) -> list[Stage | Call]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from convprof.strategies.conv.register_tiles import Output
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.strategies.conv.spots import Output
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from convprof.problems import Conv2d
 
     Array = np.ndarray[Any, Any]
@@ -61,6 +62,8 @@ def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Pa
 class Phase:
     """A convolution of dy at stride 1, in the words of ``Conv2d``: c is what it sums over."""
 
+    epilogue: ClassVar[Epilogue] = NO_EPILOGUE
+
     n: int
     c: int
     h: int
@@ -91,12 +94,23 @@ class Phase:
         return self.k // self.groups
 
     def filters(self, weights: Array) -> Array:
-        """Return this phase's weights ``(k, c / groups, r, s)`` from those of the forward pass."""
-        rows, columns = (np.array(taps, dtype=np.int64) for taps in self.taps)
+        """Return this phase's weights ``(k, c / groups, r, s)`` from those of the forward pass.
+
+        A view wherever there is just one group.
+        """
         groups, kg, cg = self.groups, self.cg, self.kg  # the forward pass's kg is what is summed
-        chosen = weights[:, :, rows[:, None], columns]
+        chosen = weights[:, :, _slice(self.taps[0]), _slice(self.taps[1])]
         grouped = chosen.reshape(groups, kg, cg, self.r, self.s).transpose(0, 2, 1, 3, 4)
         return grouped.reshape(self.k, kg, self.r, self.s)
+
+
+def _slice(taps: tuple[int, ...]) -> slice:
+    """Return the slice of a filter's axis with these taps: equally far apart, the last first."""
+    if not taps:
+        return slice(0, 0)
+    step = taps[0] - taps[1] if len(taps) > 1 else 1
+    end = taps[-1] - step
+    return slice(taps[0], end if end >= 0 else None, -step)
 
 
 def phases(p: Conv2d) -> list[Phase]:

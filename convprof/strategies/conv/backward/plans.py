@@ -31,7 +31,8 @@ def forward_of(problem: Problem) -> Conv2d:
 
 def empty_plan(problem: BackwardData | BackwardWeights, layout: str) -> Plan:
     """Return a plan with the operands' and the result's shapes and no steps yet."""
-    return Plan(*problem.operand_shapes(layout), problem.result_shape(layout))
+    first, second = problem.operand_shapes(layout)
+    return Plan(first, second, problem.result_shape(layout))
 
 
 def data_plan(

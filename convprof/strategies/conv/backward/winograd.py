@@ -71,10 +71,10 @@ class WinogradData(Tunable):
         plan = data_plan(backward, setting, blocks.stages)
         packed = blocks.packed()
 
-        def rearrange(weights: Array) -> Array:
-            return packed.rearrange(weights[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
+        def fill(target: Array, weights: Array) -> None:
+            packed.fill(target, weights[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
 
-        plan.packed[FILTERS] = Packed(packed.shape, rearrange)
+        plan.packed[FILTERS] = Packed(packed.shape, fill, into=True)
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
         plan.executed_flops = blocks.executed_flops()
         count_tables(plan)

@@ -55,7 +55,7 @@ class PackedData(Tunable):
         g, plan = forward_of(problem), empty_plan(backward)
         if isinstance(backward, BackwardData):
             stages = Stages(as_product(problem), setting, Blocking(**variant), b=B_TURNED)
-            plan.packed[B_TURNED] = b_turned(g)
+            plan.packed[B_TURNED] = b_turned(g, setting)
             plan.steps = [*stages.all()]
         else:
             stages = Stages(as_product(problem), setting, Blocking(**variant), a=A_TURNED)

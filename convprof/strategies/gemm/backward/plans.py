@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from convprof.problems import BackwardData, Gemm
 from convprof.strategies.plan import Packed, Plan
+from convprof.strategies.turn import turning
 
 if TYPE_CHECKING:
     from convprof.problems import Backward, Problem
+    from convprof.strategies.base import Setting
 
 B_TURNED = "b_turned"
 
@@ -37,9 +39,11 @@ def as_product(problem: Problem) -> Gemm:
 
 def empty_plan(problem: Backward) -> Plan:
     """Return a plan with the operands' and the result's shapes and no steps yet."""
-    return Plan(*problem.operand_shapes("nchw"), problem.result_shape("nchw"))
+    first, second = problem.operand_shapes("nchw")
+    return Plan(first, second, problem.result_shape("nchw"))
 
 
-def b_turned(g: Gemm) -> Packed:
+def b_turned(g: Gemm, setting: Setting) -> Packed:
     """Return the transposition of B, ``(batch, n, k)``: it depends on the weights alone."""
-    return Packed((g.batch, g.n, g.k), lambda b: b.reshape(g.batch, g.k, g.n).transpose(0, 2, 1))
+    turn = turning((g.batch, g.k, g.n), setting)
+    return Packed((g.batch, g.n, g.k), turn, into=True)

@@ -47,7 +47,7 @@ class TiledData(Strategy):
         second, turned = WEIGHTS, False
         if isinstance(backward, BackwardData):
             second = B_TURNED
-            plan.packed[B_TURNED] = b_turned(forward_of(problem))
+            plan.packed[B_TURNED] = b_turned(forward_of(problem), setting)
         else:
             turned = True
 

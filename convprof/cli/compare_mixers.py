@@ -1,0 +1,235 @@
+"""``convprof compare mixers``: self-attention beside convolutions on the same tokens."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import measuring, options
+from convprof.cli.outputs import Outputs
+from convprof.errors import InputError, ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from convprof.cli.options import Asked
+    from convprof.networks.mixers import Grid
+    from convprof.results import Measurement
+    from convprof.studies.mixers import Mixers
+    from convprof.studies.mixers_growth import Stage
+
+MOST_IMAGES = 32
+DEFAULT_IMAGE = 224
+CHART_WIDTH, CHART_HEIGHT = 100, 20
+_NUMBER = re.compile(r"[0-9]{1,10}")
+_FIELD = re.compile(r"\b(image|patch|dim|heads|mb)=")
+"""What errors call by a field's name, and the user by a flag."""
+
+
+def _mixer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option("--image", type=int, metavar="SIZE", help=f"Side of the image in pixels; default {DEFAULT_IMAGE}."),  # noqa: E501
+            click.option("--images", metavar="SIZE,SIZE[,SIZE]", help="Growing images instead: how the mixers grow with the tokens, with a chart."),  # noqa: E501
+            click.option("--patch", type=int, default=16, show_default=True, metavar="SIZE", help="Side of a patch, which is a token."),  # noqa: E501
+            click.option("--dim", type=int, default=768, show_default=True, metavar="N", help="Channels of a token."),  # noqa: E501
+            click.option("--heads", type=int, metavar="N", help="Heads of attention; default one for 64 channels."),  # noqa: E501
+            click.option("--mb", type=int, default=1, show_default=True, metavar="N", help="Images at once."),  # noqa: E501
+            click.option("--with", "with_", multiple=True, metavar="NAME[,NAME]", help="Also measure the parts by these strategies, such as torch; pip install 'convprof[peers]'."),  # noqa: E501
+            options.measure_options,
+            click.option("--plot", metavar="FILE", help="Draw the chart of --images as .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
+            options.output_options,
+        )
+    ):  # fmt: skip
+        command = option(command)
+    for parameter in getattr(command, "__click_params__", []):
+        if parameter.name == "strategy":
+            parameter.help = "Strategies for the parts; default auto, the best of ours for each."
+    return command
+
+
+@click.command(
+    "mixers",
+    short_help="Measure self-attention against convolutions.",
+    context_settings={"default_map": {"threads": "1"}},
+)
+@_mixer_options
+def mixers(**flags: Any) -> int:
+    """Measure what mixes the tokens of an image: self-attention against convolutions.
+
+    A self-attention block (QKV projection, softmax(QK^T)V, output projection), a 3x3 convolution,
+    and a depthwise 7x7 with a pointwise convolution, all on the same tokens and channels and in
+    the same rounds. With --images 112,224,384,512 also where attention's quadratic part overtakes
+    the rest.
+    """
+    grids = _grids(flags)
+    asked = _asked(flags, grids)
+    outputs = Outputs.of(flags)
+    if flags["plot"] is not None:
+        _check_plot(flags["plot"], flags["images"], outputs)
+    from convprof.studies.mixers import Mixers
+
+    # A grid is known by its attention product: no two of the images have as many tokens.
+    by_problem = dict(zip(asked.problems, grids, strict=True))
+    view = _View(several=len(grids) > 1)
+    status = measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: Mixers(by_problem[problem], asked.choice, asked.settings, watch),
+        view.show,
+        summary=view.summary if view.several else None,
+    ).run()
+    if flags["plot"] is not None:
+        view.draw(flags["plot"])
+    return status
+
+
+def _grids(flags: dict[str, Any]) -> list[Grid]:
+    """Return the grids of tokens; InputError that names the flag for sizes that do not fit."""
+    from convprof.networks.mixers import Grid, default_heads
+
+    if flags["images"] is None:
+        image = DEFAULT_IMAGE if flags["image"] is None else flags["image"]
+        sizes, prefix = [image], ""
+    elif flags["image"] is not None:
+        raise InputError(f"--image {flags['image']}: --images says which; use one of them")
+    else:
+        sizes, prefix = _images(flags["images"]), f"--images {flags['images']}: "
+    try:
+        heads = default_heads(flags["dim"]) if flags["heads"] is None else flags["heads"]
+        rest = {key: flags[key] for key in ("patch", "dim", "mb")}
+        Grid(image=rest["patch"], heads=heads, **rest)  # whatever the image
+    except ProblemError as error:
+        raise InputError(_FIELD.sub(r"--\1 ", str(error))) from None
+    try:
+        return [Grid(image=size, heads=heads, **rest) for size in sizes]
+    except ProblemError as error:
+        text = str(error) if prefix else _FIELD.sub(r"--\1 ", str(error))
+        raise InputError(f"{prefix}{text}") from None
+
+
+def _images(text: str) -> list[int]:
+    """Return two sizes or more, each larger than the one before; InputError otherwise."""
+    parts = [part.strip() for part in text.split(",")]
+    shown = text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  # a line stays a line
+    if len(parts) > MOST_IMAGES:
+        raise InputError(f"--images {shown}: {len(parts)} images; use at most {MOST_IMAGES}")
+    if not all(_NUMBER.fullmatch(part) for part in parts):
+        raise InputError(f"--images {shown!r}: use whole numbers, such as 112,224,384,512")
+    sizes = [int(part) for part in parts]
+    if len(sizes) == 1:
+        raise InputError(f"--images {shown}: growth takes two sizes or more; for one use --image")
+    for small, large in itertools.pairwise(sizes):
+        if large <= small:
+            raise InputError(f"--images {shown}: {large} follows {small}; let the sizes increase")
+    return sizes
+
+
+def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
+    """Return the flags as values, the problems being the grids' attention products."""
+    from convprof.networks.mixers import mixers as mixers_of
+    from convprof.strategies.base import Setting
+    from convprof.studies import guard
+    from convprof.studies.mixers import LAYOUT, OURS
+
+    others = options.comma_list(flags["with_"])
+    if others and flags["cache"] != "hot":
+        raise InputError(
+            f"--with {others[0]}: a library's copies of the weights cannot be evicted; "
+            "use --cache hot"
+        )
+    try:
+        parts = [part for grid in grids for mixer in mixers_of(grid) for part in mixer.parts]
+    except ProblemError as error:
+        raise InputError(f"--dim {flags['dim']}, --mb {flags['mb']}: {error}") from None
+    problems = [part.problem for part in parts]
+    guard.check_strategies(others, problems, guard.WITH)
+    asked = options.asked(
+        {
+            **flags,
+            **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+            "problem": tuple(problem.descriptor for problem in problems),
+            "batch": (),
+            "layout": LAYOUT,
+            "strategy": (*(flags["strategy"] or (OURS,)), *others),
+        }
+    )
+    choice = asked.choice
+    settings = [
+        Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
+        for threads in choice.threads
+    ]
+    guard.check_takers(others, problems, settings, guard.WITH)
+    products = [part.problem for part in parts if part.quadratic]
+    return replace(asked, problems=products, notes=[])
+
+
+def _check_plot(path: str, images: str | None, outputs: Outputs) -> None:
+    from convprof.render.charts import picture
+
+    if images is None:
+        raise InputError(
+            f"--plot {path}: a chart needs several images, such as --images 112,224,384,512"
+        )
+    if path in outputs.paths.values():
+        raise InputError(f"--plot {path}: another flag writes there; name another file")
+    picture.require(path)
+
+
+class _View:
+    """Print a grid with all its parts if it is the only one, else all of them at the end."""
+
+    def __init__(self, *, several: bool) -> None:
+        self.several = several
+        self._stages: list[Stage] = []
+        self._measurements: list[Measurement] = []
+        self._without: dict[str, None] = {}
+
+    def show(self, console: Console, study: Mixers) -> list[dict[str, Any]]:
+        """Print a study, or keep what was measured; return its comparisons."""
+        from convprof.render.mixers import exclusions, mixers_report
+
+        totals, comparisons = study.totals(), study.comparisons()
+        self._stages.append((study.grid, totals))
+        self._measurements += study.measurements()
+        self._without |= dict.fromkeys(study.without)
+        if not self.several:
+            mixers_report(console, study.grid, totals, comparisons)
+            exclusions(console, self._measurements, list(self._without))
+        return [comparison.to_json() for comparison in comparisons]
+
+    def summary(self, console: Console) -> None:
+        """Print the images side by side, a chart, and who overtakes whom where."""
+        from convprof.render.charts.terminal import chart_lines
+        from convprof.render.mixers import exclusions
+        from convprof.render.mixers_chart import growth_chart
+        from convprof.render.mixers_growth import growth_report, growth_words, run_title
+        from convprof.studies.mixers_growth import growths, runs
+
+        found = runs(self._stages)
+        named = len({strategy for _, strategy, _ in found}) > 1
+        for threads, strategy, stages in found:
+            growth_report(console, run_title(threads, strategy, stages, named=named), stages)
+            chart = replace(growth_chart(stages), title="")  # the table's is above
+            console.print()
+            console.print(chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
+            console.print()
+        exclusions(console, self._measurements, list(self._without))
+        growth_words(console, growths(self._stages), self._stages[0][0])
+
+    def draw(self, path: str) -> None:
+        """Draw the chart into a file."""
+        from convprof.machine import facts
+        from convprof.render.charts import picture
+        from convprof.render.mixers_chart import growth_chart
+
+        if any(totals for _, totals in self._stages):
+            dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
+            picture.write(growth_chart(self._stages, dated=dated), path)

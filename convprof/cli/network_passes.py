@@ -1,0 +1,118 @@
+"""``convprof network NAME --pass``: time the passes of its convolutions and products."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from convprof.cli import measuring, network_options
+from convprof.cli.network_summary import network_from
+from convprof.cli.options import Asked
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from convprof.cli.outputs import Outputs
+    from convprof.problems import Conv2d, Gemm
+    from convprof.render.network_passes import Report
+    from convprof.results import Document, Measurement
+    from convprof.studies.network_passes import LayerPasses, Plan
+    from convprof.studies.run import Choice
+
+WHOLE = ("fuse", "plan", "with_")
+"""Flags of which the passes know nothing."""
+
+
+def measure(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer once and add up; return the exit code."""
+    from convprof.studies import guard
+    from convprof.studies.network_passes import LayerPasses, plan
+
+    _check_alone(flags["pass_"])
+    top = network_options.top_from(flags)
+    planned = plan(network_from(flags), flags["pass_"])
+    choice = network_options.choice_from(flags)
+    settings = network_options.settings_from(flags)
+    passes = [each for problem in planned.problems for each in planned.passes(problem)]
+    guard.check_strategies(choice.strategies, passes)
+    guard.check_memory(passes, choice.dtype, len(choice.layouts))
+    guard.check_work(passes, choice.dtype, choice.threads)
+    view = _View(planned, choice, top)
+    asked = Asked([*planned.problems], [], choice, settings)
+    return measuring.Measuring(
+        asked,
+        dataclasses.replace(outputs, forms={"csv": view.to_csv, "markdown": view.to_markdown}),
+        lambda problem, watch: LayerPasses(
+            problem,  # type: ignore[arg-type]  # those are the plan's
+            planned.passes(problem),  # type: ignore[arg-type]
+            choice,
+            settings,
+            watch,
+        ),
+        view.keep,
+        summary=view.summary,
+        conclude=view.conclude,
+    ).run()
+
+
+def _check_alone(which: str) -> None:
+    """Raise InputError for a flag that only the whole network's run heeds."""
+    for flag in network_options.given(WHOLE):
+        raise InputError(
+            f"{flag} is for running the whole network: leave it out, or --pass {which}"
+        )
+
+
+class _View:
+    """Keeps the layers' measurements; at the end a table, the totals and the comparison."""
+
+    def __init__(self, planned: Plan, choice: Choice, top: int | None) -> None:
+        self._plan, self._choice, self._top = planned, choice, top
+        self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
+
+    def keep(self, console: Console, study: LayerPasses) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Keep what was measured of a layer; nothing is shown before all are."""
+        self._measured[study.problem] = study.measurements()
+        return []
+
+    def summary(self, console: Console) -> None:
+        """Print the layers and the totals."""
+        from convprof.render.network_passes import passes_report
+
+        passes_report(console, self._report())
+
+    def conclude(self) -> list[dict[str, Any]]:
+        """Return the comparison for the document."""
+        from convprof.studies.network_totals import comparison, results
+
+        return [comparison(self._plan, results(self._plan, self._measured))]
+
+    def to_markdown(self, document: Document) -> str:
+        """Return the tables in Markdown, and the machine below."""
+        from convprof.render.network_passes import passes_markdown
+
+        return passes_markdown(document, self._report())
+
+    def to_csv(self, document: Document) -> str:
+        """Return one row per layer, pass and strategy, with how often the layer occurs."""
+        from convprof.render.export import to_csv
+        from convprof.studies.training import which_pass
+
+        counts = [
+            {"count": self._plan.count(problem, which_pass(m))}
+            for problem, measurements in self._measured.items()
+            for m in measurements
+        ]
+        return to_csv(document, counts)
+
+    def _report(self) -> Report:
+        from convprof.render.network_passes import Report
+        from convprof.studies import run
+        from convprof.studies.network_totals import results
+
+        (peak,) = run.peaks(self._choice.dtype, self._choice.threads)
+        excluded = [m for found in self._measured.values() for m in found if m.status != "ok"]
+        return Report(
+            self._plan, results(self._plan, self._measured), excluded, self._choice, peak, self._top
+        )

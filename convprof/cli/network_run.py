@@ -1,0 +1,126 @@
+"""``convprof network NAME``: its layers and its chain timed; ``--plan``: the fastest chain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from convprof.cli import measuring, network_options, options
+from convprof.cli.network_summary import network_from
+from convprof.cli.options import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.cli.outputs import Outputs
+    from convprof.measure.events import Event
+    from convprof.problems import Whole
+    from convprof.results import Document, Measurement
+    from convprof.studies.network.how import How
+
+
+class _Finding(Protocol):
+    """A study of a whole network."""
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results so far."""
+
+    def found(self) -> Any:
+        """Return what was found so far."""
+
+
+def measure(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer and the chain; return the exit code."""
+    from convprof.render import network_run as view
+    from convprof.studies.network.study import NetworkStudy
+
+    top, how, asked = _read(flags)
+    whole = _whole(asked, how)
+    NetworkStudy(whole, how, asked.settings)  # a layer that nobody takes is refused before all else
+    shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
+    return shown.measure(asked, outputs, lambda w: NetworkStudy(whole, how, asked.settings, w))
+
+
+def plan(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer in every way, find the fastest chain, verify and compare it."""
+    from convprof.render import network_plan as view
+    from convprof.studies.network.plan import Plan
+
+    top, how, asked = _read(flags)
+    how = replace(how, fuse=True)
+    if not network_options.given(("strategy",)):  # all that auto chooses from
+        how = replace(how, strategies=())
+        asked = replace(asked, choice=replace(asked.choice, strategies=()))
+    whole = _whole(asked, how)
+    Plan(whole, how, asked.settings)
+    shown = _View(view.plan_report, view.plan_csv, view.plan_markdown, top)
+    return shown.measure(asked, outputs, lambda w: Plan(whole, how, asked.settings, w))
+
+
+def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
+    """Return what the flags ask for; InputError for the first that makes no sense."""
+    from convprof.problems import Whole
+    from convprof.studies.network.how import How
+
+    top = network_options.top_from(flags)
+    choice = network_options.choice_from(flags)
+    settings = network_options.settings_from(flags)
+    how = How(
+        strategies=choice.strategies,
+        layout=choice.layouts[0],
+        threads=choice.threads[0],
+        dtype=choice.dtype,
+        tune=choice.tune,
+        fuse=flags["fuse"],
+        rivals=options.comma_list(flags["with_"]),
+    )
+    return top, how, Asked([Whole(network_from(flags))], [], choice, settings)
+
+
+def _whole(asked: Asked, how: How) -> Whole:
+    """Return the network; InputError for strategies it has no use for, or too little memory."""
+    from convprof.studies import guard
+    from convprof.studies.network.how import recipe_for
+
+    whole: Whole = asked.problems[0]  # type: ignore[assignment]  # it is the only one
+    problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]  # type: ignore[arg-type]
+    guard.check_strategies(how.strategies, problems)
+    guard.check_memory(problems, how.dtype, 1)
+    guard.check_work([whole], how.dtype, [how.threads])
+    return whole
+
+
+class _View:
+    """Shows what a study finds, and keeps it for the forms that are written at the end."""
+
+    def __init__(
+        self,
+        report: Callable[[Console, Any, int | None], None],
+        to_csv: Callable[[Any], str],
+        to_markdown: Callable[[Document, Any, int | None], str],
+        top: int | None,
+    ) -> None:
+        self._report, self._csv, self._markdown = report, to_csv, to_markdown
+        self._top = top
+        self._found: Any = None
+
+    def measure(self, asked: Asked, outputs: Outputs, study: Callable[[Any], _Finding]) -> int:
+        """Measure the network; return the exit code."""
+        forms = {
+            "csv": lambda _: self._csv(self._found),
+            "markdown": lambda document: self._markdown(document, self._found, self._top),
+        }
+        return measuring.Measuring(
+            asked, replace(outputs, forms=forms), lambda _, watch: study(watch), self._show
+        ).run()
+
+    def _show(self, console: Console, study: _Finding) -> list[dict[str, Any]]:
+        self._found = study.found()
+        self._report(console, self._found, self._top)
+        found: dict[str, Any] = self._found.to_json()
+        return [found]

@@ -1,0 +1,89 @@
+"""Fold batch norms and layer scales into the convolution or linear layer before them.
+
+At inference a batch norm is a factor and a term per channel, and a layer scale a factor: both can
+be multiplied into the weights once, and cost nothing from then on (Jacob et al. 2018, section 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.graph import Network, Node
+from convprof.networks.ops import BatchNorm, Convolution, LayerScale, Linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Array = np.ndarray[Any, Any]
+    Weights = Mapping[str, Mapping[str, Array]]
+
+
+def folded(network: Network) -> Network:
+    """Return the network without what folds; the layers folded into have a bias.
+
+    Its weights are those that ``fold_weights`` makes.
+    """
+    into = folds(network)
+    biased = set(into.values())
+    nodes = []
+    for node in network.nodes:
+        if node.name in into:
+            continue
+        op = node.op
+        if node.name in biased and isinstance(op, Convolution | Linear):
+            op = replace(op, bias=True)
+        inputs = tuple(into.get(name, name) for name in node.inputs)
+        nodes.append(Node(node.name, op, inputs))
+    return Network(network.name, network.input, tuple(nodes))
+
+
+def folds(network: Network) -> dict[str, str]:
+    """Return, by the name of each node that folds, the layer that it folds into."""
+    readers = network.readers
+    by_name = {node.name: node for node in network.nodes}
+    into: dict[str, str] = {}
+    for node in network.nodes:
+        if not isinstance(node.op, BatchNorm | LayerScale):
+            continue
+        before = node.inputs[0]
+        target = into.get(before, before)
+        layer = by_name.get(target)
+        if layer is None or not isinstance(layer.op, Convolution | Linear):
+            continue
+        if len(readers[before]) == 1:
+            into[node.name] = target
+    return into
+
+
+def fold_weights(network: Network, weights: Weights) -> dict[str, dict[str, Array]]:
+    """Return the weights of ``folded(network)`` from those of ``network``, by node and name."""
+    into = folds(network)
+    made = {
+        node.name: dict(weights[node.name])
+        for node in network.nodes
+        if node.name not in into and node.name in weights
+    }
+    by_name = {node.name: node for node in network.nodes}
+    for name, target in into.items():
+        factor, term = _affine(by_name[name], weights[name])
+        layer, op = made[target], by_name[target].op
+        wide = factor[:, None, None, None] if isinstance(op, Convolution) else factor
+        kind = layer["weight"].dtype
+        bias = layer["bias"] if "bias" in layer else np.zeros(len(factor))
+        product = np.empty_like(layer["weight"])  # rounded once, without a float64 copy of it all
+        layer["weight"] = np.multiply(layer["weight"], wide, out=product, casting="same_kind")
+        layer["bias"] = (bias * factor + term).astype(kind)
+    return made
+
+
+def _affine(node: Node, weights: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return the factor and the term per channel, in float64."""
+    exact = {name: array.astype(np.float64) for name, array in weights.items()}
+    factor = exact["weight"]
+    if not isinstance(node.op, BatchNorm):
+        return factor, np.zeros(len(factor))
+    factor = factor / np.sqrt(exact["running_var"] + node.op.eps)
+    return factor, exact["bias"] - exact["running_mean"] * factor

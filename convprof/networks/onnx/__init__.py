@@ -1,0 +1,10 @@
+"""ONNX files as networks: structure and shapes are read, weights never are.
+
+The package ``onnx`` (extra ``onnx``) is imported when a file is loaded, and only then.
+"""
+
+from __future__ import annotations
+
+from convprof.networks.onnx.load import Imported, load
+
+__all__ = ["Imported", "load"]

@@ -1,0 +1,90 @@
+"""A second opinion on shapes: the onnx package's own inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.package import onnx_package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import onnx
+
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.source import Source
+    from convprof.networks.onnx.value import Value
+    from convprof.networks.ops import Shape
+
+
+def check_shapes(
+    source: Source,
+    nodes: Sequence[FileNode],
+    values: Mapping[str, Value | Constant],
+    shape: Shape,
+) -> None:
+    """Compare the shape of every value with the onnx package's inference for the input's shape.
+
+    ``nodes`` are the file's own, before patterns were replaced. What is known beforehand takes
+    part as an input of its shape, or with its few values: weights are not needed. Raises
+    InputError naming the node when the shapes differ or the inference refuses the graph.
+    """
+    package = onnx_package()
+    model = _bare(source, nodes, values, shape)
+    try:
+        inferred = package.shape_inference.infer_shapes(model, strict_mode=True)
+    except (package.shape_inference.InferenceError, ValueError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        printable = "".join(each if each.isprintable() else "?" for each in reason)
+        raise InputError(f"the onnx package cannot infer its shapes: {printable}") from None
+    theirs = {
+        info.name: _shape(info) for info in (*inferred.graph.value_info, *inferred.graph.output)
+    }
+    for node in nodes:
+        for name in node.outputs:
+            ours, other = values.get(name), theirs.get(name)
+            if ours is None or isinstance(ours, Constant) or other is None:
+                continue
+            if other != ours.shape:
+                raise node.refused(f"its result is {ours.shape} here, and {other} to onnx")
+
+
+def _bare(
+    source: Source,
+    nodes: Sequence[FileNode],
+    values: Mapping[str, Value | Constant],
+    shape: Shape,
+) -> onnx.ModelProto:
+    """Return a model of the nodes alone: no weights, no shapes but the input's."""
+    package = onnx_package()
+    helper, number = package.helper, source.input.type.tensor_type.elem_type
+    wanted = [node for node in nodes if not isinstance(values.get(node.outputs[0]), Constant)]
+    read = {name for node in wanted for name in node.inputs}
+    inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
+    small: list[Any] = []
+    for name in sorted(read):
+        value = values.get(name)
+        if not isinstance(value, Constant):
+            continue
+        if value.values is None:
+            inputs.append(helper.make_tensor_value_info(name, number, value.shape))
+        else:
+            small.append(package.numpy_helper.from_array(value.values, name))
+    output = helper.make_empty_tensor_value_info(source.output)
+    protos = [node.proto for node in wanted]
+    graph = helper.make_graph(protos, "shapes", inputs, [output], small)
+    model: onnx.ModelProto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", source.opset)]
+    )
+    return model
+
+
+def _shape(info: onnx.ValueInfoProto) -> Shape | None:
+    """Return a shape if all of it is known."""
+    tensor = info.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    return None if None in sizes else tuple(size for size in sizes if size is not None)

@@ -1,0 +1,63 @@
+"""What is known before the network runs: the shapes of weights, the values of small constants."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import InputError
+from convprof.networks.onnx.node import MOST_NUMBERS, text_of
+from convprof.networks.onnx.package import onnx_package
+from convprof.problems.checks import MAX_ELEMENTS, shown
+
+if TYPE_CHECKING:
+    import onnx
+
+    from convprof.networks.ops import Shape
+
+MOST_FLOATS = 16
+"""Real numbers of a constant that are read: factors, epsilons and bounds are single ones."""
+MOST_AXES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor that does not depend on the input; ``values`` is None where it was not read."""
+
+    shape: Shape
+    values: np.ndarray[Any, Any] | None = None
+
+    @classmethod
+    def of(cls, values: Any) -> Constant:
+        """Return the constant with these values."""
+        array = np.asarray(values)
+        return cls(array.shape, array)
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+def constant_from(tensor: onnx.TensorProto) -> Constant:
+    """Return a tensor of the file, without its values unless they are few and in the file."""
+    shape = tuple(tensor.dims)
+    label = f"tensor {shown(text_of(tensor.name))}"
+    if len(shape) > MOST_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise InputError(f"{label}: impossible shape {shown(shape)}")
+    package = onnx_package()
+    try:
+        dtype = np.dtype(package.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{label}: unknown element type {tensor.data_type}") from None
+    most = {"i": MOST_NUMBERS, "u": MOST_NUMBERS, "b": MOST_NUMBERS, "f": MOST_FLOATS}
+    outside = tensor.data_location == package.TensorProto.EXTERNAL
+    if outside or math.prod(shape) > most.get(dtype.kind, 0):
+        return Constant(shape)
+    try:
+        return Constant.of(package.numpy_helper.to_array(tensor).reshape(shape))
+    except (ValueError, TypeError, RuntimeError):
+        raise InputError(f"{label}: its data do not have the shape {shown(shape)}") from None

@@ -1,0 +1,51 @@
+"""From one node of the file to operations of a network, a function per operator.
+
+A module per family, each with a table ``CONVERTERS`` by the operator's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.converters import (
+    arranging,
+    elementwise,
+    normalising,
+    pooling,
+    products,
+    selecting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.value import Value
+
+    Converter = Callable[[Importer, FileNode], Value | list[Value]]
+
+CONVERTERS: dict[str, Converter] = {
+    **products.CONVERTERS,
+    **pooling.CONVERTERS,
+    **elementwise.CONVERTERS,
+    **normalising.CONVERTERS,
+    **arranging.CONVERTERS,
+    **selecting.CONVERTERS,
+}
+
+_REASONS = {
+    "ConvTranspose": "transposed convolutions are not supported: they have no forward strategy "
+    "here; leave the part that scales images up out of the file",
+    "If": "nested graphs are not supported",
+    "Loop": "nested graphs are not supported",
+    "Scan": "nested graphs are not supported",
+}
+
+
+def converter(node: FileNode) -> Converter:
+    """Return what converts a node; InputError for an operator that is not supported."""
+    if node.kind in CONVERTERS:
+        return CONVERTERS[node.kind]
+    supported = ", ".join(sorted(kind for kind in CONVERTERS if kind.isidentifier()))
+    raise node.refused(_REASONS.get(node.kind, f"not supported; supported are {supported}"))

@@ -1,0 +1,72 @@
+"""Constants that are added to or multiplied with an activation, along one axis or many."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.ops import PositionEmbedding
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.constant import Constant
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.value import Value
+    from convprof.networks.ops import Op, Shape
+
+_IMAGE = 4
+
+
+def _aligned(node: FileNode, x: Value, constant: Constant) -> Shape:
+    """Return the constant's shape with axes of size 1 before it, as many as the activation has."""
+    shape = (1,) * (len(x.shape) - len(constant.shape)) + constant.shape
+    fits = len(shape) == len(x.shape) and all(
+        mine in (1, theirs) for mine, theirs in zip(shape, x.shape, strict=True)
+    )
+    if not fits:
+        raise node.refused(f"a constant of {constant.shape} does not fit {x.shape}")
+    return shape
+
+
+def along_one_axis(
+    net: Importer, node: FileNode, op: Op, x: Value, constant: Constant
+) -> Value | None:
+    """Return an operation per channel, whichever axis the constant says the channels are.
+
+    None when the constant varies along several axes.
+    """
+    shape = _aligned(node, x, constant)
+    axes = [axis for axis, size in enumerate(shape) if size > 1]
+    if len(axes) > 1:
+        return None
+    rank = len(x.shape)
+    axis = axes[0] if axes else rank - 1  # a vector of one unread number: any axis of size 1
+    if not axes and x.shape[axis] != 1:
+        raise node.refused("the value of its constant of one number must be within the file")
+    if axis == rank - 1:
+        return on_last_axis(net, node, op, x)
+    if rank == _IMAGE and axis == 1:
+        return net.emit(node, op, x)
+    before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    image = reshaped(net, node, x, (before, x.shape[axis], after, 1), "image")
+    return reshaped(net, node, net.emit(node, op, image), x.shape, "back")
+
+
+def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
+    """Return the sum with a constant that has a term for everything but the first axes."""
+    shape = _aligned(node, x, constant)
+    repeated = next(axis for axis, size in enumerate(shape) if size > 1)
+    if shape[repeated:] != x.shape[repeated:]:
+        raise node.refused(
+            f"a constant of {constant.shape} on {x.shape}: supported are one number, one per "
+            "channel, and one for every element of an image or a row of tokens"
+        )
+    tokens = (
+        math.prod(x.shape[:repeated]),
+        math.prod(x.shape[repeated:-1]),
+        x.shape[-1],
+    )
+    y = net.emit(node, PositionEmbedding(), reshaped(net, node, x, tokens, "rows"))
+    return reshaped(net, node, y, x.shape, "back")

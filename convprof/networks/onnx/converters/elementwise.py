@@ -1,0 +1,179 @@
+"""Activations, and sums and products with activations, vectors and numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from convprof.networks.onnx.activation_patterns import FUNCTION, bounds
+from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.converters.broadcasting import along_one_axis, per_token
+from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.value import Value
+from convprof.networks.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.ops import Function
+
+_DIRECT: dict[str, Function] = {
+    "HardSwish": "hardswish",
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+}
+
+
+def _direct(net: Importer, node: FileNode) -> Value:
+    return net.emit(node, Activation(_DIRECT[node.kind]), net.activation(node))
+
+
+def _named(net: Importer, node: FileNode) -> Value:
+    """Convert an activation that a pattern has found."""
+    name = cast("Function", node.text("function", ""))
+    return net.emit(node, Activation(name), net.activation(node))
+
+
+def _gelu(net: Importer, node: FileNode) -> Value:
+    if node.text("approximate", "none") != "none":
+        net.note("Gelu by an approximation: here it is the exact one")
+    return net.emit(node, Activation("gelu"), net.activation(node))
+
+
+def _hard_sigmoid(net: Importer, node: FileNode) -> Value:
+    alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
+    if not (math.isclose(alpha, 1 / 6, rel_tol=1e-3) and beta == 1 / 2):
+        raise node.refused(f"alpha={alpha:g}, beta={beta:g}: only 1/6 and 1/2 are supported")
+    return net.emit(node, Activation("hardsigmoid"), net.activation(node))
+
+
+def _clip(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    low, high = bounds(node, lambda name: _number(net, name))
+    if low == 0 and high == 6:  # noqa: PLR2004
+        return net.emit(node, Activation("relu6"), x)
+    if low == 0 and high is None:
+        return net.emit(node, Activation("relu"), x)
+    raise node.refused(f"limits {low} and {high}: only 0 and 6, or 0 and none, are supported")
+
+
+def _number(net: Importer, name: str) -> float | None:
+    """Return the one number that a constant holds; None for anything else."""
+    value = net.values[name]
+    if not isinstance(value, Constant) or value.values is None or value.elements != 1:
+        return None
+    return float(value.values.reshape(-1)[0])
+
+
+def _sum(net: Importer, node: FileNode) -> Value:
+    a, b = _operands(net, node)
+    if isinstance(b, Value):
+        return _pair(net, node, Add(), a, b)
+    number = _number(net, _constant_name(net, node))
+    if number is not None:
+        return _shifted(net, node, a, -number if node.kind == "Sub" else number, b)
+    return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
+
+
+def _difference(net: Importer, node: FileNode) -> Value:
+    if isinstance(net.values[node.input(0)], Constant):
+        raise node.refused("a constant less an activation is not supported")
+    a, b = net.activation(node), net.values[node.input(1)]
+    if isinstance(b, Value):
+        return _pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
+    return _sum(net, node)
+
+
+def _product(net: Importer, node: FileNode) -> Value:
+    a, b = _operands(net, node)
+    if isinstance(b, Value):
+        return _pair(net, node, Multiply(), a, b)
+    number = _number(net, _constant_name(net, node))
+    if number is not None:
+        return _widened(net, node, _scaled(net, node, a, number), b)
+    found = along_one_axis(net, node, LayerScale(), a, b)
+    if found is None:
+        raise node.refused(f"a factor of {b.shape} on {a.shape}: only one per channel is supported")
+    return found
+
+
+def _quotient(net: Importer, node: FileNode) -> Value:
+    """Division by a constant, which is a factor."""
+    if isinstance(net.values[node.input(0)], Constant):
+        raise node.refused("a constant divided by an activation is not supported")
+    net.constant(node, 1)
+    number = _number(net, node.input(1))
+    if number is None:
+        return _product(net, node)
+    if number == 0:
+        raise node.refused("division by 0")
+    a = net.activation(node)
+    return _widened(net, node, _scaled(net, node, a, 1 / number), net.constant(node, 1))
+
+
+def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
+    """Return both inputs, an activation first."""
+    if len(node.inputs) != len(("a", "b")):
+        raise node.refused(f"it has {len(node.inputs)} inputs, must have 2")
+    a, b = (net.values[node.input(index)] for index in (0, 1))
+    if isinstance(a, Value):
+        return a, b
+    if isinstance(b, Value):
+        return b, a
+    raise node.refused("both inputs are constants")
+
+
+def _constant_name(net: Importer, node: FileNode) -> str:
+    return next(name for name in node.inputs if isinstance(net.values[name], Constant))
+
+
+def _pair(net: Importer, node: FileNode, op: Add | Multiply, a: Value, b: Value) -> Value:
+    """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
+    rank = max(len(a.shape), len(b.shape))
+    a, b = (
+        reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
+        for each in (a, b)
+    )
+    return net.emit(node, op, a, b)
+
+
+def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
+    """Return an activation times a number, which the product before it takes up, or one after."""
+    factor = x.factor * number
+    if not math.isfinite(factor) or factor == 0:
+        raise node.refused(f"a factor of {number:g} leaves nothing to compute")
+    op = net.op(x)
+    alone = all(net.used_once(name) for name in node.inputs if net.values[name] is x)
+    if isinstance(op, MatMul) and x.factor == 1 and alone:
+        net.swap(x, replace(op, scale=op.scale * number))
+        return x
+    return replace(x, factor=factor, origin=node)
+
+
+def _shifted(net: Importer, node: FileNode, x: Value, number: float, b: Constant) -> Value:
+    if not math.isfinite(number):
+        raise node.refused(f"a term of {number:g} leaves nothing to compute")
+    op = Affine(factor=x.factor, term=number)
+    plain = replace(x, factor=1.0, origin=None)
+    return _widened(net, node, net.emit(node, op, plain), b)
+
+
+def _widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
+    """Return x with the axes that a constant of one number, with more axes, gives it."""
+    missing = len(b.shape) - len(x.shape)
+    return reshaped(net, node, x, (1,) * missing + x.shape, "axes") if missing > 0 else x
+
+
+CONVERTERS = {
+    **dict.fromkeys(_DIRECT, _direct),
+    FUNCTION: _named,
+    "Add": _sum,
+    "Clip": _clip,
+    "Div": _quotient,
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "Mul": _product,
+    "Sub": _difference,
+}

@@ -1,0 +1,62 @@
+"""BatchNormalization, LayerNormalization, Softmax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.onnx.folding import axis_in
+from convprof.networks.ops import BatchNorm, LayerNorm, Softmax
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.value import Value
+
+_EPS = 1e-5
+_SIGNAL = 3  # (n, c, length)
+_SOFTMAX_ON_ONE_AXIS = 13  # before, all axes from the given one counted as one
+
+
+def _batch_norm(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    if node.integer("training_mode", 0):
+        raise node.refused("training_mode=1: export the model for inference")
+    for index in range(1, 5):
+        shape = net.constant(node, index).shape
+        if shape != x.shape[1:2]:
+            raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
+    op = BatchNorm(node.real("epsilon", _EPS))
+    if len(x.shape) != _SIGNAL:
+        return net.emit(node, op, x)
+    y = net.emit(node, op, reshaped(net, node, x, (*x.shape, 1), "image"))
+    return reshaped(net, node, y, x.shape, "back")
+
+
+def _layer_norm(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    if axis_in(node, node.integer("axis", -1), len(x.shape)) != len(x.shape) - 1:
+        raise node.refused("a layer norm over more than the last axis is not supported")
+    for index in (1, 2):
+        if node.has(index) and net.constant(node, index).shape != x.shape[-1:]:
+            shape = net.constant(node, index).shape
+            raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
+    if not node.has(2):
+        net.note("LayerNormalization without bias: here it has one, which counts as parameters")
+    return on_last_axis(net, node, LayerNorm(node.real("epsilon", _EPS)), x)
+
+
+def _softmax(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    axis = node.integer("axis", 1 if net.opset < _SOFTMAX_ON_ONE_AXIS else -1)
+    if axis_in(node, axis, len(x.shape)) != len(x.shape) - 1:
+        raise node.refused(f"axis={axis} of {x.shape}: only a softmax along the last is supported")
+    return net.emit(node, Softmax(), x)
+
+
+CONVERTERS = {
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "Softmax": _softmax,
+}

@@ -1,0 +1,68 @@
+"""Reshapes and transpositions that do no more than is needed, whatever the file writes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.networks.ops import Flatten, Reshape, Tokens, Transpose
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.value import Value
+    from convprof.networks.ops import Shape
+
+_IMAGE = 4
+_TO_NHWC = (0, 2, 3, 1)
+_TO_ROWS = (0, 2, 1)
+
+
+def reshaped(net: Importer, node: FileNode, x: Value, shape: Shape, part: str = "") -> Value:
+    """Return the same numbers in another shape.
+
+    A reshape of a reshape is one; pixels with their channels last are tokens.
+    """
+    if shape == x.shape:
+        return x
+    if isinstance(net.op(x), Reshape | Flatten):
+        return reshaped(net, node, net.source_of(x), shape, part)
+    op = net.op(x)
+    if isinstance(op, Tokens) and _is_pixel_tokens(net.source_of(x).shape, shape):
+        return x
+    if isinstance(op, Transpose) and op.axes == _TO_NHWC:
+        image = net.source_of(x)
+        if _is_pixel_tokens(image.shape, shape):
+            return net.emit(node, Tokens(), image, part=part)
+    if len(shape) == len(("n", "c")) and len(x.shape) > len(shape) and shape[0] == x.shape[0]:
+        return net.emit(node, Flatten(), x, part=part)
+    return net.emit(node, Reshape(shape), x, part=part)
+
+
+def transposed(
+    net: Importer, node: FileNode, x: Value, axes: tuple[int, ...], part: str = ""
+) -> Value:
+    """Return the axes in another order: one transposition for several in a row, none for none.
+
+    Moving axes of size 1 past others is a change of shape alone.
+    """
+    if sorted(axes) != list(range(len(x.shape))):
+        raise node.refused(f"perm={axes} is no order of the axes of {x.shape}")
+    op = net.op(x)
+    if isinstance(op, Transpose):
+        return transposed(net, node, net.source_of(x), tuple(op.axes[axis] for axis in axes), part)
+    if isinstance(op, Reshape) and axes == _TO_ROWS:
+        image = net.source_of(x)
+        if len(image.shape) == _IMAGE and x.shape[:2] == image.shape[:2]:
+            return net.emit(node, Tokens(), image, part=part)
+    moving = [axis for axis in axes if x.shape[axis] > 1]
+    if moving == sorted(moving):
+        return reshaped(net, node, x, tuple(x.shape[axis] for axis in axes), part)
+    return net.emit(node, Transpose(axes), x, part=part)
+
+
+def _is_pixel_tokens(image: Shape, shape: Shape) -> bool:
+    """Whether (n, h w, c) is that shape for an image (n, c, h, w)."""
+    if len(image) != _IMAGE:
+        return False
+    n, c, h, w = image
+    return shape == (n, h * w, c)

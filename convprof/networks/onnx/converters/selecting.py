@@ -1,0 +1,118 @@
+"""Parts of an activation, and activations put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.folding import axis_in, numbers
+from convprof.networks.onnx.value import Value
+from convprof.networks.ops import ClassToken, Concat, SelectToken, Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks.onnx.importer import Importer
+    from convprof.networks.onnx.node import FileNode
+
+_TOKENS = 3
+_SLICE_BY_INPUTS = 10
+_SPLIT_BY_INPUT = 13
+
+
+def _concat(net: Importer, node: FileNode) -> Value:
+    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    rank = len(values[0].shape)
+    axis = axis_in(node, node.integer("axis", 1), rank)
+    activations = [value for value in values if isinstance(value, Value)]
+    if len(activations) == len(values):
+        return net.emit(node, Concat(axis), *activations)
+    first, last = values[0], values[-1]
+    if len(values) == 2 and isinstance(first, Constant) and isinstance(last, Value):  # noqa: PLR2004
+        n, _, c = last.shape if len(last.shape) == _TOKENS else (0, 0, 0)
+        if axis == 1 and first.shape in ((1, 1, c), (n, 1, c)) and n in (1, first.shape[0]):
+            return net.emit(node, ClassToken(), last)
+    raise node.refused("of constants, only one class token before (n, t, c) can be joined")
+
+
+def _slice(net: Importer, node: FileNode) -> Value:
+    x = net.activation(node)
+    starts, ends, axes, steps = _bounds(net, node)
+    axes = axes or tuple(range(len(starts)))
+    steps = steps or (1,) * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        raise node.refused("starts, ends, axes and steps must be equally many")
+    if set(steps) - {1}:
+        raise node.refused(f"steps {steps}: only steps of 1 are supported")
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        x = _cut(net, node, x, axis_in(node, axis, len(x.shape)), start=start, end=end)
+    return x
+
+
+def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:
+    """Return starts, ends, axes and steps, of which the last two may be left out: ()."""
+    keys = ("starts", "ends", "axes", "steps")
+    if net.opset < _SLICE_BY_INPUTS:
+        given = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
+        return tuple(given)
+    return tuple(
+        net.integers(node, place, key) if place <= 2 or node.has(place) else ()  # noqa: PLR2004
+        for place, key in enumerate(keys, 1)
+    )
+
+
+def _cut(net: Importer, node: FileNode, x: Value, axis: int, *, start: int, end: int) -> Value:
+    """Return part of an axis; bounds count from the end if negative, and stop at the ends."""
+    begin, stop, _ = slice(start, end).indices(x.shape[axis])
+    if (begin, stop) == (0, x.shape[axis]):
+        return x
+    return net.emit(node, Slice(axis, begin, stop), x)
+
+
+def _gather(net: Importer, node: FileNode) -> Value:
+    """Return one index of an axis, or neighbours."""
+    if isinstance(net.values[node.input(0)], Constant):
+        raise node.refused("looking rows up in a table (an embedding) is not supported")
+    x = net.activation(node)
+    axis = axis_in(node, node.integer("axis", 0), len(x.shape))
+    indices = net.constant(node, 1)
+    given = numbers(node, indices, "the index")
+    found = [axis_in(node, index, x.shape[axis]) for index in given]
+    if len(indices.shape) > 1 or not found or found != list(range(found[0], found[-1] + 1)):
+        raise node.refused("only one index, or neighbours in order, are supported")
+    if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
+        return net.emit(node, SelectToken(found[0]), x)
+    cut = _cut(net, node, x, axis, start=found[0], end=found[-1] + 1)
+    rest = () if not indices.shape else (len(found),)
+    return reshaped(net, node, cut, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
+
+
+def _split(net: Importer, node: FileNode) -> list[Value]:
+    x = net.activation(node)
+    axis = axis_in(node, node.integer("axis", 0), len(x.shape))
+    total, pieces = x.shape[axis], len(node.outputs)
+    if net.opset >= _SPLIT_BY_INPUT and node.has(1):
+        sizes = net.integers(node, 1, "the sizes")
+    else:
+        most = -(-total // pieces)
+        sizes = node.integers("split", (*(most,) * (pieces - 1), total - most * (pieces - 1)))
+    if len(sizes) != pieces or sum(sizes) != total or min(sizes) < 1:
+        raise node.refused(f"{total} cannot be split into {pieces} pieces of {sizes}")
+    made: list[Value] = []
+    start = 0
+    for name, size in zip(node.outputs, sizes, strict=True):
+        piece = x
+        if name and size != total:
+            piece = net.emit(node, Slice(axis, start, start + size), x, part=str(len(made)))
+        made.append(piece)
+        start += size
+    return made
+
+
+CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | list[Value]]] = {
+    "Concat": _concat,
+    "Gather": _gather,
+    "Slice": _slice,
+    "Split": _split,
+}

@@ -1,0 +1,96 @@
+"""The input's shape: what the file fixes, and what it leaves open for ``--dim`` to set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError
+from convprof.networks.onnx.constant import MOST_AXES
+from convprof.networks.onnx.node import text_of
+from convprof.networks.onnx.package import onnx_package
+from convprof.problems.checks import shown, size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+    from convprof.networks.ops import Shape
+
+_IMAGE_NAMES = ("batch", "channels", "height", "width")
+_OPEN = -1
+"""What some exporters write for a dimension that is open."""
+_FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
+
+
+def input_shape(value: onnx.ValueInfoProto, dims: Mapping[str, int]) -> Shape:
+    """Return the input's shape with its open dimensions set.
+
+    Raises InputError naming every open dimension that is not set and the flag that sets it, or
+    the dimensions that there are when one is set that does not exist.
+    """
+    label = f"input {shown(value.name)}"
+    _check_type(label, value)
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape") or not 1 <= len(tensor.shape.dim) <= MOST_AXES:
+        raise InputError(f"{label}: the file must give it between 1 and {MOST_AXES} dimensions")
+    for place, dim in enumerate(tensor.shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
+            raise InputError(
+                f"{label}, axis {place}: {dim.dim_value} is no size; "
+                "export it with a size of at least 1, or with a name for --dim to set"
+            )
+    axes = _axes(tensor.shape)
+    opened = list(dict.fromkeys(axis for axis in axes if isinstance(axis, str)))
+    shape = "x".join(_printable(axis) if isinstance(axis, str) else str(axis) for axis in axes)
+    for name in dims:
+        if name not in opened:
+            known = ", ".join(_printable(each) for each in opened)
+            there = f"open dimensions: {known}" if opened else "the file leaves none open"
+            raise InputError(f"--dim {_printable(name)}: {label} is {shape}; {there}")
+    missing = [name for name in opened if name not in dims]
+    if missing:
+        flags = " ".join(f"--dim {_printable(name)}=1" for name in missing)
+        raise InputError(
+            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}, e.g. {flags}"
+        )
+    return tuple(
+        size(f"--dim {_printable(axis)}", dims[axis])
+        if isinstance(axis, str)
+        else size(f"{label}, axis {place}", axis)
+        for place, axis in enumerate(axes)
+    )
+
+
+def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
+    if value.type.WhichOneof("value") != "tensor_type":
+        raise InputError(f"{label} is no tensor")
+    types = onnx_package().TensorProto.DataType
+    number = value.type.tensor_type.elem_type
+    if number not in [types.Value(name) for name in _FLOATS]:
+        name = types.Name(number) if number in types.values() else str(number)
+        raise InputError(f"{label} holds {name}; a network reads real numbers here")
+
+
+def _axes(shape: onnx.TensorShapeProto) -> list[int | str]:
+    """Return a size or a name for every axis; one without either gets a usual name."""
+    taken = {text_of(dim.dim_param) for dim in shape.dim}
+    axes: list[int | str] = []
+    for place, dim in enumerate(shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value > 0:
+            axes.append(dim.dim_value)
+            continue
+        usual = _IMAGE_NAMES if len(shape.dim) == len(_IMAGE_NAMES) else _IMAGE_NAMES[:1]
+        name = text_of(dim.dim_param) or (usual[place] if place < len(usual) else f"dim{place}")
+        while not dim.dim_param and name in taken:
+            name += "_"
+        taken.add(name)
+        axes.append(name)
+    return axes
+
+
+def _printable(name: str) -> str:
+    """Return a dimension's name as it can be typed, or quoted where it cannot be printed."""
+    most = 40
+    plain = name.isprintable() and len(name) <= most
+    return name if plain else shown(name)

@@ -1,0 +1,67 @@
+"""A network with its weights as an ONNX file, so that other runtimes can run the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.networks.graph import INPUT
+from convprof.networks.onnx.file import LARGEST_FILE
+from convprof.networks.onnx.forms import FORMS
+from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.writer import Writer
+from convprof.networks.parameters import elements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from convprof.networks.graph import Network
+
+OPSET = 20
+"""The first with Gelu; written as of IR version 9, which belongs to it."""
+_IR_VERSION = 9
+_ITEMSIZE = 4
+_ROOM = 2**24
+"""Bytes that are kept for names and nodes."""
+
+
+def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, Any]]]) -> bytes:
+    """Return the file: input ``input``, output named as the last node, all in f32 and NCHW.
+
+    ``weights`` has by name of the node what ``op.weights`` and ``op.buffers`` ask for: filters
+    (k, c / groups, r, s), matrices (inputs, outputs). Raises InputError where one is missing or of
+    another shape, and when they need more than the 2 GiB that such a file can hold.
+    """
+    package = onnx_package()
+    reason = too_large(network)
+    if reason is not None:
+        raise InputError(reason)
+    writer = Writer(network, weights)
+    for node in network.nodes:
+        form = FORMS.get(type(node.op))
+        if form is None:
+            raise InputError(f"{node.name}: {node.op.kind} has no form in ONNX")
+        form(writer, node, node.op)
+    helper, real = package.helper, package.TensorProto.FLOAT
+    last = network.nodes[-1].name
+    graph = helper.make_graph(
+        writer.nodes,
+        network.name,
+        [helper.make_tensor_value_info(INPUT, real, network.input)],
+        [helper.make_tensor_value_info(last, real, network.output)],
+        writer.initializers,
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+    data: bytes = made.SerializeToString()
+    return data
+
+
+def too_large(network: Network) -> str | None:
+    """Return why the weights do not fit an ONNX file, in one line; None if they do."""
+    count = elements(network)
+    if count * _ITEMSIZE + _ROOM <= LARGEST_FILE:
+        return None
+    return f"{network.name}: its {count:,} weights do not fit an ONNX file, which holds 2 GiB"

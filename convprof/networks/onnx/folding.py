@@ -1,0 +1,166 @@
+"""Evaluate what does not depend on the input's values: shape arithmetic, scalars, expanded weights.
+
+Only small tensors have values here; of weights, only the shapes are followed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import InputError, ProblemError
+from convprof.networks.onnx.arithmetic import EVALUATORS
+from convprof.networks.onnx.constant import MOST_AXES, Constant
+from convprof.networks.onnx.node import MOST_NUMBERS
+from convprof.networks.ops import Reshape, Transpose
+from convprof.problems.checks import MAX_ELEMENTS, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.ops import Shape
+
+    Follower = Callable[[FileNode, Shape, tuple[Constant | None, ...]], Shape]
+
+
+def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> list[Constant]:
+    """Return what a node gives for constants (None where an input is left out).
+
+    Raises InputError for an operator that is not known for constants, or impossible values.
+    """
+    known = all(constant is None or constant.values is not None for constant in inputs)
+    first = inputs[0] if inputs else None
+    if node.kind == "Expand" and first is not None and _is_real(first):
+        known = False  # a weight, which may become large
+    try:
+        if known and node.kind in EVALUATORS:
+            return [Constant(*_kept(node, value)) for value in _values(node, inputs, opset)]
+        return [Constant(_followed(node, inputs))]
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, ProblemError):
+            raise node.refused(str(error)) from None
+        raise node.refused("its constant inputs do not fit it") from None
+
+
+def _is_real(constant: Constant) -> bool:
+    return constant.values is None or constant.values.dtype.kind == "f"
+
+
+def shape_of(node: FileNode, shape: Shape) -> Constant:
+    """Return what Shape and Size give for a tensor of a shape."""
+    if node.kind == "Size":
+        return Constant.of(np.int64(math.prod(shape)))
+    start, end = node.integer("start", 0), node.integer("end", len(shape))
+    return Constant.of(np.array(shape[slice(start, end)], np.int64))
+
+
+def _values(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> Any:
+    arrays = [None if constant is None else constant.values for constant in inputs]
+    with np.errstate(all="ignore"):
+        made = EVALUATORS[node.kind](node, arrays, opset)
+    return made if isinstance(made, list) else [made]
+
+
+def _kept(node: FileNode, value: Any) -> tuple[Shape, np.ndarray[Any, Any]]:
+    array = np.asarray(value)
+    if array.size > MOST_NUMBERS or array.ndim > MOST_AXES:
+        raise node.refused(f"it computes more than {MOST_NUMBERS} numbers from constants")
+    return array.shape, array
+
+
+def _followed(node: FileNode, inputs: tuple[Constant | None, ...]) -> Shape:
+    """Return the shape of what is computed from weights that were not read."""
+    if node.kind not in _FOLLOWERS:
+        if node.kind in EVALUATORS:
+            raise node.refused("it computes with weights, and weights are not read")
+        raise node.refused("it is not supported on weights; export with constants folded")
+    first = inputs[0] if inputs else None
+    if first is None:
+        raise node.refused("input 1 is missing")
+    shape = _FOLLOWERS[node.kind](node, first.shape, inputs)
+    if len(shape) > MOST_AXES or math.prod(shape) > MAX_ELEMENTS:
+        raise node.refused(f"its result, {shape}, is too large")
+    return shape
+
+
+def numbers(node: FileNode, constant: Constant | None, what: str) -> tuple[int, ...]:
+    """Return a constant's values as whole numbers."""
+    if constant is None or constant.values is None:
+        raise node.refused(f"{what} must be known: a small constant within the file")
+    if constant.values.dtype.kind not in "iu":
+        raise node.refused(f"{what} must be whole numbers")
+    return tuple(int(number) for number in constant.values.reshape(-1))
+
+
+def axes_of(node: FileNode, inputs: tuple[Constant | None, ...]) -> tuple[int, ...]:
+    """Return the axes that a node names: an input, or an attribute in older files."""
+    given = inputs[1] if len(inputs) > 1 else None
+    return numbers(node, given, "axes") if given is not None else node.integers("axes", ())
+
+
+def axis_in(node: FileNode, axis: int, rank: int) -> int:
+    """Return an axis from 0; InputError when there is none."""
+    if not -rank <= axis < rank:
+        raise node.refused(f"axis={axis}: the tensor has {rank} axes")
+    return axis % rank
+
+
+def squeezed(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    """Return what Squeeze gives: without any axis of size 1 if no axes are named."""
+    gone = {axis_in(node, axis, len(shape)) for axis in axes_of(node, inputs)}
+    gone = gone or {axis for axis, size in enumerate(shape) if size == 1}
+    if any(shape[axis] != 1 for axis in gone):
+        raise node.refused(f"axes {sorted(gone)} of {shape} are not all of size 1")
+    return tuple(size for axis, size in enumerate(shape) if axis not in gone)
+
+
+def unsqueezed(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    """Return what Unsqueeze gives: axes of size 1 at the places named, of the result."""
+    asked = axes_of(node, inputs)
+    rank = len(shape) + len(asked)
+    new = {axis_in(node, axis, rank) for axis in asked}
+    if len(new) != len(asked):
+        raise node.refused(f"axes {shown(asked)} name one twice")
+    sizes = iter(shape)
+    return tuple(1 if axis in new else next(sizes) for axis in range(rank))
+
+
+def target(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    """Return the shape that Reshape gives."""
+    asked = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
+    if 0 in asked and node.integer("allowzero", 0):
+        raise node.refused("allowzero=1 makes an empty tensor")
+    if not asked and math.prod(shape) == 1:
+        return ()
+    try:
+        return Reshape(asked).output(shape)
+    except ProblemError as error:
+        raise InputError(f"{node.label}: {error}") from None
+
+
+def _transpose(node: FileNode, shape: Shape, _: tuple[Constant | None, ...]) -> Shape:
+    return Transpose(node.integers("perm", tuple(reversed(range(len(shape)))))).output(shape)
+
+
+def _expand(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    asked = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
+    return tuple(map(int, np.broadcast_shapes(shape, asked)))
+
+
+def _same(_: FileNode, shape: Shape, __: tuple[Constant | None, ...]) -> Shape:
+    return shape
+
+
+_FOLLOWERS: dict[str, Follower] = {
+    "Cast": _same,
+    "DequantizeLinear": _same,
+    "Expand": _expand,
+    "Identity": _same,
+    "Reshape": target,
+    "Squeeze": squeezed,
+    "Transpose": _transpose,
+    "Unsqueeze": unsqueezed,
+}

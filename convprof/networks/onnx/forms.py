@@ -1,0 +1,198 @@
+"""Every operation of a network in ONNX's operators.
+
+A function per kind of op, each of which appends nodes of which the last has the node's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks import ops
+from convprof.networks.onnx.attention_forms import attention, mix, scores
+from convprof.networks.onnx.pooling_forms import adaptive, pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.networks.graph import Node
+    from convprof.networks.onnx.writer import Writer
+
+_IMAGE = 4
+_TO_NHWC, _TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
+_OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("Relu", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "gelu": ("Gelu", {}),
+    "hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "hardswish": ("HardSwish", {}),
+}
+
+
+def _activation(w: Writer, node: Node, op: ops.Activation) -> None:
+    (x,) = node.inputs
+    if op.function == "relu6":
+        ends = [w.constant(node, np.array(end, np.float32)) for end in (0, 6)]
+        w.add(node, "Clip", x, *ends)
+    elif op.function == "silu":
+        w.add(node, "Mul", x, w.add(node, "Sigmoid", x, last=False))
+    else:
+        kind, attributes = _OPERATORS[op.function]
+        w.add(node, kind, x, **attributes)
+
+
+def _convolution(w: Writer, node: Node, op: ops.Convolution) -> None:
+    problem = op.problem(*w.reads(node))
+    weights = [w.weight(node, key) for key in op.weights(*w.reads(node))]
+    w.add(
+        node,
+        "Conv",
+        *node.inputs,
+        *weights,
+        kernel_shape=[op.r, op.s],
+        strides=problem.stride,
+        pads=problem.pads,
+        dilations=problem.dilation,
+        group=problem.groups,
+    )
+
+
+def _linear(w: Writer, node: Node, op: ops.Linear) -> None:
+    (x,) = node.inputs
+    features = len(w.reads(node)[0]) == len(("n", "c"))
+    weight = w.weight(node, "weight")
+    if not op.bias:
+        w.add(node, "MatMul", x, weight)
+    elif features:
+        w.add(node, "Gemm", x, weight, w.weight(node, "bias"))
+    else:
+        product = w.add(node, "MatMul", x, weight, last=False)
+        w.add(node, "Add", product, w.weight(node, "bias"))
+
+
+def _matmul(w: Writer, node: Node, op: ops.MatMul) -> None:
+    a, b = node.inputs
+    if op.transpose_b:
+        rank = len(w.reads(node)[1])
+        axes = [*range(rank - 2), rank - 1, rank - 2]
+        b = w.add(node, "Transpose", b, perm=axes, last=False)
+    if op.scale == 1:
+        w.add(node, "MatMul", a, b)
+    else:
+        factor = w.constant(node, np.array(op.scale, np.float32))
+        w.add(node, "Mul", w.add(node, "MatMul", a, b, last=False), factor)
+
+
+def _batch_norm(w: Writer, node: Node, op: ops.BatchNorm) -> None:
+    keys = ("weight", "bias", "running_mean", "running_var")
+    known = [w.weight(node, key) for key in keys]
+    w.add(node, "BatchNormalization", *node.inputs, *known, epsilon=op.eps)
+
+
+def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
+    (x,) = node.inputs
+    known = [w.weight(node, key) for key in ("weight", "bias")]
+    image = len(w.reads(node)[0]) == _IMAGE
+    if image:
+        x = w.add(node, "Transpose", x, perm=_TO_NHWC, last=False)
+    settings: dict[str, Any] = {"axis": -1, "epsilon": op.eps}
+    y = w.add(node, "LayerNormalization", x, *known, last=not image, **settings)
+    if image:
+        w.add(node, "Transpose", y, perm=_TO_NCHW)
+
+
+def _per_channel(kind: str, key: str) -> Callable[[Writer, Node, Any], None]:
+    """Return what writes a factor or a term per channel."""
+
+    def form(w: Writer, node: Node, _: ops.LayerScale | ops.Bias) -> None:
+        (shape,) = w.reads(node)
+        wide = (shape[1], 1, 1) if len(shape) == _IMAGE else (shape[-1],)
+        w.add(node, kind, *node.inputs, w.weight(node, key, wide))
+
+    return form
+
+
+def _plain(kind: str, **attributes: Any) -> Callable[[Writer, Node, Any], None]:
+    """Return what writes one operator whose inputs are the node's own."""
+
+    def form(w: Writer, node: Node, _: ops.Op) -> None:
+        w.add(node, kind, *node.inputs, **attributes)
+
+    return form
+
+
+def _affine(w: Writer, node: Node, op: ops.Affine) -> None:
+    (x,) = node.inputs
+    factor, term = (w.constant(node, np.array(each, np.float32)) for each in (op.factor, op.term))
+    w.add(node, "Add", w.add(node, "Mul", x, factor, last=False), term)
+
+
+def _reshape(w: Writer, node: Node, _: ops.Reshape) -> None:
+    w.add(node, "Reshape", *node.inputs, w.integers(node, *w.network.shapes[node.name]))
+
+
+def _transpose(w: Writer, node: Node, op: ops.Transpose) -> None:
+    w.add(node, "Transpose", *node.inputs, perm=op.axes)
+
+
+def _slice(w: Writer, node: Node, op: ops.Slice) -> None:
+    bounds = (w.integers(node, number) for number in (op.start, op.stop, op.axis))
+    w.add(node, "Slice", *node.inputs, *bounds)
+
+
+def _concat(w: Writer, node: Node, op: ops.Concat) -> None:
+    w.add(node, "Concat", *node.inputs, axis=op.axis)
+
+
+def _tokens(w: Writer, node: Node, _: ops.Tokens) -> None:
+    ((n, c, h, width),) = w.reads(node)
+    rows = w.add(node, "Reshape", *node.inputs, w.integers(node, n, c, h * width), last=False)
+    w.add(node, "Transpose", rows, perm=[0, 2, 1])
+
+
+def _class_token(w: Writer, node: Node, _: ops.ClassToken) -> None:
+    ((n, _t, c),) = w.reads(node)
+    token = w.weight(node, "weight", (1, 1, c))
+    every = w.add(node, "Expand", token, w.integers(node, n, 1, c), last=False)
+    w.add(node, "Concat", every, *node.inputs, axis=1)
+
+
+def _position(w: Writer, node: Node, _: ops.PositionEmbedding) -> None:
+    w.add(node, "Add", *node.inputs, w.weight(node, "weight"))
+
+
+def _select(w: Writer, node: Node, op: ops.SelectToken) -> None:
+    index = w.constant(node, np.array(op.index, np.int64))
+    w.add(node, "Gather", *node.inputs, index, axis=1)
+
+
+FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
+    ops.Activation: _activation,
+    ops.AdaptiveAverage: adaptive,
+    ops.Add: _plain("Add"),
+    ops.Affine: _affine,
+    ops.Attention: attention,
+    ops.AttentionMix: mix,
+    ops.AttentionScores: scores,
+    ops.BatchNorm: _batch_norm,
+    ops.Bias: _per_channel("Add", "bias"),
+    ops.ClassToken: _class_token,
+    ops.Concat: _concat,
+    ops.Convolution: _convolution,
+    ops.Flatten: _plain("Flatten", axis=1),
+    ops.LayerNorm: _layer_norm,
+    ops.LayerScale: _per_channel("Mul", "weight"),
+    ops.Linear: _linear,
+    ops.MatMul: _matmul,
+    ops.Multiply: _plain("Mul"),
+    ops.Pool2d: pool,
+    ops.PositionEmbedding: _position,
+    ops.Reshape: _reshape,
+    ops.SelectToken: _select,
+    ops.Slice: _slice,
+    ops.Softmax: _plain("Softmax", axis=-1),
+    ops.Tokens: _tokens,
+    ops.Transpose: _transpose,
+}

@@ -1,0 +1,199 @@
+"""Turn the file's nodes, one after the other, into nodes of a network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError, ProblemError
+from convprof.networks.graph import INPUT, Node
+from convprof.networks.onnx.constant import MOST_AXES, Constant
+from convprof.networks.onnx.converters import converter
+from convprof.networks.onnx.folding import evaluate, numbers, shape_of
+from convprof.networks.onnx.names import Names
+from convprof.networks.onnx.value import Value
+from convprof.networks.ops import Affine
+from convprof.problems import checks
+from convprof.problems.checks import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.source import Source
+    from convprof.networks.ops import Op, Shape
+
+_ASK_FOR_SHAPES = ("Shape", "Size")
+
+
+class Importer:
+    """The network so far. ``values`` has, by the file's names, what every value became."""
+
+    def __init__(self, source: Source, shape: Shape) -> None:
+        self.source = source
+        self.opset = source.opset
+        self.values: dict[str, Value | Constant] = dict(source.constants)
+        self.values[source.input.name] = Value(INPUT, shape)
+        self.nodes: dict[str, Node] = {}
+        self._shapes = {INPUT: shape}
+        self._names = Names(source.nodes)
+        self._uses: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
+
+    def fold(self) -> None:
+        """Evaluate the nodes that depend on nothing but constants, and take them out."""
+        left = []
+        for node in self.source.nodes:
+            if node.inputs and not self._fold(node):
+                left.append(node)
+            elif not node.inputs:
+                raise node.refused("it has no input; only Constant may do without")
+        self.source.nodes = left
+        self.source.constants.update(
+            (name, value) for name, value in self.values.items() if isinstance(value, Constant)
+        )
+
+    def run(self) -> None:
+        """Convert every node."""
+        self._uses = self.source.uses()
+        for node in self.source.nodes:
+            self._check_inputs(node)
+            if self._fold(node):
+                continue
+            made = converter(node)(self, node)
+            self._store(node, made if isinstance(made, list) else [made])
+
+    def result(self) -> tuple[Node, ...]:
+        """Return the nodes that the output depends on, which is the last one's result."""
+        last = self.values[self.source.output]
+        if isinstance(last, Constant):
+            raise InputError("the output does not depend on the input")
+        name = self.settled(last)
+        if name == INPUT:
+            raise InputError("nothing is computed: the output is the input")
+        wanted = {name}
+        kept = []
+        for node in reversed(self.nodes.values()):
+            if node.name in wanted:
+                wanted.update(node.inputs)
+                kept.append(node)
+        return tuple(reversed(kept))
+
+    def notes(self) -> list[str]:
+        """Return what is not as in the file."""
+        left = [f"{count} {kind}" for kind, count in sorted(self._left_out.items())]
+        remarks = [f"{count} x {text}" for text, count in self._notes.items()]
+        return ([f"left out: {', '.join(left)}"] if left else []) + remarks
+
+    def note(self, text: str) -> None:
+        """Keep a remark for the user, and count the nodes that it is true of."""
+        self._notes[text] += 1
+
+    def leave_out(self, node: FileNode) -> None:
+        """Count a node that computes nothing here."""
+        self._left_out[node.kind] += 1
+
+    def activation(self, node: FileNode, index: int = 0) -> Value:
+        """Return an input that depends on the network's input."""
+        value = self.values[node.input(index)]
+        if isinstance(value, Constant):
+            raise node.refused(f"input {index + 1} is a constant, and must be computed")
+        return value
+
+    def constant(self, node: FileNode, index: int) -> Constant:
+        """Return an input that is a constant."""
+        value = self.values[node.input(index)]
+        if isinstance(value, Value):
+            raise node.refused(f"input {index + 1} must be a constant, and is computed")
+        return value
+
+    def constants(self, node: FileNode) -> tuple[Constant | None, ...]:
+        """Return all inputs that are constants, None in the place of the others."""
+        found = (self.values.get(name) for name in node.inputs)
+        return tuple(each if isinstance(each, Constant) else None for each in found)
+
+    def integers(self, node: FileNode, index: int, what: str) -> tuple[int, ...]:
+        """Return the whole numbers that an input holds."""
+        return numbers(node, self.constant(node, index), what)
+
+    def used_once(self, name: str) -> bool:
+        """Whether one node alone reads a value of the file."""
+        return self._uses[name] == 1
+
+    def used(self, name: str) -> bool:
+        """Whether anything reads a value of the file."""
+        return self._uses[name] > 0
+
+    def emit(self, node: FileNode, op: Op, *inputs: Value, part: str = "") -> Value:
+        """Append an operation for a node of the file, or for a part of it; return its result.
+
+        A factor not yet applied moves on past operations that only rearrange.
+        """
+        first = inputs[0]
+        moves_on = (op.is_view or op.kind == "transpose") and len(inputs) == 1
+        names = tuple(each.name if moves_on else self.settled(each) for each in inputs)
+        try:
+            shape = op.output(*(each.shape for each in inputs))
+            checks.elements("output", shape)
+            for size in shape:
+                checks.size("output", size)
+        except ProblemError as error:
+            raise node.refused(str(error)) from None
+        if len(shape) > MOST_AXES:
+            raise node.refused(f"its result has {len(shape)} axes; at most {MOST_AXES} are read")
+        name = self._names.of(node, part)
+        self.nodes[name] = Node(name, op, names)
+        self._shapes[name] = shape
+        return replace(first, name=name, shape=shape) if moves_on else Value(name, shape)
+
+    def op(self, value: Value) -> Op | None:
+        """Return the operation whose result a value is; None for the input."""
+        node = self.nodes.get(value.name)
+        return node.op if node else None
+
+    def source_of(self, value: Value) -> Value:
+        """Return what the operation before a value read first, with the value's own factor."""
+        name = self.nodes[value.name].inputs[0]
+        return replace(value, name=name, shape=self._shapes[name])
+
+    def value(self, name: str) -> Value:
+        """Return the result of a node of the network."""
+        return Value(name, self._shapes[name])
+
+    def swap(self, value: Value, op: Op) -> None:
+        """Put another operation of the same shapes in the place of the one before a value."""
+        self.nodes[value.name] = replace(self.nodes[value.name], op=op)
+
+    def settled(self, value: Value) -> str:
+        """Return the name of a value's node once its factor is applied."""
+        if value.factor == 1.0 or value.origin is None:
+            return value.name
+        plain = replace(value, factor=1.0, origin=None)
+        return self.emit(value.origin, Affine(factor=value.factor), plain).name
+
+    def _check_inputs(self, node: FileNode) -> None:
+        for name in filter(None, node.inputs):
+            if name not in self.values:
+                raise node.refused(f"reads {shown(name)}, which no earlier node computes")
+
+    def _fold(self, node: FileNode) -> bool:
+        """Evaluate a node if its inputs allow it; return whether they do."""
+        if node.kind in _ASK_FOR_SHAPES and node.input(0) in self.values:
+            self._store(node, [shape_of(node, self.values[node.input(0)].shape)])
+            return True
+        found = [self.values.get(name) if name else None for name in node.inputs]
+        known = [each if isinstance(each, Constant) else None for each in found]
+        given = [bool(name) for name in node.inputs]
+        if not any(given) or [each is not None for each in known] != given:
+            return False
+        self._store(node, evaluate(node, tuple(known), self.opset))
+        return True
+
+    def _store(self, node: FileNode, made: Sequence[Value | Constant]) -> None:
+        for place, name in enumerate(node.outputs):
+            if place < len(made):
+                self.values[name] = made[place]
+            elif name and self.used(name):
+                raise node.refused(f"its output {place + 1} is used; only the first is supported")

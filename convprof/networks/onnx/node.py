@@ -1,0 +1,90 @@
+"""A node of the file's graph in plain Python, whose attributes are checked where they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.problems.checks import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+MOST_NUMBERS = 4096
+"""Numbers of an attribute or a small constant that are read."""
+
+
+def text_of(value: str | bytes) -> str:
+    """Return a text of the file; InputError where it is none: protobuf then gives its bytes."""
+    if isinstance(value, bytes):
+        raise InputError(f"the name {shown(value)} in it is not valid UTF-8")
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class FileNode:
+    """One node: what it computes, the values it reads ("" where one is left out) and gives."""
+
+    kind: str
+    """The operator's name: ``Conv``."""
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
+    """Its place in the file, from 1."""
+    proto: onnx.NodeProto | None = None
+
+    @property
+    def label(self) -> str:
+        """``Conv node 'conv1'``: printable, whatever the file says."""
+        kind = self.kind if self.kind.isidentifier() else shown(self.kind)
+        return f"{kind[:60]} node {shown(self.name) if self.name else f'number {self.number}'}"
+
+    def refused(self, reason: str) -> InputError:
+        """Return the error that names the node."""
+        return InputError(f"{self.label}: {reason}")
+
+    def has(self, index: int) -> bool:
+        """Whether an input is given."""
+        return index < len(self.inputs) and self.inputs[index] != ""
+
+    def input(self, index: int) -> str:
+        """Return the name of an input that the operator needs."""
+        if not self.has(index):
+            raise self.refused(f"input {index + 1} is missing")
+        return self.inputs[index]
+
+    def integer(self, key: str, default: int) -> int:
+        """Return an attribute that is one whole number."""
+        return int(self._read(key, default, int, "a whole number"))
+
+    def real(self, key: str, default: float) -> float:
+        """Return an attribute that is one number."""
+        return float(self._read(key, default, (int, float), "a number"))
+
+    def text(self, key: str, default: str) -> str:
+        """Return an attribute that is a text."""
+        return str(self._read(key, default, str, "a text"))
+
+    def integers(
+        self, key: str, default: tuple[int, ...] | None, length: int | None = None
+    ) -> tuple[int, ...]:
+        """Return an attribute of whole numbers, ``length`` of them if that is given."""
+        value = self._read(key, default, tuple, "a list of whole numbers")
+        if not all(isinstance(item, int) for item in value):
+            raise self.refused(f"{key}={shown(value)} must be a list of whole numbers")
+        if length is not None and len(value) != length:
+            raise self.refused(f"{key}={shown(value)} must have {length} numbers (2-D)")
+        return tuple(value)
+
+    def _read(self, key: str, default: Any, kinds: Any, wanted: str) -> Any:
+        value = self.attributes.get(key, default)
+        if value is None:
+            raise self.refused(f"{key} is missing")
+        if not isinstance(value, kinds):
+            raise self.refused(f"{key}={shown(value)} must be {wanted}")
+        return value

@@ -1,0 +1,187 @@
+"""The file's graph in plain Python: nodes, constants, its one input and its one output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import InputError
+from convprof.networks.onnx.constant import Constant, constant_from
+from convprof.networks.onnx.node import MOST_NUMBERS, FileNode, text_of
+from convprof.networks.onnx.package import onnx_package
+from convprof.problems.checks import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnx
+
+MOST_NODES = 100_000
+DOMAINS = ("", "ai.onnx")
+_OLDEST = 7
+"""Operator sets before 7 (2017) broadcast by attributes."""
+_CONSTANT_KEYS = ("value", "value_int", "value_ints", "value_float", "value_floats")
+
+
+@dataclass
+class Source:
+    """What a file says; names of values are the file's own."""
+
+    opset: int
+    input: onnx.ValueInfoProto
+    output: str
+    nodes: list[FileNode]
+    constants: dict[str, Constant]
+
+    def uses(self) -> Counter[str]:
+        """Return how many times every value is read, the network's result once more."""
+        count = Counter(name for node in self.nodes for name in node.inputs)
+        count[self.output] += 1
+        return count
+
+    def prune(self) -> None:
+        """Drop the nodes that the output does not depend on."""
+        self.nodes = needed(self.nodes, self.output)
+
+
+def source_of(model: onnx.ModelProto) -> Source:
+    """Return the model's graph; InputError for what no network here can have."""
+    graph = model.graph
+    if len(graph.node) > MOST_NODES:
+        raise InputError(f"the graph has {len(graph.node)} nodes; at most {MOST_NODES} are read")
+    if graph.sparse_initializer:
+        raise InputError("sparse weights are not supported")
+    constants = {text_of(tensor.name): constant_from(tensor) for tensor in graph.initializer}
+    nodes = [_node(proto, number) for number, proto in enumerate(graph.node, 1)]
+    _check_names(nodes, {*constants, *(text_of(value.name) for value in graph.input)})
+    output = _output(graph, nodes)
+    nodes = needed(nodes, output)
+    for node in nodes:
+        if node.kind == "Constant" and not node.inputs:
+            constants[node.outputs[0]] = _constant(node)
+    nodes = [node for node in nodes if node.outputs[0] not in constants]
+    return Source(_opset(model), _input(graph, nodes, constants), output, nodes, constants)
+
+
+def needed(nodes: Sequence[FileNode], output: str) -> list[FileNode]:
+    """Return the nodes on which a value depends, in their order."""
+    producers = {name: node for node in nodes for name in node.outputs if name}
+    wanted, seen = [output], {output}
+    keep: set[int] = set()
+    while wanted:
+        node = producers.get(wanted.pop())
+        if node is not None and id(node) not in keep:
+            keep.add(id(node))
+            wanted += [name for name in node.inputs if name not in seen]
+            seen.update(node.inputs)
+    return [node for node in nodes if id(node) in keep]
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    versions = [entry.version for entry in model.opset_import if entry.domain in DOMAINS]
+    known = onnx_package().defs.onnx_opset_version()
+    if len(versions) != 1:
+        raise InputError("the file does not say which version of the operators it uses")
+    if not _OLDEST <= versions[0] <= known:
+        raise InputError(
+            f"operator set {shown(versions[0])}: this onnx package reads {_OLDEST} to {known}; "
+            "export the model with one of them"
+        )
+    return int(versions[0])
+
+
+def _node(proto: onnx.NodeProto, number: int) -> FileNode:
+    bare = FileNode(
+        text_of(proto.op_type),
+        text_of(proto.name),
+        tuple(text_of(name) for name in proto.input),
+        tuple(text_of(name) for name in proto.output),
+        number=number,
+    )
+    if text_of(proto.domain) not in DOMAINS:
+        raise bare.refused(
+            f"operators of the domain {shown(proto.domain)} are not supported; "
+            "export with the standard operators alone, functions inlined"
+        )
+    if not bare.outputs or not bare.outputs[0]:
+        raise bare.refused("it has no output")
+    attributes = {text_of(item.name): _attribute(bare, item) for item in proto.attribute}
+    return FileNode(bare.kind, bare.name, bare.inputs, bare.outputs, attributes, number, proto)
+
+
+def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
+    kinds = type(item)
+    if item.ref_attr_name:
+        raise node.refused(f"{shown(item.name)} belongs to a function, and there is none")
+    if item.type in (kinds.GRAPH, kinds.GRAPHS):
+        raise node.refused("nested graphs (If, Loop, Scan) are not supported")
+    if item.type in (kinds.INTS, kinds.FLOATS):
+        numbers = item.ints if item.type == kinds.INTS else item.floats
+        if len(numbers) > MOST_NUMBERS:
+            raise node.refused(f"{shown(item.name)} has more than {MOST_NUMBERS} numbers")
+        return tuple(numbers)
+    if item.type == kinds.TENSOR:
+        return constant_from(item.t)
+    if item.type == kinds.STRING:
+        return item.s.decode("utf-8", "replace")
+    if item.type == kinds.INT:
+        return item.i
+    if item.type == kinds.FLOAT:
+        return item.f
+    raise node.refused(f"attribute {shown(item.name)} has a type that is not supported")
+
+
+def _constant(node: FileNode) -> Constant:
+    given = [key for key in _CONSTANT_KEYS if key in node.attributes]
+    if len(given) != 1:
+        raise node.refused(f"it needs one of {', '.join(_CONSTANT_KEYS)}")
+    value = node.attributes[given[0]]
+    if given[0] == "value":
+        if not isinstance(value, Constant):
+            raise node.refused("value must be a tensor")
+        return value
+    return Constant.of(np.array(value, np.float32 if "float" in given[0] else np.int64))
+
+
+def _check_names(nodes: list[FileNode], given: set[str]) -> None:
+    for node in nodes:
+        for name in filter(None, node.outputs):
+            if name in given:
+                raise node.refused(f"the value {shown(name)} is computed twice")
+            given.add(name)
+
+
+def _output(graph: onnx.GraphProto, nodes: list[FileNode]) -> str:
+    names = [text_of(value.name) for value in graph.output]
+    if len(names) != 1:
+        raise InputError(
+            f"the file has {len(names)} outputs{_listed(names)}; a network has exactly one here"
+        )
+    if not any(names[0] in node.outputs for node in nodes):
+        raise InputError(f"no node computes the output {shown(names[0])}")
+    return names[0]
+
+
+def _input(
+    graph: onnx.GraphProto, nodes: list[FileNode], constants: dict[str, Constant]
+) -> onnx.ValueInfoProto:
+    """Return the only input that is used; older files list the weights as inputs too."""
+    read = {name for node in nodes for name in node.inputs}
+    found = [value for value in graph.input if value.name in read and value.name not in constants]
+    if len(found) != 1:
+        names = [value.name for value in found]
+        raise InputError(
+            f"the file has {len(names)} inputs{_listed(names)} that its output depends on; "
+            "a network has exactly one here"
+        )
+    only: onnx.ValueInfoProto = found[0]
+    return only
+
+
+def _listed(names: list[str]) -> str:
+    most = 6
+    text = ", ".join(shown(name) for name in names[:most])
+    return f" ({text}{', ...' if len(names) > most else ''})" if names else ""

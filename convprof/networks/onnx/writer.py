@@ -1,0 +1,83 @@
+"""Collects the nodes and weights of an ONNX graph that is written from a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.errors import InputError
+from convprof.networks.onnx.package import onnx_package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+    from convprof.networks.graph import Network, Node
+    from convprof.networks.ops import Shape
+
+    Array = np.ndarray[Any, Any]
+
+
+class Writer:
+    """The graph so far. Results of the network's nodes have the nodes' names."""
+
+    def __init__(self, network: Network, weights: Mapping[str, Mapping[str, Array]]) -> None:
+        self.network = network
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.packed: dict[str, tuple[str, str, str]] = {}
+        """By name of a packed projection, its queries, keys and values."""
+        self._weights = weights
+        self._helper = onnx_package().helper
+        self._number = 0
+
+    def add(self, node: Node, kind: str, *inputs: str, last: bool = True, **attributes: Any) -> str:
+        """Append an ONNX node; return its result's name, the node's own if it is the last."""
+        output = node.name if last else self._fresh(node)
+        made = self._helper.make_node(kind, inputs, [output], name=output, **attributes)
+        self.nodes.append(made)
+        return output
+
+    def split(self, node: Node, x: str, axis: int, pieces: int) -> tuple[str, ...]:
+        """Append a division into equal pieces; return their names."""
+        outputs = tuple(self._fresh(node) for _ in range(pieces))
+        made = self._helper.make_node(
+            "Split", [x], outputs, name=outputs[0], axis=axis, num_outputs=pieces
+        )
+        self.nodes.append(made)
+        return outputs
+
+    def reads(self, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes of what a node reads."""
+        return self.network.reads(node)
+
+    def weight(self, node: Node, key: str, shape: Shape | None = None) -> str:
+        """Return the name of one of a node's weights, of another shape if one is given.
+
+        Raises InputError when it is missing or does not have the shape that the op needs.
+        """
+        inputs = self.reads(node)
+        needed = {**node.op.weights(*inputs), **node.op.buffers(*inputs)}[key]
+        array = self._weights.get(node.name, {}).get(key)
+        if array is None:
+            raise InputError(f"{node.name}: its weight {key!r} is missing")
+        if array.shape != needed:
+            raise InputError(f"{node.name}: {key!r} is {array.shape}, must be {needed}")
+        return self.constant(node, array.astype(np.float32, copy=False).reshape(shape or needed))
+
+    def integers(self, node: Node, *numbers: int) -> str:
+        """Return the name of a list of whole numbers."""
+        return self.constant(node, np.array(numbers, np.int64))
+
+    def constant(self, node: Node, array: Array) -> str:
+        """Return the name of a constant."""
+        name = self._fresh(node)
+        self.initializers.append(onnx_package().numpy_helper.from_array(array, name))
+        return name
+
+    def _fresh(self, node: Node) -> str:
+        """Return a name that no node of a network has: theirs hold no space."""
+        self._number += 1
+        return f"{node.name} {self._number}"

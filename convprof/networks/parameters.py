@@ -1,0 +1,137 @@
+"""Weights for a network from a seed, such that activations stay of order one all the way down."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.graph import INPUT
+from convprof.networks.ops import (
+    Activation,
+    Add,
+    BatchNorm,
+    Bias,
+    Convolution,
+    LayerNorm,
+    LayerScale,
+    Linear,
+    Multiply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.networks.graph import Network, Node
+    from convprof.networks.ops import Shape
+
+    Array = np.ndarray[Any, Any]
+
+SECOND_MOMENT = {"relu": 0.5, "relu6": 0.5, "gelu": 0.43, "silu": 0.36, "hardswish": 0.38}
+"""Mean of f(z)^2 for a standard normal z; layers before f are so much larger (He et al. 2015)."""
+GATE = 0.33
+"""The same for a sigmoid, which dampens what it is multiplied with: 0.25 for inputs near 0, 0.29
+for normal ones, more for larger ones."""
+BRANCH, HALF = 0.1, 0.5
+"""Variance of what is added to a shortcut, and of either of two layers that are added up."""
+SPREAD = 1.11
+"""What a batch norm multiplies a variance by: the mean of weight^2 / running_var as they are drawn,
+1.01 ln 3."""
+SMALL = 0.1
+"""Standard deviation of biases, and of factors about their mean."""
+
+
+def elements(network: Network) -> int:
+    """Return how many numbers ``draw`` makes."""
+    return sum(
+        math.prod(shape) for node in network.nodes for shape in _shapes(network, node).values()
+    )
+
+
+def draw(network: Network, seed: int) -> dict[str, dict[str, Array]]:
+    """Return the weights and buffers of every node that has some, by node and name, in f32.
+
+    A tensor's numbers come from the seed and the names of its node and itself. Filters and matrices
+    are normal, with a variance by fan-in and by what reads the result; biases are small, not zero.
+    """
+    by_name = {node.name: node for node in network.nodes}
+    return {
+        node.name: {
+            name: _tensor(node.op, name, shape, _random(seed, node.name, name), gain)
+            for name, shape in shapes.items()
+        }
+        for node in network.nodes
+        if (shapes := _shapes(network, node))
+        for gain in (_gain(network, by_name, node),)
+    }
+
+
+def _shapes(network: Network, node: Node) -> dict[str, Shape]:
+    inputs = network.reads(node)
+    return {**node.op.weights(*inputs), **node.op.buffers(*inputs)}
+
+
+def _random(seed: int, node: str, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(f"{node} {name}".encode())])
+
+
+def _tensor(op: object, name: str, shape: Shape, random: np.random.Generator, gain: float) -> Array:
+    if name == "running_var":
+        return random.random(shape, dtype=np.float32) + np.float32(0.5)
+    drawn = random.standard_normal(shape, dtype=np.float32)
+    scale, mean = SMALL, 0.0
+    if name == "weight" and isinstance(op, BatchNorm | LayerNorm):
+        mean = 1.0
+    elif isinstance(op, LayerScale):
+        mean = 0.3
+    elif name == "weight" and isinstance(op, Convolution | Linear):
+        fan_in = shape[0] if isinstance(op, Linear) else math.prod(shape[1:])
+        scale = math.sqrt(gain / fan_in)
+    drawn *= np.float32(scale)  # in place: a matrix may have tens of millions of elements
+    drawn += np.float32(mean)
+    return drawn
+
+
+def _gain(network: Network, by_name: Mapping[str, Node], node: Node) -> float:
+    """Return the variance of a layer's result, for an input whose second moment is one."""
+    gain = 1.0
+    before = by_name.get(node.inputs[0])
+    if before is not None and isinstance(before.op, Multiply):
+        gain /= GATE
+    reader, norms = _after(network, by_name, node)
+    gain /= SPREAD**norms
+    if reader is None:
+        return gain
+    if isinstance(reader.op, Activation):
+        return gain / SECOND_MOMENT.get(reader.op.function, 1.0)
+    if isinstance(reader.op, Add):
+        both = all(_is_layer(by_name, name) for name in reader.inputs)
+        return gain * (HALF if both else BRANCH)
+    return gain
+
+
+_AFFINE = (BatchNorm, Bias, LayerScale)
+
+
+def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[Node | None, int]:
+    """Return the only node that reads a layer's result, past factors and terms per channel.
+
+    And how many of those are batch norms.
+    """
+    norms = 0
+    while True:
+        readers = network.readers[node.name]
+        reader = by_name.get(readers[0]) if len(readers) == 1 else None
+        if reader is None or not isinstance(reader.op, _AFFINE):
+            return reader, norms
+        norms += isinstance(reader.op, BatchNorm)
+        node = reader
+
+
+def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
+    """Return whether a result is that of a layer, past factors and terms per channel."""
+    while name != INPUT and isinstance(by_name[name].op, _AFFINE):
+        name = by_name[name].inputs[0]
+    return name != INPUT and isinstance(by_name[name].op, Convolution | Linear)

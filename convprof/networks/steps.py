@@ -1,0 +1,139 @@
+"""What is computed one after the other when a network runs: a step per node, or fewer when fused.
+
+A convolution or linear layer takes along what follows it element by element and reads nothing that
+is not there yet: a residual that is added, then an activation. The three nodes of attention become
+one. A sum goes to whichever of its two layers is computed last, when the other result exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convprof.networks.graph import INPUT, Network, Node
+from convprof.networks.ops import (
+    Activation,
+    Add,
+    Attention,
+    AttentionMix,
+    AttentionScores,
+    Convolution,
+    Linear,
+    Softmax,
+)
+from convprof.problems import Conv2d, Gemm, Operation
+
+if TYPE_CHECKING:
+    from convprof.problems.epilogue import Epilogue
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One problem of a network; ``nodes`` says what is in it, the one with the weights first."""
+
+    nodes: tuple[str, ...]
+    problem: Conv2d | Gemm | Operation
+    reads: tuple[str, ...]
+    """Names of the activations: the input, and a residual; or all that an operation reads."""
+    writes: str
+    """The name of the result: that of the last node."""
+
+    @property
+    def name(self) -> str:
+        """The published name of the layer."""
+        return self.nodes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one step is computed."""
+
+    strategy: str
+    layout: str
+    variant: int | None = None
+    """Which of the strategy's blockings, counted from 0; None: its own choice."""
+
+
+def steps(network: Network, *, fuse: bool = False) -> list[Step]:
+    """Return the steps in an order in which they can be computed."""
+    if not fuse:
+        return [_alone(network, node) for node in network.nodes]
+    return _Fusing(network).steps()
+
+
+def _alone(network: Network, node: Node) -> Step:
+    return Step((node.name,), network.computes(node), node.inputs, node.name)
+
+
+class _Fusing:
+    """Goes through the nodes once; remembers what is taken along and what exists already."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._by_name = {node.name: node for node in network.nodes}
+        self._taken: set[str] = set()
+        self._there = {INPUT}
+
+    def steps(self) -> list[Step]:
+        """Return the fused steps."""
+        found = []
+        for node in self._network.nodes:
+            if node.name in self._taken:
+                continue
+            step = self._attention(node) or self._layer(node) or _alone(self._network, node)
+            self._taken.update(step.nodes)
+            self._there.add(step.writes)
+            found.append(step)
+        return found
+
+    def _only_reader(self, name: str) -> Node | None:
+        """Return the node that alone reads a result; None if there are more, or none."""
+        readers = self._network.readers[name]
+        return self._by_name.get(readers[0]) if len(readers) == 1 else None
+
+    def _layer(self, node: Node) -> Step | None:
+        """Return the step of a layer with what it can take along."""
+        problem = self._network.computes(node)
+        if isinstance(problem, Operation) or not isinstance(node.op, Convolution | Linear):
+            return None
+        nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
+        while (after := self._only_reader(nodes[-1])) is not None:
+            grown = self._grown(epilogue, after, nodes[-1])
+            if grown is None:
+                break
+            if grown.add and not epilogue.add:
+                first, second = after.inputs
+                reads.append(second if first == nodes[-1] else first)
+            epilogue = grown
+            nodes.append(after.name)
+        fused = replace(problem, epilogue=epilogue)
+        return Step(tuple(nodes), fused, tuple(reads), nodes[-1])
+
+    def _grown(self, epilogue: Epilogue, after: Node, now: str) -> Epilogue | None:
+        """Return the epilogue with one more node; None if it cannot be taken along."""
+        if epilogue.function is not None:
+            return None
+        if isinstance(after.op, Activation):
+            return replace(epilogue, function=after.op.function)
+        if not isinstance(after.op, Add) or epilogue.add or after.inputs[0] == after.inputs[1]:
+            return None
+        shapes = {self._network.shapes[name] for name in after.inputs}
+        others = [name for name in after.inputs if name != now]
+        alike = len(shapes) == 1 and (others[0] in self._network.images) == (
+            now in self._network.images
+        )
+        return replace(epilogue, add=True) if alike and others[0] in self._there else None
+
+    def _attention(self, scores: Node) -> Step | None:
+        """Return scores, softmax and mix as one step, if that is what follows."""
+        if not isinstance(scores.op, AttentionScores):
+            return None
+        soft = self._only_reader(scores.name)
+        mix = self._only_reader(soft.name) if soft and isinstance(soft.op, Softmax) else None
+        if soft is None or mix is None or not isinstance(mix.op, AttentionMix):
+            return None
+        if mix.inputs != (soft.name, scores.inputs[0]) or mix.op.heads != scores.op.heads:
+            return None
+        inputs = self._network.reads(scores)
+        whole = Operation(op=Attention(scores.op.heads), inputs=inputs, name=scores.name)
+        return Step((scores.name, soft.name, mix.name), whole, scores.inputs, mix.name)

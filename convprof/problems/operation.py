@@ -1,0 +1,140 @@
+"""An operation of a network as a problem of its own: what is no convolution and no product."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Shape: TypeAlias = tuple[int, ...]
+"""Images are (n, c, h, w) in whatever layout they lie, tokens (n, t, c), features (n, c)."""
+
+IMAGE_AXES = 4
+VARIANCE = "running_var"
+"""The name of a batch norm's variances."""
+
+
+def shape_text(shape: Shape) -> str:
+    """Return ``1x64x56x56``."""
+    return "x".join(map(str, shape)) or "a single number"
+
+
+class Computed(Protocol):
+    """What is asked of an op of a network; ``networks.ops.Op`` is one."""
+
+    @property
+    def kind(self) -> str:
+        """A word or two: ``pool``."""
+
+    @property
+    def text(self) -> str:
+        """A few words: ``max 3x3 s2``."""
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether a result of four axes is an image."""
+
+    @property
+    def keeps_images(self) -> bool:
+        """Whether the result is an image if an input is one."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the shape of the result."""
+
+    def weights(self, *inputs: Shape) -> Mapping[str, Shape]:
+        """Return the shapes of the learned tensors by name."""
+
+    def buffers(self, *inputs: Shape) -> Mapping[str, Shape]:
+        """Return the shapes of other tensors known beforehand, by name."""
+
+    def macs(self, *inputs: Shape) -> int:
+        """Return the multiply-accumulates."""
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the floating-point operations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """``op`` of inputs of given logical shapes; ``name`` takes no part in comparisons.
+
+    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that lie in memory in the
+    layout asked for; elsewhere every tensor lies as its shape says, whatever the layout.
+    Operands are the activations in order, then the op's weights and its buffers, in their order.
+    """
+
+    kind: ClassVar[str] = "operation"
+
+    op: Computed
+    inputs: tuple[Shape, ...]
+    laid_out: bool = False
+    name: str = field(default="", compare=False)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: none but for attention's products."""
+        return self.op.macs(*self.inputs)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+        return self.op.flops(*self.inputs)
+
+    @property
+    def output(self) -> Shape:
+        """The logical shape of the result."""
+        return self.op.output(*self.inputs)
+
+    @property
+    def gives_image(self) -> bool:
+        """Whether the result lies in the layout, not as its shape says."""
+        image = self.op.makes_images or self.op.keeps_images
+        return self.laid_out and image and len(self.output) == IMAGE_AXES
+
+    def bytes_min(self, itemsize: int) -> int:
+        """Return the bytes that must move: operands read once, the result written once.
+
+        A view that has to be made in another place moves too.
+        """
+        shapes = (*self.operand_shapes("nchw"), self.output)
+        return sum(math.prod(shape) for shape in shapes) * itemsize
+
+    def operand_shapes(self, layout: str) -> tuple[Shape, ...]:
+        """Return the shapes as they lie in memory."""
+        op, inputs = self.op, self.inputs
+        known = {**op.weights(*inputs), **op.buffers(*inputs)}
+        return (*(self.physical(shape, layout) for shape in inputs), *known.values())
+
+    def positive_operands(self) -> frozenset[int]:
+        """Return the positions of the operands whose elements are variances: never negative."""
+        op, inputs = self.op, self.inputs
+        names = [*("" for _ in inputs), *op.weights(*inputs), *op.buffers(*inputs)]
+        return frozenset(i for i, name in enumerate(names) if name == VARIANCE)
+
+    def result_shape(self, layout: str) -> Shape:
+        """Return the shape of the result as it lies in memory."""
+        return self.physical(self.output, layout) if self.gives_image else self.output
+
+    def physical(self, shape: Shape, layout: str) -> Shape:
+        """Return how a tensor of a logical shape lies in memory."""
+        if not self.laid_out or layout == "nchw" or len(shape) != IMAGE_AXES:
+            return shape
+        n, c, h, w = shape
+        return n, h, w, c
+
+    def dims(self) -> dict[str, Any]:
+        """Return what is computed and the logical shapes, for JSON."""
+        return {
+            "op": self.op.kind,
+            "text": self.op.text,
+            "inputs": [list(shape) for shape in self.inputs],
+            "output": list(self.output),
+        }
+
+    @property
+    def descriptor(self) -> str:
+        """``max 3x3 s2 of 1x64x112x112``; nothing that could be parsed."""
+        return f"{self.op.text} of {', '.join(shape_text(shape) for shape in self.inputs)}"

@@ -1,0 +1,198 @@
+"""The tables of ``network NAME``: a row per layer, and a row per kind of layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.networks.ops import shape_text
+from convprof.problems import Conv2d, Gemm
+from convprof.render import tables
+from convprof.render.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.networks.steps import Step
+    from convprof.results import Measurement
+    from convprof.studies.network.layers import Kind, Layer
+    from convprof.units import Unit
+
+NOTHING = tables.NOTHING
+TIMES = "×"  # noqa: RUF001  # times, not x
+CEILING, BOUND = "% ceiling", "bound"
+CEILING_LINE = "% ceiling: of the FMA peak, or of the bandwidth of the cache level it works in"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Equal layers, or a single one, and what they are a share of."""
+
+    layers: tuple[Layer, ...]
+    """The same problem, computed by the same strategy; in the network's order."""
+    total_s: float
+
+    @property
+    def layer(self) -> Layer:
+        """The first of them, which stands for all."""
+        return self.layers[0]
+
+    @property
+    def name(self) -> str:
+        """The published name of the first one."""
+        return self.layer.step.name
+
+    @property
+    def hot_s(self) -> float:
+        """Seconds of all of them together."""
+        return sum(layer.hot_s for layer in self.layers)
+
+    @property
+    def chain_s(self) -> float | None:
+        """Seconds of one of them in the chain, on average; None if one has no time there."""
+        known = [layer.chain_s for layer in self.layers if layer.chain_s is not None]
+        return sum(known) / len(known) if len(known) == len(self.layers) else None
+
+
+def shares(layers: Sequence[Layer], top: int | None) -> list[Share]:
+    """Return the rows: in the network's order, or the ``top`` slowest first. Views have none.
+
+    With ``top``, equal layers share a row, and the slowest are those that take longest together.
+    """
+    total = sum(layer.hot_s for layer in layers)
+    measured = [layer for layer in layers if layer.hot is not None]
+    if top is None:
+        return [Share((layer,), total) for layer in measured]
+    return sorted(_equal(measured, total), key=lambda row: -row.hot_s)[:top]
+
+
+def different(layers: Sequence[Layer]) -> int:
+    """Return how many different layers there are among the measured ones."""
+    return len(_equal([layer for layer in layers if layer.hot is not None], 0.0))
+
+
+def _equal(measured: Sequence[Layer], total: float) -> list[Share]:
+    found: dict[tuple[object, ...], list[Layer]] = {}
+    for layer in measured:
+        strategy, layout = (layer.hot.strategy, layer.hot.layout) if layer.hot else (None, None)
+        found.setdefault((layer.step.problem, layer.chosen, strategy, layout), []).append(layer)
+    return [Share(tuple(those), total) for those in found.values()]
+
+
+def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
+    """Return the columns of the layers, in one unit of time; ``layout`` is that of most."""
+    unit = units.table_unit([row.layer.hot_s for row in rows])
+    count: list[Column[Share]] = [Column(TIMES, lambda row: str(len(row.layers)), 2)]
+    return [
+        Column("layer", lambda row: row.name, 1, "left"),
+        *(count if any(len(row.layers) > 1 for row in rows) else []),
+        Column("computes", lambda row: computes(row.layer.step), 10, "left"),
+        Column("output", lambda row: _output(row.layer.step), 12),
+        Column("by", lambda row: by(row.layer, layout), 6, "left"),
+        Column(f"hot [{unit.name}]", lambda row: time_cell(row.layer.hot_s, unit), 3),
+        Column("share", lambda row: share_cell(row.hot_s / row.total_s), 4),
+        Column("cycles/FLOP", lambda row: _cycles(row.layer.hot), 8),
+        Column(CEILING, lambda row: percent(row.layer.ceiling), 7),
+        Column(BOUND, lambda row: row.layer.bound or NOTHING, 9, "left"),
+        Column(f"cold [{unit.name}]", lambda row: _cold(row.layer, unit), 11),
+        Column(f"chain [{unit.name}]", lambda row: time_cell(row.chain_s, unit), 5),
+    ]
+
+
+def legend_lines(headings: Sequence[str]) -> list[str]:
+    """Return what columns with these headings mean, as far as that has to be said."""
+    lines = []
+    if TIMES in headings:
+        lines.append(f"{TIMES}: so many equal layers; times are of one, share is of all of them")
+    if CEILING in headings:
+        which = "; bound says which" if BOUND in headings else ", whichever holds it back"
+        lines.append(f"{CEILING_LINE}{which}")
+    return lines
+
+
+def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
+    """Return the columns of the kinds of layers."""
+    total = sum(kind.hot_s for kind in found)
+    unit = units.table_unit([kind.hot_s for kind in found])
+    return [
+        Column("kind", lambda kind: kind.name, 1, "left"),
+        Column("layers", lambda kind: str(kind.layers), 5),
+        Column(f"hot [{unit.name}]", lambda kind: time_cell(kind.hot_s, unit), 1),
+        Column("share", lambda kind: share_cell(kind.hot_s / total), 2),
+        Column("GFLOP/s", lambda kind: rate_cell(kind.flop_per_s), 8),
+        Column("cycles/FLOP", _kind_cycles, 6),
+        Column(CEILING, lambda kind: percent(kind.ceiling), 4),
+        Column(BOUND, lambda kind: kind.bound or NOTHING, 7, "left"),
+        Column(f"cold [{unit.name}]", lambda kind: time_cell(kind.cold_s, unit), 9),
+        Column(f"chain [{unit.name}]", lambda kind: time_cell(kind.chain_s, unit), 3),
+    ]
+
+
+def computes(step: Step) -> str:
+    """Return what a step computes: ``3x3 s2 64->128 +bias,relu``, ``max 3x3 s2``."""
+    problem = step.problem
+    if isinstance(problem, Conv2d):
+        text = f"{problem.r}x{problem.s}{_stride(problem.stride)} {problem.c}->{problem.k}"
+        text += f" in {problem.groups} groups" if problem.groups > 1 else ""
+    elif isinstance(problem, Gemm):
+        text = f"{problem.m}x{problem.k}:{problem.k}x{problem.n}"
+    else:
+        return problem.op.text
+    return f"{text} +{problem.epilogue.text}" if problem.epilogue else text
+
+
+def by(layer: Layer, layout: str) -> str:
+    """Return the strategy, and the layout where it is another one than ``layout``."""
+    if layer.hot is None:
+        return NOTHING
+    strategy = layer.chosen or layer.hot.strategy
+    elsewhere = layer.hot.layout not in (None, layout)
+    return f"{strategy} {layer.hot.layout}" if elsewhere else strategy
+
+
+def time_cell(seconds: float | None, unit: Unit) -> str:
+    """Return seconds in a unit; a dash for None."""
+    return NOTHING if seconds is None else units.digits(unit.scale(seconds))
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 1 in per cent; a dash for None."""
+    return NOTHING if share is None else f"{100 * share:.1f}"
+
+
+def share_cell(share: float) -> str:
+    """Return a share of 1 as ``12.3 %``: for a column whose heading has no sign."""
+    return f"{percent(share)} %"
+
+
+def rate_cell(flop_per_s: float | None) -> str:
+    """Return GFLOP/s; a dash for None."""
+    return NOTHING if flop_per_s is None else units.digits(flop_per_s / 1e9)
+
+
+def _cold(layer: Layer, unit: Unit) -> str:
+    return NOTHING if layer.cold is None else time_cell(layer.cold_s, unit)
+
+
+def _stride(stride: tuple[int, int]) -> str:
+    if stride == (1, 1):
+        return ""
+    return f" s{stride[0]}" if stride[0] == stride[1] else f" s{stride[0]}x{stride[1]}"
+
+
+def _output(step: Step) -> str:
+    problem = step.problem
+    if isinstance(problem, Conv2d | Gemm):
+        return shape_text(problem.result_shape("nchw"))
+    return shape_text(problem.output)
+
+
+def _kind_cycles(kind: Kind) -> str:
+    value = kind.cycles_per_flop
+    return NOTHING if value is None else units.digits(value)
+
+
+def _cycles(measurement: Measurement | None) -> str:
+    cycles = measurement.cycles if measurement else None
+    return NOTHING if cycles is None or not cycles.per_flop else units.digits(cycles.per_flop)

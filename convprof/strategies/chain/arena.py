@@ -1,0 +1,55 @@
+"""Where the results of a chain of layers lie: in the same memory, as long as nobody needs it.
+
+Sizes and lifetimes are known beforehand, so places are too: largest first, each at the lowest
+offset where it meets no other that lives at the same time (Pisarchyk & Lee 2020, greedy by size).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.strategies.memory import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """A piece of memory: from the layer that writes it to the last one that reads it."""
+
+    size: int
+    """Bytes."""
+    first: int
+    last: int
+
+    def meets(self, other: Lifetime) -> bool:
+        """Return whether both are needed at some time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+def places(lives: Mapping[str, Lifetime]) -> tuple[dict[str, int], int]:
+    """Return the offset of each piece, in whole pages, and the bytes needed in all."""
+    order = sorted(lives, key=lambda name: (-lives[name].size, lives[name].first, name))
+    found: dict[str, int] = {}
+    total = 0
+    for name in order:
+        life = lives[name]
+        taken = sorted(
+            (found[other], found[other] + _pages(lives[other].size))
+            for other in found
+            if lives[other].meets(life)
+        )
+        at = 0
+        for start, end in taken:
+            if at + _pages(life.size) <= start:
+                break
+            at = max(at, end)
+        found[name] = at
+        total = max(total, at + _pages(life.size))
+    return found, total
+
+
+def _pages(size: int) -> int:
+    return -(-size // PAGE_BYTES) * PAGE_BYTES

@@ -1,0 +1,165 @@
+"""The links of a chain: steps, conversions between them, and which results are mere views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from convprof.networks.graph import INPUT
+from convprof.networks.ops import Flatten, Reshape, SelectToken, Slice, Tokens
+from convprof.networks.steps import Way
+from convprof.problems import Operation, Reorder
+from convprof.problems.operation import IMAGE_AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from convprof.networks.graph import Network
+    from convprof.networks.steps import Step
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.operation import Shape
+
+    Array = np.ndarray[Any, Any]
+
+TRANSPOSE = "transpose"
+"""The strategy of a conversion."""
+
+
+class Tensor(NamedTuple):
+    """A result as it lies in memory; what has no layout lies as its shape says, in ``nchw``."""
+
+    name: str
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A problem that is computed, from which tensors to which."""
+
+    name: str
+    """The layer's published name; ``NAME to nhwc`` for a conversion."""
+    problem: Conv2d | Gemm | Operation | Reorder
+    way: Way
+    reads: tuple[Tensor, ...]
+    writes: Tensor
+    step: Step | None
+    """None for a conversion."""
+
+    @property
+    def layout(self) -> str:
+        """The layout in which images are read; ``nchw`` for what has none."""
+        return self.way.layout
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A tensor that is part of another one: the same elements from an offset on."""
+
+    of: Tensor
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """All that a chain consists of."""
+
+    links: tuple[Link, ...]
+    views: Mapping[Tensor, View]
+    result: Tensor
+
+    @property
+    def conversions(self) -> list[Link]:
+        """The links that only change a layout."""
+        return [link for link in self.links if link.step is None]
+
+
+def connect(network: Network, found: Sequence[Step], ways: Sequence[Way], layout: str) -> Links:
+    """Return the links of the steps in these ways; input and result lie in ``layout``."""
+    return _Connecting(network, layout).links(found, ways)
+
+
+class _Connecting:
+    """Goes through the steps; remembers in which layouts each result exists."""
+
+    def __init__(self, network: Network, layout: str) -> None:
+        self._network = network
+        self._layout = layout
+        self._there = {self._lying(INPUT, layout)}
+        self._links: list[Link] = []
+        self._views: dict[Tensor, View] = {}
+
+    def links(self, found: Sequence[Step], ways: Sequence[Way]) -> Links:
+        """Return the links of every step, and a last conversion if the result needs one."""
+        for step, way in zip(found, ways, strict=True):
+            self._add(step, way)
+        last = self._network.nodes[-1].name
+        result = self._wanted(last, self._layout if last in self._network.images else "nchw")
+        return Links(tuple(self._links), self._views, result)
+
+    def _lying(self, name: str, layout: str) -> Tensor:
+        return Tensor(name, layout if name in self._network.images else "nchw")
+
+    def _add(self, step: Step, way: Way) -> None:
+        layout = read_layout(step.problem, way.layout)
+        reads = tuple(
+            self._wanted(name, layout if len(self._network.shapes[name]) == IMAGE_AXES else "nchw")
+            for name in step.reads
+        )
+        writes = self._lying(step.writes, layout)
+        self._there.add(writes)
+        start = view_start(step.problem, layout)
+        if start is not None:
+            self._views[writes] = View(reads[0], start)
+            return
+        taken = replace(way, layout=layout)
+        self._links.append(Link(step.name, step.problem, taken, reads, writes, step))
+
+    def _wanted(self, name: str, layout: str) -> Tensor:
+        """Return a result in a layout, converted if it exists in the other one only."""
+        tensor = Tensor(name, layout)
+        if tensor in self._there:
+            return tensor
+        given = Tensor(name, "nhwc" if layout == "nchw" else "nchw")
+        n, c, h, w = self._network.shapes[name]
+        problem = Reorder(n=n, c=c, h=h, w=w)
+        title = f"{name} to {layout}"
+        way = Way(TRANSPOSE, given.layout)
+        self._links.append(Link(title, problem, way, (given,), tensor, None))
+        self._there.add(tensor)
+        return tensor
+
+
+def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:
+    """Return the layout in which a step reads images: ``nchw`` for what has none."""
+    laid_out = problem.laid_out if isinstance(problem, Operation) else problem.kind == "conv2d"
+    return layout if laid_out else "nchw"
+
+
+def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
+    """Return where the result begins in the only input, if it is there already; else None."""
+    if not isinstance(problem, Operation) or not getattr(problem.op, "is_view", False):
+        return None
+    given = np.empty(problem.physical(problem.inputs[0], layout), np.uint8)
+    nhwc = layout == "nhwc" and problem.laid_out
+    plain = given.transpose(0, 3, 1, 2) if nhwc and given.ndim == IMAGE_AXES else given
+    seen = _seen(problem.op, plain, problem.output)
+    if nhwc and seen.ndim == IMAGE_AXES:
+        seen = seen.transpose(0, 2, 3, 1)
+    if not seen.flags.c_contiguous or not np.may_share_memory(seen, given):
+        return None
+    return int(seen.ctypes.data - given.ctypes.data)
+
+
+def _seen(op: object, x: Array, output: Shape) -> Array:
+    """Return what a view shows of ``x``; NumPy makes a copy where it cannot be a view."""
+    if isinstance(op, Slice):
+        return x[(slice(None),) * op.axis + (slice(op.start, op.stop),)]
+    if isinstance(op, SelectToken):
+        return x[:, op.index]
+    if isinstance(op, Tokens):
+        x = x.transpose(0, 2, 3, 1)
+    elif not isinstance(op, Flatten | Reshape):
+        return np.array(x)  # a view of a kind that is not known here is made in another place
+    return x.reshape(output)

@@ -1,0 +1,40 @@
+"""What an epilogue asks of a plan: its operands, and the buffers of stages that compute it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from convprof.strategies.plan import BIAS, RESIDUAL
+
+if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.epilogue import Epilogue
+
+
+SUFFIX = "+passes"
+"""Ends the name of a strategy that computes epilogues in passes of their own."""
+
+
+def operands(problem: Conv2d | Gemm, layout: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what the epilogue reads, by buffer name, in the order of binding."""
+    epilogue = problem.epilogue
+    names = [*[BIAS] * epilogue.bias, *[RESIDUAL] * epilogue.add]
+    return dict(zip(names, problem.operand_shapes(layout)[2:], strict=True))
+
+
+def flops(problem: Conv2d | Gemm) -> int:
+    """Return the floating-point operations of the epilogue."""
+    return problem.epilogue.steps * math.prod(problem.result_shape("nhwc"))
+
+
+def buffers(epilogue: Epilogue, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the buffers of a stage of tiles: ``a, b, c`` (and ``d``), then the epilogue's.
+
+    A place that no kernel reads holds a name that exists.
+    """
+    if not epilogue:
+        return given
+    a, b, c, *d = given
+    bias = BIAS if epilogue.bias else a
+    return a, b, c, d[0] if d else a, bias, RESIDUAL if epilogue.add else a

@@ -1,0 +1,117 @@
+"""``packed`` with the panels of ``b`` made beforehand, as inference does with weights.
+
+Removes from each call the reading of ``b`` across its rows and the writing of panels. ``b`` then
+comes from beyond the caches nearest to the core, as a stream: every panel is read once for a whole
+block of ``a``, and fetched while the tiles of the panel before it run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.simd import isa as isas
+from convprof.simd.isa import register_rows, register_vectors
+from convprof.simd.microkernel import UNROLL
+from convprof.strategies import epilogue
+from convprof.strategies.caches import l2_bytes
+from convprof.strategies.gemm.packed import B_SHARE, CHAINS
+from convprof.strategies.gemm.prepacked_tiles import PANELS, Blocking, PanelStages
+from convprof.strategies.plan import Packed, Plan
+from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+
+if TYPE_CHECKING:
+    from convprof.problems import Gemm, Problem
+    from convprof.simd.isa import Isa
+    from convprof.strategies.base import Prepared, Setting
+
+KC_BYTES = 5 << 10
+"""Bytes of a row of ``a`` per block of the reduction, at most."""
+FEW_KC_BYTES = 2 << 10
+"""The same where few register tiles share a panel."""
+FEW_TILES = 3
+WIDE = 3
+"""Vectors across a panel where a register tile then still has ``CHAINS`` rows: 9 x 48 asks for
+fewer elements of ``a`` a step than 14 x 32 (1 to 5 %)."""
+A_SHARE = 0.3
+"""Of the second-level cache, for the block of ``a``; two panels and lines of the result are there
+as well."""
+
+
+def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> Blocking:
+    """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
+    across = -(-g.n // isa.lanes(itemsize))
+    wide = min(across, vectors or _vectors(across, isa))
+    rows = min(g.m, register_rows(wide, isa))
+    if across == 1:
+        rows = min(rows, CHAINS)
+    tiles = -(-g.m // rows)
+    if tiles == 1 or (across <= wide and g.k * g.n * itemsize <= B_SHARE * l2_bytes()):
+        return Blocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
+    kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // itemsize)
+    return Blocking(rows, wide, _fitting(g.m, kc * itemsize, rows), kc)
+
+
+def _vectors(across: int, isa: Isa) -> int:
+    """Return the vectors across a panel, so that few equal panels make ``across``."""
+    if register_rows(WIDE, isa) < CHAINS:
+        return register_vectors(across, isa)
+    return _even(across, WIDE)
+
+
+def _steps(k: int, most: int) -> int:
+    """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
+    return min(k, -(-_even(k, most) // UNROLL) * UNROLL)
+
+
+def _fitting(m: int, row_bytes: int, rows: int) -> int:
+    """Return the rows of a block of ``a`` that stays in L2, at least two register tiles high."""
+    return _even(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
+
+
+def _even(extent: int, most: int) -> int:
+    """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
+    return -(-extent // -(-extent // most))
+
+
+class Prepacked(Tunable):
+    """Register tiles on panels that ``bind`` makes."""
+
+    name: ClassVar[str] = "prepacked"
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "b packed beforehand: what inference does with weights"
+    parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
+    fuses: ClassVar[bool] = True
+
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return blockings to try, the model's choice first."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        isa, size = isas.find(setting.isa), setting.itemsize
+        first = choose(g, isa, size)
+        found = [first]
+        if first.rows < g.m:
+            found.append(choose(g, isa, size, 2))
+            kc = _steps(g.k, -(-first.kc // 2))
+            found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * size, first.rows)))
+            found.append(replace(first, mc=_even(g.m, max(2 * first.rows, -(-first.mc // 2)))))
+            found.append(replace(first, mc=g.m))
+        # With 16 registers three vectors by four rows leave none for a mask.
+        found += [choose(g, isa, size, vectors) for vectors in (1, 2, 4)]
+        return distinct([asdict(blocking) for blocking in found])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate two vector multiply-adds a cycle."""
+        return problem.macs / isas.find(setting.isa).lanes(setting.itemsize) / 2
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Generate the kernels and the lists of tiles, and plan the packing."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        stages = PanelStages(g, setting, Blocking(**variant))
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan.packed = {PANELS: Packed(stages.shape, stages.pack)}
+        plan.more = epilogue.operands(g, setting.layout)
+        plan.steps = [*stages.all()]
+        plan.table_words = stages.table_words
+        return StagedPrepared(self.name, g, setting, plan)

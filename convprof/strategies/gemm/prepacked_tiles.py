@@ -1,0 +1,233 @@
+"""The tiles of a product whose ``b`` lies in panels: one panel after the other, all rows each.
+
+A block of ``a`` stays in the second-level cache while every panel of ``b`` goes by. The tiles of a
+panel fetch the next one, a little each, so that it is near before it is needed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from convprof.problems.epilogue import NO_EPILOGUE
+from convprof.simd import isa as isas
+from convprof.simd.microkernel import LINE_BYTES, UNROLL, Tile
+from convprof.simd.tiles import TileKernel, TileList, kernel, runner_address
+from convprof.strategies import epilogue
+from convprof.strategies.plan import Native, Stage, X, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.problems import Gemm
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+
+PANELS = "panels"
+FETCH_ROWS = 64
+"""Rows of ``b`` to fetch ahead where no earlier tile could: as for a convolution's weights."""
+UNEVEN = 1.05
+"""Threads share out panels unless the busiest would have so many times its share: then rows."""
+STAGE_MACS = 500_000_000
+"""Work of a thread between two chances for Ctrl-C: some milliseconds."""
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How the product is cut."""
+
+    rows: int
+    """Rows of a register tile, at most."""
+    vectors: int
+    """Vectors across a register tile, which is as wide as a panel."""
+    mc: int
+    """Rows that a panel meets before the next panel comes."""
+    kc: int
+    """Steps of a panel."""
+
+
+class _Pass(NamedTuple):
+    """Panels of one product of the batch, one after the other, that meet a block of ``a``."""
+
+    z: int
+    rows: range
+    block: int
+    """Which block of the reduction."""
+    panels: range
+
+
+class PanelStages:
+    """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
+
+    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
+        self.g = g
+        self.blocking = blocking
+        self.dtype = setting.dtype
+        self.itemsize = setting.itemsize
+        self.threads = setting.threads
+        self.isa = isas.find(setting.isa)
+        self.lanes = self.isa.lanes(setting.itemsize)
+        self.nr = blocking.vectors * self.lanes
+        self.panels = -(-g.n // self.nr)
+        self.blocks = -(-g.k // blocking.kc)
+        self.table_words = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the packed ``b``: batch, blocks of the reduction, panels, steps, columns."""
+        return self.g.batch, self.blocks, self.panels, self.blocking.kc, self.nr
+
+    def pack(self, b: Array) -> Array:
+        """Return ``b`` as panels, zeros where they reach beyond it; a view where they do not."""
+        g, (batch, blocks, panels, kc, nr) = self.g, self.shape
+        whole = b.reshape(batch, g.k, g.n)
+        if (blocks * kc, panels * nr) != (g.k, g.n):
+            padded = np.zeros((batch, blocks * kc, panels * nr), b.dtype)
+            padded[:, : g.k, : g.n] = whole
+            whole = padded
+        return whole.reshape(batch, blocks, kc, panels, nr).transpose(0, 1, 3, 2, 4)
+
+    def all(self) -> list[Stage]:
+        """Return every stage, in order: each thread does a part of its passes in each."""
+        mine = [list(self._passes(member)) for member in range(self.threads)]
+        work = max(sum(self._macs(each) for each in passes) for passes in mine)
+        count = max(1, min(math.ceil(work / STAGE_MACS), max(len(passes) for passes in mine)))
+        return [self._stage(mine, i, count) for i in range(count)]
+
+    def _macs(self, each: _Pass) -> int:
+        return len(each.rows) * len(each.panels) * self.nr * self.blocking.kc
+
+    def _passes(self, member: int) -> Iterator[_Pass]:
+        """Yield what one thread does, in order: at most ``STAGE_MACS`` each, or one panel."""
+        kc, (lo, hi), rows = self.blocking.kc, self._share(member), self._rows(member)
+        count = max(1, -(-len(rows) // self.blocking.mc))
+        edges = [rows.start + len(rows) * i // count for i in range(count + 1)]
+        most = max(1, STAGE_MACS // (-(-len(rows) // count) * self.nr * kc or 1))
+        for z in range(self.g.batch):
+            first, last = max(0, lo - z * self.panels), min(self.panels, hi - z * self.panels)
+            for start, stop in itertools.pairwise(edges):
+                for block, p in itertools.product(range(self.blocks), range(first, last, most)):
+                    yield _Pass(z, range(start, stop), block, range(p, min(p + most, last)))
+
+    @property
+    def _by_rows(self) -> bool:
+        """Whether the threads share out the rows."""
+        panels = self.panels * self.g.batch
+        uneven = -(-panels // self.threads) * self.threads > UNEVEN * panels
+        return uneven and self.g.m >= self.threads * self.blocking.rows
+
+    def _share(self, member: int) -> tuple[int, int]:
+        """Return the panels of one thread, counted through the batch."""
+        panels = self.panels * self.g.batch
+        if self._by_rows:
+            return 0, panels
+        return panels * member // self.threads, panels * (member + 1) // self.threads
+
+    def _rows(self, member: int) -> range:
+        """Return the rows of one thread."""
+        m = self.g.m
+        if not self._by_rows:
+            return range(m)
+        return range(m * member // self.threads, m * (member + 1) // self.threads)
+
+    def _stage(self, mine: list[list[_Pass]], part: int, parts: int) -> Stage:
+        """Return the stage in which each thread does one of ``parts`` parts of its passes."""
+        tiles = TileList(self.dtype)
+        for passes in mine:
+            tiles.task()
+            lo, hi = len(passes) * part // parts, len(passes) * (part + 1) // parts
+            for i in range(lo, hi):
+                following = passes[i + 1] if i + 1 < len(passes) else None
+                self._add(tiles, passes[i], following, first=i == 0)
+        table = tiles.dims()
+        self.table_words += table.size
+        buffers = epilogue.buffers(self.g.epilogue, (X, PANELS, Y, PANELS))
+        native = Native(runner_address(len(buffers)), tiles)
+        return Stage("tiles", native, self.threads, buffers, lambda: table, fixed=True)
+
+    def _panel(self, each: _Pass) -> Array:
+        """Return where the panels of a pass start, in elements of the packed ``b``."""
+        before = (each.z * self.blocks + each.block) * self.panels
+        return (before + np.asarray(each.panels)) * self.blocking.kc * self.nr
+
+    def _add(self, tiles: TileList, each: _Pass, following: _Pass | None, *, first: bool) -> None:
+        """Add the tiles of a pass. Those of its last panel fetch the first of the ``following``.
+
+        The ``first`` tile of all has none before it that could have fetched its panel.
+        """
+        panels = self._panel(each)
+        then = panels[-1:] if following is None else self._panel(following)[:1]
+        after = np.concatenate([panels[1:], then])
+        columns = np.asarray(each.panels) * self.nr
+        narrow = columns + self.nr > self.g.n  # the last panel at most
+        cold = first & (columns == columns[0])
+        for some in (cold, ~cold & ~narrow, ~cold & narrow):
+            if some.any():
+                places = columns[some], panels[some], after[some]
+                self._add_panels(tiles, each, places, cold=bool(cold[some][0]))
+
+    def _add_panels(
+        self, tiles: TileList, each: _Pass, places: tuple[Array, Array, Array], *, cold: bool
+    ) -> None:
+        """Add the tiles of panels of one width: their columns, where they and the next start."""
+        g, (columns, b, after) = self.g, places
+        t = each.block * self.blocking.kc
+        steps = min(self.blocking.kc, g.k - t)
+        heights = _heights(len(each.rows), self.blocking.rows)
+        i = each.rows.start + np.concatenate([[0], np.cumsum(heights)[:-1]]).astype(np.int64)
+        wide = min(self.nr, g.n - int(columns[0]))
+        fetch = self._fetched(len(heights))
+        made = [
+            self._kernel(rows, wide, (t, steps), fetch, cold=cold and tile == 0)
+            for tile, rows in enumerate(heights)
+        ]
+        ahead = (np.arange(len(heights)) * fetch * steps) % (self.nr * steps)
+        a = (each.z * g.m + i) * g.k + t
+        c = (each.z * g.m + i) * g.n + columns[:, None]
+        more = (columns[:, None], c) if g.epilogue else ()
+        tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
+
+    def _fetched(self, tiles: int) -> int:
+        """Return the elements of the next panel that each step of so many tiles fetches.
+
+        Whole lines per turn of the loop. A tile that is alone would fetch as fast as it reads: it
+        looks ahead in the panel itself.
+        """
+        if tiles == 1:
+            return 0
+        line = max(1, LINE_BYTES // self.itemsize // UNROLL)
+        return -(-self.nr // tiles // line) * line
+
+    def _kernel(
+        self, rows: int, columns: int, reduction: tuple[int, int], fetch: int, *, cold: bool
+    ) -> TileKernel:
+        """Return the kernel of a tile: of ``rows`` by ``columns``, over steps from the ``t``-th."""
+        g, (t, steps) = self.g, reduction
+        tile = Tile(
+            dtype=self.dtype,
+            lanes=self.lanes,
+            rows=tuple(i * g.k for i in range(rows)),
+            segments=((0, 0),),
+            run=steps,
+            vectors=-(-columns // self.lanes),
+            b_row=self.nr,
+            c_rows=tuple(i * g.n for i in range(rows)),
+            columns=columns,
+            accumulate=t > 0,
+            fused=self.isa.fused,
+            fetch_rows=FETCH_ROWS if cold or not fetch else 0,
+            fetch_row=fetch,
+            epilogue=g.epilogue if t + steps == g.k else NO_EPILOGUE,
+        )
+        return kernel(tile, self.isa)
+
+
+def _heights(rows: int, most: int) -> list[int]:
+    """Return as few heights of tiles as possible, at most ``most``, none two rows below another."""
+    count = -(-rows // most)
+    return [rows // count + (i < rows % count) for i in range(count)]

@@ -1,0 +1,1 @@
+"""What a network computes beside convolutions and products with weights."""

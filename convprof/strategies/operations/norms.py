@@ -1,0 +1,108 @@
+"""Layer norm and softmax: rows that are added up, and columns where an image lies in NCHW."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.ops.base import channel_axis
+from convprof.simd.norms import LayerNormColumns, LayerNormRows
+from convprof.simd.softmax import SoftmaxRows
+from convprof.simd.tiles import TileList, kernel
+from convprof.strategies.operations.arranging import copy_stage
+from convprof.strategies.operations.nest import Nest, inputs_lying, parts, result_lying
+from convprof.strategies.operations.operands import plan_of
+from convprof.strategies.operations.stages import Made
+from convprof.strategies.plan import Plan, Stage, X, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems.operation import Operation
+    from convprof.strategies.base import Setting
+
+VECTORS = 4
+"""Vectors of pixels of a tile where channels lie apart."""
+ORDERED = "ordered"
+
+
+def layer_norm(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the channels of a pixel or token, normalised."""
+    op: Any = problem.op
+    made, plan = Made(setting), plan_of(problem, setting)
+    (strides,) = inputs_lying(problem, setting.layout)
+    axis = channel_axis(problem.output)
+    channels = problem.output[axis]
+    if strides[axis] == 1:
+        rows = math.prod(problem.output) // channels
+
+        def tile(rows: int) -> LayerNormRows:
+            return LayerNormRows(
+                setting.dtype, made.lanes, rows, channels, op.eps, fused=made.isa.fused
+            )
+
+        plan.steps = [_rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), made)]
+    else:
+        plan.steps = [_columns(problem, made)]
+    return plan
+
+
+def _columns(problem: Operation, made: Made) -> Stage:
+    op: Any = problem.op
+    n, c, h, w = problem.output
+    pixels = h * w
+    tiles = TileList(made.setting.dtype)
+    blocks = parts(pixels, VECTORS * made.lanes)
+    kernels = [
+        kernel(
+            LayerNormColumns(
+                made.setting.dtype, made.lanes, count, c, pixels, op.eps, fused=made.isa.fused
+            ),
+            made.isa,
+        )
+        for _, count in blocks
+    ]
+    places = np.arange(n)[:, None] * c * pixels + np.array([first for first, _ in blocks])
+    tiles.add_each(kernels, places, 0, 0, places)
+    return made.stage("layer norm", tiles, (X, "weight", "bias", Y))
+
+
+def softmax(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of shares along the last axis."""
+    made, plan = Made(setting), plan_of(problem, setting)
+    (strides,) = inputs_lying(problem, setting.layout)
+    shape = problem.output
+    source = X
+    if strides != result_lying(problem, setting.layout):
+        # An image in NHWC: its last axis is not dense, and its result is no image.
+        source = ORDERED
+        plan.workspaces = {ORDERED: shape}
+        plan.reusable = frozenset({ORDERED})
+        nest = Nest(shape, (strides, result_lying(problem, setting.layout)))
+        plan.steps = [copy_stage(nest, (X, ORDERED), made)]
+    rows, length = math.prod(shape[:-1]), shape[-1]
+
+    def tile(rows: int) -> SoftmaxRows:
+        return SoftmaxRows(setting.dtype, made.lanes, rows, length, fused=made.isa.fused)
+
+    plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), made))
+    return plan
+
+
+def _rows(
+    phase: str,
+    shape: tuple[int, int],
+    tile: Callable[[int], LayerNormRows | SoftmaxRows],
+    buffers: tuple[str, ...],
+    made: Made,
+) -> Stage:
+    """Return the stage over whole rows; what is between the first and last buffer is shared."""
+    rows, length = shape
+    per_tile = max(1, made.elements(rows * length) // length)
+    tiles = TileList(made.setting.dtype)
+    for first, count in parts(rows, per_tile):
+        place = first * length
+        tiles.add(kernel(tile(count), made.isa), place, *[0] * (len(buffers) - 2), place)
+    return made.stage(phase, tiles, buffers)

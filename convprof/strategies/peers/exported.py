@@ -1,0 +1,136 @@
+"""A whole network that a library takes over as an ONNX model, as its users would give it one.
+
+The model holds the network as written, batch norms and all: what can be folded and fused is for
+the library to find when it loads the model.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.errors import ConvprofError, ProblemError
+from convprof.networks.parameters import elements
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies import memory
+from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.peers.package import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convprof.networks.graph import Network
+    from convprof.problems import Problem, Whole
+
+    Array = np.ndarray[Any, Any]
+    Weights = Mapping[str, Mapping[str, Array]]
+
+WEIGHT_COPIES = 4
+"""How often the weights lie in memory besides, at most: as tensors of the model, in its graph, in
+the model itself, and serialised; later serialised, parsed and packed."""
+
+
+class ExportedPrepared(Prepared):
+    """A network in a library that computes images in NCHW, on memory of ours."""
+
+    # What the library allocates is its own affair: unknown, not none.
+    workspace_bytes = None
+    problem: Whole
+
+    def __init__(self, name: str, whole: Whole, setting: Setting) -> None:
+        """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
+        self.problem = whole
+        self.setting = setting
+        self._network = _network(whole)
+        needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.itemsize
+        memory.require(needed, f"{name} of {whole.descriptor}")
+        self._x: Array = np.zeros(0, np.float32)
+        # On a page: a result that starts within a cache line takes longer.
+        self._y = memory.zeros(self._network.output, np.float32)
+        self._call: Callable[[], object] | None = None
+
+    def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
+        """Take the input in the setting's layout, and the weights by layer and name.
+
+        Images in NHWC are copied to NCHW here, once: a user of the library keeps them as it wants
+        them, and ``run()`` does not pay for it.
+        """
+        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        if np.shape(x) != wanted:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        self._call = None
+        self._x = self._in_nchw(np.ascontiguousarray(x, dtype=np.float32))
+        start = time.perf_counter()
+        exported = _model(self._network, weights)
+        self.prepare_s = time.perf_counter() - start
+        start = time.perf_counter()
+        self._call = self.build(exported, self._x, self._y)
+        self._call()
+        self.compile_s = time.perf_counter() - start
+
+    @abstractmethod
+    def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
+        """Return the call that runs the model on the setting's threads, from ``x`` to ``y``.
+
+        ``x`` and ``y`` are contiguous, f32 and in the network's logical shapes (images: NCHW), and
+        stay where they are.
+        """
+
+    def run(self) -> None:
+        """Run the network once."""
+        if self._call is None:
+            raise ConvprofError("nothing is bound: call bind(x, weights) first")
+        self._call()
+
+    def output(self) -> Array:
+        """Return the result of the last ``run()``, in the setting's layout."""
+        if self._call is None:
+            raise ConvprofError("nothing is bound: call bind(x, weights) and run() first")
+        if self.setting.layout == "nhwc" and self.problem.gives_image:
+            return np.ascontiguousarray(self._y.transpose(0, 2, 3, 1))
+        return self._y
+
+    def memory(self) -> list[Array]:
+        """Return input and result; the library's weights and workspaces are out of reach."""
+        return [] if self._call is None else [self._x, self._y]
+
+    def close(self) -> None:
+        """Let go of the library's model, and with it of its threads; ``bind`` again to go on."""
+        self._call = None
+
+    def _in_nchw(self, x: Array) -> Array:
+        if self.setting.layout == "nchw" or x.ndim != IMAGE_AXES:
+            return x
+        turned = memory.zeros(self._network.input, np.float32)
+        turned[:] = x.transpose(0, 3, 1, 2)
+        return turned
+
+
+class ExportedNetwork(Library):
+    """A library that runs whole networks from ONNX models."""
+
+    kind: ClassVar[str] = "network"
+    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+        """Refuse weights that no ONNX model can carry."""
+        from convprof.networks.onnx.export import too_large
+
+        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        reason = too_large(_network(whole))
+        return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
+
+
+def _network(whole: Whole) -> Network:
+    network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
+    return network
+
+
+def _model(network: Network, weights: Weights) -> bytes:
+    # Late: whoever only asks for the names of strategies has no use for the forms of ONNX.
+    from convprof.networks.onnx.export import model
+
+    return model(network, weights)

@@ -1,0 +1,228 @@
+"""The operations of a network as calls of PyTorch on images in channels_last.
+
+A maker takes the op, the shapes of what it reads and its weights as ``tensors_of`` returns them,
+and returns a function of tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.networks import ops
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies.peers.torch_pools import average_to, pool
+from convprof.strategies.peers.torch_state import from_array, torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from convprof.networks.ops import Shape
+
+    Array = np.ndarray[Any, Any]
+    Tensor = Any
+    Run = Callable[..., Tensor]
+    Maker = Callable[[Any, tuple[Shape, ...], Mapping[str, Tensor]], Run]
+
+
+def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Return the weights as PyTorch reads them fastest.
+
+    Filters in channels_last, those of a linear layer (outputs, inputs); others share our memory.
+    """
+    t = torch().module
+    found = {name: from_array(array) for name, array in weights.items()}
+    if isinstance(op, ops.Convolution):
+        found["weight"] = found["weight"].contiguous(memory_format=t.channels_last)
+    if isinstance(op, ops.Linear):
+        found["weight"] = found["weight"].t().contiguous()
+    return found
+
+
+def make(op: ops.Op, inputs: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Run:
+    """Return the function of tensors that computes ``op``; it changes none of them."""
+    return MAKERS[type(op)](op, inputs, weights)
+
+
+def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Run], ...]:
+    """Return which inputs the result can take the place of, and the calls that do so."""
+    t = torch().module
+    functional = t.nn.functional
+    if isinstance(op, ops.Add | ops.Multiply):
+        call = t.Tensor.add_ if isinstance(op, ops.Add) else t.Tensor.mul_
+        calls = call, (lambda a, b: call(b, a))
+        output = op.output(*inputs)
+        return tuple((i, run) for i, run in enumerate(calls) if inputs[i] == output)
+    if not isinstance(op, ops.Activation):
+        return ()
+    known: dict[str, Run] = {
+        "relu": functional.relu_,
+        "relu6": lambda x: functional.hardtanh_(x, 0.0, 6.0),
+        "silu": lambda x: functional.silu(x, inplace=True),
+        "sigmoid": t.sigmoid_,
+        "tanh": t.tanh_,
+        "hardsigmoid": lambda x: functional.hardsigmoid(x, inplace=True),
+        "hardswish": lambda x: functional.hardswish(x, inplace=True),
+    }
+    return ((0, known[op.function]),) if op.function in known else ()
+
+
+def function_of(name: str) -> Run:
+    """Return an activation by name."""
+    t = torch().module
+    known = {"sigmoid": t.sigmoid, "tanh": t.tanh}
+    run: Run = known.get(name) or getattr(t.nn.functional, name)
+    return run
+
+
+def attend(op: Any, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return attention in one call, on views of the packed projection."""
+    call = torch().module.nn.functional.scaled_dot_product_attention
+
+    def run(packed: Tensor) -> Tensor:
+        q, k, v = _parts(packed, op.heads)
+        return call(q, k, v).transpose(1, 2).flatten(2)
+
+    return run
+
+
+def wide(vector: Tensor, shape: Shape) -> Tensor:
+    """Return a vector per channel so that it fits an activation of a shape."""
+    return vector[:, None, None] if len(shape) == IMAGE_AXES else vector
+
+
+def _parts(packed: Tensor, heads: int) -> Any:
+    """Return queries, keys and values, (n, heads, t, d) each."""
+    n, t, width = packed.shape
+    return packed.view(n, t, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _convolution(op: ops.Convolution, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    functional = torch().module.nn.functional
+    p = op.problem(*inputs)
+    top, left, bottom, right = p.pads
+    weight, bias, call = w["weight"], w.get("bias"), functional.conv2d
+    if (top, left) == (bottom, right):
+        return lambda x: call(x, weight, bias, p.stride, (top, left), p.dilation, p.groups)
+    around = left, right, top, bottom
+    return lambda x: call(
+        functional.pad(x, around), weight, bias, p.stride, 0, p.dilation, p.groups
+    )
+
+
+def _linear(_: ops.Linear, __: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call = torch().module.nn.functional.linear
+    weight, bias = w["weight"], w.get("bias")
+    return lambda x: call(x, weight, bias)
+
+
+def _matmul(op: ops.MatMul, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    def run(a: Tensor, b: Tensor) -> Tensor:
+        product = a @ (b.transpose(-1, -2) if op.transpose_b else b)
+        return product if op.scale == 1.0 else product * op.scale
+
+    return run
+
+
+def _scores(op: ops.AttentionScores, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    def run(packed: Tensor) -> Tensor:
+        q, k, _ = _parts(packed, op.heads)
+        return (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+
+    return run
+
+
+def _mix(op: ops.AttentionMix, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    return lambda weights, packed: (
+        (weights @ _parts(packed, op.heads)[2]).transpose(1, 2).flatten(2)
+    )
+
+
+def _batch_norm(op: ops.BatchNorm, _: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, eps = torch().module.nn.functional.batch_norm, op.eps
+    mean, variance, weight, bias = (
+        w[name] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return lambda x: call(x, mean, variance, weight, bias, False, 0.0, eps)
+
+
+def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, weight, bias, eps = (
+        torch().module.nn.functional.layer_norm,
+        w["weight"],
+        w["bias"],
+        op.eps,
+    )
+    shape = tuple(weight.shape)
+    if len(inputs[0]) != IMAGE_AXES:
+        return lambda x: call(x, shape, weight, bias, eps)
+    return lambda x: call(x.permute(0, 2, 3, 1), shape, weight, bias, eps).permute(0, 3, 1, 2)
+
+
+def _layer_scale(_: ops.LayerScale, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    factor = wide(w["weight"], inputs[0])
+    return lambda x: x * factor
+
+
+def _bias(_: ops.Bias, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    term = wide(w["bias"], inputs[0])
+    return lambda x: x + term
+
+
+def _activation(op: ops.Activation, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    return function_of(op.function)
+
+
+def _class_token(_: ops.ClassToken, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    token, cat = w["weight"].expand(inputs[0][0], 1, -1), torch().module.cat
+    return lambda x: cat((token, x), 1)
+
+
+def _position(_: ops.PositionEmbedding, __: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    term = w["weight"]
+    return lambda x: x + term
+
+
+def _reshape(op: ops.Reshape, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    shape = op.output(*inputs)
+    return lambda x: x.reshape(shape)
+
+
+def _concat(op: ops.Concat, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    cat, axis = torch().module.cat, op.axis
+    return lambda *parts: cat(parts, axis)
+
+
+MAKERS: dict[type[ops.Op], Maker] = {
+    ops.Activation: _activation,
+    ops.AdaptiveAverage: average_to,
+    ops.Add: lambda *_: lambda a, b: a + b,
+    ops.Affine: lambda op, *_: lambda x: x * op.factor + op.term,
+    ops.Attention: attend,
+    ops.AttentionMix: _mix,
+    ops.AttentionScores: _scores,
+    ops.BatchNorm: _batch_norm,
+    ops.Bias: _bias,
+    ops.ClassToken: _class_token,
+    ops.Concat: _concat,
+    ops.Convolution: _convolution,
+    ops.Flatten: lambda *_: lambda x: x.flatten(1),
+    ops.LayerNorm: _layer_norm,
+    ops.LayerScale: _layer_scale,
+    ops.Linear: _linear,
+    ops.MatMul: _matmul,
+    ops.Multiply: lambda *_: lambda a, b: a * b,
+    ops.Pool2d: pool,
+    ops.PositionEmbedding: _position,
+    ops.Reshape: _reshape,
+    ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
+    ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
+    ops.Softmax: lambda *_: lambda x: x.softmax(-1),
+    ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
+    ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
+}
+"""By class of op, what makes its call; all of ``networks.ops``."""
+
+ALIASES = (ops.Flatten, ops.Reshape, ops.SelectToken, ops.Slice, ops.Tokens, ops.Transpose)
+"""Ops whose result may lie where their input does."""

@@ -1,0 +1,98 @@
+"""An epilogue in passes of its own over the finished result: what fusing it is measured against.
+
+Any strategy computes the bare problem; then the bias, the residual and the function each read the
+whole result from memory and write it back, one after the other, as eager frameworks do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.problems import Conv2d, Gemm
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.strategies import epilogue, passes
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.peers.package import Library
+from convprof.strategies.staged import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+
+
+class Separate(Strategy):
+    """A strategy, and the epilogue in passes of its own."""
+
+    fuses = False
+
+    def __init__(self, strategy: Strategy) -> None:
+        """Take the name of ``strategy`` with ``+passes`` after it, and whatever it promises."""
+        self.inner = strategy
+        vars(self).update(
+            name=strategy.name + epilogue.SUFFIX,
+            kind=strategy.kind,
+            summary=f"{strategy.name}, then each step of the epilogue over the whole result",
+            parallel=strategy.parallel,
+            peer=strategy.peer,
+            compared=strategy.compared,
+            listed=strategy.listed,
+            generated=strategy.generated,
+        )
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse what the strategy refuses, what has no epilogue, and results of libraries."""
+        if not isinstance(problem, Conv2d | Gemm) or problem.kind != self.kind:
+            return f"{self.name} computes {self.kind}, not {problem.kind}"
+        if not problem.epilogue:
+            return f"{self.name} computes an epilogue; add --epilogue, or use {self.inner.name}"
+        if isinstance(self.inner, Library):
+            return f"{self.name}: the library keeps its result; use {self.name.partition('+')[0]}"
+        reason = self.inner.why_not(_bare(problem), setting)
+        return None if reason is None else f"{self.name}: {reason}"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Prepare the bare problem, and add a stage per step of the epilogue to its plan."""
+        p: Conv2d | Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        inner = self.inner.prepare(_bare(p), setting)
+        if not isinstance(inner, StagedPrepared):
+            raise TypeError(f"{self.inner.name} is no plan of stages")
+        stages = [passes.stage(p, step, setting) for step in steps(p.epilogue)]
+        tables = sum(len(made.dims) for made in stages if not callable(made.dims))
+        done = inner.plan.executed_flops
+        plan = replace(
+            inner.plan,
+            more=epilogue.operands(p, setting.layout),
+            steps=[*inner.plan.steps, *stages],
+            passes=inner.plan.passes + len(stages),
+            table_words=inner.plan.table_words + tables,
+            executed_flops=None if done is None else done + epilogue.flops(p),
+        )
+        prepared = type(inner)(self.name, p, setting, plan)
+        prepared.compile_s += inner.compile_s
+        prepared.explanation = inner.explanation
+        return prepared
+
+
+def ways(strategy: Strategy, problem: Problem) -> list[Strategy]:
+    """Return how a strategy computes a problem: fused where it can, and in separate passes.
+
+    A problem without an epilogue has one way only; a library fuses or refuses.
+    """
+    if not getattr(problem, "epilogue", NO_EPILOGUE) or isinstance(strategy, Library):
+        return [strategy]
+    apart = Separate(strategy)
+    return [strategy, apart] if strategy.fuses else [apart]
+
+
+def steps(wanted: Epilogue) -> list[Epilogue]:
+    """Return the parts of an epilogue, each an epilogue of one step."""
+    parts = [
+        Epilogue(bias=wanted.bias),
+        Epilogue(add=wanted.add),
+        Epilogue(function=wanted.function),
+    ]
+    return [part for part in parts if part]
+
+
+def _bare(p: Any) -> Any:
+    return replace(p, epilogue=NO_EPILOGUE)

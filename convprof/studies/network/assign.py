@@ -1,0 +1,181 @@
+"""Which strategy and layout for every layer, so that the network takes least: a shortest path.
+
+A state is where one stands between two layers: which results are still needed, and in which layouts
+each of them exists. A layer leads from state to state at the cost of its strategy and of the
+conversions that its layout asks for. Results that nobody reads any more are forgotten, so states
+are few whatever branches a network has, and the least sum over all paths is found exactly (dynamic
+programming, Bellman 1957; layouts and conversions as in Anderson & Gregg 2018, "Optimal DNN
+primitive selection with partitioned boolean quadratic programming", solved there in another way).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.networks.graph import INPUT
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies.chain.links import connect, read_layout, view_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from convprof.networks.graph import Network
+    from convprof.networks.steps import Step, Way
+
+    State = frozenset[tuple[str, str]]
+    """(result, layout) pairs that exist and are still needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds of every layer in every way, and of the conversions."""
+
+    steps: Mapping[str, Mapping[Way, float]]
+    """By name of the step; a view has its ways at no cost."""
+    conversion: Callable[[str, str], float]
+    """Of a result, by name, out of a layout into the other one."""
+
+    def fastest(self, step: str, layout: str) -> tuple[Way, float] | None:
+        """Return the fastest way of a step in a layout; None if there is none."""
+        ways = {way: s for way, s in self.steps[step].items() if way.layout == layout}
+        return min(ways.items(), key=lambda item: item[1]) if ways else None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way for every step, and the seconds that follow from the costs."""
+
+    ways: tuple[Way, ...]
+    seconds: float
+
+
+def optimal(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> Route:
+    """Return the route of least cost; input and result lie in ``layout``."""
+    walk = _Walk(network, steps, costs, layout)
+    return walk.best()
+
+
+def uniform(
+    network: Network, steps: Sequence[Step], costs: Costs, layout: str, everywhere: str
+) -> Route:
+    """Return the fastest strategy of each step in the one layout; another where it has none."""
+    ways = []
+    for step in steps:
+        found = costs.fastest(step.name, everywhere) or greedy_way(costs, step.name)
+        ways.append(found[0])
+    return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
+
+
+def greedy(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> Route:
+    """Return the fastest way of each step by itself, whatever conversions that asks for."""
+    ways = [greedy_way(costs, step.name)[0] for step in steps]
+    return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
+
+
+def greedy_way(costs: Costs, step: str) -> tuple[Way, float]:
+    """Return the fastest way of a step."""
+    return min(costs.steps[step].items(), key=lambda item: item[1])
+
+
+def predicted(
+    network: Network, steps: Sequence[Step], ways: Sequence[Way], costs: Costs, layout: str
+) -> float:
+    """Return the seconds of a route: its layers, and the conversions between them."""
+    made = connect(network, steps, ways, layout)
+    chosen = {step.name: way for step, way in zip(steps, ways, strict=True)}
+    total = 0.0
+    for link in made.links:
+        if link.step is None:
+            total += costs.conversion(link.reads[0].name, link.layout)
+        else:
+            total += costs.steps[link.step.name][chosen[link.step.name]]
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The cheapest known way to a state; ``before`` is the path without its last step."""
+
+    seconds: float
+    way: Way | None = None
+    before: _Path | None = None
+
+    def ways(self) -> tuple[Way, ...]:
+        found: list[Way] = []
+        path: _Path | None = self
+        while path is not None and path.way is not None:
+            found.append(path.way)
+            path = path.before
+        return tuple(reversed(found))
+
+
+class _Walk:
+    """Steps forward through the network, keeping the cheapest path to each state."""
+
+    def __init__(self, network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> None:
+        self._network = network
+        self._steps = steps
+        self._costs = costs
+        self._layout = layout
+        self._last_read = {name: index for index, step in enumerate(steps) for name in step.reads}
+        self._result = network.nodes[-1].name
+        self._last_read[self._result] = len(steps)
+
+    def best(self) -> Route:
+        """Return the cheapest path to the result in the layout asked for."""
+        start: State = frozenset(self._exists(INPUT, self._layout))
+        paths: dict[State, _Path] = {start: _Path(0.0)}
+        for index, step in enumerate(self._steps):
+            paths = self._onward(paths, index, step)
+        wanted = self._layout if self._result in self._network.images else "nchw"
+        ends = [
+            (path.seconds + self._converted(state, self._result, wanted)[1], path)
+            for state, path in paths.items()
+        ]
+        seconds, path = min(ends, key=lambda end: end[0])
+        return Route(path.ways(), seconds)
+
+    def _onward(self, paths: Mapping[State, _Path], index: int, step: Step) -> dict[State, _Path]:
+        found: dict[State, _Path] = {}
+        choices = [
+            choice
+            for layout in ("nchw", "nhwc")
+            if (choice := self._costs.fastest(step.name, layout)) is not None
+        ]
+        for state, path in paths.items():
+            for way, own_s in choices:
+                after, moved_s = self._after(state, index, step, way.layout)
+                seconds = path.seconds + own_s + moved_s
+                if after not in found or seconds < found[after].seconds:
+                    found[after] = _Path(seconds, way, path)
+        return found
+
+    def _after(self, state: State, index: int, step: Step, layout: str) -> tuple[State, float]:
+        """Return the state after a step in a layout, and the seconds of its conversions."""
+        layout = read_layout(step.problem, layout)
+        total = 0.0
+        for name in step.reads:
+            state, seconds = self._converted(state, name, layout)
+            total += seconds
+        made = {*state, *self._exists(step.writes, layout)}
+        alive = {pair for pair in made if self._last_read.get(pair[0], -1) > index}
+        return frozenset(alive), total
+
+    def _exists(self, name: str, layout: str) -> set[tuple[str, str]]:
+        """Return how a result exists once it is made; nothing for what never has a layout."""
+        if len(self._network.shapes[name]) != IMAGE_AXES:
+            return set()
+        return {(name, layout if name in self._network.images else "nchw")}
+
+    def _converted(self, state: State, name: str, layout: str) -> tuple[State, float]:
+        """Return the state in which a result exists in a layout, and what that takes."""
+        if len(self._network.shapes[name]) != IMAGE_AXES or (name, layout) in state:
+            return state, 0.0
+        other = "nhwc" if layout == "nchw" else "nchw"
+        return state | {(name, layout)}, self._costs.conversion(name, other)
+
+
+def is_view(step: Step, layout: str) -> bool:
+    """Return whether a step is a view of what it reads in a layout, and costs nothing."""
+    return view_start(step.problem, read_layout(step.problem, layout)) is not None

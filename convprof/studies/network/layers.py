@@ -1,0 +1,171 @@
+"""What was measured of each layer, and what of a network's time its kinds of layers take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from convprof.machine import facts
+from convprof.machine.levels import MEMORY, holding, levels
+from convprof.problems import Conv2d
+from convprof.studies import roofs
+
+if TYPE_CHECKING:
+    from convprof.networks.steps import Step
+    from convprof.results import Measurement
+
+Bound = Literal["compute", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of a network and its times; None where there is none."""
+
+    step: Step
+    hot: Measurement | None
+    """Called again and again by itself; None for a view, and for what was not measured."""
+    cold: Measurement | None
+    """Its operands evicted before each call; None if there is no time."""
+    chain_s: float | None
+    """Seconds between the layers before and after it."""
+    ceiling: float | None
+    """What is reached of the lower roof: the FMA peak, or the bandwidth it needs; from 0 to 1."""
+    bound: Bound | None
+    chosen: str | None = None
+    """The strategy that computed it: what ``auto`` has chosen, else the one that was asked for."""
+    view: bool = False
+    """Whether it only names what is in memory already, and takes no time."""
+
+    @property
+    def hot_s(self) -> float:
+        """Seconds with hot caches; 0 for a view, or if it was not measured."""
+        return self.hot.time_s.median if self.hot and self.hot.time_s else 0.0
+
+    @property
+    def cold_s(self) -> float:
+        """Seconds with cold caches; 0 likewise."""
+        return self.cold.time_s.median if self.cold and self.cold.time_s else 0.0
+
+    @property
+    def kind(self) -> str:
+        """``conv``, ``depthwise conv``, ``linear``, ``batch norm``."""
+        problem = self.step.problem
+        if isinstance(problem, Conv2d):
+            if problem.is_depthwise:
+                return "depthwise conv"
+            return "pointwise conv" if problem.is_pointwise else "conv"
+        return "linear" if problem.kind == "gemm" else problem.op.kind  # type: ignore[union-attr]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer in JSON types; its measurements are in the document by name."""
+        return {
+            "name": self.step.name,
+            "nodes": list(self.step.nodes),
+            "kind": self.kind,
+            "view": self.view,
+            "strategy": self.hot.strategy if self.hot else None,
+            "chosen": self.chosen,
+            "layout": self.hot.layout if self.hot else None,
+            "flops": self.step.problem.flops,
+            "hot_s": self.hot_s if self.hot else None,
+            "cold_s": self.cold_s if self.cold else None,
+            "chain_s": self.chain_s,
+            "ceiling_fraction": self.ceiling,
+            "bound": self.bound,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """All layers of a kind."""
+
+    name: str
+    layers: int
+    hot_s: float
+    cold_s: float | None
+    """None unless all of them have been measured; likewise in the chain."""
+    chain_s: float | None
+    flops: int
+    cycles: float | None
+    """Core cycles of all of them, caches hot; None where they were not counted."""
+    ceiling: float | None
+    """What they reach of their lower roofs, each weighed by its time."""
+    bound: str | None
+    """``compute``, ``memory``, or ``both`` if some are held back by the one, some by the other."""
+
+    @property
+    def flop_per_s(self) -> float | None:
+        """FLOP/s with hot caches."""
+        return self.flops / self.hot_s if self.hot_s and self.flops else None
+
+    @property
+    def cycles_per_flop(self) -> float | None:
+        """Core cycles per FLOP; None for what computes nothing."""
+        return self.cycles / self.flops if self.cycles and self.flops else None
+
+
+def kinds(layers: list[Layer]) -> list[Kind]:
+    """Return the kinds of the layers that were measured, the one that takes longest first."""
+    found: dict[str, list[Layer]] = {}
+    for layer in layers:
+        if layer.hot is not None:
+            found.setdefault(layer.kind, []).append(layer)
+    made = []
+    for name, those in found.items():
+        made.append(
+            Kind(
+                name,
+                len(those),
+                sum(layer.hot_s for layer in those),
+                _total([layer.cold_s if layer.cold else None for layer in those]),
+                _total([layer.chain_s for layer in those]),
+                sum(layer.step.problem.flops for layer in those),
+                _total([_cycles_of(layer) for layer in those]),
+                _mean_ceiling(those),
+                _bound_of(those),
+            )
+        )
+    return sorted(made, key=lambda kind: -kind.hot_s)
+
+
+def _cycles_of(layer: Layer) -> float | None:
+    return layer.hot.cycles.per_call if layer.hot and layer.hot.cycles else None
+
+
+def _mean_ceiling(layers: list[Layer]) -> float | None:
+    """Return the mean share of the ceilings by time; None if one is not known."""
+    total = sum(layer.hot_s for layer in layers)
+    reached = _total([None if x.ceiling is None else x.ceiling * x.hot_s for x in layers])
+    return None if reached is None or not total else reached / total
+
+
+def _bound_of(layers: list[Layer]) -> str | None:
+    """Return what bounds all of them; ``both`` if they differ, None if it is not known."""
+    found = {layer.bound for layer in layers}
+    if None in found:
+        return None
+    return "both" if len(found) > 1 else next(iter(found))
+
+
+def _total(seconds: list[float | None]) -> float | None:
+    """Return the sum; None if part of it is not known."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
+
+
+def ceiling(measurement: Measurement, peak: float) -> tuple[float | None, Bound | None]:
+    """Return the share of the lower roof that is reached, and which roof that is.
+
+    What computes nothing is held against the bandwidth of the level that holds what it moves.
+    """
+    placed = roofs.place_here(measurement, peak)
+    if placed is not None:
+        return placed.flop_per_s / placed.roof, placed.bound
+    if measurement.time_s is None or not measurement.bytes_moved:
+        return None, None
+    threads = measurement.threads
+    level = holding(levels(facts().caches, threads), measurement.bytes_moved)
+    rate = roofs.bandwidth_here(threads, MEMORY if measurement.cache == "cold" else level)
+    if rate is None:
+        return None, "memory"
+    return measurement.bytes_moved / measurement.time_s.median / rate, "memory"

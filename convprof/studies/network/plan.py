@@ -1,0 +1,200 @@
+"""``network --plan``: each layer in many ways, then the chains that are worth comparing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import RefusedError
+from convprof.measure.contestant import Contestant
+from convprof.measure.lying import has_layout
+from convprof.measure.session import Session
+from convprof.strategies.base import LAYOUTS
+from convprof.strategies.chain.route import blocking, spelled
+from convprof.strategies.chain.strategy import Chained
+from convprof.studies.network import assign
+from convprof.studies.network.assign import Costs, Route
+from convprof.studies.network.chosen import chains
+from convprof.studies.network.conversions import Conversions
+from convprof.studies.network.how import recipe_for
+from convprof.studies.network.planned import (
+    GREEDY,
+    OPTIMAL,
+    FoundPlan,
+    Planned,
+    Standing,
+)
+from convprof.studies.network.probe import probes, times
+from convprof.studies.network.rivals import paired, rivals
+from convprof.studies.run import with_peak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.measure.session import Entry, Settings
+    from convprof.networks.graph import Network
+    from convprof.networks.steps import Step, Way
+    from convprof.problems import Whole
+    from convprof.results import Measurement
+    from convprof.stats import Ratio
+    from convprof.studies.network.chosen import Chosen
+    from convprof.studies.network.how import How
+
+PROBE_ROUNDS = 6
+"""Of chains whose layers are timed apart, which is what they are for."""
+
+
+class Plan:
+    """One network on one number of threads. Iterate over ``events()``, then ask.
+
+    The first session times the layers of many chains, and conversions; the second the chains that
+    follow from them. Without strategies named, those that ``auto`` chooses from are candidates.
+    """
+
+    def __init__(
+        self, whole: Whole, how: How, settings: Settings, watch: NoiseWatch | None = None
+    ) -> None:
+        """RefusedError for a layer that none of the strategies takes."""
+        network: Network = whole.network  # type: ignore[assignment]  # there is one kind
+        self._whole, self._settings, self._watch = whole, settings, watch
+        self.how, self.network = how, network
+        self.recipe = recipe_for(network, fuse=True)
+        self.inner = self.recipe.inner
+        self.steps: Sequence[Step] = self.recipe.steps
+        self._probes = {
+            probe.name: probe for probe in probes(self.steps, how.strategies, how.setting)
+        }
+        self._conversions = Conversions(self.inner, self.steps, how.setting)
+        probing = [
+            Contestant(
+                Chained(probe.name, self.recipe, probe.ways),
+                whole,
+                replace(how.setting, layout=probe.layout),
+            )
+            for probe in self._probes.values()
+        ]
+        contestants = [*probing, *self._conversions.contestants]
+        self.alone = Session(contestants, replace(settings, rounds=PROBE_ROUNDS), watch)
+        self._rivals = rivals(whole, how)
+        self._costs: Costs | None = None
+        self.chosen: list[Chosen] = []
+        self.together: Session | None = None
+
+    def events(self) -> Iterator[Event]:
+        """Measure layers and conversions, plan, measure the chains; yield what happens."""
+        yield from self.alone.events()
+        if not self._timed():
+            return
+        self._costs = self.costs()
+        self.alone.release()
+        self.chosen = chains(self.recipe, self.routes(self._costs), self.how)
+        setting = self.how.setting
+        chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
+        contestants = [*chosen, *self._rivals]
+        self.together = Session(contestants, self._settings, self._watch)
+        yield from self.together.events()
+
+    def measurements(self) -> list[Measurement]:
+        """Return all results so far, with their share of the measured peak."""
+        found = self.alone.measurements()
+        found += self.together.measurements() if self.together else []
+        return [with_peak(measurement) for measurement in found]
+
+    def costs(self) -> Costs:
+        """Return what was measured by step and way; RefusedError for a step without a result."""
+        measured = [
+            (self._probes[name], entry.phases)
+            for entry in self.alone.entries
+            if (name := entry.contestant.strategy.name) in self._probes
+        ]
+        conversions = self._conversions.seconds(self.alone.entries)
+        return Costs(times(self.steps, measured), lambda name, layout: conversions[name, layout])
+
+    def routes(self, costs: Costs) -> dict[str, Route]:
+        """Return the routes compared, by name."""
+        given = self.inner, self.steps, costs, self.how.layout
+        found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
+        found |= {f"all {layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
+        return found
+
+    def found(self) -> FoundPlan:
+        """Return what was found so far."""
+        return FoundPlan(
+            network=self.network.name,
+            input=self.network.input,
+            how=self.how,
+            layers=self._layers(),
+            conversions=list(self.chosen[0].conversions) if self.chosen else [],
+            standings=self._standings(),
+            excluded=[m for m in self.measurements() if m.status != "ok"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for the document's comparisons."""
+        return self.found().to_json()
+
+    def _timed(self) -> bool:
+        """Return whether any chain has the times of its layers; RefusedError if all refuse."""
+        names = {e.contestant.strategy.name for e in self.alone.entries if e.phases}
+        if names & self._probes.keys():
+            return True
+        reasons = [m for m in self.alone.measurements() if m.strategy in self._probes]
+        if all(m.status == "refused" for m in reasons):
+            raise RefusedError(f"{self._whole.descriptor}: no plan: {reasons[0].reason}")
+        return False
+
+    def _layers(self) -> list[Planned]:
+        """Return every step in the way of the optimal chain."""
+        if self._costs is None or not self.chosen:
+            return []
+        ways = self.chosen[0].strategy.ways
+        return [
+            self._planned(step, way, self._costs)
+            for step, way in zip(self.steps, ways, strict=True)
+        ]
+
+    def _planned(self, step: Step, way: Way, costs: Costs) -> Planned:
+        kind = step.problem.kind
+        found = {
+            layout: (spelled(kind, fastest[0].strategy), fastest[1])
+            for layout in LAYOUTS
+            if has_layout(step.problem) and (fastest := costs.fastest(step.name, layout))
+        }
+        return Planned(
+            step,
+            way,
+            spelled(kind, way.strategy),
+            blocking(step.problem, way, self.how.setting),
+            costs.steps[step.name][way],
+            found,
+        )
+
+    def _standings(self) -> list[Standing]:
+        """Return the chains and libraries that have a time, the fastest first."""
+        if self.together is None:
+            return []
+        entries = {e.contestant.strategy.name: e for e in self.together.entries if e.samples}
+        best = entries.get(OPTIMAL)
+        chosen = {item.name: item for item in self.chosen}
+        found = [
+            Standing(
+                name,
+                chosen[name].also if name in chosen else (),
+                name not in chosen,
+                chosen[name].predicted_s if name in chosen else None,
+                len(chosen[name].conversions) if name in chosen else None,
+                with_peak(self.together.measurement(entry)),
+                _ratio(entry, best),
+            )
+            for name, entry in entries.items()
+        ]
+        return sorted(found, key=lambda standing: standing.seconds)
+
+
+def _ratio(entry: Entry, best: Entry | None) -> Ratio | None:
+    """Return the time over that of the optimal chain; None for itself and without both."""
+    if best is None or entry is best or not entry.samples.keys() & best.samples.keys():
+        return None
+    return paired(entry, best)

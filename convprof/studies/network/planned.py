@@ -1,0 +1,123 @@
+"""What ``network NAME --plan`` has found: a way for every layer, and the chains compared."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.measure.lying import has_layout
+
+if TYPE_CHECKING:
+    from convprof.networks.steps import Step, Way
+    from convprof.problems.operation import Shape
+    from convprof.results import Measurement
+    from convprof.stats import Ratio
+    from convprof.studies.network.how import How
+
+OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A step, the way that the optimal chain computes it in, and its fastest in each layout."""
+
+    step: Step
+    way: Way
+    strategy: str
+    """That of the way; what ``auto`` stands for."""
+    blocking: dict[str, Any] | None
+    """What the way's variant stands for; None where the strategy has no choice."""
+    seconds: float
+    """Between its neighbours; 0 for a view."""
+    fastest: dict[str, tuple[str, float]]
+    """By layout, strategy and seconds; a layout is left out where there is no way, and both are
+    for what has no layout."""
+
+    @property
+    def layout(self) -> str | None:
+        """The layout; None for what has none."""
+        return self.way.layout if has_layout(self.step.problem) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer in JSON types."""
+        return {
+            "name": self.step.name,
+            "nodes": list(self.step.nodes),
+            "strategy": self.strategy,
+            "layout": self.layout,
+            "blocking": self.blocking,
+            "predicted_s": self.seconds,
+            "fastest": {
+                layout: {"strategy": strategy, "seconds": seconds}
+                for layout, (strategy, seconds) in self.fastest.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A chain, or a library's network, and its time beside the optimal chain's."""
+
+    name: str
+    also: tuple[str, ...]
+    """Other chains that are the same: the same ways of all layers."""
+    library: bool
+    predicted_s: float | None
+    """None for a library, and for the network as written, whose layers are others."""
+    conversions: int | None
+    measurement: Measurement
+    ratio: Ratio | None
+    """Its time over the optimal chain's, round by round; None for that chain itself."""
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return self.measurement.time_s.median if self.measurement.time_s else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the chain in JSON types."""
+        return {
+            "name": self.name,
+            "also": list(self.also),
+            "library": self.library,
+            "predicted_s": self.predicted_s,
+            "measured_s": self.seconds,
+            "conversions": self.conversions,
+            "ratio": asdict(self.ratio) if self.ratio else None,
+        }
+
+
+@dataclass(frozen=True)
+class FoundPlan:
+    """The plan of one network on one number of threads; less where not all was measured."""
+
+    network: str
+    input: Shape
+    how: How
+    layers: list[Planned]
+    """Every step, in order; empty without the times of all."""
+    conversions: list[str]
+    """Those of the optimal chain."""
+    standings: list[Standing]
+    """The fastest first."""
+    excluded: list[Measurement]
+    """Who was refused, failed or computed a wrong result."""
+
+    @property
+    def optimal(self) -> Standing | None:
+        """The optimal chain, if it was measured."""
+        found = (s for s in self.standings if OPTIMAL in (s.name, *s.also))
+        return next(found, None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for the document's comparisons."""
+        return {
+            "kind": "plan",
+            "network": self.network,
+            "input": list(self.input),
+            "threads": self.how.threads,
+            "layout": self.how.layout,
+            "layers": [layer.to_json() for layer in self.layers],
+            "conversions": self.conversions,
+            "chains": [standing.to_json() for standing in self.standings],
+        }

@@ -1,0 +1,129 @@
+"""What each layer takes in each way, measured where it counts: between its neighbours.
+
+A layer that is called again and again finds its weights in the cache, which in a network nobody
+does: all the others have run since. Whole chains are timed instead, layer by layer, each chain with
+another candidate for every layer; ten chains are ten candidates of each layer, all under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convprof import stats
+from convprof.errors import RefusedError
+from convprof.measure.lying import has_layout
+from convprof.networks.steps import Way
+from convprof.strategies.base import LAYOUTS
+from convprof.strategies.chain.links import read_layout
+from convprof.strategies.chain.route import AUTO, candidates, strategy_for
+from convprof.studies.network.assign import is_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from convprof.networks.steps import Step
+    from convprof.problems import Problem
+    from convprof.strategies.base import Setting
+
+MOST = {"off": 1, "quick": 8, "full": 24}
+"""Candidates per layer in its best layout, by how hard ``--tune`` asks to try."""
+ELSEWHERE = 2
+"""Candidates in the other layout: the same kernels between two conversions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A chain that is run for the times of its layers."""
+
+    name: str
+    ways: tuple[Way, ...]
+
+    @property
+    def layout(self) -> str:
+        """That of most layers: the one in which the input arrives."""
+        layouts = [way.layout for way in self.ways]
+        return max(LAYOUTS, key=layouts.count)
+
+
+def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> list[Probe]:
+    """Return the chains that have every candidate of every step in them.
+
+    Candidates are the named strategies in both layouts, or without names those of ``auto``.
+    RefusedError for a step that nobody takes.
+    """
+    found = []
+    for layout in LAYOUTS:
+        here = replace(setting, layout=layout)
+        columns = _named(steps, names, here) if names else _own(steps, here)
+        depth = max(len(column) for column in columns)
+        found += [
+            Probe(
+                f"probe {layout} {level + 1}",
+                tuple(column[level % len(column)] for column in columns),
+            )
+            for level in range(depth)
+        ]
+    return found
+
+
+def times(
+    steps: Sequence[Step], measured: Sequence[tuple[Probe, Mapping[str, float]]]
+) -> dict[str, dict[Way, float]]:
+    """Return the seconds of each step in each way, from the layers' times of the probes.
+
+    Equal layers have equal candidates and are one layer here: what one of them takes is the median
+    of all. What has no layout takes the same in both. RefusedError for a step that was never timed.
+    """
+    samples: dict[tuple[Problem, Way], list[float]] = {}
+    for probe, phases in measured:
+        for step, way in zip(steps, probe.ways, strict=True):
+            alike = [way.layout] if has_layout(step.problem) else LAYOUTS
+            for layout in alike if step.name in phases else []:
+                key = step.problem, replace(way, layout=layout)
+                samples.setdefault(key, []).append(phases[step.name])
+    by_problem: dict[Problem, dict[Way, float]] = {}
+    for (problem, way), found in samples.items():
+        by_problem.setdefault(problem, {})[way] = stats.median(found)
+    made = {}
+    for step in steps:
+        views = {Way(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}
+        made[step.name] = {**by_problem.get(step.problem, {}), **views}
+        if not made[step.name]:
+            raise RefusedError(f"layer {step.name}: no strategy has computed it")
+    return made
+
+
+def _own(steps: Sequence[Step], setting: Setting) -> list[list[Way]]:
+    """Return the candidates of each step among those of ``auto``."""
+    known: dict[Problem, list[Way]] = {}
+    for step in steps:
+        if step.problem not in known:
+            known[step.problem] = _candidates(step, setting)
+    return [known[step.problem] for step in steps]
+
+
+def _candidates(step: Step, setting: Setting) -> list[Way]:
+    native = read_layout(step.problem, "nhwc") != setting.layout
+    most = min(ELSEWHERE, MOST[setting.tune]) if native else MOST[setting.tune]
+    found = candidates(step.problem, setting, most)
+    if found:
+        return found
+    other = "nchw" if setting.layout == "nhwc" else "nhwc"
+    found = candidates(step.problem, replace(setting, layout=other), most)
+    if not found:
+        strategy_for(step.problem, (AUTO,), setting)  # raises, with the reason
+    return found
+
+
+def _named(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> list[list[Way]]:
+    """Return the named strategies that take each step, or ``auto`` where none of a name exists."""
+    return [
+        list(
+            dict.fromkeys(
+                Way(strategy_for(step.problem, (name, *names), setting).name, setting.layout)
+                for name in names
+            )
+        )
+        for step in steps
+    ]

@@ -1,0 +1,147 @@
+"""``network NAME``: every layer hot and cold, and all of them as a chain, in one session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.measure.contestant import Contestant
+from convprof.measure.session import Session
+from convprof.strategies import registry
+from convprof.strategies.chain.links import connect
+from convprof.strategies.chain.route import AUTO, spelled, ways
+from convprof.strategies.chain.strategy import Chained
+from convprof.studies.network.found import Found
+from convprof.studies.network.how import recipe_for
+from convprof.studies.network.layers import Layer, ceiling
+from convprof.studies.network.rivals import paired, rivals
+from convprof.studies.run import peaks, with_peak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Cache
+    from convprof.measure.events import Event
+    from convprof.measure.session import Entry, Settings
+    from convprof.networks.graph import Network
+    from convprof.problems import Problem, Whole
+    from convprof.results import Measurement
+    from convprof.stats import Ratio
+    from convprof.strategies.chain.links import Link, Links
+    from convprof.studies.network.how import How
+
+CHAIN = "chain"
+
+
+class NetworkStudy:
+    """One network in one way. Iterate over ``events()``, then ask for what was found."""
+
+    def __init__(
+        self, whole: Whole, how: How, settings: Settings, watch: NoiseWatch | None = None
+    ) -> None:
+        """RefusedError for a layer that none of the strategies takes."""
+        network: Network = whole.network  # type: ignore[assignment]  # there is one kind
+        self.how = how
+        self.network = network
+        self.recipe = recipe_for(network, fuse=how.fuse)
+        chosen = ways(self.recipe.steps, how.strategies, how.setting, how.layout)
+        self.made: Links = connect(self.recipe.inner, self.recipe.steps, chosen, how.layout)
+        self._contestants = self._alone()
+        chain = Chained(CHAIN, self.recipe, chosen)
+        together = [Contestant(chain, whole, how.setting), *rivals(whole, how)]
+        self._whole = together
+        contestants = [c for pair in self._contestants.values() for c in pair.values()]
+        self.session = Session([*contestants, *together], settings, watch)
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+        return self.session.events()
+
+    def measurements(self) -> list[Measurement]:
+        """Return all results so far, with their share of the measured peak."""
+        return [with_peak(measurement) for measurement in self.session.measurements()]
+
+    def found(self) -> Found:
+        """Return what was found so far."""
+        measured = {
+            id(entry.contestant): with_peak(self.session.measurement(entry))
+            for entry in self.session.entries
+            if entry.samples
+        }
+        chain = measured.get(id(self._whole[0]))
+        phases = (chain.phases or {}) if chain else {}
+        return Found(
+            network=self.network.name,
+            input=self.network.input,
+            how=self.how,
+            layers=self._layers(measured, phases),
+            chain=chain,
+            conversions={
+                link.name: phases[link.name]
+                for link in self.made.conversions
+                if link.name in phases
+            },
+            libraries=self._libraries(measured),
+            excluded=[m for m in self.session.measurements() if m.status != "ok"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was found, for the document's comparisons."""
+        return self.found().to_json()
+
+    def _layers(
+        self, measured: Mapping[int, Measurement], phases: Mapping[str, float]
+    ) -> list[Layer]:
+        """Return every step with its times so far; equal ones were measured once."""
+        (peak,) = peaks(self.how.dtype, [self.how.threads])
+        links = {link.step.name: link for link in self.made.links if link.step is not None}
+        chosen = {id(e.contestant): _chosen(e) for e in self.session.entries}
+        layers = []
+        for step in self.recipe.steps:
+            if step.name not in links:
+                layers.append(Layer(step, None, None, None, None, None, view=True))
+                continue
+            pair = self._contestants[_key(links[step.name])]
+            hot, cold = measured.get(id(pair["hot"])), measured.get(id(pair["cold"]))
+            share, bound = ceiling(hot, peak.flop_per_s) if hot else (None, None)
+            by = chosen[id(pair["hot"])] if hot else None
+            layers.append(Layer(step, hot, cold, phases.get(step.name), share, bound, by))
+        return layers
+
+    def _libraries(self, measured: Mapping[int, Measurement]) -> list[tuple[Measurement, Ratio]]:
+        """Return those that have rounds in common with the chain."""
+        entries = {id(entry.contestant): entry for entry in self.session.entries}
+        chain, *others = (entries.get(id(contestant)) for contestant in self._whole)
+        return [
+            (measured[id(other.contestant)], paired(other, chain))
+            for other in others
+            if chain is not None and other is not None and chain.samples.keys() & other.samples
+        ]
+
+    def _alone(self) -> dict[tuple[Problem, str, str], dict[Cache, Contestant]]:
+        """Return a hot and a cold contestant for each different layer; equal ones share them."""
+        found: dict[tuple[Problem, str, str], dict[Cache, Contestant]] = {}
+        for link in self.made.links:
+            if link.step is None or _key(link) in found:
+                continue
+            setting = replace(self.how.setting, layout=link.layout)
+            strategy = registry.find(link.problem.kind, link.way.strategy)
+            problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
+            found[_key(link)] = {
+                "hot": Contestant(strategy, problem, setting, "hot"),
+                "cold": Contestant(strategy, problem, setting, "cold"),
+            }
+        return found
+
+
+def _key(link: Link) -> tuple[Problem, str, str]:
+    return link.problem, link.way.strategy, link.layout
+
+
+def _chosen(entry: Entry) -> str:
+    """Return the strategy that computes a layer: what ``auto`` has chosen, where it says so."""
+    contestant = entry.contestant
+    name = spelled(contestant.problem.kind, contestant.strategy.name)
+    explanation = entry.prepared.explanation
+    return explanation[0].partition(" ")[0] if name == AUTO and explanation else name

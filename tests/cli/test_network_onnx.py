@@ -1,0 +1,108 @@
+"""`convprof network model.onnx` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from convprof import cli
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+helper = onnx.helper
+
+
+@pytest.fixture
+def model(tmp_path):
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"], name="conv1")],
+        "graph",
+        [info("x", 1, ("batch", 3, 8, 8))],
+        [info("y", 1, None)],
+        [onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")],
+    )
+    path = tmp_path / "small.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return path
+
+
+def run(capsys, *words):
+    status = cli._status(["network", *map(str, words)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_summary(model, capsys):
+    status, out, err = run(capsys, model, "--summary", "--dim", "batch=2")
+    assert status == 0
+    assert out.startswith("small · input 2x3x8x8 · 1 layer")
+    assert "conv1" in out
+    assert err == "note: weights are not read: they are drawn from the seed\n"
+
+
+def test_json_and_quiet(model, capsys):
+    words = [model, "--summary", "--dim", "batch=1", "--quiet", "--json", "-"]
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["network"]["totals"]["macs"] == 4 * 36 * 27
+
+
+def test_a_file_of_another_name(model, capsys):
+    other = model.rename(model.with_name("network.bin"))
+    assert run(capsys, other, "--summary", "--dim", "batch=1")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "set batch, e.g. --dim batch=1"),
+        (["--mb", 2], "--mb is for the networks of --list; an ONNX file's open dimensions"),
+        (["--image", 9], "--image is for the networks of --list"),
+        (["--dim", "batch"], "--dim 'batch': write NAME=SIZE, such as --dim batch=1"),
+        (["--dim", "=1"], "--dim '=1': write NAME=SIZE"),
+        (["--dim", "batch=-1"], "--dim 'batch=-1': write NAME=SIZE"),
+        (
+            ["--dim", "batch=1,H=33"],
+            "--dim 'batch=1,H=33': one --dim each: --dim batch=1 --dim H=33",
+        ),
+        (["--dim", f"batch={'9' * 20}"], "use a size between 1 and 2147483647"),
+        (["--dim", f"batch={'9' * 5000}"], "use a size between 1 and 2147483647"),
+        (["--dim", "batch=0"], "--dim 'batch=0': use a size between 1 and 2147483647"),
+        (["--dim", "batch=1", "--dim", "batch=2"], "'batch' is set twice"),
+        (["--dim", "N=1"], "open dimensions: batch"),
+    ],
+)
+def test_bad_input(model, capsys, words, said):
+    status, out, err = run(capsys, model, "--summary", *words)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.onnx", "none.onnx: cannot read it: No such file"),
+        ("nul\0.onnx", "this cannot be a file's name"),
+        ("x" * 5000 + ".onnx", "cannot read it"),
+    ],
+)
+def test_no_file(capsys, name, said):
+    status, _, err = run(capsys, name, "--summary")
+    assert status == 2
+    assert said in err
+
+
+def test_networks_have_no_dims(capsys):
+    status, _, err = run(capsys, "resnet50", "--summary", "--dim", "batch=1")
+    assert status == 2
+    assert "--dim batch=1 is for ONNX files; resnet50 takes --image and --mb" in err
+    assert run(capsys, "--list", "--dim", "batch=1")[0] == 2
+
+
+def test_a_name_that_is_neither(capsys):
+    status, _, err = run(capsys, "resnet51", "--summary")
+    assert status == 2
+    assert "unknown network 'resnet51'" in err

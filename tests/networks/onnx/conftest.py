@@ -1,0 +1,79 @@
+"""Files made with the onnx package's helpers, and what they become."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+OPSET = 17
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a model; return its path. ``weights`` by name: an array, or a shape to draw."""
+    onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+    helper = onnx.helper
+
+    def write(
+        nodes,
+        shape=(1, 3, 8, 8),
+        weights=None,
+        *,
+        opset=OPSET,
+        dtype=1,
+        inputs=("x",),
+        outputs=("y",),
+        name="model",
+        change=None,
+    ):
+        drawn = {
+            key: np.ones(value, np.float32) if isinstance(value, tuple) else np.asarray(value)
+            for key, value in (weights or {}).items()
+        }
+        graph = helper.make_graph(
+            nodes,
+            "graph",
+            [helper.make_tensor_value_info(each, dtype, shape) for each in inputs],
+            [helper.make_tensor_value_info(each, dtype, None) for each in outputs],
+            [onnx.numpy_helper.from_array(array, key) for key, array in drawn.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        if change is not None:
+            change(model)
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def imported(save):
+    """Return what a model of these nodes becomes."""
+    from convprof.networks.onnx import load
+
+    def make(nodes, *args, dims=None, **kwargs):
+        return load(save(nodes, *args, **kwargs), dims or {})
+
+    return make
+
+
+@pytest.fixture
+def ops(imported):
+    """Return the operations of the network that a model of these nodes becomes."""
+
+    def make(*args, **kwargs):
+        return [node.op for node in imported(*args, **kwargs).network.nodes]
+
+    return make
+
+
+@pytest.fixture
+def node():
+    """Return a node of a file: operator, inputs, outputs (one text each), attributes."""
+    onnx = pytest.importorskip("onnx", reason="needs the onnx package")
+
+    def make(kind, inputs, outputs="y", **attributes):
+        return onnx.helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
+
+    return make

@@ -1,0 +1,162 @@
+"""Operators that rearrange, select or do nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.errors import InputError
+from convprof.networks.ops import ClassToken, Concat, Reshape, SelectToken, Slice, Tokens, Transpose
+
+
+@pytest.mark.parametrize("via", ["reshape", "transpose"])
+def test_tokens(ops, node, via):
+    if via == "reshape":
+        nodes = [node("Reshape", "x s", "a"), node("Transpose", "a", perm=[0, 2, 1])]
+    else:
+        nodes = [node("Transpose", "x", "a", perm=[0, 2, 3, 1]), node("Reshape", "a s")]
+    shape = [0, 0, -1] if via == "reshape" else [0, -1, 3]
+    assert ops(nodes, weights={"s": shape}) == [Tokens()]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_class_token_and_the_choice_of_it(ops, node, count):
+    nodes = [node("Expand", "c e", "k"), node("Concat", "k x", "j", axis=1)]
+    nodes.append(node("Gather", "j first", axis=1))
+    weights = {"c": (1, 1, 6), "e": [count, -1, -1], "first": np.array(0)}
+    weights["e"] = np.array([count, 1, 6])
+    assert ops(nodes, (count, 5, 6), weights) == [ClassToken(), SelectToken(0)]
+
+
+def test_a_constant_that_is_no_class_token(imported, node):
+    with pytest.raises(InputError, match="only one class token"):
+        imported([node("Concat", "x c", axis=1)], (1, 5, 6), {"c": (1, 1, 6)})
+
+
+def test_concat(ops, node):
+    nodes = [node("Relu", "x", "a"), node("Concat", "x a", axis=-3)]
+    assert ops(nodes)[-1] == Concat(1)
+
+
+@pytest.mark.parametrize("opset", [9, 17])
+def test_slices(ops, node, opset):
+    if opset == 9:
+        cut = node("Slice", "x", starts=[1, -3], ends=[2**31, -1], axes=[1, 3])
+    else:
+        cut = node("Slice", "x s e a")
+    weights = {"s": [1, -3], "e": [2**62, -1], "a": [1, 3]}
+    assert ops([cut], weights=weights, opset=opset) == [Slice(1, 1, 3), Slice(3, 5, 7)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"), [("x s e a two", "only steps of 1"), ("x s e two", "equally many")]
+)
+def test_refused_slices(imported, node, inputs, said):
+    weights = {"s": [1], "e": [3], "a": [1], "two": [2] if "a two" in inputs else [2, 2]}
+    with pytest.raises(InputError, match=said):
+        imported([node("Slice", inputs)], weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("opset", "inputs", "attributes", "ends"),
+    [
+        (17, "x", {}, [2, 4]),
+        (18, "x", {"num_outputs": 2}, [2, 4]),
+        (17, "x sizes", {}, [1, 4]),
+        (11, "x", {"split": [3, 1]}, [3, 4]),
+    ],
+)
+def test_split(ops, node, *, opset, inputs, attributes, ends):
+    nodes = [node("Split", inputs, "a b", axis=1, **attributes), node("Concat", "b a", axis=1)]
+    made = ops(nodes, (1, 4, 2, 2), {"sizes": [1, 3]}, opset=opset)
+    assert made == [Slice(1, 0, ends[0]), Slice(1, ends[0], ends[1]), Concat(1)]
+
+
+def test_pieces_that_nobody_reads(ops, node):
+    assert ops([node("Split", "x", "a y b", axis=1)]) == [Slice(1, 1, 2)]
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [4, -1], [1, 2, 0]])
+def test_impossible_pieces(imported, node, sizes):
+    outputs = " ".join("yab"[: len(sizes)])
+    with pytest.raises(InputError, match="cannot be split"):
+        imported([node("Split", "x sizes", outputs, axis=1)], weights={"sizes": sizes})
+
+
+def test_gathered_neighbours(ops, node):
+    assert ops([node("Gather", "x i", axis=1)], weights={"i": [1, 2]}) == [Slice(1, 1, 3)]
+
+
+@pytest.mark.parametrize("indices", [[2, 1], [0, 2], [[0]], [9]])
+def test_refused_indices(imported, node, indices):
+    with pytest.raises(InputError, match="Gather node"):
+        imported([node("Gather", "x i", axis=1)], weights={"i": indices})
+
+
+def test_embeddings_are_refused(imported, node):
+    nodes = [node("Gather", "table x")]
+    with pytest.raises(InputError, match=r"holds INT64; a network reads real numbers"):
+        imported(nodes, (1, 5), {"table": (10, 4)}, dtype=7)
+    with pytest.raises(InputError, match="an embedding"):
+        imported(nodes, (1, 5), {"table": (10, 4)})
+
+
+def test_chained_shapes_are_one(ops, node):
+    nodes = [
+        node("Unsqueeze", "x zero", "a"),
+        node("Reshape", "a s", "b"),
+        node("Squeeze", "b zero", "c"),
+        node("Transpose", "c", "d", perm=[1, 0]),
+        node("Transpose", "d", "e", perm=[1, 0]),
+        node("Relu", "e"),
+    ]
+    made = ops(nodes, (4, 6), {"zero": [0], "s": [1, 3, 8]})
+    assert [op.kind for op in made] == ["reshape", "activation"]
+
+
+def test_axes_as_attributes(ops, node):
+    nodes = [node("Unsqueeze", "x", "a", axes=[1]), node("Relu", "a", "b")]
+    assert ops([*nodes, node("Squeeze", "b", axes=[1])], (4, 6), opset=11)[0] == Reshape((4, 1, 6))
+
+
+@pytest.mark.parametrize("axes", [[0, 0], [5], [-9]])
+def test_impossible_axes(imported, node, axes):
+    with pytest.raises(InputError, match="Unsqueeze node"):
+        imported([node("Unsqueeze", "x a")], (4, 6), {"a": axes})
+
+
+def test_moving_axes_of_one_is_a_reshape(ops, node):
+    assert ops([node("Transpose", "x", perm=[1, 0, 2])], (1, 5, 6)) == [Reshape((5, 1, 6))]
+    assert ops([node("Transpose", "x", perm=[1, 0, 2])], (2, 5, 6)) == [Transpose((1, 0, 2))]
+
+
+@pytest.mark.parametrize("perm", [[0, 0, 1], [0, 1], [0, 1, 5]])
+def test_impossible_permutations(imported, node, perm):
+    with pytest.raises(InputError, match="Transpose node"):
+        imported([node("Transpose", "x", perm=perm)], (2, 5, 6))
+
+
+def test_what_does_nothing_is_noted(imported, node):
+    nodes = [
+        node("Identity", "x", "a"),
+        node("Dropout", "a", "b"),
+        node("Cast", "b", "c", to=1),
+        node("Dropout", "c", "d"),
+        node("Relu", "d"),
+    ]
+    made = imported(nodes)
+    assert len(made.network.nodes) == 1
+    assert made.notes == (
+        "left out: 1 Cast, 2 Dropout, 1 Identity",
+        "weights are not read: they are drawn from the seed",
+    )
+
+
+def test_casts_to_whole_numbers_are_refused(imported, node):
+    with pytest.raises(InputError, match="only be cast to real numbers"):
+        imported([node("Cast", "x", "a", to=7), node("Relu", "a")])
+
+
+def test_a_dropout_for_training_is_refused(imported, node):
+    with pytest.raises(InputError, match="export the model for inference"):
+        imported([node("Dropout", "x r t")], weights={"r": np.float32(0.5), "t": np.array(True)})

@@ -1,0 +1,59 @@
+"""Dimensions that a file leaves open."""
+
+from __future__ import annotations
+
+import pytest
+
+from convprof.errors import InputError
+
+
+@pytest.fixture
+def relu(node):
+    return [node("Relu", "x")]
+
+
+def test_open_dimensions_are_set(imported, relu):
+    made = imported(relu, ("N", 3, "side", "side"), dims={"N": 4, "side": 32})
+    assert made.network.input == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "said"),
+    [
+        (("N", 3, 8, 8), {}, r"input 'x' is Nx3x8x8: set N, e\.g\. --dim N=1$"),
+        (("N", 3, "s", "s"), {"N": 1}, r"set s, e\.g\. --dim s=1$"),
+        ((None, 3, None, 8), {}, r"batchx3xheightx8: set batch and height"),
+        ((None, 5, None), {}, r"batchx5xdim2: set batch and dim2"),
+        (("N", 3, 8, 8), {"n": 1}, r"--dim n: input 'x' is Nx3x8x8; open dimensions: N$"),
+        ((1, 3, 8, 8), {"N": 1}, r"--dim N: .*; the file leaves none open$"),
+        (("\x1b[2J", 3, 8, 8), {}, r"set '\\x1b\[2J', e\.g\."),
+        (("N", 3, 8, 8), {"N": 2**31}, r"--dim N=2147483648: must be at most"),
+        ((0, 3, 8, 8), {}, r"input 'x', axis 0: 0 is no size; export it with a size of at least 1"),
+        ((1, 3, 8, -5), {"width": 1}, r"input 'x', axis 3: -5 is no size"),
+        ((), {}, "between 1 and 8 dimensions"),
+        ((1,) * 9, {}, "between 1 and 8 dimensions"),
+    ],
+)
+def test_errors(imported, relu, shape, dims, said):
+    with pytest.raises(InputError, match=said):
+        imported(relu, shape, dims=dims)
+
+
+def test_sizes_of_minus_one_are_open(imported, relu):
+    assert imported(relu, (-1, 3, 8, -1), dims={"batch": 2, "width": 5}).network.input == (
+        2,
+        3,
+        8,
+        5,
+    )
+
+
+def test_an_unnamed_dimension_beside_one_of_the_usual_name(imported, relu):
+    made = imported(relu, (None, "batch"), dims={"batch_": 2, "batch": 3})
+    assert made.network.input == (2, 3)
+
+
+def test_halves_are_taken_for_real_numbers(imported, relu):
+    made = imported(relu, dtype=10)
+    assert made.network.output == (1, 3, 8, 8)
+    assert made.notes[0] == "its numbers are FLOAT16 in the file, and f32 here"

@@ -1,0 +1,147 @@
+"""Pooling, means and normalisations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.errors import InputError
+from convprof.networks.ops import (
+    AdaptiveAverage,
+    BatchNorm,
+    Flatten,
+    LayerNorm,
+    Pool2d,
+    Softmax,
+)
+
+
+def test_max_pool(ops, node):
+    pool = node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1)
+    expected = Pool2d(which="max", r=3, s=3, stride=(2, 2), pad=(1, 1, 1, 1), ceil=True)
+    assert ops([pool]) == [expected]
+
+
+@pytest.mark.parametrize("counted", [0, 1])
+def test_average_pool(ops, node, counted):
+    pool = node(
+        "AveragePool", "x", kernel_shape=[3, 3], auto_pad="SAME_UPPER", count_include_pad=counted
+    )
+    assert ops([pool]) == [
+        Pool2d(which="avg", r=3, s=3, stride=(1, 1), pad=(1, 1, 1, 1), count_padding=bool(counted))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, "kernel_shape is missing"),
+        ({"kernel_shape": [3]}, "must have 2 numbers"),
+        ({"kernel_shape": [2, 2], "dilations": [2, 2]}, "dilated"),
+        ({"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, "must be less than the window"),
+        ({"kernel_shape": [2, 2], "strides": [0, 1]}, "must be at least 1"),
+        ({"kernel_shape": [9, 9]}, "the window does not fit"),
+    ],
+)
+def test_refused_pools(imported, node, attributes, said):
+    with pytest.raises(InputError, match=said):
+        imported([node("MaxPool", "x", **attributes)])
+
+
+def test_indices_of_a_pool_are_refused_where_they_are_used(imported, node):
+    pool = node("MaxPool", "x", "y i", kernel_shape=[2, 2])
+    assert len(imported([pool]).network.nodes) == 1
+    with pytest.raises(InputError, match="its output 2 is used"):
+        imported([pool, node("Add", "y i", "z")], outputs=("z",))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "keep", "result"),
+    [
+        ((2, 3, 4, 5), [2, 3], 1, (2, 3, 1, 1)),
+        ((2, 3, 4, 5), [-1, -2], 0, (2, 3)),
+        ((2, 4, 5, 3), [1, 2], 0, (2, 3)),
+        ((2, 5, 6), [1], 0, (2, 6)),
+        ((2, 5, 6), [-1], 1, (2, 5, 1)),
+    ],
+)
+@pytest.mark.parametrize("opset", [13, 18])
+def test_means(imported, node, *, shape, axes, keep, result, opset):
+    if opset == 13:
+        mean = node("ReduceMean", "x", axes=axes, keepdims=keep)
+    else:
+        mean = node("ReduceMean", "x a", keepdims=keep)
+    network = imported([mean], shape, {"a": np.array(axes)}, opset=opset).network
+    assert network.output == result
+    assert AdaptiveAverage(1, 1) in [each.op for each in network.nodes]
+
+
+def test_global_average(ops, node):
+    nodes = [node("GlobalAveragePool", "x", "a"), node("Flatten", "a")]
+    assert ops(nodes) == [AdaptiveAverage(1, 1), Flatten()]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (2, 3)])
+def test_batch_norm(ops, node, shape):
+    norm = node("BatchNormalization", "x w b m v", epsilon=1e-3)
+    (op,) = ops([norm], shape, dict.fromkeys("wbmv", (3,)))
+    assert op == BatchNorm(pytest.approx(1e-3))
+
+
+def test_batch_norm_that_does_not_fit(imported, node):
+    weights = dict.fromkeys("wbm", (3,)) | {"v": (4,)}
+    with pytest.raises(InputError, match=r"input 5 of \(4,\) does not fit"):
+        imported([node("BatchNormalization", "x w b m v")], weights=weights)
+
+
+def test_layer_norm(ops, node):
+    norm = node("LayerNormalization", "x w b", epsilon=1e-6)
+    (op,) = ops([norm], (2, 5, 6), {"w": (6,), "b": (6,)})
+    assert op == LayerNorm(pytest.approx(1e-6))
+
+
+def test_layer_norm_without_bias_is_noted(imported, node):
+    made = imported([node("LayerNormalization", "x w", name="n")], (2, 5, 6), {"w": (6,)})
+    assert made.notes[0].startswith("1 x LayerNormalization without bias: here it has one")
+
+
+@pytest.mark.parametrize("square", ["Pow", "Mul"])
+def test_layer_norm_in_steps(ops, node, square):
+    nodes = [
+        node("ReduceMean", "x", "mean", axes=[-1]),
+        node("Sub", "x mean", "d"),
+        node("Pow", "d two", "p") if square == "Pow" else node("Mul", "d d", "p"),
+        node("ReduceMean", "p", "variance", axes=[-1]),
+        node("Add", "variance eps", "a"),
+        node("Sqrt", "a", "root"),
+        node("Div", "d root", "q"),
+        node("Mul", "q w", "s"),
+        node("Add", "s b"),
+    ]
+    numbers = {"two": np.float32(2), "eps": np.float32(1e-6)}
+    made = ops(nodes, (2, 5, 6), {"w": (6,), "b": (6,), **numbers}, opset=13)
+    assert made == [LayerNorm(pytest.approx(1e-6))]
+
+
+def test_channels_last_pixels_are_tokens(ops, node):
+    nodes = [
+        node("Transpose", "x", "t", perm=[0, 2, 3, 1]),
+        node("LayerNormalization", "t w b", "n"),
+        node("MatMul", "n m"),
+    ]
+    made = ops(nodes, (2, 6, 4, 4), {"w": (6,), "b": (6,), "m": (6, 8)})
+    assert [op.kind for op in made] == ["tokens", "layer norm", "linear", "reshape"]
+
+
+@pytest.mark.parametrize(
+    ("opset", "attributes", "fits"),
+    [(17, {}, True), (17, {"axis": 1}, False), (11, {}, False), (11, {"axis": -1}, True)],
+)
+def test_softmax(imported, node, opset, attributes, fits):
+    softmax = node("Softmax", "x", **attributes)
+    if fits:
+        network = imported([softmax], (2, 5, 6), opset=opset).network
+        assert network.nodes[0].op == Softmax()
+    else:
+        with pytest.raises(InputError, match="only a softmax along the last"):
+            imported([softmax], (2, 5, 6), opset=opset)

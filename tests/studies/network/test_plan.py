@@ -1,0 +1,167 @@
+"""Plans of tiny networks, measured for real but in next to no time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+
+from convprof.errors import RefusedError, TooLargeError, UnknownNameError
+from convprof.networks.graph import Builder, Network
+from convprof.networks.ops import Linear
+from convprof.networks.steps import Way
+from convprof.problems import Whole
+from convprof.results import plain
+from convprof.strategies.chain.strategy import Chained
+from convprof.studies.network import chosen
+from convprof.studies.network.assign import Route
+from convprof.studies.network.how import How, recipe_for
+from convprof.studies.network.plan import Plan
+
+HOW = How((), tune="off", fuse=True)
+NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
+
+
+def planned(network, settings, how=HOW):
+    plan = Plan(Whole(network), how, settings)
+    for _ in plan.events():
+        pass
+    return plan
+
+
+def names_of(found):
+    return {name for s in found.standings for name in (s.name, *s.also)}
+
+
+def test_a_plan_from_layers_to_chains(residual, settings):
+    found = planned(residual, settings).found()
+    assert [layer.step.name for layer in found.layers] == [
+        "stem", "conv0", "conv1", "pool", "flatten", "fc",
+    ]  # fmt: skip
+    assert names_of(found) == NAMES
+    assert found.excluded == []
+    assert {s.measurement.max_rel_error < 1e-5 for s in found.standings} == {True}
+    assert [s.seconds for s in found.standings] == sorted(s.seconds for s in found.standings)
+    assert found.optimal.ratio is None
+    others = [s for s in found.standings if s is not found.optimal]
+    assert all(s.ratio.rounds == 6 for s in others)
+    known = [s.predicted_s for s in found.standings if s.predicted_s is not None]
+    assert min(known) == found.optimal.predicted_s
+    text = json.dumps(plain(found.to_json()), allow_nan=False)
+    assert json.loads(text)["kind"] == "plan"
+
+
+def test_the_layers_say_how_they_are_computed(residual, settings):
+    layers = {layer.step.name: layer for layer in planned(residual, settings).found().layers}
+    conv = layers["conv0"]
+    assert conv.strategy == conv.way.strategy
+    assert conv.blocking
+    assert conv.layout == conv.way.layout
+    assert set(conv.fastest) == {"nchw", "nhwc"}
+    assert conv.seconds == conv.fastest[conv.layout][1]
+    assert (layers["fc"].layout, layers["fc"].fastest) == (None, {})
+    assert layers["pool"].strategy == "vectors"
+    assert layers["flatten"].seconds == 0
+
+
+def test_what_was_measured_survives_the_release_of_its_memory(residual, settings):
+    plan = planned(residual, settings)
+    probes = [m for m in plan.measurements() if m.strategy.startswith("probe ")]
+    assert probes
+    assert all(m.phases["conv0"] > 0 for m in probes)
+    assert all(not hasattr(entry, "prepared") for entry in plan.alone.entries)
+
+
+def test_a_network_without_images(features, settings):
+    found = planned(features, settings).found()
+    assert [layer.fastest for layer in found.layers] == [{}, {}]
+    assert found.conversions == []
+    assert names_of(found) == NAMES
+    # Nothing has a layout: all routes are the same.
+    assert {s.name for s in found.standings} == {"optimal", "as written"}
+
+
+def test_a_single_node(settings):
+    net = Builder()
+    net.add("fc", Linear(5))
+    found = planned(Network("one", (2, 4), tuple(net.nodes)), settings).found()
+    assert [layer.step.name for layer in found.layers] == ["fc"]
+
+
+def test_routes_that_are_the_same_are_run_once(residual):
+    recipe = recipe_for(residual, fuse=True)
+    ways = tuple(Way("auto", "nhwc") for _ in recipe.steps)
+    turned = (*ways[:-1], Way("auto", "nchw"))  # of the linear layer, which has no layout
+    other = tuple(replace(way, layout="nchw") for way in ways)
+    routes = {"a": Route(ways, 1.0), "b": Route(turned, 1.5), "c": Route(other, float("inf"))}
+    found = chosen.chains(recipe, routes, HOW)
+    assert [(item.name, item.also, item.predicted_s) for item in found] == [
+        ("a", ("b",), 1.0), ("c", (), None), ("as written", (), None),
+    ]  # fmt: skip
+    assert found[0].conversions == ()
+    assert len(found[1].conversions) == 1  # of the input; the result has no layout
+
+
+def interrupted(network, settings, after):
+    plan = Plan(Whole(network), HOW, settings)
+    list(itertools.islice(plan.events(), after))
+    return plan.found()
+
+
+def test_interrupted_before_the_plan(residual, settings):
+    for after in (0, 2, 40):
+        found = interrupted(residual, settings, after)
+        assert (found.layers, found.standings, found.optimal) == ([], [], None)
+
+
+def test_interrupted_while_the_chains_run(residual, settings):
+    plan = Plan(Whole(residual), HOW, settings)
+    events = plan.events()
+    while plan.together is None:
+        next(events)
+    assert plan.found().layers
+    assert plan.found().standings == []
+    while not plan.found().standings:
+        next(events)
+    assert len(plan.found().standings) == 1
+    events.close()
+    assert plan.found().to_json()["chains"]
+
+
+def refusing(monkeypatch, refused):
+    prepare = Chained.prepare
+
+    def checked(self, problem, setting):
+        if refused(self.name):
+            raise TooLargeError(f"{self.name} needs 3 TiB")
+        return prepare(self, problem, setting)
+
+    monkeypatch.setattr(Chained, "prepare", checked)
+
+
+def test_a_probe_that_does_not_fit_leaves_the_others(residual, settings, monkeypatch):
+    refusing(monkeypatch, lambda name: name == "probe nchw 1")
+    found = planned(residual, settings, replace(HOW, tune="quick")).found()
+    assert [m.reason for m in found.excluded] == ["probe nchw 1 needs 3 TiB"]
+    assert found.layers
+    assert names_of(found) == NAMES
+
+
+def test_no_probe_fits(residual, settings, monkeypatch):
+    refusing(monkeypatch, lambda name: name.startswith("probe"))
+    with pytest.raises(RefusedError, match=r"residual of 1x3x8x8: no plan: probe nchw 1 needs 3 T"):
+        planned(residual, settings)
+
+
+def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
+    monkeypatch.setattr("convprof.measure.session.max_rel_error", lambda *_: 1.0)
+    found = planned(residual, settings).found()
+    assert (found.layers, found.standings) == ([], [])
+    assert {m.status for m in found.excluded} == {"wrong"}
+
+
+def test_unknown_libraries_are_refused_beforehand(residual, settings):
+    with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
+        Plan(Whole(residual), replace(HOW, rivals=("nolib",)), settings)

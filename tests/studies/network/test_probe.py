@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from convprof.errors import RefusedError
+from convprof.networks.fold import folded
+from convprof.networks.steps import Way, steps
+from convprof.strategies.base import LAYOUTS, Setting
+from convprof.studies.network.probe import Probe, probes, times
+
+SETTING = Setting("nhwc", tune="off")
+
+
+@pytest.fixture
+def fused(residual):
+    return steps(folded(residual), fuse=True)
+
+
+def test_without_names_the_candidates_of_auto(fused):
+    found = probes(fused, (), Setting("nhwc", tune="quick"))
+    assert {probe.layout for probe in found} == set(LAYOUTS)
+    assert len({probe.name for probe in found}) == len(found)
+    conv = {layout: {p.ways[1] for p in found if p.layout == layout} for layout in LAYOUTS}
+    assert len(conv["nhwc"]) > len(conv["nchw"]) > 1  # NCHW is the same kernels, turned around
+    assert {way.strategy for way in conv["nhwc"]} <= {"microkernel", "winograd"}
+
+
+def test_equal_layers_have_equal_ways(fused):
+    for probe in probes(fused, (), SETTING):
+        assert probe.ways[1] == probe.ways[2]
+
+
+def test_named_strategies_in_both_layouts(fused):
+    found = probes(fused, ("im2col", "direct", "blas"), SETTING)
+    assert {probe.layout for probe in found} == set(LAYOUTS)
+    conv = {probe.ways[1].strategy for probe in found if probe.layout == "nhwc"}
+    assert conv == {"im2col+passes", "direct+passes"}
+    assert {probe.ways[3].strategy for probe in found} == {"auto"}
+
+
+def test_a_layer_that_nobody_takes(strided):
+    with pytest.raises(RefusedError, match=r"layer stem .*: winograd needs"):
+        probes(steps(strided), ("winograd",), SETTING)
+
+
+def probe(fused, strategy, layout):
+    return Probe("p", tuple(Way(strategy, layout) for _ in fused))
+
+
+def test_times_are_medians_over_equal_layers(fused):
+    names = [step.name for step in fused]
+    assert names == ["stem", "conv0", "conv1", "pool", "flatten", "fc"]
+    seconds = dict(zip(names, (9.0, 1.0, 3.0, 4.0, 0.0, 6.0), strict=True))
+    del seconds["flatten"]
+    found = times(fused, [(probe(fused, "x", "nhwc"), seconds)])
+    assert found["stem"] == {Way("x", "nhwc"): 9.0}
+    assert found["conv0"] == found["conv1"] == {Way("x", "nhwc"): 2.0}
+    assert found["flatten"] == {Way("auto", layout): 0.0 for layout in LAYOUTS}
+
+
+def test_what_has_no_layout_takes_the_same_in_both(fused):
+    seconds = dict.fromkeys(("stem", "conv0", "conv1", "pool"), 1.0)
+    measured = [
+        (probe(fused, "x", "nhwc"), {**seconds, "fc": 5.0}),
+        (probe(fused, "x", "nchw"), {**seconds, "fc": 7.0}),
+    ]
+    found = times(fused, measured)
+    assert found["fc"] == {Way("x", "nchw"): 6.0, Way("x", "nhwc"): 6.0}
+    assert found["stem"] == {Way("x", "nchw"): 1.0, Way("x", "nhwc"): 1.0}
+
+
+def test_a_layer_without_any_time(fused):
+    with pytest.raises(RefusedError, match="layer conv0: no strategy has computed it"):
+        times(fused, [(probe(fused, "x", "nhwc"), {"stem": 1.0})])

@@ -1,0 +1,148 @@
+"""Layers and chain of tiny networks, measured for real but in next to no time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+
+from convprof.errors import RefusedError, UnknownNameError
+from convprof.networks.graph import Builder, Network
+from convprof.networks.ops import Flatten, Linear
+from convprof.problems import Whole
+from convprof.strategies import registry
+from convprof.strategies.chain.strategy import Chained
+from convprof.studies.network.how import How
+from convprof.studies.network.study import NetworkStudy
+
+HOW = How(tune="off")
+
+
+def measured(network, settings, how=HOW):
+    study = NetworkStudy(Whole(network), how, settings)
+    for _ in study.events():
+        pass
+    return study
+
+
+def test_every_layer_and_the_chain(residual, settings):
+    study = measured(residual, settings)
+    found = study.found()
+    assert [layer.step.name for layer in found.layers] == [node.name for node in residual.nodes]
+    assert [layer.step.name for layer in found.layers if layer.view] == ["flatten"]
+    assert len(found.measured) == len(residual.nodes) - 1
+    assert (found.missing, found.excluded, found.conversions) == (0, [], {})
+    for layer in found.measured:
+        assert layer.hot_s > 0
+        assert layer.cold_s > 0
+        assert layer.chain_s > 0
+        assert layer.ceiling is None or layer.ceiling > 0
+    assert found.chain.max_rel_error < 1e-5
+    assert found.chain.peak_fraction > 0
+    assert found.chain.bound is None
+    totals = found.reconciliation()
+    assert totals.hot_s == pytest.approx(sum(layer.hot_s for layer in found.layers))
+    assert totals.chain_s == found.chain.time_s.median
+
+
+def test_equal_layers_are_measured_once_and_counted_twice(residual, settings):
+    study = measured(residual, settings)
+    names = [m.problem["name"] for m in study.measurements() if m.cache == "hot"]
+    assert names == [
+        "residual:stem", "residual:conv0", "residual:bn0", "residual:sum0", "residual:relu0",
+        "residual:pool", "residual:fc", "residual",
+    ]  # fmt: skip
+    layers = {layer.step.name: layer for layer in study.found().layers}
+    assert layers["conv1"].hot == layers["conv0"].hot
+    assert layers["conv1"].chain_s != layers["conv0"].chain_s
+
+
+def test_what_auto_has_chosen_is_named(residual, settings):
+    layers = {layer.step.name: layer for layer in measured(residual, settings).found().layers}
+    assert layers["conv0"].hot.strategy == "auto"
+    assert layers["conv0"].chosen in {"microkernel", "winograd"}
+    assert layers["relu0"].chosen == "vectors"
+    assert layers["flatten"].chosen is None
+    named = measured(residual, settings, replace(HOW, strategies=("im2col", "blas", "auto")))
+    layers = {layer.step.name: layer for layer in named.found().layers}
+    assert layers["conv0"].chosen == "im2col"
+    assert layers["fc"].chosen.startswith("blas")
+
+
+def test_fused_layers(residual, settings):
+    found = measured(residual, settings, replace(HOW, fuse=True)).found()
+    assert [layer.step.nodes for layer in found.layers] == [
+        ("stem",), ("conv0", "sum0", "relu0"), ("conv1", "sum1", "relu1"), ("pool",), ("flatten",),
+        ("fc",),
+    ]  # fmt: skip
+    assert found.chain.max_rel_error < 1e-5
+
+
+def test_a_network_without_images(features, settings):
+    found = measured(features, settings).found()
+    assert len(found.measured) == 3
+    assert {layer.hot.layout for layer in found.layers} == {None}
+    assert found.reconciliation() is not None
+
+
+def test_a_single_node_and_a_view_alone(settings):
+    net = Builder()
+    net.add("fc", Linear(5))
+    found = measured(Network("one", (2, 4), tuple(net.nodes)), settings).found()
+    assert [layer.step.name for layer in found.measured] == ["fc"]
+    assert found.reconciliation().within_s > 0
+    net = Builder()
+    net.add("flat", Flatten())
+    found = measured(Network("none", (2, 4, 1, 1), tuple(net.nodes)), settings).found()
+    assert (found.measured, found.missing) == ([], 0)
+    assert found.reconciliation() is None
+
+
+def test_interrupted_studies_tell_what_they_have(residual, settings):
+    for after in (0, 3, 20, 60, 90):
+        study = NetworkStudy(Whole(residual), HOW, settings)
+        list(itertools.islice(study.events(), after))
+        found = study.found()
+        assert found.reconciliation() is None
+        assert found.missing == sum(1 for la in found.layers if la.hot is None) - 1
+        assert json.loads(json.dumps(found.to_json()))["reconciliation"] is None
+        assert len(found.measured) == 0 or after > 15
+
+
+def test_a_library_beside_the_chain(residual, settings, monkeypatch):
+    (chain,) = (c.strategy for c in NetworkStudy(Whole(residual), HOW, settings)._whole)
+    rival = Chained("rival", chain.recipe, chain.ways)
+    known = registry.strategies
+    monkeypatch.setattr(
+        registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)
+    )
+    found = measured(residual, settings, replace(HOW, rivals=("rival",))).found()
+    ((library, ratio),) = found.libraries
+    assert library.strategy == "rival"
+    assert ratio.rounds == 6
+    assert found.to_json()["libraries"][0]["name"] == "rival"
+
+
+def test_refusals_come_before_anything_is_measured(residual, strided, settings):
+    words = r"layer stem .*: winograd needs .*; add a strategy: -s winograd,auto$"
+    with pytest.raises(RefusedError, match=words):
+        NetworkStudy(Whole(strided), replace(HOW, strategies=("winograd",)), settings)
+    both = r"direct runs on one thread, not 2; use -t 1 or add a strategy: -s direct,auto$"
+    with pytest.raises(RefusedError, match=both):
+        NetworkStudy(Whole(strided), replace(HOW, strategies=("direct",), threads=2), settings)
+    with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
+        NetworkStudy(Whole(residual), replace(HOW, rivals=("nolib",)), settings)
+
+
+def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeypatch):
+    def refuse(*_):
+        raise RefusedError("no room")
+
+    monkeypatch.setattr(Chained, "prepare", refuse)
+    found = measured(residual, settings).found()
+    assert found.chain is None
+    assert found.reconciliation() is None
+    assert found.missing == 0
+    assert [(m.status, m.reason) for m in found.excluded] == [("refused", "no room")]

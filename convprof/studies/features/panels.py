@@ -145,9 +145,9 @@ def _attention(study: Study) -> Section:
     caption = (
         f"softmax(q kᵀ / √{features}): how a patch shares its attention out over all; dark is "
         "nothing, bright yellow the most that goes to another patch. Shared out evenly, each "
-        f"had {_per_cent(1 / grid.tokens)}. A token is {features} numbers: colour, contrast, "
-        "directions of edges. q and k are the tokens themselves, no projection is trained: "
-        "this shows what attention compares, not what a network learned."
+        f"would have {_per_cent(1 / grid.tokens)}. A token is {features} numbers: colour, "
+        "contrast, directions of edges. q and k are the tokens themselves, no projection is "
+        "trained: this shows what attention compares, not what a network learned."
     )
     return Section("Self-attention over patches", caption, tuple(panels))
 

@@ -180,13 +180,13 @@ class TilePlan(ABC):
         """Whether the packed weights come from beyond L2."""
         return False
 
+    @abstractmethod
     def panel_elements(self, panel: tuple[int, int, int]) -> int:
         """Return the elements of a panel of packed weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def panel_start(self, panel: tuple[int, int, int]) -> int:
         """Return where a panel starts in the packed weights, in elements."""
-        raise NotImplementedError
 
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
         """Return output rows per block: in and out within a share of L2, tasks for all."""
@@ -378,6 +378,14 @@ class DepthwisePlan(TilePlan):
     def panels(self) -> list[tuple[int, int, int]]:
         """Return the one panel: all channels."""
         return [(0, 0, 1)]
+
+    def panel_elements(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
+        """Return the elements of all weights, channels in whole vectors."""
+        return self.p.r * self.p.s * -(-self.p.c // self.lanes) * self.lanes
+
+    def panel_start(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
+        """Return 0: they start with it."""
+        return 0
 
     def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
         """Add the tiles at some pixels, all channels each."""

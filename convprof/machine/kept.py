@@ -15,8 +15,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
+from convprof import cache_folder
 from convprof.errors import InputError
-from convprof.machine import cache_folder
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings import Peak
 from convprof.machine.levels import MEMORY

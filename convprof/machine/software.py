@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import ConvprofError
+
+if TYPE_CHECKING:
+    from convprof.simd.scheduling import Model
 
 _LAYER_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
@@ -34,6 +39,13 @@ class Software:
     llvm: str | None
     llvm_host_cpu: str | None
     """LLVM's name for this CPU; a guess that may be wrong in a virtual machine."""
+    llvm_model: str | None
+    """LLVM's name of the CPU whose scheduling model kernels are generated with."""
+    llvm_host_spills: int | None
+    """Accesses to the stack in the loops of our test kernels with the model of ``llvm_host_cpu``:
+    where there are any, another model is used."""
+    numba_settings: dict[str, str] = field(hash=False)
+    """Variables of numba that are set so that loop nests get other code than usual."""
     threading_layers: tuple[str, ...]
     """Layers of numba that load here, in the order in which numba tries them."""
     blas: Blas | None
@@ -43,6 +55,7 @@ class Software:
 def software() -> Software:
     """Return the software of this process; imports NumPy, numba and llvmlite."""
     llvm, host = _llvm()
+    model = _model()
     return Software(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         numpy=_version("numpy"),
@@ -50,6 +63,9 @@ def software() -> Software:
         llvmlite=_version("llvmlite"),
         llvm=llvm,
         llvm_host_cpu=host,
+        llvm_model=model.name if model else None,
+        llvm_host_spills=model.host_spills if model else None,
+        numba_settings=numba_settings(),
         threading_layers=_threading_layers(),
         blas=_blas(),
     )
@@ -74,6 +90,25 @@ def _llvm() -> tuple[str | None, str | None]:
         return version, binding.get_host_cpu_name() or None
     except RuntimeError:
         return version, None
+
+
+def _model() -> Model | None:
+    try:
+        from convprof.simd.scheduling import model
+    except (ImportError, OSError):
+        return None
+    return model()
+
+
+def numba_settings() -> dict[str, str]:
+    """Return the settings in force that make numba's code differ from what it usually is."""
+    try:
+        from convprof.simd import numba_setup
+
+        numba_setup.load()
+    except (ImportError, OSError, ConvprofError):
+        return {}
+    return numba_setup.deviations()
 
 
 def _threading_layers() -> tuple[str, ...]:

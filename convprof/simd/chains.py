@@ -12,7 +12,8 @@ import ctypes
 import functools
 from typing import TYPE_CHECKING, Any
 
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
+from convprof.simd.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +27,31 @@ _ADD = {
 }
 
 
-def one_add(result: str, step: str, operand: str) -> str:
-    """Return the IR line ``result = operand + step`` as one add instruction; "" where unknown."""
-    spelled = _ADD.get(target().arch)
+_TIED_ADD = {
+    "x86_64": ("addq $2, $0", "=r,=v,r,0,1,~{dirflag},~{fpsr},~{flags}"),
+    "aarch64": ("add $0, $0, $2", "=r,=w,r,0,1"),
+}
+"""The same instruction, with a vector register that goes in and comes out unchanged."""
+
+
+def tied_add(result: str, step: str, operand: str, tie: str, vector: str) -> list[str]:
+    """Return the IR of ``result = operand + step`` as one add instruction; [] where unknown.
+
+    ``{result}_tie`` is the vector ``tie`` of type ``vector`` again: who goes on with it cannot be
+    moved before the addition, nor the addition before what computed ``tie``. Without the tie LLVM's
+    scheduling models of AMD's CPUs collect all additions in one place of the loop.
+    """
+    spelled = _TIED_ADD.get(target().arch)
     if spelled is None:
-        return ""
+        return []
     add, constraints = spelled
-    return f'{result} = call i64 asm sideeffect "{add}", "{constraints}"(i64 {step}, i64 {operand})'
+    both = f"{{i64, {vector}}}"
+    operands = f"i64 {step}, i64 {operand}, {vector} {tie}"
+    return [
+        f'{result}_both = call {both} asm sideeffect "{add}", "{constraints}"({operands})',
+        f"{result} = extractvalue {both} {result}_both, 0",
+        f"{result}_tie = extractvalue {both} {result}_both, 1",
+    ]
 
 
 _IR = """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from convprof.simd.chains import one_add
+from convprof.simd.chains import tied_add
 from convprof.simd.jit import Module
 
 CHAINS = 12
@@ -114,13 +114,18 @@ def _body(vector: str, fma: str | None, chains: int, adds: int) -> str:
     for u in range(UNROLL):
         for i in range(chains):
             before, after = f"%a{i}_{u}", f"%a{i}_{u + 1}"
+            due = adds * (u * chains + i + 1) // (UNROLL * chains)
+            total = f"{after}_total" if due > done else after
             if fma is None:
                 lines.append(f"  %m{i}_{u} = fmul {vector} {before}, %x")
-                lines.append(f"  {after} = fadd {vector} %m{i}_{u}, %z")
+                lines.append(f"  {total} = fadd {vector} %m{i}_{u}, %z")
             else:
                 operands = f"{vector} {before}, {vector} %x, {vector} %z"
-                lines.append(f"  {after} = call {vector} {fma}({operands})")
-            due = adds * (u * chains + i + 1) // (UNROLL * chains)
-            lines += ["  " + one_add(f"%c{n + 1}", "%lo", f"%c{n}") for n in range(done, due)]
+                lines.append(f"  {total} = call {vector} {fma}({operands})")
+            for n in range(done, due):
+                lines += [f"  {x}" for x in tied_add(f"%c{n + 1}", "%lo", f"%c{n}", total, vector)]
+                total = f"%c{n + 1}_tie"
+            if due > done:
+                lines.append(f"  {after} = bitcast {vector} {total} to {vector}")
             done = due
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 
 from convprof.errors import InputError
-from convprof.simd.jit import target
+from convprof.simd.target import target
 
 
 @dataclass(frozen=True, slots=True)

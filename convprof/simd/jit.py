@@ -7,75 +7,31 @@ milliseconds, and gives inline assembly and vector types that numba has no words
 from __future__ import annotations
 
 import ctypes
-import functools
-import platform
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
+
+from convprof.simd import scheduling
+from convprof.simd import target as targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-@dataclass(frozen=True)
-class Target:
-    """The CPU that LLVM generates code for."""
-
-    arch: str
-    """``x86_64``, ``aarch64`` or whatever the platform calls itself."""
-    cpu: str
-    """LLVM's name for the host; virtual machines lie about it, so only a tuning hint."""
-    features: str
-    """LLVM's feature string, from CPUID: this one is trusted."""
-    llvm_version: str
-
-
-@functools.cache
-def target() -> Target:
-    """Return the host as LLVM sees it, with LLVM initialised."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    # Without the parser any inline assembly aborts the whole process.
-    llvm.initialize_native_asmparser()
-    machine = platform.machine().lower()
-    return Target(
-        arch={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        llvm_version=".".join(str(part) for part in llvm.llvm_version_info),
-    )
-
-
-def _target_machine(without: Collection[str] = ()) -> Any:
-    """Return a new target machine: an engine takes it over and frees it with itself."""
-    host = target()
-    off = "".join(f",-{feature}" for feature in without)
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=host.cpu, features=host.features + off, opt=3, jit=True
-    )
-
-
-def _parsed(ir: str) -> Any:
-    """Return the verified module of an IR text, for this platform."""
-    target()
-    parsed = llvm.parse_assembly(ir)
-    parsed.triple = llvm.get_process_triple()
-    parsed.verify()
-    return parsed
-
-
 class Module:
     """Machine code compiled from IR; keeps it alive as long as the object lives."""
 
-    def __init__(self, ir: str, without: Collection[str] = ()) -> None:
+    def __init__(self, ir: str, without: Collection[str] = (), cpu: str | None = None) -> None:
         """Verify and compile ``ir``; RuntimeError (from LLVM) if it is malformed.
 
-        ``without`` names CPU features that the code must not use.
+        ``without`` names CPU features that the code must not use; ``cpu`` the CPU whose scheduling
+        model LLVM uses, by default the one that suits our kernels (`simd.scheduling`).
         """
         self._ir = ir
         self._without = tuple(without)
-        self._engine = llvm.create_mcjit_compiler(_parsed(ir), _target_machine(self._without))
+        self._cpu = cpu or scheduling.model().name
+        generator = targets.machine(self._cpu, self._without)
+        self._engine = llvm.create_mcjit_compiler(targets.parsed(ir), generator)
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -94,4 +50,4 @@ class Module:
         Generated from the IR anew: code generation rewrites what it compiles, and twice through
         it gives other code than the one that runs.
         """
-        return str(_target_machine(self._without).emit_assembly(_parsed(self._ir)))
+        return targets.assembly(self._ir, self._cpu, self._without)

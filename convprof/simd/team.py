@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
+from convprof.simd.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

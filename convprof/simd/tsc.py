@@ -6,7 +6,8 @@ import ctypes
 import functools
 from typing import TYPE_CHECKING, Any
 
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
+from convprof.simd.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,13 @@ numba. A kernel may use nothing from outside its own body: the disk cache would 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
+
+from convprof.simd import numba_setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,28 +36,41 @@ def compile_seconds() -> float:
 
 @functools.cache
 def _signature(dtype: str) -> Any:
+    numba_setup.load()
     from numba import types as numba_types
+    from numba.core import sigutils as numba_signatures
 
     types: Any = numba_types  # numba has no annotations
+    sigutils: Any = numba_signatures
 
     element = {"f32": types.float32, "f64": types.float64}[dtype]
     buffers = types.CPointer(types.CPointer(element))
-    return types.void(types.intp, types.intp, buffers, types.CPointer(types.intp))
+    words = types.CPointer(types.intp)
+    return sigutils.normalize_signature(types.void(types.intp, types.intp, buffers, words))
+
+
+def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
+    """Return numba's C callback, as its decorator ``cfunc`` makes it, but with our own cache."""
+    signature = _signature(dtype)
+    from numba.core.ccallback import CFunc
+
+    from convprof.simd import numba_cache
+
+    cache: Any = numba_cache.TolerantCache
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
+        made: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
+        if cached:
+            # Where neither the package nor the user's cache folder is writable, there is no cache.
+            with contextlib.suppress(RuntimeError, OSError):
+                made._cache = cache(kernel)  # noqa: SLF001  # there is no public way
+        made.compile()
+    return made
 
 
 @functools.cache
 def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
-    from numba import cfunc
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
-        try:
-            return cfunc(_signature(dtype), cache=True, **_OPTIONS)(kernel)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            # Neither the package nor the user's cache folder is writable.
-            return cfunc(_signature(dtype), **_OPTIONS)(kernel)
+    return _compile(kernel, dtype, cached=True)
 
 
 def address(kernel: Callable[..., None], dtype: str) -> int:
@@ -73,9 +89,5 @@ def assembly(kernel: Callable[..., None], dtype: str) -> str:
     Compiled anew, which takes some tenths of a second: numba does not show what comes from its
     cache on disk.
     """
-    from numba import cfunc
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made: Any = cfunc(_signature(dtype), **_OPTIONS)(kernel)
-        return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way
+    made = _compile(kernel, dtype, cached=False)
+    return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import __version__
 from convprof.machine import facts
 from convprof.results import Document, plain
+from convprof.simd import numba_setup, scheduling
 from convprof.studies import roofs
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
         machine={**known.identity(), "key": known.identity_key()},
         state={},
         ceilings={"peaks": [plain(peak) for peak in peaks]},
-        settings=settings,
+        settings={**settings, "llvm_model": scheduling.model().name},
     )
 
 
@@ -33,5 +34,6 @@ def observe(document: Document, watch: NoiseWatch) -> None:
     """Write the machine's state, the disturbances and the bandwidths that were used."""
     noise = [dataclasses.asdict(finding) for finding in watch.findings()]
     document.state = {**watch.state(), "noise": noise}
+    document.settings["numba"] = numba_setup.deviations()
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
     document.ceilings["bandwidths"] = plain(roofs.bandwidths_known(threads))

@@ -9,7 +9,7 @@ import pytest
 from convprof.problems import Conv2d, Gemm
 from convprof.simd import assembly, isa
 from convprof.simd.depthwise import DepthwiseTile
-from convprof.simd.jit import target
+from convprof.simd.target import target
 from convprof.simd.tiles import TileList
 from convprof.strategies import registry
 from convprof.strategies.base import Setting

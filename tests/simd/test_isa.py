@@ -7,11 +7,13 @@ import llvmlite.binding as llvm
 import pytest
 
 from convprof.errors import InputError
-from convprof.simd import assembly, isa, jit
+from convprof.simd import assembly, isa, scheduling
+from convprof.simd import target as targets
 from convprof.simd.depthwise import DepthwiseTile
 from convprof.simd.isa import ISAS, register_rows
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
 from convprof.simd.microkernel import Tile
+from convprof.simd.target import target
 
 HERE = isa.available()
 x86 = pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
@@ -87,13 +89,14 @@ def test_the_pattern_finds_what_is_forbidden():
 def test_the_assembly_shown_is_the_code_that_runs():
     ir = tile(isa.find("native"), "f32").ir("tile")
     objects = []
-    engine = llvm.create_mcjit_compiler(jit._parsed(ir), jit._target_machine())
+    cpu = scheduling.model().name
+    engine = llvm.create_mcjit_compiler(targets.parsed(ir), targets.machine(cpu))
     engine.set_object_cache(lambda _, data: objects.append(data), lambda _: None)
     engine.finalize_object()
-    assert [jit._target_machine().emit_object(jit._parsed(ir))] == objects
+    assert [targets.machine(cpu).emit_object(targets.parsed(ir))] == objects
 
     module = Module(ir)
-    expected = jit._target_machine().emit_assembly(jit._parsed(ir))
+    expected = targets.machine(cpu).emit_assembly(targets.parsed(ir))
     assert [expected, expected] == [module.assembly(), module.assembly()]
 
 

@@ -13,7 +13,8 @@ from convprof.machine import facts
 from convprof.simd.chains import ADDS_PER_TURN, add_chain
 from convprof.simd.flush import flush_lines
 from convprof.simd.fma import CHAINS, UNFUSED_CHAINS, UNROLL, fma_kernel
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
+from convprof.simd.target import target
 from convprof.simd.tsc import ticks
 
 SIMD = facts().cpu.simd

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convprof.simd.isa import ISAS, available
-from convprof.simd.jit import target
 from convprof.simd.streams import ARRAYS, TURN_BYTES, stream_kernel
+from convprof.simd.target import target
 from convprof.simd.team import Program, Team
 
 WIDTHS = sorted({ISAS[name].bits for name in available()} | {128})

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import convprof
+from convprof import choice_store
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import oracle, registry
 from convprof.strategies.base import Setting
-from convprof.strategies.tuning import auto, store
+from convprof.strategies.tuning import auto
 
 P = Conv2d(c=16, k=24, h=9, w=10, r=3, s=3, pad=(1, 1))
 G = Gemm(m=30, n=40, k=50)
@@ -116,7 +117,7 @@ def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning(folder, content):
 def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     setting = Setting("nhwc")
     names = [strategy.name for strategy, _ in auto.AutoConv2d().candidates(P, setting)]
-    store.remember(auto._key(P, setting, names), choice)
+    choice_store.remember(auto.CHOICES, auto._key(P, setting, names), choice)
     assert "fastest of" in prepare(P, "quick").explanation[0]
 
 
@@ -125,16 +126,6 @@ def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path, monkeypatch):
     blocked.write_text("")
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(blocked / "below"))
     assert "fastest of" in prepare(P, "quick").explanation[0]
-
-
-def test_where_choices_are_kept(monkeypatch, tmp_path):
-    monkeypatch.delenv("CONVPROF_CACHE_DIR")
-    monkeypatch.setattr(store.cache_folder.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.folder() == tmp_path / "convprof" / "choices"
-    monkeypatch.setattr(store.cache_folder.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert store.folder() == tmp_path / "local" / "convprof" / "choices"
 
 
 def test_auto_is_a_strategy_like_any_other():

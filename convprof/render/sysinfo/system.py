@@ -50,9 +50,27 @@ def software(get: Lookup) -> Section:
             ("numba layers", ", ".join(get("threads.numba_layers") or []) or None),
             ("llvm", llvm[0] and (f"{llvm[0]}, llvmlite {llvm[1]}" if llvm[1] else llvm[0])),
             ("llvm's CPU name", get.text("machine.software.llvm_host_cpu")),
+            ("kernels made for", _model(get)),
+            ("numba settings", _settings(get)),
             ("thread team", _team(get)),
         ],
     )
+
+
+def _model(get: Lookup) -> str | None:
+    """Return whose scheduling model is used, and why if it is not that of LLVM's name."""
+    name, spills = get.text("machine.software.llvm_model"), get("machine.software.llvm_host_spills")
+    if name is None or name == get("machine.software.llvm_host_cpu"):
+        return name
+    return f"{name}; {count(spills or 0, 'spill')} with llvm's name"
+
+
+def _settings(get: Lookup) -> str | None:
+    changed = get("machine.software.numba_settings")
+    if changed is None:
+        return None
+    values = (f"{name}={value}" for name, value in changed.items() if value is not None)
+    return ", ".join(values) or "as usual"
 
 
 def _blas(get: Lookup) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convprof.simd.instructions import aarch64, x86
 from convprof.simd.instructions.chains import Chain, compile_chains, data_block
 from convprof.simd.instructions.instruction import Absent, Instruction
-from convprof.simd.jit import target
+from convprof.simd.target import target
 
 __all__ = [
     "Absent",

@@ -15,7 +15,8 @@ import numpy as np
 
 from convprof.simd.instructions import aarch64, x86
 from convprof.simd.instructions.instruction import SIZE, Instruction
-from convprof.simd.jit import Module, target
+from convprof.simd.jit import Module
+from convprof.simd.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof import __version__
+from convprof import __version__, choice_store
 from convprof.machine import facts
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.tuning import store
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, Variant
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 Candidate = tuple[Tunable, Variant]
+
+CHOICES = "choices"
+"""The folder of remembered choices."""
 
 
 class Auto(Strategy):
@@ -69,7 +71,7 @@ class Auto(Strategy):
         if setting.tune == "off":
             return candidates[0], "fewest cycles by the model, nothing was timed"
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
-        known = _known(store.recall(key), candidates)
+        known = _known(choice_store.recall(CHOICES, key), candidates)
         if known is not None:
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
@@ -80,7 +82,7 @@ class Auto(Strategy):
         found = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=found.__getitem__)
         best = tried[order[0]]
-        store.remember(key, {"strategy": best[0].name, "variant": best[1]})
+        choice_store.remember(CHOICES, key, {"strategy": best[0].name, "variant": best[1]})
         if len(order) == 1:
             return best, "the only candidate"
         margin = 100 * (found[order[1]] / found[order[0]] - 1)

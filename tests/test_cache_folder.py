@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from convprof.machine.cache_folder import folder
+from convprof.cache_folder import folder
 
 
 def test_the_named_folder_is_one_for_all(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""Choices remembered on disk, one small JSON file per problem, setting and machine.
+"""Choices remembered on disk, one small JSON file each.
 
 A file is data from a stranger: it is read up to a size, parsed, and believed only if its key is the
 very one asked for and its choice is one that would be tried anyway.
@@ -12,7 +12,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from convprof.machine import cache_folder
+from convprof import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 16
 
 
-def folder() -> Path:
-    """Return where choices are kept."""
-    return cache_folder.folder("choices")
+def recall(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the remembered choice of a kind for ``key``; None if there is no usable file.
 
-
-def recall(key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the remembered choice for ``key``; None, with a warning if a file is no good."""
-    path = _path(key)
+    A file that cannot be used gives a warning. A kind is a folder (`cache_folder.folder`).
+    """
+    path = _path(kind, key)
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
@@ -38,15 +36,15 @@ def recall(key: dict[str, Any]) -> dict[str, Any] | None:
     except ValueError:
         document = None
     if not isinstance(document, dict) or document.get("key") != key:
-        warnings.warn(f"{path}: not a choice for this problem and machine, ignored", stacklevel=2)
+        warnings.warn(f"{path}: not the choice that was asked for, ignored", stacklevel=2)
         return None
     choice = document.get("choice")
     return choice if isinstance(choice, dict) else None
 
 
-def remember(key: dict[str, Any], choice: dict[str, Any]) -> None:
+def remember(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
     """Keep a choice; a folder that cannot be written means that nothing is remembered."""
-    path = _path(key)
+    path = _path(kind, key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
@@ -56,6 +54,6 @@ def remember(key: dict[str, Any], choice: dict[str, Any]) -> None:
         return
 
 
-def _path(key: dict[str, Any]) -> Path:
+def _path(kind: str, key: dict[str, Any]) -> Path:
     text = json.dumps(key, sort_keys=True)
-    return folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+    return cache_folder.folder(kind) / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"

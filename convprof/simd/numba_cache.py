@@ -1,0 +1,45 @@
+"""numba's cache of compiled functions on disk; its files may be damaged. Imports numba."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from numba.core import caching, config
+
+_FunctionCache: Any = caching.FunctionCache  # numba has no annotations
+
+_KEYED = (
+    "OPT",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "EXTEND_VARIABLE_LIFETIMES",
+)
+"""Settings that change the code and that numba's own key leaves out: without them, the slow code
+of one process (``NUMBA_OPT=0``) would be what all later ones run."""
+
+
+class TolerantCache(_FunctionCache):  # type: ignore[misc]  # its type is unknown
+    """A cache whose damaged files (a full disk, a process that was killed) are replaced."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        settings = tuple(f"{name}={getattr(config, name, None)}" for name in _KEYED)
+        return (*super()._index_key(sig, codegen), settings)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled function; None, as where there is none, if it cannot be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001  # unpickling damaged bytes can raise anything
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save a compiled function; start a new index where the old one cannot be read."""
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # noqa: BLE001  # as above
+            with contextlib.suppress(Exception):  # no room, or no right to write: no cache
+                self.flush()
+                super().save_overload(sig, data)

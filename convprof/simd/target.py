@@ -1,0 +1,68 @@
+"""The CPU that LLVM generates code for, and LLVM's code generator for it."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import llvmlite.binding as llvm
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+@dataclass(frozen=True)
+class Target:
+    """The CPU as LLVM sees it."""
+
+    arch: str
+    """``x86_64``, ``aarch64`` or the platform's own name."""
+    cpu: str
+    """LLVM's name for the CPU. Virtual machines often get a wrong one: see `simd.scheduling`."""
+    features: str
+    """LLVM's feature string, read from CPUID: what the CPU really has."""
+    llvm_version: str
+
+
+@functools.cache
+def target() -> Target:
+    """Return the host as LLVM sees it, with LLVM initialised."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    # Without the parser any inline assembly aborts the whole process.
+    llvm.initialize_native_asmparser()
+    machine = platform.machine().lower()
+    return Target(
+        arch={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        llvm_version=".".join(str(part) for part in llvm.llvm_version_info),
+    )
+
+
+def machine(cpu: str, without: Collection[str] = ()) -> Any:
+    """Return a new code generator of LLVM (an engine takes it over and frees it with itself).
+
+    ``cpu`` names the CPU whose scheduling model is used; the instructions are always this CPU's,
+    less the features in ``without``.
+    """
+    off = "".join(f",-{feature}" for feature in without)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=cpu, features=target().features + off, opt=3, jit=True
+    )
+
+
+def parsed(ir: str) -> Any:
+    """Return the verified module of an IR text, for this platform; RuntimeError if malformed."""
+    target()
+    module = llvm.parse_assembly(ir)
+    module.triple = llvm.get_process_triple()
+    module.verify()
+    return module
+
+
+def assembly(ir: str, cpu: str, without: Collection[str] = ()) -> str:
+    """Return the assembly text that LLVM generates from ``ir``; nothing is loaded or run."""
+    return str(machine(cpu, without).emit_assembly(parsed(ir)))

@@ -49,6 +49,8 @@ def loop_counts(evidence: Evidence) -> str:
     parts.append(f"{loop.loads}{single} loads")
     if loop.stores:
         parts.append(f"{loop.stores} stores")
+    if loop.spills:
+        parts.append(f"{loop.spills} spills")
     return ", ".join([*parts, loop.width])
 
 
@@ -121,6 +123,15 @@ def limit_words(evidence: Evidence, limit: Limit) -> str:
     return f"{elements} an instruction{apart}"
 
 
+def _spilled(evidence: Evidence) -> str:
+    """Return how often a turn of the loop accesses the stack; "" where it does not."""
+    count = evidence.loop.spills
+    if not count:
+        return ""
+    times = "once" if count == 1 else f"{count} times"
+    return f"its inner loop accesses the stack {times} a turn, because its registers are full"
+
+
 def _at_most(limit: Limit) -> str:
     return f"at most {share(limit.share)} of a core's peak"
 
@@ -177,7 +188,11 @@ def _left(step: Step) -> str:
     evidence = step.evidence
     if evidence is None or evidence.binding is None:
         return got
-    limit = evidence.binding
+    limit, spilled = evidence.binding, _spilled(evidence)
+    if spilled:
+        got = f"{spilled}; {got}" if got else spilled
+    if limit.share >= NO_LIMIT and spilled:
+        return f"left: {got}"
     if limit.share >= NO_LIMIT:
         return f"nothing in its inner loop keeps it from the peak; {got}"
     over = ""

@@ -126,7 +126,7 @@ def _count(lines: list[str], framed: bool) -> Code:
     wide = [text for text, kind in zip(instructions, kinds, strict=True) if kind and kind == widest]
     fused = sum(bool(_FUSED.match(text)) for text in wide)
     apart = [sum(bool(which.match(text)) for text in wide) for which in (_MULTIPLY, _ADD)]
-    stack = [_on_stack(text, framed) for text in instructions]
+    stack = [on_stack(text, framed=framed) for text in instructions]
     accesses = [
         _access(text)
         for text, kind, spill in zip(instructions, kinds, stack, strict=True)
@@ -171,6 +171,7 @@ def _access(text: str) -> tuple[str, int]:
     return "element" if "{1to" in rest or _ELEMENT.match(text) else "load", 1
 
 
-def _on_stack(text: str, framed: bool) -> bool:
+def on_stack(text: str, *, framed: bool = False) -> bool:
+    """Return whether an instruction accesses the stack; ``framed``: through a frame pointer too."""
     places = [_X86_STACK, _ARM_STACK, *([_X86_FRAME, _ARM_FRAME] if framed else [])]
     return any(place.search(text) for place in places)

@@ -61,6 +61,8 @@ class InnerLoop:
     """Bytes by which the pointer to the vectors advances; None where there is no such pointer."""
     used: int | None
     """Of those, the bytes that are loaded through it."""
+    spills: int = 0
+    """Instructions that access the stack, because the registers do not hold all values."""
 
     @property
     def fused(self) -> bool:
@@ -116,6 +118,7 @@ def read(instructions: Sequence[str]) -> InnerLoop:
         links=links,
         walked=walked,
         used=used,
+        spills=sum(assembly.on_stack(text) for text in instructions),
     )
 
 

@@ -88,6 +88,7 @@ class Evidence:
             "loads": loop.loads,
             "elements": loop.elements,
             "stores": loop.stores,
+            "spills": loop.spills,
             "flops": loop.flops,
             "bytes": loop.bytes_moved,
             "chains": loop.chains,

@@ -12,7 +12,7 @@ from convprof.machine.ceilings import Peak
 from convprof.render.charts.chart import Level
 from convprof.render.ladder import halide_report, ladder_report, sizes_report
 from convprof.render.ladder_chart import ladder_chart
-from convprof.render.ladder_words import sentence
+from convprof.render.ladder_words import loop_counts, sentence
 from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.simd.inner_loop import read
 from convprof.stats import Ratio
@@ -148,6 +148,19 @@ def test_a_limit_of_another_kind_is_what_the_numbers_say():
     text = sentence(dataclasses.replace(FMA, evidence=found), None)
     end = "left: 4.0 B per FLOP from and to L1, at 400 GB/s (at most 50 % of a core's peak)"
     assert end in text
+
+
+def test_a_loop_that_spills_is_not_said_to_have_no_limit():
+    full = [*TILE, *(f"vfmadd231ps %zmm8, %zmm9, %zmm{k}" for k in range(4, 8))]
+    spilling = held([*full, "vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"])
+    text = sentence(dataclasses.replace(FMA, evidence=spilling), None)
+    assert (
+        "its inner loop accesses the stack 2 times a turn, because its registers are full" in text
+    )
+    assert "nothing in its inner loop" not in text
+    assert "2 spills" in loop_counts(spilling)
+    free = sentence(dataclasses.replace(FMA, evidence=held(full)), None)
+    assert "nothing in its inner loop keeps it from the peak" in free
 
 
 def test_sizes():

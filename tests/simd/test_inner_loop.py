@@ -85,3 +85,16 @@ def test_the_busiest_loop_of_several_texts():
     assert busiest([one]).flops == 1
     assert busiest(["f:\n.L1:\ndecq %rax\njne .L1\nret\n"]) is None
     assert inner_loop.busiest([]) is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "spills"),
+    [
+        ([], 0),
+        (["vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"], 2),
+        (["vfmadd231ps 8(%rsp), %zmm1, %zmm2"], 1),
+        (["ldr q7, [sp, #32]"], 1),
+    ],
+)
+def test_accesses_to_the_stack_are_counted(extra, spills):
+    assert read([*APART.strip().splitlines(), *extra]).spills == spills

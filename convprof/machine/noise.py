@@ -62,10 +62,15 @@ class NoiseWatch:
         self._ticks = stolen_ticks()
         self._clocks: list[float] = []
         self._restless: dict[str, None] = {}
+        self._partial_counts = 0
 
     def see_clock(self, hz: float) -> None:
         """Take note of a clock reading."""
         self._clocks.append(hz)
+
+    def see_partial_count(self) -> None:
+        """Take note of a sample for a part of which the hardware's cycle counter did not count."""
+        self._partial_counts += 1
 
     def see_samples(self, label: str, seconds: list[float]) -> None:
         """Take note of a contestant's samples."""
@@ -106,6 +111,8 @@ class NoiseWatch:
             who = _some(list(self._restless))
             text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {who}"
             found.append(Noise("spread", text, "a larger --budget narrows the intervals"))
+        if self._partial_counts:
+            found.append(_shared_counter(self._partial_counts))
         if _on_battery():
             found.append(Noise("battery", "running on battery", "plug in"))
         return found
@@ -115,6 +122,15 @@ class NoiseWatch:
         if self._ticks is None or now is None or now[1] <= self._ticks[1]:
             return None
         return (now[0] - self._ticks[0]) / (now[1] - self._ticks[1])
+
+
+def _shared_counter(samples: int) -> Noise:
+    word = "sample" if samples == 1 else "samples"
+    text = (
+        f"the hardware's cycle counter did not count all the time in {samples} {word}: "
+        "their cycles are from the measured clock"
+    )
+    return Noise("counter", text, "stop other profilers, or keep the process on one kind of core")
 
 
 def _some(labels: list[str], most: int = 3) -> str:

@@ -156,6 +156,16 @@ def test_restless_samples_are_named_once_and_not_all():
     )
 
 
+@pytest.mark.usefixtures("machine")
+def test_a_counter_that_is_shared_with_others():
+    watch = NoiseWatch(2)
+    watch.see_partial_count()
+    watch.see_partial_count()
+    (found,) = watch.findings()
+    assert found.kind == "counter"
+    assert "did not count all the time in 2 samples" in found.message
+
+
 @pytest.mark.parametrize(
     ("battery", "found"),
     [

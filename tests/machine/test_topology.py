@@ -232,6 +232,27 @@ def test_what_is_usable_is_within_what_there_is(new_machine, machine):
         assert found.usable_cpus == len(machine["allowed"])
 
 
+@pytest.mark.parametrize(
+    ("allowed", "quota", "expected"),
+    [
+        (None, None, None),
+        (range(8), None, None),
+        (range(8), "900000", None),
+        (range(8), "150000", "quota"),
+        (range(2), "150000", "quota"),
+        (range(2), "310000", "affinity"),
+        (range(2), None, "affinity"),
+    ],
+)
+def test_what_limits_the_number_of_threads(fake, allowed, quota, expected):
+    fake.hybrid().write("proc/self/cgroup", "0::/\n")
+    if quota:
+        fake.write("sys/fs/cgroup/cpu.max", f"{quota} 100000\n")
+    asked = {} if allowed is None else {"affinity": affinity(*allowed)}
+
+    assert expected == topology.detect(fake.source(**asked)).limited_by
+
+
 def test_affinity_without_a_map_of_the_cores(fake):
     source = fake.source(affinity=affinity(0, 1, 2), cpu_counts=lambda: (8, 2))
 

@@ -87,6 +87,7 @@ KNOWN = {
     },
     "state": {
         "load_per_core": 0.07,
+        "others_share": 0.03,
         "noise": [{"kind": "load", "message": "the machine was busy", "hint": "stop other work"}],
     },
     "clock": {"scalar_hz": 3.0e9, "simd_hz": 2.7e9},
@@ -198,7 +199,8 @@ def test_no_fact_is_cut(width):
         "available 12 GiB",
         "virtual yes, KVM",
         "container none",
-        "load 0.07 processes per core",
+        "load average 0.07 processes per core in the last minute",
+        "other programs 3 % of the CPUs' time",
         "vector clock 2.70 GHz, 10 % lower",
         "cycles from elapsed time x measured clock",
         "hardware counter refused: Permission denied",

@@ -24,16 +24,22 @@ def memory_and_system(get: Lookup) -> Section:
             ("kernel", get.text("machine.system.kernel")),
             ("virtual", get.text("machine.system.virtualised", lambda yes: _virtual(get, yes=yes))),
             ("container", get.text_or_none("machine.system.container")),
-            (
-                "load",
-                get.text("state.load_per_core", lambda load: f"{load:.2f} processes per core"),
-            ),
+            ("load average", get.text("state.load_per_core", _load)),
+            ("other programs", get.text_or_none("state.others_share", _others)),
         ],
     )
 
 
 def _virtual(get: Lookup, *, yes: bool) -> str:
     return f"yes, {get('machine.system.hypervisor') or 'hypervisor unknown'}" if yes else "no"
+
+
+def _load(load: float) -> str:
+    return f"{load:.2f} processes per core in the last minute"
+
+
+def _others(share: float) -> str:
+    return f"{100 * share:.0f} % of the CPUs' time while this was measured"
 
 
 def software(get: Lookup) -> Section:

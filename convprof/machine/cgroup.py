@@ -64,6 +64,8 @@ class MemoryLimit:
 
     limit_bytes: int
     left_bytes: int
+    name: str | None = None
+    """The file that sets the limit: ``memory.max``, ``memory.high``."""
 
 
 def _mounts(source: Source, controller: str) -> list[_Mount]:
@@ -167,15 +169,21 @@ def _reclaimable(source: Source, group: _Group) -> int:
 
 
 def _memory(source: Source, group: _Group) -> MemoryLimit | None:
-    names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-    if group.version != 1:
-        names = ("memory.max", "memory.current")
-    limit = source.integer(f"{group.path}/{names[0]}", high=_UNLIMITED)
-    if limit is None:
+    """Return the tightest limit of a group.
+
+    Above memory.high nothing is killed, but the kernel slows each allocation down and takes the
+    memory of the group back: no time measured there means anything.
+    """
+    names = ("memory.limit_in_bytes",) if group.version == 1 else ("memory.max", "memory.high")
+    sizes = {name: source.integer(f"{group.path}/{name}", high=_UNLIMITED) for name in names}
+    limits = {name: size for name, size in sizes.items() if size is not None}
+    if not limits:
         return None
-    used = source.integer(f"{group.path}/{names[1]}") or 0
+    name = min(limits, key=lambda name: limits[name])
+    usage = "memory.usage_in_bytes" if group.version == 1 else "memory.current"
+    used = source.integer(f"{group.path}/{usage}") or 0
     used = max(0, used - _reclaimable(source, group))
-    return MemoryLimit(limit, max(0, limit - used))
+    return MemoryLimit(limits[name], max(0, limits[name] - used), name)
 
 
 def memory_limit(source: Source) -> MemoryLimit | None:
@@ -184,6 +192,6 @@ def memory_limit(source: Source) -> MemoryLimit | None:
     limits = [limit for limit in found if limit is not None]
     if not limits:
         return None
-    return MemoryLimit(
-        min(limit.limit_bytes for limit in limits), min(limit.left_bytes for limit in limits)
-    )
+    tightest = min(limits, key=lambda limit: limit.limit_bytes)
+    left = min(limit.left_bytes for limit in limits)
+    return MemoryLimit(tightest.limit_bytes, left, tightest.name)

@@ -110,7 +110,7 @@ def test_memory_of_v2_counts_dropped_cache_as_free(fake):
     fake.write(f"{GROUPS}/memory.current", str(3 * GIB))
     fake.write(f"{GROUPS}/memory.stat", f"anon 1\ninactive_file {2 * GIB}\n")
 
-    assert MemoryLimit(4 * GIB, 3 * GIB) == cgroup.memory_limit(fake.source())
+    assert MemoryLimit(4 * GIB, 3 * GIB, "memory.max") == cgroup.memory_limit(fake.source())
 
 
 def test_memory_of_v1(fake):
@@ -119,7 +119,7 @@ def test_memory_of_v1(fake):
     fake.write(f"{GROUPS}/memory/box/memory.limit_in_bytes", f"{2 * GIB}\n")
     fake.write(f"{GROUPS}/memory/box/memory.usage_in_bytes", f"{5 * GIB}\n")
 
-    assert MemoryLimit(2 * GIB, 0) == cgroup.memory_limit(fake.source())
+    assert MemoryLimit(2 * GIB, 0, "memory.limit_in_bytes") == cgroup.memory_limit(fake.source())
 
 
 def test_available_memory_is_the_least_of_all(fake):
@@ -145,6 +145,26 @@ def test_huge_pages(fake, text, expected):
     fake.write("sys/kernel/mm/transparent_hugepage/enabled", text)
 
     assert expected == memory.detect(fake.source()).transparent_huge_pages
+
+
+@pytest.mark.parametrize(
+    ("high", "most", "expected"),
+    [
+        (1, 4, MemoryLimit(GIB, GIB - 5, "memory.high")),
+        (4, 1, MemoryLimit(GIB, GIB - 5, "memory.max")),
+        (1, None, MemoryLimit(GIB, GIB - 5, "memory.high")),
+        (None, None, None),
+    ],
+)
+def test_memory_that_is_slowed_down_is_not_there(fake, high, most, expected):
+    v2(fake).write(f"{GROUPS}/memory.current", "5")
+    for name, size in {"high": high, "max": most}.items():
+        fake.write(f"{GROUPS}/memory.{name}", "max\n" if size is None else f"{size * GIB}\n")
+
+    assert expected == cgroup.memory_limit(fake.source())
+    found = memory.detect(fake.source())
+    assert found.limit_name == (expected.name if expected else None)
+    assert found.available_bytes == (expected.left_bytes if expected else None)
 
 
 def v1_quota(fake, quota, stat):

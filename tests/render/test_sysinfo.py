@@ -268,6 +268,19 @@ def test_one_fact_changed(path, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("memory.high", "memory limit 2 GiB, memory.high of its cgroup"),
+        (None, "memory limit 2 GiB available"),
+    ],
+)
+def test_what_limits_the_memory(name, expected):
+    document = copy.deepcopy(KNOWN)
+    document["machine"]["memory"] |= {"limit_bytes": 2 << 30, "limit_name": name}
+    assert expected in words(shown(document, 100, boxed=False))
+
+
+@pytest.mark.parametrize(
     ("numbers", "expected"),
     [([], ""), ([5], "5"), ([0, 1], "0-1"), ([8, 3, 1, 2], "1-3,8"), (range(256), "0-255")],
 )

@@ -17,7 +17,7 @@ def memory_and_system(get: Lookup) -> Section:
         "Memory & system",
         [
             ("memory", get.text("machine.memory.total_bytes", units.size)),
-            ("memory limit", get.text_or_none("machine.memory.limit_bytes", units.size)),
+            ("memory limit", _memory_limit(get)),
             ("available", get.text("machine.memory.available_bytes", units.size)),
             ("huge pages", get.text("machine.memory.transparent_huge_pages")),
             ("system", get.text("machine.system.os_version") or get.text("machine.system.os")),
@@ -32,6 +32,12 @@ def memory_and_system(get: Lookup) -> Section:
 
 def _virtual(get: Lookup, *, yes: bool) -> str:
     return f"yes, {get('machine.system.hypervisor') or 'hypervisor unknown'}" if yes else "no"
+
+
+def _memory_limit(get: Lookup) -> str | None:
+    limit = get.text_or_none("machine.memory.limit_bytes", units.size)
+    name = get("machine.memory.limit_name")
+    return f"{limit}, {name} of its cgroup" if limit and name else limit
 
 
 def _load(load: float) -> str:

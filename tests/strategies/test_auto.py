@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -91,17 +90,31 @@ def test_choices_are_kept_apart():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"null", b"[1]", b'{"key": {}, "choice": {}}', b"\xff\xfe", b" " * 100_000],
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[1]",
+        b"{}",
+        b'{"key": {}, "choice": {}}',
+        b'{"choice": []}',
+        b"\xff\xfe",
+        b" " * 100_000,
+        b"[" * 60_000,
+        b'{"key": ' + b"5" * 5000 + b"}",
+    ],
+    ids=range(11),
 )
-def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning(folder, content):
+def test_a_corrupt_or_foreign_file_is_ignored_in_one_line(folder, content, caplog, monkeypatch):
+    monkeypatch.setattr(store.cache_folder, "_complained", set())
     prepare(P, "quick")
     (path,) = folder.glob("*.json")
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match="ignored"):
-        assert "timed" in prepare(P, "quick").explanation[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert "remembered" in prepare(P, "quick").explanation[0]
+    assert "timed" in prepare(P, "quick").explanation[0]
+    (record,) = caplog.records
+    assert f"{path}: not a choice for this problem and machine" in record.getMessage()
+    assert "remembered" in prepare(P, "quick").explanation[0]
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,16 +138,6 @@ def test_a_folder_that_cannot_be_written_is_no_matter(tmp_path, monkeypatch):
     blocked.write_text("")
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(blocked / "below"))
     assert "fastest of" in prepare(P, "quick").explanation[0]
-
-
-def test_where_choices_are_kept(monkeypatch, tmp_path):
-    monkeypatch.delenv("CONVPROF_CACHE_DIR")
-    monkeypatch.setattr(store.cache_folder.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.folder() == tmp_path / "convprof" / "choices"
-    monkeypatch.setattr(store.cache_folder.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert store.folder() == tmp_path / "local" / "convprof" / "choices"
 
 
 def test_auto_is_a_strategy_like_any_other():

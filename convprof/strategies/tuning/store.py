@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from convprof.machine import cache_folder
@@ -20,25 +18,26 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 16
 
 
-def folder() -> Path:
-    """Return where choices are kept."""
-    return cache_folder.folder("choices")
-
-
 def recall(key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the remembered choice for ``key``; None, with a warning if a file is no good."""
+    """Return the remembered choice for ``key``; None without one, or from a bad file."""
     path = _path(key)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError:
+    data = cache_folder.read(path, MOST_BYTES)
+    if data is None:
         return None
+    choice = _parsed(data, key)
+    if choice is None:
+        text = f"{path}: not a choice for this problem and machine: chosen anew"
+        cache_folder.complain("choices", text)
+    return choice
+
+
+def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the choice that a file holds for the key; None if it holds anything else."""
     try:
         document = json.loads(data) if len(data) <= MOST_BYTES else None
-    except ValueError:
-        document = None
+    except (ValueError, RecursionError):
+        return None
     if not isinstance(document, dict) or document.get("key") != key:
-        warnings.warn(f"{path}: not a choice for this problem and machine, ignored", stacklevel=2)
         return None
     choice = document.get("choice")
     return choice if isinstance(choice, dict) else None
@@ -46,16 +45,9 @@ def recall(key: dict[str, Any]) -> dict[str, Any] | None:
 
 def remember(key: dict[str, Any], choice: dict[str, Any]) -> None:
     """Keep a choice; a folder that cannot be written means that nothing is remembered."""
-    path = _path(key)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps({"key": key, "choice": choice}), encoding="utf-8")
-        scratch.replace(path)
-    except OSError:
-        return
+    cache_folder.write(_path(key), json.dumps({"key": key, "choice": choice}))
 
 
 def _path(key: dict[str, Any]) -> Path:
     text = json.dumps(key, sort_keys=True)
-    return folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+    return cache_folder.folder("choices") / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"

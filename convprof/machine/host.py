@@ -114,7 +114,8 @@ def _slow_brand() -> str | None:
     def ask_cpuinfo() -> str | None:
         import json
 
-        command = [sys.executable, "-m", "cpuinfo", "--json"]
+        # -P: a cpuinfo.py, json.py … in the working directory may be anybody's.
+        command = [sys.executable, "-P", "-m", "cpuinfo", "--json"]
         done = subprocess.run(  # noqa: S603 -- our own interpreter
             command, capture_output=True, timeout=20, check=True
         )

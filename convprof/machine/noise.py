@@ -131,8 +131,10 @@ class NoiseWatch:
         since = cgroup.throttled_since(self._throttling, self._source)
         if since is None or since.throttled_periods <= 0:
             return None
+        # Some kernels count the periods and not the time.
+        how_long = f" for {since.seconds:.2g} s" if since.seconds else ""
         text = (
-            f"the container's CPU quota stopped this process for {since.seconds:.2g} s "
+            f"the container's CPU quota stopped this process{how_long} "
             f"in {since.throttled_periods} of {since.periods} periods"
         )
         return Noise("throttling", text, "raise the quota: times contain these pauses")

@@ -151,6 +151,14 @@ def test_a_quota_that_stopped_us(machine):
     }
 
 
+def test_a_quota_whose_pauses_the_kernel_does_not_time(machine):
+    machine.quota(10, 0, 0)
+    watch = NoiseWatch(2)
+    machine.quota(28, 3, 0)
+    (found,) = watch.findings()
+    assert found.message.endswith("stopped this process in 3 of 18 periods")
+
+
 def test_a_quota_that_was_large_enough(machine):
     machine.quota(1000, 500, 9_000_000)
     watch = NoiseWatch(2)

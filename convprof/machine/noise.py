@@ -115,9 +115,10 @@ class NoiseWatch:
         share = activity.others(self._before, now)
         if now is None or share is None or share <= BUSY_SHARE:
             return None
-        used = f"{share * now.cpus:.1f} of {now.cpus} CPUs" if now.cpus > 1 else f"{share:.0%}"
-        whole = "" if now.cpus > 1 else " of the only CPU"
-        return Noise("load", f"other programs used {used}{whole} meanwhile", "stop other work")
+        used = f"{100 * share:.0f} % of the CPU"
+        if now.cpus > 1:
+            used = f"{share * now.cpus:.1f} of {now.cpus} CPUs"
+        return Noise("load", f"other programs used {used} meanwhile", "stop other work")
 
     def _steal(self) -> Noise | None:
         now = activity.now(self._source, self._affinity)

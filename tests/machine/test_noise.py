@@ -108,6 +108,14 @@ def test_our_own_heat_is_no_noise(machine):
     assert watch.findings() == []
 
 
+def test_a_job_on_the_only_cpu_that_we_may_use(machine):
+    source = machine.fake.source(affinity=lambda: frozenset({0}))
+    watch = NoiseWatch(2, source)
+    machine.run(10, own=5, others=5)
+    (found,) = watch.findings()
+    assert found.message == "other programs used 50 % of the CPU meanwhile"
+
+
 def test_a_job_that_began_with_us_is_found(machine):
     watch = NoiseWatch(2)
     machine.run(2, own=2, others=1.4)

@@ -1,7 +1,7 @@
 """How busy the CPUs were between two moments, with whose work, from the kernel's own accounts.
 
-The load average would not do: it remembers the last run of this very program for a minute, and
-does not know yet what was started a second ago.
+The load average would not do: for a minute it contains the last run of this very program, and it
+hardly contains what was started a second ago.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def recall(machine: str) -> dict[int, Ceilings]:
 
 
 def remember(machine: str, found: Iterable[Ceilings]) -> None:
-    """Keep ceilings beside those of other numbers of threads; a bad file is replaced."""
+    """Keep ceilings with the kept ones for other numbers of threads; a bad file is replaced."""
     path = _path(machine)
     known = _read(path, machine) or {}
     sets = {**known, **{ceilings.threads: ceilings for ceilings in found}}

@@ -34,7 +34,7 @@ class Noise:
 
 
 def load(cores: int) -> float | None:
-    """Return the one-minute load average per core, or None where there is none.
+    """Return the one-minute load average per core, or None where the system has no such number.
 
     A fact to show, not a finding: it holds what ended a minute ago, this program's last run too.
     """

@@ -93,7 +93,7 @@ def online_cpus(source: Source) -> tuple[int, ...]:
     """Return the logical CPUs that run, in the kernel's own numbers; () without such numbers.
 
     Where the affinity has others than the system shows, what the system shows was rewritten: the
-    CPUs are then those of the affinity.
+    affinity says which CPUs run.
     """
     shown = _shown_cpus(source)
     allowed = _affinity(source)

@@ -44,12 +44,26 @@ def prepare(
 
 
 def check_threads(threads: int) -> None:
-    """Raise InputError unless this machine can run that many threads."""
+    """Raise InputError unless this process can run that many threads at once here."""
     most = facts().topology.usable_cpus
     if not 1 <= threads <= most:
-        cores = f"{most} usable core{'s' if most > 1 else ''}"
         uses = f"1-{most}, or 'all'" if most > 1 else "1"
-        raise InputError(f"--threads {threads}: this machine has {cores}. Use {uses}")
+        raise InputError(f"--threads {threads}: {thread_limit()}. Use {uses}")
+
+
+def thread_limit() -> str:
+    """Return what limits the number of threads here, as a sentence without its full stop."""
+    topology = facts().topology
+    most = topology.usable_cpus
+    if topology.limited_by == "quota":
+        return (
+            f"the CPU quota (cgroup) is {topology.quota_cpus:g} CPUs, and more threads than {most} "
+            "would all be stopped in each period"
+        )
+    if topology.limited_by == "affinity":
+        allowed = f"{most} of this machine's {topology.logical_cpus} logical CPUs"
+        return f"this process may use {allowed} (its affinity; see taskset, numactl or cpusets)"
+    return f"this machine has {most} usable core{'s' if most > 1 else ''}"
 
 
 def check_isa(isa: str) -> None:

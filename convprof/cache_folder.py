@@ -1,26 +1,100 @@
-"""Where convprof keeps between two commands what took time to find out."""
+"""Where convprof keeps between two commands what took time to find out.
+
+What is kept saves time and never costs results: a file that cannot be read, or holds something
+else, is found out anew, and a file that cannot be written is not kept.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import logging
 import os
+import secrets
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 VARIABLE = "CONVPROF_CACHE_DIR"
+
+_NOWHERE = Path(os.devnull) / "convprof"
+"""No file can be below it."""
 
 
 def folder(kind: str) -> Path:
     """Return the folder for files of a kind: CONVPROF_CACHE_DIR, or one in the user's cache folder.
 
     The folder that the variable names is one for all kinds; their files' names tell them apart.
+    For a user without a home it is a temporary one, of this process alone.
     """
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
+    try:
+        return _users_cache() / "convprof" / kind
+    except (RuntimeError, OSError, KeyError):  # no HOME, and no entry of the user in passwd
+        return _temporary() / kind
+
+
+def _users_cache() -> Path:
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "convprof" / kind
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@functools.cache
+def _temporary() -> Path:
+    """Return a new folder that only its owner can enter, removed when the process ends."""
+    try:
+        made = tempfile.mkdtemp(prefix="convprof-")
+    except OSError:
+        return _NOWHERE
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
+
+
+def read(path: Path, most_bytes: int) -> bytes | None:
+    """Return the bytes of a kept file, one more than allowed if it is larger; None without one."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with path.open("rb") as file:
+            return file.read(most_bytes + 1)
+    except (OSError, ValueError):
+        return None
+
+
+def write(path: Path, text: str) -> None:
+    """Keep a text, at once or not at all; nothing is kept where that is not possible."""
+    # Two containers that share the folder may have the same process number.
+    scratch = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    except (OSError, ValueError):
+        _remove(scratch)
+
+
+def _remove(path: Path) -> None:
+    """Leave no half-written file on a full disk."""
+    try:
+        path.unlink(missing_ok=True)
+    except (OSError, ValueError):
+        return
+
+
+_complained: set[str] = set()
+
+
+def complain(kind: str, text: str) -> None:
+    """Log what is wrong with a kept file: the first of each kind, for a batch may have thousands.
+
+    Not by the warnings module, which a user can turn into exceptions.
+    """
+    if kind not in _complained:
+        _complained.add(kind)
+        logging.getLogger("convprof").warning("convprof: %s", text)

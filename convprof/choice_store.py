@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from convprof import cache_folder
@@ -21,22 +19,27 @@ MOST_BYTES = 1 << 16
 
 
 def recall(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the remembered choice of a kind for ``key``; None if there is no usable file.
+    """Return the remembered choice of a kind for ``key``; None without one, or from a bad file.
 
-    A file that cannot be used gives a warning. A kind is a folder (`cache_folder.folder`).
+    A kind is a folder: see `cache_folder.folder`.
     """
     path = _path(kind, key)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError:
+    data = cache_folder.read(path, MOST_BYTES)
+    if data is None:
         return None
+    choice = _parsed(data, key)
+    if choice is None:
+        cache_folder.complain(kind, f"{path}: not the choice that was asked for: chosen anew")
+    return choice
+
+
+def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the choice that a file holds for the key; None if it holds anything else."""
     try:
         document = json.loads(data) if len(data) <= MOST_BYTES else None
-    except ValueError:
-        document = None
+    except (ValueError, RecursionError):
+        return None
     if not isinstance(document, dict) or document.get("key") != key:
-        warnings.warn(f"{path}: not the choice that was asked for, ignored", stacklevel=2)
         return None
     choice = document.get("choice")
     return choice if isinstance(choice, dict) else None
@@ -44,16 +47,10 @@ def recall(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
 
 def remember(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
     """Keep a choice; a folder that cannot be written means that nothing is remembered."""
-    path = _path(kind, key)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps({"key": key, "choice": choice}), encoding="utf-8")
-        scratch.replace(path)
-    except OSError:
-        return
+    cache_folder.write(_path(kind, key), json.dumps({"key": key, "choice": choice}))
 
 
 def _path(kind: str, key: dict[str, Any]) -> Path:
     text = json.dumps(key, sort_keys=True)
-    return cache_folder.folder(kind) / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+    return cache_folder.folder(kind) / f"{kind}-{digest}.json"

@@ -106,8 +106,9 @@ def test_a_gemm_ignores_its_layout():
 def cores(monkeypatch):
     """Let the machine have a number of usable CPUs."""
 
-    def have(count):
-        machine = SimpleNamespace(topology=SimpleNamespace(usable_cpus=count))
+    def have(count, limited_by=None, **topology):
+        found = SimpleNamespace(usable_cpus=count, limited_by=limited_by, **topology)
+        machine = SimpleNamespace(topology=found)
         monkeypatch.setattr(api, "facts", lambda: machine)
 
     return have
@@ -170,6 +171,22 @@ def test_a_machine_of_one_core(cores):
     with pytest.raises(errors.InputError) as caught:
         convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
     assert str(caught.value) == "--threads 2: this machine has 1 usable core. Use 1"
+
+
+def test_a_quota_is_named_where_it_is_the_limit(cores):
+    cores(1, "quota", quota_cpus=1.5)
+    with pytest.raises(errors.InputError) as caught:
+        convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
+    assert str(caught.value) == (
+        "--threads 2: the CPU quota (cgroup) is 1.5 CPUs, and more threads than 1 would all be "
+        "stopped in each period. Use 1"
+    )
+
+
+def test_an_affinity_is_named_where_it_is_the_limit(cores):
+    cores(2, "affinity", logical_cpus=8)
+    with pytest.raises(errors.InputError, match="may use 2 of this machine's 8 logical CPUs"):
+        convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=3)
 
 
 def test_a_strategy_of_the_other_kind_is_unknown():

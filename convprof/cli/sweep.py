@@ -185,6 +185,7 @@ def _default_range(kind: str, over: str) -> str:
 
 
 def _check_threads(text: str, largest: int) -> None:
+    from convprof.api import thread_limit
     from convprof.machine import facts
 
     source = click.get_current_context().get_parameter_source("threads")
@@ -192,4 +193,4 @@ def _check_threads(text: str, largest: int) -> None:
         raise InputError("--threads: with --over threads, --range says how many")
     most = facts().topology.usable_cpus
     if largest > most:
-        raise InputError(f"--range {text}: this machine has {most} usable cores; end there")
+        raise InputError(f"--range {text}: {thread_limit()}. End at {most}")

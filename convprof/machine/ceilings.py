@@ -38,6 +38,9 @@ cycles of a core with two vector ports, and of one with one."""
 CHAIN_BOUND = 1.15
 """A turn that takes this much longer with the additions than without waits for them."""
 
+MOST_PORTS = 6
+"""No core starts more vector multiply-adds per cycle; four are the most so far."""
+
 _TASKS_PER_THREAD = 4
 
 
@@ -56,7 +59,10 @@ class Peak:
     flop_per_cycle: float | None
     """Per core."""
     ports: int | None
-    """Vector multiply-adds per cycle: ``flop_per_cycle / (2 * lanes)``, rounded."""
+    """Vector multiply-adds of this width per cycle: ``flop_per_cycle / (2 * lanes)``, rounded.
+
+    None where that is no count: below one half (a core that splits the vectors, or a disturbed
+    measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
 
@@ -87,9 +93,14 @@ def peak(dtype: str, threads: int, bits: int | None = None, *, fused: bool | Non
         flop_per_s=rate,
         core_hz=hz,
         flop_per_cycle=per_cycle,
-        ports=round(per_cycle / (2 * plain.kernel.lanes)) if per_cycle else None,
+        ports=_ports(per_cycle, plain.kernel.lanes),
         fused=together,
     )
+
+
+def _ports(per_cycle: float | None, lanes: int) -> int | None:
+    count = round(per_cycle / (2 * lanes)) if per_cycle else 0
+    return count if 1 <= count <= MOST_PORTS else None
 
 
 class _Load:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from convprof.machine.parse import integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from convprof.machine.sources import Source
 
@@ -41,11 +41,31 @@ class _Group:
 
 
 @dataclass(frozen=True)
+class Throttling:
+    """How often a CPU quota stopped the processes of a group, since the group was made."""
+
+    periods: int
+    throttled_periods: int
+    seconds: float
+    """Summed over the CPUs that were stopped."""
+
+    def __sub__(self, other: Throttling) -> Throttling:
+        """Return what happened since an earlier moment."""
+        return Throttling(
+            self.periods - other.periods,
+            self.throttled_periods - other.throttled_periods,
+            self.seconds - other.seconds,
+        )
+
+
+@dataclass(frozen=True)
 class MemoryLimit:
     """The tightest memory limit: bytes allowed, and bytes left under it."""
 
     limit_bytes: int
     left_bytes: int
+    name: str | None = None
+    """The file that sets the limit: ``memory.max``, ``memory.high``."""
 
 
 def _mounts(source: Source, controller: str) -> list[_Mount]:
@@ -109,26 +129,61 @@ def cpu_quota(source: Source) -> float | None:
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
+def throttling(source: Source) -> dict[str, Throttling]:
+    """Return what the quotas have stopped so far, by the folder of each group with a quota."""
+    found = ((group.path, _throttling(source, group)) for group in _groups(source, "cpu"))
+    return {path: throttled for path, throttled in found if throttled is not None}
+
+
+def throttled_since(before: Mapping[str, Throttling], source: Source) -> Throttling | None:
+    """Return what the worst of the quotas has stopped since; None without a quota."""
+    now = throttling(source)
+    since = [now[path] - earlier for path, earlier in before.items() if path in now]
+    forward = [found for found in since if found.periods >= 0 and found.seconds >= 0]
+    return max(forward, key=lambda found: (found.seconds, found.periods), default=None)
+
+
+def _throttling(source: Source, group: _Group) -> Throttling | None:
+    if _quota(source, group) is None:
+        return None
+    values = _table(source, f"{group.path}/cpu.stat")
+    periods, throttled = values.get("nr_periods"), values.get("nr_throttled")
+    if periods is None or throttled is None:
+        return None
+    # v1 counts in nanoseconds, v2 in microseconds.
+    seconds = values.get("throttled_time", 0) * 1e-9 + values.get("throttled_usec", 0) * 1e-6
+    return Throttling(periods, throttled, seconds)
+
+
+def _table(source: Source, path: str) -> dict[str, int]:
+    """Return a file of names and numbers, one of each a line."""
+    pairs = (line.partition(" ") for line in (source.read(path) or "").splitlines())
+    values = ((name, integer(value)) for name, _, value in pairs)
+    return {name: value for name, value in values if value is not None}
+
+
 def _reclaimable(source: Source, group: _Group) -> int:
     """Return the file cache that the kernel drops first: it counts as used, yet is free."""
     key = "total_inactive_file" if group.version == 1 else "inactive_file"
-    for line in (source.read(f"{group.path}/memory.stat") or "").splitlines():
-        name, _, value = line.partition(" ")
-        if name == key:
-            return integer(value) or 0
-    return 0
+    return _table(source, f"{group.path}/memory.stat").get(key, 0)
 
 
 def _memory(source: Source, group: _Group) -> MemoryLimit | None:
-    names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-    if group.version != 1:
-        names = ("memory.max", "memory.current")
-    limit = source.integer(f"{group.path}/{names[0]}", high=_UNLIMITED)
-    if limit is None:
+    """Return the tightest limit of a group.
+
+    Above memory.high nothing is killed, but the kernel slows each allocation down and takes the
+    memory of the group back: no time measured there means anything.
+    """
+    names = ("memory.limit_in_bytes",) if group.version == 1 else ("memory.max", "memory.high")
+    sizes = {name: source.integer(f"{group.path}/{name}", high=_UNLIMITED) for name in names}
+    limits = {name: size for name, size in sizes.items() if size is not None}
+    if not limits:
         return None
-    used = source.integer(f"{group.path}/{names[1]}") or 0
+    name = min(limits, key=lambda name: limits[name])
+    usage = "memory.usage_in_bytes" if group.version == 1 else "memory.current"
+    used = source.integer(f"{group.path}/{usage}") or 0
     used = max(0, used - _reclaimable(source, group))
-    return MemoryLimit(limit, max(0, limit - used))
+    return MemoryLimit(limits[name], max(0, limits[name] - used), name)
 
 
 def memory_limit(source: Source) -> MemoryLimit | None:
@@ -137,6 +192,6 @@ def memory_limit(source: Source) -> MemoryLimit | None:
     limits = [limit for limit in found if limit is not None]
     if not limits:
         return None
-    return MemoryLimit(
-        min(limit.limit_bytes for limit in limits), min(limit.left_bytes for limit in limits)
-    )
+    tightest = min(limits, key=lambda limit: limit.limit_bytes)
+    left = min(limit.left_bytes for limit in limits)
+    return MemoryLimit(tightest.limit_bytes, left, tightest.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from convprof.machine.counters import Count, CycleCounter
 from convprof.simd.chains import ADDS_PER_TURN, add_chain
 
 TURNS = 300
@@ -16,6 +17,9 @@ TURNS = 300
 
 REPEATS = 3
 """The fastest of a few: an interrupt can only make the chain longer."""
+
+COUNTED_RIGHT = 0.1
+"""A counter further than this from the known length of the chain counts something else."""
 
 
 class CoreClock:
@@ -37,6 +41,29 @@ class CoreClock:
         elapsed = self._shortest(TURNS, REPEATS) - self._empty_ns
         return TURNS * ADDS_PER_TURN / (elapsed * 1e-9)
 
+    def counted_share(self, counter: CycleCounter) -> float | None:
+        """Return the counted cycles of the chain over its known length.
+
+        None where the counter missed a part of the chain at each try.
+        """
+        turns = [
+            self._fewest(counter, 0, 2 * REPEATS),
+            self._fewest(counter, TURNS, 2 * REPEATS),
+        ]
+        if turns[0] is None or turns[1] is None:
+            return None
+        return (turns[1] - turns[0]) / (TURNS * ADDS_PER_TURN)
+
+    def _fewest(self, counter: CycleCounter, turns: int, repeats: int) -> int | None:
+        counts = []
+        for _ in range(repeats):
+            before = counter.read() or Count()
+            self._chain(turns, 1)
+            count = (counter.read() or Count()) - before
+            if count.whole:
+                counts.append(count.cycles)
+        return min(counts, default=None)
+
     def _shortest(self, turns: int, repeats: int) -> int:
         best = 1 << 62
         for _ in range(repeats):
@@ -44,3 +71,24 @@ class CoreClock:
             self._chain(turns, 1)
             best = min(best, time.perf_counter_ns() - start)
         return best
+
+
+def checked_counter(clock: CoreClock) -> CycleCounter | None:
+    """Return the hardware's counter if it counts a loop of known length right.
+
+    Otherwise None; ``CycleCounter.last_refusal`` says why. Where no such loop is known, the
+    counter is believed.
+    """
+    counter = CycleCounter.open()
+    if counter is None or not clock.available:
+        return counter
+    share = clock.counted_share(counter)
+    if share is not None and abs(share - 1) <= COUNTED_RIGHT:
+        return counter
+    counter.close()
+    CycleCounter.last_refusal = (
+        "other programs use the cycle counter, and it counts for a part of the time only"
+        if share is None
+        else f"the cycle counter counts {100 * share:.0f} % of the cycles of a loop of known length"
+    )
+    return None

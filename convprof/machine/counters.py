@@ -1,4 +1,9 @@
-"""Hardware cycle counts through Linux's ``perf_event_open``, where the kernel allows it."""
+"""Hardware cycle counts through Linux's ``perf_event_open``, where the kernel allows it.
+
+The kernel shares few hardware counters among many events: it lets each count for a part of the
+time. A reading therefore carries how long the event was enabled and how long it counted. The
+event of a hybrid CPU's performance cores does not count at all on an efficiency core.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import os
 import platform
 import struct
 import sys
+from dataclasses import dataclass
 from typing import ClassVar
 
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
@@ -15,7 +21,11 @@ _PERF_TYPE_HARDWARE = 0
 _PERF_COUNT_HW_CPU_CYCLES = 0
 _ATTR_BYTES = 64  # PERF_ATTR_SIZE_VER0, understood by every kernel since 2.6.31
 _EXCLUDE_KERNEL_AND_HV = (1 << 5) | (1 << 6)
-_VALUE_BYTES = 8
+_TIMES_ENABLED_AND_RUNNING = (1 << 0) | (1 << 1)
+_READING = struct.Struct("=QQQ")  # value, time enabled, time running
+
+WHOLE = 0.99
+"""A counter that ran for this share of its time missed nothing that matters."""
 
 _FORBIDDEN = "the kernel forbids it (see /proc/sys/kernel/perf_event_paranoid)"
 _REASONS = {
@@ -24,6 +34,36 @@ _REASONS = {
     errno.EACCES: _FORBIDDEN,
     errno.EPERM: _FORBIDDEN,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Cycles, and the times in nanoseconds for which the event was enabled and counted."""
+
+    cycles: int = 0
+    enabled_ns: int = 0
+    running_ns: int = 0
+
+    def __sub__(self, other: Count) -> Count:
+        """Return what was counted since an earlier reading."""
+        return Count(
+            self.cycles - other.cycles,
+            self.enabled_ns - other.enabled_ns,
+            self.running_ns - other.running_ns,
+        )
+
+    def __add__(self, other: Count) -> Count:
+        """Return what was counted in two stretches of time."""
+        return Count(
+            self.cycles + other.cycles,
+            self.enabled_ns + other.enabled_ns,
+            self.running_ns + other.running_ns,
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether the counter counted, and for all of its time."""
+        return self.cycles > 0 and self.running_ns >= max(1, WHOLE * self.enabled_ns)
 
 
 class CycleCounter:
@@ -42,8 +82,8 @@ class CycleCounter:
             cls.last_refusal = f"perf_event_open is not known on {sys.platform}"
             return None
         attributes = struct.pack(
-            "=IIQQQQQ", _PERF_TYPE_HARDWARE, _ATTR_BYTES, _PERF_COUNT_HW_CPU_CYCLES, 0, 0, 0,
-            _EXCLUDE_KERNEL_AND_HV,
+            "=IIQQQQQ", _PERF_TYPE_HARDWARE, _ATTR_BYTES, _PERF_COUNT_HW_CPU_CYCLES, 0, 0,
+            _TIMES_ENABLED_AND_RUNNING, _EXCLUDE_KERNEL_AND_HV,
         ).ljust(_ATTR_BYTES, b"\0")  # fmt: skip
         libc = ctypes.CDLL(None, use_errno=True)
         # this thread, whichever CPU it is on, no group, no flags
@@ -59,13 +99,16 @@ class CycleCounter:
             return None
         return counter
 
-    def read(self) -> int | None:
-        """Return the cycles so far, or None if the counter does not count (it reads 0)."""
-        data = os.read(self._descriptor, _VALUE_BYTES)
-        if len(data) != _VALUE_BYTES:
+    def read(self) -> Count | None:
+        """Return the count so far, or None if the counter does not count (it reads 0)."""
+        try:
+            data = os.read(self._descriptor, _READING.size)
+        except OSError:
             return None
-        value = int.from_bytes(data, sys.byteorder)
-        return value or None
+        if len(data) != _READING.size:
+            return None
+        count = Count(*_READING.unpack(data))
+        return count if count.cycles else None
 
     def close(self) -> None:
         """Close the counter."""

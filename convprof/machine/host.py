@@ -68,6 +68,18 @@ def _cpu_counts() -> tuple[int | None, int | None] | None:
     return _quiet(ask) or (os.cpu_count(), None)
 
 
+def _busy() -> tuple[float, int] | None:
+    def ask() -> tuple[float, int]:
+        psutil = _psutil()
+        spent = psutil.cpu_times()._asdict()
+        idle = sum(spent.get(name, 0.0) for name in ("idle", "iowait", "steal"))
+        # What runs in a guest is counted as the user's time as well.
+        guests = sum(spent.get(name, 0.0) for name in ("guest", "guest_nice"))
+        return sum(spent.values()) - idle - guests, psutil.cpu_count()
+
+    return _quiet(ask)
+
+
 def _memory() -> tuple[int, int] | None:
     def ask() -> tuple[int, int]:
         now = _psutil().virtual_memory()
@@ -102,7 +114,8 @@ def _slow_brand() -> str | None:
     def ask_cpuinfo() -> str | None:
         import json
 
-        command = [sys.executable, "-m", "cpuinfo", "--json"]
+        # -P: a cpuinfo.py, json.py … in the working directory may be anybody's.
+        command = [sys.executable, "-P", "-m", "cpuinfo", "--json"]
         done = subprocess.run(  # noqa: S603 -- our own interpreter
             command, capture_output=True, timeout=20, check=True
         )
@@ -125,6 +138,7 @@ def this_machine() -> Source:
         sysctl=_sysctl if sys.platform == "darwin" else no_sysctl,
         affinity=_affinity,
         cpu_counts=_cpu_counts,
+        busy=_busy,
         memory=_memory,
         llvm_features=_llvm_features,
         slow_brand=_slow_brand,

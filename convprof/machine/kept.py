@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Raised when what is kept changes its meaning: older files are then measured anew."""
 MOST_BYTES = 1 << 20
+LATEST_S = 253_402_300_799
+"""The last second of the year 9999: later ones are no dates to Python."""
 _CACHE_LEVEL = re.compile(r"L[1-9]")
 
 T = TypeVar("T")
@@ -61,38 +61,36 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
 
 
 def recall(machine: str) -> dict[int, Ceilings]:
-    """Return what is kept for the machine of that key, by threads; a bad file gives a warning."""
+    """Return what is kept for the machine of that key, by threads; nothing from a bad file."""
     path = _path(machine)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError:
-        return {}
-    try:
-        return _parsed(data, machine)
-    except (ValueError, RecursionError, InputError):
-        warnings.warn(f"{path}: not ceilings of this machine, ignored", stacklevel=2)
-        return {}
+    sets = _read(path, machine)
+    if sets is None:
+        cache_folder.complain("ceilings", f"{path}: not ceilings of this machine: measured anew")
+    return sets or {}
 
 
 def remember(machine: str, found: Iterable[Ceilings]) -> None:
-    """Keep ceilings beside those of other numbers of threads; in vain if the folder is read-only."""  # noqa: E501
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a bad file is replaced now
-        sets = {**recall(machine), **{ceilings.threads: ceilings for ceilings in found}}
+    """Keep ceilings with the kept ones for other numbers of threads; a bad file is replaced."""
+    path = _path(machine)
+    known = _read(path, machine) or {}
+    sets = {**known, **{ceilings.threads: ceilings for ceilings in found}}
     document = {
         "format": FORMAT,
         "machine": machine,
         "sets": [dataclasses.asdict(sets[threads]) for threads in sorted(sets)],
     }
-    path = _path(machine)
+    cache_folder.write(path, json.dumps(document, allow_nan=False))
+
+
+def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:
+    """Return what a file holds: nothing if it is not there, None if it holds something else."""
+    data = cache_folder.read(path, MOST_BYTES)
+    if data is None:
+        return {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
-        scratch.replace(path)
-    except OSError:
-        return
+        return _parsed(data, machine)
+    except (ValueError, RecursionError, InputError):
+        return None
 
 
 def _path(machine: str) -> Path:
@@ -114,10 +112,17 @@ def _set(fields: dict[str, Any]) -> Ceilings:
     threads = count(fields.get("threads"))
     return Ceilings(
         threads,
-        positive(fields.get("measured_at")),
+        _date(fields.get("measured_at")),
         tuple(read_peak(item, threads) for item in array(fields.get("peaks"))),
         tuple(read_bandwidth(item, threads) for item in array(fields.get("bandwidths"))),
     )
+
+
+def _date(value: Any) -> float:
+    seconds = positive(value)
+    if seconds > LATEST_S:
+        raise InputError("a date is too far in the future")
+    return seconds
 
 
 def read_peak(value: Any, threads: int | None = None) -> Peak:

@@ -23,6 +23,8 @@ class Memory:
     """Of the machine."""
     limit_bytes: int | None
     """What the container allows; None when unlimited."""
+    limit_name: str | None
+    """What sets the limit: the cgroup's ``memory.max``, ``memory.high`` …; None when unlimited."""
     available_bytes: int | None
     """Without swapping and within the container's limit, when the facts were taken."""
     transparent_huge_pages: str | None
@@ -37,6 +39,7 @@ def detect(source: Source) -> Memory:
     return Memory(
         total_bytes=total,
         limit_bytes=limit.limit_bytes if limit else None,
+        limit_name=limit.name if limit else None,
         available_bytes=_least(free, limit.left_bytes if limit else None),
         transparent_huge_pages=chosen[1] if chosen else None,
     )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from convprof.machine import activity, cgroup
+from convprof.machine.host import this_machine
 from convprof.stats import mad, median
 
-BUSY_LOAD = 0.3
-"""Runnable processes per core, before we add ours, that are worth a word."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.machine.sources import Source
+
+BUSY_SHARE = 0.2
+"""Of the time of the CPUs that this process may use, what others' work may take without a word."""
 STEAL_SHARE = 0.01
 CLOCK_SPREAD = 0.05
 SAMPLE_SPREAD = 0.05
@@ -27,45 +34,47 @@ class Noise:
 
 
 def load(cores: int) -> float | None:
-    """Return the one-minute load average per core, or None where there is none."""
+    """Return the one-minute load average per core, or None where the system has no such number.
+
+    A fact to show, not a finding: it holds what ended a minute ago, this program's last run too.
+    """
     try:
         return os.getloadavg()[0] / max(1, cores)
     except (AttributeError, OSError):
         return None
 
 
-def stolen_ticks(stat: Path = Path("/proc/stat")) -> tuple[int, int] | None:
-    """Return ``(stolen, all)`` clock ticks of all CPUs since boot; None where unknown."""
-    try:
-        fields = [int(word) for word in stat.read_text().splitlines()[0].split()[1:9]]
-    except (OSError, ValueError, IndexError):
-        return None
-    steal_at = 7
-    return (fields[steal_at], sum(fields)) if len(fields) > steal_at else None
-
-
 def _on_battery() -> bool:
     import psutil
 
-    try:
-        battery = psutil.sensors_battery()
-    except (AttributeError, OSError, RuntimeError):
-        return False
+    battery = psutil.sensors_battery()
     return battery is not None and battery.power_plugged is False
 
 
 class NoiseWatch:
-    """Looks at the machine when a measurement starts and again when it ends."""
+    """Looks at the machine when a measurement starts and again when it ends.
 
-    def __init__(self, cores: int) -> None:
-        self._load = load(cores)
-        self._ticks = stolen_ticks()
+    What cannot be found out is no finding, whatever went wrong: results matter more.
+    """
+
+    def __init__(self, cpus: int, source: Source | None = None) -> None:
+        """``cpus`` is the number of logical CPUs of the machine."""
+        self._source = this_machine() if source is None else source
+        self._load = load(cpus)
+        self._affinity = self._source.affinity()
+        self._before = activity.now(self._source, self._affinity)
+        self._throttling = cgroup.throttling(self._source)
         self._clocks: list[float] = []
         self._restless: dict[str, None] = {}
+        self._partial_counts = 0
 
     def see_clock(self, hz: float) -> None:
         """Take note of a clock reading."""
         self._clocks.append(hz)
+
+    def see_partial_count(self) -> None:
+        """Take note of a sample for a part of which the hardware's cycle counter did not count."""
+        self._partial_counts += 1
 
     def see_samples(self, label: str, seconds: list[float]) -> None:
         """Take note of a contestant's samples."""
@@ -75,46 +84,103 @@ class NoiseWatch:
     def state(self) -> dict[str, Any]:
         """Return the state of the machine for the result document."""
         clocks = sorted(self._clocks)
+        now = activity.now(self._source, self._affinity)
+        throttled = cgroup.throttled_since(self._throttling, self._source)
         return {
             "core_hz": {"median": median(clocks), "min": clocks[0], "max": clocks[-1]}
             if clocks
             else None,
             "load_per_core": self._load,
-            "stolen_share": self._stolen(),
+            "others_share": activity.others(self._before, now),
+            "stolen_share": activity.stolen_share(self._before, now),
+            "throttled": dataclasses.asdict(throttled) if throttled else None,
             "platform": sys.platform,
         }
 
     def findings(self) -> list[Noise]:
         """Return what is worth a warning."""
-        found = []
-        if self._load is not None and self._load > BUSY_LOAD:
-            text = f"the machine was busy before the start ({self._load:.1f} processes per core)"
-            found.append(Noise("load", text, "stop other work"))
-        stolen = self._stolen()
-        if stolen is not None and stolen > STEAL_SHARE:
-            text = f"the hypervisor took away {100 * stolen:.0f} % of the time"
-            found.append(Noise("steal", text, "trust ratios, not absolute times"))
-        if self._clocks:
-            middle = median(self._clocks)
-            spread = mad(self._clocks) / middle
-            if spread > CLOCK_SPREAD:
-                text = (
-                    f"the core clock varied by {100 * spread:.0f} % around {middle / 1e9:.2f} GHz"
-                )
-                found.append(Noise("clock", text, "compare cycles rather than times"))
-        if self._restless:
-            who = _some(list(self._restless))
-            text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {who}"
-            found.append(Noise("spread", text, "a larger --budget narrows the intervals"))
-        if _on_battery():
-            found.append(Noise("battery", "running on battery", "plug in"))
-        return found
+        checks = (
+            self._others,
+            self._steal,
+            self._quota,
+            self._clock,
+            self._spread,
+            self._counter,
+            self._battery,
+        )
+        return [finding for check in checks if (finding := _quietly(check)) is not None]
 
-    def _stolen(self) -> float | None:
-        now = stolen_ticks()
-        if self._ticks is None or now is None or now[1] <= self._ticks[1]:
+    def _others(self) -> Noise | None:
+        now = activity.now(self._source, self._affinity)
+        share = activity.others(self._before, now)
+        if now is None or share is None or share <= BUSY_SHARE:
             return None
-        return (now[0] - self._ticks[0]) / (now[1] - self._ticks[1])
+        used = f"{100 * share:.0f} % of the CPU"
+        if now.cpus > 1:
+            used = f"{share * now.cpus:.1f} of {now.cpus} CPUs"
+        return Noise("load", f"other programs used {used} meanwhile", "stop other work")
+
+    def _steal(self) -> Noise | None:
+        now = activity.now(self._source, self._affinity)
+        share = activity.stolen_share(self._before, now)
+        if share is None or share <= STEAL_SHARE:
+            return None
+        text = f"the hypervisor took away {100 * share:.0f} % of the time"
+        return Noise("steal", text, "trust ratios, not absolute times")
+
+    def _quota(self) -> Noise | None:
+        since = cgroup.throttled_since(self._throttling, self._source)
+        if since is None or since.throttled_periods <= 0:
+            return None
+        # Some kernels count the periods and not the time.
+        how_long = f" for {since.seconds:.2g} s" if since.seconds else ""
+        text = (
+            f"the container's CPU quota stopped this process{how_long} "
+            f"in {since.throttled_periods} of {since.periods} periods"
+        )
+        return Noise("throttling", text, "raise the quota: times contain these pauses")
+
+    def _clock(self) -> Noise | None:
+        if not self._clocks:
+            return None
+        middle = median(self._clocks)
+        spread = mad(self._clocks) / middle
+        if spread <= CLOCK_SPREAD:
+            return None
+        text = f"the core clock varied by {100 * spread:.0f} % around {middle / 1e9:.2f} GHz"
+        return Noise("clock", text, "compare cycles rather than times")
+
+    def _spread(self) -> Noise | None:
+        if not self._restless:
+            return None
+        text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {_some(list(self._restless))}"
+        return Noise("spread", text, "a larger --budget narrows the intervals")
+
+    def _counter(self) -> Noise | None:
+        if not self._partial_counts:
+            return None
+        word = "sample" if self._partial_counts == 1 else "samples"
+        text = (
+            "the hardware's cycle counter did not count all the time in "
+            f"{self._partial_counts} {word}: their cycles are from the measured clock"
+        )
+        hint = "stop other profilers, or keep the process on one kind of core"
+        return Noise("counter", text, hint)
+
+    @staticmethod
+    def _battery() -> Noise | None:
+        return Noise("battery", "running on battery", "plug in") if _on_battery() else None
+
+
+def _quietly(check: Callable[[], Noise | None]) -> Noise | None:
+    """Return the finding; None where it cannot be found out.
+
+    Incomplete power supplies of boards alone make psutil raise five kinds of errors.
+    """
+    try:
+        return check()
+    except Exception:  # noqa: BLE001 -- a decoration must not cost results
+        return None
 
 
 def _some(labels: list[str], most: int = 3) -> str:

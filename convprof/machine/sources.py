@@ -51,6 +51,8 @@ class Source:
     """Logical CPUs that this process may use."""
     cpu_counts: Callable[[], tuple[int | None, int | None] | None] = _nothing
     """Logical CPUs and physical cores, for systems without sysfs and sysctl."""
+    busy: Callable[[], tuple[float, int] | None] = _nothing
+    """Seconds of work of all CPUs since some fixed moment, and their number, without /proc/stat."""
     memory: Callable[[], tuple[int, int] | None] = _nothing
     """Total and available bytes of the machine."""
     llvm_features: Callable[[], dict[str, bool] | None] = _nothing

@@ -1,11 +1,15 @@
-"""How many CPUs of which kind there are, and how many of them this process may use."""
+"""How many CPUs of which kind there are, and how many of them this process may use.
+
+The affinity is the kernel's word on what this process may use, in the machine's own numbers. Some
+containers (LXCFS) show a list of online CPUs that counts from 0 instead: it serves as a count.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from convprof.machine import cgroup, kinds
 from convprof.machine.kinds import CoreKind
@@ -50,7 +54,17 @@ class Topology:
     usable_cores: int
     """Physical cores within the affinity, at most floor(quota), at least 1: `--threads all`."""
     usable_cpus: int
-    """Logical CPUs likewise."""
+    """Logical CPUs likewise; never fewer than the cores."""
+
+    @property
+    def limited_by(self) -> Literal["quota", "affinity"] | None:
+        """What keeps the process from using all logical CPUs; None if it may use all."""
+        allowed = len(self.affinity) if self.affinity else self.logical_cpus
+        if allowed is not None and self.usable_cpus < allowed:
+            return "quota"
+        if allowed is not None and self.logical_cpus is not None and allowed < self.logical_cpus:
+            return "affinity"
+        return None
 
 
 def detect(source: Source) -> Topology:
@@ -58,8 +72,7 @@ def detect(source: Source) -> Topology:
     online = online_cpus(source)
     cores = _cores(source, online)
     logical, physical = _counts(source, online, cores)
-    allowed = source.affinity()
-    affinity = tuple(sorted(allowed)) if allowed else None
+    affinity = _affinity(source)
     quota = cgroup.cpu_quota(source)
     cpus_in, cores_in = _within(affinity, cores, logical, physical)
     return Topology(
@@ -77,7 +90,23 @@ def detect(source: Source) -> Topology:
 
 
 def online_cpus(source: Source) -> tuple[int, ...]:
-    """Return the logical CPUs that run, () when the system does not number them."""
+    """Return the logical CPUs that run, in the kernel's own numbers; () without such numbers.
+
+    Where the affinity has others than the system shows, what the system shows was rewritten: the
+    affinity says which CPUs run.
+    """
+    shown = _shown_cpus(source)
+    allowed = _affinity(source)
+    return allowed if shown and allowed and not set(allowed) <= shown else tuple(sorted(shown))
+
+
+def _affinity(source: Source) -> tuple[int, ...] | None:
+    allowed = source.affinity()
+    return tuple(sorted(allowed)) if allowed else None
+
+
+def _shown_cpus(source: Source) -> set[int]:
+    """Return the CPUs that the system shows as online."""
     names = [name for name in source.names(_CPUS) if name.startswith("cpu")]
     numbers = {integer(name.removeprefix("cpu"), high=CPU_LIMIT) for name in names}
     folders = {number for number in numbers if number is not None}
@@ -85,9 +114,9 @@ def online_cpus(source: Source) -> tuple[int, ...]:
     found = listed & folders if listed and folders else listed
     found = found or {cpu for cpu in folders if _is_on(source, cpu)}
     if found:
-        return tuple(sorted(found))
+        return found
     processors = (integer(block.get("processor")) for block in source.cpuinfo)
-    return tuple(sorted({cpu for cpu in processors if cpu is not None}))
+    return {cpu for cpu in processors if cpu is not None}
 
 
 def _is_on(source: Source, cpu: int) -> bool:
@@ -96,16 +125,28 @@ def _is_on(source: Source, cpu: int) -> bool:
 
 
 def _cores(source: Source, online: tuple[int, ...]) -> dict[int, Hashable]:
-    """Map each online CPU to a key that the CPUs of its core share; {} when any is unknown."""
+    """Map each online CPU to a key that the CPUs of its core share; {} when none is known.
+
+    A CPU that shows no core counts as a core of its own among others that do.
+    """
     from_sysfs = {cpu: _core_key(source, cpu) for cpu in online}
-    if None not in from_sysfs.values():
-        return {cpu: key for cpu, key in from_sysfs.items() if key is not None}
+    if None in from_sysfs.values():
+        listed = _cores_listed(source)
+        if set(online) <= set(listed):
+            return {cpu: listed[cpu] for cpu in online}
+    if not any(from_sysfs.values()):
+        return {}
+    return {cpu: ("alone", cpu) if key is None else key for cpu, key in from_sysfs.items()}
+
+
+def _cores_listed(source: Source) -> dict[int, Hashable]:
+    """Return the same of /proc/cpuinfo, for the CPUs whose core it names."""
     listed: dict[int, Hashable] = {}
     for block in source.cpuinfo:
         cpu, core = integer(block.get("processor")), integer(block.get("core id"))
         if cpu is not None and core is not None:
             listed[cpu] = (integer(block.get("physical id")), core)
-    return {cpu: listed[cpu] for cpu in online} if set(online) <= set(listed) else {}
+    return listed
 
 
 def _core_key(source: Source, cpu: int) -> Hashable:
@@ -123,11 +164,16 @@ def _counts(
     source: Source, online: tuple[int, ...], cores: dict[int, Hashable]
 ) -> tuple[int | None, int | None]:
     """Return logical CPUs and physical cores."""
-    logical = len(online) or source.sysctl_integer("hw.logicalcpu")
-    physical = len(set(cores.values())) or source.sysctl_integer("hw.physicalcpu")
+    allowed = len(_affinity(source) or ())
+    logical = max(len(online), len(_shown_cpus(source))) or source.sysctl_integer("hw.logicalcpu")
+    # The map may leave out CPUs of a list that was rewritten: it does not count their cores.
+    mapped = len(set(cores.values())) if len(cores) == logical else None
+    physical = mapped or source.sysctl_integer("hw.physicalcpu")
     asked = (None, None) if logical and physical else source.cpu_counts() or (None, None)
     logical = logical or asked[0]
+    logical = max(logical, allowed) if logical else None
     physical = physical or asked[1]
+    physical = max(physical, len(set(cores.values()))) if physical else None
     return logical, min(physical, logical) if physical and logical else physical
 
 
@@ -163,11 +209,11 @@ def _within(
 ) -> tuple[int, int]:
     """Return logical CPUs and physical cores inside the affinity, at least 1 each."""
     if affinity is None:
-        cpus = logical or 1
-        return cpus, physical or cpus
-    known = [cpu for cpu in affinity if cpu in cores]
-    if known:
-        return len(known), len({cores[cpu] for cpu in known})
+        cpus = logical or physical or 1
+        return cpus, min(physical or cpus, cpus)
+    if cores:
+        # What shows no core may be one.
+        return len(affinity), len({cores.get(cpu, ("alone", cpu)) for cpu in affinity})
     # Without a map of the cores, the CPUs are taken to spread over as many as there are.
     return len(affinity), min(len(affinity), physical or len(affinity))
 

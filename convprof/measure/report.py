@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
@@ -92,9 +93,17 @@ def _time(seconds: list[float], calls: int) -> Time:
 
 
 def _cycles(samples: Sequence[Sample], flops: int, source: Source | None) -> Cycles | None:
-    counted = [sample.cycles for sample in samples if sample.cycles is not None]
-    clocks = [sample.core_hz for sample in samples if sample.core_hz is not None]
-    if source is None or not counted or not clocks:
+    """Return the cycles, of the samples whose cycles were found in the most frequent way."""
+    counted = [
+        (sample.source or source, sample.cycles, sample.core_hz)
+        for sample in samples
+        if sample.cycles is not None and sample.core_hz is not None
+    ]
+    ways = Counter(way for way, _, _ in counted if way is not None)
+    if source is None or not ways:
         return None
-    per_call = stats.median(counted)
-    return Cycles(per_call, per_call / flops if flops else None, source, stats.median(clocks))
+    # Of two equally frequent ways the calibrated one, which missed nothing.
+    chosen = max(ways, key=lambda way: (ways[way], way == "calibrated"))
+    per_call = stats.median([cycles for way, cycles, _ in counted if way == chosen])
+    core_hz = stats.median([hz for way, _, hz in counted if way == chosen])
+    return Cycles(per_call, per_call / flops if flops else None, chosen, core_hz)

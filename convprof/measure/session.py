@@ -252,6 +252,8 @@ class Session:
                 entry.samples[number] = sample
                 if self._watch is not None and sample.core_hz:
                     self._watch.see_clock(sample.core_hz)
+                if self._watch is not None and sample.source not in {None, self._stopwatch.source}:
+                    self._watch.see_partial_count()
                 left = self._remaining(number, active[position + 1 :])
                 yield Sampled(entry.contestant.label, number + 1, rounds, sample.seconds, left)
 

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convprof.machine.clock import CoreClock
-from convprof.machine.counters import CycleCounter
+from convprof.machine.clock import CoreClock, checked_counter
+from convprof.machine.counters import Count
 from convprof.simd.tsc import ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 
 Source = Literal["pmu", "calibrated", "tsc"]
 
@@ -23,20 +24,23 @@ class Sample:
     seconds: float
     core_hz: float | None
     cycles: float | None
+    source: Source | None = None
+    """How this sample's cycles were found; None: as the stopwatch's `source` says."""
 
 
 class Stopwatch:
     """Times calls with the monotonic clock, and counts cycles as well as this machine can.
 
     Hardware counters where the kernel allows them; else the core's clock is measured right after
-    the calls, while it is still under their kind of load; else time-stamp ticks.
+    the calls, while it is still under their kind of load; else time-stamp ticks. A sample for a
+    part of which the hardware counter did not count is calibrated.
     """
 
     resolution_s = time.get_clock_info("perf_counter").resolution
 
     def __init__(self) -> None:
         self._clock = CoreClock()
-        self._counter = CycleCounter.open()
+        self._counter = checked_counter(self._clock)
         self._ticks = ticks()
         self.source = self._best_source()
         """How cycles are counted; None if they are not."""
@@ -48,7 +52,7 @@ class Stopwatch:
         now = time.perf_counter_ns
         # With something untimed in between, only each call by itself may be counted.
         batches, calls_each = (1, calls) if before is None else (calls, 1)
-        elapsed = counted = 0
+        elapsed, counted = 0, Count()
         for _ in range(batches):
             if before is not None:
                 before()
@@ -58,13 +62,20 @@ class Stopwatch:
                 run()
             elapsed += now() - start
             counted += self._count() - counter
-        seconds = elapsed * 1e-9 / calls
-        if self.source == "calibrated":
+        return self._sample(elapsed * 1e-9 / calls, elapsed, counted)
+
+    def _sample(self, seconds: float, elapsed: int, counted: Count) -> Sample:
+        source = self.source
+        if source == "pmu" and not counted.whole and self._clock.available:
+            source = "calibrated"
+        hz = None
+        if source == "calibrated":
             hz = self._clock.hz()
-            return Sample(seconds, hz, seconds * hz if hz else None)
-        if counted <= 0:  # nothing counts here, or the counter has stopped
-            return Sample(seconds, None, None)
-        return Sample(seconds, counted / elapsed * 1e9, counted / calls)
+        elif counted.whole:
+            # While the calling thread waits for others its counter pauses: its clock is what it
+            # counted over the time for which it counted.
+            hz = counted.cycles / (counted.running_ns or elapsed) * 1e9
+        return Sample(seconds, hz, seconds * hz if hz else None, source)
 
     def close(self) -> None:
         """Close the counter, if there is one."""
@@ -79,10 +90,11 @@ class Stopwatch:
             return "calibrated"
         return "tsc" if self._ticks is not None else None
 
-    def _count(self) -> int:
-        """Return the counter's value; 0 where the clock is measured instead."""
+    def _count(self) -> Count:
+        """Return the counter's reading; nothing where the clock is measured instead."""
         if self._counter is not None:
-            return self._counter.read() or 0
+            return self._counter.read() or Count()
         if self.source == "tsc" and self._ticks is not None:
-            return int(self._ticks())
-        return 0
+            now = time.perf_counter_ns()
+            return Count(int(self._ticks()), now, now)
+        return Count()

@@ -12,6 +12,7 @@ import sys
 import warnings
 from typing import Any
 
+from convprof import cache_folder
 from convprof.errors import ConvprofError
 from convprof.simd.target import target
 
@@ -39,10 +40,13 @@ def load() -> Any:
     ``NUMBA_DISABLE_JIT`` is for debugging Python code and would break the compilation of loop
     nests: it is removed from this process's environment if numba was not imported before. AVX that
     numba turns off, because LLVM takes the CPU of a virtual machine for an old one, is turned on
-    again: the CPU's flags say that it has AVX.
+    again: the CPU's flags say that it has AVX. For a user without a home folder numba would make
+    one named ``~`` in the working directory: its cache is then where ours is.
     """
     if _CONFIG not in sys.modules:
         os.environ.pop("NUMBA_DISABLE_JIT", None)
+        if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba asks, which then makes "./~"
+            os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read

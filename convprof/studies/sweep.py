@@ -133,7 +133,7 @@ class Sweep:
         )
         self._journal.append(record)
         self._learn(record)
-        self._see_noise(watch, first=len(self.done) == 1)
+        self._see_noise(watch)
         del measured, found
         _forget_kernels()
         yield Ended(record)
@@ -162,10 +162,8 @@ class Sweep:
             return measurement
         return replace(measurement, peak_fraction=measurement.flop_per_s / rate[0])
 
-    def _see_noise(self, watch: NoiseWatch, *, first: bool) -> None:
+    def _see_noise(self, watch: NoiseWatch) -> None:
         for finding in watch.findings():
-            if finding.kind == "load" and not first:
-                continue  # by now the load is ours
             _, count = self.noise.get(finding.kind, (finding, 0))
             self.noise[finding.kind] = (finding, count + 1)
 

@@ -37,7 +37,7 @@ def gather() -> dict[str, Any]:
     notes: list[str] = []
     found = facts(software=True)
     cores = found.topology.usable_cores
-    watch = NoiseWatch(cores)
+    watch = NoiseWatch(found.topology.logical_cpus or 1)
     counters = _attempt("counting cycles", _counters, notes)
     scalar_hz = _attempt("the clock under scalar code", _scalar_hz, notes)
     if scalar_hz:

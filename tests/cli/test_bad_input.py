@@ -25,7 +25,7 @@ CASES = [
     ("run mb1ic64ih56zz3", r"unknown field 'zz' at character 12"),
     ("run mb1ic64ih5oc8kh9", r"r=9: .* padded input of 5 rows; use a smaller filter"),
     ("run g3mb1ic4ih5oc8kh1", r"groups=3: must divide c=4"),
-    ("run -t 0", r"--threads 0: this machine has \d+ usable core"),
+    ("run -t 0", r"--threads 0: .* Use 1"),
     ("run -t 9999", r"--threads 9999: .* Use 1"),
     ("run -t many", r"--threads many: use numbers"),
     ("run -t ,", r"--threads: use numbers"),

@@ -163,6 +163,12 @@ def fake(tmp_path):
     return FakeMachine(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def new_machine(tmp_path_factory):
+    """Return a function that makes a fake machine without any file."""
+    return lambda: FakeMachine(tmp_path_factory.mktemp("machine"))
+
+
 @pytest.fixture
 def apple():
     """Return the sysctl table of an Apple M2: four fast and four slow cores."""

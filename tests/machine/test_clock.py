@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from convprof.machine import clock
-from convprof.machine.clock import CoreClock
+from convprof.machine.clock import CoreClock, checked_counter
+from convprof.machine.counters import Count, CycleCounter
 from convprof.simd.chains import ADDS_PER_TURN
 
 CALL_NS = 400
@@ -55,6 +56,62 @@ def test_an_architecture_without_a_ruler(monkeypatch):
     ruler = CoreClock()
     assert not ruler.available
     assert ruler.hz() is None
+
+
+@pytest.fixture
+def counter(core, monkeypatch):
+    """A counter of the core that counts ``share`` of the cycles, ``running`` of the time."""
+    state = SimpleNamespace(share=1.0, running=1.0, closed=0)
+
+    def read():
+        cycles = core.ns * core.hz / 1e9
+        return Count(
+            round(state.share * state.running * cycles), core.ns, round(state.running * core.ns)
+        )
+
+    def close():
+        state.closed += 1
+
+    found = SimpleNamespace(read=read, close=close)
+    monkeypatch.setattr(CycleCounter, "open", lambda: found)
+    monkeypatch.setattr(CycleCounter, "last_refusal", None)
+    return state
+
+
+@pytest.mark.parametrize("share", [1.0, 0.95, 1.05])
+def test_a_counter_that_counts_right_is_used(counter, share):
+    counter.share = share
+    assert checked_counter(CoreClock()) is not None
+    assert counter.closed == 0
+    assert CycleCounter.last_refusal is None
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25, 2.0])
+def test_a_counter_that_counts_wrong_is_not_used(counter, share):
+    counter.share = share
+    assert checked_counter(CoreClock()) is None
+    assert counter.closed == 1
+    assert f"counts {100 * share:.0f} % of the cycles" in CycleCounter.last_refusal
+
+
+@pytest.mark.parametrize("running", [0.5, 0.1])
+def test_a_counter_that_counts_part_of_the_time_is_not_used(counter, running):
+    counter.running = running
+    assert checked_counter(CoreClock()) is None
+    assert counter.closed == 1
+    assert "part of the time" in CycleCounter.last_refusal
+
+
+def test_a_counter_is_believed_where_no_loop_is_known(counter, monkeypatch):
+    monkeypatch.setattr(clock, "add_chain", lambda: None)
+    counter.share = 0.5
+    assert checked_counter(CoreClock()) is not None
+
+
+def test_no_counter_at_all(core, monkeypatch):
+    monkeypatch.setattr(CycleCounter, "open", lambda: None)
+    assert checked_counter(CoreClock()) is None
+    assert core.calls > 0  # the clock itself works
 
 
 def test_this_machine():

@@ -4,13 +4,14 @@ import ctypes
 import errno
 import os
 import struct
-import sys
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convprof.machine import counters
-from convprof.machine.counters import CycleCounter
+from convprof.machine.counters import Count, CycleCounter
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def kernel(monkeypatch):
     def count(*readings):
         fake.descriptor, end = os.pipe()
         for reading in readings:
-            raw = reading if isinstance(reading, bytes) else reading.to_bytes(8, sys.byteorder)
+            raw = reading if isinstance(reading, bytes) else struct.pack("=QQQ", *reading)
             os.write(end, raw)
         os.close(end)
 
@@ -85,7 +86,7 @@ def test_other_architectures(kernel, monkeypatch):
 @pytest.mark.parametrize(("machine", "number"), [("x86_64", 298), ("aarch64", 241)])
 def test_what_the_kernel_is_asked_for(kernel, monkeypatch, machine, number):
     monkeypatch.setattr(counters.platform, "machine", lambda: machine)
-    kernel.count(1)
+    kernel.count((1, 1, 1))
     CycleCounter.open().close()
     ((call, attributes, *rest),) = kernel.calls
     assert number == call
@@ -93,21 +94,21 @@ def test_what_the_kernel_is_asked_for(kernel, monkeypatch, machine, number):
     kind, size, config, period, sample, read, flags = struct.unpack_from("=IIQQQQQ", attributes)
     assert (kind, size, config) == (0, 64, 0)  # hardware, the first version's size, cycles
     assert len(attributes) == 64
-    assert (period, sample, read) == (0, 0, 0)  # a plain count
+    assert (period, sample, read) == (0, 0, 3)  # a count, with the times enabled and running
     assert flags == 0b1100000  # without kernel and hypervisor, running from the start
 
 
 def test_a_counter_that_counts(kernel):
-    kernel.count(5, 100, 2**40)
+    kernel.count((5, 1, 1), (100, 50, 50), (2**40, 99, 60))
     counter = CycleCounter.open()
-    assert counter.read() == 100
-    assert counter.read() == 2**40
+    assert counter.read() == Count(100, 50, 50)
+    assert counter.read() == Count(2**40, 99, 60)
     counter.close()
     assert not is_open(kernel.descriptor)
     assert CycleCounter.last_refusal is None
 
 
-@pytest.mark.parametrize("reading", [0, b"", b"1234"])
+@pytest.mark.parametrize("reading", [(0, 10, 10), (0, 10, 0), b"", b"1234", bytes(8)])
 def test_a_counter_that_does_not_count_is_none(kernel, reading):
     kernel.count(reading)
     assert CycleCounter.open() is None
@@ -116,11 +117,44 @@ def test_a_counter_that_does_not_count_is_none(kernel, reading):
 
 
 def test_a_counter_that_stops_counting(kernel):
-    kernel.count(5, 0)
+    kernel.count((5, 1, 1), (0, 2, 1))
     counter = CycleCounter.open()
     assert counter.read() is None
     assert counter.read() is None  # the pipe is empty
     counter.close()
+
+
+def test_a_counter_that_cannot_be_read(kernel, monkeypatch):
+    kernel.count((5, 1, 1), (6, 2, 2))
+    counter = CycleCounter.open()
+
+    def refuse(*_):
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(counters.os, "read", refuse)
+    assert counter.read() is None
+
+
+@pytest.mark.parametrize(
+    ("count", "whole"),
+    [
+        (Count(1000, 500, 500), True),
+        (Count(1000, 500, 499), True),  # a context switch
+        (Count(500, 500, 250), False),  # shared with other events
+        (Count(0, 500, 0), False),  # on a core of the other kind
+        (Count(0, 500, 500), False),
+        (Count(5, 0, 0), False),
+        (Count(-5, 500, 500), False),
+    ],
+)
+def test_whether_a_count_is_whole(count, whole):
+    assert whole == count.whole
+
+
+@given(*[st.lists(st.integers(0, 2**40), min_size=3, max_size=3) for _ in range(2)])
+def test_counts_add_up(first, second):
+    a, b = Count(*first), Count(*second)
+    assert a == (a + b) - b
 
 
 def test_this_machine():
@@ -131,4 +165,4 @@ def test_this_machine():
     first = counter.read()
     second = counter.read()
     counter.close()
-    assert 0 < first < second
+    assert 0 < first.cycles < second.cycles

@@ -82,6 +82,22 @@ def test_the_slow_brand_is_the_last_resort(fake):
     assert cpu.detect(fake.source()).brand is None
 
 
+def test_a_guest_of_a_genoa_whose_avx512_is_hidden(fake):
+    """Family 25 model 17 is Zen 4; without AVX-512 its flags are a Zen 3's."""
+    fake.x86(
+        2,
+        "fpu sse sse2 avx avx2 fma vaes clwb sha_ni hypervisor",
+        vendor_id="AuthenticAMD",
+        cpu_family=25,
+        model=17,
+        model_name="AMD EPYC 9V74 80-Core Processor",
+    )
+
+    found = cpu.detect(fake.source())
+
+    assert found.microarchitecture == "Zen 3 or newer (AVX-512 absent or hidden)"
+
+
 @pytest.mark.parametrize(
     ("text", "hz"),
     [

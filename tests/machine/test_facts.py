@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convprof.machine import Facts, facts
+from convprof.machine.noise import NoiseWatch
 from convprof.machine.sources import Source
 
 MACHINES = ["cloud_vm", "hybrid", "two_sockets", "neoverse", "big_little"]
@@ -121,13 +122,28 @@ FILES = [
     "sys/devices/system/cpu/cpu0/cache/index0/shared_cpu_list",
     "sys/devices/system/node/online",
     "sys/fs/cgroup/cpu.max",
+    "sys/fs/cgroup/cpu.stat",
     "sys/fs/cgroup/memory.max",
+    "sys/fs/cgroup/memory.high",
+    "sys/fs/cgroup/memory.stat",
+    "proc/stat",
     "sys/class/dmi/id/sys_vendor",
 ]
 JUNK = st.one_of(
     st.binary(max_size=40),
     st.sampled_from(
-        [b"", b"-1", b"0", b"0-7", b"9" * 30, b"\xff\xfe", b"processor: \n\nprocessor:"]
+        [
+            b"",
+            b"-1",
+            b"0",
+            b"0-7",
+            b"9" * 30,
+            b"\xff\xfe",
+            b"processor: \n\nprocessor:",
+            b"50000 100000\n",
+            b"nr_periods 1\nnr_throttled 2\nthrottled_usec x\n",
+            b"cpu  1 2 3 4 5 6 7 8\ncpu0 1 2 3\ncpu3 1 2 3 4 5\n",
+        ]
     ),
 )
 
@@ -144,7 +160,11 @@ def test_no_corrupted_file_raises(fake, contents, machine):
     for path, content in contents.items():
         fake.write(path, content)
 
-    check(facts(Source(root=fake.root, machine=machine, affinity=lambda: frozenset({0, 3}))))
+    source = Source(root=fake.root, machine=machine, affinity=lambda: frozenset({0, 3}))
+    check(facts(source))
+    watch = NoiseWatch(8, source)
+    json.dumps(watch.state(), allow_nan=False)
+    watch.findings()
 
 
 @given(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.errors import ConvprofError
 from convprof.machine import instructions
+from convprof.machine.counters import Count
 from convprof.machine.instructions import (
     Bench,
     Cost,
@@ -73,9 +76,42 @@ def test_interrupts_do_not_count(core, paired):
     assert found == pytest.approx(96, rel=1e-3)
 
 
+def counter(core, running=lambda: 1.0):
+    """Return a counter of the core that loses what it does not run for."""
+    counted = SimpleNamespace(ns=0.0, last=0.0)
+
+    def read():
+        counted.ns += (core.ns - counted.last) * running()
+        counted.last = core.ns
+        return Count(round(counted.ns * core.hz / 1e9), round(core.ns), round(counted.ns))
+
+    return SimpleNamespace(read=read)
+
+
+def test_counts_of_part_of_the_time_are_left_out(core):
+    shares = itertools.cycle([1.0, 1.0, 1.0, 0.4])
+    found, _ = CounterRuler(counter(core, lambda: next(shares))).cycles(core.loop(123, 1000))
+    assert found == pytest.approx(123, rel=0.02)
+
+
+def test_a_counter_that_never_counts_whole_again(core, paired):
+    share = [1.0]
+    counted = CounterRuler(counter(core, lambda: share[0]), lambda: paired)
+    share[0] = 0.5
+    for _ in range(2):
+        found, clock = counted.cycles(core.loop(123, 1000))
+        assert found == pytest.approx(123, rel=1e-3)
+        assert clock == pytest.approx(2e9, rel=1e-3)
+        assert counted.source == "calibrated"
+
+
+def test_a_counter_that_stops_where_no_loop_is_known(core):
+    with pytest.raises(ConvprofError, match="stopped counting"):
+        CounterRuler(counter(core, lambda: 0.0), lambda: None).cycles(core.loop(123, 1000))
+
+
 def test_the_hardware_counts(core):
-    counter = SimpleNamespace(read=lambda: round(core.ns * core.hz / 1e9))
-    counted = CounterRuler(counter)
+    counted = CounterRuler(counter(core))
     found, clock = counted.cycles(core.loop(123, 1000))
     assert found == pytest.approx(
         123, rel=0.02
@@ -92,7 +128,7 @@ def test_a_loop_is_made_long_enough(core):
 
 
 def test_no_ruler_without_counter_and_known_loop(monkeypatch):
-    monkeypatch.setattr(ruler.CycleCounter, "open", lambda: None)
+    monkeypatch.setattr(ruler, "checked_counter", lambda _clock: None)
     monkeypatch.setattr(ruler, "catalogue", list)
     assert ruler.best_ruler() is None
 

@@ -156,7 +156,9 @@ AVX512_BASE = "avx avx2 fma adx clflushopt avx512f avx512bw avx512vl"
     [
         ("amx_tile avx512_fp16 avx512_vnni", "Sapphire Rapids or newer (Golden Cove family)"),
         ("avx512_fp16 avx512_vnni", "Golden Cove family or newer (AMX absent or hidden)"),
-        (f"{AVX512_BASE} avx512_vnni avx512_vbmi2 avx512vbmi", "Ice Lake or Rocket Lake"),
+        (f"{AVX512_BASE} avx512_vnni avx512_vbmi2 avx512vbmi", "Ice Lake, Rocket Lake"),
+        ("amx_tile avx512_vnni", "Sapphire Rapids or newer"),
+        (f"{AVX512_BASE} avx512_vbmi2 avx512_bf16", "Golden Cove family or newer"),
         (f"{AVX512_BASE} avx512_vnni avx512_vp2intersect", "Tiger Lake"),
         (f"{AVX512_BASE} avx512_vnni avx512_bf16", "Cooper Lake"),
         (f"{AVX512_BASE} avx512_vnni", "Cascade Lake"),
@@ -174,16 +176,23 @@ def test_intel_designs_by_flags(words, expected):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("avx2 clwb vaes avx512f avx_vnni", "Zen 5"),
-        ("avx2 clwb vaes avx512f", "Zen 4"),
-        ("avx2 clwb vaes sha_ni", "Zen 3"),
-        ("avx2 clwb sha_ni", "Zen 2"),
-        ("avx2 sha_ni", "Zen or Zen+"),
-        ("avx fma", "Piledriver or Steamroller"),
+        ("avx2 clwb vaes avx512f avx_vnni", "Zen 5 or newer"),
+        ("avx2 clwb vaes avx512f", "Zen 4 or newer"),
+        ("avx2 fma vaes clwb sha_ni", "Zen 3 or newer (AVX-512 absent or hidden)"),
+        ("avx2 clwb sha_ni", "Zen 2 or newer (AVX-512 absent or hidden)"),
+        ("avx2 sha_ni", "Zen or newer (AVX-512 absent or hidden)"),
+        ("avx fma", "Piledriver or newer (AVX2 absent or hidden)"),
     ],
 )
 def test_amd_designs_by_flags(words, expected):
     assert expected == guess("AuthenticAMD", words)
+
+
+@pytest.mark.parametrize("vendor", ["GenuineIntel", "AuthenticAMD"])
+def test_a_guess_is_a_lower_bound_and_says_so(vendor):
+    """Newer designs have the flags of older ones, and hypervisors hide flags."""
+    names = [rule.name for rule in microarchitecture._RULES[vendor]]
+    assert [name for name in names if "or newer" not in name] == []
 
 
 @pytest.mark.parametrize("vendor", [None, "", "CentaurHauls", "GenuineIntel"])

@@ -9,6 +9,7 @@ from convprof.machine import kept
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings import Peak
 from convprof.machine.kept import Ceilings, recall, remember
+from convprof.render.ceilings import age_lines
 
 KEY = "0123456789ab"
 PEAK = Peak("avx512", 512, "f32", 2, 3.5e11, 2.9e9, 63.9, 2)
@@ -23,6 +24,7 @@ TWO = Ceilings(2, 1.7e9, (PEAK, OTHER), (L1, L1_TRIAD, LOST))
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept.cache_folder, "_complained", set())
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "kept"))
     return tmp_path / "kept"
 
@@ -80,6 +82,7 @@ BAD = {
     "no threads": set_with(threads=0),
     "threads that are true": set_with(threads=True),
     "no date": set_with(measured_at="today"),
+    "a date that is none": set_with(measured_at=1e12),
     "a peak of other threads": peak_with(threads=1),
     "a rate below zero": peak_with(flop_per_s=-1),
     "a rate that is no number": peak_with(flop_per_s=float("nan")),
@@ -93,12 +96,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning_and_replaced(folder, name):
+def test_a_corrupt_or_foreign_file_is_ignored_in_one_line_and_replaced(folder, name, caplog):
     folder.mkdir()
     path = folder / f"ceilings-{KEY}.json"
     path.write_text(BAD[name])
-    with pytest.warns(UserWarning, match="not ceilings of this machine, ignored"):
+    for _ in range(2):
         assert recall(KEY) == {}
+    (record,) = caplog.records
+    assert f"{path}: not ceilings of this machine: measured anew" in record.getMessage()
     remember(KEY, [TWO])
     assert recall(KEY) == {2: TWO}
 
@@ -115,3 +120,10 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(blocked / "below"))
     remember(KEY, [TWO])
     assert recall(KEY) == {}
+
+
+@pytest.mark.parametrize("seconds", [1, kept.LATEST_S])
+def test_every_date_that_is_kept_can_be_shown(seconds):
+    remember(KEY, [dataclasses.replace(TWO, measured_at=seconds)])
+    (line,) = age_lines(list(recall(KEY).values()), now=1.7e9)
+    assert line.startswith("measured ")

@@ -93,3 +93,17 @@ def test_py_cpuinfo_is_the_last_resort(monkeypatch):
         assert host._slow_brand() == "Some CPU"
     finally:
         host._slow_brand.cache_clear()
+
+
+def test_no_file_of_the_working_directory_is_run(tmp_path, monkeypatch):
+    """It may be anybody's: a repository that was just downloaded, a shared folder."""
+    mark = tmp_path / "was_run"
+    for name in ("cpuinfo", "json", "platform"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    host._slow_brand.cache_clear()
+    try:
+        host._slow_brand()
+    finally:
+        host._slow_brand.cache_clear()
+    assert not mark.exists()

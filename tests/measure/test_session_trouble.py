@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import ConvprofError, TooLargeError
+from convprof.machine.counters import Count
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
 from convprof.measure.events import Failed, Finished, Refused, Sampled, Started
@@ -214,8 +215,11 @@ def test_an_interrupt_while_preparing(scene):
 
 
 def test_the_source_of_cycles_is_remembered_after_the_counter_is_closed(scene, monkeypatch):
-    counter = SimpleNamespace(read=lambda: 1 + 3 * scene.clock.ns, close=lambda: None)
-    monkeypatch.setattr(stopwatch_module, "CycleCounter", SimpleNamespace(open=lambda: counter))
+    def read():
+        return Count(1 + 3 * scene.clock.ns, scene.clock.ns, scene.clock.ns)
+
+    counter = SimpleNamespace(read=read, close=lambda: None)
+    monkeypatch.setattr(stopwatch_module, "checked_counter", lambda _clock: counter)
     fake_time = SimpleNamespace(perf_counter_ns=lambda: scene.clock.ns)
     monkeypatch.setattr(stopwatch_module, "time", fake_time)
     scene.stopwatch = Stopwatch()

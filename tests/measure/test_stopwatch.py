@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from convprof.machine.counters import Count
 from convprof.measure import stopwatch as stopwatch_module
 from convprof.measure.stopwatch import Stopwatch
 
@@ -19,14 +20,17 @@ class FakeTime:
 
 
 class FakeCounter:
-    """Counts two cycles a nanosecond."""
+    """Counts two cycles a nanosecond, in the share of the time for which it runs."""
 
-    def __init__(self, time):
+    def __init__(self, time, running=1.0, slept=0.0):
         self.time = time
+        self.running, self.slept = running, slept
         self.closed = 0
 
     def read(self):
-        return 1000 + 2 * self.time.ns
+        enabled = self.time.ns * (1 - self.slept)
+        running = enabled * self.running
+        return Count(1000 + round(2 * running), round(enabled), round(running))
 
     def close(self):
         self.closed += 1
@@ -41,10 +45,9 @@ def machine(monkeypatch):
     def clock():
         return SimpleNamespace(hz=lambda: found.hz, available=found.hz is not None)
 
-    counters = SimpleNamespace(open=lambda: found.counter)
     monkeypatch.setattr(stopwatch_module, "time", time)
     monkeypatch.setattr(stopwatch_module, "CoreClock", clock)
-    monkeypatch.setattr(stopwatch_module, "CycleCounter", counters)
+    monkeypatch.setattr(stopwatch_module, "checked_counter", lambda _clock: found.counter)
     monkeypatch.setattr(stopwatch_module, "ticks", lambda: found.ticks)
     return found
 
@@ -79,6 +82,32 @@ def test_counted_cycles(machine):
     assert watch.source == "pmu"
     assert sample.cycles == pytest.approx(1000)
     assert sample.core_hz == pytest.approx(2e9)
+
+
+@pytest.mark.parametrize("running", [0.5, 0.1, 0.0])
+def test_a_count_of_part_of_the_time_is_replaced_by_the_measured_clock(machine, running):
+    """Half the cycles would give half the clock and twice the share of the peak."""
+    machine.counter = FakeCounter(machine.time, running)
+    watch = Stopwatch()
+    sample = watch.sample(working(machine, 500), 4)
+    assert (watch.source, sample.source) == ("pmu", "calibrated")
+    assert sample.core_hz == HZ
+    assert sample.cycles == pytest.approx(500e-9 * HZ)
+
+
+def test_a_count_of_part_of_the_time_where_the_clock_cannot_be_measured(machine):
+    machine.counter = FakeCounter(machine.time, 0.5)
+    machine.hz = None
+    sample = Stopwatch().sample(working(machine, 500), 4)
+    assert (sample.core_hz, sample.cycles) == (None, None)
+
+
+def test_a_thread_that_waits_for_others_has_the_same_clock(machine):
+    machine.counter = FakeCounter(machine.time, slept=0.75)
+    sample = Stopwatch().sample(working(machine, 500), 4)
+    assert sample.source == "pmu"
+    assert sample.core_hz == pytest.approx(2e9)
+    assert sample.cycles == pytest.approx(1000)  # that pass on the core in a call
 
 
 def test_ticks_where_nothing_better_is_there(machine):
@@ -132,7 +161,7 @@ def test_the_counter_is_closed_once(machine):
     watch.close()
     assert machine.counter.closed == 1
     assert watch.source == "pmu"  # what counted the samples does not change afterwards
-    assert watch.sample(working(machine, 500), 2).core_hz is None
+    assert watch.sample(working(machine, 500), 2).source == "calibrated"
 
 
 def test_this_machine():

@@ -90,6 +90,7 @@ KNOWN = {
     },
     "state": {
         "load_per_core": 0.07,
+        "others_share": 0.03,
         "noise": [{"kind": "load", "message": "the machine was busy", "hint": "stop other work"}],
     },
     "clock": {"scalar_hz": 3.0e9, "simd_hz": 2.7e9},
@@ -201,7 +202,8 @@ def test_no_fact_is_cut(width):
         "available 12 GiB",
         "virtual yes, KVM",
         "container none",
-        "load 0.07 processes per core",
+        "load average 0.07 processes per core in the last minute",
+        "other programs 3 % of the CPUs' time",
         "vector clock 2.70 GHz, 10 % lower",
         "cycles from elapsed time x measured clock",
         "hardware counter refused: Permission denied",
@@ -265,6 +267,19 @@ def test_one_fact_changed(path, value, expected):
     for key in parents:
         inner = inner[key]
     inner[last] = value
+    assert expected in words(shown(document, 100, boxed=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("memory.high", "memory limit 2 GiB, memory.high of its cgroup"),
+        (None, "memory limit 2 GiB available"),
+    ],
+)
+def test_what_limits_the_memory(name, expected):
+    document = copy.deepcopy(KNOWN)
+    document["machine"]["memory"] |= {"limit_bytes": 2 << 30, "limit_name": name}
     assert expected in words(shown(document, 100, boxed=False))
 
 

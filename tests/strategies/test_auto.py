@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof import choice_store
+from convprof import cache_folder, choice_store
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import oracle, registry
 from convprof.strategies.base import Setting
@@ -92,17 +91,31 @@ def test_choices_are_kept_apart():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"null", b"[1]", b'{"key": {}, "choice": {}}', b"\xff\xfe", b" " * 100_000],
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[1]",
+        b"{}",
+        b'{"key": {}, "choice": {}}',
+        b'{"choice": []}',
+        b"\xff\xfe",
+        b" " * 100_000,
+        b"[" * 60_000,
+        b'{"key": ' + b"5" * 5000 + b"}",
+    ],
+    ids=range(11),
 )
-def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning(folder, content):
+def test_a_corrupt_or_foreign_file_is_ignored_in_one_line(folder, content, caplog, monkeypatch):
+    monkeypatch.setattr(cache_folder, "_complained", set())
     prepare(P, "quick")
-    (path,) = folder.glob("*.json")
+    (path,) = folder.glob("choices-*.json")
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match="ignored"):
-        assert "timed" in prepare(P, "quick").explanation[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert "remembered" in prepare(P, "quick").explanation[0]
+    assert "timed" in prepare(P, "quick").explanation[0]
+    (record,) = caplog.records
+    assert f"{path}: not the choice that was asked for: chosen anew" in record.getMessage()
+    assert "remembered" in prepare(P, "quick").explanation[0]
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from convprof.machine.counters import CycleCounter
+from convprof.errors import ConvprofError
+from convprof.machine.clock import CoreClock, checked_counter
+from convprof.machine.counters import Count
 from convprof.simd.instructions import (
     Chain,
     Instruction,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from convprof.machine.counters import CycleCounter
 
 SAMPLE_S = 1.2e-5
 """Short, so that between two interrupts, or two turns of a neighbour on the core, some fit in
@@ -94,30 +98,48 @@ class PairedRuler:
 
 
 class CounterRuler:
-    """Cycles as the hardware counts them."""
+    """Cycles as the hardware counts them; by a known loop once the counter counts in part only."""
 
     source: Literal["pmu", "calibrated"] = "pmu"
 
-    def __init__(self, counter: CycleCounter) -> None:
+    def __init__(
+        self, counter: CycleCounter, otherwise: Callable[[], Ruler | None] | None = None
+    ) -> None:
+        """``otherwise`` returns the ruler for when the counter does not count any more."""
         self._counter = counter
-        self._empty = min(self._counted(Loop(lambda _: None, 1))[0] for _ in range(100))
+        self._otherwise = otherwise or _paired
+        self._second: Ruler | None = None
+        empty = [self._counted(Loop(lambda _: None, 1)) for _ in range(EMPTY_CALLS)]
+        self._empty = min((count.cycles for count in empty if count.whole), default=0)
 
-    def cycles(self, loop: Loop, clocked: Clocked | None = None) -> tuple[float, float | None]:  # noqa: ARG002
+    def cycles(self, loop: Loop, clocked: Clocked | None = None) -> tuple[float, float | None]:
         """Return cycles per turn of the loop, and the core's clock in Hz meanwhile."""
-        count, elapsed_ns = min(self._counted(loop) for _ in range(REPEATS))
-        return max(1, count - self._empty) / loop.turns, count / max(1, elapsed_ns) * 1e9
+        if self._second is None:
+            counts = [self._counted(loop) for _ in range(REPEATS)]
+            whole = [count for count in counts if count.whole]
+            if whole:
+                best = min(whole, key=lambda count: count.cycles)
+                hz = best.cycles / best.running_ns * 1e9
+                return max(1, best.cycles - self._empty) / loop.turns, hz
+            self._second = self._otherwise()
+            if self._second is None:
+                raise ConvprofError("the hardware's cycle counter has stopped counting")
+            self.source = self._second.source
+        return self._second.cycles(loop, clocked)
 
-    def _counted(self, loop: Loop) -> tuple[int, int]:
-        before = self._counter.read() or 0
-        elapsed = _elapsed_ns(loop)
-        return (self._counter.read() or 0) - before, elapsed
+    def _counted(self, loop: Loop) -> Count:
+        before = self._counter.read() or Count()
+        loop.run(loop.turns)
+        return (self._counter.read() or Count()) - before
 
 
 def best_ruler() -> Ruler | None:
     """Return the best ruler of this machine, or None where there is none."""
-    counter = CycleCounter.open()
-    if counter is not None:
-        return CounterRuler(counter)
+    counter = checked_counter(CoreClock())
+    return CounterRuler(counter) if counter is not None else _paired()
+
+
+def _paired() -> Ruler | None:
     reference = _reference()
     return PairedRuler(reference) if reference else None
 

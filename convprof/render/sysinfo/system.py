@@ -17,23 +17,35 @@ def memory_and_system(get: Lookup) -> Section:
         "Memory & system",
         [
             ("memory", get.text("machine.memory.total_bytes", units.size)),
-            ("memory limit", get.text_or_none("machine.memory.limit_bytes", units.size)),
+            ("memory limit", _memory_limit(get)),
             ("available", get.text("machine.memory.available_bytes", units.size)),
             ("huge pages", get.text("machine.memory.transparent_huge_pages")),
             ("system", get.text("machine.system.os_version") or get.text("machine.system.os")),
             ("kernel", get.text("machine.system.kernel")),
             ("virtual", get.text("machine.system.virtualised", lambda yes: _virtual(get, yes=yes))),
             ("container", get.text_or_none("machine.system.container")),
-            (
-                "load",
-                get.text("state.load_per_core", lambda load: f"{load:.2f} processes per core"),
-            ),
+            ("load average", get.text("state.load_per_core", _load)),
+            ("other programs", get.text_or_none("state.others_share", _others)),
         ],
     )
 
 
 def _virtual(get: Lookup, *, yes: bool) -> str:
     return f"yes, {get('machine.system.hypervisor') or 'hypervisor unknown'}" if yes else "no"
+
+
+def _memory_limit(get: Lookup) -> str | None:
+    limit = get.text_or_none("machine.memory.limit_bytes", units.size)
+    name = get("machine.memory.limit_name")
+    return f"{limit}, {name} of its cgroup" if limit and name else limit
+
+
+def _load(load: float) -> str:
+    return f"{load:.2f} processes per core in the last minute"
+
+
+def _others(share: float) -> str:
+    return f"{100 * share:.0f} % of the CPUs' time while this was measured"
 
 
 def software(get: Lookup) -> Section:

@@ -96,11 +96,15 @@ class Measuring(Generic[AnyStudy]):
 
     def run(self) -> int:
         """Measure every problem; print, write, and return the exit code."""
+        from convprof.studies.forget import forget
+
         document = self._begin()
         for note in self._asked.notes:
             self._remark(f"note: {note}")
         try:
             for number, problem in enumerate(self._asked.problems):
+                if number:
+                    forget()
                 self._one(problem, number, document)
                 if document.interrupted:
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ BUSY_SHARE = 0.2
 STEAL_SHARE = 0.01
 CLOCK_SPREAD = 0.05
 SAMPLE_SPREAD = 0.05
+MOST_CLOCKS = 2**14
+"""A batch of thousands of problems has millions of readings; their median needs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,20 @@ class NoiseWatch:
         self._before = activity.now(self._source, self._affinity)
         self._throttling = cgroup.throttling(self._source)
         self._clocks: list[float] = []
+        self._lowest, self._highest = math.inf, 0.0
+        self._readings, self._every = 0, 1
         self._restless: dict[str, None] = {}
         self._partial_counts = 0
 
     def see_clock(self, hz: float) -> None:
-        """Take note of a clock reading."""
-        self._clocks.append(hz)
+        """Take note of a clock reading; of very many, every second, fourth, ... is kept."""
+        self._lowest, self._highest = min(self._lowest, hz), max(self._highest, hz)
+        if self._readings % self._every == 0:
+            self._clocks.append(hz)
+        self._readings += 1
+        if len(self._clocks) > MOST_CLOCKS:
+            self._clocks = self._clocks[::2]
+            self._every *= 2
 
     def see_partial_count(self) -> None:
         """Take note of a sample for a part of which the hardware's cycle counter did not count."""
@@ -83,12 +94,15 @@ class NoiseWatch:
 
     def state(self) -> dict[str, Any]:
         """Return the state of the machine for the result document."""
-        clocks = sorted(self._clocks)
         now = activity.now(self._source, self._affinity)
         throttled = cgroup.throttled_since(self._throttling, self._source)
         return {
-            "core_hz": {"median": median(clocks), "min": clocks[0], "max": clocks[-1]}
-            if clocks
+            "core_hz": {
+                "median": median(self._clocks),
+                "min": self._lowest,
+                "max": self._highest,
+            }
+            if self._clocks
             else None,
             "load_per_core": self._load,
             "others_share": activity.others(self._before, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 
 def describe(problem: Problem) -> dict[str, Any]:
-    """Return the problem as the result document has it."""
+    """Return the problem as the result document has it: one value for all results of a problem.
+
+    A description is as large as all the numbers of a result, and a batch keeps every result.
+    """
+    return _described(problem, problem.name)
+
+
+@functools.lru_cache(maxsize=16)  # the problems of one session
+def _described(problem: Problem, name: str) -> dict[str, Any]:
     return {
         "kind": problem.kind,
         "descriptor": problem.descriptor,
-        "name": problem.name or None,
+        "name": name or None,
         **problem.dims(),
     }
 

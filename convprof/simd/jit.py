@@ -7,6 +7,7 @@ milliseconds, and gives inline assembly and vector types that numba has no words
 from __future__ import annotations
 
 import ctypes
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
@@ -27,12 +28,19 @@ class Module:
         ``without`` names CPU features that the code must not use; ``cpu`` the CPU whose scheduling
         model LLVM uses, by default the one that suits our kernels (`simd.scheduling`).
         """
-        self._ir = ir
-        self._without = tuple(without)
+        self._packed_ir = zlib.compress(ir.encode(), 1)  # a tenth of the text, which may be 100 kB
+        self.without = tuple(without)
         self._cpu = cpu or scheduling.model().name
-        generator = targets.machine(self._cpu, self._without)
-        self._engine = llvm.create_mcjit_compiler(targets.parsed(ir), generator)
+        code = targets.object_code(ir, self._cpu, self.without)
+        # The engine's own code generator compiles nothing, and so stays small.
+        self._engine = llvm.create_mcjit_compiler(targets.parsed(""), targets.machine(self._cpu))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
+
+    @property
+    def ir(self) -> str:
+        """The IR that the code was compiled from."""
+        return zlib.decompress(self._packed_ir).decode()
 
     def address(self, name: str) -> int:
         """Return the address of a function."""
@@ -50,4 +58,4 @@ class Module:
         Generated from the IR anew: code generation rewrites what it compiles, and twice through
         it gives other code than the one that runs.
         """
-        return targets.assembly(self._ir, self._cpu, self._without)
+        return targets.assembly(self.ir, self._cpu, self.without)

@@ -9,6 +9,7 @@ kernel's address and a byte offset per pointer, into ``a``, ``b`` and ``c``.
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -91,18 +92,46 @@ class Sweep(Protocol):
         """Elements in one execution."""
 
 
-@functools.lru_cache(maxsize=1024)
-def kernel(tile: Tile | DepthwiseTile, isa: Isa) -> TileKernel:
-    """Compile one kernel; the same tile is compiled once per process."""
-    module = Module(tile.ir("tile"), isa.without)
-    return TileKernel(tile, module, module.address("tile"))
+class Generated(Protocol):
+    """What a kernel is generated from; equal ones give the same code."""
+
+    def ir(self, name: str) -> str:
+        """Return the IR of a module with one function of that name."""
+
+
+_KERNELS: OrderedDict[tuple[Generated, Isa], TileKernel] = OrderedDict()
+"""Kernels that may be asked for again, the one asked for longest ago first."""
+
+MOST_KERNELS = 1024
+"""Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
+KEPT_KERNELS = 128
+"""Kept for the next problem: some 5 MiB."""
+
+
+def kernel(tile: Generated, isa: Isa) -> TileKernel:
+    """Return a compiled kernel; the same tile is compiled once, until it is forgotten."""
+    key = tile, isa
+    made = _KERNELS.get(key)
+    if made is None:
+        module = Module(tile.ir("tile"), isa.without)
+        made = _KERNELS[key] = TileKernel(tile, module, module.address("tile"))
+        forget_kernels(MOST_KERNELS)
+    else:
+        _KERNELS.move_to_end(key)
+    return made
+
+
+def forget_kernels(kept: int) -> None:
+    """Let go of all kernels but the last ``kept`` ones; who still runs one keeps it alive."""
+    while len(_KERNELS) > kept:
+        _KERNELS.popitem(last=False)
 
 
 @dataclass(frozen=True, eq=False)
 class TileKernel:
     """A compiled register tile, or what goes over elements."""
 
-    tile: Tile | DepthwiseTile | Sweep
+    tile: Generated
     module: Module
     address: int
 
@@ -185,4 +214,5 @@ def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
         return None
     most = max(work, key=lambda made: work[made])
     code = assembly.busiest(most.module.assembly())
-    return f"{most.tile.title}, {code}", "\n".join(code.instructions)
+    title = most.tile.title  # type: ignore[attr-defined]  # tiles and sweeps have one
+    return f"{title}, {code}", "\n".join(code.instructions)

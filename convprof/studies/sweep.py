@@ -7,7 +7,6 @@ journal when it is finished, and is then forgotten, so memory does not grow with
 from __future__ import annotations
 
 import datetime as dt
-import gc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
 from convprof.measure.session import Session
 from convprof.results import SCHEMA_VERSION, plain
-from convprof.simd import tiles
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE
 from convprof.studies import document, run
+from convprof.studies.forget import forget
 from convprof.studies.sweep_plan import KIND
 from convprof.studies.sweep_points import flop_rates
 
@@ -135,7 +134,7 @@ class Sweep:
         self._learn(record)
         self._see_noise(watch)
         del measured, found
-        _forget_kernels()
+        forget()
         yield Ended(record)
 
     def _over_patience(self, contestant: Contestant) -> Measurement | None:
@@ -166,15 +165,6 @@ class Sweep:
         for finding in watch.findings():
             _, count = self.noise.get(finding.kind, (finding, 0))
             self.noise[finding.kind] = (finding, count + 1)
-
-
-def _forget_kernels() -> None:
-    """Free the kernels generated for one point's sizes; no other point would use them again.
-
-    Each is a compiled module of about a megabyte.
-    """
-    tiles.kernel.cache_clear()
-    gc.collect()
 
 
 def predicted_s(call_s: float, settings: Settings) -> float:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +15,7 @@ import pytest
 
 from convprof import cli
 from convprof.measure.session import Session
+from convprof.simd import tiles
 from convprof.strategies.conv.direct import Direct
 
 SMALL = "mb1ic4ih9iw8oc6oh9ow8kh3kw3ph1pw1"
@@ -235,3 +237,25 @@ def test_help_imports_neither_numba_nor_numpy_and_piped_output_is_not_cut():
     code = "import sys\nfrom convprof import cli\ncli._status(['--help'])\n"
     code += "assert not {'numba', 'numpy', 'llvmlite'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+
+
+def test_a_batch_holds_one_problem_at_a_time(capsys, tmp_path, monkeypatch):
+    batch = tmp_path / "batch.txt"
+    batch.write_text("".join(f"mb1ic{c}ih9oc6kh3ph1\n" for c in (4, 5, 6, 7)))
+    monkeypatch.setattr(tiles, "KEPT_KERNELS", 0)
+    prepare, seen, held = Session._prepare, [], []
+
+    def watched(self, contestant):
+        before = [ref for problem, ref in seen if problem != contestant.problem]
+        held.extend(ref for ref in before if ref() is not None)
+        if seen and len(before) == len(seen):  # the first contestant of a problem
+            held.extend(tiles._KERNELS)
+        entry = prepare(self, contestant)
+        seen.append((contestant.problem, weakref.ref(entry.prepared)))
+        return entry
+
+    monkeypatch.setattr(Session, "_prepare", watched)
+    words = ["run", "--batch", batch, "-s", "im2col-blas,microkernel,winograd,fft", "-t", "1"]
+    status, _, _ = run(capsys, *words, *QUICK)
+    assert (status, held) == (0, [])
+    assert len(seen) == 4 * 4 * 2

@@ -277,3 +277,14 @@ def test_this_machine():
         "throttled",
         "platform",
     }
+
+
+def test_millions_of_clock_readings_take_no_more_memory(monkeypatch):
+    monkeypatch.setattr(noise, "MOST_CLOCKS", 64)
+    watch = NoiseWatch(2)
+    for number in range(10_001):
+        watch.see_clock(3e9 + number * 1e3)
+    assert len(watch._clocks) <= 64
+    seen = watch.state()["core_hz"]
+    assert (seen["min"], seen["max"]) == (3e9, 3.01e9)
+    assert seen["median"] == pytest.approx(3.005e9, rel=1e-3)

@@ -266,3 +266,9 @@ def test_all_contestants_get_the_same_numbers(scene):
     other = scene.strategy("c")
     list(scene.session(other, seed=4).events())
     assert not np.array_equal(other.made[0].x, first[0].x)
+
+
+def test_the_results_of_a_problem_share_its_description(scene):
+    session = scene.session(*scene.four())
+    list(session.events())
+    assert len({id(found.problem) for found in session.measurements()}) == 1

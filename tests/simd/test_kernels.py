@@ -221,3 +221,26 @@ for _ in range(3):
 print(stays.function("twice", word, word)(21), "twice" in stays.assembly())
 """
     assert run_python(TWICE + program) == (0, ["8", "8", "8", "42", "True"])
+
+
+def test_a_module_is_as_large_as_its_code_and_not_as_what_compiled_it():
+    program = """
+import psutil
+held = lambda: psutil.Process().memory_info().rss
+Module(IR).address("twice")
+before = held()
+many = [Module(IR.replace("%x, %x", f"%x, {number}")) for number in range(80)]
+assert len({each.address("twice") for each in many}) == 80
+print((held() - before) // 80 < 250_000)  # a target machine's tables are over 700,000 bytes
+"""
+    assert run_python(TWICE + program) == (0, ["True"])
+
+
+@pytest.mark.skipif(target().arch != "x86_64", reason="names a feature of x86")
+def test_modules_without_some_features_have_a_compiler_of_their_own():
+    program = """
+FEATURES = ["avx512f"]
+print(Module(IR, FEATURES).function("twice", ctypes.c_int64, ctypes.c_int64)(3))
+print(Module(IR).function("twice", ctypes.c_int64, ctypes.c_int64)(4))
+"""
+    assert run_python(TWICE + program) == (0, ["6", "8"])

@@ -160,7 +160,7 @@ def tiles():
             for step in prepared._plan.steps:
                 keep = step.kernel.keep
                 for use in keep.uses if isinstance(keep, TileList) else ():
-                    found[use.module._ir] = use.module._without
+                    found[use.module.ir] = use.module.without
     return found
 
 

@@ -20,6 +20,7 @@ from convprof.strategies.plan import Native, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.problems import Attention
+    from convprof.simd.tiles import Generated
     from convprof.strategies.base import Setting
 
 SPACE, CLAIMS = "blocks", "claims"
@@ -221,7 +222,7 @@ class Blocks:
                     (RESULTS, first * self.result_row + at),
                 )
 
-    def _place(self, tile: object, *places: tuple[int, int]) -> None:
+    def _place(self, tile: Generated, *places: tuple[int, int]) -> None:
         self.tiles.place(kernel(tile, self.isa), *places)
 
 

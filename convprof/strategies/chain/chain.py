@@ -7,6 +7,7 @@ are one launch of the team.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ class Chain(Prepared):
         if not self._arrays:
             raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
         shape = self.problem.result_shape(self.setting.layout)
-        return self._array(self._result).reshape(shape)
+        return _shaped(self._array(self._result), shape)
 
     def executed_flops(self) -> int:
         """Return the FLOPs of all layers."""
@@ -215,7 +216,7 @@ class Chain(Prepared):
         """Return what a layer's problem asks for: activations by name, weights of its layer."""
         read = [self._array(tensor) for tensor in link.reads]
         if link.step is None:
-            return [read[0][: int(np.prod(shapes[0]))].reshape(shapes[0]), np.zeros(0, self._kind)]
+            return [_shaped(read[0], shapes[0]), np.zeros(0, self._kind)]
         own = weights.get(link.step.name, {})
         problem = link.problem
         if isinstance(problem, Conv2d | Gemm):
@@ -225,10 +226,7 @@ class Chain(Prepared):
             op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]
             names = [*op.weights(*inputs), *op.buffers(*inputs)]
             given = [*read, *(own[name] for name in names)]
-        return [
-            array.reshape(-1)[: int(np.prod(shape))].reshape(shape)
-            for array, shape in zip(given, shapes, strict=True)
-        ]
+        return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]
 
     def _lent(self, prepared: StagedPrepared) -> dict[str, Array]:
         """Return a part of the shared scratch memory for each workspace that may be elsewhere."""
@@ -258,6 +256,11 @@ class Chain(Prepared):
                 rows, macs = [], 0
             rows, macs = rows + work, macs + count
         return actions + ([self._launch(rows)] if rows else [])
+
+
+def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return the first elements of an array in a shape: a view may end before its memory does."""
+    return array.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 
 def _pages(size: int) -> int:

@@ -14,7 +14,7 @@ from convprof.problems import Operation, Reorder
 from convprof.problems.operation import IMAGE_AXES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from convprof.networks.graph import Network
     from convprof.networks.steps import Step
@@ -135,6 +135,24 @@ def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:
     """Return the layout in which a step reads images: ``nchw`` for what has none."""
     laid_out = problem.laid_out if isinstance(problem, Operation) else problem.kind == "conv2d"
     return layout if laid_out else "nchw"
+
+
+def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
+    """Return the names of the results that a chain may convert: all that have to exist in a layout.
+
+    Images that a step reads, the network's result if that is an image, and every other result of
+    four axes that a step with a layout reads: it is made as its shape says (``nchw``) and can be
+    asked for in ``nhwc``.
+    """
+    names = {network.nodes[-1].name} & network.images
+    for step in found:
+        laid_out = read_layout(step.problem, "nhwc") == "nhwc"
+        names |= {
+            name
+            for name in step.reads
+            if name in network.images or (laid_out and len(network.shapes[name]) == IMAGE_AXES)
+        }
+    return frozenset(names)
 
 
 def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What it takes to move a network's images from one layout into the other."""
+"""What it takes to move a network's results from one layout into the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convprof.measure.contestant import Contestant
 from convprof.problems import Reorder
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, Setting
-from convprof.strategies.chain.links import TRANSPOSE
+from convprof.strategies.chain.links import TRANSPOSE, convertible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Conversions:
-    """The conversions of every image that a step reads, in both directions; equal ones once."""
+    """The conversions of what a chain may convert, in both directions; equal ones once."""
 
     def __init__(self, network: Network, steps: Sequence[Step], setting: Setting) -> None:
         """``network`` is the one that the steps compute."""
         self._network = network
         strategy = registry.find(Reorder.kind, TRANSPOSE)
-        names = {name for step in steps for name in step.reads} | {network.nodes[-1].name}
+        self._names = sorted(convertible(network, steps))
         self._contestants: dict[tuple[Reorder, str], Contestant] = {}
-        for name in sorted(names & network.images):
+        for name in self._names:
             for layout in LAYOUTS:
                 there = replace(setting, layout=layout)
                 problem = self._problem(name)
@@ -41,13 +41,13 @@ class Conversions:
         return list(self._contestants.values())
 
     def seconds(self, entries: Iterable[Entry]) -> Mapping[tuple[str, str], float]:
-        """Return the median by name of the image and layout that it is converted from.
+        """Return the median by name of the result and layout that it is converted from.
 
         Infinite for what was not measured: no plan has a conversion whose cost is unknown.
         """
         measured = {id(entry.contestant): entry.samples for entry in entries if entry.samples}
         found = {}
-        for name in self._network.images:
+        for name in self._names:
             for layout in LAYOUTS:
                 contestant = self._contestants.get((self._problem(name), layout))
                 samples = measured.get(id(contestant), {})

@@ -120,7 +120,7 @@ class Inner:
 def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
     """Count what the inner loop consists of; None where its text is not understood."""
     code = assembly.busiest(kernel(g, shape, setting).module.assembly())
-    fmas = shape.chains * kernel(g, shape, setting).tile.unroll  # type: ignore[union-attr]
+    fmas = shape.chains * kernel(g, shape, setting).tile.unroll  # type: ignore[attr-defined]
     if code.fmas != fmas:  # scalars, or an architecture that is not read
         return None
     reads = (code.loads + code.broadcasts) / fmas

@@ -77,3 +77,22 @@ def node():
         return onnx.helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
 
     return make
+
+
+@pytest.fixture
+def parsed(node):
+    """Return the node of ``Kind inputs output key=1,2``; names of several outputs have commas."""
+
+    def make(line):
+        kind, *words = line.split()
+        attributes = {}
+        for word in [each for each in words if "=" in each]:
+            key, _, text = word.partition("=")
+            numbers = [int(each) for each in text.split(",")] if text[-1].isdigit() else text
+            single = key in ("axis", "keepdims")
+            attributes[key] = numbers[0] if single else numbers
+        *inputs, outputs = [each for each in words if "=" not in each]
+        given = [name for each in inputs for name in each.split(",")]
+        return node(kind, " ".join(given), outputs.replace(",", " "), **attributes)
+
+    return make

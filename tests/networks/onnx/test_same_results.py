@@ -67,31 +67,17 @@ CASES = {
 }  # fmt: skip
 
 
-def parsed(node, line):
-    """Return the node of ``Kind inputs output key=1,2``; names of several outputs have commas."""
-    kind, *words = line.split()
-    attributes = {}
-    for word in [each for each in words if "=" in each]:
-        key, _, text = word.partition("=")
-        numbers = [int(each) for each in text.split(",")] if text[-1].isdigit() else text
-        single = key in ("axis", "keepdims")
-        attributes[key] = numbers[0] if single else numbers
-    *inputs, outputs = [each for each in words if "=" not in each]
-    given = [name for each in inputs for name in each.split(",")]
-    return node(kind, " ".join(given), outputs.replace(",", " "), **attributes)
-
-
 def run(data, x, name):
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
     return session.run(None, {name: x})[0]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_same_results(save, node, name):
+def test_same_results(save, parsed, name):
     shape, lines = CASES[name]
     weights = {key: np.array(value, np.float32) for key, value in NUMBERS.items()}
     weights |= {key: np.array(value, np.int64) for key, value in WHOLE.items()}
-    nodes = [parsed(node, line) for line in lines]
+    nodes = [parsed(line) for line in lines]
     read = {word for each in nodes for word in each.input}
     path = save(
         nodes, shape, {key: value for key, value in weights.items() if key in read}, opset=17,

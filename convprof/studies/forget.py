@@ -1,0 +1,19 @@
+"""What a finished problem leaves behind, given back before the next one begins."""
+
+from __future__ import annotations
+
+import gc
+
+from convprof.simd import tiles
+
+
+def forget() -> None:
+    """Free the memory of problems whose studies are gone; some kernels stay for the next one.
+
+    Operands and buffers that refer to themselves in a circle stay until Python looks for circles,
+    and a large problem might be refused because of the one before it. What survives is not looked
+    at again: results pile up, and every further look would take longer.
+    """
+    tiles.forget_kernels(tiles.KEPT_KERNELS)
+    gc.collect()
+    gc.freeze()

@@ -60,7 +60,7 @@ def _bare(
     """Return a model of the nodes alone: no weights, no shapes but the input's."""
     package = onnx_package()
     helper, number = package.helper, source.input.type.tensor_type.elem_type
-    wanted = [node for node in nodes if not isinstance(values.get(node.outputs[0]), Constant)]
+    wanted = [node for node in nodes if not _is_known(node, values)]
     read = {name for node in wanted for name in node.inputs}
     inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
     small: list[Any] = []
@@ -73,12 +73,27 @@ def _bare(
         else:
             small.append(package.numpy_helper.from_array(value.values, name))
     output = helper.make_empty_tensor_value_info(source.output)
-    protos = [node.proto for node in wanted]
+    protos = [_in_default_domain(node.proto) for node in wanted if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, [output], small)
     model: onnx.ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", source.opset)]
     )
     return model
+
+
+def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
+    """Return a node under the name "" of the default domain: the inference has no other for it."""
+    if not proto.domain:
+        return proto
+    plain = type(proto)()
+    plain.CopyFrom(proto)
+    plain.ClearField("domain")
+    return plain
+
+
+def _is_known(node: FileNode, values: Mapping[str, Value | Constant]) -> bool:
+    """Whether a node's results are constants."""
+    return any(isinstance(values.get(name), Constant) for name in node.outputs if name)
 
 
 def _shape(info: onnx.ValueInfoProto) -> Shape | None:

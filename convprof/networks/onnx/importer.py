@@ -193,7 +193,9 @@ class Importer:
 
     def _store(self, node: FileNode, made: Sequence[Value | Constant]) -> None:
         for place, name in enumerate(node.outputs):
+            if not name:
+                continue
             if place < len(made):
                 self.values[name] = made[place]
-            elif name and self.used(name):
+            elif self.used(name):
                 raise node.refused(f"its output {place + 1} is used; only the first is supported")

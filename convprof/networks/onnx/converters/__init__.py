@@ -37,9 +37,8 @@ CONVERTERS: dict[str, Converter] = {
 _REASONS = {
     "ConvTranspose": "transposed convolutions are not supported: they have no forward strategy "
     "here; leave the part that scales images up out of the file",
-    "If": "nested graphs are not supported",
-    "Loop": "nested graphs are not supported",
-    "Scan": "nested graphs are not supported",
+    **dict.fromkeys(("If", "Loop", "Scan"), "nested graphs are not supported"),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), "recurrent layers are not supported"),
 }
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.value import Value
     from convprof.networks.ops import Shape
 
+_POOLS = ("AveragePool", "MaxPool")
+_LAST_WINDOW_BEGINS_INSIDE = 22  # the operator set whose inference leaves out other windows
+
 
 def check_shapes(
     source: Source,
@@ -60,15 +63,17 @@ def _bare(
     """Return a model of the nodes alone: no weights, no shapes but the input's."""
     package = onnx_package()
     helper, number = package.helper, source.input.type.tensor_type.elem_type
-    wanted = [node for node in nodes if not _is_known(node, values)]
+    live = [node for node in nodes if not _is_known(node, values)]
+    wanted = [node for node in live if not _is_counted_otherwise(node, source.opset)]
     read = {name for node in wanted for name in node.inputs}
     inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
+    computed = {name for node in wanted for name in node.outputs} | {source.input.name}
     small: list[Any] = []
-    for name in sorted(read):
+    for name in sorted(read - computed):
         value = values.get(name)
-        if not isinstance(value, Constant):
+        if value is None:
             continue
-        if value.values is None:
+        if not isinstance(value, Constant) or value.values is None:
             inputs.append(helper.make_tensor_value_info(name, number, value.shape))
         else:
             small.append(package.numpy_helper.from_array(value.values, name))
@@ -79,6 +84,16 @@ def _bare(
         graph, opset_imports=[helper.make_opsetid("", source.opset)]
     )
     return model
+
+
+def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
+    """Whether onnx's inference counts the results of a pooling by the rule before opset 22.
+
+    That rule keeps a last window of which nothing is in the image or the padding before it. No
+    runtime computes such a window, and the rule of opset 22 leaves it out, at every opset here.
+    """
+    rounded_up = node.kind in _POOLS and bool(node.integer("ceil_mode", 0))
+    return rounded_up and opset < _LAST_WINDOW_BEGINS_INSIDE
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:

@@ -38,6 +38,16 @@ def _(op: ops.Affine, x: Array) -> Array:
 
 
 @compute.register
+def _(op: ops.Clip, x: Array) -> Array:
+    return np.clip(x, op.low, op.high)
+
+
+@compute.register
+def _(op: ops.HardSigmoid, x: Array) -> Array:
+    return np.clip(op.alpha * x + op.beta, 0.0, 1.0)
+
+
+@compute.register
 def _(_: ops.Add, a: Array, b: Array) -> Array:
     return a + b
 

@@ -129,6 +129,16 @@ def _affine(w: Writer, node: Node, op: ops.Affine) -> None:
     w.add(node, "Add", w.add(node, "Mul", x, factor, last=False), term)
 
 
+def _clip(w: Writer, node: Node, op: ops.Clip) -> None:
+    limits = (op.low, op.high)
+    ends = ("" if end is None else w.constant(node, np.array(end, np.float32)) for end in limits)
+    w.add(node, "Clip", *node.inputs, *ends)
+
+
+def _hard_sigmoid(w: Writer, node: Node, op: ops.HardSigmoid) -> None:
+    w.add(node, "HardSigmoid", *node.inputs, alpha=op.alpha, beta=op.beta)
+
+
 def _reshape(w: Writer, node: Node, _: ops.Reshape) -> None:
     w.add(node, "Reshape", *node.inputs, w.integers(node, *w.network.shapes[node.name]))
 
@@ -179,9 +189,11 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.BatchNorm: _batch_norm,
     ops.Bias: _per_channel("Add", "bias"),
     ops.ClassToken: _class_token,
+    ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
     ops.Flatten: _plain("Flatten", axis=1),
+    ops.HardSigmoid: _hard_sigmoid,
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _per_channel("Mul", "weight"),
     ops.Linear: _linear,

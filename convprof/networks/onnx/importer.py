@@ -62,7 +62,10 @@ class Importer:
             self._check_inputs(node)
             if self._fold(node):
                 continue
-            made = converter(node)(self, node)
+            try:
+                made = converter(node)(self, node)
+            except ProblemError as error:
+                raise node.refused(str(error)) from None
             self._store(node, made if isinstance(made, list) else [made])
 
     def result(self) -> tuple[Node, ...]:

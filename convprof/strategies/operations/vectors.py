@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
     ops.Affine: "elementwise:affine",
+    ops.Clip: "elementwise:clip",
+    ops.HardSigmoid: "elementwise:hard_sigmoid",
     ops.Add: "elementwise:add",
     ops.Multiply: "elementwise:multiply",
     ops.Bias: "elementwise:bias",

@@ -56,6 +56,8 @@ ON_IMAGES = [
     ops.Activation("relu"),
     ops.Activation("gelu"),
     ops.Affine(0.5, 3.0),
+    ops.Clip(-0.5, 0.75),
+    ops.HardSigmoid(),
     ops.BatchNorm(),
     ops.LayerNorm(),
     ops.LayerScale(),
@@ -84,6 +86,8 @@ def test_on_images(op, shape, layout, dtype):
 TOKENS = [(1, 17, 48), (2, 5, 3), (1, 1, 130), (3, 2, 1)]
 ON_TOKENS = [
     ops.Activation("silu"),
+    ops.Clip(0.25),
+    ops.Clip(None, 0.1),
     ops.LayerNorm(1e-6),
     ops.LayerScale(),
     ops.Bias(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     elementwise,
+    limits,
     normalising,
     pooling,
     products,
@@ -29,6 +30,7 @@ CONVERTERS: dict[str, Converter] = {
     **products.CONVERTERS,
     **pooling.CONVERTERS,
     **elementwise.CONVERTERS,
+    **limits.CONVERTERS,
     **normalising.CONVERTERS,
     **arranging.CONVERTERS,
     **selecting.CONVERTERS,

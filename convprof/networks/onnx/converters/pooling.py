@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from convprof.errors import ProblemError
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.window import padding
 from convprof.networks.onnx.folding import axis_in
@@ -32,18 +31,15 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
     stride = node.integers("strides", (1, 1), 2)
     if node.integers("dilations", (1, 1), 2) != (1, 1):
         raise node.refused("dilated pooling is not supported")
-    try:
-        op = Pool2d(
-            which=which,
-            r=r,
-            s=s,
-            stride=(stride[0], stride[1]),
-            pad=padding(node, x.shape, (r, s), stride, (1, 1)),
-            ceil=bool(node.integer("ceil_mode", 0)),
-            count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
-        )
-    except ProblemError as error:
-        raise node.refused(str(error)) from None
+    op = Pool2d(
+        which=which,
+        r=r,
+        s=s,
+        stride=(stride[0], stride[1]),
+        pad=padding(node, x.shape, (r, s), stride, (1, 1)),
+        ceil=bool(node.integer("ceil_mode", 0)),
+        count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
+    )
     return net.emit(node, op, x)
 
 

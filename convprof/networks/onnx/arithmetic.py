@@ -177,6 +177,7 @@ EVALUATORS: dict[str, Evaluator] = {
     "Sqrt": _plain(np.sqrt, 1),
     "Squeeze": _squeeze,
     "Sub": _plain(np.subtract, 2),
+    "Sum": _all(np.add),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": _plain(np.where, 3),

@@ -134,14 +134,32 @@ def test_channels_last_pixels_are_tokens(ops, node):
 
 
 @pytest.mark.parametrize(
-    ("opset", "attributes", "fits"),
-    [(17, {}, True), (17, {"axis": 1}, False), (11, {}, False), (11, {"axis": -1}, True)],
+    ("opset", "shape", "axis", "kinds"),
+    [
+        (17, (2, 5, 6), None, "softmax"),
+        (17, (2, 5, 6), 1, "transpose, softmax, transpose"),
+        (17, (2, 3, 4, 5), 1, "transpose, softmax, transpose"),
+        (17, (2, 3, 4, 5), 0, "transpose, softmax, transpose"),
+        (13, (2, 7, 1, 1), 1, "flatten, softmax, reshape"),
+        (13, (5,), 0, "reshape, softmax, reshape"),
+        (13, (1, 5, 6), 0, "reshape, softmax, reshape"),
+        (11, (2, 5, 6), None, "flatten, softmax, reshape"),
+        (9, (2, 7, 1, 1), None, "flatten, softmax, reshape"),
+        (9, (2, 3, 4, 5), 2, "reshape, softmax, reshape"),
+        (9, (2, 3, 4, 5), 0, "reshape, softmax, reshape"),
+        (11, (2, 5, 6), -1, "softmax"),
+        (9, (2, 7), None, "softmax"),
+    ],
 )
-def test_softmax(imported, node, opset, attributes, fits):
-    softmax = node("Softmax", "x", **attributes)
-    if fits:
-        network = imported([softmax], (2, 5, 6), opset=opset).network
-        assert network.nodes[0].op == Softmax()
-    else:
-        with pytest.raises(InputError, match="only a softmax along the last"):
-            imported([softmax], (2, 5, 6), opset=opset)
+def test_softmax(same_as_runtime, node, *, opset, shape, axis, kinds):
+    softmax = node("Softmax", "x", **({} if axis is None else {"axis": axis}))
+    network = same_as_runtime([softmax], shape, opset=opset)
+    made = [each.op.kind for each in network.nodes]
+    if shape != (1, 5, 6):  # whose first axis of size 1 moves without a copy
+        assert ", ".join(made) == kinds
+    assert Softmax() in [each.op for each in network.nodes]
+
+
+def test_softmax_along_no_axis(imported, node):
+    with pytest.raises(InputError, match="axis=3: the tensor has 3 axes"):
+        imported([node("Softmax", "x", axis=3)], (2, 5, 6))

@@ -72,9 +72,8 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     return reshaped(net, node, y, x.shape, "back")
 
 
-def number_of(net: Importer, name: str) -> float | None:
+def number_in(value: Value | Constant) -> float | None:
     """Return the one number that a constant holds; None for anything else."""
-    value = net.values[name]
     if not isinstance(value, Constant) or value.values is None or value.elements != 1:
         return None
     return float(value.values.reshape(-1)[0])

@@ -10,7 +10,7 @@ from convprof.networks.onnx.activation_patterns import FUNCTION
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import (
     along_one_axis,
-    number_of,
+    number_in,
     per_token,
     widened,
 )
@@ -48,13 +48,30 @@ def _gelu(net: Importer, node: FileNode) -> Value:
 
 
 def _sum(net: Importer, node: FileNode) -> Value:
-    a, b = _operands(net, node)
+    return _plus(net, node, *_operands(net, node))
+
+
+def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value:
+    """Return the sum of an activation and another one, a vector or a number."""
     if isinstance(b, Value):
         return _pair(net, node, Add(), a, b)
-    number = number_of(net, _constant_name(net, node))
+    number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, -number if node.kind == "Sub" else number, b)
     return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
+
+
+def _total(net: Importer, node: FileNode) -> Value:
+    """Sum or Mean of any number of inputs: one sum after the other."""
+    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    total, *others = sorted(values, key=lambda value: isinstance(value, Constant))
+    if isinstance(total, Constant):
+        raise node.refused("all its inputs are constants")
+    if not others:
+        net.leave_out(node)
+    for other in others:
+        total = _plus(net, node, total, other)
+    return total if node.kind == "Sum" else _scaled(net, node, total, 1 / len(values))
 
 
 def _difference(net: Importer, node: FileNode) -> Value:
@@ -70,7 +87,7 @@ def _product(net: Importer, node: FileNode) -> Value:
     a, b = _operands(net, node)
     if isinstance(b, Value):
         return _pair(net, node, Multiply(), a, b)
-    number = number_of(net, _constant_name(net, node))
+    number = number_in(b)
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
     found = along_one_axis(net, node, LayerScale(), a, b)
@@ -83,8 +100,7 @@ def _quotient(net: Importer, node: FileNode) -> Value:
     """Division by a constant, which is a factor."""
     if isinstance(net.values[node.input(0)], Constant):
         raise node.refused("a constant divided by an activation is not supported")
-    net.constant(node, 1)
-    number = number_of(net, node.input(1))
+    number = number_in(net.constant(node, 1))
     if number is None:
         return _product(net, node)
     if number == 0:
@@ -103,10 +119,6 @@ def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
     if isinstance(b, Value):
         return b, a
     raise node.refused("both inputs are constants")
-
-
-def _constant_name(net: Importer, node: FileNode) -> str:
-    return next(name for name in node.inputs if isinstance(net.values[name], Constant))
 
 
 def _pair(net: Importer, node: FileNode, op: Add | Multiply, a: Value, b: Value) -> Value:
@@ -146,6 +158,8 @@ CONVERTERS = {
     "Add": _sum,
     "Div": _quotient,
     "Gelu": _gelu,
+    "Mean": _total,
     "Mul": _product,
     "Sub": _difference,
+    "Sum": _total,
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from convprof.networks.onnx.activation_patterns import bounds
 from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.converters.broadcasting import number_of, widened
+from convprof.networks.onnx.converters.broadcasting import number_in, widened
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Activation, Clip, HardSigmoid
 
@@ -70,7 +70,8 @@ def _between(
 
 def _limit(net: Importer, name: str) -> float | None:
     """Return the number of a constant; infinity for the largest of half precision."""
-    number, constant = number_of(net, name), net.values[name]
+    constant = net.values[name]
+    number = number_in(constant)
     if number is None or not isinstance(constant, Constant) or constant.values is None:
         return None
     half = constant.values.dtype == np.float16

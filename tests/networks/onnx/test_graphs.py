@@ -157,7 +157,7 @@ def test_unequal_versions_are_refused_with_the_reason(save, node):
 
 @pytest.mark.parametrize(
     "line",
-    ["Add e f", "Mul e f", "Where b e f", "Min e f", "Expand one big", "ConstantOfShape big"],
+    ["Add e f", "Mul e f", "Where b e f", "Min e f", "Expand one big", "Tile one big"],
 )
 def test_constants_cannot_grow(save, node, line):
     kind, *inputs = line.split()

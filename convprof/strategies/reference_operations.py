@@ -203,5 +203,11 @@ def _(op: ops.Slice, x: Array) -> Array:
 
 
 @compute.register
+def _(op: ops.Pad, x: Array) -> Array:
+    pads = list(zip(op.before, op.after, strict=True))
+    return np.pad(x, pads, constant_values=op.value)
+
+
+@compute.register
 def _(op: ops.Concat, *parts: Array) -> Array:
     return np.concatenate(parts, axis=op.axis)

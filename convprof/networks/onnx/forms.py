@@ -147,6 +147,11 @@ def _transpose(w: Writer, node: Node, op: ops.Transpose) -> None:
     w.add(node, "Transpose", *node.inputs, perm=op.axes)
 
 
+def _pad(w: Writer, node: Node, op: ops.Pad) -> None:
+    value = w.constant(node, np.array(op.value, np.float32))
+    w.add(node, "Pad", *node.inputs, w.integers(node, *op.before, *op.after), value)
+
+
 def _slice(w: Writer, node: Node, op: ops.Slice) -> None:
     bounds = (w.integers(node, number) for number in (op.start, op.stop, op.axis))
     w.add(node, "Slice", *node.inputs, *bounds)
@@ -199,6 +204,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.Multiply: _plain("Mul"),
+    ops.Pad: _pad,
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,

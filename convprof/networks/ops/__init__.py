@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convprof.networks.ops.arranging import Concat, Flatten, Reshape, Slice, Transpose
+from convprof.networks.ops.arranging import Concat, Flatten, Pad, Reshape, Slice, Transpose
 from convprof.networks.ops.attention import Attention, AttentionMix, AttentionScores
 from convprof.networks.ops.base import Op, Shape, shape_text
 from convprof.networks.ops.elementwise import (
@@ -42,6 +42,7 @@ __all__ = [
     "MatMul",
     "Multiply",
     "Op",
+    "Pad",
     "Pool2d",
     "PositionEmbedding",
     "Product",

@@ -41,6 +41,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Tokens: "arranging:tokens",
     ops.Transpose: "arranging:transpose",
     ops.Slice: "arranging:cut",
+    ops.Pad: "padding:pad",
     ops.SelectToken: "arranging:select_token",
     ops.Concat: "arranging:concat",
     ops.ClassToken: "arranging:class_token",

@@ -189,6 +189,13 @@ def _reshape(op: ops.Reshape, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]
     return lambda x: x.reshape(shape)
 
 
+def _pad(op: ops.Pad, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    call, value = torch().module.nn.functional.pad, op.value
+    sides = reversed(list(zip(op.before, op.after, strict=True)))  # the last axis first
+    around = [count for side in sides for count in side]
+    return lambda x: call(x, around, value=value)
+
+
 def _concat(op: ops.Concat, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
     cat, axis = torch().module.cat, op.axis
     return lambda *parts: cat(parts, axis)
@@ -215,6 +222,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.Multiply: lambda *_: lambda a, b: a * b,
+    ops.Pad: _pad,
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,

@@ -69,6 +69,9 @@ ON_IMAGES = [
     ops.Transpose((0, 2, 3, 1)),
     ops.Transpose((3, 1, 0, 2)),
     ops.Slice(1, 0, 1),
+    ops.Pad((0, 0, 1, 1), (0, 0, 1, 1)),
+    ops.Pad((0, 0, 0, 0), (0, 0, 1, 2), 0.5),
+    ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
     ops.AdaptiveAverage(1, 1),
     ops.AdaptiveAverage(3, 2),
     ops.AdaptiveAverage(4, 4),
@@ -99,6 +102,7 @@ ON_TOKENS = [
     ops.Transpose((1, 0, 2)),
     ops.Transpose((2, 1, 0)),
     ops.Slice(2, 0, 1),
+    ops.Pad((0, 1, 0), (0, 0, 3)),
 ]
 
 

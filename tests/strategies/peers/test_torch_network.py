@@ -104,6 +104,7 @@ def pools(net):
     flat = [net.add(f"{name}_flat", ops.Flatten(), name) for name in made]
     net.add("concat", ops.Concat(1), *flat)
     net.add("affine", ops.Affine(0.5, 0.25))
+    net.add("pad", ops.Pad((0, 3), (0, 5), -0.5))
     net.add("clip", ops.Clip(-2.0, 2.0))
     net.add("slope", ops.HardSigmoid())
 

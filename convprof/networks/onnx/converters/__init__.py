@@ -12,6 +12,7 @@ from convprof.networks.onnx.converters import (
     elementwise,
     limits,
     normalising,
+    padding,
     pooling,
     products,
     selecting,
@@ -33,6 +34,7 @@ CONVERTERS: dict[str, Converter] = {
     **limits.CONVERTERS,
     **normalising.CONVERTERS,
     **arranging.CONVERTERS,
+    **padding.CONVERTERS,
     **selecting.CONVERTERS,
 }
 

@@ -69,7 +69,7 @@ class Writer:
     def smaller(self, a: str, b: str) -> str:
         """Return the smaller of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
         v = self.vector
-        more = self.add(f"fcmp olt {v} {b}, {a}")
+        more = self.add(f"fcmp ogt {v} {a}, {b}")
         return self.add(f"select <{self.lanes} x i1> {more}, {v} {b}, {v} {a}")
 
     def splat(self, value: float) -> str:

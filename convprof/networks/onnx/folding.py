@@ -39,8 +39,9 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
         if node.kind == "ConstantOfShape" and (weight := _filled(node, first)) is not None:
             return [weight]
         if known and node.kind in EVALUATORS:
-            return [Constant(*_kept(node, value)) for value in _values(node, inputs, opset)]
-        return [Constant(_followed(node, inputs))]
+            values = _values(node, inputs, opset)
+            return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
+        return [Constant(_followed(node, inputs), stored=_stored(inputs))]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise node.refused(str(error)) from None
@@ -53,6 +54,12 @@ def _filled(node: FileNode, shape: Constant | None) -> Constant | None:
     if min(sizes, default=1) < 0 or math.prod(sizes) <= MOST_NUMBERS:
         return None
     return Constant(_checked(node, sizes))
+
+
+def _stored(inputs: tuple[Constant | None, ...]) -> str:
+    """Return the element type in the file of the largest input: of a weight, not of its scale."""
+    known = [constant for constant in inputs if constant is not None]
+    return max(known, key=lambda constant: constant.elements).stored if known else ""
 
 
 def _is_real(constant: Constant) -> bool:

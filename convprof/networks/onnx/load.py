@@ -46,7 +46,7 @@ def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
 
 def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     source = source_of(read_model(path))
-    shape = input_shape(source.input, dims)
+    shape = input_shape(source, dims)
     given = list(source.nodes)
     importer = Importer(source, shape)
     importer.fold()

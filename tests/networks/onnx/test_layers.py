@@ -94,6 +94,13 @@ def test_batch_norm_that_does_not_fit(imported, node):
         imported([node("BatchNormalization", "x w b m v")], weights=weights)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4, 4), (2, 3, 1, 4, 4, 4)])
+def test_batch_norm_of_more_axes_is_refused_before_it_runs(imported, node, shape):
+    norm = node("BatchNormalization", "x w b m v", name="bn")
+    with pytest.raises(InputError, match=r"\.onnx: BatchNormalization node 'bn': .*needs an image"):
+        imported([norm], shape, dict.fromkeys("wbmv", (3,)))
+
+
 def test_layer_norm(ops, node):
     norm = node("LayerNormalization", "x w b", epsilon=1e-6)
     (op,) = ops([norm], (2, 5, 6), {"w": (6,), "b": (6,)})

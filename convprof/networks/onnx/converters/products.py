@@ -9,6 +9,7 @@ from convprof.networks.onnx.converters.packed import packed_attention
 from convprof.networks.onnx.converters.rearranging import transposed
 from convprof.networks.onnx.converters.rows import on_last_axis
 from convprof.networks.onnx.converters.window import PAD_NOTE, before_padding, padding, widened_by
+from convprof.networks.onnx.sum_patterns import LINEAR
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Convolution, Linear, MatMul, Transpose
 
@@ -136,5 +137,5 @@ CONVERTERS = {
     "Conv": _conv,
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "convprof.Linear": _linear,
+    LINEAR: _linear,
 }

@@ -71,11 +71,11 @@ def _(op: ops.BatchNorm, x: Array, *vectors: Array) -> Array:
 
 @compute.register
 def _(op: ops.LayerNorm, x: Array, *vectors: Array) -> Array:
-    weight, bias = (_along_channels(vector, x) for vector in vectors)
+    weight, *bias = (_along_channels(vector, x) for vector in vectors)
     axis = channel_axis(x.shape)
     mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
-    result: Array = (x - mean) / np.sqrt(variance + op.eps) * weight + bias
-    return result
+    result: Array = (x - mean) / np.sqrt(variance + op.eps) * weight
+    return result + bias[0] if bias else result
 
 
 @compute.register

@@ -93,7 +93,7 @@ def _batch_norm(w: Writer, node: Node, op: ops.BatchNorm) -> None:
 
 def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
     (x,) = node.inputs
-    known = [w.weight(node, key) for key in ("weight", "bias")]
+    known = [w.weight(node, key) for key in op.weights(*w.reads(node))]
     image = len(w.reads(node)[0]) == _IMAGE
     if image:
         x = w.add(node, "Transpose", x, perm=_TO_NHWC, last=False)

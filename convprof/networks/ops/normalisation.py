@@ -61,18 +61,23 @@ class LayerNorm(_Same):
     """(x - mean) / sqrt(variance + eps) x weight + bias over the channels of a pixel or token.
 
     Ba, Kiros & Hinton 2016. Steps: 1 for the mean, 3 for the variance (a difference, its square,
-    their sum), 1 to normalise, 2 for weight and bias.
+    their sum), 1 to normalise, 1 for the weight and 1 for the bias, where there is one.
     """
 
     kind: ClassVar[str] = "layer norm"
-    steps: ClassVar[int] = 7
+    steps: ClassVar[int] = 6
 
     eps: float = 1e-5
+    bias: bool = True
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the steps for every element."""
+        return (self.steps + self.bias) * math.prod(self.output(*inputs))
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return ``weight`` and ``bias`` (c,)."""
-        vector = (channels(self.output(*inputs)),)
-        return {"weight": vector, "bias": vector}
+        """Return ``weight`` and, where there is one, ``bias`` (c,)."""
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return dict.fromkeys(names, (channels(self.output(*inputs)),))
 
 
 @dataclass(frozen=True, slots=True)

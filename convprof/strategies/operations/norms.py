@@ -15,7 +15,7 @@ from convprof.strategies.operations.arranging import copy_stage
 from convprof.strategies.operations.nest import Nest, inputs_lying, parts, result_lying
 from convprof.strategies.operations.operands import plan_of
 from convprof.strategies.operations.stages import Made
-from convprof.strategies.plan import Plan, Stage, X, Y
+from convprof.strategies.plan import Packed, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,8 @@ def layer_norm(problem: Operation, setting: Setting) -> Plan:
     (strides,) = inputs_lying(problem, setting.layout)
     axis = channel_axis(problem.output)
     channels = problem.output[axis]
+    if not op.bias:
+        plan.packed = {"bias": Packed((channels,), lambda: np.zeros(channels), ())}
     if strides[axis] == 1:
         rows = math.prod(problem.output) // channels
 

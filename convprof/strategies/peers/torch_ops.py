@@ -151,7 +151,7 @@ def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Te
     call, weight, bias, eps = (
         torch().module.nn.functional.layer_norm,
         w["weight"],
-        w["bias"],
+        w.get("bias"),
         op.eps,
     )
     shape = tuple(weight.shape)

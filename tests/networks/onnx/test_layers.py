@@ -107,9 +107,13 @@ def test_layer_norm(ops, node):
     assert op == LayerNorm(pytest.approx(1e-6))
 
 
-def test_layer_norm_without_bias_is_noted(imported, node):
-    made = imported([node("LayerNormalization", "x w", name="n")], (2, 5, 6), {"w": (6,)})
-    assert made.notes[0].startswith("1 x LayerNormalization without bias: here it has one")
+def test_layer_norm_without_bias(same_as_runtime, node):
+    w = np.arange(1, 7, dtype=np.float32)
+    norm = node("LayerNormalization", "x w", name="n")
+    network = same_as_runtime([norm], (2, 5, 6), {"w": w}, known={"n": {"weight": w}})
+    (made,) = network.nodes
+    assert made.op == LayerNorm(pytest.approx(1e-5), bias=False)
+    assert (made.op.parameters((2, 5, 6)), made.op.flops((2, 5, 6))) == (6, 6 * 60)
 
 
 @pytest.mark.parametrize("square", ["Pow", "Mul"])

@@ -59,6 +59,7 @@ def convolutions(net):
     net.add("other", ops.Add(), shortcut, net.last)
     net.add("tanh", ops.Activation("tanh"))
     net.add("norm", ops.LayerNorm())
+    net.add("norm_alone", ops.LayerNorm(bias=False))
     net.add("term", ops.Bias())
     image = net.last
     net.add("mean", ops.AdaptiveAverage(1, 1))

@@ -43,9 +43,8 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
         if node.has(index) and net.constant(node, index).shape != x.shape[-1:]:
             shape = net.constant(node, index).shape
             raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
-    if not node.has(2):
-        net.note("LayerNormalization without bias: here it has one, which counts as parameters")
-    return on_last_axis(net, node, LayerNorm(node.real("epsilon", _EPS)), x)
+    op = LayerNorm(node.real("epsilon", _EPS), bias=node.has(2))
+    return on_last_axis(net, node, op, x)
 
 
 def _softmax(net: Importer, node: FileNode) -> Value:

@@ -79,6 +79,15 @@ def _(op: ops.LayerNorm, x: Array, *vectors: Array) -> Array:
 
 
 @compute.register
+def _(op: ops.ResponseNorm, x: Array) -> Array:
+    before, after = op.window
+    squares = np.pad(x * x, ((0, 0), (before, after), (0, 0), (0, 0)))
+    total = sliding_window_view(squares, op.size, 1).sum(-1)
+    result: Array = x / (op.bias + op.alpha / op.size * total) ** op.beta
+    return result
+
+
+@compute.register
 def _(_: ops.LayerScale, x: Array, weight: Array) -> Array:
     return x * _along_channels(weight, x)
 

@@ -103,6 +103,11 @@ def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
         w.add(node, "Transpose", y, perm=_TO_NCHW)
 
 
+def _response_norm(w: Writer, node: Node, op: ops.ResponseNorm) -> None:
+    (x,) = node.inputs
+    w.add(node, "LRN", x, size=op.size, alpha=op.alpha, beta=op.beta, bias=op.bias)
+
+
 def _per_channel(kind: str, key: str) -> Callable[[Writer, Node, Any], None]:
     """Return what writes a factor or a term per channel."""
 
@@ -208,6 +213,7 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.ResponseNorm: _response_norm,
     ops.SelectToken: _select,
     ops.Slice: _slice,
     ops.Softmax: _plain("Softmax", axis=-1),

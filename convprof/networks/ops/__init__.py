@@ -13,7 +13,14 @@ from convprof.networks.ops.elementwise import (
     HardSigmoid,
     Multiply,
 )
-from convprof.networks.ops.normalisation import BatchNorm, Bias, LayerNorm, LayerScale, Softmax
+from convprof.networks.ops.normalisation import (
+    BatchNorm,
+    Bias,
+    LayerNorm,
+    LayerScale,
+    ResponseNorm,
+    Softmax,
+)
 from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
 from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
 from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
@@ -47,6 +54,7 @@ __all__ = [
     "PositionEmbedding",
     "Product",
     "Reshape",
+    "ResponseNorm",
     "SelectToken",
     "Shape",
     "Slice",

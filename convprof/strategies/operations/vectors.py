@@ -35,6 +35,7 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Pool2d: "pooling:pool",
     ops.AdaptiveAverage: "large_windows:adaptive_average",
     ops.LayerNorm: "norms:layer_norm",
+    ops.ResponseNorm: "norms:response_norm",
     ops.Softmax: "norms:softmax",
     ops.Flatten: "arranging:in_order",
     ops.Reshape: "arranging:in_order",

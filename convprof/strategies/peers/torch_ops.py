@@ -160,6 +160,15 @@ def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Te
     return lambda x: call(x.permute(0, 2, 3, 1), shape, weight, bias, eps).permute(0, 3, 1, 2)
 
 
+def _response_norm(op: ops.ResponseNorm, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return PyTorch's; of an even size, its window has one more channel before than after."""
+    call = torch().module.nn.functional.local_response_norm
+    numbers = op.size, op.alpha, op.beta, op.bias
+    if op.size % 2:
+        return lambda x: call(x, *numbers)
+    return lambda x: call(x.flip(1), *numbers).flip(1)
+
+
 def _layer_scale(_: ops.LayerScale, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
     factor = wide(w["weight"], inputs[0])
     return lambda x: x * factor
@@ -226,6 +235,7 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.ResponseNorm: _response_norm,
     ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
     ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
     ops.Softmax: lambda *_: lambda x: x.softmax(-1),

@@ -98,6 +98,7 @@ ONE = {
     "gemm": (ops.Linear(8), (3, 4)),
     "layer norm": (ops.LayerNorm(), IMAGE),
     "layer norm tokens": (ops.LayerNorm(), TOKENS),
+    "response norm": (ops.ResponseNorm(5, 0.5), IMAGE),
     "layer norm without bias": (ops.LayerNorm(bias=False), IMAGE),
     "batch norm": (ops.BatchNorm(), IMAGE),
     "bias": (ops.Bias(), IMAGE),

@@ -87,6 +87,7 @@ def test_impossible_repeats(imported, node, times):
         ("vgg19", 143_667_240, 19_632_062_464),
         ("resnet50", 25_557_032, 4_089_184_256),
         ("squeezenet", 1_235_496, 349_151_936),
+        ("bvlc_alexnet", 60_965_224, 654_560_384),
     ],
 )
 def test_zoo_networks_without_their_weights(name, parameters, macs):

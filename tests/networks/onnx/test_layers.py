@@ -107,6 +107,34 @@ def test_layer_norm(ops, node):
     assert op == LayerNorm(pytest.approx(1e-6))
 
 
+@pytest.mark.parametrize("size", [1, 3, 5, 9])
+@pytest.mark.parametrize("numbers", [{}, {"alpha": 0.5, "beta": 0.5, "bias": 2.0}])
+def test_response_norm(same_as_runtime, node, size, numbers):
+    network = same_as_runtime([node("LRN", "x", size=size, **numbers)], (2, 6, 3, 4))
+    (made,) = network.nodes
+    assert (made.op.size, made.op.beta) == (size, numbers.get("beta", 0.75))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({}, "LRN node number 1: size=0: must be 1 to 64"),
+        ({"size": 2**40}, "must be 1 to 64"),
+        ({"size": 5, "beta": 0.7}, r"beta=0\.69.*: must be a multiple of 1/4 up to 2"),
+        ({"size": 5, "alpha": float("nan")}, "alpha=nan and bias=1.0: must be finite"),
+        ({"size": 5, "bias": 0.0}, "bias more than 0"),
+    ],
+)
+def test_refused_response_norms(imported, node, numbers, said):
+    with pytest.raises(InputError, match=said):
+        imported([node("LRN", "x", **numbers)])
+
+
+def test_response_norm_of_what_is_no_image(imported, node):
+    with pytest.raises(InputError, match=r"LRN node number 1: .*needs an image"):
+        imported([node("LRN", "x", size=5)], (2, 6, 3))
+
+
 def test_layer_norm_without_bias(same_as_runtime, node):
     w = np.arange(1, 7, dtype=np.float32)
     norm = node("LayerNormalization", "x w", name="n")

@@ -59,6 +59,8 @@ def convolutions(net):
     net.add("other", ops.Add(), shortcut, net.last)
     net.add("tanh", ops.Activation("tanh"))
     net.add("norm", ops.LayerNorm())
+    net.add("response", ops.ResponseNorm(5, 0.5))
+    net.add("response_even", ops.ResponseNorm(4, 0.5))
     net.add("norm_alone", ops.LayerNorm(bias=False))
     net.add("term", ops.Bias())
     image = net.last

@@ -1,4 +1,4 @@
-"""BatchNormalization, LayerNormalization, Softmax."""
+"""BatchNormalization, LayerNormalization, LRN, Softmax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.rows import on_last_axis
 from convprof.networks.onnx.folding import axis_in
-from convprof.networks.ops import BatchNorm, LayerNorm, Softmax
+from convprof.networks.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -47,6 +47,14 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
     return on_last_axis(net, node, op, x)
 
 
+def _response_norm(net: Importer, node: FileNode) -> Value:
+    alpha, beta, bias = (
+        node.real(key, usual) for key, usual in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+    )
+    size = node.integer("size", 0)
+    return net.emit(node, ResponseNorm(size, alpha, beta, bias), net.activation(node))
+
+
 def _softmax(net: Importer, node: FileNode) -> Value:
     """Along the last axis; another one becomes the last, and several one, before and back after."""
     x = net.activation(node)
@@ -67,6 +75,7 @@ def _softmax(net: Importer, node: FileNode) -> Value:
 
 CONVERTERS = {
     "BatchNormalization": _batch_norm,
+    "LRN": _response_norm,
     "LayerNormalization": _layer_norm,
     "Softmax": _softmax,
 }

@@ -143,6 +143,4 @@ def _within(w: Writer, x: str, most: float) -> str:
 
 def _smaller(w: Writer, x: str, limit: float) -> str:
     """Write the smaller of a vector and a number; NaN stays NaN."""
-    v, most = w.vector, w.splat(limit)
-    above = w.add(f"fcmp ogt {v} {x}, {most}")
-    return w.add(f"select <{w.lanes} x i1> {above}, {v} {most}, {v} {x}")
+    return w.smaller(x, w.splat(limit))

@@ -13,9 +13,12 @@ from convprof.simd.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Join: TypeAlias = Literal["copy", "add", "multiply", "scale and shift", "affine"]
+Join: TypeAlias = Literal[
+    "copy", "add", "multiply", "scale and shift", "affine", "at least", "at most", "clip", "ramp"
+]
 """What is done with the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``; affine is
-``a factor + term`` of two constants."""
+``a factor + term`` of two constants, ramp the same from 0 to 1. The others have one limit, a
+constant, or two."""
 
 HELD_SHARE = 4
 """Up to a quarter of the registers hold operands that are the same in every row."""
@@ -44,7 +47,7 @@ class RowsTile:
     """Elements from one row of the result to the next."""
     step: Join | Function
     constants: tuple[float, ...] = ()
-    """Factor and term, where the step is affine."""
+    """Of the step: factor and term, or limits."""
     registers: int = 16
     fused: bool = True
 
@@ -133,4 +136,8 @@ _JOINS: dict[Join, Callable[..., str]] = {
     "multiply": lambda w, a, b: w.add(f"fmul {w.vector} {a}, {b}"),
     "scale and shift": lambda w, a, b, c: w.fma(a, b, c),
     "affine": lambda w, a, b, c: w.fma(a, b, c),
+    "at least": lambda w, a, low: w.larger(a, low),
+    "at most": lambda w, a, high: w.smaller(a, high),
+    "clip": lambda w, a, low, high: w.smaller(w.larger(a, low), high),
+    "ramp": lambda w, a, b, c: w.smaller(w.larger(w.fma(a, b, c), w.splat(0.0)), w.splat(1.0)),
 }

@@ -66,6 +66,12 @@ class Writer:
         less = self.add(f"fcmp ogt {v} {b}, {a}")
         return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
 
+    def smaller(self, a: str, b: str) -> str:
+        """Return the smaller of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
+        v = self.vector
+        more = self.add(f"fcmp ogt {v} {a}, {b}")
+        return self.add(f"select <{self.lanes} x i1> {more}, {v} {b}, {v} {a}")
+
     def splat(self, value: float) -> str:
         """Return the constant vector of one value."""
         return f"splat ({self.element} {value:.17e})"

@@ -38,6 +38,16 @@ def _(op: ops.Affine, x: Array) -> Array:
 
 
 @compute.register
+def _(op: ops.Clip, x: Array) -> Array:
+    return np.clip(x, op.low, op.high)
+
+
+@compute.register
+def _(op: ops.HardSigmoid, x: Array) -> Array:
+    return np.clip(op.alpha * x + op.beta, 0.0, 1.0)
+
+
+@compute.register
 def _(_: ops.Add, a: Array, b: Array) -> Array:
     return a + b
 
@@ -61,10 +71,19 @@ def _(op: ops.BatchNorm, x: Array, *vectors: Array) -> Array:
 
 @compute.register
 def _(op: ops.LayerNorm, x: Array, *vectors: Array) -> Array:
-    weight, bias = (_along_channels(vector, x) for vector in vectors)
+    weight, *bias = (_along_channels(vector, x) for vector in vectors)
     axis = channel_axis(x.shape)
     mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
-    result: Array = (x - mean) / np.sqrt(variance + op.eps) * weight + bias
+    result: Array = (x - mean) / np.sqrt(variance + op.eps) * weight
+    return result + bias[0] if bias else result
+
+
+@compute.register
+def _(op: ops.ResponseNorm, x: Array) -> Array:
+    before, after = op.window
+    squares = np.pad(x * x, ((0, 0), (before, after), (0, 0), (0, 0)))
+    total = sliding_window_view(squares, op.size, 1).sum(-1)
+    result: Array = x / (op.bias + op.alpha / op.size * total) ** op.beta
     return result
 
 
@@ -190,6 +209,12 @@ def _(op: ops.Transpose, x: Array) -> Array:
 @compute.register
 def _(op: ops.Slice, x: Array) -> Array:
     return x[(slice(None),) * op.axis + (slice(op.start, op.stop),)]
+
+
+@compute.register
+def _(op: ops.Pad, x: Array) -> Array:
+    pads = list(zip(op.before, op.after, strict=True))
+    return np.pad(x, pads, constant_values=op.value)
 
 
 @compute.register

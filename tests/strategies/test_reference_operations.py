@@ -128,6 +128,16 @@ def test_factors_and_terms_per_channel(shape, axis):
     np.testing.assert_array_equal(x + wide, reference_operations.compute(ops.Bias(), x, vector))
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_a_response_norm_is_as_onnx_defines_it(size):
+    (x,) = drawn((2, 6, 2, 3))
+    y = of(ops.ResponseNorm(size, 0.5, 0.75, 2.0), x)
+    for c in range(6):
+        first, last = max(0, c - (size - 1) // 2), min(5, c + size // 2)
+        squares = (x[:, first : last + 1] ** 2).sum(1)
+        np.testing.assert_allclose(x[:, c] / (2.0 + 0.5 / size * squares) ** 0.75, y[:, c])
+
+
 def test_softmax_of_large_numbers():
     (x,) = drawn((3, 5))
     y = of(ops.Softmax(), x + 1000)

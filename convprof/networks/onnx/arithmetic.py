@@ -122,6 +122,17 @@ def _expand(node: FileNode, arrays: Arrays, _: int) -> Any:
     return np.broadcast_to(arrays[0], shape).copy()
 
 
+def _tile(node: FileNode, arrays: Arrays, _: int) -> Any:
+    data, times = arrays
+    _check_count(node, *(int(count) for count in times), data.size)
+    return np.tile(data, times)
+
+
+def _cast_like(_: FileNode, arrays: Arrays, __: int) -> Any:
+    data, like = arrays
+    return np.asarray(data).astype(like.dtype)
+
+
 def _range(node: FileNode, arrays: Arrays, _: int) -> Any:
     start, limit, delta = (array.reshape(-1)[0] for array in arrays)
     _check_count(node, max(0, int((limit - start) / delta)) if delta else MOST_NUMBERS + 1)
@@ -149,20 +160,24 @@ def _check_count(node: FileNode, *shape: int) -> None:
 
 
 EVALUATORS: dict[str, Evaluator] = {
+    "Abs": _plain(np.abs, 1),
     "Add": _plain(np.add, 2),
     "And": _plain(np.logical_and, 2),
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Ceil": _plain(np.ceil, 1),
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Div": _plain(_divide, 2),
     "Equal": _plain(np.equal, 2),
+    "Exp": _plain(np.exp, 1),
     "Expand": _expand,
     "Floor": _plain(np.floor, 1),
     "Gather": _gather,
     "Greater": _plain(np.greater, 2),
     "Identity": _plain(np.asarray, 1),
     "Less": _plain(np.less, 2),
+    "Log": _plain(np.log, 1),
     "Max": _all(np.maximum),
     "Min": _all(np.minimum),
     "Mod": _plain(np.mod, 2),
@@ -171,12 +186,15 @@ EVALUATORS: dict[str, Evaluator] = {
     "Not": _plain(np.logical_not, 1),
     "Pow": _plain(np.power, 2),
     "Range": _range,
+    "Reciprocal": _plain(np.reciprocal, 1),
     "ReduceProd": _product,
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": _plain(np.sqrt, 1),
     "Squeeze": _squeeze,
     "Sub": _plain(np.subtract, 2),
+    "Sum": _all(np.add),
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": _plain(np.where, 3),

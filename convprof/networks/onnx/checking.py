@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.value import Value
     from convprof.networks.ops import Shape
 
+_POOLS = ("AveragePool", "MaxPool")
+_LAST_WINDOW_BEGINS_INSIDE = 22  # the operator set whose inference leaves out other windows
+
 
 def check_shapes(
     source: Source,
@@ -60,25 +63,52 @@ def _bare(
     """Return a model of the nodes alone: no weights, no shapes but the input's."""
     package = onnx_package()
     helper, number = package.helper, source.input.type.tensor_type.elem_type
-    wanted = [node for node in nodes if not isinstance(values.get(node.outputs[0]), Constant)]
+    live = [node for node in nodes if not _is_known(node, values)]
+    wanted = [node for node in live if not _is_counted_otherwise(node, source.opset)]
     read = {name for node in wanted for name in node.inputs}
     inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
+    computed = {name for node in wanted for name in node.outputs} | {source.input.name}
     small: list[Any] = []
-    for name in sorted(read):
+    for name in sorted(read - computed):
         value = values.get(name)
-        if not isinstance(value, Constant):
+        if value is None:
             continue
-        if value.values is None:
+        if not isinstance(value, Constant) or value.values is None:
             inputs.append(helper.make_tensor_value_info(name, number, value.shape))
         else:
             small.append(package.numpy_helper.from_array(value.values, name))
     output = helper.make_empty_tensor_value_info(source.output)
-    protos = [node.proto for node in wanted]
+    protos = [_in_default_domain(node.proto) for node in wanted if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, [output], small)
     model: onnx.ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", source.opset)]
     )
     return model
+
+
+def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
+    """Whether onnx's inference counts the results of a pooling by the rule before opset 22.
+
+    That rule keeps a last window of which nothing is in the image or the padding before it. No
+    runtime computes such a window, and the rule of opset 22 leaves it out, at every opset here.
+    """
+    rounded_up = node.kind in _POOLS and bool(node.integer("ceil_mode", 0))
+    return rounded_up and opset < _LAST_WINDOW_BEGINS_INSIDE
+
+
+def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
+    """Return a node under the name "" of the default domain: the inference has no other for it."""
+    if not proto.domain:
+        return proto
+    plain = type(proto)()
+    plain.CopyFrom(proto)
+    plain.ClearField("domain")
+    return plain
+
+
+def _is_known(node: FileNode, values: Mapping[str, Value | Constant]) -> bool:
+    """Whether a node's results are constants."""
+    return any(isinstance(values.get(name), Constant) for name in node.outputs if name)
 
 
 def _shape(info: onnx.ValueInfoProto) -> Shape | None:

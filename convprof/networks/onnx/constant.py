@@ -29,6 +29,8 @@ class Constant:
 
     shape: Shape
     values: np.ndarray[Any, Any] | None = None
+    stored: str = ""
+    """The element type in the file, ``FLOAT16``, of the tensor itself or what it is made from."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -54,10 +56,11 @@ def constant_from(tensor: onnx.TensorProto) -> Constant:
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{label}: unknown element type {tensor.data_type}") from None
     most = {"i": MOST_NUMBERS, "u": MOST_NUMBERS, "b": MOST_NUMBERS, "f": MOST_FLOATS}
+    stored = package.TensorProto.DataType.Name(tensor.data_type)
     outside = tensor.data_location == package.TensorProto.EXTERNAL
     if outside or math.prod(shape) > most.get(dtype.kind, 0):
-        return Constant(shape)
+        return Constant(shape, stored=stored)
     try:
-        return Constant.of(package.numpy_helper.to_array(tensor).reshape(shape))
+        return Constant(shape, package.numpy_helper.to_array(tensor).reshape(shape), stored)
     except (ValueError, TypeError, RuntimeError):
         raise InputError(f"{label}: its data do not have the shape {shown(shape)}") from None

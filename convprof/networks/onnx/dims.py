@@ -5,30 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
+from convprof.networks.onnx.axis_names import USUAL, axis_names
 from convprof.networks.onnx.constant import MOST_AXES
 from convprof.networks.onnx.node import text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import onnx
 
+    from convprof.networks.onnx.source import Source
     from convprof.networks.ops import Shape
 
-_IMAGE_NAMES = ("batch", "channels", "height", "width")
+_NO_NAMES = ("", "?", "-1", "None")
+"""What some exporters write as the name of every open dimension: one may not be the other."""
 _OPEN = -1
 """What some exporters write for a dimension that is open."""
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 
-def input_shape(value: onnx.ValueInfoProto, dims: Mapping[str, int]) -> Shape:
+def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
-    Raises InputError naming every open dimension that is not set and the flag that sets it, or
-    the dimensions that there are when one is set that does not exist.
+    An open dimension without a name has that of its axis. Raises InputError naming every open
+    dimension that is not set and the flag that sets it, or the dimensions that there are when one
+    is set that does not exist.
     """
+    value = source.input
     label = f"input {shown(value.name)}"
     _check_type(label, value)
     tensor = value.type.tensor_type
@@ -40,7 +45,8 @@ def input_shape(value: onnx.ValueInfoProto, dims: Mapping[str, int]) -> Shape:
                 f"{label}, axis {place}: {dim.dim_value} is no size; "
                 "export it with a size of at least 1, or with a name for --dim to set"
             )
-    axes = _axes(tensor.shape)
+    usual = axis_names(source, len(tensor.shape.dim))
+    axes = _axes(tensor.shape, usual)
     opened = list(dict.fromkeys(axis for axis in axes if isinstance(axis, str)))
     shape = "x".join(_printable(axis) if isinstance(axis, str) else str(axis) for axis in axes)
     for name in dims:
@@ -50,7 +56,9 @@ def input_shape(value: onnx.ValueInfoProto, dims: Mapping[str, int]) -> Shape:
             raise InputError(f"--dim {_printable(name)}: {label} is {shape}; {there}")
     missing = [name for name in opened if name not in dims]
     if missing:
-        flags = " ".join(f"--dim {_printable(name)}=1" for name in missing)
+        sizes = [USUAL.get(usual[axes.index(name)], 1) for name in missing]
+        pairs = zip(missing, sizes, strict=True)
+        flags = " ".join(f"--dim {_printable(name)}={example}" for name, example in pairs)
         raise InputError(
             f"{label} is {shape}: set {' and '.join(map(_printable, missing))}, e.g. {flags}"
         )
@@ -72,17 +80,17 @@ def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
         raise InputError(f"{label} holds {name}; a network reads real numbers here")
 
 
-def _axes(shape: onnx.TensorShapeProto) -> list[int | str]:
-    """Return a size or a name for every axis; one without either gets a usual name."""
+def _axes(shape: onnx.TensorShapeProto, usual: Sequence[str]) -> list[int | str]:
+    """Return a size or a name for every axis; one without either gets its usual name."""
     taken = {text_of(dim.dim_param) for dim in shape.dim}
     axes: list[int | str] = []
     for place, dim in enumerate(shape.dim):
         if dim.HasField("dim_value") and dim.dim_value > 0:
             axes.append(dim.dim_value)
             continue
-        usual = _IMAGE_NAMES if len(shape.dim) == len(_IMAGE_NAMES) else _IMAGE_NAMES[:1]
-        name = text_of(dim.dim_param) or (usual[place] if place < len(usual) else f"dim{place}")
-        while not dim.dim_param and name in taken:
+        unnamed = dim.dim_param in _NO_NAMES
+        name = usual[place] if unnamed else text_of(dim.dim_param)
+        while unnamed and name in taken:
             name += "_"
         taken.add(name)
         axes.append(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.errors import InputError
+from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def read_model(path: Path) -> onnx.ModelProto:
     data = _bytes(path)
     if not data:
         raise InputError("the file is empty")
+    other = other_kind(data)
+    if other is not None:
+        raise InputError(other)
     try:
         model: onnx.ModelProto = package.load_model_from_string(data)
     except (decode_error(), ValueError, RuntimeError, RecursionError):

@@ -33,16 +33,33 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
     """
     known = all(constant is None or constant.values is not None for constant in inputs)
     first = inputs[0] if inputs else None
-    if node.kind == "Expand" and first is not None and _is_real(first):
+    if node.kind in ("Expand", "Tile") and first is not None and _is_real(first):
         known = False  # a weight, which may become large
     try:
+        if node.kind == "ConstantOfShape" and (weight := _filled(node, first)) is not None:
+            return [weight]
         if known and node.kind in EVALUATORS:
-            return [Constant(*_kept(node, value)) for value in _values(node, inputs, opset)]
-        return [Constant(_followed(node, inputs))]
+            values = _values(node, inputs, opset)
+            return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
+        return [Constant(_followed(node, inputs), stored=_stored(inputs))]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise node.refused(str(error)) from None
         raise node.refused("its constant inputs do not fit it") from None
+
+
+def _filled(node: FileNode, shape: Constant | None) -> Constant | None:
+    """Return the weight that ConstantOfShape makes where its numbers are too many to be read."""
+    sizes = numbers(node, shape, "the shape")
+    if min(sizes, default=1) < 0 or math.prod(sizes) <= MOST_NUMBERS:
+        return None
+    return Constant(_checked(node, sizes))
+
+
+def _stored(inputs: tuple[Constant | None, ...]) -> str:
+    """Return the element type in the file of the largest input: of a weight, not of its scale."""
+    known = [constant for constant in inputs if constant is not None]
+    return max(known, key=lambda constant: constant.elements).stored if known else ""
 
 
 def _is_real(constant: Constant) -> bool:
@@ -80,9 +97,12 @@ def _followed(node: FileNode, inputs: tuple[Constant | None, ...]) -> Shape:
     first = inputs[0] if inputs else None
     if first is None:
         raise node.refused("input 1 is missing")
-    shape = _FOLLOWERS[node.kind](node, first.shape, inputs)
-    if len(shape) > MOST_AXES or math.prod(shape) > MAX_ELEMENTS:
-        raise node.refused(f"its result, {shape}, is too large")
+    return _checked(node, _FOLLOWERS[node.kind](node, first.shape, inputs))
+
+
+def _checked(node: FileNode, shape: Shape) -> Shape:
+    if len(shape) > MOST_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise node.refused(f"its result, {shown(shape)}, is too large or impossible")
     return shape
 
 
@@ -150,17 +170,38 @@ def _expand(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -
     return tuple(map(int, np.broadcast_shapes(shape, asked)))
 
 
+def _tile(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    times = numbers(node, inputs[1] if len(inputs) > 1 else None, "the repeats")
+    return tuple(size * count for size, count in zip(shape, times, strict=True))
+
+
+def _concat(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    parts = [each.shape for each in inputs if each is not None]
+    axis = axis_in(node, node.integer("axis", 0), len(shape))
+    rests = {(*part[:axis], *part[axis + 1 :]) for part in parts}
+    if len(rests) > 1 or any(len(part) != len(shape) for part in parts):
+        raise node.refused(f"shapes {shown(parts)} do not fit together")
+    return (*shape[:axis], sum(part[axis] for part in parts), *shape[axis + 1 :])
+
+
 def _same(_: FileNode, shape: Shape, __: tuple[Constant | None, ...]) -> Shape:
     return shape
 
 
+def _broadcast(_: FileNode, __: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
+    return np.broadcast_shapes(*(each.shape for each in inputs if each is not None))
+
+
 _FOLLOWERS: dict[str, Follower] = {
-    "Cast": _same,
-    "DequantizeLinear": _same,
+    **dict.fromkeys(("Cast", "CastLike", "DequantizeLinear", "Identity"), _same),
+    **dict.fromkeys(("Abs", "Exp", "Log", "Neg", "Reciprocal", "Sqrt"), _same),
+    **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum"), _broadcast),
+    "Concat": _concat,
     "Expand": _expand,
-    "Identity": _same,
     "Reshape": target,
     "Squeeze": squeezed,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": unsqueezed,
 }
+"""By operator, the shape of what is computed of weights: their numbers do not matter."""

@@ -93,7 +93,7 @@ def _batch_norm(w: Writer, node: Node, op: ops.BatchNorm) -> None:
 
 def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
     (x,) = node.inputs
-    known = [w.weight(node, key) for key in ("weight", "bias")]
+    known = [w.weight(node, key) for key in op.weights(*w.reads(node))]
     image = len(w.reads(node)[0]) == _IMAGE
     if image:
         x = w.add(node, "Transpose", x, perm=_TO_NHWC, last=False)
@@ -101,6 +101,11 @@ def _layer_norm(w: Writer, node: Node, op: ops.LayerNorm) -> None:
     y = w.add(node, "LayerNormalization", x, *known, last=not image, **settings)
     if image:
         w.add(node, "Transpose", y, perm=_TO_NCHW)
+
+
+def _response_norm(w: Writer, node: Node, op: ops.ResponseNorm) -> None:
+    (x,) = node.inputs
+    w.add(node, "LRN", x, size=op.size, alpha=op.alpha, beta=op.beta, bias=op.bias)
 
 
 def _per_channel(kind: str, key: str) -> Callable[[Writer, Node, Any], None]:
@@ -129,12 +134,27 @@ def _affine(w: Writer, node: Node, op: ops.Affine) -> None:
     w.add(node, "Add", w.add(node, "Mul", x, factor, last=False), term)
 
 
+def _clip(w: Writer, node: Node, op: ops.Clip) -> None:
+    limits = (op.low, op.high)
+    ends = ("" if end is None else w.constant(node, np.array(end, np.float32)) for end in limits)
+    w.add(node, "Clip", *node.inputs, *ends)
+
+
+def _hard_sigmoid(w: Writer, node: Node, op: ops.HardSigmoid) -> None:
+    w.add(node, "HardSigmoid", *node.inputs, alpha=op.alpha, beta=op.beta)
+
+
 def _reshape(w: Writer, node: Node, _: ops.Reshape) -> None:
     w.add(node, "Reshape", *node.inputs, w.integers(node, *w.network.shapes[node.name]))
 
 
 def _transpose(w: Writer, node: Node, op: ops.Transpose) -> None:
     w.add(node, "Transpose", *node.inputs, perm=op.axes)
+
+
+def _pad(w: Writer, node: Node, op: ops.Pad) -> None:
+    value = w.constant(node, np.array(op.value, np.float32))
+    w.add(node, "Pad", *node.inputs, w.integers(node, *op.before, *op.after), value)
 
 
 def _slice(w: Writer, node: Node, op: ops.Slice) -> None:
@@ -179,17 +199,21 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.BatchNorm: _batch_norm,
     ops.Bias: _per_channel("Add", "bias"),
     ops.ClassToken: _class_token,
+    ops.Clip: _clip,
     ops.Concat: _concat,
     ops.Convolution: _convolution,
     ops.Flatten: _plain("Flatten", axis=1),
+    ops.HardSigmoid: _hard_sigmoid,
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _per_channel("Mul", "weight"),
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.Multiply: _plain("Mul"),
+    ops.Pad: _pad,
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.ResponseNorm: _response_norm,
     ops.SelectToken: _select,
     ops.Slice: _slice,
     ops.Softmax: _plain("Softmax", axis=-1),

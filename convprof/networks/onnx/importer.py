@@ -62,7 +62,10 @@ class Importer:
             self._check_inputs(node)
             if self._fold(node):
                 continue
-            made = converter(node)(self, node)
+            try:
+                made = converter(node)(self, node)
+            except ProblemError as error:
+                raise node.refused(str(error)) from None
             self._store(node, made if isinstance(made, list) else [made])
 
     def result(self) -> tuple[Node, ...]:
@@ -135,10 +138,7 @@ class Importer:
         moves_on = (op.is_view or op.kind == "transpose") and len(inputs) == 1
         names = tuple(each.name if moves_on else self.settled(each) for each in inputs)
         try:
-            shape = op.output(*(each.shape for each in inputs))
-            checks.elements("output", shape)
-            for size in shape:
-                checks.size("output", size)
+            shape = _checked(op, *(each.shape for each in inputs))
         except ProblemError as error:
             raise node.refused(str(error)) from None
         if len(shape) > MOST_AXES:
@@ -193,7 +193,20 @@ class Importer:
 
     def _store(self, node: FileNode, made: Sequence[Value | Constant]) -> None:
         for place, name in enumerate(node.outputs):
+            if not name:
+                continue
             if place < len(made):
                 self.values[name] = made[place]
-            elif name and self.used(name):
+            elif self.used(name):
                 raise node.refused(f"its output {place + 1} is used; only the first is supported")
+
+
+def _checked(op: Op, *inputs: Shape) -> Shape:
+    """Return the result's shape; ProblemError for whatever an operation cannot answer of it."""
+    shape = op.output(*inputs)
+    for tensor in (shape, *op.weights(*inputs).values(), *op.buffers(*inputs).values()):
+        checks.elements("output" if tensor is shape else "weights", tensor)
+    for size in shape:
+        checks.size("output", size)
+    op.flops(*inputs)
+    return shape

@@ -10,17 +10,15 @@ from convprof.errors import InputError
 from convprof.networks.graph import INPUT, Network
 from convprof.networks.onnx.checking import check_shapes
 from convprof.networks.onnx.dims import input_shape
+from convprof.networks.onnx.element_types import element_notes
 from convprof.networks.onnx.file import read_model
 from convprof.networks.onnx.importer import Importer
 from convprof.networks.onnx.names import plain
-from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from convprof.networks.onnx.source import Source
 
 WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
 
@@ -48,7 +46,7 @@ def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
 
 def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     source = source_of(read_model(path))
-    shape = input_shape(source.input, dims)
+    shape = input_shape(source, dims)
     given = list(source.nodes)
     importer = Importer(source, shape)
     importer.fold()
@@ -57,12 +55,6 @@ def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     check_shapes(source, given, importer.values, shape)
     name = plain(path.stem) or INPUT
     network = Network(name, shape, importer.result())
-    return Imported(network, (*importer.notes(), *_element_note(source), WEIGHTS_NOTE))
-
-
-def _element_note(source: Source) -> list[str]:
-    types = onnx_package().TensorProto.DataType
-    number = source.input.type.tensor_type.elem_type
-    if number == types.Value("FLOAT"):
-        return []
-    return [f"its numbers are {types.Name(number)} in the file, and f32 here"]
+    return Imported(
+        network, (*importer.notes(), *element_notes(source, importer.values), WEIGHTS_NOTE)
+    )

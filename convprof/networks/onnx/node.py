@@ -17,6 +17,10 @@ MOST_NUMBERS = 4096
 """Numbers of an attribute or a small constant that are read."""
 
 
+STANDS_FOR = "convprof."
+"""Before the kind of a node that stands for several of the file, and that ONNX does not have."""
+
+
 def text_of(value: str | bytes) -> str:
     """Return a text of the file; InputError where it is none: protobuf then gives its bytes."""
     if isinstance(value, bytes):
@@ -40,9 +44,15 @@ class FileNode:
 
     @property
     def label(self) -> str:
-        """``Conv node 'conv1'``: printable, whatever the file says."""
-        kind = self.kind if self.kind.isidentifier() else shown(self.kind)
-        return f"{kind[:60]} node {shown(self.name) if self.name else f'number {self.number}'}"
+        """``Conv node 'conv1'``: printable, whatever the file says.
+
+        Where several nodes are one operation here: ``Linear ending in Add node 'fc'``.
+        """
+        kind = text_of(self.proto.op_type) if self.proto is not None else self.kind
+        whole = "" if kind == self.kind else f"{self.kind.removeprefix(STANDS_FOR)} ending in "
+        kind = kind if kind.isidentifier() else shown(kind)
+        name = shown(self.name) if self.name else f"number {self.number}"
+        return f"{whole}{kind[:60]} node {name}"
 
     def refused(self, reason: str) -> InputError:
         """Return the error that names the node."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ MOST_NODES = 100_000
 DOMAINS = ("", "ai.onnx")
 _OLDEST = 7
 """Operator sets before 7 (2017) broadcast by attributes."""
+_MOST_LISTED = 6
+"""Names or versions that a message lists."""
 _CONSTANT_KEYS = ("value", "value_int", "value_ints", "value_float", "value_floats")
 
 
@@ -52,13 +54,15 @@ def source_of(model: onnx.ModelProto) -> Source:
     graph = model.graph
     if len(graph.node) > MOST_NODES:
         raise InputError(f"the graph has {len(graph.node)} nodes; at most {MOST_NODES} are read")
-    if graph.sparse_initializer:
-        raise InputError("sparse weights are not supported")
-    constants = {text_of(tensor.name): constant_from(tensor) for tensor in graph.initializer}
-    nodes = [_node(proto, number) for number, proto in enumerate(graph.node, 1)]
-    _check_names(nodes, {*constants, *(text_of(value.name) for value in graph.input)})
-    output = _output(graph, nodes)
-    nodes = needed(nodes, output)
+    tensors = {text_of(tensor.name): tensor for tensor in graph.initializer}
+    bare = [_bare(proto, number) for number, proto in enumerate(graph.node, 1)]
+    _check_names(bare, {*tensors, *(text_of(value.name) for value in graph.input)})
+    output = _output(graph, bare)
+    # What the output does not depend on may be foreign: it is dropped before it is looked at.
+    nodes = [_complete(node) for node in needed(bare, output)]
+    read = {name for node in nodes for name in node.inputs if name}
+    _check_sparse(graph, read)
+    constants = {name: constant_from(tensors[name]) for name in tensors if name in read}
     for node in nodes:
         if node.kind == "Constant" and not node.inputs:
             constants[node.outputs[0]] = _constant(node)
@@ -81,35 +85,59 @@ def needed(nodes: Sequence[FileNode], output: str) -> list[FileNode]:
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    versions = [entry.version for entry in model.opset_import if entry.domain in DOMAINS]
+    """Return the version of the default domain, which has two names and may be listed twice."""
+    versions = {int(entry.version) for entry in model.opset_import if entry.domain in DOMAINS}
     known = onnx_package().defs.onnx_opset_version()
-    if len(versions) != 1:
+    if not versions:
         raise InputError("the file does not say which version of the operators it uses")
-    if not _OLDEST <= versions[0] <= known:
+    if len(versions) > 1:
+        listed = " and ".join(shown(version) for version in sorted(versions)[:_MOST_LISTED])
         raise InputError(
-            f"operator set {shown(versions[0])}: this onnx package reads {_OLDEST} to {known}; "
+            f"the file names more than one version of the standard operators: {listed}; "
+            "export the model with one opset_import entry"
+        )
+    (version,) = versions
+    if not _OLDEST <= version <= known:
+        raise InputError(
+            f"operator set {shown(version)}: this onnx package reads {_OLDEST} to {known}; "
             "export the model with one of them"
         )
-    return int(versions[0])
+    return version
 
 
-def _node(proto: onnx.NodeProto, number: int) -> FileNode:
-    bare = FileNode(
+def _bare(proto: onnx.NodeProto, number: int) -> FileNode:
+    """Return a node without its attributes: its names alone are checked yet."""
+    return FileNode(
         text_of(proto.op_type),
         text_of(proto.name),
         tuple(text_of(name) for name in proto.input),
         tuple(text_of(name) for name in proto.output),
         number=number,
+        proto=proto,
     )
+
+
+def _complete(bare: FileNode) -> FileNode:
+    """Return a node with its attributes; InputError for an operator that is no standard one."""
+    proto = bare.proto
+    if proto is None:
+        return bare
     if text_of(proto.domain) not in DOMAINS:
         raise bare.refused(
             f"operators of the domain {shown(proto.domain)} are not supported; "
             "export with the standard operators alone, functions inlined"
         )
-    if not bare.outputs or not bare.outputs[0]:
-        raise bare.refused("it has no output")
     attributes = {text_of(item.name): _attribute(bare, item) for item in proto.attribute}
-    return FileNode(bare.kind, bare.name, bare.inputs, bare.outputs, attributes, number, proto)
+    return replace(bare, attributes=attributes)
+
+
+def _check_sparse(graph: onnx.GraphProto, read: set[str]) -> None:
+    for tensor in graph.sparse_initializer:
+        if tensor.values.name in read:
+            raise InputError(
+                f"tensor {shown(text_of(tensor.values.name))}: sparse weights are not supported; "
+                "export the model with dense ones"
+            )
 
 
 def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
@@ -135,6 +163,8 @@ def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
 
 
 def _constant(node: FileNode) -> Constant:
+    if not node.outputs[0]:
+        raise node.refused("it has no output")
     given = [key for key in _CONSTANT_KEYS if key in node.attributes]
     if len(given) != 1:
         raise node.refused(f"it needs one of {', '.join(_CONSTANT_KEYS)}")
@@ -182,6 +212,5 @@ def _input(
 
 
 def _listed(names: list[str]) -> str:
-    most = 6
-    text = ", ".join(shown(name) for name in names[:most])
-    return f" ({text}{', ...' if len(names) > most else ''})" if names else ""
+    text = ", ".join(shown(name) for name in names[:_MOST_LISTED])
+    return f" ({text}{', ...' if len(names) > _MOST_LISTED else ''})" if names else ""

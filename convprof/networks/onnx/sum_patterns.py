@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convprof.networks.onnx.node import STANDS_FOR
+
 if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.view import View
 
-LINEAR = "convprof.Linear"
+LINEAR = f"{STANDS_FOR}Linear"
 """Stands for MatMul with a matrix and the Add of a vector."""
 _LAYER_NORM = "LayerNormalization"
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from convprof.networks.ops.arranging import Concat, Flatten, Reshape, Slice, Transpose
+from convprof.networks.ops.arranging import Concat, Flatten, Pad, Reshape, Slice, Transpose
 from convprof.networks.ops.attention import Attention, AttentionMix, AttentionScores
 from convprof.networks.ops.base import Op, Shape, shape_text
-from convprof.networks.ops.elementwise import Activation, Add, Affine, Multiply
-from convprof.networks.ops.normalisation import BatchNorm, Bias, LayerNorm, LayerScale, Softmax
+from convprof.networks.ops.elementwise import (
+    Activation,
+    Add,
+    Affine,
+    Clip,
+    HardSigmoid,
+    Multiply,
+)
+from convprof.networks.ops.normalisation import (
+    BatchNorm,
+    Bias,
+    LayerNorm,
+    LayerScale,
+    ResponseNorm,
+    Softmax,
+)
 from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
 from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
 from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
@@ -23,20 +37,24 @@ __all__ = [
     "BatchNorm",
     "Bias",
     "ClassToken",
+    "Clip",
     "Concat",
     "Convolution",
     "Flatten",
     "Function",
+    "HardSigmoid",
     "LayerNorm",
     "LayerScale",
     "Linear",
     "MatMul",
     "Multiply",
     "Op",
+    "Pad",
     "Pool2d",
     "PositionEmbedding",
     "Product",
     "Reshape",
+    "ResponseNorm",
     "SelectToken",
     "Shape",
     "Slice",

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from convprof.networks.ops.base import Op, Shape, shape_text
+from convprof.errors import ProblemError
+from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,45 @@ class Slice(Op):
         if not 0 <= self.axis < len(x) or not 0 <= self.start < self.stop <= x[self.axis]:
             raise self.misfit(x, f"it has no {self.start}:{self.stop} of axis {self.axis}")
         return (*x[: self.axis], self.stop - self.start, *x[self.axis + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Op):
+    """The input with ``value`` around it: of every axis, how many elements come before and after.
+
+    Padding that a convolution or a pooling does itself is no operation of its own.
+    """
+
+    kind: ClassVar[str] = "pad"
+
+    before: Shape
+    after: Shape
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.before) != len(self.after) or min((0, *self.before, *self.after)) < 0:
+            raise ProblemError(
+                f"pads {self.before} and {self.after}: must be as many, and not negative"
+            )
+        if not math.isfinite(self.value):
+            raise ProblemError(f"value={self.value}: must be finite")
+
+    @property
+    def text(self) -> str:
+        """``pad 1,1,1,1``: top, left, bottom, right of an image; else of every axis."""
+        image = len(self.before) == IMAGE_AXES and not any((*self.before[:2], *self.after[:2]))
+        sides = (self.before[2:], self.after[2:]) if image else (self.before, self.after)
+        return f"{self.kind} {','.join(str(size) for side in sides for size in side)}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the sizes with the padding."""
+        (x,) = self.given(inputs)
+        if len(x) != len(self.before):
+            raise self.misfit(x, f"it needs {len(self.before)} axes")
+        return tuple(
+            size + before + after
+            for size, before, after in zip(x, self.before, self.after, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

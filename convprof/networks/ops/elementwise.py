@@ -64,6 +64,73 @@ class Affine(Op):
         return steps * math.prod(self.output(*inputs))
 
 
+@dataclass(frozen=True, slots=True)
+class Clip(Op):
+    """min(max(x, ``low``), ``high``) of every element; None where there is no limit."""
+
+    kind: ClassVar[str] = "clip"
+
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = [limit for limit in (self.low, self.high) if limit is not None]
+        if not limits or not all(map(math.isfinite, limits)) or sorted(set(limits)) != limits:
+            raise ProblemError(
+                f"limits {shown(self.low)} and {shown(self.high)}: use a finite lower limit, "
+                "a finite upper limit, or both, the lower one less than the upper one"
+            )
+
+    @property
+    def text(self) -> str:
+        """``clip -1..1``."""
+        low, high = ("" if limit is None else f"{limit:g}" for limit in (self.low, self.high))
+        return f"{self.kind} {low}..{high}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.given(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return one comparison per limit and element."""
+        limits = (self.low is not None) + (self.high is not None)
+        return limits * math.prod(self.output(*inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class HardSigmoid(Op):
+    """min(max(``alpha`` x + ``beta``, 0), 1) of every element, with slopes other than 1/6.
+
+    Keras and older files have 0.2 and 0.5. The function ``hardsigmoid`` of ``Activation`` has 1/6
+    and 1/2; a layer can compute that one in its epilogue.
+    """
+
+    kind: ClassVar[str] = "hard sigmoid"
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+    def __post_init__(self) -> None:
+        for key in ("alpha", "beta"):
+            if not math.isfinite(getattr(self, key)):
+                raise ProblemError(f"{key}={shown(getattr(self, key))}: must be finite")
+
+    @property
+    def text(self) -> str:
+        """``hardsigmoid 0.2x+0.5``."""
+        return f"hardsigmoid {self.alpha:g}x{self.beta:+g}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        (x,) = self.given(inputs)
+        return x
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return four per element: a product, a sum, two comparisons."""
+        return 4 * math.prod(self.output(*inputs))
+
+
 class _Pairwise(Op):
     """One step per element of two activations, of which sizes of 1 are repeated (as in NumPy)."""
 

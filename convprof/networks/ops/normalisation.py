@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from convprof.errors import ProblemError
 from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, channels
+from convprof.problems.checks import shown
+
+_WIDEST = 64
+"""Channels of a response norm's window: published ones have 5."""
+_POWERS = tuple(quarters / 4 for quarters in range(1, 9))
 
 
 class _Same(Op):
@@ -61,18 +67,72 @@ class LayerNorm(_Same):
     """(x - mean) / sqrt(variance + eps) x weight + bias over the channels of a pixel or token.
 
     Ba, Kiros & Hinton 2016. Steps: 1 for the mean, 3 for the variance (a difference, its square,
-    their sum), 1 to normalise, 2 for weight and bias.
+    their sum), 1 to normalise, 1 for the weight and 1 for the bias, where there is one.
     """
 
     kind: ClassVar[str] = "layer norm"
-    steps: ClassVar[int] = 7
+    steps: ClassVar[int] = 6
 
     eps: float = 1e-5
+    bias: bool = True
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the steps for every element."""
+        return (self.steps + self.bias) * math.prod(self.output(*inputs))
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return ``weight`` and ``bias`` (c,)."""
-        vector = (channels(self.output(*inputs)),)
-        return {"weight": vector, "bias": vector}
+        """Return ``weight`` and, where there is one, ``bias`` (c,)."""
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return dict.fromkeys(names, (channels(self.output(*inputs)),))
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseNorm(_Same):
+    """x / (bias + alpha / size x sum of squares)^beta of an image, over ``size`` channels.
+
+    The local response norm of Krizhevsky et al. 2012: the window has floor((size - 1) / 2) channels
+    before a pixel's own and ceil((size - 1) / 2) after it, less at the ends. Nothing is learned.
+    ``beta`` is a multiple of 1/4 (0.75 is published), so that square roots compute the power.
+    """
+
+    kind: ClassVar[str] = "response norm"
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= _WIDEST:
+            raise ProblemError(f"size={shown(self.size)}: must be 1 to {_WIDEST}")
+        if self.beta not in _POWERS:
+            raise ProblemError(f"beta={shown(self.beta)}: must be a multiple of 1/4 up to 2")
+        if not (math.isfinite(self.alpha + self.bias) and self.alpha >= 0 and self.bias > 0):
+            raise ProblemError(
+                f"alpha={shown(self.alpha)} and bias={shown(self.bias)}: must be finite, "
+                "alpha not negative and bias more than 0"
+            )
+
+    @property
+    def text(self) -> str:
+        """``response norm 5``."""
+        return f"{self.kind} {self.size}"
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Channels before a pixel's own, and after it."""
+        return (self.size - 1) // 2, self.size // 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Return the same shape."""
+        return self.image(*inputs)
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return size + 4 steps per element.
+
+        A square, size - 1 sums, a factor, a term, a power and a division.
+        """
+        return (self.size + 4) * math.prod(self.output(*inputs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,20 @@ def affine(problem: Operation, setting: Setting) -> Plan:
     return _plan(problem, setting, "affine", {}, (op.factor, op.term))
 
 
+def clip(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of one limit, or two, for all elements."""
+    op: Any = problem.op
+    limits = tuple(limit for limit in (op.low, op.high) if limit is not None)
+    step: Join = "clip" if len(limits) > 1 else "at most" if op.low is None else "at least"
+    return _plan(problem, setting, step, {}, limits)
+
+
+def hard_sigmoid(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a line that is held between 0 and 1."""
+    op: Any = problem.op
+    return _plan(problem, setting, "ramp", {}, (op.alpha, op.beta))
+
+
 def add(problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the sum of two activations."""
     return _pair(problem, setting, "add")

@@ -1,4 +1,4 @@
-"""Layer norm and softmax: rows that are added up, and columns where an image lies in NCHW."""
+"""Norms and softmax: rows that are added up, and columns where an image lies in NCHW."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from convprof.networks.ops.base import channel_axis
 from convprof.simd.norms import LayerNormColumns, LayerNormRows
+from convprof.simd.response_norm import Response, ResponseColumns, ResponseRows
 from convprof.simd.softmax import SoftmaxRows
 from convprof.simd.tiles import TileList, kernel
 from convprof.strategies.operations.arranging import copy_stage
 from convprof.strategies.operations.nest import Nest, inputs_lying, parts, result_lying
 from convprof.strategies.operations.operands import plan_of
 from convprof.strategies.operations.stages import Made
-from convprof.strategies.plan import Plan, Stage, X, Y
+from convprof.strategies.plan import Packed, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,8 @@ def layer_norm(problem: Operation, setting: Setting) -> Plan:
     (strides,) = inputs_lying(problem, setting.layout)
     axis = channel_axis(problem.output)
     channels = problem.output[axis]
+    if not op.bias:
+        plan.packed = {"bias": Packed((channels,), lambda: np.zeros(channels), ())}
     if strides[axis] == 1:
         rows = math.prod(problem.output) // channels
 
@@ -45,28 +48,57 @@ def layer_norm(problem: Operation, setting: Setting) -> Plan:
 
         plan.steps = [_rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), made)]
     else:
-        plan.steps = [_columns(problem, made)]
+        _, _, h, w = problem.output
+
+        def column(pixels: int) -> LayerNormColumns:
+            return LayerNormColumns(
+                setting.dtype, made.lanes, pixels, channels, h * w, op.eps, fused=made.isa.fused
+            )
+
+        plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), made)]
     return plan
 
 
-def _columns(problem: Operation, made: Made) -> Stage:
+def response_norm(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
     op: Any = problem.op
+    made, plan = Made(setting), plan_of(problem, setting)
     n, c, h, w = problem.output
-    pixels = h * w
+    (strides,) = inputs_lying(problem, setting.layout)
+    before, after = op.window
+    response = Response(c, before, after, op.alpha / op.size, op.bias, round(4 * op.beta))
+    if strides[1] == 1:
+
+        def tile(rows: int) -> ResponseRows:
+            return ResponseRows(setting.dtype, made.lanes, rows, response, fused=made.isa.fused)
+
+        plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), made)]
+    else:
+
+        def column(pixels: int) -> ResponseColumns:
+            return ResponseColumns(
+                setting.dtype, made.lanes, pixels, response, h * w, fused=made.isa.fused
+            )
+
+        plan.steps = [_columns(op.kind, problem, column, (X, Y), made)]
+    return plan
+
+
+def _columns(
+    phase: str,
+    problem: Operation,
+    tile: Callable[[int], LayerNormColumns | ResponseColumns],
+    buffers: tuple[str, ...],
+    made: Made,
+) -> Stage:
+    """Return the stage over some pixels of every image; vectors per channel are shared."""
+    n, c, h, w = problem.output
     tiles = TileList(made.setting.dtype)
-    blocks = parts(pixels, VECTORS * made.lanes)
-    kernels = [
-        kernel(
-            LayerNormColumns(
-                made.setting.dtype, made.lanes, count, c, pixels, op.eps, fused=made.isa.fused
-            ),
-            made.isa,
-        )
-        for _, count in blocks
-    ]
-    places = np.arange(n)[:, None] * c * pixels + np.array([first for first, _ in blocks])
-    tiles.add_each(kernels, places, 0, 0, places)
-    return made.stage("layer norm", tiles, (X, "weight", "bias", Y))
+    blocks = parts(h * w, VECTORS * made.lanes)
+    kernels = [kernel(tile(count), made.isa) for _, count in blocks]
+    places = np.arange(n)[:, None] * c * h * w + np.array([first for first, _ in blocks])
+    tiles.add_each(kernels, places, *[0] * (len(buffers) - 2), places)
+    return made.stage(phase, tiles, buffers)
 
 
 def softmax(problem: Operation, setting: Setting) -> Plan:
@@ -94,7 +126,7 @@ def softmax(problem: Operation, setting: Setting) -> Plan:
 def _rows(
     phase: str,
     shape: tuple[int, int],
-    tile: Callable[[int], LayerNormRows | SoftmaxRows],
+    tile: Callable[[int], LayerNormRows | ResponseRows | SoftmaxRows],
     buffers: tuple[str, ...],
     made: Made,
 ) -> Stage:

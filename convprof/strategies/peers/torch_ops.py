@@ -151,13 +151,22 @@ def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Te
     call, weight, bias, eps = (
         torch().module.nn.functional.layer_norm,
         w["weight"],
-        w["bias"],
+        w.get("bias"),
         op.eps,
     )
     shape = tuple(weight.shape)
     if len(inputs[0]) != IMAGE_AXES:
         return lambda x: call(x, shape, weight, bias, eps)
     return lambda x: call(x.permute(0, 2, 3, 1), shape, weight, bias, eps).permute(0, 3, 1, 2)
+
+
+def _response_norm(op: ops.ResponseNorm, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return PyTorch's; of an even size, its window has one more channel before than after."""
+    call = torch().module.nn.functional.local_response_norm
+    numbers = op.size, op.alpha, op.beta, op.bias
+    if op.size % 2:
+        return lambda x: call(x, *numbers)
+    return lambda x: call(x.flip(1), *numbers).flip(1)
 
 
 def _layer_scale(_: ops.LayerScale, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
@@ -189,6 +198,13 @@ def _reshape(op: ops.Reshape, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]
     return lambda x: x.reshape(shape)
 
 
+def _pad(op: ops.Pad, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    call, value = torch().module.nn.functional.pad, op.value
+    sides = reversed(list(zip(op.before, op.after, strict=True)))  # the last axis first
+    around = [count for side in sides for count in side]
+    return lambda x: call(x, around, value=value)
+
+
 def _concat(op: ops.Concat, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
     cat, axis = torch().module.cat, op.axis
     return lambda *parts: cat(parts, axis)
@@ -205,17 +221,21 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.BatchNorm: _batch_norm,
     ops.Bias: _bias,
     ops.ClassToken: _class_token,
+    ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
     ops.Concat: _concat,
     ops.Convolution: _convolution,
     ops.Flatten: lambda *_: lambda x: x.flatten(1),
+    ops.HardSigmoid: lambda op, *_: lambda x: (x * op.alpha + op.beta).clamp(0.0, 1.0),
     ops.LayerNorm: _layer_norm,
     ops.LayerScale: _layer_scale,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.Multiply: lambda *_: lambda a, b: a * b,
+    ops.Pad: _pad,
     ops.Pool2d: pool,
     ops.PositionEmbedding: _position,
     ops.Reshape: _reshape,
+    ops.ResponseNorm: _response_norm,
     ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
     ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
     ops.Softmax: lambda *_: lambda x: x.softmax(-1),

@@ -96,3 +96,32 @@ def parsed(node):
         return node(kind, " ".join(given), outputs.replace(",", " "), **attributes)
 
     return make
+
+
+@pytest.fixture
+def same_as_runtime(save):
+    """Compare the float64 reference of what a file becomes with ONNX Runtime on that file.
+
+    ``known`` has by name of the network's node the arrays of its weights. Returns the network.
+    """
+    runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+    from convprof.networks.onnx import load
+    from convprof.strategies import reference_network
+
+    def compare(nodes, shape, weights=None, *, known=None, positive=False, **kwargs):
+        path = save(
+            nodes, shape, weights, change=lambda made: setattr(made, "ir_version", 8), **kwargs
+        )
+        network = load(path, {}).network
+        x = np.random.default_rng(0).standard_normal(shape, np.float32)
+        x = np.abs(x) + np.float32(0.1) if positive else x
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = runtime.InferenceSession(path.read_bytes(), options)
+        (expected,) = session.run(None, {"x": x})
+        made = reference_network.network(network, x.astype(np.float64), known or {})
+        assert expected.shape == made.shape == network.output
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-5)
+        return network
+
+    return compare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from convprof.errors import InputError
@@ -21,8 +22,16 @@ def test_open_dimensions_are_set(imported, relu):
     ("shape", "dims", "said"),
     [
         (("N", 3, 8, 8), {}, r"input 'x' is Nx3x8x8: set N, e\.g\. --dim N=1$"),
-        (("N", 3, "s", "s"), {"N": 1}, r"set s, e\.g\. --dim s=1$"),
-        ((None, 3, None, 8), {}, r"batchx3xheightx8: set batch and height"),
+        (("N", 3, "s", "s"), {"N": 1}, r"set s, e\.g\. --dim s=224$"),
+        (
+            (None, 3, None, 8),
+            {},
+            r"batchx3xheightx8: set batch and height, e\.g\. --dim batch=1 --dim height=224$",
+        ),
+        ((None,) * 4, {}, "--dim batch=1 --dim channels=3 --dim height=224 --dim width=224$"),
+        (("?", 3, "?", "?"), {}, "is batchx3xheightxwidth: set batch and height and width"),
+        (("None", 3, "height", "None"), {"batch": 1}, "set height and width, "),
+        (("?", 3, 8, 8), {"?": 1}, r"--dim \?: .*; open dimensions: batch$"),
         ((None, 5, None), {}, r"batchx5xdim2: set batch and dim2"),
         (("N", 3, 8, 8), {"n": 1}, r"--dim n: input 'x' is Nx3x8x8; open dimensions: N$"),
         ((1, 3, 8, 8), {"N": 1}, r"--dim N: .*; the file leaves none open$"),
@@ -57,3 +66,28 @@ def test_halves_are_taken_for_real_numbers(imported, relu):
     made = imported(relu, dtype=10)
     assert made.network.output == (1, 3, 8, 8)
     assert made.notes[0] == "its numbers are FLOAT16 in the file, and f32 here"
+
+
+@pytest.mark.parametrize("before", [[], ["Cast"], ["Sub", "Div"], ["Shape", "Mul"]], ids=" ".join)
+def test_channels_last_is_named_so(imported, node, before):
+    """The graph transposes the input, maybe after it is shifted and scaled."""
+    nodes, last = [], "x"
+    for kind in before:
+        attributes = {"to": 1} if kind == "Cast" else {}
+        inputs = last if kind in ("Cast", "Shape") else f"{last} two"
+        nodes.append(node(kind, inputs, f"{kind}_y", **attributes))
+        last = last if kind == "Shape" else f"{kind}_y"
+    nodes += [node("Transpose", last, "t", perm=[0, 3, 1, 2]), node("Conv", "t w", pads=[1] * 4)]
+    weights = {"w": (4, 3, 3, 3), "two": np.float32(2)}
+    dims = {"batch": 2, "height": 48, "width": 64}
+    network = imported(nodes, (None, None, None, 3), weights, dims=dims).network
+    assert (network.input, network.output) == ((2, 48, 64, 3), (2, 4, 48, 64))
+    with pytest.raises(InputError, match=r"batchxheightxwidthx3: set width, .*width=224"):
+        imported(nodes, (None, None, None, 3), weights, dims={"batch": 2, "height": 48})
+
+
+@pytest.mark.parametrize("perm", [[0, 2, 3, 1], [0, 1, 3, 2]])
+def test_other_transpositions_say_nothing_of_the_input(imported, node, perm):
+    nodes = [node("Transpose", "x", "t", perm=perm), node("Relu", "t")]
+    dims = {"height": 48, "width": 64}
+    assert imported(nodes, (1, 3, None, None), dims=dims).network.input == (1, 3, 48, 64)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -38,6 +43,36 @@ def conv(node):
 )
 def test_no_models(tmp_path, data, said):
     path = tmp_path / "bad.onnx"
+    path.write_bytes(data)
+    assert said in refusal(path)
+
+
+ZIP = io.BytesIO()
+with zipfile.ZipFile(ZIP, "w") as archive:
+    archive.writestr("archive/data.pkl", b"weights")
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (POINTER, "a Git LFS pointer, not the model itself; fetch the model with: git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html lang='en'>", "this is a web page"),
+        (b"\xef\xbb\xbf<HTML><body>", "this is a web page"),
+        (ZIP.getvalue(), "this is a zip archive (PyTorch's .pt"),
+        (b"\x80\x04\x95\x00\x00", "this is a Python pickle"),
+        (gzip.compress(b"model"), "this is a compressed file; unpack it first"),
+        (lzma.compress(b"model"), "this is a compressed file; unpack it first"),
+        (bz2.compress(b"model"), "this is a compressed file; unpack it first"),
+        (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file"),
+        (b"<?xml version='1.0'?><net/>", "this is XML (OpenVINO's .xml is)"),
+        (b"\x1c\x00\x00\x00TFL3", "this is a TensorFlow Lite model"),
+        (b"\x1c\x00\x00\x00ORTM", "this is ONNX Runtime's own format (.ort)"),
+        (b"GGUF\x03\x00", "this is a GGUF file"),
+    ],
+)
+def test_other_kinds_of_file_are_named(tmp_path, data, said):
+    path = tmp_path / "model.onnx"
     path.write_bytes(data)
     assert said in refusal(path)
 

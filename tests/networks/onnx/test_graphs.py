@@ -23,7 +23,8 @@ def refusal(path):
 
 
 def test_unknown_operators_and_domains(save, node):
-    assert refusal(save([node("LSTM", "x", name="l")])).startswith("LSTM node 'l': not supported; ")
+    other = node("NonZero", "x", name="z")
+    assert refusal(save([other])).startswith("NonZero node 'z': not supported; supported are ")
     other = node("FusedConv", "x", name="f", domain="com.microsoft")
     assert "operators of the domain 'com.microsoft' are not supported" in refusal(save([other]))
 
@@ -52,9 +53,67 @@ def test_inputs_and_outputs(save, node):
     assert "has 0 inputs" in refusal(save(constant, weights={"c": (4,)}))
 
 
-def test_unused_branches_are_dropped(imported, node):
-    nodes = [node("LSTM", "x", "dead"), node("Relu", "x", "y")]
-    assert len(imported(nodes).network.nodes) == 1
+@pytest.mark.parametrize("outputs", [["y"], ["", "y"], ["", "", "y"]])
+def test_recurrent_layers_are_refused_whichever_of_their_results_is_used(save, outputs):
+    lstm = onnx.helper.make_node("LSTM", ["x", "w", "r"], outputs, name="l", hidden_size=4)
+    path = save([lstm], (5, 1, 3), {"w": (1, 16, 3), "r": (1, 16, 4)})
+    assert refusal(path) == "LSTM node 'l': recurrent layers are not supported"
+
+
+def test_the_first_of_several_results_may_have_no_name(imported):
+    split = onnx.helper.make_node("Split", ["x"], ["", "y"], axis=1)
+    assert imported([split], (1, 4, 8, 8), opset=13).network.output == (1, 2, 8, 8)
+
+
+def test_a_constant_without_a_name_is_refused(save, node):
+    value = onnx.numpy_helper.from_array(np.ones(3, np.float32))
+    constant = onnx.helper.make_node("Constant", [], ["", "c"], value=value)
+    assert "Constant node number 1: it has no output" in refusal(
+        save([constant, node("Add", "x c")])
+    )
+
+
+def foreign_nodes(node):
+    """Return nodes that no network here can have, by what is foreign."""
+    inner = onnx.helper.make_graph([node("Relu", "x", "i")], "inner", [], [])
+    return {
+        "nested graph": node("If", "x", "dead", then_branch=inner, else_branch=inner),
+        "domain": node("Magic", "x", "dead", domain="com.acme"),
+        "type": node("Optional", "", "dead", type=onnx.helper.make_tensor_type_proto(1, [1])),
+        "operator": node("NonZero", "x", "dead"),
+        "many numbers": node("Magic", "x", "dead", numbers=[1] * 5000),
+        "no result": node("Magic", "x", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    "what", ["nested graph", "domain", "type", "operator", "many numbers", "no result"]
+)
+def test_unused_branches_are_dropped_whatever_they_hold(imported, node, what):
+    nodes = [foreign_nodes(node)[what], node("Relu", "x", "y")]
+    assert [each.op.kind for each in imported(nodes).network.nodes] == ["activation"]
+
+
+def test_unused_weights_may_be_foreign(imported, node):
+    def foreign(model):
+        model.graph.initializer.add(name="text", data_type=onnx.TensorProto.STRING, dims=[-3])
+        sparse = model.graph.sparse_initializer.add()
+        sparse.values.name = "unused"
+
+    assert len(imported([node("Relu", "x")], change=foreign).network.nodes) == 1
+
+
+def test_names_in_unused_branches_are_checked(save, node):
+    twice = [node("Magic", "x", "y", domain="com.acme"), node("Relu", "x")]
+    assert "the value 'y' is computed twice" in refusal(save(twice))
+
+
+def test_sparse_weights_that_are_used_are_refused(save, node):
+    def sparse(model):
+        model.graph.sparse_initializer.add().values.name = "w"
+
+    path = save([node("Add", "x w")], change=sparse)
+    assert "tensor 'w': sparse weights are not supported" in refusal(path)
 
 
 def test_graphs_that_cannot_be_computed_in_order(save, node):
@@ -69,12 +128,36 @@ def test_versions(save, node):
     assert "operator set 6: this onnx package reads 7 to" in refusal(save(relu, opset=6))
     assert "operator set 9999" in refusal(save(relu, opset=9999))
     without = save(relu, change=lambda model: model.ClearField("opset_import"))
-    assert "which version of the operators" in refusal(without)
+    assert "does not say which version of the operators" in refusal(without)
+
+
+def opsets(*entries):
+    """Return what gives a model these entries: pairs of a domain and a version."""
+
+    def change(model):
+        model.ClearField("opset_import")
+        model.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in entries)
+
+    return change
+
+
+@pytest.mark.parametrize("entries", [
+    [("", 17), ("", 17)], [("", 17), ("ai.onnx", 17)], [("ai.onnx", 17)],
+    [("com.acme", 1), ("", 17), ("ai.onnx", 17), ("", 17)],
+])  # fmt: skip
+def test_equal_versions_are_one(imported, node, entries):
+    nodes = [node("Relu", "x", "a"), node("Tanh", "a", domain="ai.onnx")]
+    assert len(imported(nodes, change=opsets(*entries)).network.nodes) == 2
+
+
+def test_unequal_versions_are_refused_with_the_reason(save, node):
+    path = save([node("Relu", "x")], change=opsets(("", 17), ("ai.onnx", 12)))
+    assert "more than one version of the standard operators: 12 and 17;" in refusal(path)
 
 
 @pytest.mark.parametrize(
     "line",
-    ["Add e f", "Mul e f", "Where b e f", "Min e f", "Expand one big", "ConstantOfShape big"],
+    ["Add e f", "Mul e f", "Where b e f", "Min e f", "Expand one big", "Tile one big"],
 )
 def test_constants_cannot_grow(save, node, line):
     kind, *inputs = line.split()

@@ -94,15 +94,54 @@ def test_batch_norm_that_does_not_fit(imported, node):
         imported([node("BatchNormalization", "x w b m v")], weights=weights)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4, 4), (2, 3, 1, 4, 4, 4)])
+def test_batch_norm_of_more_axes_is_refused_before_it_runs(imported, node, shape):
+    norm = node("BatchNormalization", "x w b m v", name="bn")
+    with pytest.raises(InputError, match=r"\.onnx: BatchNormalization node 'bn': .*needs an image"):
+        imported([norm], shape, dict.fromkeys("wbmv", (3,)))
+
+
 def test_layer_norm(ops, node):
     norm = node("LayerNormalization", "x w b", epsilon=1e-6)
     (op,) = ops([norm], (2, 5, 6), {"w": (6,), "b": (6,)})
     assert op == LayerNorm(pytest.approx(1e-6))
 
 
-def test_layer_norm_without_bias_is_noted(imported, node):
-    made = imported([node("LayerNormalization", "x w", name="n")], (2, 5, 6), {"w": (6,)})
-    assert made.notes[0].startswith("1 x LayerNormalization without bias: here it has one")
+@pytest.mark.parametrize("size", [1, 3, 5, 9])
+@pytest.mark.parametrize("numbers", [{}, {"alpha": 0.5, "beta": 0.5, "bias": 2.0}])
+def test_response_norm(same_as_runtime, node, size, numbers):
+    network = same_as_runtime([node("LRN", "x", size=size, **numbers)], (2, 6, 3, 4))
+    (made,) = network.nodes
+    assert (made.op.size, made.op.beta) == (size, numbers.get("beta", 0.75))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({}, "LRN node number 1: size=0: must be 1 to 64"),
+        ({"size": 2**40}, "must be 1 to 64"),
+        ({"size": 5, "beta": 0.7}, r"beta=0\.69.*: must be a multiple of 1/4 up to 2"),
+        ({"size": 5, "alpha": float("nan")}, "alpha=nan and bias=1.0: must be finite"),
+        ({"size": 5, "bias": 0.0}, "bias more than 0"),
+    ],
+)
+def test_refused_response_norms(imported, node, numbers, said):
+    with pytest.raises(InputError, match=said):
+        imported([node("LRN", "x", **numbers)])
+
+
+def test_response_norm_of_what_is_no_image(imported, node):
+    with pytest.raises(InputError, match=r"LRN node number 1: .*needs an image"):
+        imported([node("LRN", "x", size=5)], (2, 6, 3))
+
+
+def test_layer_norm_without_bias(same_as_runtime, node):
+    w = np.arange(1, 7, dtype=np.float32)
+    norm = node("LayerNormalization", "x w", name="n")
+    network = same_as_runtime([norm], (2, 5, 6), {"w": w}, known={"n": {"weight": w}})
+    (made,) = network.nodes
+    assert made.op == LayerNorm(pytest.approx(1e-5), bias=False)
+    assert (made.op.parameters((2, 5, 6)), made.op.flops((2, 5, 6))) == (6, 6 * 60)
 
 
 @pytest.mark.parametrize("square", ["Pow", "Mul"])
@@ -134,14 +173,32 @@ def test_channels_last_pixels_are_tokens(ops, node):
 
 
 @pytest.mark.parametrize(
-    ("opset", "attributes", "fits"),
-    [(17, {}, True), (17, {"axis": 1}, False), (11, {}, False), (11, {"axis": -1}, True)],
+    ("opset", "shape", "axis", "kinds"),
+    [
+        (17, (2, 5, 6), None, "softmax"),
+        (17, (2, 5, 6), 1, "transpose, softmax, transpose"),
+        (17, (2, 3, 4, 5), 1, "transpose, softmax, transpose"),
+        (17, (2, 3, 4, 5), 0, "transpose, softmax, transpose"),
+        (13, (2, 7, 1, 1), 1, "flatten, softmax, reshape"),
+        (13, (5,), 0, "reshape, softmax, reshape"),
+        (13, (1, 5, 6), 0, "reshape, softmax, reshape"),
+        (11, (2, 5, 6), None, "flatten, softmax, reshape"),
+        (9, (2, 7, 1, 1), None, "flatten, softmax, reshape"),
+        (9, (2, 3, 4, 5), 2, "reshape, softmax, reshape"),
+        (9, (2, 3, 4, 5), 0, "reshape, softmax, reshape"),
+        (11, (2, 5, 6), -1, "softmax"),
+        (9, (2, 7), None, "softmax"),
+    ],
 )
-def test_softmax(imported, node, opset, attributes, fits):
-    softmax = node("Softmax", "x", **attributes)
-    if fits:
-        network = imported([softmax], (2, 5, 6), opset=opset).network
-        assert network.nodes[0].op == Softmax()
-    else:
-        with pytest.raises(InputError, match="only a softmax along the last"):
-            imported([softmax], (2, 5, 6), opset=opset)
+def test_softmax(same_as_runtime, node, *, opset, shape, axis, kinds):
+    softmax = node("Softmax", "x", **({} if axis is None else {"axis": axis}))
+    network = same_as_runtime([softmax], shape, opset=opset)
+    made = [each.op.kind for each in network.nodes]
+    if shape != (1, 5, 6):  # whose first axis of size 1 moves without a copy
+        assert ", ".join(made) == kinds
+    assert Softmax() in [each.op for each in network.nodes]
+
+
+def test_softmax_along_no_axis(imported, node):
+    with pytest.raises(InputError, match="axis=3: the tensor has 3 axes"):
+        imported([node("Softmax", "x", axis=3)], (2, 5, 6))

@@ -89,6 +89,13 @@ def test_matmul_takes_the_bias_that_follows(ops, node):
     assert made == [Linear(8, bias=True)]
 
 
+def test_what_several_nodes_are_is_named_by_the_last(imported, node):
+    nodes = [node("MatMul", "x w", "a"), node("Add", "a b", name="sum")]
+    said = r"onnx: Linear ending in Add node 'sum': a matrix of \(9, 5\) does not fit \(2, 6\)"
+    with pytest.raises(InputError, match=said):
+        imported(nodes, (2, 6), {"w": (9, 5), "b": (5,)})
+
+
 def test_a_product_that_is_read_twice_keeps_its_bias_apart(ops, node):
     nodes = [node("MatMul", "x w", "a"), node("Add", "a b", "c"), node("Add", "a c")]
     made = ops(nodes, (2, 5, 6), {"w": (6, 8), "b": (8,)})

@@ -56,10 +56,16 @@ ON_IMAGES = [
     ops.Activation("relu"),
     ops.Activation("gelu"),
     ops.Affine(0.5, 3.0),
+    ops.Clip(-0.5, 0.75),
+    ops.HardSigmoid(),
     ops.BatchNorm(),
     ops.LayerNorm(),
+    ops.LayerNorm(bias=False),
     ops.LayerScale(),
     ops.Bias(),
+    ops.ResponseNorm(5, 0.5),
+    ops.ResponseNorm(2, 1.0, 0.5, 2.0),
+    ops.ResponseNorm(3, 1.0, 2.0),
     ops.Softmax(),
     ops.Tokens(),
     ops.Flatten(),
@@ -67,6 +73,9 @@ ON_IMAGES = [
     ops.Transpose((0, 2, 3, 1)),
     ops.Transpose((3, 1, 0, 2)),
     ops.Slice(1, 0, 1),
+    ops.Pad((0, 0, 1, 1), (0, 0, 1, 1)),
+    ops.Pad((0, 0, 0, 0), (0, 0, 1, 2), 0.5),
+    ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
     ops.AdaptiveAverage(1, 1),
     ops.AdaptiveAverage(3, 2),
     ops.AdaptiveAverage(4, 4),
@@ -84,7 +93,10 @@ def test_on_images(op, shape, layout, dtype):
 TOKENS = [(1, 17, 48), (2, 5, 3), (1, 1, 130), (3, 2, 1)]
 ON_TOKENS = [
     ops.Activation("silu"),
+    ops.Clip(0.25),
+    ops.Clip(None, 0.1),
     ops.LayerNorm(1e-6),
+    ops.LayerNorm(bias=False),
     ops.LayerScale(),
     ops.Bias(),
     ops.Softmax(),
@@ -95,6 +107,7 @@ ON_TOKENS = [
     ops.Transpose((1, 0, 2)),
     ops.Transpose((2, 1, 0)),
     ops.Slice(2, 0, 1),
+    ops.Pad((0, 1, 0), (0, 0, 3)),
 ]
 
 

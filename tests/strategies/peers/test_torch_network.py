@@ -59,6 +59,9 @@ def convolutions(net):
     net.add("other", ops.Add(), shortcut, net.last)
     net.add("tanh", ops.Activation("tanh"))
     net.add("norm", ops.LayerNorm())
+    net.add("response", ops.ResponseNorm(5, 0.5))
+    net.add("response_even", ops.ResponseNorm(4, 0.5))
+    net.add("norm_alone", ops.LayerNorm(bias=False))
     net.add("term", ops.Bias())
     image = net.last
     net.add("mean", ops.AdaptiveAverage(1, 1))
@@ -104,6 +107,9 @@ def pools(net):
     flat = [net.add(f"{name}_flat", ops.Flatten(), name) for name in made]
     net.add("concat", ops.Concat(1), *flat)
     net.add("affine", ops.Affine(0.5, 0.25))
+    net.add("pad", ops.Pad((0, 3), (0, 5), -0.5))
+    net.add("clip", ops.Clip(-2.0, 2.0))
+    net.add("slope", ops.HardSigmoid())
 
 
 def tokens(net):

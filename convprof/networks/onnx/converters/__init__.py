@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters import (
     arranging,
     elementwise,
+    limits,
     normalising,
+    padding,
     pooling,
     products,
     selecting,
@@ -29,17 +31,18 @@ CONVERTERS: dict[str, Converter] = {
     **products.CONVERTERS,
     **pooling.CONVERTERS,
     **elementwise.CONVERTERS,
+    **limits.CONVERTERS,
     **normalising.CONVERTERS,
     **arranging.CONVERTERS,
+    **padding.CONVERTERS,
     **selecting.CONVERTERS,
 }
 
 _REASONS = {
     "ConvTranspose": "transposed convolutions are not supported: they have no forward strategy "
     "here; leave the part that scales images up out of the file",
-    "If": "nested graphs are not supported",
-    "Loop": "nested graphs are not supported",
-    "Scan": "nested graphs are not supported",
+    **dict.fromkeys(("If", "Loop", "Scan"), "nested graphs are not supported"),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), "recurrent layers are not supported"),
 }
 
 

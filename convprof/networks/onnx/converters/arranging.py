@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.value import Value
 
+_HERE = "FLOAT"
 _REALS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 
@@ -76,8 +77,11 @@ def _dropout(net: Importer, node: FileNode) -> Value:
 
 def _cast(net: Importer, node: FileNode) -> Value:
     types = onnx_package().TensorProto.DataType
-    if node.integer("to", 0) not in [types.Value(name) for name in _REALS]:
+    to = node.integer("to", 0)
+    if to not in [types.Value(name) for name in _REALS]:
         raise node.refused("an activation can only be cast to real numbers here")
+    if to != types.Value(_HERE):
+        net.note(f"Cast to {types.Name(to)}: here the numbers stay f32")
     return _same(net, node)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.converters.rows import on_last_axis
 from convprof.networks.ops import PositionEmbedding
 
 if TYPE_CHECKING:
-    from convprof.networks.onnx.constant import Constant
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.value import Value
@@ -70,3 +70,16 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     )
     y = net.emit(node, PositionEmbedding(), reshaped(net, node, x, tokens, "rows"))
     return reshaped(net, node, y, x.shape, "back")
+
+
+def number_in(value: Value | Constant) -> float | None:
+    """Return the one number that a constant holds; None for anything else."""
+    if not isinstance(value, Constant) or value.values is None or value.elements != 1:
+        return None
+    return float(value.values.reshape(-1)[0])
+
+
+def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
+    """Return x with the axes that a constant of one number, with more axes, gives it."""
+    missing = len(b.shape) - len(x.shape)
+    return reshaped(net, node, x, (1,) * missing + x.shape, "axes") if missing > 0 else x

@@ -6,9 +6,14 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from convprof.networks.onnx.activation_patterns import FUNCTION, bounds
+from convprof.networks.onnx.activation_patterns import FUNCTION
 from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.converters.broadcasting import along_one_axis, per_token
+from convprof.networks.onnx.converters.broadcasting import (
+    along_one_axis,
+    number_in,
+    per_token,
+    widened,
+)
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
@@ -42,39 +47,31 @@ def _gelu(net: Importer, node: FileNode) -> Value:
     return net.emit(node, Activation("gelu"), net.activation(node))
 
 
-def _hard_sigmoid(net: Importer, node: FileNode) -> Value:
-    alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
-    if not (math.isclose(alpha, 1 / 6, rel_tol=1e-3) and beta == 1 / 2):
-        raise node.refused(f"alpha={alpha:g}, beta={beta:g}: only 1/6 and 1/2 are supported")
-    return net.emit(node, Activation("hardsigmoid"), net.activation(node))
-
-
-def _clip(net: Importer, node: FileNode) -> Value:
-    x = net.activation(node)
-    low, high = bounds(node, lambda name: _number(net, name))
-    if low == 0 and high == 6:  # noqa: PLR2004
-        return net.emit(node, Activation("relu6"), x)
-    if low == 0 and high is None:
-        return net.emit(node, Activation("relu"), x)
-    raise node.refused(f"limits {low} and {high}: only 0 and 6, or 0 and none, are supported")
-
-
-def _number(net: Importer, name: str) -> float | None:
-    """Return the one number that a constant holds; None for anything else."""
-    value = net.values[name]
-    if not isinstance(value, Constant) or value.values is None or value.elements != 1:
-        return None
-    return float(value.values.reshape(-1)[0])
-
-
 def _sum(net: Importer, node: FileNode) -> Value:
-    a, b = _operands(net, node)
+    return _plus(net, node, *_operands(net, node))
+
+
+def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value:
+    """Return the sum of an activation and another one, a vector or a number."""
     if isinstance(b, Value):
         return _pair(net, node, Add(), a, b)
-    number = _number(net, _constant_name(net, node))
+    number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, -number if node.kind == "Sub" else number, b)
     return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
+
+
+def _total(net: Importer, node: FileNode) -> Value:
+    """Sum or Mean of any number of inputs: one sum after the other."""
+    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    total, *others = sorted(values, key=lambda value: isinstance(value, Constant))
+    if isinstance(total, Constant):
+        raise node.refused("all its inputs are constants")
+    if not others:
+        net.leave_out(node)
+    for other in others:
+        total = _plus(net, node, total, other)
+    return total if node.kind == "Sum" else _scaled(net, node, total, 1 / len(values))
 
 
 def _difference(net: Importer, node: FileNode) -> Value:
@@ -90,9 +87,9 @@ def _product(net: Importer, node: FileNode) -> Value:
     a, b = _operands(net, node)
     if isinstance(b, Value):
         return _pair(net, node, Multiply(), a, b)
-    number = _number(net, _constant_name(net, node))
+    number = number_in(b)
     if number is not None:
-        return _widened(net, node, _scaled(net, node, a, number), b)
+        return widened(net, node, _scaled(net, node, a, number), b)
     found = along_one_axis(net, node, LayerScale(), a, b)
     if found is None:
         raise node.refused(f"a factor of {b.shape} on {a.shape}: only one per channel is supported")
@@ -103,14 +100,13 @@ def _quotient(net: Importer, node: FileNode) -> Value:
     """Division by a constant, which is a factor."""
     if isinstance(net.values[node.input(0)], Constant):
         raise node.refused("a constant divided by an activation is not supported")
-    net.constant(node, 1)
-    number = _number(net, node.input(1))
+    number = number_in(net.constant(node, 1))
     if number is None:
         return _product(net, node)
     if number == 0:
         raise node.refused("division by 0")
     a = net.activation(node)
-    return _widened(net, node, _scaled(net, node, a, 1 / number), net.constant(node, 1))
+    return widened(net, node, _scaled(net, node, a, 1 / number), net.constant(node, 1))
 
 
 def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
@@ -123,10 +119,6 @@ def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
     if isinstance(b, Value):
         return b, a
     raise node.refused("both inputs are constants")
-
-
-def _constant_name(net: Importer, node: FileNode) -> str:
-    return next(name for name in node.inputs if isinstance(net.values[name], Constant))
 
 
 def _pair(net: Importer, node: FileNode, op: Add | Multiply, a: Value, b: Value) -> Value:
@@ -157,23 +149,17 @@ def _shifted(net: Importer, node: FileNode, x: Value, number: float, b: Constant
         raise node.refused(f"a term of {number:g} leaves nothing to compute")
     op = Affine(factor=x.factor, term=number)
     plain = replace(x, factor=1.0, origin=None)
-    return _widened(net, node, net.emit(node, op, plain), b)
-
-
-def _widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
-    """Return x with the axes that a constant of one number, with more axes, gives it."""
-    missing = len(b.shape) - len(x.shape)
-    return reshaped(net, node, x, (1,) * missing + x.shape, "axes") if missing > 0 else x
+    return widened(net, node, net.emit(node, op, plain), b)
 
 
 CONVERTERS = {
     **dict.fromkeys(_DIRECT, _direct),
     FUNCTION: _named,
     "Add": _sum,
-    "Clip": _clip,
     "Div": _quotient,
     "Gelu": _gelu,
-    "HardSigmoid": _hard_sigmoid,
+    "Mean": _total,
     "Mul": _product,
     "Sub": _difference,
+    "Sum": _total,
 }

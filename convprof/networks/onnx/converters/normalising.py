@@ -1,13 +1,14 @@
-"""BatchNormalization, LayerNormalization, Softmax."""
+"""BatchNormalization, LayerNormalization, LRN, Softmax."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.converters.rearranging import reshaped
+from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.rows import on_last_axis
 from convprof.networks.onnx.folding import axis_in
-from convprof.networks.ops import BatchNorm, LayerNorm, Softmax
+from convprof.networks.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -42,21 +43,39 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
         if node.has(index) and net.constant(node, index).shape != x.shape[-1:]:
             shape = net.constant(node, index).shape
             raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
-    if not node.has(2):
-        net.note("LayerNormalization without bias: here it has one, which counts as parameters")
-    return on_last_axis(net, node, LayerNorm(node.real("epsilon", _EPS)), x)
+    op = LayerNorm(node.real("epsilon", _EPS), bias=node.has(2))
+    return on_last_axis(net, node, op, x)
+
+
+def _response_norm(net: Importer, node: FileNode) -> Value:
+    alpha, beta, bias = (
+        node.real(key, usual) for key, usual in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+    )
+    size = node.integer("size", 0)
+    return net.emit(node, ResponseNorm(size, alpha, beta, bias), net.activation(node))
 
 
 def _softmax(net: Importer, node: FileNode) -> Value:
+    """Along the last axis; another one becomes the last, and several one, before and back after."""
     x = net.activation(node)
-    axis = node.integer("axis", 1 if net.opset < _SOFTMAX_ON_ONE_AXIS else -1)
-    if axis_in(node, axis, len(x.shape)) != len(x.shape) - 1:
-        raise node.refused(f"axis={axis} of {x.shape}: only a softmax along the last is supported")
-    return net.emit(node, Softmax(), x)
+    shape, last = x.shape, len(x.shape) - 1
+    flat = net.opset < _SOFTMAX_ON_ONE_AXIS
+    axis = axis_in(node, node.integer("axis", 1 if flat else -1), len(shape))
+    if axis == last and last > 0:
+        return net.emit(node, Softmax(), x)
+    if flat or math.prod(shape[axis + 1 :]) == 1:
+        rows = (math.prod(shape[:axis]), math.prod(shape[axis:]))
+        y = net.emit(node, Softmax(), reshaped(net, node, x, rows, "rows"))
+        return reshaped(net, node, y, shape, "back")
+    order = (*(each for each in range(len(shape)) if each != axis), axis)
+    back = (*range(axis), last, *range(axis, last))
+    y = net.emit(node, Softmax(), transposed(net, node, x, order, "order"))
+    return transposed(net, node, y, back, "back")
 
 
 CONVERTERS = {
     "BatchNormalization": _batch_norm,
+    "LRN": _response_norm,
     "LayerNormalization": _layer_norm,
     "Softmax": _softmax,
 }

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from convprof.errors import ProblemError
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
-from convprof.networks.onnx.converters.window import padding
+from convprof.networks.onnx.converters.window import (
+    PAD_NOTE,
+    before_padding,
+    is_not_negative,
+    padding,
+    widened_by,
+)
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.ops import AdaptiveAverage, Pool2d
 
@@ -32,19 +39,38 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
     stride = node.integers("strides", (1, 1), 2)
     if node.integers("dilations", (1, 1), 2) != (1, 1):
         raise node.refused("dilated pooling is not supported")
+    op = Pool2d(
+        which=which,
+        r=r,
+        s=s,
+        stride=(stride[0], stride[1]),
+        pad=padding(node, x.shape, (r, s), stride, (1, 1)),
+        ceil=bool(node.integer("ceil_mode", 0)),
+        count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
+    )
+    folded = _with_pad(net, op, x)
+    if folded is None:
+        return net.emit(node, op, x)
+    net.note(PAD_NOTE)
+    return net.emit(node, *folded)
+
+
+def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | None:
+    """Return the pooling with the zeros of a Pad node as its own padding, and the image in them.
+
+    None where there are none, or where the results would be others: zeros of a Pad node count for
+    an average, and are the largest where all else is negative.
+    """
+    image, around = before_padding(net, x)
+    if image is x or (op.which == "max" and not is_not_negative(net.op(image))):
+        return None
+    if op.which == "avg" and any(op.pads) and not op.count_padding:
+        return None
     try:
-        op = Pool2d(
-            which=which,
-            r=r,
-            s=s,
-            stride=(stride[0], stride[1]),
-            pad=padding(node, x.shape, (r, s), stride, (1, 1)),
-            ceil=bool(node.integer("ceil_mode", 0)),
-            count_padding=bool(node.integer("count_include_pad", 0)) or which == "max",
-        )
-    except ProblemError as error:
-        raise node.refused(str(error)) from None
-    return net.emit(node, op, x)
+        made = replace(op, pad=widened_by(op.pads, around), count_padding=True)
+    except ProblemError:  # more padding than window
+        return None
+    return (made, image) if made.output(image.shape) == op.output(x.shape) else None
 
 
 def _max(net: Importer, node: FileNode) -> Value:

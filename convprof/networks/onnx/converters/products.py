@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.converters.packed import packed_attention
 from convprof.networks.onnx.converters.rearranging import transposed
 from convprof.networks.onnx.converters.rows import on_last_axis
-from convprof.networks.onnx.converters.window import padding
+from convprof.networks.onnx.converters.window import PAD_NOTE, before_padding, padding, widened_by
+from convprof.networks.onnx.sum_patterns import LINEAR
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Convolution, Linear, MatMul, Transpose
 
@@ -38,6 +39,10 @@ def _conv(net: Importer, node: FileNode) -> Value:
             f"weights of {weight.shape} in {groups} groups do not fit {x.shape[1]} channels"
         )
     bias = _bias(net, node, 2, k)
+    pads = padding(node, x.shape, (r, s), stride, dilation)
+    image, around = before_padding(net, x)
+    if image is not x:
+        net.note(PAD_NOTE)
     return net.emit(
         node,
         Convolution(
@@ -45,12 +50,12 @@ def _conv(net: Importer, node: FileNode) -> Value:
             r=r,
             s=s,
             stride=(stride[0], stride[1]),
-            pad=padding(node, x.shape, (r, s), stride, dilation),
+            pad=widened_by(pads, around),
             dilation=(dilation[0], dilation[1]),
             groups=groups,
             bias=bias,
         ),
-        x,
+        image,
     )
 
 
@@ -132,5 +137,5 @@ CONVERTERS = {
     "Conv": _conv,
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "convprof.Linear": _linear,
+    LINEAR: _linear,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import Flatten, Reshape, Tokens, Transpose
+from convprof.networks.ops import Flatten, Pad, Reshape, Tokens, Transpose
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -43,13 +43,18 @@ def transposed(
 ) -> Value:
     """Return the axes in another order: one transposition for several in a row, none for none.
 
-    Moving axes of size 1 past others is a change of shape alone.
+    Moving axes of size 1 past others is a change of shape alone. Zeros around the axes are put
+    there afterwards, where a convolution can take them up.
     """
     if sorted(axes) != list(range(len(x.shape))):
         raise node.refused(f"perm={axes} is no order of the axes of {x.shape}")
     op = net.op(x)
     if isinstance(op, Transpose):
         return transposed(net, node, net.source_of(x), tuple(op.axes[axis] for axis in axes), part)
+    if isinstance(op, Pad) and op.value == 0:
+        inner = transposed(net, node, net.source_of(x), axes, "inner")
+        before, after = (tuple(side[axis] for axis in axes) for side in (op.before, op.after))
+        return net.emit(node, Pad(before, after), inner, part=part)
     if isinstance(op, Reshape) and axes == _TO_ROWS:
         image = net.source_of(x)
         if len(image.shape) == _IMAGE and x.shape[:2] == image.shape[:2]:

@@ -46,7 +46,7 @@ def _slice(net: Importer, node: FileNode) -> Value:
     if set(steps) - {1}:
         raise node.refused(f"steps {steps}: only steps of 1 are supported")
     for start, end, axis in zip(starts, ends, axes, strict=True):
-        x = _cut(net, node, x, axis_in(node, axis, len(x.shape)), start=start, end=end)
+        x = cut(net, node, x, axis_in(node, axis, len(x.shape)), start=start, end=end)
     return x
 
 
@@ -62,7 +62,7 @@ def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _cut(net: Importer, node: FileNode, x: Value, axis: int, *, start: int, end: int) -> Value:
+def cut(net: Importer, node: FileNode, x: Value, axis: int, *, start: int, end: int) -> Value:
     """Return part of an axis; bounds count from the end if negative, and stop at the ends."""
     begin, stop, _ = slice(start, end).indices(x.shape[axis])
     if (begin, stop) == (0, x.shape[axis]):
@@ -83,9 +83,9 @@ def _gather(net: Importer, node: FileNode) -> Value:
         raise node.refused("only one index, or neighbours in order, are supported")
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
         return net.emit(node, SelectToken(found[0]), x)
-    cut = _cut(net, node, x, axis, start=found[0], end=found[-1] + 1)
+    piece = cut(net, node, x, axis, start=found[0], end=found[-1] + 1)
     rest = () if not indices.shape else (len(found),)
-    return reshaped(net, node, cut, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
+    return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 
 
 def _split(net: Importer, node: FileNode) -> list[Value]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from convprof.networks.ops import Activation, Clip, HardSigmoid, Pad
 
 if TYPE_CHECKING:
+    from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
-    from convprof.networks.ops import Shape
+    from convprof.networks.onnx.value import Value
+    from convprof.networks.ops import Op, Shape
 
+Pads: TypeAlias = tuple[int, int, int, int]
+"""Top, left, bottom, right."""
+
+PAD_NOTE = "Pad before a convolution or pool: here it is their own padding"
 _SIDES = 4
+_NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid")
 
 
 def padding(
@@ -17,7 +26,7 @@ def padding(
     window: tuple[int, int],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
-) -> tuple[int, int, int, int]:
+) -> Pads:
     """Return (top, left, bottom, right) for a window on (n, c, h, w).
 
     ``auto_pad`` SAME keeps ceil(size / stride) outputs; what is odd of its padding goes to the end
@@ -40,3 +49,30 @@ def padding(
     less, more = ([total // 2 for total in totals], [-(-total // 2) for total in totals])
     (top, left), (bottom, right) = (less, more) if auto == "SAME_UPPER" else (more, less)
     return top, left, bottom, right
+
+
+def before_padding(net: Importer, x: Value) -> tuple[Value, Pads]:
+    """Return an image as it was before a Pad node put zeros around it, and those zeros.
+
+    The image itself, and no padding, where none or something else was put around it.
+    """
+    op = net.op(x)
+    if not isinstance(op, Pad) or op.value != 0 or any((*op.before[:2], *op.after[:2])):
+        return x, (0, 0, 0, 0)
+    (top, left), (bottom, right) = op.before[2:], op.after[2:]
+    return net.source_of(x), (top, left, bottom, right)
+
+
+def widened_by(pads: Pads, more: Pads) -> Pads:
+    """Return the sum of two paddings."""
+    top, left, bottom, right = (a + b for a, b in zip(pads, more, strict=True))
+    return top, left, bottom, right
+
+
+def is_not_negative(op: Op | None) -> bool:
+    """Whether no result of an operation is below 0."""
+    if isinstance(op, Activation):
+        return op.function in _NOT_NEGATIVE
+    if isinstance(op, Clip):
+        return op.low is not None and op.low >= 0
+    return isinstance(op, HardSigmoid)

@@ -1,0 +1,44 @@
+"""What is said where the file holds its numbers in another type than f32."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.package import onnx_package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.networks.onnx.source import Source
+    from convprof.networks.onnx.value import Value
+
+_HERE = "FLOAT"
+_MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights
+
+
+def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
+    """Return a line for the input and one for the weights, where their type is not f32.
+
+    Half the bytes are half the traffic from memory, which decides the time of many layers.
+    """
+    types = onnx_package().TensorProto.DataType
+    given = types.Name(source.input.type.tensor_type.elem_type)
+    weights = _weight_types(source, values)
+    notes = [] if given == _HERE else [f"its numbers are {given} in the file, and f32 here"]
+    if weights and weights not in ([_HERE], [given]):
+        notes.append(f"its weights are {' and '.join(weights)} in the file, and f32 here")
+    return notes
+
+
+def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
+    """Return the element types of weights, that with most numbers first."""
+    counts: Counter[str] = Counter()
+    for name in {name for node in source.nodes for name in node.inputs}:
+        constant = values.get(name)
+        if not isinstance(constant, Constant) or not constant.stored:
+            continue
+        if len(constant.shape) >= _MATRIX:
+            counts[constant.stored] += constant.elements
+    return [kind for kind, _ in counts.most_common()]

@@ -12,10 +12,12 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
+from convprof.simd import toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+llvm: Any = toolchain.llvm()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convprof.simd import toolchain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,10 +35,7 @@ def compile_seconds() -> float:
 
 @functools.cache
 def _signature(dtype: str) -> Any:
-    from numba import types as numba_types
-
-    types: Any = numba_types  # numba has no annotations
-
+    types = toolchain.numba().types
     element = {"f32": types.float32, "f64": types.float64}[dtype]
     buffers = types.CPointer(types.CPointer(element))
     return types.void(types.intp, types.intp, buffers, types.CPointer(types.intp))
@@ -44,7 +43,7 @@ def _signature(dtype: str) -> Any:
 
 @functools.cache
 def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
-    from numba import cfunc
+    cfunc = toolchain.numba().cfunc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
@@ -73,7 +72,7 @@ def assembly(kernel: Callable[..., None], dtype: str) -> str:
     Compiled anew, which takes some tenths of a second: numba does not show what comes from its
     cache on disk.
     """
-    from numba import cfunc
+    cfunc = toolchain.numba().cfunc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """Every error a user can cause, in one tree.
 
     ConvprofError               exit 1  something failed at run time
+    ├── ToolchainError                  numba or LLVM is absent, broken or too old
     └── InputError              exit 2  a flag, a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
@@ -32,6 +33,10 @@ class ConvprofError(Exception):
     """Base of every error that convprof raises on purpose."""
 
     exit_code = 1
+
+
+class ToolchainError(ConvprofError):
+    """Numba or LLVM is absent, broken or too old: no kernel can be made."""
 
 
 class InputError(ConvprofError):

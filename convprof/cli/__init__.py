@@ -34,6 +34,11 @@ A module is imported when its command is asked for; ``--help`` imports none of t
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 
+_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
+"""What click 8.2 and newer raise for a group without arguments; older ones print its help."""
+
 
 class _LazyGroup(click.Group):
     """A group whose commands are modules, imported when they are asked for."""
@@ -75,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _status(arguments: list[str] | None) -> int:
     try:
-        result: Any = cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
+        result = _run(arguments)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
@@ -94,3 +99,22 @@ def _status(arguments: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _run(arguments: list[str] | None) -> Any:
+    """Run the command and return what it returns, the same with every version of click."""
+    try:
+        return cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
+    except _NO_ARGUMENTS as error:
+        click.echo(error.format_message())  # a group alone is a question for its help: no error
+        return 0
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "convprof":
+            raise  # a fault of ours, not of the installation
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConvprofError(
+            f"{package or 'a package that convprof needs'} cannot be imported ({reason}). Install "
+            "it again: python -m pip install --upgrade --force-reinstall "
+            f"{package or 'convprof'}"
+        ) from error

@@ -10,13 +10,13 @@ import ctypes
 import zlib
 from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
-
-from convprof.simd import scheduling
+from convprof.simd import scheduling, toolchain
 from convprof.simd import target as targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+llvm: Any = toolchain.llvm()
 
 
 class Module:

@@ -14,6 +14,7 @@ from typing import Any
 
 from convprof import cache_folder
 from convprof.errors import ConvprofError
+from convprof.simd import toolchain
 from convprof.simd.target import target
 
 _CONFIG = "numba.core.config"
@@ -47,12 +48,10 @@ def load() -> Any:
         os.environ.pop("NUMBA_DISABLE_JIT", None)
         if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba asks, which then makes "./~"
             os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read
-            config: Any = importlib.import_module(_CONFIG)
-    except Exception as error:  # a broken installation, or a setting that numba refuses
-        raise ConvprofError(f"numba cannot be imported: {error}".splitlines()[0]) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read
+        toolchain.numba()
+        config: Any = importlib.import_module(_CONFIG)
     if config.DISABLE_JIT:
         raise ConvprofError(
             "numba is set to compile nothing (NUMBA_DISABLE_JIT=1): unset the variable"

@@ -8,10 +8,12 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
+from convprof.simd import toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+llvm: Any = toolchain.llvm()
 
 
 @dataclass(frozen=True)

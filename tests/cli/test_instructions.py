@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
 
-from convprof.cli import instructions as cli
+from convprof.cli import _status
 from convprof.machine import facts
 from convprof.studies import instructions as study
 
@@ -64,11 +63,10 @@ def interrupted(monkeypatch):
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_interrupted_it_says_so_and_exits_with_130(tmp_path):
+def test_interrupted_it_says_so_and_exits_with_130(tmp_path, capsys):
     path = tmp_path / "x.json"
-    result = CliRunner().invoke(cli.command, ["--json", str(path)], standalone_mode=False)
-    assert result.return_value == 130
-    assert "interrupted: nothing was measured yet" in result.stderr
+    assert _status(["instructions", "--json", str(path)]) == 130
+    assert "interrupted: nothing was measured yet" in capsys.readouterr().err
     assert json.loads(path.read_text())["interrupted"]
 
 

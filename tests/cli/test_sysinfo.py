@@ -8,6 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from convprof.cli import _status
 from convprof.cli import sysinfo as cli
 from convprof.studies import sysinfo as study
 
@@ -76,12 +77,12 @@ def test_a_file_and_the_tables(measured, tmp_path):
     assert measured == [1]
 
 
-def test_the_tables_alone(measured):
-    result = CliRunner().invoke(cli.command, [])
-    assert result.exit_code == 0, result.exception
-    assert result.stdout.startswith("CPU\n  name")
-    assert "\x1b" not in result.stdout
-    assert result.stderr == ""
+def test_the_tables_alone(measured, capsys):
+    assert _status(["sysinfo"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("CPU\n  name")
+    assert "\x1b" not in captured.out
+    assert captured.err == ""
     assert measured == [1]
 
 

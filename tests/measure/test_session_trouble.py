@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convprof.errors import ConvprofError, TooLargeError
+from convprof.errors import ConvprofError, TooLargeError, ToolchainError
 from convprof.machine.counters import Count
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
@@ -44,6 +44,16 @@ def test_a_strategy_that_raises_fails_alone(scene, call):
     assert [m.strategy for m in session.measurements()] == ["a", "b", "c"]
     assert statuses(session)["b nchw 1 thread"] == ("failed", "ValueError: it is")
     check_the_others(scene, session, events)
+
+
+def test_a_toolchain_that_is_broken_ends_the_session(scene):
+    """Every other contestant would fail alike: one error instead of as many as contestants."""
+    trouble = {"prepare": ToolchainError("numba 0.61.0 is too old")}
+    first, bad = scene.strategy("a"), scene.strategy("b", (1e-3,), trouble=trouble)
+    session = scene.session(first, bad)
+    with pytest.raises(ToolchainError, match="too old"):
+        list(session.events())
+    assert session.measurements() == []
 
 
 @pytest.mark.parametrize("call", [3, 20, 100])

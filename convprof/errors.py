@@ -1,6 +1,7 @@
 """Every error a user can cause, in one tree.
 
     ConvprofError               exit 1  something failed at run time
+    ├── ThreadsError                    the system allows no more threads
     └── InputError              exit 2  a flag, a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
@@ -32,6 +33,18 @@ class ConvprofError(Exception):
     """Base of every error that convprof raises on purpose."""
 
     exit_code = 1
+
+
+class ThreadsError(ConvprofError):
+    """The system allows this process no more threads."""
+
+    @classmethod
+    def of(cls, threads: int, who: str = "convprof") -> ThreadsError:
+        """Build the message for a team of so many threads."""
+        return cls(
+            f"{who}: the system starts no {threads} threads for this process: "
+            f"raise the limit (ulimit -u, pids.max) or use fewer --threads"
+        )
 
 
 class InputError(ConvprofError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof import stats
-from convprof.errors import ConvprofError, InputError
+from convprof.errors import ConvprofError, InputError, ThreadsError
 from convprof.measure import report
 from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
@@ -171,7 +171,7 @@ class Session:
                 reason = f"max_rel_error {entry.error:.2g} is over {limit:g}"
                 wrong = report.excluded(contestant, "wrong", reason, entry.error)
                 return Failed(self._exclude(wrong))
-        except InputError as error:  # it refuses after all, or its memory is not there
+        except (InputError, ThreadsError) as error:  # it refuses after all, or lacks memory
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
             return Failed(self._exclude(report.failed(contestant, error)))

@@ -26,6 +26,14 @@ class Noise:
     hint: str
 
 
+_REMARKS: dict[Noise, None] = {}
+
+
+def remark(noise: Noise) -> None:
+    """Add what was noticed elsewhere, once, to the findings of every watch of this process."""
+    _REMARKS[noise] = None
+
+
 def load(cores: int) -> float | None:
     """Return the one-minute load average per core, or None where there is none."""
     try:
@@ -108,7 +116,7 @@ class NoiseWatch:
             found.append(Noise("spread", text, "a larger --budget narrows the intervals"))
         if _on_battery():
             found.append(Noise("battery", "running on battery", "plug in"))
-        return found
+        return found + list(_REMARKS)
 
     def _stolen(self) -> float | None:
         now = stolen_ticks()

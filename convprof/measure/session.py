@@ -22,6 +22,7 @@ from convprof.measure.settle import settle
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.measure.whole_operands import WholeOperands
 from convprof.problems import Whole
+from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,7 +163,9 @@ class Session:
         try:
             reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
-                entry = self._prepare(contestant)
+                # A library may bind this thread to a CPU when it is first used.
+                with affinity.kept(contestant.setting.threads):
+                    entry = self._prepare(contestant)
                 limit = TOLERANCE[contestant.setting.dtype]
                 if entry.error <= limit:
                     self.entries.append(entry)

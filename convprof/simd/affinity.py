@@ -78,11 +78,13 @@ def kept(threads: int = 1) -> Iterator[None]:
     """Give the calling thread back its mask, whatever a library does to it meanwhile.
 
     Threads that the library starts inherit the mask: inside, it has room for ``threads`` of them.
-    ConvprofError if the system does not allow the way back.
+    ConvprofError if the system does not allow to give them that room, or the mask back.
     """
     before, room = of(), allowed(threads)
     if before is not None and room is not None and room != before:
-        change(0, room)
+        made = change(0, room)
+        if not made and len(before) < min(threads, len(room)):
+            raise ConvprofError(_lost(before))
     try:
         yield
     finally:

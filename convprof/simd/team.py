@@ -142,16 +142,18 @@ class Team:
         """Start the workers; each waits at its door until it is woken."""
         doors = [threading.Lock() for _ in range(self.threads - 1)]
         threads: list[threading.Thread] = []
-        for index, door in enumerate(doors):
-            door.acquire()
-            thread = threading.Thread(target=self._worker, args=(index, door), daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                self._doors, self._threads = doors, threads
-                self.close()
-                raise ThreadsError.of(self.threads) from error
-            threads.append(thread)
+        # The calling thread may have been bound to a single CPU, by a library.
+        with affinity.kept(self.threads):
+            for index, door in enumerate(doors):
+                door.acquire()
+                thread = threading.Thread(target=self._worker, args=(index, door), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self._doors, self._threads = doors, threads
+                    self.close()
+                    raise ThreadsError.of(self.threads) from error
+                threads.append(thread)
         self._doors, self._threads = doors, threads
 
     def _wake(self) -> None:
@@ -175,10 +177,6 @@ class Team:
                 door.release()
 
     def _worker(self, index: int, door: threading.Lock) -> None:
-        # The thread that starts this one may have been bound to a single CPU, by a library.
-        room = affinity.allowed(self.threads)
-        if room and room != affinity.of():
-            affinity.change(0, room)
         door.acquire()
         while not self._serve(self._address, index, SPINS):
             door.acquire()

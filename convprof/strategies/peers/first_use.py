@@ -1,0 +1,51 @@
+"""The first use of a library by something prepared: with its threads, and without side effects."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from convprof.errors import RefusedError
+from convprof.simd import affinity, spare
+from convprof.strategies import forks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.strategies.base import Prepared
+
+OWN_POOLS = {"onnxruntime"}
+"""Libraries that start threads for each model, also in a child made by ``fork``."""
+_started: dict[str, int] = {}
+"""Threads that a library is known to have started, by library; it keeps them."""
+
+
+@contextlib.contextmanager
+def first_use(prepared: Prepared, library: str) -> Iterator[None]:
+    """Let a library start its threads and run once.
+
+    RefusedError where they cannot start, or stayed in the process that this one was forked from.
+    The calling thread has the same CPUs afterwards as before.
+    """
+    threads = prepared.setting.threads
+    if library not in OWN_POOLS:
+        forks.check(library, threads)
+    need_threads(library, threads)
+    with affinity.kept(threads):
+        yield
+    forks.note(library, threads, prepared)
+
+
+def need_threads(library: str, threads: int) -> None:
+    """Raise RefusedError unless so many threads can start: many libraries end the process then."""
+    if threads <= _started.get(library, 1):
+        return
+    more = threads - 1
+    found = spare.startable(more)
+    if found < more:
+        raise RefusedError(
+            f"{library} needs {more} more thread{'s' if more > 1 else ''} and the system allows "
+            f"this process {found}: raise the limit (ulimit -u, pids.max) or use fewer --threads"
+        )
+    if library not in OWN_POOLS:
+        _started[library] = threads

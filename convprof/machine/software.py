@@ -80,7 +80,7 @@ def _threading_layers() -> tuple[str, ...]:
     """Load each layer's library without starting its threads."""
     try:
         from numba.core import config as numba_config
-    except ImportError:
+    except (ImportError, OSError):  # the second one where no memory may be made executable
         return ()
     config: Any = numba_config
     order = [str(name) for name in config.THREADING_LAYER_PRIORITY]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
 
+from convprof.simd import executable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -73,6 +75,7 @@ class Module:
 
         ``without`` names CPU features that the code must not use.
         """
+        executable.require()
         self._ir = ir
         self._without = tuple(without)
         self._engine = llvm.create_mcjit_compiler(_parsed(ir), _target_machine(self._without))

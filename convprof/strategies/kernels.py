@@ -16,6 +16,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convprof.simd import executable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,6 +46,7 @@ def _signature(dtype: str) -> Any:
 
 @functools.cache
 def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
+    executable.require()  # numba's own words for it come with a traceback, from its import
     from numba import cfunc
 
     with warnings.catch_warnings():

@@ -39,11 +39,11 @@ class ThreadsError(ConvprofError):
     """The system allows this process no more threads."""
 
     @classmethod
-    def of(cls, threads: int, who: str = "convprof") -> ThreadsError:
+    def of(cls, threads: int) -> ThreadsError:
         """Build the message for a team of so many threads."""
         return cls(
-            f"{who}: the system starts no {threads} threads for this process: "
-            f"raise the limit (ulimit -u, pids.max) or use fewer --threads"
+            f"the system does not allow this process {threads} threads: raise the limit "
+            f"(ulimit -u, pids.max) or use fewer --threads"
         )
 
 

@@ -9,6 +9,7 @@ from convprof.errors import UnknownNameError
 
 TREE = {
     "ConvprofError": (Exception, 1),
+    "ThreadsError": (errors.ConvprofError, 1),
     "InputError": (errors.ConvprofError, 2),
     "ProblemError": (errors.InputError, 2),
     "DescriptorError": (errors.InputError, 2),

@@ -224,7 +224,7 @@ def test_a_team_whose_threads_do_not_start_says_so_and_leaves_none(monkeypatch):
     before = set(threading.enumerate())
     monkeypatch.setattr(NoMoreThreads, "started", 0)
     monkeypatch.setattr(threading, "Thread", NoMoreThreads)
-    with pytest.raises(ThreadsError, match=r"starts no 3 threads .*: raise the limit \(ulimit -u"):
+    with pytest.raises(ThreadsError, match=r"this process 3 threads: raise the limit \(ulimit -u"):
         Team(3)
     assert before == set(threading.enumerate())
 

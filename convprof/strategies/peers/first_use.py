@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 OWN_POOLS = {"onnxruntime"}
 """Libraries that start threads for each model, also in a child made by ``fork``."""
+POOLS = {"torch": 2}
+"""Pools of threads in a library, where there are several: PyTorch has OpenMP's and pthreadpool's,
+and either ends the process where a thread does not start."""
 _started: dict[str, int] = {}
 """Threads that a library is known to have started, by library; it keeps them."""
 
@@ -40,12 +43,13 @@ def need_threads(library: str, threads: int) -> None:
     """Raise RefusedError unless so many threads can start: many libraries end the process then."""
     if threads <= _started.get(library, 1):
         return
-    more = threads - 1
+    more = POOLS.get(library, 1) * (threads - 1)
     found = spare.startable(more)
     if found < more:
         raise RefusedError(
-            f"{library} needs {more} more thread{'s' if more > 1 else ''} and the system allows "
-            f"this process {found}: raise the limit (ulimit -u, pids.max) or use fewer --threads"
+            f"{library} starts {more} thread{'s' if more > 1 else ''} for --threads {threads}, and "
+            f"the system allows this process {found}: raise the limit (ulimit -u, pids.max) or use "
+            f"fewer --threads"
         )
     if library not in OWN_POOLS:
         _started[library] = threads

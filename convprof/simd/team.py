@@ -97,6 +97,7 @@ class Team:
         self._control = _aligned_words(_WORKERS_AT + _LINE_WORDS * threads)
         self._address = int(self._control.ctypes.data)
         self._turn = threading.Lock()
+        self._closed = False
         self._doors: list[threading.Lock] = []
         self._threads: list[threading.Thread] = []
         self._fall_asleep()
@@ -106,15 +107,22 @@ class Team:
 
     def run(self, program: Program) -> None:
         """Run every stage of ``program``, all threads passing each before the next begins."""
-        if self.threads == 1:
-            self._solo(program.address, program.count)
-            return
-        with self._turn:
-            while self._launch(self._address, program.address, program.count, self.threads):
-                self._wake()
+        if self.threads > 1:
+            with self._turn:
+                if not self._closed:
+                    address, count = program.address, program.count
+                    while self._launch(self._address, address, count, self.threads):
+                        self._wake()
+                    return
+        self._solo(program.address, program.count)
 
     def close(self) -> None:
-        """Stop the worker threads; the team cannot run again."""
+        """Stop the worker threads. A thread that still runs programs, at exit, does so alone."""
+        with self._turn:
+            self._closed = True
+            self._stop()
+
+    def _stop(self) -> None:
         self._control[_STOP] = 1
         for door in self._doors:  # all of them: one may be falling asleep right now
             with contextlib.suppress(RuntimeError):  # it is open already
@@ -140,6 +148,7 @@ class Team:
 
     def _start(self) -> None:
         """Start the workers; each waits at its door until it is woken."""
+        self._control[_STOP] = 0
         doors = [threading.Lock() for _ in range(self.threads - 1)]
         threads: list[threading.Thread] = []
         # The calling thread may have been bound to a single CPU, by a library.
@@ -151,7 +160,7 @@ class Team:
                     thread.start()
                 except RuntimeError as error:
                     self._doors, self._threads = doors, threads
-                    self.close()
+                    self._stop()
                     raise ThreadsError.of(self.threads) from error
                 threads.append(thread)
         self._doors, self._threads = doors, threads

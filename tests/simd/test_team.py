@@ -248,6 +248,65 @@ def test_two_python_threads_may_run_at_once(team):
         np.testing.assert_array_equal(counts, np.full(400, runs))
 
 
+BUSY_AT_EXIT = """
+import threading, time
+import numpy as np
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.problems import Gemm
+a = np.ones((64, 64), np.float32)
+one = registry.find("gemm", "packed").prepare(Gemm(m=64, n=64, k=64), Setting(threads=2))
+one.bind(a, a)
+def work():
+    while True:
+        one.run()
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+print("end")
+"""
+
+
+def test_an_interpreter_ends_while_a_daemon_thread_runs_the_team():
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", BUSY_AT_EXIT],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_after_close_the_caller_runs_alone(team):
+    counts = np.zeros(10)
+    program = Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(team.threads)
+    team.run(program)
+    team.close()
+    team.run(program)
+    np.testing.assert_array_equal(counts, np.full(10, 2))
+
+
+def test_a_forked_team_that_could_not_start_tries_again(monkeypatch):
+    made = Team(3)
+    counts = np.zeros(10)
+    program = Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(3)
+    parents = made._threads, made._doors
+    made.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(NoMoreThreads, "started", 0)
+        patch.setattr(threading, "Thread", NoMoreThreads)
+        with pytest.raises(ThreadsError):
+            made.run(program)
+    made.run(program)
+    np.testing.assert_array_equal(counts, np.ones(10))
+    made.close()
+    for door in parents[1]:  # here they are in this very process
+        door.release()
+    for thread in parents[0]:
+        thread.join()
+
+
 FORKED = """
 import multiprocessing, os, sys, warnings
 import numpy as np

@@ -1,7 +1,8 @@
 """Every error a user can cause, in one tree.
 
     ConvprofError               exit 1  something failed at run time
-    ├── ToolchainError                  numba or LLVM is absent, broken or too old
+    ├── ToolchainError                  numba or LLVM is absent, broken, too old or not allowed
+    ├── ThreadsError                    the system allows no more threads
     └── InputError              exit 2  a flag, a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
@@ -36,7 +37,19 @@ class ConvprofError(Exception):
 
 
 class ToolchainError(ConvprofError):
-    """Numba or LLVM is absent, broken or too old: no kernel can be made."""
+    """Numba or LLVM is absent, broken, too old or not allowed to run: no kernel can be made."""
+
+
+class ThreadsError(ConvprofError):
+    """The system allows this process no more threads."""
+
+    @classmethod
+    def of(cls, threads: int) -> ThreadsError:
+        """Build the message for a team of so many threads."""
+        return cls(
+            f"the system does not allow this process {threads} threads: raise the limit "
+            f"(ulimit -u, pids.max) or use fewer --threads"
+        )
 
 
 class InputError(ConvprofError):

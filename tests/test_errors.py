@@ -10,6 +10,7 @@ from convprof.errors import UnknownNameError
 TREE = {
     "ConvprofError": (Exception, 1),
     "ToolchainError": (errors.ConvprofError, 1),
+    "ThreadsError": (errors.ConvprofError, 1),
     "InputError": (errors.ConvprofError, 2),
     "ProblemError": (errors.InputError, 2),
     "DescriptorError": (errors.InputError, 2),

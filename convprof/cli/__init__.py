@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from convprof.errors import ConvprofError
+from convprof.simd import spare
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
@@ -30,6 +31,9 @@ COMMANDS = {
 
 A module is imported when its command is asked for; ``--help`` imports none of them.
 """
+
+_MOST_OPENBLAS_THREADS = 64
+"""In NumPy's wheels: more it does not start."""
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -75,6 +79,10 @@ def main(arguments: list[str] | None = None) -> None:
     # OpenBLAS reads this when it is loaded: let its idle threads spin 2^22 cycles (some 2 ms)
     # instead of 2^26, so that they do not take a core from the next contestant.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
+    # Where a thread does not start, OpenBLAS interrupts the process while it is loaded.
+    wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
+    if spare.startable(wanted) < wanted:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(_status(arguments))
 
 

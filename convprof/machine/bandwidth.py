@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof.errors import ThreadsError
 from convprof.machine import facts
 from convprof.machine.levels import MEMORY, levels
 from convprof.machine.memory import available_bytes
@@ -110,11 +111,15 @@ class _Arena:
         """Let every core read so much of every slice."""
         load = stream_kernel("load", _FALLBACK_BITS)
         cores = max(facts().topology.usable_cores, self._threads)
+        try:
+            members = team(cores)
+        except ThreadsError:  # the system does not allow this process so many
+            cores, members = self._threads, team(self._threads)
         for member in range(self._threads):
             start = self.address + member * self.stride
             one = _Pass(load, [start], size, 0, cores)  # no stride: the same slice for all
             for _ in range(SHARED_READS):
-                team(cores).run(one.program)
+                members.run(one.program)
 
 
 class _Stream:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.machine.sources import Source, no_sysctl
+from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +55,8 @@ def _sysctl(name: str) -> str | None:
 
 def _affinity() -> frozenset[int] | None:
     def ask() -> frozenset[int]:
-        getter = getattr(os, "sched_getaffinity", None)
-        return frozenset(getter(0) if getter else _psutil().Process().cpu_affinity())
+        # On Linux not what a library bound the calling thread to.
+        return affinity.allowed() or frozenset(_psutil().Process().cpu_affinity())
 
     return _quiet(ask)
 

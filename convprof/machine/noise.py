@@ -36,6 +36,14 @@ class Noise:
     hint: str
 
 
+_REMARKS: dict[Noise, None] = {}
+
+
+def remark(noise: Noise) -> None:
+    """Add what was noticed elsewhere, once, to the findings of every watch of this process."""
+    _REMARKS[noise] = None
+
+
 def load(cores: int) -> float | None:
     """Return the one-minute load average per core, or None where the system has no such number.
 
@@ -122,7 +130,8 @@ class NoiseWatch:
             self._counter,
             self._battery,
         )
-        return [finding for check in checks if (finding := _quietly(check)) is not None]
+        found = (_quietly(check) for check in checks)
+        return [*(finding for finding in found if finding is not None), *_REMARKS]
 
     def _others(self) -> Noise | None:
         now = activity.now(self._source, self._affinity)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof import stats
-from convprof.errors import ConvprofError, InputError, ToolchainError
+from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.measure import report
 from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
@@ -22,6 +22,7 @@ from convprof.measure.settle import settle
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.measure.whole_operands import WholeOperands
 from convprof.problems import Whole
+from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,7 +163,9 @@ class Session:
         try:
             reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
-                entry = self._prepare(contestant)
+                # A library may bind this thread to a CPU when it is first used.
+                with affinity.kept(contestant.setting.threads):
+                    entry = self._prepare(contestant)
                 limit = TOLERANCE[contestant.setting.dtype]
                 if entry.error <= limit:
                     self.entries.append(entry)
@@ -173,7 +176,7 @@ class Session:
                 return Failed(self._exclude(wrong))
         except ToolchainError:  # every other contestant would fail alike: one line for all
             raise
-        except InputError as error:  # it refuses after all, or its memory is not there
+        except (InputError, ThreadsError) as error:  # it refuses after all, or lacks memory
             reason = str(error)
         except Exception as error:  # noqa: BLE001  # a strategy never takes the others down
             return Failed(self._exclude(report.failed(contestant, error)))

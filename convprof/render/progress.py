@@ -26,7 +26,11 @@ class Progress:
         """Show the line."""
         if self._on:
             self._status = self._console.status("starting", spinner="line")
-            self._status.start()
+            try:
+                self._status.start()
+            except RuntimeError:  # the system allows this process no thread for it
+                self._status.stop()
+                self._status = None
         return self
 
     def __exit__(

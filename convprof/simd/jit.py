@@ -10,7 +10,7 @@ import ctypes
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from convprof.simd import scheduling, toolchain
+from convprof.simd import executable, scheduling, toolchain
 from convprof.simd import target as targets
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Module:
         ``without`` names CPU features that the code must not use; ``cpu`` the CPU whose scheduling
         model LLVM uses, by default the one that suits our kernels (`simd.scheduling`).
         """
+        executable.require()
         self._packed_ir = zlib.compress(ir.encode(), 1)  # a tenth of the text, which may be 100 kB
         self.without = tuple(without)
         self._cpu = cpu or scheduling.model().name

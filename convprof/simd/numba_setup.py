@@ -14,7 +14,7 @@ from typing import Any
 
 from convprof import cache_folder
 from convprof.errors import ConvprofError
-from convprof.simd import toolchain
+from convprof.simd import executable, toolchain
 from convprof.simd.target import target
 
 _CONFIG = "numba.core.config"
@@ -50,6 +50,7 @@ def load() -> Any:
             os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read
+        executable.require()  # numba fails in its import, with a traceback
         toolchain.numba()
         config: Any = importlib.import_module(_CONFIG)
     if config.DISABLE_JIT:

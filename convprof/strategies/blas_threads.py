@@ -5,10 +5,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from convprof.errors import RefusedError
+from convprof.simd import affinity
+from convprof.strategies import forks, openmp
 from convprof.strategies.staged import StagedPrepared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_OPENMP = {"openmp", "gnu", "intel"}
+"""Threading layers of OpenBLAS and MKL that are OpenMP; others recover from a fork themselves."""
 
 
 class _Blas:
@@ -20,18 +26,35 @@ class _Blas:
         self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         self._original: list[Any] = [library.num_threads for library in self._libraries]
         self._current: int | None = None
+        self._undo: list[Callable[[], Any]] = []
 
     def hold(self, threads: int) -> None:
         """Set every BLAS to ``threads``; costs nothing when it already is."""
         if threads != self._current:
-            for library in self._libraries:
-                library.set_num_threads(threads)
+            self._current = None
+            with affinity.kept(threads):
+                self._set(threads)
             self._current = threads
+
+    def _set(self, threads: int) -> None:
+        """Set every BLAS to ``threads``; ``RefusedError`` where one takes fewer."""
+        forks.check("blas", threads)
+        for library in self._libraries:
+            library.set_num_threads(threads)
+            found = library.num_threads
+            if found < threads:
+                name = library.internal_api
+                raise RefusedError(f"blas: {name} runs on {found} threads here, not {threads}")
+        if any(getattr(library, "threading_layer", "") in _OPENMP for library in self._libraries):
+            self._undo += openmp.demand("blas", threads, openmp.runtimes())
+            forks.note("blas", threads)
 
     def release(self) -> None:
         """Give back the thread counts found at the start."""
         for library, threads in zip(self._libraries, self._original, strict=True):
             library.set_num_threads(threads)
+        while self._undo:
+            self._undo.pop()()
         self._current = None
 
 

@@ -14,6 +14,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, facts, kept
 from convprof.machine.levels import MEMORY, Level, holding, levels
 
@@ -151,7 +152,12 @@ def bandwidth_here(threads: int, level: str) -> float | None:
 
 @functools.cache
 def _measured(threads: int, level: str) -> tuple[Bandwidth, ...]:
-    found = tuple(bandwidth.measure(threads, (level,), QUICK_OPERATIONS, bandwidth.QUICK_REPEATS))
+    try:
+        found = tuple(
+            bandwidth.measure(threads, (level,), QUICK_OPERATIONS, bandwidth.QUICK_REPEATS)
+        )
+    except ThreadsError:  # a roof less costs no result
+        return ()
     _quick.extend(found)
     return found
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.errors import ThreadsError
 from convprof.machine import ceilings
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.lying import has_layout
@@ -122,7 +123,10 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     kind = measurement.problem["kind"]
     if isa != NATIVE and not registry.find(kind, measurement.strategy).generated:
         isa = NATIVE
-    (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
+    try:
+        (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
+    except ThreadsError:  # the threads were a library's own, and no more are to be had
+        return measurement
     # A whole network has layers that one roof bounds and layers that the other does.
     placed = roofs.place_here(measurement, ceiling.flop_per_s) if kind != Whole.kind else None
     return dataclasses.replace(
@@ -133,8 +137,19 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
 
 
 def peaks(dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
-    """Measure the ceilings that the results will be held against."""
-    widest = [ceilings.peak(dtype, count) for count in threads]
+    """Measure the ceilings that the results will be held against.
+
+    Numbers of threads that the system does not allow are left out, ``ThreadsError`` if that is all.
+    """
+    widest: list[Peak] = []
+    reason: ThreadsError | None = None
+    for count in threads:
+        try:
+            widest.append(ceilings.peak(dtype, count))
+        except ThreadsError as error:
+            reason = error
+    if reason is not None and not widest:
+        raise reason
     if isa == NATIVE:
         return widest
     found = isas.find(isa)

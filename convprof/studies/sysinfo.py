@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof import __version__
+from convprof.errors import ConvprofError
 from convprof.machine import ceilings, facts
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
@@ -63,6 +64,10 @@ def _attempt(what: str, measure: Callable[[], T], notes: list[str]) -> T | None:
     """Return what ``measure`` returns; if it raises, None and a note that says why."""
     try:
         return measure()
+    except ConvprofError as error:  # its message says all, and the same for all measurements
+        if str(error) not in notes:
+            notes.append(str(error))
+        return None
     except Exception as error:  # noqa: BLE001  # one unknown number must not hide the others
         reason = (str(error).splitlines() or [""])[0]
         notes.append(f"{what}: failed with {type(error).__name__}: {reason}".removesuffix(": "))

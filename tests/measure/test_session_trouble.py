@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convprof.errors import ConvprofError, TooLargeError, ToolchainError
+from convprof.errors import ConvprofError, ThreadsError, TooLargeError, ToolchainError
 from convprof.machine.counters import Count
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
 from convprof.measure.events import Failed, Finished, Refused, Sampled, Started
 from convprof.measure.stopwatch import Stopwatch
+from convprof.simd import affinity
 
 # Those who do not take part
 
@@ -273,3 +274,28 @@ def test_chains_count_the_runs_layer_by_layer(scene, monkeypatch):
         e.remaining_s for e in scene.sampled(scene.session(scene.strategy("a"), rounds=2).events())
     ]
     assert left[-1] == pytest.approx(session_module.MANY_PHASE_RUNS * 1e-3)
+
+
+def test_a_strategy_that_binds_the_thread_to_a_cpu_leaves_no_trace(scene, monkeypatch):
+    start = affinity.AT_START
+    if start is None or len(start) < 2:
+        pytest.skip("needs two CPUs, and sched_setaffinity")
+    one = scene.strategy("b")
+    prepare = one.prepare
+
+    def binding(problem, setting):
+        affinity.change(0, frozenset({min(start)}))
+        return prepare(problem, setting)
+
+    monkeypatch.setattr(one, "prepare", binding)
+    session = scene.session(one, scene.strategy("c"))
+    list(session.events())
+    assert affinity.of() == start
+    assert statuses(session) == {"b nchw 1 thread": ("ok", None), "c nchw 1 thread": ("ok", None)}
+
+
+def test_a_strategy_whose_threads_cannot_start_is_refused(scene):
+    bad = scene.strategy("b", trouble={"prepare": ThreadsError.of(2)})
+    session = scene.session(scene.strategy("a"), bad)
+    list(session.events())
+    assert statuses(session)["b nchw 1 thread"] == ("refused", str(ThreadsError.of(2)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,9 @@ import time
 import numpy as np
 import pytest
 
+from convprof.errors import ThreadsError
 from convprof.machine import facts
+from convprof.simd import affinity
 from convprof.simd.team import Program, Team
 from convprof.simd.team import team as shared_team
 from convprof.strategies import kernels
@@ -186,3 +189,168 @@ def test_one_team_of_each_size_per_process():
     assert shared_team(2) is shared_team(2)
     assert shared_team(2) is not shared_team(1)
     assert (shared_team(1).threads, shared_team(2).threads) == (1, 2)
+
+
+def test_workers_of_a_bound_thread_have_cpus_of_their_own():
+    start = affinity.AT_START
+    if start is None or len(start) < 2:
+        pytest.skip("needs two CPUs, and sched_setaffinity")
+    first = frozenset({min(start)})
+    affinity.change(0, first)
+    try:
+        made = Team(2)
+        counts = np.zeros(10)
+        made.run(Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(2))
+        (worker,) = made._threads
+        assert affinity.of(worker.native_id) == start - first
+        made.close()
+    finally:
+        affinity.change(0, start)
+
+
+class NoMoreThreads(threading.Thread):
+    """The second thread does not start."""
+
+    started = 0
+
+    def start(self):
+        if NoMoreThreads.started:
+            raise RuntimeError("can't start new thread")
+        NoMoreThreads.started += 1
+        super().start()
+
+
+def test_a_team_whose_threads_do_not_start_says_so_and_leaves_none(monkeypatch):
+    before = set(threading.enumerate())
+    monkeypatch.setattr(NoMoreThreads, "started", 0)
+    monkeypatch.setattr(threading, "Thread", NoMoreThreads)
+    with pytest.raises(ThreadsError, match=r"this process 3 threads: raise the limit \(ulimit -u"):
+        Team(3)
+    assert before == set(threading.enumerate())
+
+
+def test_two_python_threads_may_run_at_once(team):
+    arrays = [(np.zeros(400), np.zeros(400)) for _ in range(2)]
+    programs = [Stages().add(mark, 0, 400, list(pair)).program(team.threads) for pair in arrays]
+    runs = 200 if team.threads <= CPUS else 30
+
+    def work(program):
+        for _ in range(runs):
+            team.run(program)
+
+    callers = [threading.Thread(target=work, args=(program,), daemon=True) for program in programs]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert not any(caller.is_alive() for caller in callers)
+    for counts, _ in arrays:
+        np.testing.assert_array_equal(counts, np.full(400, runs))
+
+
+BUSY_AT_EXIT = """
+import threading, time
+import numpy as np
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.problems import Gemm
+a = np.ones((64, 64), np.float32)
+one = registry.find("gemm", "packed").prepare(Gemm(m=64, n=64, k=64), Setting(threads=2))
+one.bind(a, a)
+def work():
+    while True:
+        one.run()
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+print("end")
+"""
+
+
+def test_an_interpreter_ends_while_a_daemon_thread_runs_the_team():
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", BUSY_AT_EXIT],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_after_close_the_caller_runs_alone(team):
+    counts = np.zeros(10)
+    program = Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(team.threads)
+    team.run(program)
+    team.close()
+    team.run(program)
+    np.testing.assert_array_equal(counts, np.full(10, 2))
+
+
+def test_a_forked_team_that_could_not_start_tries_again(monkeypatch):
+    made = Team(3)
+    counts = np.zeros(10)
+    program = Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(3)
+    parents = made._threads, made._doors
+    made.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(NoMoreThreads, "started", 0)
+        patch.setattr(threading, "Thread", NoMoreThreads)
+        with pytest.raises(ThreadsError):
+            made.run(program)
+    made.run(program)
+    np.testing.assert_array_equal(counts, np.ones(10))
+    made.close()
+    for door in parents[1]:  # here they are in this very process
+        door.release()
+    for thread in parents[0]:
+        thread.join()
+
+
+FORKED = """
+import multiprocessing, os, sys, warnings
+import numpy as np
+import convprof
+warnings.simplefilter("ignore")  # Python's own, about forks of processes with threads
+p = convprof.Gemm(m=64, n=64, k=64)
+a, b = np.ones((64, 64), np.float32), np.ones((64, 64), np.float32)
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+
+def made():
+    one = registry.find("gemm", "packed").prepare(p, Setting(threads=2))
+    one.bind(a, b)
+    one.run()
+    return one
+
+prepared = made()
+
+def child():
+    again = prepared
+    again.run()
+    fresh = made()
+    for _ in range(50):
+        again.run()
+        fresh.run()
+    same = (again.output() == 64).all() and (fresh.output() == 64).all()
+    sys.exit(0 if same else 1)
+
+worker = multiprocessing.get_context("fork").Process(target=child)
+worker.start()
+worker.join(40)
+prepared.run()  # the parent's team goes on
+print(worker.exitcode, bool((prepared.output() == 64).all()))
+worker.kill()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_made_by_fork_starts_its_own_workers():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.stdout, done.stderr) == ("0 True\n", "")

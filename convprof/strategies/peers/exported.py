@@ -17,6 +17,7 @@ from convprof.networks.parameters import elements
 from convprof.problems.operation import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.package import Library
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ExportedPrepared(Prepared):
         """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
+        self._library_name = name
         self._network = _network(whole)
         needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.itemsize
         memory.require(needed, f"{name} of {whole.descriptor}")
@@ -67,8 +69,9 @@ class ExportedPrepared(Prepared):
         exported = _model(self._network, weights)
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        self._call = self.build(exported, self._x, self._y)
-        self._call()
+        with first_use(self, self._library_name):
+            self._call = self.build(exported, self._x, self._y)
+            self._call()
         self.compile_s = time.perf_counter() - start
 
     @abstractmethod

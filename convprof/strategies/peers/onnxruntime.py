@@ -25,6 +25,8 @@ OPSET, IR_VERSION = 13, 8
 """Conv and MatMul as they are have been there since; ONNX Runtime reads it since 1.10."""
 LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message has less than 2 GiB; the weights are all of it but some hundred bytes."""
+BF16_PRODUCTS = "mlas.enable_gemm_fastmath_arm64_bfloat16"
+"""Whether products of f32 may be computed in bf16 on Arm; versions that lack it ignore it."""
 ERRORS_ONLY = 3
 """Severity from which on ONNX Runtime writes to stderr."""
 
@@ -163,6 +165,7 @@ def session(library: Any, model: bytes, threads: int) -> Any:
     options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = ERRORS_ONLY
+    options.add_session_config_entry(BF16_PRODUCTS, "0")
     return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -133,7 +133,7 @@ class OpenvinoGemm(_Openvino):
 def compiled(library: Any, model: Any, threads: int) -> Any:
     """Compile for one inference at a time, in true f32, on exactly ``threads`` threads.
 
-    ``RefusedError`` where it would run on another number.
+    ``RefusedError`` where it would run on another number, or does not compile.
     """
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -144,7 +144,11 @@ def compiled(library: Any, model: Any, threads: int) -> Any:
         "INFERENCE_PRECISION_HINT": "f32",
         "EXECUTION_MODE_HINT": "ACCURACY",
     }
-    made = library.compile_model(model, "CPU", options)
+    try:
+        made = library.compile_model(model, "CPU", options)
+    except RuntimeError as error:  # places in OpenVINO's source, then the reason
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise RefusedError(f"openvino cannot compile this: {(lines or [''])[-1]}") from error
     found = made.get_property("INFERENCE_NUM_THREADS")
     if found != threads:
         raise RefusedError(f"openvino would run on {found} threads here, not {threads}")

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError, RefusedError
+from convprof.simd import affinity
 from convprof.strategies import memory
 from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+from convprof.strategies.peers import precision
+from convprof.strategies.peers.first_use import first_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +80,7 @@ class LibraryPrepared(Prepared):
         """Weigh operands, result and packed weights; ``TooLargeError`` if they do not fit."""
         self.problem = problem
         self.setting = setting
+        self._library_name = name.partition("-")[0]
         self._kind = np.dtype(DTYPES[setting.dtype][0])
         self._shapes = problem.operand_shapes(setting.layout)
         self._y_shape = problem.result_shape(setting.layout)
@@ -100,7 +104,8 @@ class LibraryPrepared(Prepared):
             taken.append(np.ascontiguousarray(array, dtype=self._kind))
         self._bound = taken
         x, weights, *self.more = taken
-        self.build(x, weights)
+        with first_use(self, self._library_name):
+            self.build(x, weights)
 
     @abstractmethod
     def build(self, x: Array, weights: Array) -> None:
@@ -123,7 +128,8 @@ class LibraryPrepared(Prepared):
 
 def load(package: str) -> Any:
     """Import a library, whatever it warns of; ``RefusedError`` if it is there but broken."""
-    with warnings.catch_warnings():
+    precision.set_aside(package)
+    with affinity.kept(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on import, other people's code about other people's code
         try:
             return importlib.import_module(package)

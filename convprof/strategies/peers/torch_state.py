@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convprof.errors import RefusedError
+from convprof.simd import affinity
+from convprof.strategies import forks, openmp
+from convprof.strategies.peers.first_use import need_threads
 from convprof.strategies.peers.package import load
 
 if TYPE_CHECKING:
@@ -19,24 +24,44 @@ class _Torch:
 
     def __init__(self) -> None:
         self.module = load("torch")
-        self._current: int | None = None
+        self._current: tuple[int, int] | None = None
+        """Threads, and the identity of the Python thread for which they were set."""
         self._restore: list[Callable[[], Any]] = []
 
     def hold(self, threads: int) -> None:
         """Set PyTorch to ``threads`` and to true f32; costs a comparison when it already is."""
-        if threads != self._current:
+        # Runtimes of OpenMP keep the settings of each Python thread apart.
+        wanted = threads, threading.get_ident()
+        if wanted != self._current:
             if self._current is None:
                 self._hold_precision()
                 original = self.module.get_num_threads()
                 self._restore.append(lambda: self.module.set_num_threads(original))
-            self.module.set_num_threads(threads)
-            self._current = threads
+            self._current = None
+            self._set_threads(threads)
+            self._current = wanted
 
     def release(self) -> None:
         """Give back the number of threads and the precision found at the start."""
         while self._restore:
             self._restore.pop()()
         self._current = None
+
+    def _set_threads(self, threads: int) -> None:
+        """Set the number of threads; ``RefusedError`` unless PyTorch then really has as many."""
+        forks.check("torch", threads)
+        need_threads("torch", threads)
+        with affinity.kept(threads):
+            self.module.set_num_threads(threads)
+            found = self.module.get_num_threads()
+            if found != threads:
+                raise RefusedError(f"torch runs on {found} threads here, not {threads}")
+            self._restore += openmp.demand("torch", threads, self._openmp)
+        forks.note("torch", threads)
+
+    @functools.cached_property
+    def _openmp(self) -> list[Any]:
+        return openmp.runtimes()
 
     def _hold_precision(self) -> None:
         """Allow oneDNN no bf16 or tf32 inside f32, whatever the process allowed before."""

@@ -15,6 +15,7 @@ from convprof.networks.parameters import elements
 from convprof.problems.operation import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch import TorchLibrary
 from convprof.strategies.peers.torch_network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch_state import from_array, torch
@@ -69,7 +70,8 @@ class TorchNetworkPrepared(Prepared):
         nhwc = self.setting.layout == "nhwc" and INPUT in self._network.images
         self._given = tensor.permute(0, 3, 1, 2) if nhwc else tensor
         known = fold_weights(self._network, weights)
-        built = build(self._inner, known, self.setting.threads, self._given, self._ways)
+        with first_use(self, "torch"):
+            built = build(self._inner, known, self.setting.threads, self._given, self._ways)
         self._ways, self._built = (built.way,), built
         self.prepare_s, self.compile_s = built.prepare_s, built.compile_s
         self.explanation = self.explanation or (built.explanation,)

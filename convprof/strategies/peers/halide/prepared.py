@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import RefusedError
 from convprof.problems import Conv2d
+from convprof.simd import executable
 from convprof.strategies import memory
 from convprof.strategies.peers.halide import algorithm, autoschedulers, ladder, tuned
 from convprof.strategies.peers.package import LibraryPrepared, load
@@ -35,6 +36,7 @@ class HalidePrepared(LibraryPrepared):
 
     def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting, schedule: str) -> None:
         super().__init__(name, problem, setting)
+        executable.require()
         self._hl = load("halide")
         start = time.perf_counter()
         try:

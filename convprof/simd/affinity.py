@@ -1,0 +1,124 @@
+"""The CPUs that this process may use, and libraries that change the mask of the calling thread.
+
+Under ``OMP_PROC_BIND``, ``GOMP_CPU_AFFINITY`` and the like an OpenMP runtime binds the thread that
+calls it first to one CPU. Every thread that this thread starts later inherits the mask, so that all
+of them would share the one CPU. The mask at the start is remembered here when convprof is imported,
+and every first use of a library runs inside ``kept``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from convprof.errors import ConvprofError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Mask = frozenset[int]
+
+BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+"""Variables that make an OpenMP runtime bind threads to CPUs."""
+
+_NOT_BINDING = {"", "false", "none", "disabled"}
+
+
+def of(thread: int = 0) -> Mask | None:
+    """Return the CPUs that a thread may use, 0 being the calling one; None where unknown."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return frozenset(os.sched_getaffinity(thread))
+    except OSError:  # the thread has ended, or a sandbox forbids the call
+        return None
+
+
+def change(thread: int, cpus: Mask) -> bool:
+    """Let a thread run on ``cpus`` only; return whether that was allowed."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.sched_setaffinity(thread, cpus)
+    except OSError:
+        return False
+    return True
+
+
+AT_START = of()
+"""The mask when convprof was imported: of the process, before any library of ours was loaded."""
+
+
+def allowed(threads: int = 1) -> Mask | None:
+    """Return the CPUs for ``threads`` threads of this process; None where unknown.
+
+    The calling thread's, unless it has too few of them, or lost some while a variable makes OpenMP
+    bind threads: then those at the start.
+    """
+    now = of()
+    if now is None or AT_START is None or now == AT_START:
+        return now
+    bound = now < AT_START and variable() is not None
+    return AT_START if bound or len(now) < min(threads, len(AT_START)) else now
+
+
+def variable() -> str | None:
+    """Return ``NAME=value`` of a variable that makes OpenMP bind threads; None if none is set."""
+    for name in BINDING:
+        value = os.environ.get(name, "")
+        if value.strip().lower() not in _NOT_BINDING:
+            return f"{name}={value}"
+    return None
+
+
+@contextlib.contextmanager
+def kept(threads: int = 1) -> Iterator[None]:
+    """Give the calling thread back its mask, whatever a library does to it meanwhile.
+
+    Threads that the library starts inherit the mask: inside, it has room for ``threads`` of them.
+    ConvprofError if the system does not allow to give them that room, or the mask back.
+    """
+    before, room = of(), allowed(threads)
+    if before is not None and room is not None and room != before:
+        made = change(0, room)
+        if not made and len(before) < min(threads, len(room)):
+            raise ConvprofError(_lost(before))
+    try:
+        yield
+    finally:
+        after = of()
+        lost = before is not None and after != before and not change(0, before)
+    if lost:
+        raise ConvprofError(_lost(after))
+
+
+def _lost(now: Mask | None) -> str:
+    cause = variable()
+    why = f"unset {cause.partition('=')[0]}" if cause else "start convprof without the sandbox"
+    where = f" to CPU {listed(now)}" if now else ""
+    return (
+        f"a library bound the main thread{where}, and the system does not allow "
+        f"to undo that (sched_setaffinity): {why}"
+    )
+
+
+def listed(cpus: Mask) -> str:
+    """Return ``0, 2, 5``."""
+    return ", ".join(map(str, sorted(cpus)))
+
+
+def apart(masks: Sequence[Mask]) -> bool:
+    """Return whether each thread can have a CPU for itself, each within its mask."""
+    taken: dict[int, int] = {}  # CPU -> thread
+
+    def place(thread: int, tried: set[int]) -> bool:
+        for cpu in masks[thread] - tried:
+            tried.add(cpu)
+            if cpu not in taken or place(taken[cpu], tried):
+                taken[cpu] = thread
+                return True
+        return False
+
+    return all(place(thread, set()) for thread in range(len(masks)))

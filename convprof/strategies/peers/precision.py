@@ -1,0 +1,49 @@
+"""f32 is computed in f32: variables that let a library round operands to fewer bits are set aside.
+
+oneDNN, inside PyTorch and OpenVINO, reads the variable once, when the library is loaded or first
+used, and no call of PyTorch takes it back: ``fp32_precision = "ieee"`` leaves it as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from convprof.errors import RefusedError
+from convprof.machine import noise
+
+VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
+"""Where oneDNN looks, in this order."""
+STRICT = {"", "STRICT"}
+ONEDNN_INSIDE = ("torch", "openvino")
+
+_imported_with: dict[str, str] = {}
+"""Libraries that were imported, not by convprof, while a variable was set, and ``NAME=value``."""
+
+
+def set_aside(package: str) -> None:
+    """Take the variables out of the environment before ``package`` is imported; remark on it.
+
+    RefusedError where the package was imported by somebody else before.
+    """
+    for name in VARIABLES:
+        value = os.environ.get(name, "")
+        if value.strip().upper() in STRICT:
+            continue
+        del os.environ[name]
+        early = {library: f"{name}={value}" for library in ONEDNN_INSIDE if library in sys.modules}
+        _imported_with.update(early)
+        noise.remark(
+            noise.Noise(
+                "precision",
+                f"{name}={value} was set aside: rows of f32 are computed in f32",
+                "to time a library in that mode, use its own benchmark, such as "
+                f"benchdnn --attr-fpmath={value.strip().lower()}",
+            )
+        )
+    cause = _imported_with.get(package)
+    if cause is not None:
+        raise RefusedError(
+            f"{package} was imported with {cause}, and computes f32 with fewer bits: "
+            f"unset {cause.partition('=')[0]} before Python starts"
+        )

@@ -4,6 +4,7 @@
     └── InputError              exit 2  a flag, a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
+        │   └── NotComputedError        a text that means something convprof does not compute
         ├── UnknownNameError            no strategy, network or layer of that name
         ├── RefusedError                the strategy cannot do this problem; says why
         └── TooLargeError               the buffers exceed the available memory
@@ -46,6 +47,17 @@ class ProblemError(InputError, ValueError):
 
 class DescriptorError(InputError, ValueError):
     """A PROBLEM text that cannot be read."""
+
+
+class NotComputedError(DescriptorError):
+    """A text that means something convprof does not compute: a file of problems goes on after it.
+
+    ``group`` is a short reason under which a file's report counts such texts.
+    """
+
+    def __init__(self, message: str, group: str) -> None:
+        super().__init__(message)
+        self.group = group
 
 
 class UnknownNameError(InputError, LookupError):

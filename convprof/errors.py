@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def one_line(text: str) -> str:
+    """Return a text in which nothing can command a terminal or begin another line."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 _MOST_NAMES = 20
 """Names that an error lists when none is near."""
 _NEAR = 0.6

@@ -91,7 +91,10 @@ def test_choices_are_kept_apart():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"null", b"[1]", b'{"key": {}, "choice": {}}', b"\xff\xfe", b" " * 100_000],
+    [
+        *(b"", b"{", b"null", b"[1]", b'{"key": {}, "choice": {}}', b"\xff\xfe", b" " * 100_000),
+        b"[" * 60_000,
+    ],
 )
 def test_a_corrupt_or_foreign_file_is_ignored_with_a_warning(folder, content):
     prepare(P, "quick")

@@ -35,7 +35,7 @@ def recall(key: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         document = json.loads(data) if len(data) <= MOST_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or document.get("key") != key:
         warnings.warn(f"{path}: not a choice for this problem and machine, ignored", stacklevel=2)

@@ -73,7 +73,7 @@ def without_memory(
 ) -> Iterator[tuple[Problem, TooLargeError]]:
     """Yield the problems of which that is true, each with the error that says so."""
     item = DTYPES[dtype][1]
-    available = available_bytes()  # asking takes a millisecond: once for all
+    available = available_bytes()  # takes a millisecond: once for all problems
     for problem in problems:
         first, *others = map(math.prod, problem.operand_shapes("nchw"))
         result = math.prod(problem.result_shape("nchw"))

@@ -199,6 +199,17 @@ def test_commands_without_passes_take_the_forward_one_and_say_so(run, write, wor
     assert err == ["note: --dir in the file: this command has no --pass: forward"]
 
 
+def test_a_name_of_hundreds_of_characters_is_shortened_on_the_screen_only(run, write, tmp_path):
+    name, found = "b9bd14ee*15&" * 40, tmp_path / "o.json"
+    path = write(f'{CONV}n"{name}"\n')
+    status, out, _ = run("run", "--batch", path, "-s", "direct", *QUICK, "--json", found)
+    assert status == 0
+    assert f"{name[:57]}..." in out.replace("\n", "")
+    assert name[:70] not in out.replace("\n", "")
+    assert measured(found)[0][0] == name
+    assert run("roofline", found)[0] == 0
+
+
 def test_what_is_done_about_the_other_options(run, write):
     path = write(f"--dt=u8:s8:u8 --stag=abx --mode=P --attr-post-ops=relu\n{CONV}\n")
     _, _, err = run("run", "--batch", path, "--dry-run", "-t", "1")

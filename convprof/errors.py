@@ -6,6 +6,7 @@
     └── InputError              exit 2  a flag, a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
+        │   └── NotComputedError        a text that means something convprof does not compute
         ├── UnknownNameError            no strategy, network or layer of that name
         ├── RefusedError                the strategy cannot do this problem; says why
         └── TooLargeError               the buffers exceed the available memory
@@ -22,6 +23,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def one_line(text: str) -> str:
+    """Return a text in which nothing can command a terminal or begin another line."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 _MOST_NAMES = 20
@@ -64,6 +70,17 @@ class ProblemError(InputError, ValueError):
 
 class DescriptorError(InputError, ValueError):
     """A PROBLEM text that cannot be read."""
+
+
+class NotComputedError(DescriptorError):
+    """A text that means something convprof does not compute: a file of problems goes on after it.
+
+    ``group`` is a short reason under which a file's report counts such texts.
+    """
+
+    def __init__(self, message: str, group: str) -> None:
+        super().__init__(message)
+        self.group = group
 
 
 class UnknownNameError(InputError, LookupError):

@@ -14,6 +14,7 @@ TREE = {
     "InputError": (errors.ConvprofError, 2),
     "ProblemError": (errors.InputError, 2),
     "DescriptorError": (errors.InputError, 2),
+    "NotComputedError": (errors.DescriptorError, 2),
     "UnknownNameError": (errors.InputError, 2),
     "RefusedError": (errors.InputError, 2),
     "TooLargeError": (errors.InputError, 2),

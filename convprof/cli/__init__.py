@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from convprof.errors import ConvprofError
+from convprof.errors import ConvprofError, one_line
 from convprof.simd import spare
 
 COMMANDS = {
@@ -94,10 +94,10 @@ def _status(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         path = asked.command_path if asked else "convprof"
-        click.echo(f"{path}: {error.format_message()} (see '{path} --help')", err=True)
+        click.echo(f"{path}: {one_line(error.format_message())} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
-        click.echo(f"convprof: {error}", err=True)
+        click.echo(f"convprof: {one_line(str(error))}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("convprof: interrupted", err=True)

@@ -44,9 +44,16 @@ def dry_run(asked: Asked, command: str) -> None:
     """Print what would be measured, each problem as a command that can be pasted back."""
     from convprof.studies.selection import command_for
 
-    # The passes of a layer are one command: --pass says which.
-    for text in dict.fromkeys(command_for(problem) for problem in asked.problems):
+    for note in asked.notes:
+        click.echo(f"note: {note}", err=True)
+    # The passes of a layer are one command where --pass says which; a file may say so by line.
+    with_pass = "--pass" not in command.split()
+    for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
         click.echo(f"{command} {text}")
+    for line in asked.left_out:
+        click.echo(f"left out: {line.source}: {line.reason}", err=True)
+    for error in asked.refused.values():
+        click.echo(f"left out: {error}", err=True)
 
 
 def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
@@ -101,6 +108,7 @@ class Measuring(Generic[AnyStudy]):
         document = self._begin()
         for note in self._asked.notes:
             self._remark(f"note: {note}")
+        document.measurements += self._refused()
         try:
             for number, problem in enumerate(self._asked.problems):
                 if number:
@@ -145,6 +153,16 @@ class Measuring(Generic[AnyStudy]):
         )
         begun.ceilings["isa_peaks"] = own
         return begun
+
+    def _refused(self) -> list[Measurement]:
+        """Say which problems are not begun at all; return their records."""
+        from convprof.studies import run
+
+        found: list[Measurement] = []
+        for problem, error in self._asked.refused.items():
+            self._remark(f"refused: {error}")
+            found += run.refused(problem, self._asked.choice, str(error))
+        return found
 
     def _one(self, problem: Problem, number: int, document: Document) -> None:
         from convprof.render.progress import Progress

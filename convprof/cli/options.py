@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.errors import InputError
+from convprof.errors import InputError, TooLargeError
 from convprof.problems.checks import shown
-from convprof.problems.passes import PASSES
+from convprof.problems.passes import PASSES, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.measure.session import Settings
-    from convprof.problems import Problem
+    from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
+    from convprof.studies.selection import Selection
 
     Command = Callable[..., Any]
 
@@ -40,7 +41,7 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 
 problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]..."),
-    click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file."),  # noqa: E501
+    click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file; - is stdin."),  # noqa: E501
     click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
     click.option("--match", metavar="REGEX", help="Keep the problems whose name or descriptor matches."),  # noqa: E501
     click.option("--input", "input_", metavar="NxCxHxW", help="A convolution's input, instead of PROBLEM."),  # noqa: E501
@@ -101,6 +102,10 @@ class Asked:
     notes: list[str]
     choice: Choice
     settings: Settings
+    refused: dict[Problem, TooLargeError] = field(default_factory=dict)
+    """Problems beyond this machine's memory or anybody's patience; they are not in ``problems``."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Lines of shape files that are not computed."""
 
 
 def asked(flags: dict[str, Any]) -> Asked:
@@ -113,7 +118,10 @@ def asked(flags: dict[str, Any]) -> Asked:
     if flags["rounds"] is not None:
         check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
     check_range("--seed", flags["seed"], 0, 2**63 - 1)
-    problems, notes = problems_from(flags)
+    dry = flags.get("dry_run", False)
+    selection = selected(flags)
+    notes = selection.notes + ([] if dry else selection.summary())
+    problems = selection.problems
     problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
     problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
@@ -127,15 +135,32 @@ def asked(flags: dict[str, Any]) -> Asked:
         tune=flags["tune"],
         cache=flags["cache"],
     )
-    guard.check_memory(problems, choice.dtype, len(choice.layouts))
-    guard.check_work(problems, choice.dtype, choice.threads)
-    return Asked(problems, notes, choice, Settings(flags["budget"], flags["rounds"], flags["seed"]))
+    refused = guard.too_large(problems, choice.dtype, len(choice.layouts), choice.threads)
+    if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
+        refused = guard.with_siblings(refused, problems)
+    if not dry and len(refused) == len(set(problems)):
+        raise next(iter(refused.values()))
+    return Asked(
+        [problem for problem in problems if problem not in refused],
+        notes,
+        choice,
+        Settings(flags["budget"], flags["rounds"], flags["seed"]),
+        refused,
+        selection.left_out,
+    )
 
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
+    selection = selected(flags)
+    return selection.problems, selection.notes + selection.summary()
+
+
+def selected(flags: dict[str, Any]) -> Selection:
+    """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
     from convprof.problems import Attention, Conv2d
-    from convprof.studies.selection import select
+    from convprof.problems.passes import forward_only
+    from convprof.studies.selection import Selection, select
 
     shape = spelled(flags)
     texts, batch = flags["problem"], flags["batch"]
@@ -148,11 +173,18 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
         if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
             check_range("--mb", flags["mb"], 1, 2**31 - 1)
             problem = problem.with_batch(flags["mb"])
-        return [problem], []
+        return Selection([problem], [])
     if not texts and not batch:
         texts = (DEFAULT_PROBLEM,)
     selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"])
-    return selection.problems, selection.notes
+    forward = forward_only(selection.problems)
+    which = flags.get("pass_")
+    if which in (None, "forward") and (which or forward == selection.problems):
+        return selection
+    if forward != selection.problems:
+        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
+        selection.notes.append(f"--dir in the file: {how}")
+    return replace(selection, problems=forward)
 
 
 WHOLE_FLAGS = ("gemm", "attention")

@@ -24,9 +24,9 @@ def array(value: Any) -> list[Any]:
     return value
 
 
-def text(value: Any) -> str:
+def text(value: Any, longest: int = _LONGEST) -> str:
     """Return a short text that is printable: nothing in it can command a terminal."""
-    if not isinstance(value, str) or len(value) > _LONGEST or not value.isprintable():
+    if not isinstance(value, str) or len(value) > longest or not value.isprintable():
         raise InputError("a text is missing, too long or not printable")
     return value
 

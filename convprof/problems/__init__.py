@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from convprof.problems.attention import Attention
-from convprof.problems.batch import Batch, BatchEntry, read_batch
+from convprof.problems.batch import Batch, BatchEntry, LeftOut, read_batch
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
@@ -28,6 +28,7 @@ __all__ = [
     "BatchEntry",
     "Conv2d",
     "Gemm",
+    "LeftOut",
     "Operation",
     "Problem",
     "Reorder",

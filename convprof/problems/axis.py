@@ -38,6 +38,23 @@ class Axis:
         end = max(0, self.need(out) - begin)
         return end if self.out(begin, end) == out else None
 
+    def is_doubtful(self, begin: int, end: int, *, deduced: bool = False) -> bool:
+        """Whether nobody means this padding at the end who gave an output size and the beginning.
+
+        So it is if most outputs are made of padding alone, or if some are, and the input is what
+        the output shrinks to: then the sizes are those of a transposed convolution. ``deduced``
+        says that the padding at the beginning was not given either. A few outputs of padding alone
+        are usual where a network rounds its sizes up.
+        """
+        out = self.out(begin, end)
+        alone = out + (self.size + begin) // -self.stride
+        if alone <= 0 or (end <= begin and not deduced):
+            return False
+        transposed = Axis(out, self.taps, self.stride, self.dilation).out(begin, begin) == self.size
+        if deduced:
+            alone += max(0, begin - self.span + self.stride) // self.stride
+        return 2 * alone > out or transposed
+
     def same(self) -> tuple[int, int]:
         """Return TensorFlow's SAME padding: ceil(size / stride) outputs, the extra at the end."""
         total = max(0, self.need(-(-self.size // self.stride)))

@@ -21,7 +21,7 @@ def size(field: str, value: Any, least: int = 1) -> int:
     Raises ProblemError naming the field and the value.
     """
     try:
-        number = operator.index(value)
+        number = int(operator.index(value))  # of True and of named constants too: plain digits
     except TypeError:
         raise ProblemError(f"{field}={shown(value)}: must be a whole number") from None
     if number < least:

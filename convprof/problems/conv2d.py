@@ -110,6 +110,12 @@ class Conv2d:
         return top, left, bottom, right
 
     @property
+    def end_is_doubtful(self) -> bool:
+        """Whether the padding at the end is such as only mistakes have: a text must name it."""
+        top, left, bottom, right = self.pads
+        return self._rows.is_doubtful(top, bottom) or self._columns.is_doubtful(left, right)
+
+    @property
     def p(self) -> int:
         """Output height."""
         return self._rows.out(self.pads[0], self.pads[2])

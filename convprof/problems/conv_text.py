@@ -5,6 +5,9 @@ fields in any order, ``_`` between them ignored, ``mb`` defaults to 2, a dilatio
 Without any width field all widths are those of the height; with one, ``iw`` and ``kw`` must both
 be there. Without height fields the problem is one-dimensional. A missing output size follows
 from the padding, a missing padding from the output size; with neither, the padding is 0.
+
+The padding at the end follows from the output size, as in benchdnn, but never so much of it that
+most outputs are made of padding alone: ``eh`` and ``ew`` (not benchdnn's) say that it is meant.
 """
 
 from __future__ import annotations
@@ -13,18 +16,27 @@ import difflib
 import re
 from typing import NamedTuple
 
-from convprof.errors import DescriptorError
+from convprof.errors import DescriptorError, NotComputedError
 from convprof.problems.axis import Axis
 from convprof.problems.checks import MAX_SIZE, shown
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.names import read_name
 
-_ROLES = "iokspd"  # input, output, kernel, stride, padding, dilation
+_ROLES = "iokspde"  # input, output, kernel, stride, padding (begin), dilation, padding at the end
 _KEYS = ["g", "mb", "ic", "oc", *(role + axis for role in _ROLES for axis in "dhw")]
 _FIELD = re.compile(rf"({'|'.join(_KEYS)})([0-9]*)")
 _WORD = re.compile(r"[A-Za-z]+")
 _DEFAULT_MB = 2
-_TRIVIAL = {"i": 1, "o": 1, "k": 1, "s": 1, "p": 0, "d": 0}
+_TRIVIAL = {"i": 1, "o": 1, "k": 1, "s": 1, "p": 0, "d": 0, "e": 0}
+
+# Reasons under which the report on a shape file counts what it leaves out.
+_THREE_D = "3-D convolution"
+_OTHER = "no convolution (a required field is missing)"
+_INNER = "inner product"
+_ZERO = "a size of 0"
+_HUGE = "a size over 2**31 - 1"
+_NEGATIVE = "negative padding"
+_FAR = "output size that only padding gives (deconvolution?)"
 
 Roles = dict[str, int]  # the given fields of one axis: {"i": 56, "k": 3}
 
@@ -40,12 +52,13 @@ class _Spatial(NamedTuple):
 def parse_conv2d(text: str) -> Conv2d:
     """Return the convolution that the text means.
 
-    Raises DescriptorError naming the field; ProblemError when the shape cannot be computed.
+    Raises DescriptorError naming the field, NotComputedError for what is no such convolution,
+    ProblemError when the shape cannot be computed.
     """
     fields, name = _scan(text)
     for key in ("ic", "oc"):
         if key not in fields:
-            raise DescriptorError(f"missing {key}: ic, oc, ih and kh are required")
+            raise NotComputedError(f"missing {key}: ic, oc, ih and kh are required", _OTHER)
     height, width = _promote(fields)
     rows, columns = _deduce("h", height), _deduce("w", width)
     return Conv2d(
@@ -91,9 +104,9 @@ def _number(key: str, digits: str, at: int) -> int:
         raise DescriptorError(f"{where}: no number follows {key}; write e.g. {key}1")
     number = int(digits)
     if number > MAX_SIZE:
-        raise DescriptorError(f"{shown(where)}: must be at most {MAX_SIZE} (2**31 - 1)")
-    if number == 0 and key[0] not in "pd":
-        raise DescriptorError(f"{where}: must be at least 1")
+        raise NotComputedError(f"{shown(where)}: must be at most {MAX_SIZE} (2**31 - 1)", _HUGE)
+    if number == 0 and key[0] not in "pde":
+        raise NotComputedError(f"{where}: must be at least 1", _ZERO)
     return number
 
 
@@ -117,14 +130,17 @@ def _promote(fields: dict[str, int]) -> tuple[Roles, Roles]:
     if _present(depth):
         _check_flat(depth)
         if _present(height) != _present(width):
-            raise DescriptorError("id is given: give ih and iw as well, or leave out id, kd and od")
+            raise NotComputedError(
+                "id is given: give ih and iw as well, or leave out id, kd and od", _THREE_D
+            )
         if not _present(height):
             return _TRIVIAL, _TRIVIAL
     if _present(height) and not _present(width):
         for role, value in width.items():
             if value != height.get(role, _TRIVIAL[role]):
-                raise DescriptorError(
-                    f"{role}w{value}: without iw and kw the width follows the height; add both"
+                raise NotComputedError(
+                    f"{role}w{value}: without iw and kw the width follows the height; add both",
+                    _OTHER,
                 )
         return height, height
     if _present(width) and not _present(height):
@@ -138,36 +154,53 @@ def _present(roles: Roles) -> bool:
 
 
 def _check_flat(depth: Roles) -> None:
-    for role in "iokp":
+    for role in "iokpe":
         if depth.get(role, 0) > _TRIVIAL[role]:
-            raise DescriptorError(
+            raise NotComputedError(
                 f"{role}d{depth[role]}: 3d convolutions are not supported; "
-                f"leave out the depth (or make it id1kd1)"
+                f"leave out the depth (or make it id1kd1)",
+                _THREE_D,
             )
     for role in "ik":
         if role not in depth:
-            raise DescriptorError(f"missing {role}d: leave out the depth or write id1kd1")
+            raise NotComputedError(
+                f"missing {role}d: leave out the depth or write id1kd1", _THREE_D
+            )
 
 
 def _deduce(letter: str, roles: Roles) -> _Spatial:
     """Return one axis with its output size and padding settled."""
     for role in "ik":
         if role not in roles:
-            raise DescriptorError(_missing(letter, role, roles))
+            group = _OTHER if any(known in roles for known in "ksp") else _INNER
+            raise NotComputedError(_missing(letter, role, roles), group)
     axis = Axis(roles["i"], roles["k"], roles.get("s", 1), roles.get("d", 0) + 1)
     out = roles.get("o")
     if out is None:
         begin = roles.get("p", 0)
-        return _Spatial(axis, begin, begin)
+        return _Spatial(axis, begin, roles.get("e", begin))
     begin = roles["p"] if "p" in roles else max(0, axis.need(out)) // 2
-    end = axis.end_for(out, begin)
-    if end is None:
-        given = " ".join(f"{role}{letter}{roles[role]}" for role in "ikspd" if role in roles)
-        raise DescriptorError(
-            f"o{letter}{out} does not follow: {given} give at least "
-            f"o{letter}{axis.out(begin, 0)}; leave out o{letter} to have it deduced"
+    end = roles["e"] if "e" in roles else axis.end_for(out, begin)
+    if end is None or axis.out(begin, end) != out:
+        given = " ".join(f"{role}{letter}{roles[role]}" for role in "ikspde" if role in roles)
+        least = "at least " if end is None else ""
+        raise NotComputedError(
+            f"o{letter}{out} does not follow: {given} give {least}"
+            f"o{letter}{axis.out(begin, end or 0)}; leave out o{letter} to have it deduced",
+            _NEGATIVE if end is None else _OTHER,
         )
+    if "e" not in roles and axis.is_doubtful(begin, end, deduced="p" not in roles):
+        raise NotComputedError(_too_far(letter, axis, out, end), _FAR)
     return _Spatial(axis, begin, end)
+
+
+def _too_far(letter: str, axis: Axis, out: int, end: int) -> str:
+    what = {"h": "rows", "w": "columns"}[letter]
+    return (
+        f"o{letter}{out}: with i{letter}{axis.size} it takes {end} {what} of padding at the end, "
+        f"under a filter of {axis.span}; is this a deconvolution? Leave out o{letter}, or add "
+        f"e{letter}{end} if that is meant"
+    )
 
 
 def _missing(letter: str, role: str, roles: Roles) -> str:

@@ -12,23 +12,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.errors import DescriptorError, ProblemError
+from convprof.errors import DescriptorError, NotComputedError, ProblemError
 from convprof.problems.attention_text import WORD, parse_attention
 from convprof.problems.checks import shown
 from convprof.problems.conv_text import parse_conv2d
 from convprof.problems.gemm_text import parse_gemm
+from convprof.problems.names import MAX_NAME
 
 if TYPE_CHECKING:
     from convprof.problems import Attention, Conv2d, Gemm
 
-MAX_TEXT = 1000  # the longest canonical text, with the longest name, has under 450 characters
+MAX_TEXT = MAX_NAME + 300  # the longest canonical text without its name has under 290 characters
 
 
 def parse(text: str) -> Conv2d | Gemm | Attention:
     """Return the problem that a descriptor means.
 
-    Raises DescriptorError when the text cannot be read, ProblemError when the shape it means
-    cannot be computed. Both name the text, the field and the way out.
+    Raises DescriptorError when the text cannot be read, NotComputedError when it means something
+    else than these three, ProblemError when the shape it means cannot be computed. All name the
+    text, the field and the way out.
     """
     stripped = text.strip()
     if not stripped:
@@ -41,6 +43,8 @@ def parse(text: str) -> Conv2d | Gemm | Attention:
         )
     try:
         return _read(stripped)
+    except NotComputedError as error:
+        raise NotComputedError(f"{shown(stripped)}: {error}", error.group) from None
     except (DescriptorError, ProblemError) as error:
         raise type(error)(f"{shown(stripped)}: {error}") from None
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 def format_conv2d(problem: Conv2d) -> str:
-    """Return ``[g]mb ic ih[iw] oc oh[ow] kh[kw] [sh[sw]] ph[pw] [dh[dw]] [n"name"]``, no spaces.
+    """Return ``[g]mb ic ih[iw] oc oh[ow] kh[kw] [sh[sw]] ph[pw] [eh[ew]] [dh[dw]] [n"name"]``.
 
     benchdnn takes all widths from the heights or none, so a square problem names no width
     and any other names every one. Stride 1 and a dense filter are left out. The output size
-    is always there: together with the padding at the beginning it fixes that at the end.
+    is always there: together with the padding at the beginning it fixes the padding at the end,
+    which is named only where ``conv_text`` would not believe it.
     """
-    top, left, _, _ = problem.pads
+    top, left, bottom, right = problem.pads
     rows = (problem.h, problem.p, problem.r, problem.stride[0], top, problem.dilation[0])
     columns = (problem.w, problem.q, problem.s, problem.stride[1], left, problem.dilation[1])
     square = rows == columns
@@ -36,6 +37,7 @@ def format_conv2d(problem: Conv2d) -> str:
         both("k", problem.r, problem.s),
         both("s", *problem.stride) if problem.stride != (1, 1) else "",
         both("p", top, left),
+        both("e", bottom, right) if problem.end_is_doubtful else "",
         both("d", *(d - 1 for d in problem.dilation)) if problem.dilation != (1, 1) else "",
         quoted(problem.name),
     ]

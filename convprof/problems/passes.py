@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
 
@@ -134,6 +136,11 @@ def passes_of(problem: Conv2d | Gemm, which: str) -> list[Conv2d | Gemm | Backwa
     if which == TRAINING:
         return [problem, BackwardData(problem), BackwardWeights(problem)]
     return [problem if which == FORWARD else _CLASSES[which](problem)]
+
+
+def forward_only(problems: Iterable[Any]) -> list[Any]:
+    """Return the forward problem of each pass, each once and in order."""
+    return list(dict.fromkeys(p.forward if isinstance(p, _Backward) else p for p in problems))
 
 
 def family(problem: Any) -> str:

@@ -16,6 +16,10 @@ CYCLE_SOURCES = {
 }
 
 
+LONGEST_NAME = 60
+"""Characters of a problem's name in tables and titles; files have all of it."""
+
+
 def problem_line(problem: dict[str, Any], dtype: str) -> str:
     """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 + bias, relu · resnet50:conv1``.
 
@@ -35,7 +39,13 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
         text = f"{kind} {problem['descriptor']}"
     if problem.get("epilogue"):
         text += f" + {problem['epilogue'].replace(',', ', ')}"
-    return " · ".join(part for part in (text, which, problem["name"], dtype) if part)
+    name = short_name(problem["name"] or "")
+    return " · ".join(part for part in (text, which, name, dtype) if part)
+
+
+def short_name(name: str) -> str:
+    """Return a name that fits a line; a shape file's may list every network that has the shape."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
 def _conv2d(problem: dict[str, Any]) -> str:

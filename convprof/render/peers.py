@@ -162,7 +162,7 @@ def _way(measurement: Measurement) -> str:
 
 
 def _problem(measurement: Measurement) -> str:
-    name: str = measurement.problem["name"] or measurement.problem["descriptor"]
+    name = describe.short_name(measurement.problem["name"] or measurement.problem["descriptor"])
     which = measurement.problem.get("pass")
     return f"{name} {which}" if which else name
 

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.render import describe
 from convprof.render.charts.chart import Chart, Point, Series
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
@@ -101,7 +102,7 @@ def left_cell(placed: Placed) -> str:
 def problem_name(placed: Placed) -> str:
     """Return the layer's name, or the descriptor."""
     problem = placed.measurement.problem
-    return str(problem["name"] or problem["descriptor"])
+    return describe.short_name(str(problem["name"] or problem["descriptor"]))
 
 
 def chart(roofline: Roofline, *, dated: str) -> Chart:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
 from convprof.machine import ceilings
+from convprof.machine.memory import available_bytes
+from convprof.problems.passes import forward_only
 from convprof.strategies import memory, registry
 from convprof.strategies.base import DTYPES
 from convprof.strategies.epilogue import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from convprof.problems import Problem
     from convprof.strategies.base import Setting
@@ -62,12 +64,40 @@ def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:
 
     Counted are the first operand in each layout, the others, and the result.
     """
+    for _, error in without_memory(problems, dtype, layouts):
+        raise error
+
+
+def without_memory(
+    problems: Iterable[Problem], dtype: str, layouts: int
+) -> Iterator[tuple[Problem, TooLargeError]]:
+    """Yield the problems of which that is true, each with the error that says so."""
     item = DTYPES[dtype][1]
+    available = available_bytes()  # takes a millisecond: once for all problems
     for problem in problems:
         first, *others = map(math.prod, problem.operand_shapes("nchw"))
         result = math.prod(problem.result_shape("nchw"))
         needed = (layouts * first + sum(others) + result) * item
-        memory.require(needed, f"{problem.descriptor}: {dtype}")
+        if available is not None and needed > available:
+            try:
+                memory.require(needed, f"{problem.descriptor}: {dtype}")
+            except TooLargeError as error:
+                yield problem, error
+
+
+def too_large(
+    problems: Sequence[Problem], dtype: str, layouts: int, threads: Sequence[int]
+) -> dict[Problem, TooLargeError]:
+    """Return the problems that ``check_memory`` or ``check_work`` refuses, and the errors."""
+    return dict([*without_end(problems, dtype, threads), *without_memory(problems, dtype, layouts)])
+
+
+def with_siblings(
+    refused: dict[Problem, TooLargeError], problems: Iterable[Problem]
+) -> dict[Problem, TooLargeError]:
+    """Return the errors of all passes of each layer of which one pass is refused."""
+    layers = {forward_only([problem])[0]: error for problem, error in refused.items()}
+    return {p: layers[layer] for p in problems if (layer := forward_only([p])[0]) in layers}
 
 
 def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) -> None:
@@ -75,14 +105,25 @@ def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) 
 
     The message says how long a call takes at this machine's peak, the most threads at work.
     """
+    for _, error in without_end(problems, dtype, threads):
+        raise error
+
+
+def without_end(
+    problems: Iterable[Problem], dtype: str, threads: Sequence[int]
+) -> Iterator[tuple[Problem, TooLargeError]]:
+    """Yield the problems of more than ``MOST_MACS``, each with the error that says so."""
     for problem in problems:
         if problem.macs <= MOST_MACS:
             continue
         rate = ceilings.peak(dtype, max(threads)).flop_per_s
-        raise TooLargeError(
-            f"{problem.descriptor}: {units.si(problem.flops, 'FLOP')}; "
-            f"at {units.si(rate, 'FLOP/s')} that is {_duration(problem.flops / rate)} a call; "
-            "use a smaller problem"
+        yield (
+            problem,
+            TooLargeError(
+                f"{problem.descriptor}: {units.si(problem.flops, 'FLOP')}; "
+                f"at {units.si(rate, 'FLOP/s')} that is {_duration(problem.flops / rate)} a call; "
+                "use a smaller problem"
+            ),
         )
 
 

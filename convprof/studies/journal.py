@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from convprof.errors import ConvprofError, InputError
+from convprof.errors import ConvprofError, InputError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ class Journal:
 
     def damaged(self, reason: str) -> InputError:
         """Return the error that says that the file cannot be continued."""
-        return InputError(f"{self._where}: {reason}. Name another file")
+        return InputError(one_line(f"{self._where}: {reason}. Name another file"))
 
     def _open(self) -> BinaryIO:
         try:

@@ -10,6 +10,7 @@ from convprof.errors import ThreadsError
 from convprof.machine import ceilings
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.lying import has_layout
+from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
 from convprof.problems import Whole
 from convprof.simd import isa as isas
@@ -70,6 +71,11 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
         every = registry.strategies(problem.kind)
         return [way for strategy in every if strategy.listed for way in ways(strategy, problem)]
     return registry.named(problem.kind, choice.strategies)
+
+
+def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
+    """Return the records of a problem that nobody may begin."""
+    return [excluded(each, "refused", reason) for each in contestants(problem, choice)]
 
 
 class Run:

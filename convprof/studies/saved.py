@@ -14,6 +14,8 @@ from convprof.errors import InputError
 from convprof.machine.caches import Cache
 from convprof.machine.kept import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, positive, text
+from convprof.problems.descriptor import MAX_TEXT
+from convprof.problems.names import MAX_NAME
 from convprof.results import SCHEMA_VERSION, Flops, Measurement, Time
 from convprof.strategies.base import DTYPES, LAYOUTS, NATIVE
 
@@ -142,8 +144,8 @@ def _measurement(fields: dict[str, Any]) -> Measurement:
     return Measurement(
         problem={
             "kind": text(problem.get("kind")),
-            "descriptor": text(problem.get("descriptor")),
-            "name": None if name is None else text(name),
+            "descriptor": text(problem.get("descriptor"), MAX_TEXT),
+            "name": None if name is None else text(name, MAX_NAME),
         },
         strategy=text(fields.get("strategy")),
         layout=None if layout is None else _one_of(layout, LAYOUTS, "layout"),

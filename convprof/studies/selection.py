@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeGuard
 
 from convprof import networks
 from convprof.errors import DescriptorError, InputError, ProblemError, UnknownNameError
-from convprof.problems import Attention, Conv2d, parse, read_batch
+from convprof.problems import Attention, Backward, Conv2d, LeftOut, parse, read_batch
 from convprof.problems.attention_text import WORD
+from convprof.problems.batch_options import notes as options_note
+from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
+from convprof.problems.passes import BackwardData, BackwardWeights, family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +39,17 @@ class Selection:
 
     problems: list[Problem]
     notes: list[str]
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Lines of files that are not computed. A few of them are in the notes of ``summary``."""
+    lines: int = 0
+    """Problems of files, those left out among them."""
+
+    def summary(self) -> list[str]:
+        """Return one line on what is left out: how many, why, and the first of each reason."""
+        if not self.left_out:
+            return []
+        count = f"{len(self.left_out)} of {self.lines} lines left out"
+        return [f"{count}: {_grouped(self.left_out)}; run --dry-run lists them all"]
 
 
 def select(
@@ -48,6 +62,7 @@ def select(
     """Return the problems that the texts and the benchdnn shape files mean.
 
     ``mb`` overrides every minibatch; a matrix product given as such has none and stays as it is.
+    Lines of files that convprof does not compute are left out; it is an error if no other is left.
     ``match`` is a regular expression searched in each name and descriptor.
 
     Raises InputError: a text that means nothing, a file that cannot be read, a bad expression,
@@ -60,22 +75,93 @@ def select(
     notes: list[str] = []
     for text in texts:
         problems += _read(text.strip(), mb, notes)
+    files = _Files(mb, pattern)
     for path in batch:
-        content = read_batch(path)
-        problems += _with_minibatch([entry.problem for entry in content.entries], mb, notes)
-        if content.ignored:
-            notes.append(f"{path}: these options have no effect: {' '.join(content.ignored)}")
+        problems += files.read(path, notes)
+    kept = [problem for problem in problems if pattern is None or _matches(pattern, problem)]
+    if not kept and files.left_out:
+        first, *others = files.left_out
+        more = f" (and {len(others)} more lines: {_grouped(others)})" if others else ""
+        raise InputError(f"nothing to measure: {first.source}: {first.reason}{more}")
     if not problems:
         raise InputError(f"no problem given: name {_FORMS}, a layer (resnet50:conv1) or --batch")
-    kept = [problem for problem in problems if pattern is None or _matches(pattern, problem)]
     if not kept:
         raise InputError(f"--match {shown(match)}: matches none of {_listed(problems)}")
-    return Selection(_distinct(kept, notes), list(dict.fromkeys(notes)))
+    return Selection(
+        _distinct(kept, notes), list(dict.fromkeys(notes)), files.left_out, files.lines
+    )
 
 
-def command_for(problem: Problem) -> str:
-    """Return the problem's descriptor, quoted for a POSIX shell, to be pasted after a command."""
-    return shlex.quote(problem.descriptor)
+class _Files:
+    """Shape files, read one after the other."""
+
+    def __init__(self, mb: int | None, pattern: re.Pattern[str] | None) -> None:
+        self._mb, self._pattern = mb, pattern
+        self._stdin_read = False
+        self.left_out: list[LeftOut] = []
+        """What is left out though the user's own pattern matches it."""
+        self.lines = 0
+
+    def read(self, path: str | Path, notes: list[str]) -> list[Problem]:
+        """Return the problems of a file; keep what is left out."""
+        if str(path) == STDIN:
+            if self._stdin_read:
+                raise InputError("--batch -: given twice, and stdin can be read once; keep one")
+            self._stdin_read = True
+        content = read_batch(path)
+        left_out = list(content.left_out)
+        found: list[Problem] = []
+        for entry in content.entries:
+            try:
+                found += _with_minibatch([entry.problem], self._mb, notes)
+            except ProblemError as error:
+                text = entry.problem.descriptor
+                reason = f"{shown(text)}: --mb {self._mb}: {error}"
+                left_out.append(LeftOut(entry.source, text, "--mb too large for it", reason))
+        pattern = self._pattern
+        self.left_out += [item for item in left_out if not pattern or pattern.search(item.text)]
+        self.lines += content.lines
+        if content.unmatched:
+            notes.append(
+                f"{file_name(path)}: --match in the file passes over {content.unmatched} of "
+                f"{content.lines} lines"
+            )
+        if content.answers:
+            notes.append(f"{file_name(path)}: options of the file: {options_note(content.answers)}")
+        return found
+
+
+def _grouped(left_out: Sequence[LeftOut]) -> str:
+    """Return each reason once, with its number of lines and the first of them."""
+    groups: dict[str, list[str]] = {}
+    for item in left_out:
+        groups.setdefault(item.group, []).append(item.source)
+    parts = []
+    for group, sources in sorted(groups.items(), key=lambda item: -len(item[1])):
+        more = f" and {len(sources) - _EXAMPLES} more" if len(sources) > _EXAMPLES else ""
+        parts.append(f"{len(sources)} x {group} ({_lines(sources[:_EXAMPLES])}{more})")
+    return "; ".join(parts)
+
+
+def _lines(sources: Sequence[str]) -> str:
+    """Return ``FILE:3, 7, OTHER:9`` for the places FILE:3, FILE:7 and OTHER:9."""
+    words, last = [], ""
+    for source in sources:
+        file, _, line = source.rpartition(":")
+        words.append(line if file == last else source)
+        last = file
+    return ", ".join(words)
+
+
+def command_for(problem: Problem, *, with_pass: bool = False) -> str:
+    """Return the problem's descriptor, quoted for a POSIX shell, to be pasted after a command.
+
+    ``with_pass`` puts ``--pass`` before a backward one.
+    """
+    flag = ""
+    if with_pass and isinstance(problem, BackwardData | BackwardWeights):
+        flag = f"--pass {problem.which} "
+    return flag + shlex.quote(problem.descriptor)
 
 
 def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
@@ -119,9 +205,15 @@ def _with_minibatch(
 ) -> Sequence[Problem]:
     if mb is None:
         return problems
-    if not all(isinstance(problem, Conv2d | Attention) for problem in problems):
-        notes.append(f"--mb {mb}: matrix products have no minibatch and stay as they are")
-    return [p.with_batch(mb) if isinstance(p, Conv2d | Attention) else p for p in problems]
+    if not all(_has_minibatch(problem) for problem in problems):
+        note = f"--mb {mb}: matrix products have no minibatch and stay as they are"
+        if note not in notes[-1:]:
+            notes.append(note)
+    return [p.with_batch(mb) if _has_minibatch(p) else p for p in problems]
+
+
+def _has_minibatch(problem: Problem) -> TypeGuard[Conv2d | Attention | Backward]:
+    return family(problem) in (Conv2d.kind, Attention.kind)
 
 
 def _compiled(match: str) -> re.Pattern[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from convprof import __version__
 from convprof.errors import InputError
 from convprof.machine import facts
+from convprof.machine.kept import read_peak
+from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.vary import VARIABLES, vary
 from convprof.results import SCHEMA_VERSION, plain
@@ -106,7 +108,10 @@ def check(plan: Plan) -> None:
 
 
 def check_same(journal: Journal, plan: Plan) -> None:
-    """Raise InputError unless the journal's header is of this very sweep on this machine."""
+    """Raise InputError unless the journal's header is of this very sweep on this machine.
+
+    What tables and charts take from the header is checked too.
+    """
     header = journal.header or {}
     for part, wanted in plan.identity().items():
         found = header.get(part)
@@ -121,6 +126,30 @@ def check_same(journal: Journal, plan: Plan) -> None:
                 raise journal.damaged(
                     f"it is of another {KIND}: {what} {_short(other)}, here {_short(value)}"
                 )
+    _check_shown(journal)
+
+
+def _check_shown(journal: Journal) -> None:
+    """Raise InputError unless the header has what tables and charts take from it."""
+    header = journal.header or {}
+    try:
+        ceilings, machine = mapping(header.get("ceilings")), mapping(header.get("machine"))
+        peaks = [read_peak(item) for item in array(ceilings.get("peaks"))]
+        for item in array(ceilings.get("isa_peaks") or []):
+            read_peak(item)
+        for item in array(machine.get("caches") or []):
+            mapping(item)
+        simd = mapping(machine.get("simd") or {})
+        for value in (machine.get("brand"), simd.get("isa")):
+            text(value or "")
+        for value in (machine.get("physical_cores"), simd.get("bits")):
+            count(value or 0, 0)
+        text(header.get("started"))
+        text(mapping(header.get("sweep")).get("meaning"))
+    except InputError as error:
+        raise journal.damaged(f"its first line is damaged: {error}") from None
+    if not peaks:
+        raise journal.damaged("its first line is damaged: there is no peak in it")
 
 
 def _short(value: Any) -> str:
@@ -128,6 +157,6 @@ def _short(value: Any) -> str:
     if isinstance(value, dict):
         return str(value.get("descriptor"))[:60]
     if isinstance(value, list):
-        text = ",".join(str(item) for item in value[:4])
-        return f"{text},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else text  # noqa: PLR2004
+        first = ",".join(str(item) for item in value[:4])
+        return f"{first},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else first[:80]  # noqa: PLR2004
     return str(value)[:60]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.errors import one_line
 from convprof.studies import blocking
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def label_of(measurement: Record, *, threads: bool = True) -> str:
     count = measurement["threads"]
     spelled = f"{count} thread{'s' if count > 1 else ''}" if threads else ""
     parts = (measurement["strategy"], measurement["layout"], spelled)
-    return " ".join(part for part in parts if part)
+    return one_line(" ".join(part for part in parts if part))
 
 
 def flop_rates(record: Record) -> dict[str, float]:
@@ -77,8 +78,8 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
             low, high = work / time["ci95_high"], work / time["ci95_low"]
         moved = moved or _number(measurement["bytes_min"])
         cells[label_of(measurement, threads=threads)] = Cell(
-            str(measurement["status"]),
-            None if measurement["reason"] is None else str(measurement["reason"]),
+            one_line(str(measurement["status"])),
+            None if measurement["reason"] is None else one_line(str(measurement["reason"])),
             _number(rate),
             _number(low),
             _number(high),
@@ -89,9 +90,9 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number as it is written; ValueError or TypeError for what is none."""
-    if value is not None and not math.isfinite(value):
-        raise ValueError("not finite")
+    """Return a number as it is written; ValueError or TypeError for what is none, or below 0."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise ValueError("not finite, or negative")
     return value  # type: ignore[no-any-return]  # isfinite takes numbers only
 
 

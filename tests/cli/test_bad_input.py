@@ -80,6 +80,13 @@ def test_one_clear_line(words, message, capsys):
     assert re.search(message, err), err
 
 
+def test_control_characters_of_arguments_never_reach_the_terminal(capsys):
+    for words in (["run", "--gemm", "8x8x8", "\x1b[2J\n"], ["\x1b[2J"], ["run", "--tune", "\x1b["]):
+        assert cli._status(words) == 2
+        err = capsys.readouterr().err
+        assert err.removesuffix("\n").isprintable(), err
+
+
 def test_an_empty_and_a_truncated_batch_file(tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.write_text("# nothing\n")

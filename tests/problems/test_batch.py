@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from convprof.errors import DescriptorError, InputError
-from convprof.problems import Conv2d, Gemm, read_batch
+from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm, batch_text, read_batch
 from convprof.problems import batch as module
+from convprof.problems.batch_options import notes
 
 CONV = "mb50ic64ih56oc64oh56kh3ph1"
 
@@ -33,7 +36,7 @@ def test_a_shape_file_is_read_unchanged(tmp_path):
     assert f"{path}:3" == first.source
     assert (second.problem.name, second.count) == ("a # b", 1)
     assert (Gemm(m=88256, n=1000, k=768), 1) == (third.problem, third.count)
-    assert batch.ignored == []
+    assert (batch.answers, batch.left_out, batch.lines) == ({}, [], 3)
 
 
 def test_comments_after_quotes_and_hashes_in_names(tmp_path):
@@ -44,9 +47,9 @@ def test_comments_after_quotes_and_hashes_in_names(tmp_path):
 def test_options(tmp_path):
     path = write(
         tmp_path,
-        f"""--reset --dir=FWD_B,BWD_D --mb=2
+        f"""--reset --dt=u8:s8:f32 --mb=2
 {CONV} 2x3:3x4
---dir=FWD_B,BWD_D --attr-post-ops=relu -v1 --mb=1,0
+--dt=u8:s8:f32 --attr-post-ops=relu -v1 --mb=1,0,1
 {CONV}
 --reset
 {CONV}
@@ -55,7 +58,138 @@ def test_options(tmp_path):
     batch = read_batch(path)
     sizes = [e.problem.n for e in batch.entries if isinstance(e.problem, Conv2d)]
     assert sizes == [2, 1, 50, 50]
-    assert batch.ignored == ["--dir=FWD_B,BWD_D", "--attr-post-ops=relu", "-v1"]
+    assert notes(batch.answers) == (
+        "--dtype decides: --dt=u8:s8:f32; --epilogue decides: --attr-post-ops=relu; "
+        "no effect (they steer benchdnn itself): -v1"
+    )
+
+
+def test_many_options_are_counted_in_the_note():
+    answers = {"--layout decides": dict.fromkeys(f"--stag={x}" for x in "abcde")}
+    assert notes(answers) == "--layout decides: --stag=a --stag=b --stag=c and 2 more"
+    long = notes({"x": {f"--dt=\x1b{'a' * 80}": None}})
+    assert long.startswith("x: '--dt=\\x1baaa")
+    assert long.endswith("aaa...")
+    assert len(long) == len("x: ") + 60
+
+
+def test_dir_says_which_passes_are_meant(tmp_path):
+    path = write(
+        tmp_path,
+        f"--dir=bwd_d\n{CONV}\n--dir=FWD_I,BWD_WB,FWD_D\n{CONV} 2x3:3x4\n--reset\n{CONV}\n",
+    )
+    batch = read_batch(path)
+    forward = batch.entries[-1].problem
+    assert [entry.problem for entry in batch.entries] == [
+        BackwardData(forward),
+        forward,
+        BackwardWeights(forward),
+        Gemm(m=2, n=4, k=3),
+        forward,
+    ]
+    assert notes(batch.answers) == "the bias has no gradient here: --dir=FWD_I,BWD_WB,FWD_D"
+
+
+def test_match_selects_the_lines_that_follow(tmp_path):
+    path = write(
+        tmp_path,
+        f"""{CONV}n"before"
+--match=.*keep.*
+{CONV}n"keep1" {CONV}n"drop" ic4id3ih3oc4kd3kh3n"drop"
+--match=".*kh[0-9]ph1n"
+{CONV} {CONV}n"drop?"
+--match=
+{CONV}n"after"
+--match=none
+--reset
+{CONV}n"last"
+""",
+    )
+    batch = read_batch(path)
+    names = [entry.problem.name for entry in batch.entries]
+    assert names == ["before", "keep1", "drop?", "after", "last"]
+    assert (batch.unmatched, batch.lines, batch.left_out) == (3, 8, [])
+
+
+def test_match_that_leaves_nothing(tmp_path):
+    path = write(tmp_path, f"--match=none\n{CONV}\n2x3:3x4\n")
+    with pytest.raises(InputError, match="shapes: its --match passes over all of its 2 lines"):
+        read_batch(path)
+
+
+LEFT_OUT = [
+    ("ic4id3ih3iw3oc4kd3kh3kw3", "3-D convolution", "3d convolutions are not supported"),
+    ("ic4id3oc4kd3", "3-D convolution", "3d convolutions are not supported"),
+    ("7x2x3:1x3x4", "matrix product with a broadcast batch", "broadcasting is not supported"),
+    ("2x3:3x4:1x4", "no matrix product", "the result is 2x4, not 1x4"),
+    ("64x1000", "no matrix product", "1 tensors"),
+    ("0x3:3x4", "a size of 0", "every dimension must be at least 1"),
+    ("ic0ih3oc4kh3", "a size of 0", "ic0 at character 1: must be at least 1"),
+    ("ic4ih3000000000oc4kh3", "a size over 2**31 - 1", "must be at most 2147483647"),
+    ('mb112ic2048oc1000n"resnet:ip1"', "inner product", "missing ih"),
+    ("mb2ic256ih6oc4096", "inner product", "missing kh"),
+    ("ic64ih112oh56kh3sh2", "no convolution (a required field is missing)", "missing oc"),
+    ("ic8ih9oc8oh4kh3ph1", "negative padding", "oh4 does not follow"),
+    ("ic96ih55oc3oh227kh11sh4ph0", "output size that only padding gives (deconvolution?)", "oh227"),
+    ("ic3ih9oc4kh3g2", "shape that cannot be computed", "groups=2: must divide c=3"),
+]
+
+
+@pytest.mark.parametrize(("text", "group", "reason"), LEFT_OUT)
+def test_lines_that_are_not_computed_are_left_out(tmp_path, text, group, reason):
+    path = write(tmp_path, f"{CONV}\n{text}\n{CONV}")
+    batch = read_batch(path)
+    (line,) = batch.left_out
+    assert (len(batch.entries), batch.lines) == (2, 3)
+    assert (line.source, line.text, line.group) == (f"{path}:2", text, group)
+    assert reason in line.reason
+    assert line.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("option", "end"),
+    [
+        ("--deconv --nosuch=1", "--conv"),
+        ("--ip", "--matmul"),
+        ("--grouped=0:4:8+8+8+8", "--grouped="),
+        ("--encoding=csr+0.99::", "--encoding=::"),
+        ("--encoding=csr+0.99::", "--reset"),
+    ],
+)
+def test_options_that_make_other_problems_of_the_lines(tmp_path, option, end):
+    path = write(tmp_path, f"{option}\n{CONV}\n2x3:3x4 ic5\n{end}\n{CONV}\n")
+    batch = read_batch(path)
+    assert [entry.source for entry in batch.entries] == [f"{path}:5"]
+    name = option.partition("=")[0].partition(" ")[0]
+    assert [line.group for line in batch.left_out] == [f"under {name}"] * 3
+    assert "makes it another problem" in batch.left_out[0].reason
+
+
+def test_a_minibatch_that_is_too_large_for_one_line(tmp_path):
+    path = write(tmp_path, f"--mb=2147483647\nic2ih1oc2kh1\n{CONV}\n")
+    batch = read_batch(path)
+    assert len(batch.entries) == 1
+    assert "more than 2**48 elements" in batch.left_out[0].reason
+
+
+def test_stdin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, CONV, "nested")
+    text = b"--batch=nested\n2x3:3x4\nic4id3ih3oc4kd3kh3n\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    batch = read_batch("-")
+    assert [entry.source for entry in batch.entries] == ["nested:1", "stdin:2"]
+    assert batch.left_out[0].source == "stdin:3"
+    with pytest.raises(InputError, match=r"^stdin: no problem in this file"):
+        read_batch("-")
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match=r"^--batch -: stdin is closed; name a file"):
+        read_batch("-")
+
+
+def test_lines_joined_without_end_take_linear_time():
+    (word,) = batch_text.words("a\\\n" * 200_000)
+    assert word == (1, "a" * 200_000)
 
 
 def test_lines_joined_by_a_backslash(tmp_path):
@@ -78,26 +212,28 @@ def test_nested_files_lie_beside_the_file_and_share_its_options(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{CONV}\nic0\n", ":2: 'ic0': ic0 at character 1: must be at least 1"),
-        (
-            f"{CONV}\nmb1ic64ih5",
-            ":2: 'mb1ic64ih5': missing oc: ic, oc, ih and kh are required (the",
-        ),
+        (f"{CONV}\nzz0\n", ":2: 'zz0': unknown field 'zz' at character 1: known: g mb"),
+        (f"{CONV}\nmb1ic64ih", ":2: 'mb1ic64ih': ih at character 8: no number follows ih;"),
+        (f"{CONV}\nmb1ic64o", ":2: 'mb1ic64o': unknown field 'o' at character 8: did you mean"),
         (f'{CONV}n"res\n', f":1: '{CONV}n\"res': n'\"res': the name's closing quote is missing"),
         ("--mb=x\n", ":1: '--mb=x': write e.g. --mb=4"),
         ("--mb=9999999999\n", ":1: '--mb=9999999999': must be at most"),
         ("--md=4\n", ":1: '--md=4': no benchdnn option of that name; did you mean --mode or --mb?"),
+        (f"--mb={','.join(map(str, range(101)))}", ":1: '--mb=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14"),
+        ("--dir=FWD", ":1: '--dir=FWD': use FWD_B, FWD_D, FWD_I, BWD_D, BWD_W, BWD_WB, BWD_DW"),
+        ("--match=[a", ":1: --match='[a': [ without ]"),
+        ("--batch=a\x1b/no", ":1: '"),
         ("--batch=\n", ":1: --batch: write --batch=FILE"),
         (f'{CONV}n"a*0"\n', ":1: 'a*0': a multiplicity must be at least 1"),
-        ("ic1ih1oc1kh3\n", ":1: 'ic1ih1oc1kh3': r=3: a filter of 3 rows"),
         ("-\n", ":1: '-': no benchdnn option of that name; remove it"),
     ],
 )
 def test_bad_lines_are_located(tmp_path, text, message):
     path = write(tmp_path, text)
-    with pytest.raises(DescriptorError) as caught:
+    with pytest.raises(InputError) as caught:
         read_batch(path)
     assert str(caught.value).startswith(f"{path}{message}")
+    assert str(caught.value).isprintable()
 
 
 def test_cycles(tmp_path):
@@ -116,6 +252,12 @@ def test_depth_and_number_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_PROBLEMS", 3)
     with pytest.raises(DescriptorError, match="shapes:4: more than 3 problems; split the file"):
         read_batch(write(tmp_path, f"{CONV}\n" * 4))
+    monkeypatch.setattr(module, "MAX_OPTIONS", 3)
+    with pytest.raises(DescriptorError, match="shapes:4: more than 3 options; split the file"):
+        read_batch(write(tmp_path, "--mb=1\n" * 4))
+    monkeypatch.setattr(module, "MAX_ALL_BYTES", 20)
+    with pytest.raises(DescriptorError, match="all files together have over"):
+        read_batch(write(tmp_path, f"{CONV}\n" * 2))
 
 
 def test_missing_nested_file_names_the_line(tmp_path):
@@ -127,7 +269,7 @@ def test_missing_nested_file_names_the_line(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(batch_text, "MAX_BYTES", 1 << 20)
     binary, zero, empty, large = (tmp_path / name for name in ("bin", "zero", "empty", "large"))
     binary.write_bytes(b"\x7fELF\xff\xfe")
     zero.write_bytes(b"mb1\0")

@@ -140,5 +140,5 @@ def test_impossible_shapes(changes, message):
 
 
 def test_long_names_are_refused():
-    with pytest.raises(ProblemError, match="must have at most 200 characters"):
-        conv(name="x" * 201)
+    with pytest.raises(ProblemError, match="must have at most 1000 characters"):
+        conv(name="x" * 1001)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.errors import InputError
+from convprof.problems import Gemm
 from convprof.studies import saved
 
 GOOD = {
@@ -52,6 +53,14 @@ def changed(path, value):
     else:
         place[last] = value
     return document
+
+
+def test_the_longest_name_and_descriptor_are_read():
+    problem = Gemm(m=8, n=8, k=8, name="n" * 1000)
+    known = {"kind": "gemm", "descriptor": problem.descriptor, "name": problem.name}
+    document = changed(("measurements", 0, "problem"), known)
+    (found,) = saved.parsed(document, "x").measurements
+    assert (found.problem["descriptor"], found.problem["name"]) == (problem.descriptor, "n" * 1000)
 
 
 def test_what_is_used_is_read(tmp_path):

@@ -39,7 +39,7 @@ def test_mb_overrides_every_minibatch(tmp_path):
     assert [p.n for p in selection.problems if isinstance(p, Conv2d)] == [8, 8]
     assert [p.m for p in selection.problems if isinstance(p, Gemm)] == [8, 2]
     assert "--mb 8: matrix products have no minibatch and stay as they are" in selection.notes
-    assert f"{path}: these options have no effect: --dt=f32" in selection.notes
+    assert f"{path}: options of the file: --dtype decides: --dt=f32" in selection.notes
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,14 @@ def test_another_sweep_is_refused(swept, changes, message):
         (lambda h, _: h.update(tool_version="0"), "tool_version is 0, here"),
         (lambda h, _: h.update(schema_version=2), "schema_version is 2, here 1"),
         (lambda h, _: h.update(settings=None), "another sweep: budget_s None"),
+        (lambda h, _: h.update(schema_version="\x1b[2J"), r"schema_version is \\x1b\[2J, here 1"),
+        (lambda h, _: h.update(ceilings={}), "its first line is damaged: a list is missing"),
+        (lambda h, _: h["ceilings"].update(peaks=[]), "first line is damaged: there is no peak"),
+        (lambda h, _: h["ceilings"].update(isa_peaks=[1]), "first line is damaged: an object is"),
+        (lambda h, _: h["machine"].update(caches=[1]), "first line is damaged: an object is"),
+        (lambda h, _: h["machine"].update(brand="\x1b[2J"), "first line is damaged: a text is"),
+        (lambda h, _: h["machine"].update(physical_cores="2"), "first line is damaged: an integer"),
+        (lambda h, _: h["sweep"].update(meaning=None), "first line is damaged: a text is missing"),
         (lambda _, r: r.update(index=7), "point 7 does not belong"),
         (lambda _, r: r.update(index=True), "point True does not belong"),
         (lambda _, r: r.update(index="0"), "point 0 does not belong"),
@@ -205,6 +213,7 @@ def test_another_sweep_is_refused(swept, changes, message):
         (lambda _, r: r["measurements"][0]["time_s"].update(ci95_low=0), "point 0 is damaged"),
         (lambda _, r: r["measurements"][0].update(peak_fraction="x"), "point 0 is damaged"),
         (lambda _, r: r["measurements"][0].update(flop_per_s=float("nan")), "point 0 is damaged"),
+        (lambda _, r: r["measurements"][0].update(flop_per_s=-1.0), "point 0 is damaged"),
         (lambda _, r: r["measurements"][0].update(bytes_min=[]), "point 0 is damaged"),
     ],
 )
@@ -355,3 +364,14 @@ def test_memory_does_not_grow_with_the_points(monkeypatch, tmp_path):
 
     held(2)  # whatever is loaded and remembered once
     assert held(25) - held(5) < 20_000  # of the 20 points more, each has 2 kB in the file
+
+
+def test_what_a_file_says_cannot_command_a_terminal():
+    measurement = {
+        "strategy": "slow\x1b[2J", "layout": None, "threads": 1, "time_s": None,
+        "flop_per_s": None, "bytes_min": 1, "peak_fraction": None, "flops": None,
+        "status": "refused", "reason": "a\nb",
+    }  # fmt: skip
+    (cell,) = row_of({"x": 1, "measurements": [measurement]}).cells.items()
+    assert cell[0] == "slow\\x1b[2J 1 thread"
+    assert cell[1].reason == "a\\nb"

@@ -1,0 +1,182 @@
+"""The options of a shape file: which hold for the lines that follow, and what becomes of the rest.
+
+Names and values are benchdnn's: oneDNN, tests/benchdnn/doc, ``knobs_common.md``, ``driver_*.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convprof.errors import DescriptorError
+from convprof.problems.basic_regex import BasicRegex
+from convprof.problems.checks import MAX_SIZE, shown
+from convprof.problems.passes import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OWN = 0
+"""The ``--mb`` that leaves each problem its own minibatch."""
+_MOST_MINIBATCHES = 100
+_MOST_SHOWN = 3
+
+_DIRECTIONS = {
+    "FWD_B": (FORWARD,),
+    "FWD_D": (FORWARD,),
+    "FWD_I": (FORWARD,),
+    "BWD_D": (BACKWARD_DATA,),
+    "BWD_W": (BACKWARD_WEIGHTS,),
+    "BWD_WB": (BACKWARD_WEIGHTS,),
+    "BWD_DW": (BACKWARD_DATA, BACKWARD_WEIGHTS),
+}
+
+# What is said of an option that does not hold here, and the options it is said of.
+_LAYOUT = "--layout decides"
+_DTYPE = "--dtype decides"
+_STRATEGY = "--strategy decides"
+_EPILOGUE = "--epilogue decides"
+_WITHOUT = "computed without"
+_STEERING = "no effect (they steer benchdnn itself)"
+_ANSWERS = {
+    _DTYPE: "dt cfg",
+    _LAYOUT: "stag wtag dtag strides",
+    _STRATEGY: "alg",
+    _EPILOGUE: "bia-dt bia_dt bia_mask attr attr-post-ops",
+    _WITHOUT: "runtime_dims_masks",
+    _STEERING: """allow-enum-tags-only buffer-prefix canonical check-ref-impl cold-cache
+        cpu-isa-hints ctx-exe ctx-init engine execution-mode fast-ref fast-ref-gpu
+        fix-times-per-prb global-impl impl inplace max-ms-per-prb mem-check memory-kind mode
+        mode-modifier num-streams perf-template repeats-per-prb skip-impl start stream-kind
+        summary verbose""",
+}
+_ANSWER = {name: answer for answer, names in _ANSWERS.items() for name in names.split()}
+_DRIVERS = ("conv", "matmul")
+_OTHER_DRIVERS = frozenset(
+    """binary bnorm brgemm concat deconv eltwise gated_mlp gnorm graph ip lnorm lrn pool prelu
+    reduction reorder resampling rnn sdpa self shuffle softmax sum zeropad""".split()  # noqa: SIM905  # one name per line would fill a page
+)
+_KNOWN = {*_ANSWER, *_DRIVERS, *_OTHER_DRIVERS}
+_KNOWN |= {"batch", "dir", "encoding", "grouped", "match", "mb", "reset"}
+_OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
+_VERBOSE = re.compile(r"-v[0-9]+")
+_DENSE = re.compile(r"[:,]*")
+"""An ``--encoding`` that names no sparse operand."""
+
+
+@dataclass(slots=True)
+class Options:
+    """The state that benchdnn keeps while it reads: it outlives a nested file."""
+
+    mbs: list[int] = field(default_factory=lambda: [OWN])
+    passes: tuple[str, ...] = (FORWARD,)
+    pattern: BasicRegex | None = None
+    foreign: str | None = None
+    """Why the lines that follow are not computed: the option that says so."""
+    answers: dict[str, dict[str, None]] = field(default_factory=dict)
+    """What is said of options that do not hold, and those, each once."""
+    _driver: str | None = None
+    _special: dict[str, str] = field(default_factory=dict)
+
+    def take(self, word: str) -> str | None:
+        """Read an option; return the value of ``--batch``, which the caller follows.
+
+        Raises DescriptorError for an option that benchdnn does not have, or a value it cannot have.
+        """
+        match = _OPTION.fullmatch(word)
+        name, value = match.groups() if match else (word, None)
+        if name == "batch":
+            if not value:
+                raise DescriptorError("--batch: write --batch=FILE")
+            return str(value)
+        if name == "reset":
+            self._reset()
+        elif name == "mb":
+            self.mbs = _minibatches(word, value or "")
+        elif name == "dir":
+            self._directions(word, value or "")
+        elif name == "match":
+            self._match(value or "")
+        elif name in ("grouped", "encoding"):
+            self._special[name] = "" if _DENSE.fullmatch(value or "") else word
+            self._say_foreign()
+        elif name in (*_DRIVERS, *_OTHER_DRIVERS):
+            self._driver = None if name in _DRIVERS else word
+            self._say_foreign()
+        elif self._driver is None:  # nobody needs to hear about options of lines left out
+            self._answer(_answer(word, name), word)
+        return None
+
+    def _answer(self, answer: str, word: str) -> None:
+        self.answers.setdefault(answer, {})[word] = None
+
+    def _reset(self) -> None:
+        """Return to the defaults, as ``--reset`` does: all but the driver."""
+        self.mbs, self.passes, self.pattern = [OWN], (FORWARD,), None
+        self._special.clear()
+        self._say_foreign()
+
+    def _say_foreign(self) -> None:
+        self.foreign = next(filter(None, (self._driver, *self._special.values())), None)
+
+    def _directions(self, word: str, value: str) -> None:
+        names = [name.upper() for name in value.split(",")]
+        for name in names:
+            if name not in _DIRECTIONS:
+                raise DescriptorError(f"{shown(word)}: use {', '.join(_DIRECTIONS)}")
+        self.passes = tuple(dict.fromkeys(which for name in names for which in _DIRECTIONS[name]))
+        if "FWD_B" in names:
+            self._answer(_EPILOGUE, word)
+        if "BWD_WB" in names:
+            self._answer("the bias has no gradient here", word)
+
+    def _match(self, value: str) -> None:
+        text = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        try:
+            self.pattern = BasicRegex(text) if text else None
+        except DescriptorError as error:
+            raise DescriptorError(f"--match={error}") from None
+
+
+MAX_SHOWN = 60
+"""Characters of an option in a note."""
+
+
+def notes(answers: dict[str, dict[str, None]]) -> str:
+    """Return what became of the options that do not hold, in one line."""
+    return "; ".join(f"{answer}: {_listed(words)}" for answer, words in answers.items())
+
+
+def _listed(words: Iterable[str]) -> str:
+    every = [word if word.isprintable() else repr(word) for word in words]
+    cut = [word if len(word) <= MAX_SHOWN else f"{word[: MAX_SHOWN - 3]}..." for word in every]
+    more = f" and {len(cut) - _MOST_SHOWN} more" if len(cut) > _MOST_SHOWN else ""
+    return f"{' '.join(cut[:_MOST_SHOWN])}{more}"
+
+
+def _answer(word: str, name: str) -> str:
+    """Return what is said of an option that does not hold."""
+    if name in _ANSWER:
+        return _ANSWER[name]
+    if name.startswith("attr-"):
+        return _WITHOUT
+    if _VERBOSE.fullmatch(word):
+        return _STEERING
+    near = difflib.get_close_matches(name[:MAX_SHOWN], sorted(_KNOWN), n=2, cutoff=0.5)
+    hint = f"did you mean --{' or --'.join(near)}?" if near else "remove it"
+    raise DescriptorError(f"{shown(word)}: no benchdnn option of that name; {hint}")
+
+
+def _minibatches(word: str, value: str) -> list[int]:
+    """Return the sizes of ``--mb=4`` or ``--mb=1,16``, which measures every problem twice."""
+    parts = value.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,10}", part) for part in parts):
+        raise DescriptorError(f"{shown(word)}: write e.g. --mb=4")
+    sizes = list(dict.fromkeys(int(part) for part in parts))
+    if len(sizes) > _MOST_MINIBATCHES:
+        raise DescriptorError(f"{shown(word)}: at most {_MOST_MINIBATCHES} sizes")
+    if max(sizes) > MAX_SIZE:
+        raise DescriptorError(f"{shown(word)}: must be at most {MAX_SIZE} (2**31 - 1)")
+    return sizes

@@ -44,6 +44,8 @@ class Ceilings:
     """Seconds since 1970, UTC."""
     peaks: tuple[Peak, ...]
     bandwidths: tuple[Bandwidth, ...]
+    whole: bool = True
+    """Whether everything was measured; False where an interruption left parts."""
 
     def roof(self, level: str) -> float | None:
         """Return the highest bandwidth of a level over all operations; None if unknown."""
@@ -60,8 +62,11 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
     return max(rates, default=None)
 
 
-def recall(machine: str) -> dict[int, Ceilings]:
-    """Return what is kept for the machine of that key, by threads; a bad file gives a warning."""
+def recall(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
+    """Return what is kept for the machine of that key, by threads; a bad file gives a warning.
+
+    ``parts``: also what was interrupted before all of it was measured.
+    """
     path = _path(machine)
     try:
         with path.open("rb") as file:
@@ -69,17 +74,18 @@ def recall(machine: str) -> dict[int, Ceilings]:
     except OSError:
         return {}
     try:
-        return _parsed(data, machine)
+        found = _parsed(data, machine)
     except (ValueError, RecursionError, InputError):
         warnings.warn(f"{path}: not ceilings of this machine, ignored", stacklevel=2)
         return {}
+    return {threads: known for threads, known in found.items() if known.whole or parts}
 
 
 def remember(machine: str, found: Iterable[Ceilings]) -> None:
     """Keep ceilings beside those of other numbers of threads; in vain if the folder is read-only."""  # noqa: E501
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a bad file is replaced now
-        sets = {**recall(machine), **{ceilings.threads: ceilings for ceilings in found}}
+        sets = {**recall(machine, parts=True), **{ceilings.threads: ceilings for ceilings in found}}
     document = {
         "format": FORMAT,
         "machine": machine,
@@ -117,6 +123,7 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         positive(fields.get("measured_at")),
         tuple(read_peak(item, threads) for item in array(fields.get("peaks"))),
         tuple(read_bandwidth(item, threads) for item in array(fields.get("bandwidths"))),
+        fields.get("whole") is not False,
     )
 
 

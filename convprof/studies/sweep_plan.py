@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convprof import __version__
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.measure import report
 from convprof.problems.vary import VARIABLES, vary
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import SCHEMA_VERSION
 from convprof.studies import blocking, guard, run
 
 if TYPE_CHECKING:
@@ -107,27 +107,6 @@ def check(plan: Plan) -> None:
 
 def check_same(journal: Journal, plan: Plan) -> None:
     """Raise InputError unless the journal's header is of this very sweep on this machine."""
-    header = journal.header or {}
-    for part, wanted in plan.identity().items():
-        found = header.get(part)
-        if not isinstance(wanted, dict):
-            if found != wanted:
-                raise journal.damaged(f"its {part} is {_short(found)}, here {_short(wanted)}")
-            continue
-        for key, value in wanted.items():
-            other = found.get(key) if isinstance(found, dict) else None
-            if other != plain(value):
-                what = "machine" if part == "machine" else key
-                raise journal.damaged(
-                    f"it is of another {KIND}: {what} {_short(other)}, here {_short(value)}"
-                )
-
-
-def _short(value: Any) -> str:
-    """Return a value for an error: a long list by its ends, a problem by its text."""
-    if isinstance(value, dict):
-        return str(value.get("descriptor"))[:60]
-    if isinstance(value, list):
-        text = ",".join(str(item) for item in value[:4])
-        return f"{text},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else text  # noqa: PLR2004
-    return str(value)[:60]
+    difference = journal.differs(plan.identity())
+    if difference is not None:
+        raise journal.damaged(difference)

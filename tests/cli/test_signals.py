@@ -21,6 +21,19 @@ CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
 
+@pytest.fixture(autouse=True)
+def _not_ignored():
+    """A shell ignores signals for what it runs in the background: not here."""
+    names = [getattr(signal, name) for name in CODES if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in names}
+    for number in names:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def send(name):
     os.kill(os.getpid(), getattr(signal, name))
 

@@ -49,11 +49,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
     found = ceilings.Measured(threads, again=flags["again"])
     watch = NoiseWatch(_cores())
-    interrupted = False
-    try:
-        _measure(found, driver)
-    except KeyboardInterrupt:
-        interrupted = True
+    interrupted = driver.interrupts(lambda: _measure(found, driver))
     with signals.held():
         _write(found, dtypes, driver)
     signals.reopen()

@@ -67,6 +67,21 @@ class Driver:
         """Whether the file of a flag was written."""
         return flag in self._written
 
+    def interrupts(self, work: Callable[[], None]) -> bool:
+        """Measure; return whether a signal ended it.
+
+        An error that nobody expected is a line: what was measured before it is still written.
+        """
+        try:
+            work()
+        except KeyboardInterrupt:
+            return True
+        except ConvprofError:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            self.failure(reason(error))
+        return False
+
     def unread(self) -> bool:
         """Whether nobody will see what else is measured: stdout has failed, no file is named."""
         from convprof.render.streams import stdout_lost

@@ -34,7 +34,7 @@ def command(**flags: Any) -> int:
 
     watch = NoiseWatch(facts().topology.logical_cpus or 1)
     study = Instructions(flags["match"])
-    _measure(study, driver)
+    study.interrupted = driver.interrupts(lambda: _measure(study, driver))
     with signals.held():
         rows = study.rows()
         for row in rows:
@@ -54,12 +54,9 @@ def _measure(study: Instructions, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
     with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        try:
-            for step in study.passes():
-                progress.say(step)
-                signals.check()
-        except KeyboardInterrupt:
-            study.interrupted = True
+        for step in study.passes():
+            progress.say(step)
+            signals.check()
 
 
 def _write(study: Instructions, driver: Driver, document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
 import sys
@@ -214,26 +215,33 @@ class Measuring(Generic[AnyStudy]):
         except Exception as raised:  # noqa: BLE001  # as above
             error = raised
         if error is not None:
-            found = [*found, self._lost(problem, error)]
+            found = [*(found or _bare(study)), self._lost(problem, error)]
         document.measurements += found
         document.comparisons += comparisons
         if not document.interrupted:
             keeping.add(number, (problem, found, comparisons), self._watch)
+        if error is not None:
+            self._show_rows(found)
         return error is None
 
     def _lost(self, problem: Problem, error: Exception) -> Measurement:
-        """Return the row of a problem that an error ended, and print it."""
-        from convprof.render import describe
-        from convprof.render.console import say
+        """Return the row of a problem that an error ended."""
         from convprof.studies.run import unmeasured
 
         if isinstance(error, InputError):
-            row = unmeasured(problem, self._asked.choice, "refused", str(error))
-        else:
-            row = unmeasured(problem, self._asked.choice, "failed", reason(error))
-        line = f"{problem.descriptor}: {describe.exclusion_line(row)}"
-        self._driver.show(lambda: say(self._driver.stdout, line, style="bold red"))
-        return row
+            return unmeasured(problem, self._asked.choice, "refused", str(error))
+        return unmeasured(problem, self._asked.choice, "failed", reason(error))
+
+    def _show_rows(self, found: Sequence[Measurement]) -> None:
+        """Print what was measured of a problem before an error, and the error."""
+        from convprof.render import describe
+        from convprof.render.console import say
+        from convprof.render.report import run_report
+
+        line = describe.problem_line(found[-1].problem, found[-1].dtype)
+        if not any(m.time_s for m in found):  # else it is the title
+            self._driver.show(lambda: say(self._driver.stdout, line, style="bold"))
+        self._driver.show(lambda: run_report(self._driver.stdout, found))
 
     def _show(self) -> None:
         if self._shown and self._view.apart and self._outputs.tables:
@@ -306,3 +314,10 @@ class Measuring(Generic[AnyStudy]):
         for line in filter(None, (describe.machine_line(document), cycles)):
             # A terminal gets lines broken at words, a pipe whole lines.
             console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
+
+
+def _bare(study: object) -> list[Measurement]:
+    """Return a study's results without what the study adds to them, where even that can be had."""
+    with contextlib.suppress(Exception):
+        return list(study.session.measurements())  # type: ignore[attr-defined]
+    return []

@@ -155,7 +155,7 @@ def _run(name: str, flags: dict[str, Any]) -> int:
     watch = NoiseWatch(facts().topology.logical_cpus or 1)
     study: Study = getattr(module, name.title())(asked, watch)
     study.check()
-    interrupted = _measure(study, driver)
+    interrupted = driver.interrupts(lambda: _measure(study, driver))
     with signals.held():
         page = study.page() if study.ready and study.found.statuses else None
         if page is not None:
@@ -214,21 +214,16 @@ def _check_plot(plot: str | None, outputs: Outputs) -> None:
             raise InputError(f"--plot {plot}: --{flag} writes there; name another file")
 
 
-def _measure(study: Study, driver: Driver) -> bool:
-    """Measure everything; return whether it was interrupted."""
+def _measure(study: Study, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
     with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        try:
-            for event in study.steps():
-                if isinstance(event, str):
-                    progress.say(f"measuring {event}")
-                else:
-                    progress.show(event)
-                signals.check()
-        except KeyboardInterrupt:
-            return True
-    return False
+        for event in study.steps():
+            if isinstance(event, str):
+                progress.say(f"measuring {event}")
+            else:
+                progress.show(event)
+            signals.check()
 
 
 def _write(

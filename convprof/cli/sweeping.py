@@ -29,7 +29,6 @@ class Sweeping:
 
     def run(self) -> int:
         """Measure; draw, print, and return the exit code."""
-        from convprof.render.progress import Progress
         from convprof.studies.sweep import Sweep
 
         study = Sweep(self._plan, self._journal)
@@ -37,10 +36,7 @@ class Sweeping:
             self._driver.remark(f"continuing {self._json}: {self._count(study)} are there")
         interrupted = False
         try:
-            with Progress(self._driver.stderr, quiet=self._driver.outputs.quiet) as progress:
-                self._measure(study, progress)
-        except KeyboardInterrupt:
-            interrupted = True
+            interrupted = self._driver.interrupts(lambda: self._measure(study))
         finally:
             # Whatever happens, what was measured is shown.
             self._end(study)
@@ -48,8 +44,14 @@ class Sweeping:
             return self._driver.interrupted(self._so_far(study))
         return self._driver.code(exit_code(study.statuses))
 
-    def _measure(self, study: Sweep, progress: Progress) -> None:
+    def _measure(self, study: Sweep) -> None:
         """Measure the points that are missing; each is in the journal when it is finished."""
+        from convprof.render.progress import Progress
+
+        with Progress(self._driver.stderr, quiet=self._driver.outputs.quiet) as progress:
+            self._points(study, progress)
+
+    def _points(self, study: Sweep, progress: Progress) -> None:
         from convprof.studies import sweep
 
         if self._journal.header is None:

@@ -328,9 +328,27 @@ def test_an_error_in_one_problem_does_not_cost_the_others(capsys, monkeypatch, t
     status, out, err = run(capsys, *RUN, "--json", path)
     assert status == 1
     assert "Traceback" not in out + err
-    assert "5x5:5x5: failed: naive,packed 1 thread: KeyError: 'a mistake' (run.py:" in out
+    assert (
+        "gemm (5x5) (5x5) · f32\nfailed: naive,packed 1 thread: KeyError: 'a mistake' (run.py:"
+        in out
+    )
     found = [(m["problem"]["m"], m["status"]) for m in read(path)["measurements"]]
     assert found == [(4, "ok"), (4, "ok"), (5, "failed"), (6, "ok"), (6, "ok")]
+
+
+def test_what_was_measured_is_kept_though_the_ceilings_fail(capsys, monkeypatch, tmp_path):
+    def homeless(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("convprof.studies.run.with_peak", homeless)
+    path = tmp_path / "o.json"
+    status, out, err = run(capsys, "run", PROBLEMS[0], *HOW, "--json", path)
+    assert status == 1
+    assert "Traceback" not in err
+    assert "failed: naive,packed 1 thread: RuntimeError: Could not determine home" in out
+    assert out.count("naive  ") == 1
+    found = [(m["strategy"], m["status"]) for m in read(path)["measurements"]]
+    assert found == [("naive", "ok"), ("packed", "ok"), ("naive,packed", "failed")]
 
 
 @pytest.mark.parametrize("error", [TypeError("battery"), ZeroDivisionError(), MemoryError()])

@@ -274,9 +274,10 @@ class Measuring(Generic[AnyStudy]):
             driver.show(lambda: self._summary(document))
         driver.noise(self._watch)
         if self._unseen:
+            path, more = self._outputs.paths["json"], self._unseen
             driver.remark(
-                f"{self._unseen} problems that were finished before are in the file and not in "
-                "what is printed and drawn: convprof show FILE prints them"
+                f"{path} has {more} problem{'s' if more > 1 else ''} more, finished before, than is "
+                f"printed or drawn here: convprof show {path} prints all"
             )
         if document.interrupted:
             found = bool(document.measurements)

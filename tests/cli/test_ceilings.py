@@ -99,11 +99,11 @@ def test_help_of_both_imports_no_numba():
 def quick(monkeypatch, tmp_path):
     """Figures that cost nothing; `until` says after which of them Ctrl-C is pressed."""
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "cache"))
-    made, limit = [], [None]
+    made, limit = [], [None, KeyboardInterrupt]
 
     def count(figure):
         if limit[0] is not None and len(made) >= limit[0]:
-            raise KeyboardInterrupt
+            raise limit[1]
         made.append(figure)
         return figure
 
@@ -117,9 +117,9 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setattr("convprof.machine.ceilings.peak", fake_peak)
     monkeypatch.setattr("convprof.machine.bandwidth.measure", fake_bandwidths)
 
-    def until(number):
+    def until(number, error=KeyboardInterrupt):
         made.clear()
-        limit[0] = number
+        limit[:] = number, error
         return made
 
     return until
@@ -163,3 +163,14 @@ def test_interrupted_before_the_first_figure(quick, capsys, tmp_path):
     assert status == 130
     assert "interrupted: nothing was measured yet" in err
     assert json.loads(path.read_text())["ceilings"]["peaks"] == []
+
+
+def test_an_error_costs_no_more_than_an_interruption(quick, capsys, tmp_path):
+    quick(3, MemoryError())
+    path = tmp_path / "c.json"
+    status, out, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert status == 1
+    assert "convprof: out of memory" in err
+    assert "Traceback" not in err
+    assert "peak arithmetic" in out
+    assert len(json.loads(path.read_text())["ceilings"]["peaks"]) == 3

@@ -157,6 +157,18 @@ def kept(monkeypatch, tmp_path):
     roofs.kept_here.cache_clear()
 
 
+def test_a_view_that_cannot_be_made_again_is_told(killed, capsys, tmp_path):
+    path = tmp_path / "o.json"
+    words = ["ladder", "gemm", "--size", "4,5,6", "-s", "naive,packed", *HOW[2:]]
+    killed([*words, "--json", path])
+    capsys.readouterr()
+    status, out, err = run(capsys, *words, "--json", path)
+    assert status == 0
+    assert f"{path} has 1 problem more, finished before, than is printed or drawn here" in err
+    assert "gemm (6x6) (6x6)" in out
+    assert sizes(read(path)) == [4, 4, 5, 5, 6, 6]
+
+
 def test_a_cut_last_line_is_one_problem_less(killed, capsys, tmp_path):
     path = tmp_path / "o.json"
     killed([*RUN, "--json", path])

@@ -122,6 +122,8 @@ class Measuring(Generic[AnyStudy]):
         self._driver = Driver(outputs)
         self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
         self._shown = 0
+        self._waiting: Callable[[], None] | None = None
+        """Prints the problem measured last: the files come before it at the end."""
         self._unseen = 0
         """Problems that an earlier process measured and that this command cannot show."""
 
@@ -156,12 +158,15 @@ class Measuring(Generic[AnyStudy]):
 
     def _measure(self, document: Document, keeping: Keeping) -> None:
         for number, problem in enumerate(self._asked.problems):
+            if document.interrupted:
+                break
+            self._show_waiting()
+            if self._driver.unread():
+                break
             if keeping.has(number):
                 self._again(problem, number, document, keeping)
-                continue
-            self._one(problem, number, document, keeping)
-            if document.interrupted or self._driver.unread():
-                break
+            else:
+                self._one(problem, number, document, keeping)
 
     def _again(self, problem: Problem, number: int, document: Document, keeping: Keeping) -> None:
         """Take over what an earlier process measured of a problem."""
@@ -176,7 +181,7 @@ class Measuring(Generic[AnyStudy]):
 
         self._driver.attempt(f"what was kept of {problem.descriptor}", take)
         if shown:
-            self._show()
+            self._waiting = self._show
         else:
             self._unseen += 1
 
@@ -192,9 +197,7 @@ class Measuring(Generic[AnyStudy]):
                 raise
             error = raised
         with signals.held():  # a signal that came now would cost the whole problem
-            whole = self._take(problem, number, (study, error), document, keeping)
-        if whole:
-            self._show()
+            self._take(problem, number, (study, error), document, keeping)
 
     def _take(
         self,
@@ -203,8 +206,8 @@ class Measuring(Generic[AnyStudy]):
         ended: tuple[AnyStudy | None, Exception | None],
         document: Document,
         keeping: Keeping,
-    ) -> bool:
-        """Put what was found into the document and the journal; return whether it can be shown."""
+    ) -> None:
+        """Put what was found into the document and the journal."""
         study, error = ended
         found: list[Measurement] = []
         comparisons: list[dict[str, Any]] = []
@@ -220,9 +223,8 @@ class Measuring(Generic[AnyStudy]):
         document.comparisons += comparisons
         if not document.interrupted:
             keeping.add(number, (problem, found, comparisons), self._watch)
-        if error is not None:
-            self._show_rows(found)
-        return error is None
+        show = functools.partial(self._show_rows, found)
+        self._waiting = self._show if error is None else show
 
     def _lost(self, problem: Problem, error: Exception) -> Measurement:
         """Return the row of a problem that an error ended."""
@@ -242,6 +244,11 @@ class Measuring(Generic[AnyStudy]):
         if not any(m.time_s for m in found):  # else it is the title
             self._driver.show(lambda: say(self._driver.stdout, line, style="bold"))
         self._driver.show(lambda: run_report(self._driver.stdout, found))
+
+    def _show_waiting(self) -> None:
+        work, self._waiting = self._waiting, None
+        if work is not None:
+            work()
 
     def _show(self) -> None:
         if self._shown and self._view.apart and self._outputs.tables:
@@ -270,14 +277,15 @@ class Measuring(Generic[AnyStudy]):
             driver.files(self._forms(document), self._view.pictures())
             keeping.end(interrupted=document.interrupted)
         signals.reopen()
+        self._show_waiting()
         if document.measurements:
             driver.show(lambda: self._summary(document))
         driver.noise(self._watch)
         if self._unseen:
             path, more = self._outputs.paths["json"], self._unseen
             driver.remark(
-                f"{path} has {more} problem{'s' if more > 1 else ''} more, finished before, than is "
-                f"printed or drawn here: convprof show {path} prints all"
+                f"{path} has {more} problem{'s' if more > 1 else ''} more, finished before, than "
+                f"is printed or drawn here: convprof show {path} prints all"
             )
         if document.interrupted:
             found = bool(document.measurements)

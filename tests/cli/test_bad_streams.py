@@ -120,6 +120,22 @@ def test_a_reader_that_has_gone_stops_nothing_where_there_is_a_file(stdout, tmp_
     assert document["interrupted"] is False
 
 
+@pytest.mark.parametrize("words", [RUN, SEVERAL, ["network", "lenet5", "--summary"]])
+def test_the_file_is_there_before_the_last_table_is_printed(words, stdout, tmp_path):
+    path = tmp_path / "o.json"
+    found = []
+
+    class Looking(io.StringIO):
+        def write(self, text):
+            found.append(path.exists())
+            return len(text)
+
+    stdout(Looking())
+    assert cli._status([*words, "--json", str(path)]) == 0
+    assert found[-1] is True
+    assert found[0] is (words is not SEVERAL)  # there the first tables come while it measures
+
+
 def test_without_a_file_nothing_more_is_measured_for_nobody(stdout, monkeypatch, capsys):
     begun = []
     begin = Session.__init__

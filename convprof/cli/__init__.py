@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from convprof.cli import driver, signals
 from convprof.errors import ConvprofError, one_line
+from convprof.render import streams
 from convprof.simd import spare
 
 COMMANDS = {
@@ -20,6 +22,7 @@ COMMANDS = {
     "explain": "Work a small example: im2col, layout, tile, winograd.",
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
+    "show": "Show saved results again, or recover them.",
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
     "network": "Run a whole network layer by layer, or plan it.",
     "show-features": "Draw what filters, a first layer and attention see.",
@@ -34,9 +37,6 @@ A module is imported when its command is asked for; ``--help`` imports none of t
 
 _MOST_OPENBLAS_THREADS = 64
 """In NumPy's wheels: more it does not start."""
-
-EXIT_FAILURE = 1
-EXIT_INTERRUPTED = 130
 
 _NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
@@ -75,7 +75,10 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 ok, 1 failure, 2 bad input, 3 wrong result, 130 Ctrl-C."""
+    """Run the command line and exit.
+
+    0 ok, 1 failure, 2 bad input, 3 wrong result, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+    """
     # OpenBLAS reads this when it is loaded: let its idle threads spin 2^22 cycles (some 2 ms)
     # instead of 2^26, so that they do not take a core from the next contestant.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
@@ -83,10 +86,20 @@ def main(arguments: list[str] | None = None) -> None:
     wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
     if spare.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    streams.occupy_closed()
     sys.exit(_status(arguments))
 
 
 def _status(arguments: list[str] | None) -> int:
+    with streams.guarded() as (out, err), signals.handled():
+        try:
+            return _told(_answered(arguments), out, err)
+        except KeyboardInterrupt:  # a further signal while the first one is told
+            return signals.exit_code()
+
+
+def _answered(arguments: list[str] | None) -> int:
+    """Run the command; say what ended it, and return the exit code."""
     try:
         result = _run(arguments)
     except click.exceptions.Exit as exit_:
@@ -100,13 +113,25 @@ def _status(arguments: list[str] | None) -> int:
         click.echo(f"convprof: {one_line(str(error))}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("convprof: interrupted", err=True)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe has gone (``| head``): nothing more to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
+        name = signals.name()
+        click.echo(f"convprof: interrupted{f' by {name}' if name else ''}", err=True)
+        return signals.exit_code()
+    except (MemoryError, OSError) as error:  # what the system refuses is no fault of the program
+        click.echo(f"convprof: {driver.reason(error)}", err=True)
+        return driver.EXIT_FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _told(status: int, out: streams.Guarded, err: streams.Guarded) -> int:
+    """Return the exit code: not 0 where something that was printed has not arrived."""
+    out.flush()
+    if out.lost is not None:
+        click.echo(f"convprof: stdout cannot be written: {out.lost}", err=True)
+        status = status or driver.EXIT_FAILURE
+    err.flush()
+    if err.lost is not None and not err.closed_before:
+        status = status or driver.EXIT_FAILURE
+    return status
 
 
 def _run(arguments: list[str] | None) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
-from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli import options, signals
+from convprof.cli.driver import Driver
+from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from convprof.studies.ceilings import Measured
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--again", is_flag=True, help="Measure anew, whatever is kept.")
 @options.output_options
-def command(**flags: Any) -> None:  # fmt: skip
+def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
 
     Peaks by instruction set, vector width, element type and number of threads; load, store, copy
@@ -42,53 +43,80 @@ def command(**flags: Any) -> None:  # fmt: skip
     """
     dtypes = _dtypes(flags["dtype"])
     threads = options.threads_from(flags["threads"])
-    outputs = Outputs.of(flags)
+    driver = Driver(Outputs.of(flags))
+    from convprof.machine.noise import NoiseWatch
     from convprof.studies import ceilings
 
     found = ceilings.Measured(threads, again=flags["again"])
-    measure(found, outputs)
-    _show(found, dtypes, outputs)
+    watch = NoiseWatch(_cores())
+    interrupted = driver.interrupts(lambda: _measure(found, driver))
+    with signals.held():
+        _write(found, dtypes, driver)
+    signals.reopen()
+    driver.show(lambda: _show(found, dtypes, driver))
+    if found.fresh:
+        driver.noise(watch)
+    if interrupted:
+        text = (
+            "what was measured until then is above" if found.fresh else "nothing was measured yet"
+        )
+        return driver.interrupted(text)
+    return driver.code(0)
 
 
-def measure(found: Measured, outputs: Outputs) -> None:
+def measure(found: Measured, driver: Driver) -> None:
     """Measure what is not kept, with progress and what disturbed it on stderr."""
-    from convprof.machine import facts
     from convprof.machine.noise import NoiseWatch
-    from convprof.render import console
+
+    watch = NoiseWatch(_cores())
+    _measure(found, driver)
+    if found.fresh:
+        driver.noise(watch)
+
+
+def _measure(found: Measured, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
-    stderr = console.stderr(outputs.color)
-    watch = NoiseWatch(facts().topology.logical_cpus or 1)
-    with Progress(stderr, quiet=outputs.quiet) as progress:
+    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
         for step in found.steps():
             progress.say(f"measuring this machine: {step}")
-    if found.fresh and not outputs.quiet:
-        for finding in watch.findings():
-            text = f"noise: {finding.message}; {finding.hint}"
-            stderr.print(text, style="yellow", soft_wrap=not stderr.is_terminal, markup=False)
+            signals.check()
 
 
-def _show(found: Measured, dtypes: tuple[str, ...], outputs: Outputs) -> None:
+def _cores() -> int:
+    from convprof.machine import facts
+
+    return facts().topology.logical_cpus or 1
+
+
+def _write(found: Measured, dtypes: tuple[str, ...], driver: Driver) -> None:
     from convprof.render import ceilings as view
-    from convprof.render import console
-    from convprof.render.files import write_atomically
     from convprof.studies import ceilings
 
-    sets, now = found.listed(), time.time()
-    document = ceilings.document(sets, dtypes)
+    document = ceilings.document(found.listed(), dtypes)
     key = document["machine"]["key"]
-    if outputs.tables:
-        view.ceilings_report(console.stdout(outputs.color), sets, dtypes, now=now, machine=key)
-    forms = {
-        "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
-        "csv": lambda: view.to_csv(document),
-        "markdown": lambda: view.to_markdown(sets, dtypes, now=now, machine=key),
-    }
-    for flag, path in outputs.paths.items():
-        if path == STDOUT:
-            click.echo(forms[flag](), nl=False)
-        else:
-            write_atomically(path, forms[flag]())
+    driver.files(
+        {
+            "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
+            "csv": lambda: view.to_csv(document),
+            "markdown": lambda: view.to_markdown(
+                found.listed(), dtypes, now=time.time(), machine=key
+            ),
+        }
+    )
+
+
+def _show(found: Measured, dtypes: tuple[str, ...], driver: Driver) -> None:
+    from convprof.machine import facts
+    from convprof.render import ceilings as view
+
+    view.ceilings_report(
+        driver.stdout,
+        found.listed(),
+        dtypes,
+        now=time.time(),
+        machine=facts().identity_key(),
+    )
 
 
 def _dtypes(text: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,10 +14,13 @@ from convprof.cli.training import Totals
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from convprof.problems import Backward, Conv2d, Problem
-    from convprof.studies.layouts import Layouts
+    from convprof.results import Measurement
+    from convprof.studies.layouts import LayoutComparison, Layouts
 
 KEPT = (
     "pass_",
@@ -66,7 +68,7 @@ def layouts(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Layouts(_convolution(problem), asked.choice, asked.settings, watch),
-        functools.partial(_show, Totals(asked, flags)),
+        _View(Totals(asked, flags)),
     ).run()
 
 
@@ -88,11 +90,47 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def _show(totals: Totals, console: Console, study: Layouts) -> list[dict[str, Any]]:
-    from convprof.render.report import layouts_report
+class _View(measuring.View["Layouts"]):
+    """Print each convolution when it is finished."""
 
-    comparisons = study.comparisons()
-    layouts_report(console, study.measurements(), comparisons)
-    if totals.add(study.problem, study.measurements()):
-        totals.show(console, study.problem.descriptor)
-    return [comparison.to_json() for comparison in comparisons]
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+        self._measurements: Sequence[Measurement] = ()
+        self._comparisons: list[LayoutComparison] = []
+        self._layer: str | None = None
+        """The layer of which all passes are measured."""
+
+    def keep(self, study: Layouts) -> list[dict[str, Any]]:
+        """Take the measurements; return the comparisons."""
+        self._take(study.problem, study.measurements(), study.comparisons())
+        return [comparison.to_json() for comparison in self._comparisons]
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take what an earlier process measured."""
+        from convprof.studies.compared import layouts as read
+
+        self._take(problem, measurements, read(comparisons, measurements))
+        return True
+
+    def _take(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: list[LayoutComparison],
+    ) -> None:
+        self._measurements, self._comparisons = measurements, comparisons
+        last = self._totals.add(problem, list(measurements))
+        self._layer = problem.descriptor if last else None
+
+    def show(self, console: Console) -> None:
+        """Print both layouts side by side, and the advice."""
+        from convprof.render.report import layouts_report
+
+        layouts_report(console, self._measurements, self._comparisons)
+        if self._layer is not None:
+            self._totals.show(console, self._layer)

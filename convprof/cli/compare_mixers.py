@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.driver import Picture
     from convprof.cli.options import Asked
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
-    from convprof.studies.mixers import Mixers
+    from convprof.studies.mixers import Beside, Mixers
     from convprof.studies.mixers_growth import Stage
 
 MOST_IMAGES = 32
@@ -78,17 +79,12 @@ def mixers(**flags: Any) -> int:
 
     # A grid is known by its attention product: no two of the images have as many tokens.
     by_problem = dict(zip(asked.problems, grids, strict=True))
-    view = _View(several=len(grids) > 1)
-    status = measuring.Measuring(
+    return measuring.Measuring(
         asked,
         outputs,
         lambda problem, watch: Mixers(by_problem[problem], asked.choice, asked.settings, watch),
-        view.show,
-        summary=view.summary if view.several else None,
+        _View(several=len(grids) > 1, plot=flags["plot"]),
     ).run()
-    if flags["plot"] is not None:
-        view.draw(flags["plot"])
-    return status
 
 
 def _grids(flags: dict[str, Any]) -> list[Grid]:
@@ -183,27 +179,33 @@ def _check_plot(path: str, images: str | None, outputs: Outputs) -> None:
     picture.require(path)
 
 
-class _View:
+class _View(measuring.View["Mixers"]):
     """Print a grid with all its parts if it is the only one, else all of them at the end."""
 
-    def __init__(self, *, several: bool) -> None:
-        self.several = several
+    apart = False
+
+    def __init__(self, *, several: bool, plot: str | None) -> None:
+        self._several, self._plot = several, plot
         self._stages: list[Stage] = []
+        self._comparisons: list[Beside] = []
         self._measurements: list[Measurement] = []
         self._without: dict[str, None] = {}
 
-    def show(self, console: Console, study: Mixers) -> list[dict[str, Any]]:
-        """Print a study, or keep what was measured; return its comparisons."""
-        from convprof.render.mixers import exclusions, mixers_report
-
-        totals, comparisons = study.totals(), study.comparisons()
-        self._stages.append((study.grid, totals))
+    def keep(self, study: Mixers) -> list[dict[str, Any]]:
+        """Take what was measured; return the comparisons."""
+        self._stages.append((study.grid, study.totals()))
+        self._comparisons = study.comparisons()
         self._measurements += study.measurements()
         self._without |= dict.fromkeys(study.without)
-        if not self.several:
-            mixers_report(console, study.grid, totals, comparisons)
+        return [comparison.to_json() for comparison in self._comparisons]
+
+    def show(self, console: Console) -> None:
+        """Print the only grid."""
+        from convprof.render.mixers import exclusions, mixers_report
+
+        if not self._several:
+            mixers_report(console, *self._stages[-1], self._comparisons)
             exclusions(console, self._measurements, list(self._without))
-        return [comparison.to_json() for comparison in comparisons]
 
     def summary(self, console: Console) -> None:
         """Print the images side by side, a chart, and who overtakes whom where."""
@@ -213,6 +215,8 @@ class _View:
         from convprof.render.mixers_growth import growth_report, growth_words, run_title
         from convprof.studies.mixers_growth import growths, runs
 
+        if not self._several or not self._stages:
+            return
         found = runs(self._stages)
         named = len({strategy for _, strategy, _ in found}) > 1
         for threads, strategy, stages in found:
@@ -224,12 +228,15 @@ class _View:
         exclusions(console, self._measurements, list(self._without))
         growth_words(console, growths(self._stages), self._stages[0][0])
 
-    def draw(self, path: str) -> None:
-        """Draw the chart into a file."""
+    def pictures(self) -> list[Picture]:
+        """Return the chart, if it was asked for and there is a point in it."""
+        wanted = self._plot is not None and any(totals for _, totals in self._stages)
+        return [(self._plot, self._draw)] if wanted and self._plot is not None else []
+
+    def _draw(self) -> None:
         from convprof.machine import facts
         from convprof.render.charts import picture
         from convprof.render.mixers_chart import growth_chart
 
-        if any(totals for _, totals in self._stages):
-            dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
-            picture.write(growth_chart(self._stages, dated=dated), path)
+        dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
+        picture.write(growth_chart(self._stages, dated=dated), str(self._plot))

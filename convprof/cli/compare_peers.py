@@ -12,8 +12,12 @@ from convprof.cli.training import Totals
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from convprof.cli.options import Asked
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.peers import Peers, Standing
 
@@ -57,43 +61,69 @@ def peers(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     from convprof.studies.peers import Peers
 
-    view = _View(Totals(asked, flags), several=len(asked.problems) > 1)
     return measuring.Measuring(
         asked,
         outputs,
         lambda problem, watch: Peers(problem, asked.choice, asked.settings, watch),
-        view.show,
-        summary=view.summary if view.several else None,
+        _View(asked, flags),
     ).run()
 
 
-class _View:
+class _View(measuring.View["Peers"]):
     """Print a problem at once if it is the only one, else a row for each at the end."""
 
-    def __init__(self, totals: Totals, *, several: bool) -> None:
-        self._totals = totals
-        self.several = several
+    apart = False
+
+    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+        self._choice = asked.choice
+        self._totals = Totals(asked, flags)
+        self._several = len(asked.problems) > 1
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
         self._libraries: set[str] = set()
 
-    def show(self, console: Console, study: Peers) -> list[dict[str, Any]]:
-        """Print a study, or keep it; return its comparisons."""
-        from convprof.render.peers import peers_report
-
+    def keep(self, study: Peers) -> list[dict[str, Any]]:
+        """Take what was measured; return the comparisons."""
         standings = study.standings()
-        self._totals.add(study.problem, study.measurements())
-        if self.several:
-            self._measurements += study.measurements()
-            self._standings += standings
-            self._libraries |= study.libraries
-        else:
-            peers_report(console, study.measurements(), standings, study.libraries)
+        self._take(study.problem, study.measurements(), standings)
         return [standing.to_json() for standing in standings]
 
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take what an earlier process measured."""
+        from convprof.studies.compared import peers as read
+
+        self._take(problem, measurements, read(comparisons, measurements))
+        return True
+
+    def _take(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        standings: Sequence[Standing],
+    ) -> None:
+        from convprof.studies.peers import libraries
+
+        self._totals.add(problem, list(measurements))
+        self._measurements += measurements
+        self._standings += standings
+        self._libraries |= libraries(problem, self._choice)
+
+    def show(self, console: Console) -> None:
+        """Print everybody on the only problem."""
+        from convprof.render.peers import peers_report
+
+        if not self._several:
+            peers_report(console, self._measurements, self._standings, self._libraries)
+
     def summary(self, console: Console) -> None:
-        """Print the studies that were kept."""
+        """Print a row for each of several problems."""
         from convprof.render.peers import summary_report
 
-        summary_report(console, self._measurements, self._standings, self._libraries)
-        self._totals.show_all(console)
+        if self._several:
+            summary_report(console, self._measurements, self._standings, self._libraries)
+            self._totals.show_all(console)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import EXIT_INTERRUPTED, options
-from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli import options, signals
+from convprof.cli.driver import Driver
+from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from convprof.studies.instructions import Instructions
 
 
@@ -28,61 +27,52 @@ def command(**flags: Any) -> int:
     figures of known cores of this architecture; the last line says which one this machine
     resembles most.
     """
-    outputs = Outputs.of(flags)
+    driver = Driver(Outputs.of(flags))
     from convprof.machine import facts
     from convprof.machine.noise import NoiseWatch
-    from convprof.render import console
     from convprof.studies.instructions import Instructions
 
     watch = NoiseWatch(facts().topology.logical_cpus or 1)
     study = Instructions(flags["match"])
-    stderr = console.stderr(outputs.color)
-    _measure(study, outputs, stderr)
-    rows = study.rows()
-    for row in rows:
-        if row.core_hz:
-            watch.see_clock(row.core_hz)
-    _show(study, outputs, study.to_json(rows, watch, {"argv": sys.argv[1:]}))
-    if not outputs.quiet:
-        for finding in watch.findings():
-            _remark(stderr, f"noise: {finding.message}; {finding.hint}")
+    study.interrupted = driver.interrupts(lambda: _measure(study, driver))
+    with signals.held():
+        rows = study.rows()
+        for row in rows:
+            if row.core_hz:
+                watch.see_clock(row.core_hz)
+        _write(study, driver, study.to_json(rows, watch, {"argv": sys.argv[1:]}))
+    signals.reopen()
+    driver.show(lambda: _show(study, driver))
+    driver.noise(watch)
     if study.interrupted:
         found = "what was measured until then is above" if rows else "nothing was measured yet"
-        _remark(stderr, f"interrupted: {found}")
-        return EXIT_INTERRUPTED
-    return 0
+        return driver.interrupted(found)
+    return driver.code(0)
 
 
-def _measure(study: Instructions, outputs: Outputs, stderr: Console) -> None:
+def _measure(study: Instructions, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
-    with Progress(stderr, quiet=outputs.quiet) as progress:
-        try:
-            for step in study.passes():
-                progress.say(step)
-        except KeyboardInterrupt:
-            study.interrupted = True
+    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
+        for step in study.passes():
+            progress.say(step)
+            signals.check()
 
 
-def _show(study: Instructions, outputs: Outputs, document: dict[str, Any]) -> None:
-    from convprof.render import console
+def _write(study: Instructions, driver: Driver, document: dict[str, Any]) -> None:
     from convprof.render import instructions as view
-    from convprof.render.files import write_atomically
 
     found = view.View.of(study)
-    if outputs.tables:
-        view.instructions_report(console.stdout(outputs.color), found)
-    forms = {
-        "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
-        "csv": lambda: view.to_csv(found),
-        "markdown": lambda: view.to_markdown(found),
-    }
-    for flag, path in outputs.paths.items():
-        if path == STDOUT:
-            click.echo(forms[flag](), nl=False)
-        else:
-            write_atomically(path, forms[flag]())
+    driver.files(
+        {
+            "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
+            "csv": lambda: view.to_csv(found),
+            "markdown": lambda: view.to_markdown(found),
+        }
+    )
 
 
-def _remark(stderr: Console, text: str) -> None:
-    stderr.print(text, style="yellow", soft_wrap=not stderr.is_terminal, markup=False)
+def _show(study: Instructions, driver: Driver) -> None:
+    from convprof.render import instructions as view
+
+    view.instructions_report(driver.stdout, view.View.of(study))

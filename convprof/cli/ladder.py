@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.driver import Picture
     from convprof.cli.options import Asked
     from convprof.problems import Problem
-    from convprof.studies.ladder import Ladder, Step
+    from convprof.studies.ladder import Ladder, Pair, Step
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": options.DEFAULT_PROBLEM}
 VARIED = {"gemm": "size", "conv2d": "image"}
@@ -99,8 +100,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
         picture.require(flags["plot"])
     from convprof.studies.ladder import Ladder
 
-    view = _View(word, several=len(asked.problems) > 1, by_size=flags["size"] is not None)
-    status = measuring.Measuring(
+    return measuring.Measuring(
         asked,
         outputs,
         lambda problem, watch: Ladder(
@@ -112,12 +112,8 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
             patience_s=flags["patience"],
             halide=companion is not None,
         ),
-        view.show,
-        summary=view.summary,
+        _View(word, asked, flags),
     ).run()
-    if flags["plot"] is not None:
-        view.draw(flags["plot"], asked)
-    return status
 
 
 def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,24 +186,31 @@ def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
         raise InputError(f"--size {text}: {error}") from None
 
 
-class _View:
+class _View(measuring.View["Ladder"]):
     """Print every ladder when it is finished, and all of them against each other at the end."""
 
-    def __init__(self, word: str, *, several: bool, by_size: bool) -> None:
-        self._word, self._several, self._by_size = word, several, by_size
-        self._ladders: list[tuple[str, list[Step]]] = []
+    apart = False
 
-    def show(self, console: Console, study: Ladder) -> list[dict[str, Any]]:
-        """Print a ladder; return its comparisons."""
+    def __init__(self, word: str, asked: Asked, flags: dict[str, Any]) -> None:
+        self._word, self._choice, self._plot = word, asked.choice, flags["plot"]
+        self._several, self._by_size = len(asked.problems) > 1, flags["size"] is not None
+        self._ladders: list[tuple[str, list[Step]]] = []
+        self._pairs: list[Pair] = []
+
+    def keep(self, study: Ladder) -> list[dict[str, Any]]:
+        """Take the rungs; return the comparisons."""
+        self._ladders.append((self._name(study.problem), study.steps()))
+        self._pairs = study.pairs()
+        return study.comparisons()
+
+    def show(self, console: Console) -> None:
+        """Print the last ladder."""
         from convprof.render.ladder import halide_report, ladder_report
 
-        steps = study.steps()
-        if self._ladders:
+        if len(self._ladders) > 1:
             console.print()
-        self._ladders.append((self._name(study.problem), steps))
-        ladder_report(console, steps)
-        halide_report(console, study.pairs())
-        return study.comparisons()
+        ladder_report(console, self._ladders[-1][1])
+        halide_report(console, self._pairs)
 
     def summary(self, console: Console) -> None:
         """Print the sizes side by side."""
@@ -217,20 +220,22 @@ class _View:
             sizes_report(console, self._ladders)
         console.print()
 
-    def draw(self, path: str, asked: Asked) -> None:
-        """Draw all ladders into one file."""
+    def pictures(self) -> list[Picture]:
+        """Return the picture of all ladders, if one was asked for and there is a time."""
+        timed = any(step.measurement.time_s for _, steps in self._ladders for step in steps)
+        return [(self._plot, self._draw)] if self._plot is not None and timed else []
+
+    def _draw(self) -> None:
         from convprof.machine import facts
         from convprof.render.charts import picture
         from convprof.render.ladder_chart import ladder_chart
         from convprof.studies import run
 
-        if not any(step.measurement.time_s for _, steps in self._ladders for step in steps):
-            return
-        choice = asked.choice
+        choice = self._choice
         dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
         peaks = run.peaks(choice.dtype, choice.threads)
         title = f"ladder {self._word} · {choice.dtype}"
-        picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), path)
+        picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), self._plot)
 
     def _name(self, problem: Problem) -> str:
         if not self._by_size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli import measuring, network_options
@@ -11,10 +10,12 @@ from convprof.cli.options import Asked
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.render.network_passes import Report
     from convprof.results import Document, Measurement
     from convprof.studies.network_passes import LayerPasses, Plan
@@ -38,11 +39,10 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     guard.check_strategies(choice.strategies, passes)
     guard.check_memory(passes, choice.dtype, len(choice.layouts))
     guard.check_work(passes, choice.dtype, choice.threads)
-    view = _View(planned, choice, top)
     asked = Asked([*planned.problems], [], choice, settings)
     return measuring.Measuring(
         asked,
-        dataclasses.replace(outputs, forms={"csv": view.to_csv, "markdown": view.to_markdown}),
+        outputs,
         lambda problem, watch: LayerPasses(
             problem,  # type: ignore[arg-type]  # those are the plan's
             planned.passes(problem),  # type: ignore[arg-type]
@@ -50,9 +50,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
             settings,
             watch,
         ),
-        view.keep,
-        summary=view.summary,
-        conclude=view.conclude,
+        _View(planned, choice, top),
     ).run()
 
 
@@ -64,17 +62,30 @@ def _check_alone(which: str) -> None:
         )
 
 
-class _View:
+class _View(measuring.View["LayerPasses"]):
     """Keeps the layers' measurements; at the end a table, the totals and the comparison."""
+
+    apart = False
 
     def __init__(self, planned: Plan, choice: Choice, top: int | None) -> None:
         self._plan, self._choice, self._top = planned, choice, top
         self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
 
-    def keep(self, console: Console, study: LayerPasses) -> list[dict[str, Any]]:  # noqa: ARG002
+    def keep(self, study: LayerPasses) -> list[dict[str, Any]]:
         """Keep what was measured of a layer; nothing is shown before all are."""
         self._measured[study.problem] = study.measurements()
         return []
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Keep what an earlier process measured of a layer."""
+        del comparisons
+        self._measured[problem] = list(measurements)  # type: ignore[index]  # they are the plan's
+        return True
 
     def summary(self, console: Console) -> None:
         """Print the layers and the totals."""
@@ -88,21 +99,25 @@ class _View:
 
         return [comparison(self._plan, results(self._plan, self._measured))]
 
-    def to_markdown(self, document: Document) -> str:
+    def forms(self) -> dict[str, Callable[[Document], str]]:
+        """Return the tables of layers."""
+        return {"csv": self._to_csv, "markdown": self._to_markdown}
+
+    def _to_markdown(self, document: Document) -> str:
         """Return the tables in Markdown, and the machine below."""
         from convprof.render.network_passes import passes_markdown
 
         return passes_markdown(document, self._report())
 
-    def to_csv(self, document: Document) -> str:
+    def _to_csv(self, document: Document) -> str:
         """Return one row per layer, pass and strategy, with how often the layer occurs."""
         from convprof.render.export import to_csv
         from convprof.studies.training import which_pass
 
+        layers = {problem.descriptor: problem for problem in self._plan.problems}
         counts = [
-            {"count": self._plan.count(problem, which_pass(m))}
-            for problem, measurements in self._measured.items()
-            for m in measurements
+            {"count": self._plan.count(layers[m.problem["descriptor"]], which_pass(m))}
+            for m in document.measurements
         ]
         return to_csv(document, counts)
 

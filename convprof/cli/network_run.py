@@ -95,7 +95,7 @@ def _whole(asked: Asked, how: How) -> Whole:
     return whole
 
 
-class _View:
+class _View(measuring.View[_Finding]):
     """Shows what a study finds, and keeps it for the forms that are written at the end."""
 
     def __init__(
@@ -111,16 +111,23 @@ class _View:
 
     def measure(self, asked: Asked, outputs: Outputs, study: Callable[[Any], _Finding]) -> int:
         """Measure the network; return the exit code."""
-        forms = {
+        return measuring.Measuring(asked, outputs, lambda _, watch: study(watch), self).run()
+
+    def keep(self, study: _Finding) -> list[dict[str, Any]]:
+        """Take what was found, and return it for the document."""
+        self._found = study.found()
+        found: dict[str, Any] = self._found.to_json()
+        return [found]
+
+    def show(self, console: Console) -> None:
+        """Print the layers and the chain."""
+        self._report(console, self._found, self._top)
+
+    def forms(self) -> dict[str, Callable[[Document], str]]:
+        """Return the tables of layers; those of every command if nothing was found."""
+        if self._found is None:
+            return {}
+        return {
             "csv": lambda _: self._csv(self._found),
             "markdown": lambda document: self._markdown(document, self._found, self._top),
         }
-        return measuring.Measuring(
-            asked, replace(outputs, forms=forms), lambda _, watch: study(watch), self._show
-        ).run()
-
-    def _show(self, console: Console, study: _Finding) -> list[dict[str, Any]]:
-        self._found = study.found()
-        self._report(console, self._found, self._top)
-        found: dict[str, Any] = self._found.to_json()
-        return [found]

@@ -5,51 +5,52 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.driver import Driver
 from convprof.errors import InputError, ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from convprof.cli.outputs import Outputs
     from convprof.networks import Network
 
 
-def show_list(flags: dict[str, Any], outputs: Outputs) -> None:  # noqa: ARG001
+def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     """Show every network at the size that its totals were published for."""
     from convprof import networks
     from convprof.networks.summary import summarise
-    from convprof.render import console
     from convprof.render import network_summary as view
 
+    driver = Driver(outputs)
     summaries = [summarise(networks.network(name)) for name in networks.names()]
-    if outputs.tables:
-        view.list_report(console.stdout(outputs.color), summaries)
     found = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
     document = _document("networks", found)
-    forms = {
-        "csv": lambda: view.list_csv(document),
-        "markdown": lambda: view.list_markdown(summaries),
-    }
-    _write(outputs, document, forms)
+    driver.files(
+        {
+            "json": lambda: _to_json(document),
+            "csv": lambda: view.list_csv(document),
+            "markdown": lambda: view.list_markdown(summaries),
+        }
+    )
+    driver.show(lambda: view.list_report(driver.stdout, summaries))
+    return driver.code(0)
 
 
-def show_summary(flags: dict[str, Any], outputs: Outputs) -> None:
+def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
     """Show the layers of one network; InputError for a name or a size that does not exist."""
     from convprof.networks.summary import summarise
-    from convprof.render import console
     from convprof.render import network_summary as view
 
+    driver = Driver(outputs)
     summary = summarise(network_from(flags))
-    if outputs.tables:
-        view.summary_report(console.stdout(outputs.color), summary)
     document = _document("network", summary.to_json())
-    forms = {
-        "csv": lambda: view.summary_csv(document),
-        "markdown": lambda: view.summary_markdown(summary),
-    }
-    _write(outputs, document, forms)
+    driver.files(
+        {
+            "json": lambda: _to_json(document),
+            "csv": lambda: view.summary_csv(document),
+            "markdown": lambda: view.summary_markdown(summary),
+        }
+    )
+    driver.show(lambda: view.summary_report(driver.stdout, summary))
+    return driver.code(0)
 
 
 def network_from(flags: dict[str, Any]) -> Network:
@@ -86,14 +87,5 @@ def _document(key: str, value: Any) -> dict[str, Any]:
     }
 
 
-def _write(outputs: Outputs, document: Any, forms: dict[str, Callable[[], str]]) -> None:
-    """Write the forms asked for; JSON is the document itself."""
-    from convprof.render.files import write_atomically
-
-    for flag, path in outputs.paths.items():
-        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        text = text if flag == "json" else forms[flag]()
-        if path == STDOUT:
-            click.echo(text, nl=False)
-        else:
-            write_atomically(path, text)
+def _to_json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -107,6 +107,22 @@ class Asked:
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
 
+    def settings_shown(self) -> dict[str, Any]:
+        """Return what was asked for as the result document has it."""
+        choice, settings = self.choice, self.settings
+        return {
+            "budget_s": settings.budget_s,
+            "rounds": settings.rounds,
+            "seed": settings.seed,
+            "cache": choice.cache,
+            "dtype": choice.dtype,
+            "isa": choice.isa,
+            "tune": choice.tune,
+            "threads": list(choice.threads),
+            "layouts": list(choice.layouts),
+            "strategies": list(choice.strategies) or None,
+        }
+
 
 def asked(flags: dict[str, Any]) -> Asked:
     """Turn flags into values; InputError for the first that makes no sense."""

@@ -8,8 +8,9 @@ import click
 
 from convprof.cli import measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
+from convprof.cli.driver import Driver
 from convprof.cli.outputs import Outputs
-from convprof.cli.roofline_view import View, plot_names
+from convprof.cli.roofline_view import Charts, plot_names
 from convprof.cli.run import KEPT
 from convprof.errors import InputError
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.driver import Picture
     from convprof.cli.options import Asked
+    from convprof.problems import Problem
+    from convprof.results import Measurement
+    from convprof.studies.ceilings import Measured
     from convprof.studies.roofline import Roofline
     from convprof.studies.run import Run
     from convprof.studies.saved import Saved
@@ -79,23 +84,24 @@ def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
     from convprof.studies import roofline, saved
 
     files = [saved.read(path) for path in paths]
-    view = View(outputs)
+    driver = Driver(outputs)
+    view = Charts(driver)
     groups = [key for file in files for key in roofline.groups(file)]
     if not groups:
         raise InputError(f"{paths[0]}: there is no time in it, so there is no point to draw")
     view.plots = plot_names(plot, groups)
     found: list[Roofline] = []
     for file in files:
-        made, notes = roofline.rooflines(_with_bandwidths(file, outputs))
+        made, notes = roofline.rooflines(_with_bandwidths(file, driver))
         found += made
         for note in notes:
-            view.remark(f"note: {note}")
-    view.show(found)
-    view.draw(found)
-    return 0
+            driver.remark(f"note: {note}")
+    driver.files({}, view.pictures(found))
+    driver.show(lambda: view.show(found))
+    return driver.code(0)
 
 
-def _with_bandwidths(file: Saved, outputs: Outputs) -> Saved:
+def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
     """Return the file's content with bandwidths that it lacks, kept or measured for its machine."""
     from convprof.machine import facts
     from convprof.studies import ceilings, roofline
@@ -104,41 +110,65 @@ def _with_bandwidths(file: Saved, outputs: Outputs) -> Saved:
     here = facts()
     if file.machine == here.identity_key():
         known.leave_out(above=here.topology.usable_cpus)
-        measure_ceilings(known, outputs)
+        measure_ceilings(known, driver)
     return roofline.complete(file, [b for found in known.listed() for b in found.bandwidths])
 
 
 def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
-    from convprof.studies import ceilings, roofline
+    from convprof.studies import ceilings
     from convprof.studies.run import Run
 
     threads = asked.choice.threads
-    view = View(outputs)
-    view.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
+    driver = Driver(outputs)
+    charts = Charts(driver)
+    charts.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
     known = ceilings.Measured(threads)
-    measure_ceilings(known, outputs)
-    studies: list[Run] = []
-
-    def keep(_: Console, study: Run) -> list[dict[str, Any]]:
-        studies.append(study)
-        return []
-
-    def placed() -> list[Roofline]:
-        measurements = [m for study in studies for m in study.measurements()]
-        return roofline.rooflines(
-            roofline.measured_here(measurements, known.listed(), asked.choice)
-        )[0]
-
-    def summary(_: Console) -> None:
-        view.show(placed())
-        view.excluded([m for study in studies for m in study.measurements()])
-
-    status = measuring.Measuring(
+    measure_ceilings(known, driver)
+    return measuring.Measuring(
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        keep,
-        summary=summary,
+        _View(asked, known, charts),
     ).run()
-    view.draw(placed())
-    return status
+
+
+class _View(measuring.View["Run"]):
+    """Keep what was measured; at the end place all of it under the ceilings."""
+
+    apart = False
+
+    def __init__(self, asked: Asked, known: Measured, charts: Charts) -> None:
+        self._asked, self._known, self._charts = asked, known, charts
+        self._measurements: list[Measurement] = []
+
+    def keep(self, study: Run) -> list[dict[str, Any]]:
+        """Take the measurements."""
+        self._measurements += study.measurements()
+        return []
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take what an earlier process measured."""
+        del problem, comparisons
+        self._measurements += measurements
+        return True
+
+    def _placed(self) -> list[Roofline]:
+        from convprof.studies import roofline
+
+        here = roofline.measured_here(self._measurements, self._known.listed(), self._asked.choice)
+        return roofline.rooflines(here)[0]
+
+    def summary(self, console: Console) -> None:
+        """Print the charts, and who is not in them."""
+        del console
+        self._charts.show(self._placed())
+        self._charts.excluded(self._measurements)
+
+    def pictures(self) -> list[Picture]:
+        """Return a picture for each chart."""
+        return self._charts.pictures(self._placed()) if self._charts.plots else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.driver import Driver, Picture
     from convprof.results import Measurement
     from convprof.studies.roofline import Roofline
 
@@ -38,15 +39,11 @@ def plot_names(
     return list(zip(groups, names, strict=True))
 
 
-class View:
-    """Print rooflines, draw them into files, remark on stderr."""
+class Charts:
+    """Print rooflines, and draw them into files."""
 
-    def __init__(self, outputs: Outputs) -> None:
-        from convprof.render import console
-
-        self._stdout = console.stdout(outputs.color)
-        self._stderr = console.stderr(outputs.color)
-        self._quiet = outputs.quiet
+    def __init__(self, driver: Driver) -> None:
+        self._stdout, self._remark = driver.stdout, driver.remark
         self.plots: list[tuple[tuple[str, int], str]] = []
 
     def show(self, found: Sequence[Roofline]) -> None:
@@ -67,26 +64,28 @@ class View:
             line = describe.exclusion_line(measurement)
             say(self._stdout, line, style="dim")
 
-    def draw(self, found: Sequence[Roofline]) -> None:
-        """Draw each into its file, if files were asked for."""
-        if not self.plots:
-            return
+    def pictures(self, found: Sequence[Roofline]) -> list[Picture]:
+        """Return the files that were asked for, each with what draws its chart."""
+        return [
+            (name, functools.partial(self._draw, roofline, name))
+            for roofline, name in self._named(found)
+        ]
+
+    def _named(self, found: Sequence[Roofline]) -> list[tuple[Roofline, str]]:
+        """Return each chart with its file; some files that were asked for may have no point."""
+        left = list(self.plots)
+        named = []
+        for roofline in found if left else ():
+            key = (roofline.dtype, roofline.threads)
+            named.append((roofline, left.pop([group for group, _ in left].index(key))[1]))
+        return named
+
+    def _draw(self, roofline: Roofline, name: str) -> None:
         from convprof.render import roofline as view
         from convprof.render.charts import picture
 
-        left = list(self.plots)
-        for roofline in found:  # some that have a name may have no point
-            key = (roofline.dtype, roofline.threads)
-            name = left.pop([group for group, _ in left].index(key))[1]
-            picture.write(view.chart(roofline, dated=_dated(roofline)), name)
-            self.remark(f"drawn: {name}: {view.title(roofline)}")
-
-    def remark(self, text: str) -> None:
-        """Print a line on stderr."""
-        from convprof.render.console import say
-
-        if not self._quiet:
-            say(self._stderr, text, style="yellow")
+        picture.write(view.chart(roofline, dated=_dated(roofline)), name)
+        self._remark(f"drawn: {name}: {view.title(roofline)}")
 
 
 def _dated(roofline: Roofline) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +11,13 @@ from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from convprof.cli.options import Asked
+    from convprof.problems import Problem
+    from convprof.results import Measurement
     from convprof.studies.run import Run
 
 KEPT = (
@@ -62,27 +65,60 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        functools.partial(
-            _show, asked, Totals(asked, flags), asm=flags["asm"], explain=flags["explain"]
-        ),
+        _View(asked, flags),
     ).run()
 
 
-def _show(
-    asked: Asked, totals: Totals, console: Console, study: Run, *, asm: bool, explain: bool
-) -> list[dict[str, Any]]:
-    from convprof.render.report import explanations_report, inner_loops_report, run_report
-    from convprof.strategies.base import NATIVE
-    from convprof.studies import run
+class _View(measuring.View["Run"]):
+    """Print each problem when it is finished."""
 
-    choice = asked.choice
-    narrower = choice.isa != NATIVE
-    peaks = run.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
-    run_report(console, study.measurements(), peaks)
-    if explain:
-        explanations_report(console, study.explanations())
-    if asm:
-        inner_loops_report(console, study.inner_loops())
-    if totals.add(study.problem, study.measurements()):
-        totals.show(console, study.problem.descriptor)
-    return []
+    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+        self._choice = asked.choice
+        self._totals = Totals(asked, flags)
+        self._asm, self._explain = flags["asm"], flags["explain"]
+        self._measurements: Sequence[Measurement] = ()
+        self._explanations: list[tuple[str, str]] = []
+        self._loops: list[tuple[str, str]] = []
+        self._layer: str | None = None
+        """The layer of which all passes are measured."""
+
+    def keep(self, study: Run) -> list[dict[str, Any]]:
+        """Take the measurements, and what --asm and --explain show."""
+        self._explanations = study.explanations() if self._explain else []
+        self._loops = study.inner_loops() if self._asm else []
+        self._take(study.problem, study.measurements())
+        return []
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take what an earlier process measured; its kernels are gone."""
+        del comparisons
+        self._explanations, self._loops = [], []
+        self._take(problem, measurements)
+        return True
+
+    def _take(self, problem: Problem, measurements: Sequence[Measurement]) -> None:
+        self._measurements = measurements
+        last = self._totals.add(problem, list(measurements))
+        self._layer = problem.descriptor if last else None
+
+    def show(self, console: Console) -> None:
+        """Print the table, and what was asked for beside it."""
+        from convprof.render.report import explanations_report, inner_loops_report, run_report
+        from convprof.strategies.base import NATIVE
+        from convprof.studies import run
+
+        choice = self._choice
+        narrower = choice.isa != NATIVE
+        peaks = run.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
+        run_report(console, self._measurements, peaks)
+        if self._explain:
+            explanations_report(console, self._explanations)
+        if self._asm:
+            inner_loops_report(console, self._loops)
+        if self._layer is not None:
+            self._totals.show(console, self._layer)

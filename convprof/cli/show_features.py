@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import options
-from convprof.cli.measuring import EXIT_WRONG
+from convprof.cli.driver import EXIT_WRONG, STDOUT, Driver
+from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from convprof.studies.features.study import Study
 
-STDOUT = "-"
 SMALLEST, LARGEST = 16, 1024
 
 
@@ -74,17 +74,16 @@ def command(**flags: Any) -> int:  # fmt: skip
     photograph that matplotlib brings along. Needs pip install 'convprof[plot]'.
     """
     from convprof.render.features import file
-    from convprof.render.files import check_writable
 
     path = file.require(flags["output"])
+    driver = Driver(Outputs.of(flags))
     json_path = flags["json_path"]
-    if json_path not in (None, STDOUT):
-        if os.path.realpath(json_path) == os.path.realpath(path):
-            raise InputError(f"--json {json_path}: the sheet goes there; name another file")
-        check_writable(json_path, "--json")
+    same = json_path not in (None, STDOUT) and os.path.realpath(json_path) == os.path.realpath(path)
+    if same:
+        raise InputError(f"--json {json_path}: the sheet goes there; name another file")
     study = _study(flags, path)
-    _compute(study, flags)
-    return _report(study, flags, path)
+    _compute(study, driver)
+    return _report(study, driver, path)
 
 
 def _study(flags: dict[str, Any], path: str) -> Study:
@@ -108,30 +107,29 @@ def _study(flags: dict[str, Any], path: str) -> Study:
     return Study(picture.read(source, flags["size"]), choice, bank, flags["patch"])
 
 
-def _compute(study: Study, flags: dict[str, Any]) -> None:
-    from convprof.render import console
+def _compute(study: Study, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
-    with Progress(console.stderr(flags["color"]), quiet=flags["quiet"]) as progress:
+    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
         for name in study.run():
             progress.say(f"computing: {name}")
 
 
-def _report(study: Study, flags: dict[str, Any], path: str) -> int:
+def _report(study: Study, driver: Driver, path: str) -> int:
     """Write the sheet and the document, print the table, and return the exit code."""
-    from convprof.render import console
     from convprof.render.features import file, table
-    from convprof.render.files import write_atomically
     from convprof.studies.features import panels
 
     steps = list(study.computed.values())
-    file.write(_title(study), panels.sections(study), path)
-    if flags["json_path"] != STDOUT:
-        table.show(console.stdout(flags["color"]), study.picture, steps, path)
-    if flags["json_path"] is not None:
-        text = json.dumps(_document(study, path), indent=2, allow_nan=False, ensure_ascii=False)
-        write_atomically(flags["json_path"], text + "\n")
-    return EXIT_WRONG if any(step.wrong for step in steps) else 0
+
+    def to_json() -> str:
+        made = _document(study, path)
+        return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    sheet = (path, lambda: file.write(_title(study), panels.sections(study), path))
+    driver.files({"json": to_json}, [sheet])
+    driver.show(lambda: table.show(driver.stdout, study.picture, steps, path))
+    return driver.code(EXIT_WRONG if any(step.wrong for step in steps) else 0)
 
 
 def _title(study: Study) -> str:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import EXIT_FAILURE, EXIT_INTERRUPTED, options
-from convprof.cli.measuring import EXIT_WRONG
+from convprof.cli import options, signals
+from convprof.cli.driver import EXIT_FAILURE, EXIT_WRONG, Driver
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-
-    from rich.console import Console
 
     from convprof.machine.noise import NoiseWatch
     from convprof.studies.single.page import Page
@@ -149,28 +147,27 @@ def layout(**flags: Any) -> int:
 def _run(name: str, flags: dict[str, Any]) -> int:
     from convprof.machine import facts
     from convprof.machine.noise import NoiseWatch
-    from convprof.render import console
 
     asked = _options(name, flags)
     module = importlib.import_module(f"convprof.studies.single.{name}")
-    outputs = Outputs.of({**flags, "markdown_path": None})
-    _check_plot(flags["plot"], outputs)
+    driver = Driver(Outputs.of(flags))
+    _check_plot(flags["plot"], driver.outputs)
     watch = NoiseWatch(facts().topology.logical_cpus or 1)
     study: Study = getattr(module, name.title())(asked, watch)
     study.check()
-    stderr = console.stderr(outputs.color)
-    interrupted = _measure(study, outputs, stderr)
-    page = study.page() if study.ready and study.found.statuses else None
+    interrupted = driver.interrupts(lambda: _measure(study, driver))
+    with signals.held():
+        page = study.page() if study.ready and study.found.statuses else None
+        if page is not None:
+            _write(page, flags, driver, watch, interrupted=interrupted)
+    signals.reopen()
     if page is not None:
-        _show(page, flags, outputs, watch, interrupted=interrupted)
-    if not outputs.quiet:
-        for finding in watch.findings():
-            _remark(stderr, f"noise: {finding.message}; {finding.hint}")
+        driver.show(lambda: _show(page, driver))
+    driver.noise(watch)
     if interrupted:
         found = "nothing was measured yet" if page is None else "what was measured is above"
-        _remark(stderr, f"interrupted: {found}")
-        return EXIT_INTERRUPTED
-    return _exit_code(study.found.statuses)
+        return driver.interrupted(found)
+    return driver.code(_exit_code(study.found.statuses))
 
 
 def _options(name: str, flags: dict[str, Any]) -> Any:
@@ -217,45 +214,39 @@ def _check_plot(plot: str | None, outputs: Outputs) -> None:
             raise InputError(f"--plot {plot}: --{flag} writes there; name another file")
 
 
-def _measure(study: Study, outputs: Outputs, stderr: Console) -> bool:
-    """Measure everything; return whether it was interrupted."""
+def _measure(study: Study, driver: Driver) -> None:
     from convprof.render.progress import Progress
 
-    with Progress(stderr, quiet=outputs.quiet) as progress:
-        try:
-            for event in study.steps():
-                if isinstance(event, str):
-                    progress.say(f"measuring {event}")
-                else:
-                    progress.show(event)
-        except KeyboardInterrupt:
-            return True
-    return False
+    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
+        for event in study.steps():
+            if isinstance(event, str):
+                progress.say(f"measuring {event}")
+            else:
+                progress.show(event)
+            signals.check()
 
 
-def _show(
-    page: Page, flags: dict[str, Any], outputs: Outputs, watch: NoiseWatch, *, interrupted: bool
+def _write(
+    page: Page, flags: dict[str, Any], driver: Driver, watch: NoiseWatch, *, interrupted: bool
 ) -> None:
-    from convprof.render import console
-    from convprof.render.files import write_atomically
     from convprof.render.single import page as view
     from convprof.studies.single.document import document
 
-    if outputs.tables:
-        view.page_report(console.stdout(outputs.color), page)
     settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
-    made = document(page, settings, watch, interrupted=interrupted)
-    forms = {
-        "json": lambda: json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
-        "csv": lambda: view.to_csv(page),
-    }
-    for flag, path in outputs.paths.items():
-        if path == STDOUT:
-            click.echo(forms[flag](), nl=False)
-        else:
-            write_atomically(path, forms[flag]())
-    if flags["plot"] is not None:
-        _draw(page, flags["plot"])
+
+    def to_json() -> str:
+        made = document(page, settings, watch, interrupted=interrupted)
+        return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    plot = flags["plot"]
+    pictures = [] if plot is None else [(plot, lambda: _draw(page, plot))]
+    driver.files({"json": to_json, "csv": lambda: view.to_csv(page)}, pictures)
+
+
+def _show(page: Page, driver: Driver) -> None:
+    from convprof.render.single import page as view
+
+    view.page_report(driver.stdout, page)
 
 
 def _draw(page: Page, path: str) -> None:
@@ -276,7 +267,3 @@ def _exit_code(statuses: Collection[str]) -> int:
     if "wrong" in statuses:
         return EXIT_WRONG
     return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0
-
-
-def _remark(stderr: Console, text: str) -> None:
-    stderr.print(text, style="yellow", soft_wrap=not stderr.is_terminal, markup=False)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import options
-from convprof.cli.sweeping import STDOUT, Sweeping
+from convprof.cli.driver import STDOUT
+from convprof.cli.sweeping import Sweeping
 from convprof.errors import InputError
 
 if TYPE_CHECKING:

@@ -44,6 +44,8 @@ class Ceilings:
     """Seconds since 1970, UTC."""
     peaks: tuple[Peak, ...]
     bandwidths: tuple[Bandwidth, ...]
+    whole: bool = True
+    """Whether everything was measured; False where an interruption left parts."""
 
     def roof(self, level: str) -> float | None:
         """Return the highest bandwidth of a level over all operations; None if unknown."""
@@ -60,13 +62,16 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
     return max(rates, default=None)
 
 
-def recall(machine: str) -> dict[int, Ceilings]:
-    """Return what is kept for the machine of that key, by threads; nothing from a bad file."""
+def recall(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
+    """Return what is kept for the machine of that key, by threads; nothing from a bad file.
+
+    ``parts``: also what was interrupted before all of it was measured.
+    """
     path = _path(machine)
     sets = _read(path, machine)
     if sets is None:
         cache_folder.complain("ceilings", f"{path}: not ceilings of this machine: measured anew")
-    return sets or {}
+    return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
 
 
 def remember(machine: str, found: Iterable[Ceilings]) -> None:
@@ -115,6 +120,7 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         _date(fields.get("measured_at")),
         tuple(read_peak(item, threads) for item in array(fields.get("peaks"))),
         tuple(read_bandwidth(item, threads) for item in array(fields.get("bandwidths"))),
+        fields.get("whole") is not False,
     )
 
 

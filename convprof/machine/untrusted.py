@@ -8,6 +8,8 @@ from convprof.errors import InputError
 
 _LARGEST = 1e30
 _LONGEST = 200
+_LONGEST_WORDS = 1 << 16
+_DEEPEST = 32
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -47,3 +49,38 @@ def count(value: Any, least: int = 1) -> int:
     if not least <= value < _LARGEST:
         raise InputError(f"an integer is below {least} or far too large")
     return value
+
+
+def number(value: Any) -> float:
+    """Return a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError("a number is missing")
+    if not 0 <= value < _LARGEST:
+        raise InputError("a number is below 0 or not finite")
+    return float(value)
+
+
+def words(value: Any) -> str:
+    """Return a text of any origin, such as an error's: what is not printable is spelled out."""
+    if not isinstance(value, str) or len(value) > _LONGEST_WORDS:
+        raise InputError("a text is missing or too long")
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def tree(value: Any, depth: int = 0) -> Any:
+    """Return JSON of which only the form is known: finite numbers, printable texts, few levels."""
+    if depth > _DEEPEST:
+        raise InputError("it is nested too deeply")
+    if isinstance(value, str):
+        return words(value)
+    if isinstance(value, dict):
+        return {words(key): tree(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [tree(item, depth + 1) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        if isinstance(value, (int, float)) and not abs(value) < _LARGEST:
+            raise InputError("a number is not finite or far too large")
+        return value
+    raise InputError("a value is of an unknown kind")

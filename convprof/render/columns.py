@@ -10,6 +10,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from convprof.render.console import readable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -48,17 +50,19 @@ def print_table(
     kept = fit(columns, rows, console.width)
     for column in kept:
         # Text, not a string: Rich would take the unit in ``time [ms]`` for markup.
-        made.add_column(Text(column.heading), justify=column.justify, no_wrap=True)
+        heading = Text(readable(console, column.heading))
+        made.add_column(heading, justify=column.justify, no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(column.cell(row)) for column in kept))
+        made.add_row(*(Text(readable(console, column.cell(row))) for column in kept))
     console.print(Text(title, style="bold"))
     if console.is_terminal:
         console.print(made)
     else:
         # Rich fills up the cells of a last column that is aligned to the left.
         for line in console.render_lines(made, pad=False):
-            text = "".join(segment.text for segment in line)
-            console.print(Text(text.rstrip()), soft_wrap=True)
+            text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
+            text.rstrip()
+            console.print(text, soft_wrap=True)
     return [column.heading for column in kept]
 
 

@@ -1,4 +1,8 @@
-"""Consoles: data to stdout, everything else to stderr."""
+"""Consoles: data to stdout, everything else to stderr.
+
+Whether a stream is a terminal decides the layout: full-width rows and no cursor movements where it
+is none, whatever ``FORCE_COLOR``, ``TTY_COMPATIBLE``, ``TERM`` or ``COLUMNS`` say.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,88 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from convprof.render.characters import encodable
+
 Color = Literal["auto", "always", "never"]
 
 PIPED_WIDTH = 400
 """Rich shortens cells to fit 80 columns when stdout is no terminal, which destroys data: rows that
 go to a file or a pipe get all the room they want."""
+_PIPED_HEIGHT = 25
+_WIDEST = 100_000
+_DECIDED_HERE = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Variables that Rich would read: of several of them its versions make different things."""
+_OFF = ("", "0", "false")
 
 
 def stdout(color: Color = "auto") -> Console:
     """Return the console for data; full-width rows when stdout is no terminal."""
-    terminal = sys.stdout.isatty()
-    width = None if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
-    return Console(
-        width=width,
-        highlight=False,
-        soft_wrap=False,
-        no_color=_no_color(color),
-        color_system=None if color == "never" else "auto",
-        force_terminal=True if color == "always" else None,
-    )
+    return _console(color, stderr=False)
 
 
 def stderr(color: Color = "auto") -> Console:
     """Return the console for progress, warnings and errors."""
+    return _console(color, stderr=True)
+
+
+def _console(color: Color, *, stderr: bool) -> Console:
+    terminal = _is_terminal(sys.stderr if stderr else sys.stdout)
+    width = _columns()
+    if width is None and not terminal:
+        width = PIPED_WIDTH
     return Console(
-        stderr=True,
+        stderr=stderr,
+        width=width,
+        # Rich asks for the size of a terminal unless both are given, and takes 80 for a dumb one.
+        height=None if terminal else _PIPED_HEIGHT,
         highlight=False,
+        soft_wrap=False,
         no_color=_no_color(color),
-        color_system=None if color == "never" else "auto",
-        force_terminal=True if color == "always" and sys.stderr.isatty() else None,
+        color_system=_color_system(color, terminal=terminal, stderr=stderr),
+        force_terminal=terminal,
+        _environ={key: value for key, value in os.environ.items() if key not in _DECIDED_HERE},
     )
+
+
+def _is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal; a closed one is none."""
+    isatty = getattr(stream, "isatty", None)
+    try:
+        return bool(isatty and isatty())
+    except (OSError, ValueError):
+        return False
+
+
+def _columns() -> int | None:
+    """Return the width that COLUMNS gives; None if it gives none."""
+    text = os.environ.get("COLUMNS", "")
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(_WIDEST)):
+        return None
+    return min(int(text), _WIDEST) or None
+
+
+def _color_system(
+    color: Color, *, terminal: bool, stderr: bool
+) -> Literal["auto", "standard"] | None:
+    if color == "never":
+        return None
+    if terminal:
+        return "auto"
+    wanted = color == "always" and not stderr
+    return "standard" if wanted or (color == "auto" and _forced()) else None
+
+
+def _forced() -> bool:
+    """Whether the environment asks for colour where there is no terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    force = os.environ.get("FORCE_COLOR", "").lower() not in _OFF
+    return force or os.environ.get("TTY_COMPATIBLE") == "1"
+
+
+def readable(console: Console, text: str) -> str:
+    """Return the text as the console's stream will show it: tables measure what is printed."""
+    return encodable(text, console.encoding)
 
 
 def say(console: Console, *lines: str, style: str = "") -> None:

@@ -61,6 +61,8 @@ def _replace(target: Path, data: bytes) -> None:
     try:
         with open(part, "xb", opener=_create) as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # a rename that survives a power failure needs its content to
         with suppress(FileNotFoundError):
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
@@ -82,25 +84,39 @@ def _is_special(path: str) -> bool:
 
 
 def _why_not(path: str, or_stdout: str) -> str | None:
-    elsewhere = f"Name another file{or_stdout}"
-    if not path:
-        return f"the name is empty. {elsewhere}"
     try:
-        target = Path(os.path.realpath(path))
-        if target.is_dir() or path.endswith(("/", os.sep)):
-            return f"it is a folder. Name a file in it{or_stdout}"
-        if not target.parent.is_dir():
-            folder = one_line(str(Path(path).parent))
-            use = or_stdout.replace("or", "or use", 1)
-            return f"there is no folder {folder}. Create it first{use}"
-        if not _is_special(path):
-            with tempfile.TemporaryFile(dir=target.parent):
-                pass
-        if Path(path).exists() and not os.access(path, os.W_OK):
-            return f"it is write-protected. {elsewhere}"
+        return _refusal(path, or_stdout)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        return f"{getattr(error, 'strerror', None) or error}. {elsewhere}"
+        reason = getattr(error, "strerror", None) or error
+        return f"{reason}. Name another file{or_stdout}"
+
+
+def _refusal(path: str, or_stdout: str) -> str | None:
+    if not path:
+        return f"the name is empty. Name another file{or_stdout}"
+    if not Path(path).is_absolute() and _no_working_folder():
+        return f"the working directory does not exist any more. Give a full path{or_stdout}"
+    target = Path(os.path.realpath(path))
+    if target.is_dir() or path.endswith(("/", os.sep)):
+        return f"it is a folder. Name a file in it{or_stdout}"
+    if not target.parent.is_dir():
+        folder = one_line(str(Path(path).parent))
+        use = or_stdout.replace("or", "or use", 1)
+        return f"there is no folder {folder}. Create it first{use}"
+    if not _is_special(path):
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    if Path(path).exists() and not os.access(path, os.W_OK):
+        return f"it is write-protected. Name another file{or_stdout}"
     return None
+
+
+def _no_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def one_line(path: str) -> str:

@@ -42,8 +42,10 @@ class Measured:
         self._threads = list(threads)
         self._clock = clock
         self._machine = machine or facts().identity_key()
-        known = {} if again else kept.recall(self._machine)
+        before = kept.recall(self._machine, parts=True)
+        known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
+        self._whole_before = {count for count, found in before.items() if found.whole}
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
 
@@ -52,28 +54,52 @@ class Measured:
         self._threads = [count for count in self._threads if count <= above]
 
     def steps(self) -> Iterator[str]:
-        """Measure what is not there; yield what comes next, in words for people."""
+        """Measure what is not there; yield what comes next, in words for people.
+
+        What an interruption leaves of the figures for a number of threads is in ``listed`` and
+        kept: the next time the rest is measured.
+        """
         for threads in self._threads:
-            if threads not in self.sets:
+            if threads in self.sets and self.sets[threads].whole:
+                continue
+            try:
                 yield from self._measure(threads)
-                kept.remember(self._machine, [self.sets[threads]])
-                roofs.kept_here.cache_clear()
+            finally:
+                self._keep(threads)
+
+    def _keep(self, threads: int) -> None:
+        """Keep what was measured; parts do not replace what was whole."""
+        found = self.sets.get(threads)
+        if found is None or (not found.whole and threads in self._whole_before):
+            return
+        kept.remember(self._machine, [found])
+        roofs.kept_here.cache_clear()
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
-        peaks = []
+        found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
+        known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
             for dtype in DTYPES:
+                if (dtype, bits, fused) in known:
+                    continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                found = ceilings.peak(dtype, threads, bits, fused=fused)
-                peaks.append(dataclasses.replace(found, isa=isa))
-        bandwidths = []
+                peak = ceilings.peak(dtype, threads, bits, fused=fused)
+                peaks = (*found.peaks, dataclasses.replace(peak, isa=isa))
+                found = self._found(found, peaks=peaks)
         yield f"the bandwidth of the caches {on}"
-        for found_bandwidth in bandwidth.measure(threads):
-            bandwidths.append(found_bandwidth)
-            yield f"bandwidths {on}, {found_bandwidth.level} {found_bandwidth.operation} is done"
-        self.sets[threads] = Ceilings(threads, self._clock(), tuple(peaks), tuple(bandwidths))
-        self.fresh.add(threads)
+        found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew
+        for bandwidth_ in bandwidth.measure(threads):
+            found = self._found(found, bandwidths=(*found.bandwidths, bandwidth_))
+            yield f"bandwidths {on}, {bandwidth_.level} {bandwidth_.operation} is done"
+        self._found(found, whole=True)
+
+    def _found(self, found: Ceilings, **more: Any) -> Ceilings:
+        """Take note of one more figure."""
+        now = dataclasses.replace(found, measured_at=self._clock(), **more)
+        self.sets[found.threads] = now
+        self.fresh.add(found.threads)
+        return now
 
     def listed(self) -> list[Ceilings]:
         """Return the ceilings in the order of the threads asked for."""

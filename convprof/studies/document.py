@@ -31,9 +31,12 @@ def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
 
 
 def observe(document: Document, watch: NoiseWatch) -> None:
-    """Write the machine's state, the disturbances and the bandwidths that were used."""
-    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
-    document.state = {**watch.state(), "noise": noise}
-    document.settings["numba"] = numba_setup.deviations()
+    """Write the machine's state, the disturbances and the bandwidths that were used.
+
+    What decides least comes last: if one of them cannot be found out, the document has the others.
+    """
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
     document.ceilings["bandwidths"] = plain(roofs.bandwidths_known(threads))
+    document.state = {**watch.state(), "noise": []}
+    document.settings["numba"] = numba_setup.deviations()
+    document.state["noise"] = [dataclasses.asdict(finding) for finding in watch.findings()]

@@ -6,6 +6,7 @@ line without its end, is dropped when the file is opened again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from convprof.errors import ConvprofError, InputError, one_line
+from convprof.results import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +31,27 @@ Record = dict[str, Any]
 class Journal:
     """One open file. Use it in a `with` block; `header` is None for a file just begun."""
 
-    def __init__(self, path: str, kind: str, flag: str = "--json") -> None:
+    def __init__(
+        self, path: str, kind: str, where: str | None = None, way_out: str = "Name another file"
+    ) -> None:
         """Open or create the file.
 
         `kind` is what the header's field of that name must say. InputError for a file of another
-        kind, a damaged or oversize one, or one that another process is writing.
+        kind, a damaged or oversize one, or one that another process is writing; `where` says in
+        its text which file of which flag it is, and `way_out` what to do.
         """
-        self.path, self._kind, self._where = path, kind, f"{flag} {path}"
+        self.path, self._kind = path, kind
+        self._where, self._way_out = where or f"--json {path}", way_out
         self._file = self._open()
         self._end = 0
         """Bytes that are known to be whole lines."""
         self.header: Record | None = None
         try:
             self._lock()
+            while self._replaced():  # whoever held the lock has removed the file since
+                self._file.close()
+                self._file = self._open()
+                self._lock()
             self._scan()
         except BaseException:
             self._file.close()
@@ -64,6 +74,7 @@ class Journal:
         """Write the first line; its first field must be `schema_version`."""
         self._write(header)
         self.header = header
+        sync_folder(self.path)
 
     def append(self, record: Record) -> None:
         """Write a record; ConvprofError if the disk does not take it."""
@@ -77,7 +88,46 @@ class Journal:
 
     def damaged(self, reason: str) -> InputError:
         """Return the error that says that the file cannot be continued."""
-        return InputError(one_line(f"{self._where}: {reason}. Name another file"))
+        return InputError(one_line(f"{self._where}: {reason}. {self._way_out}"))
+
+    def remove(self) -> None:
+        """Delete the file: what is in it is elsewhere by now."""
+        with contextlib.suppress(OSError):
+            Path(self.path).unlink()
+
+    def clear(self) -> None:
+        """Forget all that is in the file."""
+        self._file.truncate(0)
+        self._end, self.header = 0, None
+
+    def differs(self, wanted: Record) -> str | None:
+        """Return where the header is not as wanted, `seed 1, here 2`; None if it nowhere is.
+
+        Of a part that is an object, the fields wanted are compared.
+        """
+        header = self.header or {}
+        for part, value in wanted.items():
+            found = header.get(part)
+            if not isinstance(value, dict):
+                if found != value:
+                    return f"its {part} is {_short(found)}, here {_short(value)}"
+                continue
+            for key, item in value.items():
+                other = found.get(key) if isinstance(found, dict) else None
+                if other != plain(item):
+                    what = "machine" if part == "machine" else key
+                    return (
+                        f"it is of another {self._kind}: "
+                        f"{what} {_short(other)}, here {_short(item)}"
+                    )
+        return None
+
+    def _replaced(self) -> bool:
+        """Whether the name no longer means the open file."""
+        try:
+            return not os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))  # noqa: PTH116
+        except OSError:
+            return True
 
     def _open(self) -> BinaryIO:
         try:
@@ -158,6 +208,27 @@ class Journal:
                 written += self._file.write(data[written:])
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(self._end)
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
             raise ConvprofError(f"{self.path}: cannot be written: {error.strerror}") from None
         self._end += len(data)
+
+
+def sync_folder(path: str) -> None:
+    """Let the name of a file survive a power failure, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)  # noqa: PTH120
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _short(value: Any) -> str:
+    """Return a value for an error: a long list by its ends, a problem by its text."""
+    if isinstance(value, dict):
+        return str(value.get("descriptor"))[:60]
+    if isinstance(value, list):
+        first = ",".join(str(item) for item in value[:4])
+        return f"{first},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else first[:80]  # noqa: PLR2004
+    return str(value)[:60]

@@ -99,14 +99,7 @@ class Peers:
     @property
     def libraries(self) -> frozenset[str]:
         """The names of the libraries compared with."""
-        return frozenset(
-            strategy.name
-            for strategy in (
-                *_libraries(self.problem),
-                *registry.named(self.problem.kind, self.choice.strategies),
-            )
-            if strategy.peer
-        )
+        return libraries(self.problem, self.choice)
 
     def standings(self) -> list[Standing]:
         """Return, per number of threads, our best against the fastest library so far.
@@ -139,6 +132,12 @@ class Peers:
             with_peak(self.session.measurement(e), self.choice.isa) for e in (ours, *peers)
         )
         return Standing(mine, tuple(theirs), ratio)
+
+
+def libraries(problem: Problem, choice: Choice) -> frozenset[str]:
+    """Return the names of the libraries that a problem is compared with."""
+    named = registry.named(problem.kind, choice.strategies)
+    return frozenset(s.name for s in (*_libraries(problem), *named) if s.peer)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from convprof.errors import ThreadsError
 from convprof.machine import ceilings
+from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.lying import has_layout
 from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
 from convprof.problems import Whole
+from convprof.results import Measurement
 from convprof.simd import isa as isas
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, NATIVE, Setting
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.problems import Problem
-    from convprof.results import Measurement
+    from convprof.results import Status
     from convprof.strategies.base import Strategy
 
 
@@ -116,6 +118,20 @@ class Run:
             for key, loops in found.items()
             for title, text in loops
         ]
+
+
+def unmeasured(problem: Problem, choice: Choice, status: Status, reason: str) -> Measurement:
+    """Return the record of a problem of which an error left nothing else, all strategies in one."""
+    return Measurement(
+        problem=report.describe(problem),
+        strategy=",".join(choice.strategies) or "all",
+        layout=None,
+        dtype=choice.dtype,
+        threads=choice.threads[0],
+        cache=choice.cache,
+        status=status,
+        reason=reason,
+    )
 
 
 def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:

@@ -8,29 +8,27 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.machine.caches import Cache
+from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.kept import read_bandwidth, read_peak
-from convprof.machine.untrusted import array, count, mapping, positive, text
-from convprof.problems.descriptor import MAX_TEXT
-from convprof.problems.names import MAX_NAME
-from convprof.results import SCHEMA_VERSION, Flops, Measurement, Time
-from convprof.strategies.base import DTYPES, LAYOUTS, NATIVE
+from convprof.machine.untrusted import array, count, mapping, text
+from convprof.strategies.base import NATIVE
+from convprof.studies import reading
 
 if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings import Peak
+    from convprof.results import Measurement
 
 MOST_BYTES = 64 << 20
-_MOST_THREADS = 1 << 12
 _MOST_LEVEL = 8
 _MOST_CEILINGS = 4096
 """Caches, peaks or bandwidths in a file; a machine has a hundred of them."""
 _MOST_GROUPS = 256
 """Element types and numbers of threads in one file."""
-_CACHE_KINDS = ("data", "instruction", "unified")
+_CACHE_KINDS: tuple[CacheKind, ...] = ("data", "instruction", "unified")
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,14 @@ def read(path: str) -> Saved:
 def parsed(document: Any, source: str) -> Saved:
     """Return what is in the JSON of a result document; InputError says what is wrong with it."""
     fields = mapping(document)
-    version = fields.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise InputError(f"its schema_version is not {SCHEMA_VERSION}")
+    reading.check_version(fields)
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     brand = machine.get("brand")
     isa = mapping(fields.get("settings")).get("isa", NATIVE)
     if "measurements" not in fields:
         raise InputError("there are no measurements in it")
     measurements = tuple(
-        _measurement(item)
+        reading.measurement(item)
         for item in map(mapping, array(fields["measurements"]))
         if item.get("status") == "ok"
     )
@@ -125,51 +121,11 @@ def _cache(value: Any) -> Cache:
     kind = fields.get("kind")
     return Cache(
         level=level,
-        kind=_one_of(kind, _CACHE_KINDS, "kind of cache") if kind is not None else None,  # type: ignore[arg-type]
+        kind=None if kind is None else reading.one_of(kind, _CACHE_KINDS, "kind of cache"),
         size_bytes=number("size_bytes"),
         line_bytes=number("line_bytes"),
         ways=number("ways"),
         shared_by=number("shared_by"),
-        instances=_threads(fields["instances"]) if fields.get("instances") else None,
+        instances=reading.threads(fields["instances"]) if fields.get("instances") else None,
         core_kind=None,
     )
-
-
-def _measurement(fields: dict[str, Any]) -> Measurement:
-    problem, flops = mapping(fields.get("problem")), mapping(fields.get("flops"))
-    median = positive(mapping(fields.get("time_s")).get("median"))
-    layout, name = fields.get("layout"), problem.get("name")
-    cache: Literal["hot", "cold"] = "cold" if fields.get("cache") == "cold" else "hot"
-    moved, workspace = fields.get("bytes_moved"), fields.get("workspace_bytes")
-    return Measurement(
-        problem={
-            "kind": text(problem.get("kind")),
-            "descriptor": text(problem.get("descriptor"), MAX_TEXT),
-            "name": None if name is None else text(name, MAX_NAME),
-        },
-        strategy=text(fields.get("strategy")),
-        layout=None if layout is None else _one_of(layout, LAYOUTS, "layout"),
-        dtype=_one_of(fields.get("dtype"), tuple(DTYPES), "dtype"),
-        threads=_threads(fields.get("threads")),
-        cache=cache,
-        status="ok",
-        time_s=Time(median, 0.0, None, None, median, 1, 1),
-        flops=Flops(count(flops.get("direct"), 0), count(flops.get("executed"), 0)),
-        bytes_min=count(fields.get("bytes_min"), 0),
-        bytes_moved=None if moved is None else count(moved, 0),
-        workspace_bytes=None if workspace is None else count(workspace, 0),
-    )
-
-
-def _one_of(value: Any, known: tuple[str, ...], what: str) -> str:
-    if value not in known:
-        raise InputError(f"an unknown {what}")
-    return str(value)
-
-
-def _threads(value: Any) -> int:
-    """Return a number of threads or of instances; far larger ones than exist are refused."""
-    number = count(value)
-    if number > _MOST_THREADS:
-        raise InputError("an integer is far too large")
-    return number

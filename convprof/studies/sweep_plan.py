@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convprof import __version__
 from convprof.errors import InputError
@@ -12,7 +12,7 @@ from convprof.machine.kept import read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.vary import VARIABLES, vary
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import SCHEMA_VERSION
 from convprof.studies import blocking, guard, run
 
 if TYPE_CHECKING:
@@ -112,20 +112,9 @@ def check_same(journal: Journal, plan: Plan) -> None:
 
     What tables and charts take from the header is checked too.
     """
-    header = journal.header or {}
-    for part, wanted in plan.identity().items():
-        found = header.get(part)
-        if not isinstance(wanted, dict):
-            if found != wanted:
-                raise journal.damaged(f"its {part} is {_short(found)}, here {_short(wanted)}")
-            continue
-        for key, value in wanted.items():
-            other = found.get(key) if isinstance(found, dict) else None
-            if other != plain(value):
-                what = "machine" if part == "machine" else key
-                raise journal.damaged(
-                    f"it is of another {KIND}: {what} {_short(other)}, here {_short(value)}"
-                )
+    difference = journal.differs(plan.identity())
+    if difference is not None:
+        raise journal.damaged(difference)
     _check_shown(journal)
 
 
@@ -150,13 +139,3 @@ def _check_shown(journal: Journal) -> None:
         raise journal.damaged(f"its first line is damaged: {error}") from None
     if not peaks:
         raise journal.damaged("its first line is damaged: there is no peak in it")
-
-
-def _short(value: Any) -> str:
-    """Return a value for an error: a long list by its ends, a problem by its text."""
-    if isinstance(value, dict):
-        return str(value.get("descriptor"))[:60]
-    if isinstance(value, list):
-        first = ",".join(str(item) for item in value[:4])
-        return f"{first},..,{value[-1]} ({len(value)})"[:80] if len(value) > 4 else first[:80]  # noqa: PLR2004
-    return str(value)[:60]

@@ -93,3 +93,84 @@ def test_help_of_both_imports_no_numba():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Figures that cost nothing; `until` says after which of them Ctrl-C is pressed."""
+    monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "cache"))
+    made, limit = [], [None, KeyboardInterrupt]
+
+    def count(figure):
+        if limit[0] is not None and len(made) >= limit[0]:
+            raise limit[1]
+        made.append(figure)
+        return figure
+
+    def fake_peak(dtype, threads, bits, *, fused):
+        return count(Peak("x", bits, dtype, threads, 1e9 * bits, 1e9, 1.0, 1, fused))
+
+    def fake_bandwidths(threads):
+        for operation in ("load", "store"):
+            yield count(Bandwidth("L1", operation, threads, 1e9, 64))
+
+    monkeypatch.setattr("convprof.machine.ceilings.peak", fake_peak)
+    monkeypatch.setattr("convprof.machine.bandwidth.measure", fake_bandwidths)
+
+    def until(number, error=KeyboardInterrupt):
+        made.clear()
+        limit[:] = number, error
+        return made
+
+    return until
+
+
+def test_an_interruption_costs_only_the_figure_under_way(quick, capsys, tmp_path):
+    path = tmp_path / "c.json"
+    quick(3)
+    status, out, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert status == 130
+    assert "interrupted: what was measured until then is above" in err
+    assert "peak arithmetic" in out
+    found = json.loads(path.read_text())["ceilings"]
+    assert (len(found["peaks"]), len(found["bandwidths"])) == (3, 0)
+    # parts are no ceilings that others would believe, and the next time the rest is measured
+    assert kept.recall(facts().identity_key()) == {}
+    made = quick(None)
+    status, _, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert (status, "interrupted" in err) == (0, False)
+    found = json.loads(path.read_text())["ceilings"]
+    assert len(found["bandwidths"]) == 2
+    assert len(made) == len(found["peaks"]) - 3 + 2
+    assert kept.recall(facts().identity_key())[1].whole
+
+
+def test_parts_of_a_new_measurement_do_not_replace_whole_figures(quick, capsys, tmp_path):
+    quick(None)
+    assert run(capsys, "ceilings", "-t", "1")[0] == 0
+    before = kept.recall(facts().identity_key())
+    quick(2)
+    path = tmp_path / "c.json"
+    assert run(capsys, "ceilings", "-t", "1", "--again", "--json", path)[0] == 130
+    assert len(json.loads(path.read_text())["ceilings"]["peaks"]) == 2
+    assert kept.recall(facts().identity_key()) == before
+
+
+def test_interrupted_before_the_first_figure(quick, capsys, tmp_path):
+    quick(0)
+    path = tmp_path / "c.json"
+    status, _, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert status == 130
+    assert "interrupted: nothing was measured yet" in err
+    assert json.loads(path.read_text())["ceilings"]["peaks"] == []
+
+
+def test_an_error_costs_no_more_than_an_interruption(quick, capsys, tmp_path):
+    quick(3, MemoryError())
+    path = tmp_path / "c.json"
+    status, out, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert status == 1
+    assert "convprof: out of memory" in err
+    assert "Traceback" not in err
+    assert "peak arithmetic" in out
+    assert len(json.loads(path.read_text())["ceilings"]["peaks"]) == 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -205,3 +207,42 @@ def test_help_loads_neither_numba_nor_matplotlib():
     code += "cli._status(['sweep', '--help']); cli._status(['sweep', 'gemm', '--help'])\n"
     code += "assert not {'numba', 'numpy', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+
+
+def test_an_unexpected_error_at_a_point_is_a_line_and_the_points_before_are_shown(
+    capsys, monkeypatch, tmp_path
+):
+    begin, begun = Session.__init__, []
+
+    def failing(self, *arguments):
+        begun.append(self)
+        if len(begun) == 3:
+            raise KeyError("a mistake")
+        begin(self, *arguments)
+
+    monkeypatch.setattr(Session, "__init__", failing)
+    path = tmp_path / "points.jsonl"
+    status, out, err = run(capsys, *GEMM, "--json", path)
+    assert status == 1
+    assert "Traceback" not in out + err
+    assert "convprof: KeyError: 'a mistake' (sweep.py:" in err
+    assert re.search(r"^ +16 +3 KiB", out, re.MULTILINE)
+    assert len(lines_of(path)) == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="no such signal")
+def test_sigterm_is_like_ctrl_c(capsys, monkeypatch, tmp_path):
+    sample, taken = Session._sample, []
+
+    def counted(self, entry):
+        taken.append(1)
+        if len(taken) == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sample(self, entry)
+
+    monkeypatch.setattr(Session, "_sample", counted)
+    path = tmp_path / "points.jsonl"
+    status, out, err = run(capsys, *GEMM, "--json", path)
+    assert status == 143
+    assert "interrupted by SIGTERM: 1 of 3 points are in" in err
+    assert "gemm over size" in out

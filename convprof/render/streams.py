@@ -1,0 +1,133 @@
+"""Standard streams that no write can break: a failure is noted, and the command goes on.
+
+A full disk, a closed stream or a reader that has gone must not cost results that go elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from convprof.render.characters import encodable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STANDARD = (0, 1, 2)
+
+
+class Guarded(io.TextIOBase):
+    """A standard stream; after the first write that fails, all text is dropped."""
+
+    def __init__(self, stream: TextIO | None, name: str) -> None:
+        """``stream``: None where the process was started with the stream closed."""
+        self._stream = stream
+        self._name = name
+        self._closed_before = stream is None
+        self._reason: str | None = None
+        self._asked = False
+        """Whether something was to be written."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of the stream."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """How the stream itself treats what it cannot encode."""
+        return getattr(self._stream, "errors", None) or "strict"
+
+    @property
+    def lost(self) -> str | None:
+        """Why something that was written is not in the stream; None if all of it is."""
+        if self._closed_before:
+            return "it is closed" if self._asked else None
+        return self._reason
+
+    @property
+    def closed_before(self) -> bool:
+        """Whether the stream was closed when the process began."""
+        return self._closed_before
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return self._stream is not None and self._stream.isatty()
+        return False
+
+    def fileno(self) -> int:
+        """Return the descriptor; OSError (``UnsupportedOperation``) without one."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write the text with readable replacements for what the encoding lacks."""
+        if not isinstance(text, str):
+            raise TypeError(f"text expected, not {type(text).__name__}")
+        self._asked = self._asked or bool(text)
+        if self._stream is not None and self._reason is None:
+            try:
+                self._stream.write(encodable(text, self.encoding, self.errors))
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        if self._stream is not None and self._reason is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        gone = isinstance(error, OSError) and error.errno == errno.EPIPE
+        reason = getattr(error, "strerror", None) or str(error)
+        self._reason = "the reader has gone" if gone else reason
+        # Python flushes the stream once more when it exits: what is left goes nowhere.
+        with contextlib.suppress(OSError, ValueError):
+            target = self.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, target)
+            os.close(nowhere)
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[tuple[Guarded, Guarded]]:
+    """Put guarded streams in the place of stdout and stderr; yield them."""
+    before = sys.stdout, sys.stderr
+    out, err = Guarded(before[0], "stdout"), Guarded(before[1], "stderr")
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield out, err
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def occupy_closed() -> None:
+    """Open the null device where a standard descriptor is closed.
+
+    Otherwise the next file opened would get its number, and a library that prints would write
+    into a result.
+    """
+    for number in _STANDARD:
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+
+
+def stdout_lost() -> bool:
+    """Whether stdout has failed: nobody reads what is printed."""
+    return isinstance(sys.stdout, Guarded) and sys.stdout.lost is not None

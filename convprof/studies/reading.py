@@ -1,0 +1,226 @@
+"""Measurements and documents out of JSON that anybody may have written, whole: to be written again.
+
+What is printed or computed with is checked field by field. What is only passed on is checked for
+its form: finite numbers, printable texts.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+from convprof.errors import InputError
+from convprof.machine.kept import read_bandwidth, read_peak
+from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
+from convprof.results import (
+    SCHEMA_VERSION,
+    Cycles,
+    Document,
+    Flops,
+    Measurement,
+    Status,
+    Time,
+    plain,
+)
+from convprof.strategies.base import DTYPES, LAYOUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_THREADS = 1 << 12
+_SIZES = {
+    "conv2d": ("n", "c", "h", "w", "k", "r", "s", "groups"),
+    "gemm": ("m", "n", "k", "batch"),
+    "attention": ("batch", "heads", "tokens", "dim"),
+}
+"""By kind of problem, what its line on the screen is made of."""
+_PAIRS = {"conv2d": ("stride", "pad", "dilation")}
+_PAIR_LENGTHS = (2, 4)
+_SOURCES: tuple[Literal["pmu", "calibrated", "tsc"], ...] = ("pmu", "calibrated", "tsc")
+_BOUNDS: tuple[Literal["compute", "memory"], ...] = ("compute", "memory")
+
+T = TypeVar("T")
+
+
+def check_version(fields: dict[str, Any]) -> None:
+    """Raise InputError unless the JSON is of the format that is read here."""
+    version = fields.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise InputError(f"its schema_version is not {SCHEMA_VERSION}")
+
+
+def measurement(value: Any) -> Measurement:
+    """Return the measurement that JSON describes; a field that is absent is unknown."""
+    fields = mapping(value)
+    status: Status = one_of(fields.get("status"), get_args(Status), "status")
+    optional = functools.partial(_optional, fields)
+    timed = status == "ok"
+    flops = _flops(fields.get("flops")) if timed else optional("flops", _flops)
+    return Measurement(
+        problem=_problem(fields.get("problem")),
+        strategy=text(fields.get("strategy")),
+        layout=optional("layout", lambda v: one_of(v, LAYOUTS, "layout")),
+        dtype=one_of(fields.get("dtype"), tuple(DTYPES), "dtype"),
+        threads=threads(fields.get("threads")),
+        cache="cold" if fields.get("cache") == "cold" else "hot",
+        status=status,
+        reason=optional("reason", words),
+        time_s=_time(fields.get("time_s")) if timed else None,
+        cycles=optional("cycles", _cycles),
+        flops=flops,
+        flop_per_s=optional("flop_per_s", positive),
+        peak_fraction=optional("peak_fraction", positive),
+        bytes_min=count(fields.get("bytes_min"), 0) if timed else optional("bytes_min", _bytes),
+        intensity=optional("intensity", number),
+        bytes_moved=optional("bytes_moved", _bytes),
+        bound=optional("bound", lambda v: one_of(v, _BOUNDS, "bound")),
+        phases=optional("phases", _phases),
+        workspace_bytes=optional("workspace_bytes", _bytes),
+        prepare_s=optional("prepare_s", number),
+        compile_s=optional("compile_s", number),
+        max_rel_error=optional("max_rel_error", number),
+    )
+
+
+def document(value: Any) -> Document:
+    """Return the result document that JSON describes; InputError says what is wrong with it."""
+    fields = mapping(value)
+    check_version(fields)
+    if "measurements" not in fields:
+        raise InputError("there are no measurements in it")
+    made = head(fields)
+    made.state = state(fields.get("state", {}))
+    made.measurements = [measurement(item) for item in array(fields["measurements"])]
+    made.comparisons = comparisons(fields.get("comparisons", []))
+    made.interrupted = fields.get("interrupted") is True
+    return made
+
+
+def head(fields: dict[str, Any]) -> Document:
+    """Return a document with the machine, the ceilings and the settings, and nothing measured."""
+    version = fields.get("tool_version")
+    return Document(
+        tool_version="unknown" if version is None else text(version),
+        machine=_machine(fields.get("machine")),
+        state={},
+        ceilings=_ceilings(fields.get("ceilings")),
+        settings=tree(mapping(fields.get("settings", {}))),
+    )
+
+
+def comparisons(value: Any) -> list[dict[str, Any]]:
+    """Return comparisons, of which only the form is checked."""
+    found: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]
+    return found
+
+
+def one_of(value: Any, known: tuple[T, ...], what: str) -> T:
+    """Return the value if it is known."""
+    for each in known:
+        if isinstance(value, str) and value == each:
+            return each
+    raise InputError(f"an unknown {what}")
+
+
+def threads(value: Any) -> int:
+    """Return a number of threads or of instances; far larger ones than exist are refused."""
+    found = count(value)
+    if found > MOST_THREADS:
+        raise InputError("an integer is far too large")
+    return found
+
+
+def _optional(fields: dict[str, Any], key: str, read: Callable[[Any], T]) -> T | None:
+    return None if fields.get(key) is None else read(fields[key])
+
+
+def _bytes(value: Any) -> int:
+    return count(value, 0)
+
+
+def _problem(value: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = tree(mapping(value))
+    name = fields.get("name")
+    return {
+        **fields,
+        "kind": text(fields.get("kind")),
+        "descriptor": words(fields.get("descriptor")),
+        "name": None if name is None else words(name),
+    }
+
+
+def check_shown(problem: dict[str, Any]) -> None:
+    """Raise InputError unless the problem has all the sizes that its line on a screen needs."""
+    kind = problem["kind"].partition("-")[0]
+    for key in _SIZES.get(kind, ()):
+        count(problem.get(key))
+    for key in _PAIRS.get(kind, ()):
+        pair = [count(item, 0) for item in array(problem.get(key))]
+        if len(pair) not in _PAIR_LENGTHS:
+            raise InputError(f"{key} has not two numbers or four")
+    epilogue = problem.get("epilogue")
+    if epilogue is not None:
+        words(epilogue)
+
+
+def _time(value: Any) -> Time:
+    fields = mapping(value)
+    median = positive(fields.get("median"))
+    return Time(
+        median=median,
+        mad=number(fields.get("mad", 0.0)),
+        ci95_low=_optional(fields, "ci95_low", number),
+        ci95_high=_optional(fields, "ci95_high", number),
+        min=number(fields.get("min", median)),
+        samples=count(fields.get("samples", 1)),
+        calls_per_sample=count(fields.get("calls_per_sample", 1)),
+    )
+
+
+def _cycles(value: Any) -> Cycles:
+    fields = mapping(value)
+    return Cycles(
+        per_call=number(fields.get("per_call")),
+        per_flop=_optional(fields, "per_flop", number),
+        source=one_of(fields.get("source"), _SOURCES, "source of cycles"),
+        core_hz=positive(fields.get("core_hz")),
+    )
+
+
+def _flops(value: Any) -> Flops:
+    fields = mapping(value)
+    return Flops(count(fields.get("direct"), 0), count(fields.get("executed"), 0))
+
+
+def _phases(value: Any) -> dict[str, float]:
+    return {text(key): number(item) for key, item in mapping(value).items()}
+
+
+def _machine(value: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = tree(mapping(value))
+    text(fields.get("key"))
+    _optional(fields, "brand", text)
+    _optional(fields, "physical_cores", count)
+    simd = _optional(fields, "simd", mapping) or {}
+    _optional(simd, "isa", text)
+    _optional(simd, "bits", count)
+    return fields
+
+
+def state(value: Any) -> dict[str, Any]:
+    """Return how the machine was."""
+    fields: dict[str, Any] = tree(mapping(value))
+    clock = _optional(fields, "core_hz", mapping)
+    if clock is not None:
+        positive(clock.get("median"))
+    return fields
+
+
+def _ceilings(value: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = tree(mapping(value))
+    for key in ("peaks", "isa_peaks", "bandwidths"):
+        read: Callable[[Any], Any] = read_bandwidth if key == "bandwidths" else read_peak
+        if fields.get(key) is not None:
+            fields[key] = [plain(read(item)) for item in array(fields[key])]
+    fields.setdefault("peaks", [])
+    return fields

@@ -1,0 +1,122 @@
+"""What a command over many problems keeps of each finished one while it goes on.
+
+The journal is a file beside the result document. Its header says which command it is of, on which
+machine; the same command continues it, and ``convprof show`` turns it into a document.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from convprof import __version__
+from convprof.errors import InputError
+from convprof.machine import facts
+from convprof.machine.untrusted import array
+from convprof.results import SCHEMA_VERSION, plain
+from convprof.studies import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.problems import Problem
+    from convprof.results import Document, Measurement
+    from convprof.studies.journal import Journal, Record
+
+KIND = "run"
+SUFFIX = ".journal"
+
+
+def identity(
+    command: str, problems: Sequence[Problem], flags: dict[str, Any], settings: dict[str, Any]
+) -> Record:
+    """Return what must be the same for a journal to be continued."""
+    listed = [[p.kind, p.descriptor, p.name] for p in problems]
+    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    made: Record = plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "tool_version": __version__,
+            "machine": {"key": facts().identity_key()},
+            "command": {"command": command, "problems": len(problems), "sha256": digest},
+            "flags": flags,
+            "settings": settings,
+        }
+    )
+    return made
+
+
+def difference(journal: Journal, wanted: Record) -> str | None:
+    """Return why a command cannot continue the journal; None if it can."""
+    found = journal.differs(wanted)
+    if found is not None and "sha256" in found:
+        return "its problems are not those of this command"
+    return found
+
+
+def header(known: Record, begun: Document) -> Record:
+    """Return the first line: who continues it, and what the document will begin with."""
+    made: Record = plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": KIND,
+            **known,
+            "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "machine": begun.machine,
+            "ceilings": begun.ceilings,
+            "settings": begun.settings,
+        }
+    )
+    return made
+
+
+def record(
+    index: int,
+    problem: Problem,
+    measurements: Sequence[Measurement],
+    comparisons: Sequence[dict[str, Any]],
+    state: dict[str, Any],
+) -> Record:
+    """Return the line of a finished problem."""
+    made: Record = plain(
+        {
+            "index": index,
+            "problem": problem.descriptor,
+            "state": state,
+            "measurements": list(measurements),
+            "comparisons": list(comparisons),
+        }
+    )
+    return made
+
+
+class Kept:
+    """One finished problem of a journal."""
+
+    def __init__(self, value: Record) -> None:
+        """InputError if the line does not describe one."""
+        self.index: Any = value.get("index")
+        self.descriptor: Any = value.get("problem")
+        self.measurements = [reading.measurement(m) for m in array(value["measurements"])]
+        self.comparisons = reading.comparisons(value.get("comparisons", []))
+        self.state: Any = value.get("state")
+
+
+def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
+    """Return the finished problems by their numbers; InputError for a damaged journal."""
+    found: dict[int, Kept] = {}
+    for line, value in enumerate(journal.records(), 2):
+        try:
+            kept = Kept(value)
+        except (InputError, LookupError) as error:
+            raise journal.damaged(f"line {line} is damaged: {error}") from None
+        index = kept.index
+        known = isinstance(index, int) and not isinstance(index, bool)
+        if not known or not 0 <= index < len(problems) or index in found:
+            raise journal.damaged(f"line {line} is of no problem of this command")
+        if kept.descriptor != problems[index].descriptor:
+            raise journal.damaged(f"line {line} is of another problem")
+        found[index] = kept
+    return found

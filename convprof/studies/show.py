@@ -1,0 +1,180 @@
+"""``show``: results and journals of earlier commands; the files may come from strangers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.machine.kept import read_peak
+from convprof.machine.untrusted import count, mapping
+from convprof.studies import compared, reading, run_journal
+from convprof.studies.journal import MOST_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from convprof.machine.ceilings import Peak
+    from convprof.results import Document, Measurement
+    from convprof.studies.layouts import LayoutComparison
+    from convprof.studies.peers import Standing
+
+MOST_BYTES = 256 << 20
+MOST_JOURNAL_BYTES = 1 << 30
+_MOST_PROBLEMS = 1 << 24
+_LINES_OF_OTHERS = {"sweep": "it is a sweep's, which the same sweep command prints and continues"}
+_REORDER = "reorder"
+LAYOUTS, PEERS = "layouts", "peers"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is in one file."""
+
+    source: str
+    document: Document
+    total: int | None = None
+    """For a journal: how many problems the command was about."""
+    finished: int = 0
+
+    @property
+    def note(self) -> str | None:
+        """A line on a journal: how much of the work is in it."""
+        if self.total is None:
+            return None
+        return f"{self.source}: {self.finished} of {self.total} problems were finished"
+
+
+def read(path: str) -> Saved:
+    """Return what is in a file; InputError in one line if it is no result."""
+    shown = path if path.isprintable() else repr(path)
+    try:
+        with Path(path).open("rb") as file:
+            return _read(file, shown)
+    except InputError as error:
+        reason = str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{shown}: cannot be read: {reason}") from None
+    raise InputError(
+        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
+    )
+
+
+def _read(file: BinaryIO, shown: str) -> Saved:
+    first = file.readline(MOST_LINE_BYTES + 1)
+    header = _json(first) if first.startswith(b'{"schema_version"') else None
+    if isinstance(header, dict) and "kind" in header:
+        if header["kind"] != run_journal.KIND:
+            what = _LINES_OF_OTHERS.get(str(header["kind"]), "it is of another kind")
+            raise InputError(what)
+        return _journal(header, file, shown)
+    data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
+    if len(data) > MOST_BYTES:
+        raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
+    value = _json(data)
+    if value is None:
+        raise InputError("it is no JSON")
+    made = reading.document(value)
+    _check(made)
+    return Saved(shown, made)
+
+
+def _json(data: bytes) -> Any:
+    """Return the value; None for no JSON."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
+    reading.check_version(header)
+    made = reading.head(header)
+    total = count(mapping(header.get("command")).get("problems"))
+    if total > _MOST_PROBLEMS:
+        raise InputError("it is of far too many problems")
+    found: dict[int, run_journal.Kept] = {}
+    for number, value in enumerate(_records(file), 2):
+        try:
+            kept = run_journal.Kept(mapping(value))
+            index = count(kept.index, 0)
+        except (InputError, LookupError) as error:
+            raise InputError(f"line {number} is damaged: {error}") from None
+        if index >= total or index in found:
+            raise InputError(f"line {number} is of no problem of its command")
+        found[index] = kept
+    for _, kept in sorted(found.items()):
+        made.measurements += kept.measurements
+        made.comparisons += kept.comparisons
+    made.state = reading.state(kept.state) if found else {}
+    made.interrupted = len(found) < total
+    _check(made)
+    return Saved(shown, made, total, len(found))
+
+
+def _records(file: BinaryIO) -> Iterator[Any]:
+    """Yield the lines after the header; the start of one that a kill left is dropped."""
+    while line := file.readline(MOST_LINE_BYTES + 1):
+        if not line.endswith(b"\n"):
+            if len(line) > MOST_LINE_BYTES:
+                raise InputError(f"it has a line over {MOST_LINE_BYTES:,} bytes")
+            return
+        if file.tell() > MOST_JOURNAL_BYTES:
+            raise InputError(f"larger than {MOST_JOURNAL_BYTES >> 20} MiB")
+        yield _json(line)
+
+
+def _check(document: Document) -> None:
+    """Raise InputError unless everything in it can be printed."""
+    for measurement in document.measurements:
+        reading.check_shown(measurement.problem)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one session measured: a problem, and the conversions that were timed with it."""
+
+    measurements: list[Measurement]
+    layouts: list[LayoutComparison]
+
+
+def parts(document: Document) -> list[Part]:
+    """Return the document's measurements by problem, in their order."""
+    groups: list[list[Measurement]] = []
+    for measurement in document.measurements:
+        key = _key(measurement)
+        if not groups or (key != _key(groups[-1][0]) and key[0] != _REORDER):
+            groups.append([])
+        groups[-1].append(measurement)
+    return [Part(group, _layouts(document, group)) for group in groups]
+
+
+def _key(measurement: Measurement) -> tuple[str, str]:
+    return measurement.problem["kind"], measurement.problem["descriptor"]
+
+
+def _layouts(document: Document, group: list[Measurement]) -> list[LayoutComparison]:
+    own = [c for c in document.comparisons if c.get("problem") == group[0].problem]
+    return compared.layouts(own, group)
+
+
+def standings(document: Document) -> list[Standing]:
+    """Return how convprof stands against the libraries, where the document says so."""
+    return compared.peers(document.comparisons, document.measurements)
+
+
+def libraries(document: Document) -> set[str]:
+    """Return the names of the strategies in it that run in somebody else's library."""
+    from convprof.strategies import registry
+
+    kinds = {m.problem["kind"] for m in document.measurements} & set(registry.KINDS)
+    return {s.name for kind in kinds for s in registry.strategies(kind) if s.peer}
+
+
+def isa_peaks(document: Document) -> list[Peak]:
+    """Return the ceilings of generated kernels, if an instruction set was chosen for them."""
+    return [read_peak(item) for item in document.ceilings.get("isa_peaks") or []]

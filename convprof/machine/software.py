@@ -14,6 +14,8 @@ from convprof.errors import ConvprofError
 if TYPE_CHECKING:
     from convprof.simd.scheduling import Model
 
+from convprof.simd import affinity
+
 _LAYER_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 
@@ -121,7 +123,8 @@ def _threading_layers() -> tuple[str, ...]:
     order = [str(name) for name in config.THREADING_LAYER_PRIORITY]
     if config.THREADING_LAYER in _LAYER_MODULES:  # the user asked for exactly one
         order = [config.THREADING_LAYER]
-    return tuple(name for name in order if _layer_loads(name))
+    with affinity.kept():  # the layer of OpenMP binds this thread under OMP_PROC_BIND
+        return tuple(name for name in order if _layer_loads(name))
 
 
 def _layer_loads(name: str) -> bool:

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from convprof.machine import software
+from convprof.simd import affinity
 
 
 def pool(path, name="openblas", **more):
@@ -61,3 +62,17 @@ def test_a_broken_package_is_unknown(monkeypatch, tmp_path, package, error):
         assert software._threading_layers() == ()
     else:
         assert software._llvm() == (None, None)
+
+
+def test_looking_for_threading_layers_binds_nobody(monkeypatch):
+    start = affinity.AT_START
+    if start is None or len(start) < 2:
+        pytest.skip("needs two CPUs, and sched_setaffinity")
+
+    def binding(_):
+        affinity.change(0, frozenset({min(start)}))
+        return True
+
+    monkeypatch.setattr(software, "_layer_loads", binding)
+    assert software._threading_layers()
+    assert affinity.of() == start

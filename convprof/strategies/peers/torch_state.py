@@ -55,7 +55,8 @@ class _Torch:
             self.module.set_num_threads(threads)
             found = self.module.get_num_threads()
             if found != threads:
-                raise RefusedError(f"torch runs on {found} threads here, not {threads}")
+                several = "s" if found > 1 else ""
+                raise RefusedError(f"torch runs on {found} thread{several} here, not {threads}")
             self._restore += openmp.demand("torch", threads, self._openmp)
         forks.note("torch", threads)
 

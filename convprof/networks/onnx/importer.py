@@ -40,7 +40,7 @@ class Importer:
         self.nodes: dict[str, Node] = {}
         self._shapes = {INPUT: shape}
         self._names = Names(source.nodes)
-        self._sharing = Sharing()
+        self._sharing = Sharing(dict(source.constants))
         self._uses: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from convprof.networks.ties import Tie
 from convprof.problems.operation import VARIANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.networks.graph import Node
     from convprof.networks.onnx.constant import Constant
@@ -34,7 +34,9 @@ class _Root:
 class Sharing:
     """Follows the constants of a file to the operations that read them."""
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Mapping[str, Constant]) -> None:
+        """``constants`` are the file's tensors, by name."""
+        self._constants = constants
         self._roots: dict[str, _Root] = {}
         self._uses: list[tuple[str, str, _Root]] = []
         """Node and weight of the network, and the tensor of the file."""
@@ -74,8 +76,17 @@ class Sharing:
             key = root.name, weight == VARIANCE
             owner, owned, first = owners.setdefault(key, (node, weight, root))
             if (owner, owned) != (node, weight):
-                found.append(Tie(node, weight, owner, owned, root.turned != first.turned))
-        return tuple(found)
+                found.append((Tie(node, weight, owner, owned, root.turned != first.turned), root))
+        # Exporters merge tensors that are equal, such as the factors of norms that were never
+        # trained. Those are no weight of a shared layer, unless another tensor of it is shared.
+        sure = {(tie.node, tie.owner) for tie, root in found if not self._uniform(root)}
+        return tuple(
+            tie for tie, root in found if not self._uniform(root) or (tie.node, tie.owner) in sure
+        )
+
+    def _uniform(self, root: _Root) -> bool:
+        constant = self._constants.get(root.name)
+        return constant is not None and constant.uniform
 
     def _root(self, name: str, *, turned: bool) -> _Root:
         root = self._roots.get(name, _Root(name))

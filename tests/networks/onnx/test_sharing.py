@@ -112,14 +112,30 @@ def test_a_filter_and_a_matrix_may_be_one_tensor(save, parsed):
     assert np.shares_memory(drawn["MatMul_1"]["weight"], drawn["Conv_1"]["weight"])
 
 
-def test_equal_tensors_that_a_tool_has_merged_leave_variances_positive(save, parsed):
-    weights = {"one": (8,), "zero": np.zeros(8, np.float32)}
-    lines = ["BatchNormalization x one,zero,zero,one a", "BatchNormalization a one,zero,zero,one y"]
-    network = load(save([parsed(line) for line in lines], (1, 8, 4, 4), weights), {}).network
-    assert summarise(network).total.parameters == 16
+NORMS = ["BatchNormalization x one,zero,zero,one a", "BatchNormalization a one,zero,zero,one y"]
+
+
+def test_untrained_norms_that_an_exporter_has_merged_count_apart(save, parsed):
+    weights = {"one": (32,), "zero": np.zeros(32, np.float32)}
+    network = load(save([parsed(x) for x in NORMS], (1, 32, 4, 4), weights), {}).network
+    assert (summarise(network).total.parameters, network.ties) == (4 * 32, ())
+
+
+def test_trained_norms_are_shared_and_their_variances_stay_positive(save, parsed):
+    random = np.random.default_rng(0)
+    weights = {"one": random.random(32, np.float32), "zero": random.random(32, np.float32)}
+    network = load(save([parsed(x) for x in NORMS], (1, 32, 4, 4), weights), {}).network
+    assert summarise(network).total.parameters == 2 * 32
     for tensors in draw(network, 0).values():
         assert tensors["running_var"].min() > 0
     assert shared_text(network.ties) == "3 weights are used by 2 layers"
+
+
+def test_the_untrained_bias_of_a_shared_layer_is_shared(save, parsed):
+    weights = {"w": (32, 32), "v": np.zeros(32, np.float32)}
+    lines = ["Gemm x w,v a", "Relu a b", "Gemm b w,v y"]
+    network = load(save([parsed(x) for x in lines], FEATURES, weights), {}).network
+    assert summarise(network).total.parameters == 32 * 33
 
 
 def test_the_words_for_one_layer_and_for_none():

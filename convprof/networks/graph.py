@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convprof.networks.ops import Op, Shape
+    from convprof.networks.ties import Tie
     from convprof.problems import Conv2d, Gemm
 
 INPUT = "input"
@@ -45,6 +47,8 @@ class Network:
     name: str
     input: Shape
     nodes: tuple[Node, ...]
+    ties: tuple[Tie, ...] = ()
+    """Weights that a node shares with an earlier one; a weight has one owner."""
     shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
     """By name of the node, the shape of its result; ``input`` as well."""
     images: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -84,6 +88,21 @@ class Network:
                 found[name].append(node.name)
         found[self.nodes[-1].name].append("")
         return {name: tuple(nodes) for name, nodes in found.items()}
+
+    @functools.cached_property
+    def tied(self) -> Mapping[tuple[str, str], Tie]:
+        """The ties by node and name of the weight."""
+        return {(tie.node, tie.weight): tie for tie in self.ties}
+
+    def parameters(self, node: Node) -> int:
+        """Return how many numbers are learned in a node, without the weights that others own."""
+        inputs = self.reads(node)
+        shared = [
+            math.prod(shape)
+            for name, shape in node.op.weights(*inputs).items()
+            if (node.name, name) in self.tied
+        ]
+        return node.op.parameters(*inputs) - sum(shared)
 
     @property
     def macs(self) -> int:

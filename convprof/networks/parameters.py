@@ -46,7 +46,10 @@ SMALL = 0.1
 def elements(network: Network) -> int:
     """Return how many numbers ``draw`` makes."""
     return sum(
-        math.prod(shape) for node in network.nodes for shape in _shapes(network, node).values()
+        math.prod(shape)
+        for node in network.nodes
+        for name, shape in _shapes(network, node).items()
+        if (node.name, name) not in network.tied
     )
 
 
@@ -55,17 +58,21 @@ def draw(network: Network, seed: int) -> dict[str, dict[str, Array]]:
 
     A tensor's numbers come from the seed and the names of its node and itself. Filters and matrices
     are normal, with a variance by fan-in and by what reads the result; biases are small, not zero.
+    A shared weight is one array, drawn for its owner.
     """
     by_name = {node.name: node for node in network.nodes}
-    return {
-        node.name: {
-            name: _tensor(node.op, name, shape, _random(seed, node.name, name), gain)
-            for name, shape in shapes.items()
-        }
-        for node in network.nodes
-        if (shapes := _shapes(network, node))
-        for gain in (_gain(network, by_name, node),)
-    }
+    found: dict[str, dict[str, Array]] = {}
+    for node in network.nodes:
+        gain = _gain(network, by_name, node)
+        for name, shape in _shapes(network, node).items():
+            tie = network.tied.get((node.name, name))
+            random = _random(seed, node.name, name)
+            found.setdefault(node.name, {})[name] = (
+                _tensor(node.op, name, shape, random, gain)
+                if tie is None
+                else tie.seen(found[tie.owner][tie.owned], shape)
+            )
+    return found
 
 
 def _shapes(network: Network, node: Node) -> dict[str, Shape]:

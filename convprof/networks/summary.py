@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convprof.networks.graph import Network, Node
     from convprof.networks.ops import Op, Shape
+    from convprof.networks.ties import Tie
 
 ITEMSIZE = 4
 """Bytes of an element: f32."""
@@ -26,6 +27,7 @@ class Cost:
     """Totals of a layer or a network."""
 
     parameters: int
+    """A weight that several layers use counts in the first of them."""
     macs: int
     flops: int
     bytes_min: int
@@ -76,6 +78,7 @@ class Summary:
     output: Shape
     rows: tuple[Row, ...]
     total: Cost
+    ties: tuple[Tie, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary in JSON types; sizes in elements and bytes."""
@@ -84,6 +87,7 @@ class Summary:
             "input": list(self.input),
             "output": list(self.output),
             "totals": self.total.to_json(),
+            "shared": [asdict(tie) for tie in self.ties],
             "layers": [row.to_json() for row in self.rows],
         }
 
@@ -109,11 +113,14 @@ def summarise(network: Network) -> Summary:
         )
         for node, cost in zip(network.nodes, costs, strict=True)
     ]
-    return Summary(network.name, network.input, network.output, tuple(rows), total)
+    return Summary(network.name, network.input, network.output, tuple(rows), total, network.ties)
 
 
 def _cost(network: Network, node: Node) -> Cost:
     op, inputs = node.op, network.reads(node)
     return Cost(
-        op.parameters(*inputs), op.macs(*inputs), op.flops(*inputs), op.bytes_min(ITEMSIZE, *inputs)
+        network.parameters(node),
+        op.macs(*inputs),
+        op.flops(*inputs),
+        op.bytes_min(ITEMSIZE, *inputs),
     )

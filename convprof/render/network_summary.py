@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.networks.ops import shape_text
 from convprof.networks.summary import CONVENTION
+from convprof.networks.ties import shared_text
 from convprof.render import blocks
 from convprof.render.columns import Column, fit, print_table
 from convprof.render.console import say
@@ -87,8 +88,10 @@ def total_lines(summary: Summary) -> list[str]:
     """Return the totals, exact and rounded."""
     total = summary.total
     intensity = units.digits(total.intensity or 0)
+    shared = shared_text(summary.ties)
     return [
-        f"parameters: {total.parameters:,}, {units.size(total.parameters * 4)} in f32",
+        f"parameters: {total.parameters:,}, {units.size(total.parameters * 4)} in f32"
+        + (f"; {shared}" if shared else ""),
         f"MACs: {total.macs:,} = {units.si(total.macs, 'MAC')}",
         f"FLOPs: {total.flops:,}",
         f"bytes: {units.size(total.bytes_min)}, layer by layer; {intensity} FLOP/byte",

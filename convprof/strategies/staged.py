@@ -49,6 +49,8 @@ class StagedPrepared(Prepared):
         self._arrays: dict[str, Array] = {
             key: memory.zeros(shape, kind) for key, shape in shapes.items()
         }
+        self._borrowed: set[str] = set()
+        """What is packed in another one's memory."""
         self._tables: list[Array] = []
         self._patches: list[tuple[Array, int, str]] = []
         start = kernels.compile_seconds()
@@ -69,8 +71,11 @@ class StagedPrepared(Prepared):
         self._take(operands)
         start = time.perf_counter()
         for key, packed in self._plan.packed.items():
+            if key in self._borrowed:
+                self._arrays[key] = memory.zeros(packed.shape, DTYPES[self.setting.dtype][0])
             sources = [self._arrays[source] for source in packed.sources]
             packed.fill(self._arrays[key], *sources)
+        self._borrowed.clear()
         self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
         self._connect()
 
@@ -84,6 +89,15 @@ class StagedPrepared(Prepared):
             self._arrays[key] = array[: math.prod(shape)].reshape(shape)
         if self._actions:
             self._connect()
+
+    def share_packed(self, other: StagedPrepared) -> None:
+        """Read packed weights where another one, bound already, has packed the same numbers."""
+        for key in self._plan.packed:
+            there = other._arrays.get(key)
+            if there is not None and np.array_equal(there, self._arrays[key]):
+                self._arrays[key] = there
+                self._borrowed.add(key)
+        self._connect()
 
     def scratch(self) -> dict[str, int]:
         """Return the bytes of each workspace that others may use between two runs."""

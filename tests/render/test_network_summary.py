@@ -6,7 +6,10 @@ import pytest
 from rich.console import Console
 
 from convprof import networks
+from convprof.networks.graph import Builder, Network
+from convprof.networks.ops import Convolution
 from convprof.networks.summary import summarise
+from convprof.networks.ties import Tie
 from convprof.render.network_summary import (
     block_lines,
     list_report,
@@ -107,3 +110,18 @@ def test_list(width):
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert rows["resnet50"][-3:] == ["25,557,032", "4.09", "19.5"]
     assert rows["lenet5"][1] == "1x32x32"
+
+
+def test_a_shared_weight_is_said_and_counts_in_its_first_layer():
+    net = Builder()
+    net.add("first", Convolution.square(4, 3))
+    net.add("second", Convolution.square(4, 3))
+    tie = Tie("second", "weight", "first", "weight")
+    network = Network("head", (1, 4, 8, 8), tuple(net.nodes), (tie,))
+    lines = shown(summary_report, summarise(network), 120).splitlines()
+    assert "parameters: 144, 576 B in f32; 1 weight is used by 2 layers" in lines
+    first, second = (line.split() for line in lines[3:5])
+    assert (first[4], second[4]) == ("144", "-")
+    assert "1 weight is used by 2 layers" in summary_markdown(summarise(network))
+    (shared,) = summarise(network).to_json()["shared"]
+    assert (shared["node"], shared["owner"], shared["turned"]) == ("second", "first", False)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_FLOATS = 16
 """Real numbers of a constant that are read: factors, epsilons and bounds are single ones."""
 MOST_AXES = 8
+_MOST_CHANNELS = 2**16
+"""Of a vector that is looked at; larger tensors are weights that no tool fills with one number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Constant:
     values: np.ndarray[Any, Any] | None = None
     stored: str = ""
     """The element type in the file, ``FLOAT16``, of the tensor itself or what it is made from."""
+    uniform: bool = False
+    """Whether a tensor of the file is known to hold one number only, as untrained norms do."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -59,8 +63,23 @@ def constant_from(tensor: onnx.TensorProto) -> Constant:
     stored = package.TensorProto.DataType.Name(tensor.data_type)
     outside = tensor.data_location == package.TensorProto.EXTERNAL
     if outside or math.prod(shape) > most.get(dtype.kind, 0):
-        return Constant(shape, stored=stored)
+        return Constant(shape, stored=stored, uniform=not outside and _is_uniform(tensor, shape))
     try:
-        return Constant(shape, package.numpy_helper.to_array(tensor).reshape(shape), stored)
+        array = package.numpy_helper.to_array(tensor).reshape(shape)
+        return Constant(shape, array, stored, uniform=_holds_one_number(array))
     except (ValueError, TypeError, RuntimeError):
         raise InputError(f"{label}: its data do not have the shape {shown(shape)}") from None
+
+
+def _is_uniform(tensor: onnx.TensorProto, shape: Shape) -> bool:
+    """Return whether a vector holds one number only; False if its data cannot be read."""
+    if math.prod(shape) > min(_MOST_CHANNELS, max(shape)):
+        return False
+    try:
+        return _holds_one_number(onnx_package().numpy_helper.to_array(tensor))
+    except (ValueError, TypeError, RuntimeError):
+        return False
+
+
+def _holds_one_number(array: np.ndarray[Any, Any]) -> bool:
+    return array.size > 0 and bool(np.all(array == array.flat[0]))

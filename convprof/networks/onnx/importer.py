@@ -12,6 +12,7 @@ from convprof.networks.onnx.constant import MOST_AXES, Constant
 from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
+from convprof.networks.onnx.sharing import Sharing
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Affine
 from convprof.problems import checks
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
     from convprof.networks.ops import Op, Shape
+    from convprof.networks.ties import Tie
 
 _ASK_FOR_SHAPES = ("Shape", "Size")
 
@@ -38,6 +40,7 @@ class Importer:
         self.nodes: dict[str, Node] = {}
         self._shapes = {INPUT: shape}
         self._names = Names(source.nodes)
+        self._sharing = Sharing(dict(source.constants))
         self._uses: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
@@ -83,6 +86,10 @@ class Importer:
                 wanted.update(node.inputs)
                 kept.append(node)
         return tuple(reversed(kept))
+
+    def ties(self, kept: Sequence[Node]) -> tuple[Tie, ...]:
+        """Return which weights of these nodes are one tensor of the file."""
+        return self._sharing.ties(kept)
 
     def notes(self) -> list[str]:
         """Return what is not as in the file."""
@@ -144,9 +151,15 @@ class Importer:
         if len(shape) > MOST_AXES:
             raise node.refused(f"its result has {len(shape)} axes; at most {MOST_AXES} are read")
         name = self._names.of(node, part)
-        self.nodes[name] = Node(name, op, names)
+        made = self.nodes[name] = Node(name, op, names)
+        self._sharing.read(node, made, [each.shape for each in inputs], self._weights(node))
         self._shapes[name] = shape
         return replace(first, name=name, shape=shape) if moves_on else Value(name, shape)
+
+    def _weights(self, node: FileNode) -> list[tuple[str, Constant]]:
+        """Return names and constants that a node reads, in their order."""
+        found = [(name, self.values[name]) for name in node.inputs if name]
+        return [(name, each) for name, each in found if isinstance(each, Constant)]
 
     def op(self, value: Value) -> Op | None:
         """Return the operation whose result a value is; None for the input."""
@@ -189,6 +202,8 @@ class Importer:
         if not any(given) or [each is not None for each in known] != given:
             return False
         self._store(node, evaluate(node, tuple(known), self.opset))
+        if known[0] is not None:
+            self._sharing.follow(node, known[0])
         return True
 
     def _store(self, node: FileNode, made: Sequence[Value | Constant]) -> None:

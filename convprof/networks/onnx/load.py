@@ -54,7 +54,8 @@ def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     importer.run()
     check_shapes(source, given, importer.values, shape)
     name = plain(path.stem) or INPUT
-    network = Network(name, shape, importer.result())
+    nodes = importer.result()
+    network = Network(name, shape, nodes, importer.ties(nodes))
     return Imported(
         network, (*importer.notes(), *element_notes(source, importer.values), WEIGHTS_NOTE)
     )

@@ -30,6 +30,8 @@ class Writer:
         self.packed: dict[str, tuple[str, str, str]] = {}
         """By name of a packed projection, its queries, keys and values."""
         self._weights = weights
+        self._written: dict[tuple[int, Shape], str] = {}
+        """The names of the weights by array and shape: one that nodes share is written once."""
         self._helper = onnx_package().helper
         self._number = 0
 
@@ -65,7 +67,11 @@ class Writer:
             raise InputError(f"{node.name}: its weight {key!r} is missing")
         if array.shape != needed:
             raise InputError(f"{node.name}: {key!r} is {array.shape}, must be {needed}")
-        return self.constant(node, array.astype(np.float32, copy=False).reshape(shape or needed))
+        wanted = id(array), shape or needed
+        if wanted not in self._written:
+            exact = array.astype(np.float32, copy=False).reshape(shape or needed)
+            self._written[wanted] = self.constant(node, exact)
+        return self._written[wanted]
 
     def integers(self, node: Node, *numbers: int) -> str:
         """Return the name of a list of whole numbers."""

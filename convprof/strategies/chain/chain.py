@@ -68,6 +68,8 @@ class Chain(Prepared):
         own = sum(prepared.workspace_bytes or 0 for prepared in self._prepared) - sum(scratch)
         self.workspace_bytes = size + self._scratch.nbytes + max(0, own)
         self._arrays: dict[Tensor, Array] = {}
+        self._packed: dict[tuple[Any, ...], StagedPrepared] = {}
+        """The first layer with certain weights: others like it read what it has packed."""
         self._steps: list[tuple[str, list[Work] | Action, int]] = []
         self._actions: list[Action] = []
         self._apart: list[tuple[str, Action, bool]] = []
@@ -81,6 +83,7 @@ class Chain(Prepared):
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         start = time.perf_counter()
         known = self._weights(self._exact(weights))
+        self._packed = {}
         given = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images
         self._arrays = {Tensor(INPUT, self.setting.layout if image else "nchw"): given}
@@ -158,8 +161,10 @@ class Chain(Prepared):
         """Return the weights in the chain's type, so that folding rounds to that only."""
         if self._kind == np.float32:
             return weights
+        arrays = {id(array): array for own in weights.values() for array in own.values()}
+        exact = {key: np.asarray(array, self._kind) for key, array in arrays.items()}
         return {
-            node: {name: np.asarray(array, self._kind) for name, array in own.items()}
+            node: {name: exact[id(array)] for name, array in own.items()}
             for node, own in weights.items()
         }
 
@@ -203,12 +208,22 @@ class Chain(Prepared):
         if isinstance(prepared, StagedPrepared):
             prepared.lend({Y: target, **self._lent(prepared)})
             prepared.bind(*operands)
+            self._share(link, prepared, weights)
             works = prepared.works()
             if works is not None:
                 return link.name, works, link.problem.macs
             return link.name, prepared.run, link.problem.macs
         prepared.bind(*operands)
         return link.name, _copying(prepared, target.reshape(shape)), link.problem.macs
+
+    def _share(self, link: Link, prepared: StagedPrepared, weights: Weights) -> None:
+        """Let layers that are alike and have the same weights read them in the same place."""
+        own = weights.get(link.step.name) if link.step else None
+        if own:
+            key = link.problem, link.way, *((name, id(array)) for name, array in own.items())
+            first = self._packed.setdefault(key, prepared)
+            if first is not prepared:
+                prepared.share_packed(first)
 
     def _operands(
         self, link: Link, shapes: tuple[tuple[int, ...], ...], weights: Weights

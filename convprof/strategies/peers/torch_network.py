@@ -20,7 +20,7 @@ from convprof.networks.graph import INPUT
 from convprof.problems.operation import IMAGE_AXES
 from convprof.strategies.peers.package import fastest, load
 from convprof.strategies.peers.torch_calls import UNSUPPORTED
-from convprof.strategies.peers.torch_ops import tensors_of
+from convprof.strategies.peers.torch_ops import tensors_by_node
 from convprof.strategies.peers.torch_state import torch
 from convprof.strategies.peers.torch_steps import Step, eager, packed
 
@@ -80,11 +80,7 @@ def build(
     library = torch()
     library.hold(threads)
     start = time.perf_counter()
-    tensors = {
-        node.name: tensors_of(node.op, weights[node.name])
-        for node in network.nodes
-        if node.name in weights
-    }
+    tensors = tensors_by_node(network, weights)
     prepare_s = time.perf_counter() - start
     start = time.perf_counter()
     image = prepared_input(x)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from convprof.networks.graph import Network
     from convprof.networks.ops import Shape
 
     Array = np.ndarray[Any, Any]
@@ -37,6 +38,22 @@ def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
         found["weight"] = found["weight"].contiguous(memory_format=t.channels_last)
     if isinstance(op, ops.Linear):
         found["weight"] = found["weight"].t().contiguous()
+    return found
+
+
+def tensors_by_node(
+    network: Network, weights: Mapping[str, Mapping[str, Array]]
+) -> dict[str, dict[str, Tensor]]:
+    """Return the weights of every node that has some; nodes with the same arrays share tensors."""
+    made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
+    found = {}
+    for node in network.nodes:
+        own = weights.get(node.name)
+        if own is not None:
+            key = type(node.op), *((name, id(array)) for name, array in own.items())
+            if key not in made:
+                made[key] = tensors_of(node.op, own)
+            found[node.name] = made[key]
     return found
 
 

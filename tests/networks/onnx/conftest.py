@@ -89,7 +89,7 @@ def parsed(node):
         for word in [each for each in words if "=" in each]:
             key, _, text = word.partition("=")
             numbers = [int(each) for each in text.split(",")] if text[-1].isdigit() else text
-            single = key in ("axis", "keepdims")
+            single = key in ("axis", "keepdims", "transB")
             attributes[key] = numbers[0] if single else numbers
         *inputs, outputs = [each for each in words if "=" not in each]
         given = [name for each in inputs for name in each.split(",")]

@@ -12,6 +12,7 @@ from convprof import networks
 from convprof.errors import ProblemError, RefusedError
 from convprof.networks import INPUT, Builder, Network, ops
 from convprof.networks.parameters import draw, elements
+from convprof.networks.ties import Tie
 from convprof.problems import Gemm, Whole
 from convprof.strategies import memory, reference_network
 from convprof.strategies.base import Setting
@@ -20,7 +21,7 @@ from convprof.strategies.peers.torch_whole import TorchCompiledNetwork, TorchNet
 torch = pytest.importorskip("torch")
 
 from convprof.strategies.peers import torch_network  # noqa: E402
-from convprof.strategies.peers.torch_ops import MAKERS, tensors_of  # noqa: E402
+from convprof.strategies.peers.torch_ops import MAKERS, tensors_by_node, tensors_of  # noqa: E402
 from convprof.strategies.peers.torch_state import torch as library  # noqa: E402
 from convprof.strategies.peers.torch_steps import eager  # noqa: E402
 
@@ -368,3 +369,13 @@ def test_a_way_that_this_pytorch_lacks_is_left_out(monkeypatch):
     built = torch_network.build(net, weights, 1, torch.from_numpy(x), ("eager", "packed"))
     assert built.way == "eager"
     assert built.explanation == "eager calls, the fastest of eager"
+
+
+def test_nodes_with_the_same_arrays_share_tensors():
+    net = Builder()
+    for name in ("a", "b", "c"):
+        net.add(name, ops.Convolution.square(4, 3))
+    network = Network("head", (1, 4, 8, 8), tuple(net.nodes), (Tie("b", "weight", "a", "weight"),))
+    found = tensors_by_node(network, draw(network, 0))
+    assert found["a"]["weight"] is found["b"]["weight"]
+    assert found["c"]["weight"] is not found["a"]["weight"]

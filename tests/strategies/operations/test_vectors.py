@@ -142,7 +142,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("op", [ops.Add(), ops.Multiply()], ids=repr)
+@pytest.mark.parametrize("op", [ops.Add(), ops.Multiply(), ops.Maximum(), ops.Minimum()], ids=repr)
 @pytest.mark.parametrize("shapes", PAIRS, ids=str)
 @each_layout
 def test_pairs_repeat_what_has_one_element(op, shapes, layout):

@@ -1,4 +1,4 @@
-"""Constants that are added to or multiplied with an activation, along one axis or many."""
+"""Activations with constants, along one axis or many, and with each other."""
 
 from __future__ import annotations
 
@@ -83,3 +83,13 @@ def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
     """Return x with the axes that a constant of one number, with more axes, gives it."""
     missing = len(b.shape) - len(x.shape)
     return reshaped(net, node, x, (1,) * missing + x.shape, "axes") if missing > 0 else x
+
+
+def pair(net: Importer, node: FileNode, op: Op, a: Value, b: Value) -> Value:
+    """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
+    rank = max(len(a.shape), len(b.shape))
+    a, b = (
+        reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
+        for each in (a, b)
+    )
+    return net.emit(node, op, a, b)

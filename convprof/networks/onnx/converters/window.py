@@ -19,7 +19,7 @@ Pads: TypeAlias = tuple[int, int, int, int]
 
 PAD_NOTE = "Pad before a convolution or pool: here it is their own padding"
 LOWEST = -float(np.finfo(np.float32).max)
-"""Stands for minus infinity as the value of a Pad node: no result is below it."""
+"""Used for minus infinity as the value of a Pad node: no result is below it."""
 _SIDES = 4
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid")
 

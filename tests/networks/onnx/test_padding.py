@@ -91,6 +91,15 @@ def test_pools_take_it_up_where_values_stay(
     assert isinstance(network.nodes[-1].op, Pool2d)
 
 
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_a_factor_after_the_zeros(same_as_runtime, node, kind):
+    """Less than 0 everywhere but in the padding, which is then the largest."""
+    padded, weights = pad_of(node, 17, AROUND, x="b")
+    pool = node(kind, "m", kernel_shape=[3, 3], strides=[2, 2])
+    nodes = [node("Sigmoid", "x", "b"), padded, node("Mul", "a minus", "m"), pool]
+    same_as_runtime(nodes, (1, 2, 10, 10), {**weights, "minus": np.float32(-1)})
+
+
 @pytest.mark.parametrize("lowest", [-np.inf, float(np.finfo(np.float32).min)])
 def test_minus_infinity_before_a_max_pool(same_as_runtime, node, lowest):
     """PyTorch models with TensorFlow's padding have it."""

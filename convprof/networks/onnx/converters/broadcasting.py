@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.onnx.node import MOST_NUMBERS
 from convprof.networks.ops import PositionEmbedding
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     )
     y = net.emit(node, PositionEmbedding(), reshaped(net, node, x, tokens, "rows"))
     return reshaped(net, node, y, x.shape, "back")
+
+
+def operands(net: Importer, node: FileNode) -> list[Value | Constant]:
+    """Return all inputs of an operator that takes any number of them."""
+    if len(node.inputs) > MOST_NUMBERS:
+        raise node.refused(f"it has {len(node.inputs)} inputs; at most {MOST_NUMBERS} are read")
+    return [net.values[node.input(index)] for index in range(len(node.inputs))]
 
 
 def number_in(value: Value | Constant) -> float | None:

@@ -11,6 +11,7 @@ from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import (
     along_one_axis,
     number_in,
+    operands,
     pair,
     per_token,
     widened,
@@ -63,7 +64,7 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
 
 def _total(net: Importer, node: FileNode) -> Value:
     """Sum or Mean of any number of inputs: one sum after the other."""
-    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    values = operands(net, node)
     total, *others = sorted(values, key=lambda value: isinstance(value, Constant))
     if isinstance(total, Constant):
         raise node.refused("all its inputs are constants")

@@ -9,7 +9,7 @@ import numpy as np
 
 from convprof.networks.onnx.activation_patterns import bounds
 from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.converters.broadcasting import number_in, pair, widened
+from convprof.networks.onnx.converters.broadcasting import number_in, operands, pair, widened
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
 
@@ -43,7 +43,7 @@ def _clip(net: Importer, node: FileNode) -> Value:
 
 def _extreme(net: Importer, node: FileNode) -> Value:
     """Max or Min of activations, one after the other, and of numbers, which are a limit."""
-    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    values = operands(net, node)
     activations = [value for value in values if isinstance(value, Value)]
     known = [name for name in node.inputs if isinstance(net.values[name], Constant)]
     found = [_limit(net, name) for name in known]

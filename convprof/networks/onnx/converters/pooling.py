@@ -63,6 +63,8 @@ def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | Non
     an average, and are the largest where all else is negative. Before a max pool, the lowest value
     there is does as well.
     """
+    if op.which == "max" and x.factor != 1:  # applied to the padding too, and maybe negative
+        return None
     image, around = before_padding(net, x)
     if op.which == "max" and image is not x and not is_not_negative(net.op(image)):
         return None

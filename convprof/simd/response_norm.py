@@ -40,7 +40,7 @@ class Response:
         return max(0, self.channels - self.window + 1)
 
     def edges(self) -> Iterator[tuple[int, range]]:
-        """Yield the other channels, each with those of its window."""
+        """Yield the other channels, each with the channels of its window."""
         for channel in range(self.channels):
             if not self.inside or not self.before <= channel < self.before + self.inside:
                 last = min(self.channels, channel + self.after + 1)
@@ -77,7 +77,7 @@ def _declared(w: Writer, ir: str) -> str:
 
 @dataclass(frozen=True)
 class ResponseRows:
-    """``void tile(T *x, T *y)``: rows whose channels are side by side."""
+    """``void tile(T *x, T *y)``: rows whose channels are dense."""
 
     dtype: str
     lanes: int
@@ -125,7 +125,7 @@ class ResponseRows:
 
 @dataclass(frozen=True)
 class ResponseColumns:
-    """``void tile(T *x, T *y)``: some pixels side by side, channels far apart."""
+    """``void tile(T *x, T *y)``: some pixels of a plane, channels far apart."""
 
     dtype: str
     lanes: int

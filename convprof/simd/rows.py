@@ -13,12 +13,15 @@ from convprof.simd.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# fmt: off
 Join: TypeAlias = Literal[
-    "copy", "add", "multiply", "scale and shift", "affine", "at least", "at most", "clip", "ramp"
+    "copy", "add", "multiply", "scale and shift", "maximum", "minimum",
+    "affine", "at least", "at most", "clip", "ramp",
 ]
-"""What is done with the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``; affine is
-``a factor + term`` of two constants, ramp the same from 0 to 1. The others have one limit, a
-constant, or two."""
+# fmt: on
+"""What is done with the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger
+or smaller of ``a`` and ``b``; affine is ``a factor + term`` of two constants, ramp the same from 0
+to 1. The others have one limit, a constant, or two."""
 
 HELD_SHARE = 4
 """Up to a quarter of the registers hold operands that are the same in every row."""
@@ -139,5 +142,7 @@ _JOINS: dict[Join, Callable[..., str]] = {
     "at least": lambda w, a, low: w.larger(a, low),
     "at most": lambda w, a, high: w.smaller(a, high),
     "clip": lambda w, a, low, high: w.smaller(w.larger(a, low), high),
+    "maximum": lambda w, a, b: w.larger(a, b),
+    "minimum": lambda w, a, b: w.smaller(a, b),
     "ramp": lambda w, a, b, c: w.smaller(w.larger(w.fma(a, b, c), w.splat(0.0)), w.splat(1.0)),
 }

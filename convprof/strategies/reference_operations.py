@@ -53,6 +53,16 @@ def _(_: ops.Add, a: Array, b: Array) -> Array:
 
 
 @compute.register
+def _(_: ops.Maximum, a: Array, b: Array) -> Array:
+    return np.maximum(a, b)
+
+
+@compute.register
+def _(_: ops.Minimum, a: Array, b: Array) -> Array:
+    return np.minimum(a, b)
+
+
+@compute.register
 def _(_: ops.Multiply, a: Array, b: Array) -> Array:
     return a * b
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.node import STANDS_FOR
+from convprof.networks.onnx.node import PATTERN_KIND
 from convprof.networks.onnx.view import TOLERANCE
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.view import View
 
-FUNCTION = f"{STANDS_FOR}Activation"
+FUNCTION = f"{PATTERN_KIND}Activation"
 """Stands for an activation that takes several nodes; the attribute ``function`` names it."""
 _SQRT2 = math.sqrt(2)
 

@@ -1,4 +1,4 @@
-"""What the axes of the input are: those of an image, in the order in which the graph reads it."""
+"""Names of the axes of the input: of an image, in the order in which the graph reads it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
-    An open dimension without a name has that of its axis. Raises InputError naming every open
+    An open dimension without a name is called by its axis. Raises InputError naming every open
     dimension that is not set and the flag that sets it, or the dimensions that there are when one
     is set that does not exist.
     """

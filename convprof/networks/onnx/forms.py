@@ -208,6 +208,8 @@ FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {
     ops.LayerScale: _per_channel("Mul", "weight"),
     ops.Linear: _linear,
     ops.MatMul: _matmul,
+    ops.Maximum: _plain("Max"),
+    ops.Minimum: _plain("Min"),
     ops.Multiply: _plain("Mul"),
     ops.Pad: _pad,
     ops.Pool2d: pool,

@@ -17,8 +17,8 @@ MOST_NUMBERS = 4096
 """Numbers of an attribute or a small constant that are read."""
 
 
-STANDS_FOR = "convprof."
-"""Before the kind of a node that stands for several of the file, and that ONNX does not have."""
+PATTERN_KIND = "convprof."
+"""The kind of a node that is several nodes of the file begins so; ONNX has no such kind."""
 
 
 def text_of(value: str | bytes) -> str:
@@ -49,7 +49,7 @@ class FileNode:
         Where several nodes are one operation here: ``Linear ending in Add node 'fc'``.
         """
         kind = text_of(self.proto.op_type) if self.proto is not None else self.kind
-        whole = "" if kind == self.kind else f"{self.kind.removeprefix(STANDS_FOR)} ending in "
+        whole = "" if kind == self.kind else f"{self.kind.removeprefix(PATTERN_KIND)} ending in "
         kind = kind if kind.isidentifier() else shown(kind)
         name = shown(self.name) if self.name else f"number {self.number}"
         return f"{whole}{kind[:60]} node {name}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.node import STANDS_FOR
+from convprof.networks.onnx.node import PATTERN_KIND
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.view import View
 
-LINEAR = f"{STANDS_FOR}Linear"
+LINEAR = f"{PATTERN_KIND}Linear"
 """Stands for MatMul with a matrix and the Add of a vector."""
 _LAYER_NORM = "LayerNormalization"
 

@@ -11,6 +11,8 @@ from convprof.networks.ops.elementwise import (
     Affine,
     Clip,
     HardSigmoid,
+    Maximum,
+    Minimum,
     Multiply,
 )
 from convprof.networks.ops.normalisation import (
@@ -47,6 +49,8 @@ __all__ = [
     "LayerScale",
     "Linear",
     "MatMul",
+    "Maximum",
+    "Minimum",
     "Multiply",
     "Op",
     "Pad",

@@ -162,3 +162,17 @@ class Multiply(_Pairwise):
     """The product of two activations, element by element: the gate of squeeze-and-excitation."""
 
     kind: ClassVar[str] = "multiply"
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum(_Pairwise):
+    """The larger of two activations, element by element: the maxout of Goodfellow et al. 2013."""
+
+    kind: ClassVar[str] = "maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum(_Pairwise):
+    """The smaller of two activations, element by element."""
+
+    kind: ClassVar[str] = "minimum"

@@ -60,6 +60,16 @@ def add(problem: Operation, setting: Setting) -> Plan:
     return _pair(problem, setting, "add")
 
 
+def maximum(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the larger of two activations."""
+    return _pair(problem, setting, "maximum")
+
+
+def minimum(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the smaller of two activations."""
+    return _pair(problem, setting, "minimum")
+
+
 def multiply(problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the product of two activations."""
     return _pair(problem, setting, "multiply")

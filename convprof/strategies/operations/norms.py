@@ -1,4 +1,4 @@
-"""Norms and softmax: rows that are added up, and columns where an image lies in NCHW."""
+"""Norms and softmax: rows that are added up, and columns where an image is in NCHW."""
 
 from __future__ import annotations
 

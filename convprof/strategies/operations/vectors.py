@@ -27,6 +27,8 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.Clip: "elementwise:clip",
     ops.HardSigmoid: "elementwise:hard_sigmoid",
     ops.Add: "elementwise:add",
+    ops.Maximum: "elementwise:maximum",
+    ops.Minimum: "elementwise:minimum",
     ops.Multiply: "elementwise:multiply",
     ops.Bias: "elementwise:bias",
     ops.LayerScale: "elementwise:layer_scale",

@@ -247,6 +247,8 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.LayerScale: _layer_scale,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
+    ops.Maximum: lambda *_: torch().module.maximum,
+    ops.Minimum: lambda *_: torch().module.minimum,
     ops.Multiply: lambda *_: lambda a, b: a * b,
     ops.Pad: _pad,
     ops.Pool2d: pool,

@@ -48,6 +48,14 @@ def test_errors(imported, relu, shape, dims, said):
         imported(relu, shape, dims=dims)
 
 
+def test_a_fixed_batch_is_refused_at_the_reshape(imported, node):
+    nodes = [node("Flatten", "x", "a"), node("Reshape", "a s", "b", name="fixed")]
+    nodes.append(node("Gemm", "b w"))
+    weights = {"s": np.array([1, 48]), "w": (48, 5)}
+    with pytest.raises(InputError, match=r"Reshape node 'fixed': .*as many elements as \(1, 48\)"):
+        imported(nodes, ("batch", 3, 4, 4), weights, dims={"batch": 2})
+
+
 def test_sizes_of_minus_one_are_open(imported, relu):
     assert imported(relu, (-1, 3, 8, -1), dims={"batch": 2, "width": 5}).network.input == (
         2,

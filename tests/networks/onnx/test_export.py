@@ -118,6 +118,8 @@ ONE = {
     "transpose": (ops.Transpose((2, 0, 1)), TOKENS),
     "concat": (ops.Concat(1), IMAGE, IMAGE),
     "add": (ops.Add(), IMAGE, IMAGE),
+    "maximum": (ops.Maximum(), IMAGE, IMAGE),
+    "minimum": (ops.Minimum(), IMAGE, IMAGE),
     "multiply": (ops.Multiply(), IMAGE, IMAGE),
     "matmul": (ops.MatMul(transpose_b=True, scale=0.5), TOKENS, TOKENS),
     "affine": (ops.Affine(2.0, 1.0), IMAGE),

@@ -114,9 +114,8 @@ def test_every_truncation(save, conv):
         pytest.fail(f"{length} of {len(whole)} bytes were taken for a model")
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_flipped_bytes_end_in_a_network_or_a_line(save, node, data):
+def products(node):
+    """Return nodes and weights of a graph of layers."""
     nodes = [
         node("Conv", "x w", "a", strides=[2, 2]),
         node("Reshape", "a s", "b"),
@@ -124,7 +123,32 @@ def test_flipped_bytes_end_in_a_network_or_a_line(save, node, data):
         node("Clip", "c low high"),
     ]
     weights = {"w": (4, 3, 3, 3), "s": [1, -1], "m": (36, 5)}
-    weights |= {"low": np.float32(0), "high": np.float32(6)}
+    return nodes, weights | {"low": np.float32(0), "high": np.float32(6)}
+
+
+def others(node):
+    """Return nodes and weights of a graph of what is between layers."""
+    nodes = [
+        node("Pad", "x pads zero", "a"),
+        node("ConstantOfShape", "shape", "w"),
+        node("Conv", "a w", "b"),
+        node("LRN", "b", "c", size=3),
+        node("HardSigmoid", "c", "d", alpha=0.3),
+        node("Sum", "b c d", "e"),
+        node("Max", "e low", "f"),
+        node("AveragePool", "f", "g", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        node("Softmax", "g", axis=1),
+        node("Magic", "x", "dead", domain="com.acme"),
+    ]
+    weights = {"pads": [0, 0, 1, 1, 0, 0, 1, 1], "shape": [4, 3, 3, 3]}
+    return nodes, weights | {"zero": np.float32(0), "low": np.float32(-0.5)}
+
+
+@pytest.mark.parametrize("graph", [products, others])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_flipped_bytes_end_in_a_network_or_a_line(save, node, graph, data):
+    nodes, weights = graph(node)
     path = save(nodes, weights=weights)
     damaged = bytearray(path.read_bytes())
     for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=4)):

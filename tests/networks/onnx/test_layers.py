@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.errors import InputError
+from convprof.errors import InputError, ProblemError
 from convprof.networks.ops import (
     AdaptiveAverage,
     BatchNorm,
@@ -94,11 +94,28 @@ def test_batch_norm_that_does_not_fit(imported, node):
         imported([node("BatchNormalization", "x w b m v")], weights=weights)
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 4, 4, 4), (2, 3, 1, 4, 4, 4)])
-def test_batch_norm_of_more_axes_is_refused_before_it_runs(imported, node, shape):
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 2, 4), (2, 3, 1, 4, 4, 2)])
+def test_batch_norm_of_other_axes(same_as_runtime, node, shape):
+    numbers = {key: np.arange(1, 4, dtype=np.float32) + at for at, key in enumerate("wbmv")}
+    keys = ("weight", "bias", "running_mean", "running_var")
+    known = {"bn": dict(zip(keys, numbers.values(), strict=True))}
     norm = node("BatchNormalization", "x w b m v", name="bn")
-    with pytest.raises(InputError, match=r"\.onnx: BatchNormalization node 'bn': .*needs an image"):
-        imported([norm], shape, dict.fromkeys("wbmv", (3,)))
+    same_as_runtime([norm], shape, numbers, known=known)
+
+
+def test_batch_norm_needs_channels(imported, node):
+    with pytest.raises(InputError, match="BatchNormalization node number 1: input 2 of"):
+        imported([node("BatchNormalization", "x w w w w")], (3,), {"w": (3,)})
+
+
+def test_what_an_operation_cannot_answer_is_refused_with_file_and_node(imported, node, monkeypatch):
+    def weights(_, *shapes):
+        raise ProblemError(f"cannot read {shapes}")
+
+    monkeypatch.setattr(LayerNorm, "weights", weights)
+    norm = node("LayerNormalization", "x w b", name="ln")
+    with pytest.raises(InputError, match=r"\.onnx: LayerNormalization node 'ln': cannot read"):
+        imported([norm], (2, 5, 6), {"w": (6,), "b": (6,)})
 
 
 def test_layer_norm(ops, node):

@@ -106,7 +106,33 @@ def test_max_and_min_with_numbers(same_as_runtime, node, kind, inputs, expected)
     assert network.nodes[0].op == expected
 
 
-def test_max_of_two_activations_is_refused(imported, node):
-    nodes = [node("Relu", "x", "a"), node("Max", "x a")]
-    with pytest.raises(InputError, match="Max node number 2: only one activation, and numbers"):
-        imported(nodes)
+@pytest.mark.parametrize(
+    ("inputs", "kinds"),
+    [
+        ("a x", ["activation", "PAIR"]),
+        ("a x t", ["activation", "activation", "PAIR", "PAIR"]),
+        ("half x a", ["activation", "clip", "PAIR"]),
+        ("x row", ["slice", "PAIR"]),
+    ],
+)
+@pytest.mark.parametrize(("kind", "pair"), [("Max", "maximum"), ("Min", "minimum")])
+def test_max_and_min_of_activations(same_as_runtime, node, *, kind, pair, inputs, kinds):
+    nodes = [
+        node("HardSwish", "x", "a"), node("Tanh", "x", "t"),
+        node("Slice", "x zero one axis", "row"), node(kind, inputs),
+    ]  # fmt: skip
+    weights = {"half": f32(0.5), "zero": [0], "one": [1], "axis": [2]}
+    network = same_as_runtime(nodes, SHAPE, weights)
+    made = [each.op.kind for each in network.nodes]
+    assert [each.replace("PAIR", pair) for each in kinds] == made
+
+
+def test_max_of_one_is_left_out(imported, node):
+    made = imported([node("Max", "x", "a"), node("Relu", "a")])
+    assert [each.op for each in made.network.nodes] == [Activation("relu")]
+    assert made.notes[0] == "left out: 1 Max"
+
+
+def test_max_with_many_numbers_is_refused(imported, node):
+    with pytest.raises(InputError, match="Max node number 1: only activations, and numbers"):
+        imported([node("Max", "x many")], weights={"many": (3, 1, 1)})

@@ -91,6 +91,31 @@ def test_pools_take_it_up_where_values_stay(
     assert isinstance(network.nodes[-1].op, Pool2d)
 
 
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_a_factor_after_the_zeros(same_as_runtime, node, kind):
+    """Less than 0 everywhere but in the padding, which is then the largest."""
+    padded, weights = pad_of(node, 17, AROUND, x="b")
+    pool = node(kind, "m", kernel_shape=[3, 3], strides=[2, 2])
+    nodes = [node("Sigmoid", "x", "b"), padded, node("Mul", "a minus", "m"), pool]
+    same_as_runtime(nodes, (1, 2, 10, 10), {**weights, "minus": np.float32(-1)})
+
+
+@pytest.mark.parametrize("lowest", [-np.inf, float(np.finfo(np.float32).min)])
+def test_minus_infinity_before_a_max_pool(same_as_runtime, node, lowest):
+    """PyTorch models with TensorFlow's padding have it."""
+    padded, weights = pad_of(node, 17, LATER, value=lowest)
+    pool = node("MaxPool", "a", kernel_shape=[3, 3], strides=[2, 2])
+    network = same_as_runtime([padded, pool], (1, 2, 10, 10), weights)
+    assert [each.op.pad for each in network.nodes] == [(0, 0, 1, 1)]
+
+
+def test_minus_infinity_stays_a_layer_before_anything_else(ops, node):
+    padded, weights = pad_of(node, 17, LATER, value=-np.inf)
+    made = ops([padded, node("Relu", "a")], (1, 2, 10, 10), weights)
+    lowest = float(np.finfo(np.float32).min)
+    assert made[0] == Pad((0, 0, 0, 0), (0, 0, 1, 1), lowest)
+
+
 @pytest.mark.parametrize(
     ("shape", "pads", "value", "expected"),
     [

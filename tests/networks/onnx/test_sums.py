@@ -37,6 +37,12 @@ def test_one_is_left_out(imported, node, kind):
     assert made.notes[0] == f"left out: 1 {kind}"
 
 
+@pytest.mark.parametrize("kind", ["Sum", "Mean", "Max", "Min"])
+def test_more_inputs_than_anybody_writes(imported, node, kind):
+    with pytest.raises(InputError, match=f"{kind} node number 1: it has 5000 inputs; at most 4096"):
+        imported([node(kind, " ".join(["x"] * 5000))])
+
+
 def test_a_residual_is_fused_like_that_of_add(imported, node):
     from convprof.networks.steps import steps
 

@@ -56,16 +56,10 @@ ON_IMAGES = [
     ops.Activation("relu"),
     ops.Activation("gelu"),
     ops.Affine(0.5, 3.0),
-    ops.Clip(-0.5, 0.75),
-    ops.HardSigmoid(),
     ops.BatchNorm(),
     ops.LayerNorm(),
-    ops.LayerNorm(bias=False),
     ops.LayerScale(),
     ops.Bias(),
-    ops.ResponseNorm(5, 0.5),
-    ops.ResponseNorm(2, 1.0, 0.5, 2.0),
-    ops.ResponseNorm(3, 1.0, 2.0),
     ops.Softmax(),
     ops.Tokens(),
     ops.Flatten(),
@@ -73,13 +67,22 @@ ON_IMAGES = [
     ops.Transpose((0, 2, 3, 1)),
     ops.Transpose((3, 1, 0, 2)),
     ops.Slice(1, 0, 1),
-    ops.Pad((0, 0, 1, 1), (0, 0, 1, 1)),
-    ops.Pad((0, 0, 0, 0), (0, 0, 1, 2), 0.5),
-    ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
     ops.AdaptiveAverage(1, 1),
     ops.AdaptiveAverage(3, 2),
     ops.AdaptiveAverage(4, 4),
 ]
+ALSO_ON_IMAGES = [
+    ops.Clip(-0.5, 0.75),
+    ops.HardSigmoid(),
+    ops.ResponseNorm(5, 0.5),
+    ops.ResponseNorm(2, 1.0, 0.5, 2.0),
+    ops.ResponseNorm(3, 1.0, 2.0),
+    ops.Pad((0, 0, 1, 1), (0, 0, 1, 1)),
+    ops.Pad((0, 0, 0, 0), (0, 0, 1, 2), 0.5),
+    ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
+    ops.LayerNorm(bias=False),
+]
+"""Of files alone; fewer shapes suffice, since their loops are those of others."""
 
 
 @pytest.mark.parametrize("op", ON_IMAGES, ids=repr)
@@ -87,6 +90,13 @@ ON_IMAGES = [
 @each_layout
 @each_dtype
 def test_on_images(op, shape, layout, dtype):
+    check(Operation(op=op, inputs=(shape,), laid_out=True), Setting(layout, dtype, 1))
+
+
+@pytest.mark.parametrize("op", ALSO_ON_IMAGES, ids=repr)
+@pytest.mark.parametrize(("shape", "dtype"), [(IMAGES[0], "f32"), (IMAGES[2], "f64")], ids=str)
+@each_layout
+def test_also_on_images(op, shape, layout, dtype):
     check(Operation(op=op, inputs=(shape,), laid_out=True), Setting(layout, dtype, 1))
 
 
@@ -132,7 +142,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("op", [ops.Add(), ops.Multiply()], ids=repr)
+@pytest.mark.parametrize("op", [ops.Add(), ops.Multiply(), ops.Maximum(), ops.Minimum()], ids=repr)
 @pytest.mark.parametrize("shapes", PAIRS, ids=str)
 @each_layout
 def test_pairs_repeat_what_has_one_element(op, shapes, layout):
@@ -177,7 +187,16 @@ def test_pooling_of_any_shape(problem, layout, dtype):
 @each_layout
 def test_every_instruction_set(name, layout):
     window = ops.Pool2d.square("avg", 3, stride=2, pad=1)
-    for op in (ops.BatchNorm(), window, ops.LayerNorm(), ops.AdaptiveAverage(1, 1)):
+    around = ops.Pad((0, 0, 1, 2), (0, 0, 3, 4))
+    for op in (
+        ops.BatchNorm(),
+        window,
+        ops.LayerNorm(),
+        ops.AdaptiveAverage(1, 1),
+        ops.ResponseNorm(5),
+        ops.Clip(-0.5, 0.5),
+        around,
+    ):
         problem = Operation(op=op, inputs=((2, 19, 9, 11),), laid_out=True)
         check(problem, Setting(layout, isa=name))
     check(Operation(op=ops.Softmax(), inputs=((2, 3, 7),)), Setting(isa=name))
@@ -187,7 +206,16 @@ def test_every_instruction_set(name, layout):
 @each_layout
 def test_threads_share_the_work(threads, layout):
     window = ops.Pool2d.square("max", 3, stride=2, pad=1)
-    for op in (ops.BatchNorm(), window, ops.LayerNorm(), ops.Flatten(), ops.AdaptiveAverage(1, 1)):
+    around = ops.Pad((0, 0, 1, 2), (0, 0, 3, 4))
+    for op in (
+        ops.BatchNorm(),
+        window,
+        ops.LayerNorm(),
+        ops.Flatten(),
+        ops.AdaptiveAverage(1, 1),
+        ops.ResponseNorm(5),
+        around,
+    ):
         problem = Operation(op=op, inputs=((2, 40, 13, 12),), laid_out=True)
         check(problem, Setting(layout, threads=threads), "auto")
 
@@ -196,7 +224,7 @@ def test_threads_share_the_work(threads, layout):
 def images(draw):
     """Return an operation of an image, or of two."""
     shape = tuple(draw(st.integers(1, most)) for most in (3, 40, 12, 40))
-    op = draw(st.sampled_from([*ON_IMAGES, ops.Add()]))
+    op = draw(st.sampled_from([*ON_IMAGES, *ALSO_ON_IMAGES, ops.Add()]))
     return Operation(op=op, inputs=(shape,) * (op.arity or 1), laid_out=True)
 
 

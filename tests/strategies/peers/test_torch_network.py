@@ -107,7 +107,10 @@ def pools(net):
     ]  # fmt: skip
     flat = [net.add(f"{name}_flat", ops.Flatten(), name) for name in made]
     net.add("concat", ops.Concat(1), *flat)
-    net.add("affine", ops.Affine(0.5, 0.25))
+    affine = net.add("affine", ops.Affine(0.5, 0.25))
+    tanh = net.add("tanh", ops.Activation("tanh"))
+    net.add("larger", ops.Maximum(), affine, tanh)
+    net.add("smaller", ops.Minimum(), net.last, affine)
     net.add("pad", ops.Pad((0, 3), (0, 5), -0.5))
     net.add("clip", ops.Clip(-2.0, 2.0))
     net.add("slope", ops.HardSigmoid())

@@ -1,4 +1,4 @@
-"""Constants that are added to or multiplied with an activation, along one axis or many."""
+"""Activations with constants, along one axis or many, and with each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.onnx.node import MOST_NUMBERS
 from convprof.networks.ops import PositionEmbedding
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
     return reshaped(net, node, y, x.shape, "back")
 
 
+def operands(net: Importer, node: FileNode) -> list[Value | Constant]:
+    """Return all inputs of an operator that takes any number of them."""
+    if len(node.inputs) > MOST_NUMBERS:
+        raise node.refused(f"it has {len(node.inputs)} inputs; at most {MOST_NUMBERS} are read")
+    return [net.values[node.input(index)] for index in range(len(node.inputs))]
+
+
 def number_in(value: Value | Constant) -> float | None:
     """Return the one number that a constant holds; None for anything else."""
     if not isinstance(value, Constant) or value.values is None or value.elements != 1:
@@ -83,3 +91,13 @@ def widened(net: Importer, node: FileNode, x: Value, b: Constant) -> Value:
     """Return x with the axes that a constant of one number, with more axes, gives it."""
     missing = len(b.shape) - len(x.shape)
     return reshaped(net, node, x, (1,) * missing + x.shape, "axes") if missing > 0 else x
+
+
+def pair(net: Importer, node: FileNode, op: Op, a: Value, b: Value) -> Value:
+    """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
+    rank = max(len(a.shape), len(b.shape))
+    a, b = (
+        reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
+        for each in (a, b)
+    )
+    return net.emit(node, op, a, b)

@@ -11,10 +11,11 @@ from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import (
     along_one_axis,
     number_in,
+    operands,
+    pair,
     per_token,
     widened,
 )
-from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
 
@@ -54,7 +55,7 @@ def _sum(net: Importer, node: FileNode) -> Value:
 def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value:
     """Return the sum of an activation and another one, a vector or a number."""
     if isinstance(b, Value):
-        return _pair(net, node, Add(), a, b)
+        return pair(net, node, Add(), a, b)
     number = number_in(b)
     if number is not None:
         return _shifted(net, node, a, -number if node.kind == "Sub" else number, b)
@@ -63,7 +64,7 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
 
 def _total(net: Importer, node: FileNode) -> Value:
     """Sum or Mean of any number of inputs: one sum after the other."""
-    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    values = operands(net, node)
     total, *others = sorted(values, key=lambda value: isinstance(value, Constant))
     if isinstance(total, Constant):
         raise node.refused("all its inputs are constants")
@@ -79,14 +80,14 @@ def _difference(net: Importer, node: FileNode) -> Value:
         raise node.refused("a constant less an activation is not supported")
     a, b = net.activation(node), net.values[node.input(1)]
     if isinstance(b, Value):
-        return _pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
+        return pair(net, node, Add(), a, _scaled(net, node, b, -1.0))
     return _sum(net, node)
 
 
 def _product(net: Importer, node: FileNode) -> Value:
     a, b = _operands(net, node)
     if isinstance(b, Value):
-        return _pair(net, node, Multiply(), a, b)
+        return pair(net, node, Multiply(), a, b)
     number = number_in(b)
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
@@ -119,16 +120,6 @@ def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
     if isinstance(b, Value):
         return b, a
     raise node.refused("both inputs are constants")
-
-
-def _pair(net: Importer, node: FileNode, op: Add | Multiply, a: Value, b: Value) -> Value:
-    """Two activations, of which the one with fewer axes gets axes of size 1 before its own."""
-    rank = max(len(a.shape), len(b.shape))
-    a, b = (
-        reshaped(net, node, each, (1,) * (rank - len(each.shape)) + each.shape, "axes")
-        for each in (a, b)
-    )
-    return net.emit(node, op, a, b)
 
 
 def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:

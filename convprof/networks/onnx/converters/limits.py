@@ -9,9 +9,9 @@ import numpy as np
 
 from convprof.networks.onnx.activation_patterns import bounds
 from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.converters.broadcasting import number_in, widened
+from convprof.networks.onnx.converters.broadcasting import number_in, operands, pair, widened
 from convprof.networks.onnx.value import Value
-from convprof.networks.ops import Activation, Clip, HardSigmoid
+from convprof.networks.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
@@ -34,23 +34,31 @@ def _clip(net: Importer, node: FileNode) -> Value:
     low, high = bounds(node, lambda name: _limit(net, name))
     if any(end is not None and math.isnan(end) for end in (low, high)):
         raise node.refused("its limits must be known: numbers within the file")
-    return _between(net, node, net.activation(node), low, high)
+    x = net.activation(node)
+    y = _between(net, node, x, low, high)
+    if y is x:
+        net.leave_out(node)
+    return y
 
 
 def _extreme(net: Importer, node: FileNode) -> Value:
-    """Max or Min of an activation and numbers: a limit."""
-    values = [net.values[node.input(index)] for index in range(len(node.inputs))]
+    """Max or Min of activations, one after the other, and of numbers, which are a limit."""
+    values = operands(net, node)
     activations = [value for value in values if isinstance(value, Value)]
     known = [name for name in node.inputs if isinstance(net.values[name], Constant)]
     found = [_limit(net, name) for name in known]
     limits = [limit for limit in found if limit is not None and not math.isnan(limit)]
-    if len(activations) != 1 or len(limits) < len(known):
-        raise node.refused("only one activation, and numbers within the file, are supported")
+    if not activations or len(limits) < len(known):
+        raise node.refused("only activations, and numbers within the file, are supported")
     low = max(limits, default=None) if node.kind == "Max" else None
     high = min(limits, default=None) if node.kind == "Min" else None
     y = _between(net, node, activations[0], low, high)
+    for other in activations[1:]:
+        y = pair(net, node, Maximum() if node.kind == "Max" else Minimum(), y, other)
     for constant in values:
         y = widened(net, node, y, constant) if isinstance(constant, Constant) else y
+    if y is activations[0]:
+        net.leave_out(node)
     return y
 
 
@@ -61,7 +69,6 @@ def _between(
     low = None if low is None or low <= -_LARGEST else low
     high = None if high is None or high >= _LARGEST else high
     if low is None and high is None:
-        net.leave_out(node)
         return x
     if low == 0 and high in (_SIX, None):
         return net.emit(node, Activation("relu" if high is None else "relu6"), x)

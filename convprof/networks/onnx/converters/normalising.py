@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.value import Value
 
 _EPS = 1e-5
-_SIGNAL = 3  # (n, c, length)
+_ITS_AXES = (2, 4)  # features (n, c), images (n, c, h, w)
 _SOFTMAX_ON_ONE_AXIS = 13  # before, all axes from the given one counted as one
 
 
@@ -29,9 +29,10 @@ def _batch_norm(net: Importer, node: FileNode) -> Value:
         if shape != x.shape[1:2]:
             raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
     op = BatchNorm(node.real("epsilon", _EPS))
-    if len(x.shape) != _SIGNAL:
+    if len(x.shape) in _ITS_AXES:
         return net.emit(node, op, x)
-    y = net.emit(node, op, reshaped(net, node, x, (*x.shape, 1), "image"))
+    n, c, *rest = x.shape
+    y = net.emit(node, op, reshaped(net, node, x, (n, c, math.prod(rest), 1), "image"))
     return reshaped(net, node, y, x.shape, "back")
 
 

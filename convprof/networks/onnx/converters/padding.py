@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import number_in
 from convprof.networks.onnx.converters.selecting import cut
+from convprof.networks.onnx.converters.window import LOWEST
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.ops import Pad
 
@@ -57,6 +58,11 @@ def _sides(net: Importer, node: FileNode, rank: int) -> tuple[tuple[int, ...], t
 
 
 def _value(net: Importer, node: FileNode) -> float:
+    """Return the value around; minus infinity, which comes before max pools, as the lowest."""
+    return max(_given_value(net, node), LOWEST)
+
+
+def _given_value(net: Importer, node: FileNode) -> float:
     if net.opset < _BY_INPUTS:
         return node.real("value", 0.0)
     if not node.has(_VALUE):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from convprof.errors import ProblemError
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.converters.window import (
+    LOWEST,
     PAD_NOTE,
     before_padding,
     is_not_negative,
@@ -59,10 +60,17 @@ def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | Non
     """Return the pooling with the zeros of a Pad node as its own padding, and the image in them.
 
     None where there are none, or where the results would be others: zeros of a Pad node count for
-    an average, and are the largest where all else is negative.
+    an average, and are the largest where all else is negative. Before a max pool, the lowest value
+    there is does as well.
     """
+    if op.which == "max" and x.factor != 1:  # applied to the padding too, and maybe negative
+        return None
     image, around = before_padding(net, x)
-    if image is x or (op.which == "max" and not is_not_negative(net.op(image))):
+    if op.which == "max" and image is not x and not is_not_negative(net.op(image)):
+        return None
+    if op.which == "max" and image is x:
+        image, around = before_padding(net, x, LOWEST)
+    if image is x:
         return None
     if op.which == "avg" and any(op.pads) and not op.count_padding:
         return None

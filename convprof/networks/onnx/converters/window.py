@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from convprof.networks.ops import Activation, Clip, HardSigmoid, Pad
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ Pads: TypeAlias = tuple[int, int, int, int]
 """Top, left, bottom, right."""
 
 PAD_NOTE = "Pad before a convolution or pool: here it is their own padding"
+LOWEST = -float(np.finfo(np.float32).max)
+"""Used for minus infinity as the value of a Pad node: no result is below it."""
 _SIDES = 4
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid")
 
@@ -51,13 +55,13 @@ def padding(
     return top, left, bottom, right
 
 
-def before_padding(net: Importer, x: Value) -> tuple[Value, Pads]:
-    """Return an image as it was before a Pad node put zeros around it, and those zeros.
+def before_padding(net: Importer, x: Value, value: float = 0.0) -> tuple[Value, Pads]:
+    """Return an image as it was before a Pad node put a value around it, and how much of it.
 
-    The image itself, and no padding, where none or something else was put around it.
+    The image itself, and no padding, where none or another value was put around it.
     """
     op = net.op(x)
-    if not isinstance(op, Pad) or op.value != 0 or any((*op.before[:2], *op.after[:2])):
+    if not isinstance(op, Pad) or op.value != value or any((*op.before[:2], *op.after[:2])):
         return x, (0, 0, 0, 0)
     (top, left), (bottom, right) = op.before[2:], op.after[2:]
     return net.source_of(x), (top, left, bottom, right)

@@ -45,16 +45,16 @@ def dry_run(asked: Asked, command: str) -> None:
     """Print what would be measured, each problem as a command that can be pasted back."""
     from convprof.studies.selection import command_for
 
-    for note in asked.notes:
+    quiet = click.get_current_context().params.get("quiet", False)
+    for note in [] if quiet else asked.notes:
         click.echo(f"note: {note}", err=True)
     # The passes of a layer are one command where --pass says which; a file may say so by line.
     with_pass = "--pass" not in command.split()
     for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
         click.echo(f"{command} {text}")
-    for line in asked.left_out:
-        click.echo(f"left out: {line.source}: {line.reason}", err=True)
-    for error in asked.refused.values():
-        click.echo(f"left out: {error}", err=True)
+    reasons = [f"{line.source}: {line.reason}" for line in asked.left_out]
+    for reason in [] if quiet else [*reasons, *map(str, asked.refused.values())]:
+        click.echo(f"left out: {reason}", err=True)
 
 
 def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:

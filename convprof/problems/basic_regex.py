@@ -15,6 +15,8 @@ from convprof.problems.checks import shown
 MOST_CHARACTERS = 200
 MOST_STATES = 2000
 """Repeats are written out, and nested ones multiply."""
+MOST_WORK = 3_000_000
+"""States visited over all texts, some seconds of work: files have up to 100,000 texts."""
 _MOST_REMEMBERED = 20_000
 
 
@@ -31,12 +33,16 @@ class BasicRegex:
         """By state: where one gets without a character, and the edge of the text it takes."""
         self._start = self._state()
         self._end = self._build(parse(text), self._start)
+        self._work = 0
         self._steps: dict[tuple[frozenset[int], str], frozenset[int]] = {}
         self._first = self._reached([self._start], "^")
         self._later = self._reached([self._start], "")
 
     def search(self, text: str) -> bool:
-        """Whether the expression matches anywhere in the text."""
+        """Whether the expression matches anywhere in the text.
+
+        DescriptorError when the expression is such that all texts together take too long.
+        """
         states = self._first
         for char in text:
             if self._end in states:
@@ -51,6 +57,9 @@ class BasicRegex:
     def _step(self, states: frozenset[int], char: str) -> frozenset[int]:
         if len(self._steps) >= _MOST_REMEMBERED:
             self._steps.clear()
+        self._work += len(states)
+        if self._work > MOST_WORK:
+            raise DescriptorError(f"--match={shown(self._text)}: takes too long; simplify it")
         moved = [
             state + 1
             for state in states

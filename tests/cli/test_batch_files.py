@@ -79,6 +79,7 @@ def test_dry_run_lists_every_line_left_out(run, write):
         f"{path}:{number}" for number in (2, 3, 4)
     ]
     assert "3d convolutions are not supported" in left_out[0]
+    assert run("run", "--batch", path, "--dry-run", "-t", "1", "--quiet") == (0, out, [])
 
 
 def test_match_asks_for_lines_left_out_too(run, write):

@@ -428,10 +428,34 @@ LINES = (
 )
 
 
+SOUND = (
+    *TEXTS[:-1],
+    *(
+        "--mb=4",
+        "--mb=1,16",
+        "--mb=2147483647",
+        "--reset",
+        "--dir=BWD_D,FWD_B",
+        "--deconv",
+        "--conv",
+    ),
+    *(
+        "--match=.*kh[0-9].*",
+        "--match=",
+        "--match=\\(a*\\)*b",
+        "--grouped=0:2:1+1",
+        "--dt=s8",
+        "-v1",
+    ),
+)
+"""Lines that are read, though not all computed."""
+
+
 def batch_files() -> st.SearchStrategy[bytes]:
     """Return shape files."""
     lines = tuple(line.encode() for line in LINES)
-    text = st.lists(st.sampled_from(LINES) | descriptors(), max_size=12)
+    whole = st.lists(st.sampled_from(SOUND) | plausible(), min_size=1, max_size=12)
+    text = whole | st.lists(st.sampled_from(LINES) | descriptors(), max_size=12)
     joined = st.tuples(text, st.sampled_from(["\n", " ", "\r\n", "\\\n"])).map(
         lambda drawn: drawn[1].join(drawn[0]).encode("utf-8", "surrogatepass")
     )

@@ -84,6 +84,14 @@ def test_time_is_linear_where_backtracking_is_exponential():
         assert not BasicRegex(pattern).search("a" * 1000)
 
 
+def test_work_is_bounded_over_all_texts(monkeypatch):
+    monkeypatch.setattr("convprof.problems.basic_regex.MOST_WORK", 2000)
+    regex = BasicRegex(".*a.\\{100\\}b")
+    texts = [f"{number:020b}".replace("1", "a") * 10 for number in range(1000)]
+    with pytest.raises(DescriptorError, match="takes too long; simplify it"):
+        any(regex.search(text) for text in texts)
+
+
 # For these pieces basic syntax and Python's differ by the backslash alone.
 PIECES = st.lists(
     st.sampled_from(

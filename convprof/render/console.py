@@ -38,7 +38,7 @@ def stderr(color: Color = "auto") -> Console:
 
 
 def _console(color: Color, *, stderr: bool) -> Console:
-    terminal = _is_terminal(sys.stderr if stderr else sys.stdout)
+    terminal = is_terminal(sys.stderr if stderr else sys.stdout)
     width = _columns()
     if width is None and not terminal:
         width = PIPED_WIDTH
@@ -56,7 +56,7 @@ def _console(color: Color, *, stderr: bool) -> Console:
     )
 
 
-def _is_terminal(stream: object) -> bool:
+def is_terminal(stream: object) -> bool:
     """Whether a stream is a terminal; a closed one is none."""
     isatty = getattr(stream, "isatty", None)
     try:

@@ -115,7 +115,7 @@ class _View(View["Peers"]):
         self._libraries |= libraries(problem, self._choice)
 
     def show(self, console: Console) -> None:
-        """Print everybody on the only problem."""
+        """Print all contestants, if there is one problem."""
         from convprof.render.peers import peers_report
 
         if not self._several:

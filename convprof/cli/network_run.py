@@ -125,7 +125,7 @@ class _View(View[_Finding]):
         self._report(console, self._found, self._top)
 
     def forms(self) -> dict[str, Callable[[Document], str]]:
-        """Return the tables of layers; those of every command if nothing was found."""
+        """Return what writes the tables of layers; nothing special if nothing was found."""
         if self._found is None:
             return {}
         return {

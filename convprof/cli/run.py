@@ -108,7 +108,7 @@ class _View(View["Run"]):
         self._layer = problem.descriptor if last else None
 
     def show(self, console: Console) -> None:
-        """Print the table, and what was asked for beside it."""
+        """Print the table, and what --asm, --explain and --pass training add."""
         from convprof.render.report import explanations_report, inner_loops_report, run_report
         from convprof.strategies.base import NATIVE
         from convprof.studies import run

@@ -45,7 +45,7 @@ def _console(color: Color, *, stderr: bool) -> Console:
     return Console(
         stderr=stderr,
         width=width,
-        # Rich asks for the size of a terminal unless both are given, and takes 80 for a dumb one.
+        # Unless both are given, Rich looks up the terminal, and takes 80 columns for a dumb one.
         height=None if terminal else _PIPED_HEIGHT,
         highlight=False,
         soft_wrap=False,
@@ -85,7 +85,7 @@ def _color_system(
 
 
 def _forced() -> bool:
-    """Whether the environment asks for colour where there is no terminal."""
+    """Whether the environment wants colour where there is no terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     force = os.environ.get("FORCE_COLOR", "").lower() not in _OFF

@@ -11,6 +11,7 @@ from convprof.cli.compare_mixers import mixers
 from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
+from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-class _View(measuring.View["Layouts"]):
+class _View(View["Layouts"]):
     """Print each convolution when it is finished."""
 
     def __init__(self, totals: Totals) -> None:

@@ -12,6 +12,7 @@ import click
 
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
+from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _check_plot(path: str, images: str | None, outputs: Outputs) -> None:
     picture.require(path)
 
 
-class _View(measuring.View["Mixers"]):
+class _View(View["Mixers"]):
     """Print a grid with all its parts if it is the only one, else all of them at the end."""
 
     apart = False

@@ -9,6 +9,7 @@ import click
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
+from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def peers(**flags: Any) -> int:
     ).run()
 
 
-class _View(measuring.View["Peers"]):
+class _View(View["Peers"]):
     """Print a problem at once if it is the only one, else a row for each at the end."""
 
     apart = False
@@ -114,7 +115,7 @@ class _View(measuring.View["Peers"]):
         self._libraries |= libraries(problem, self._choice)
 
     def show(self, console: Console) -> None:
-        """Print everybody on the only problem."""
+        """Print all contestants, if there is one problem."""
         from convprof.render.peers import peers_report
 
         if not self._several:

@@ -1,4 +1,4 @@
-"""The journal beside the file of ``--json``: what is finished survives the end of the process."""
+"""The journal next to the file of ``--json``: finished problems survive the end of the process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PROBLEMS = ("problem", "batch", "mb", "match")
 
 
 class Keeping:
-    """A journal, where there is a file to keep it beside and more than one problem."""
+    """A journal, where ``--json`` names a file and there is more than one problem."""
 
     def __init__(self, asked: Asked, outputs: Outputs, driver: Driver) -> None:
         self._asked, self._driver = asked, driver
@@ -57,7 +57,7 @@ class Keeping:
         if self._journal.header is not None:
             try:
                 if next(self._journal.records(), None) is None:
-                    self._journal.clear()  # whoever began it finished nothing
+                    self._journal.clear()  # the process that began it finished nothing
                 else:
                     self._take_over()
             except BaseException:

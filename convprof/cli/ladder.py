@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
+from convprof.cli.view import View
 from convprof.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
         raise InputError(f"--size {text}: {error}") from None
 
 
-class _View(measuring.View["Ladder"]):
+class _View(View["Ladder"]):
     """Print every ladder when it is finished, and all of them against each other at the end."""
 
     apart = False

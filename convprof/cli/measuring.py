@@ -6,39 +6,25 @@ import contextlib
 import functools
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import click
 
 from convprof.cli import signals
-from convprof.cli.driver import Driver, Picture, exit_code, reason
+from convprof.cli.driver import Driver, exit_code, reason
 from convprof.cli.keeping import Keeping
+from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from rich.console import Console
+    from collections.abc import Callable, Sequence
 
     from convprof.cli.options import Asked
     from convprof.cli.outputs import Outputs
+    from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.events import Event
     from convprof.problems import Problem
     from convprof.results import Document, Measurement
-
-
-class Study(Protocol):
-    """A question put to one problem."""
-
-    def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-
-    def measurements(self) -> list[Measurement]:
-        """Return the results so far."""
-
-
-AnyStudy = TypeVar("AnyStudy", bound=Study)
 
 
 def dry_run(asked: Asked, command: str) -> None:
@@ -52,9 +38,9 @@ def dry_run(asked: Asked, command: str) -> None:
     with_pass = "--pass" not in command.split()
     for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
         click.echo(f"{command} {text}")
-    reasons = [f"{line.source}: {line.reason}" for line in asked.left_out]
-    for reason in [] if quiet else [*reasons, *map(str, asked.refused.values())]:
-        click.echo(f"left out: {reason}", err=True)
+    left_out = [f"{line.source}: {line.reason}" for line in asked.left_out]
+    for text in [] if quiet else [*left_out, *map(str, asked.refused.values())]:
+        click.echo(f"left out: {text}", err=True)
 
 
 def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
@@ -68,45 +54,6 @@ def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             words += [f"--{key.rstrip('_')}", shlex.quote(text)]
     return " ".join(words)
-
-
-class View(Generic[AnyStudy]):
-    """What a command makes of its studies; a command's own view says where it differs."""
-
-    apart = True
-    """Whether an empty line goes between what is printed of two problems."""
-
-    def keep(self, study: AnyStudy) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Take what is needed from a study that has ended; return the document's comparisons."""
-        return []
-
-    def again(
-        self,
-        problem: Problem,
-        measurements: Sequence[Measurement],
-        comparisons: Sequence[dict[str, Any]],
-    ) -> bool:
-        """Take what an earlier process measured of a problem; return whether it can be shown."""
-        del problem, measurements, comparisons
-        return False
-
-    def show(self, console: Console) -> None:
-        """Print what was taken last."""
-
-    def summary(self, console: Console) -> None:
-        """Print what only the end of all problems shows."""
-
-    def conclude(self) -> list[dict[str, Any]]:
-        """Return the comparisons that only the end allows."""
-        return []
-
-    def forms(self) -> dict[str, Callable[[Document], str]]:
-        """Return, by flag, what writes the document, where that is not as for every command."""
-        return {}
-
-    def pictures(self) -> list[Picture]:
-        """Return the pictures to be drawn."""
-        return []
 
 
 class Measuring(Generic[AnyStudy]):

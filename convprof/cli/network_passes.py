@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.cli import measuring, network_options
 from convprof.cli.network_summary import network_from
 from convprof.cli.options import Asked
+from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _check_alone(which: str) -> None:
         )
 
 
-class _View(measuring.View["LayerPasses"]):
+class _View(View["LayerPasses"]):
     """Keeps the layers' measurements; at the end a table, the totals and the comparison."""
 
     apart = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from convprof.cli import measuring, network_options, options
 from convprof.cli.network_summary import network_from
 from convprof.cli.options import Asked
+from convprof.cli.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ def _whole(asked: Asked, how: How) -> Whole:
     return whole
 
 
-class _View(measuring.View[_Finding]):
+class _View(View[_Finding]):
     """Shows what a study finds, and keeps it for the forms that are written at the end."""
 
     def __init__(
@@ -124,7 +125,7 @@ class _View(measuring.View[_Finding]):
         self._report(console, self._found, self._top)
 
     def forms(self) -> dict[str, Callable[[Document], str]]:
-        """Return the tables of layers; those of every command if nothing was found."""
+        """Return what writes the tables of layers; nothing special if nothing was found."""
         if self._found is None:
             return {}
         return {

@@ -12,6 +12,7 @@ from convprof.cli.driver import Driver
 from convprof.cli.outputs import Outputs
 from convprof.cli.roofline_view import Charts, plot_names
 from convprof.cli.run import KEPT
+from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
     ).run()
 
 
-class _View(measuring.View["Run"]):
+class _View(View["Run"]):
     """Keep what was measured; at the end place all of it under the ceilings."""
 
     apart = False

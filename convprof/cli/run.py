@@ -9,6 +9,7 @@ import click
 from convprof.cli import measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
+from convprof.cli.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def command(**flags: Any) -> int:
     ).run()
 
 
-class _View(measuring.View["Run"]):
+class _View(View["Run"]):
     """Print each problem when it is finished."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ class _View(measuring.View["Run"]):
         self._layer = problem.descriptor if last else None
 
     def show(self, console: Console) -> None:
-        """Print the table, and what was asked for beside it."""
+        """Print the table, and what --asm, --explain and --pass training add."""
         from convprof.render.report import explanations_report, inner_loops_report, run_report
         from convprof.strategies.base import NATIVE
         from convprof.studies import run

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 
-    FILE is a result document; or a journal (NAME.journal), which a command that was killed has left
-    beside its document: --json NAME turns it into one.
+    FILE is a result document; or a journal (NAME.journal), left by a command that was killed before
+    it wrote its document: --json NAME turns the journal into one.
     """
     outputs = Outputs.of(flags)
     paths: tuple[str, ...] = flags["file"]

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _INSISTENT = 3
-"""So many signals over more than ``_INSISTENT_S`` end a command even while it writes: the disk may
-be one that never answers."""
+"""This many signals over more than ``_INSISTENT_S`` end a command even while it writes: the disk
+may be one that never answers."""
 _INSISTENT_S = 1.0
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the command to end."""
+    """A signal that ends the command has arrived."""
 
 
 class _State:

@@ -38,14 +38,14 @@ def stderr(color: Color = "auto") -> Console:
 
 
 def _console(color: Color, *, stderr: bool) -> Console:
-    terminal = _is_terminal(sys.stderr if stderr else sys.stdout)
+    terminal = is_terminal(sys.stderr if stderr else sys.stdout)
     width = _columns()
     if width is None and not terminal:
         width = PIPED_WIDTH
     return Console(
         stderr=stderr,
         width=width,
-        # Rich asks for the size of a terminal unless both are given, and takes 80 for a dumb one.
+        # Unless both are given, Rich looks up the terminal, and takes 80 columns for a dumb one.
         height=None if terminal else _PIPED_HEIGHT,
         highlight=False,
         soft_wrap=False,
@@ -56,7 +56,7 @@ def _console(color: Color, *, stderr: bool) -> Console:
     )
 
 
-def _is_terminal(stream: object) -> bool:
+def is_terminal(stream: object) -> bool:
     """Whether a stream is a terminal; a closed one is none."""
     isatty = getattr(stream, "isatty", None)
     try:
@@ -85,7 +85,7 @@ def _color_system(
 
 
 def _forced() -> bool:
-    """Whether the environment asks for colour where there is no terminal."""
+    """Whether the environment wants colour where there is no terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     force = os.environ.get("FORCE_COLOR", "").lower() not in _OFF

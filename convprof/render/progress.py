@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Self
 
 from convprof.measure.events import Event, Sampled, Started
+from convprof.render.console import is_terminal
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console
-    from rich.status import Status
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+REFRESHES_PER_SECOND = 12.5
 
 
 class Progress:
@@ -19,18 +24,32 @@ class Progress:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._on = console.is_terminal and not quiet
         self._console = console
-        self._status: Status | None = None
+        self._live: Live | None = None
+        self._spinner: Spinner | None = None
         self.title = ""
 
     def __enter__(self) -> Self:
         """Show the line."""
         if self._on:
-            self._status = self._console.status("starting", spinner="line")
+            from rich.live import Live
+            from rich.spinner import Spinner
+
+            self._spinner = Spinner("line", "starting", style="status.spinner")
+            # Rich would write to the console of progress what is printed meanwhile. That is right
+            # where both are one terminal; otherwise data would go to the wrong stream.
+            shared = is_terminal(sys.stdout)
+            self._live = Live(
+                self._spinner,
+                console=self._console,
+                refresh_per_second=REFRESHES_PER_SECOND,
+                transient=True,
+                redirect_stdout=shared,
+            )
             try:
-                self._status.start()
+                self._live.start()
             except RuntimeError:  # the system allows this process no thread for it
-                self._status.stop()
-                self._status = None
+                self._live.stop()
+                self._live = None
         return self
 
     def __exit__(
@@ -40,17 +59,17 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """Remove the line."""
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Show what is being done when no event tells."""
-        if self._status is not None:
-            self._status.update(self._fitted(text))
+        if self._spinner is not None:
+            self._spinner.update(text=self._fitted(text))
 
     def show(self, event: Event) -> None:
         """Show an event."""
-        if self._status is None:
+        if self._spinner is None:
             return
         if isinstance(event, Started):
             self.say(f"{self.title}preparing {event.index + 1}/{event.total}: {event.label}")

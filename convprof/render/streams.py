@@ -130,4 +130,5 @@ def occupy_closed() -> None:
 
 def stdout_lost() -> bool:
     """Whether stdout has failed: nobody reads what is printed."""
-    return isinstance(sys.stdout, Guarded) and sys.stdout.lost is not None
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # Rich's, while progress is shown
+    return isinstance(stream, Guarded) and stream.lost is not None

@@ -43,7 +43,7 @@ def _found(
     comparisons: Sequence[dict[str, Any]],
     measurements: Sequence[Measurement],
 ) -> list[T]:
-    """Return those of a kind that fit the measurements: the measurements are there all the same."""
+    """Return the comparisons of a kind that fit the measurements; others are left out."""
     found = []
     for fields in comparisons:
         if fields.get("kind") == kind:

@@ -48,7 +48,7 @@ class Journal:
         self.header: Record | None = None
         try:
             self._lock()
-            while self._replaced():  # whoever held the lock has removed the file since
+            while self._replaced():  # the process that held the lock has removed the file
                 self._file.close()
                 self._file = self._open()
                 self._lock()

@@ -222,5 +222,4 @@ def _ceilings(value: Any) -> dict[str, Any]:
         read: Callable[[Any], Any] = read_bandwidth if key == "bandwidths" else read_peak
         if fields.get(key) is not None:
             fields[key] = [plain(read(item)) for item in array(fields[key])]
-    fields.setdefault("peaks", [])
-    return fields
+    return {**fields, "peaks": fields.get("peaks") or []}

@@ -1,6 +1,6 @@
 """What a command over many problems keeps of each finished one while it goes on.
 
-The journal is a file beside the result document. Its header says which command it is of, on which
+The journal is a file next to the result document. Its header says which command it is of, on which
 machine; the same command continues it, and ``convprof show`` turns it into a document.
 """
 
@@ -52,7 +52,7 @@ def difference(journal: Journal, wanted: Record) -> str | None:
     """Return why a command cannot continue the journal; None if it can."""
     found = journal.differs(wanted)
     if found is not None and "sha256" in found:
-        return "its problems are not those of this command"
+        return "its problems are not this command's problems"
     return found
 
 

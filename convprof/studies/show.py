@@ -163,7 +163,7 @@ def _layouts(document: Document, group: list[Measurement]) -> list[LayoutCompari
 
 
 def standings(document: Document) -> list[Standing]:
-    """Return how convprof stands against the libraries, where the document says so."""
+    """Return the comparisons with libraries; an empty list where the document has none."""
     return compared.peers(document.comparisons, document.measurements)
 
 

@@ -52,7 +52,7 @@ def main():
 
 
 def once(folder, name, after, problems, delay_s):
-    """End a batch when so many problems are finished, and a little later; count."""
+    """End a batch a little after ``after`` problems are finished; count."""
     batch, path, log = folder / "batch", folder / "o.json", folder / "out"
     journal = folder / "o.json.journal"
     for old in folder.iterdir():

@@ -1,4 +1,4 @@
-"""The journal beside ``--json``: what is finished survives a kill, and the same command goes on."""
+"""The journal next to ``--json``: what is finished survives a kill; the same command goes on."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ OTHERS = {
     "seed": ([*RUN, "--seed", "7"], "it is of another run: seed 0, here 7"),
     "strategies": (["run", *PROBLEMS, "-s", "naive", *HOW[2:]], "it is of another run: strategy"),
     "problems": (["run", *PROBLEMS[:2], *HOW], "it is of another run: problems 3, here 2"),
-    "order": (["run", *PROBLEMS[::-1], *HOW], "its problems are not those of this command"),
+    "order": (["run", *PROBLEMS[::-1], *HOW], "its problems are not this command's problems"),
     "command": (["compare", "peers", *PROBLEMS, *HOW], "command run, here compare peers"),
 }
 

@@ -139,3 +139,16 @@ def test_a_table_is_aligned_by_what_the_stream_can_show(environment, monkeypatch
     sys.stdout.flush()
     lines = raw.getvalue().decode().splitlines()
     assert [lines[1], *lines[3:]] == ["   time [us]", "1.25 +/-0.01", "     10 +/-?"]
+
+
+def test_what_is_printed_while_progress_is_shown_goes_to_stdout(environment, monkeypatch):
+    environment(TERM="xterm")
+    out, err = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with Progress(console.stderr()) as progress:
+        progress.say("working")
+        print("data")  # noqa: T201
+    assert out.getvalue() == "data\n"
+    assert "data" not in err.getvalue()
+    assert err.getvalue().rfind("\x1b[?25h") > err.getvalue().rfind("\x1b[?25l")

@@ -22,7 +22,6 @@ from convprof.cli.measuring import Measuring
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
-    from convprof.results import Document
 
 PROBLEMS = 1000
 SHOWN = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -39,8 +38,8 @@ def watched(begun_s: float) -> None:
     """Let the runner of commands print what the process holds after some of the problems."""
     process, one = psutil.Process(), Measuring._one
 
-    def measured(self: Any, problem: Problem, number: int, document: Document) -> None:
-        one(self, problem, number, document)
+    def measured(self: Any, problem: Problem, number: int, *more: Any) -> None:
+        one(self, problem, number, *more)
         if number + 1 in SHOWN:
             held = process.memory_info().rss / MIB
             elapsed_s = time.perf_counter() - begun_s

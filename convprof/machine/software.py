@@ -67,7 +67,7 @@ def _version(package: str) -> str | None:
 def _llvm() -> tuple[str | None, str | None]:
     try:
         from llvmlite import binding
-    except (ImportError, OSError):
+    except Exception:  # noqa: BLE001  # absent, or broken in a way of its own: unknown
         return None, None
     version = ".".join(map(str, binding.llvm_version_info))
     try:
@@ -80,7 +80,7 @@ def _threading_layers() -> tuple[str, ...]:
     """Load each layer's library without starting its threads."""
     try:
         from numba.core import config as numba_config
-    except ImportError:
+    except Exception:  # noqa: BLE001  # as above
         return ()
     config: Any = numba_config
     order = [str(name) for name in config.THREADING_LAYER_PRIORITY]

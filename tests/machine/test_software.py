@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from convprof.machine import software
 
 
@@ -45,3 +47,17 @@ def test_a_missing_package_has_no_version(monkeypatch):
     assert software._version("no-such-package-anywhere") is None
     monkeypatch.setitem(sys.modules, "llvmlite", None)
     assert software._llvm() == (None, None)
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError, SystemError, AttributeError])
+@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_a_broken_package_is_unknown(monkeypatch, tmp_path, package, error):
+    (tmp_path / f"{package}.py").write_text(f"raise {error.__name__}('x')", encoding="utf-8")
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    if package == "numba":
+        assert software._threading_layers() == ()
+    else:
+        assert software._llvm() == (None, None)

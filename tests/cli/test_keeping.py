@@ -1,4 +1,4 @@
-"""The journal next to ``--json``: what is finished survives a kill, and the same command goes on."""
+"""The journal next to ``--json``: what is finished survives a kill; the same command goes on."""
 
 from __future__ import annotations
 

@@ -156,7 +156,8 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
             "batch": (),
             "layout": LAYOUT,
             "strategy": (*(flags["strategy"] or (OURS,)), *others),
-        }
+        },
+        every=True,
     )
     choice = asked.choice
     settings = [

@@ -132,7 +132,7 @@ class Driver:
         self.remark(f"convprof: {text}", always=True)
 
     def code(self, status: int) -> int:
-        """Return the exit code of the results; 1 if only a part of the ending failed."""
+        """Return the exit code of the results; 1 if they are fine and part of the ending failed."""
         return status or (EXIT_FAILURE if self._failed else 0)
 
 

@@ -76,6 +76,8 @@ class Measuring(Generic[AnyStudy]):
         self._driver = Driver(outputs)
         self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
         self._shown = 0
+        self._written = False
+        """Whether the files are written."""
         self._waiting: Callable[[], None] | None = None
         """Prints the problem measured last: the files come before it at the end."""
         self._unseen = 0
@@ -92,6 +94,12 @@ class Measuring(Generic[AnyStudy]):
                 self._measure(document, keeping)
             except KeyboardInterrupt:  # between two problems
                 document.interrupted = True
+            try:
+                return self._end(document, keeping)
+            except KeyboardInterrupt:
+                if self._written:
+                    raise
+            document.interrupted = True  # the signal came just before the files
             return self._end(document, keeping)
 
     def _begin(self, keeping: Keeping) -> Document:
@@ -247,6 +255,7 @@ class Measuring(Generic[AnyStudy]):
             self._complete(document)
             driver.files(self._forms(document), self._view.pictures())
             keeping.end(interrupted=document.interrupted)
+            self._written = True
         signals.reopen()
         self._show_waiting()
         if document.measurements:

@@ -124,8 +124,11 @@ class Asked:
         }
 
 
-def asked(flags: dict[str, Any]) -> Asked:
-    """Turn flags into values; InputError for the first that makes no sense."""
+def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
+    """Turn flags into values; InputError for the first that makes no sense.
+
+    ``every``: the command needs all problems, so one that is too large ends it.
+    """
     from convprof.measure.session import Settings
     from convprof.studies import guard
     from convprof.studies.run import Choice
@@ -154,7 +157,7 @@ def asked(flags: dict[str, Any]) -> Asked:
     refused = guard.too_large(problems, choice.dtype, len(choice.layouts), choice.threads)
     if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
         refused = guard.with_siblings(refused, problems)
-    if not dry and len(refused) == len(set(problems)):
+    if refused and not dry and (every or len(refused) == len(set(problems))):
         raise next(iter(refused.values()))
     return Asked(
         [problem for problem in problems if problem not in refused],

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _INSISTENT = 3
-"""This many signals over more than ``_INSISTENT_S`` end a command even while it writes: the disk
-may be one that never answers."""
+"""This many signals over more than ``_INSISTENT_S`` end a command even while it writes: some disks
+never answer."""
 _INSISTENT_S = 1.0
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 

@@ -11,6 +11,7 @@ import pytest
 
 from convprof import cli
 from convprof.cli import signals
+from convprof.cli.measuring import Measuring
 from convprof.measure.session import Session
 from convprof.render import files
 
@@ -101,6 +102,22 @@ def test_a_signal_while_a_problem_is_taken_over_does_not_cost_it(tmp_path, monke
     monkeypatch.setattr(Session, "measurements", interrupted)
     assert cli._status([*RUN, "--json", str(path)]) == 143
     assert [m["strategy"] for m in read(path)["measurements"]] == ["naive", "packed"]
+
+
+def test_a_signal_just_before_the_files_does_not_cost_them(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "o.json"
+    end, ended = Measuring._end, []
+
+    def interrupted(self, *arguments):
+        ended.append(1)
+        if len(ended) == 1:
+            send("SIGTERM")
+        return end(self, *arguments)
+
+    monkeypatch.setattr(Measuring, "_end", interrupted)
+    assert cli._status([*RUN, "--json", str(path)]) == 143
+    assert len(read(path)["measurements"]) == 4
+    assert "interrupted by SIGTERM" in capsys.readouterr().err
 
 
 def test_a_signal_that_somebody_swallowed_ends_the_command_all_the_same(after, tmp_path):

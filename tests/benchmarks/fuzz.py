@@ -6,7 +6,7 @@
 Prints a row per reader: inputs, accepted, refused, faults; and the first input of each fault.
 ``--guided`` looks for inputs that reach further lines of the code, for so many seconds; it needs
 ``pip install atheris``, which no part of convprof does otherwise.
-Expected: no fault. How inputs are made and what is a fault: tests/fuzz/hostile.py.
+Expected: no fault. How inputs are made and what is a fault: tests/fuzz/hostile_bounds.py.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Trial:
 
     def one(self, value):
         """Try an input."""
-        import hostile
+        import hostile_bounds
 
         self.counts["inputs"] += 1
         try:
-            self.counts[hostile.judge(self.reader, value, self.folder)] += 1
-        except (Exception, hostile.TooSlowError) as error:  # noqa: BLE001  # what is looked for
+            self.counts[hostile_bounds.judge(self.reader, value, self.folder)] += 1
+        except (Exception, hostile_bounds.TooSlowError) as error:  # noqa: BLE001  # what is looked for
             self.counts["faults"] += 1
             frame = traceback.extract_tb(error.__traceback__)[-1]
             kind = f"{type(error).__name__} {Path(frame.filename).name}:{frame.lineno}"

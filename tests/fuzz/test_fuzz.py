@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hostile import READERS, REFUSED, Reader, TooSlowError, judge
+from hostile import READERS
+from hostile_bounds import REFUSED, Reader, TooSlowError, judge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,7 +64,7 @@ def test_the_judge_stops_what_takes_too_long(tmp_path, monkeypatch):
     signal = pytest.importorskip("signal")
     if not hasattr(signal, "SIGVTALRM"):
         pytest.skip("this system has no timer of a process")
-    monkeypatch.setattr("hostile.LONGEST_S", 0.05)
+    monkeypatch.setattr("hostile_bounds.LONGEST_S", 0.05)
     with pytest.raises(TooSlowError):
         judge(reading(endless), None, tmp_path)
 

@@ -1,0 +1,191 @@
+"""Hostile result documents, stores and journals, and what reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from hostile_making import documents, edited_json, mutated
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PEAK = {
+    "dtype": "f32",
+    "threads": 2,
+    "flop_per_s": 1e11,
+    "bits": 256,
+    "isa": "avx2",
+    "core_hz": 2e9,
+}
+BANDWIDTH = {"level": "L1", "operation": "load", "threads": 2, "bytes_per_s": 1e11}
+MEASURED = {
+    "problem": {"kind": "gemm", "descriptor": "8x8:8x8", "name": None, "m": 8},
+    "strategy": "tiled", "layout": None, "dtype": "f32", "threads": 2, "cache": "hot",
+    "status": "ok", "reason": None,
+    "time_s": {"median": 1e-6, "mad": 1e-8, "ci95_low": 1e-6, "ci95_high": 2e-6},
+    "flops": {"direct": 1024, "executed": 1024}, "flop_per_s": 1e9, "peak_fraction": 0.01,
+    "bytes_min": 768, "bytes_moved": 900, "workspace_bytes": None,
+}  # fmt: skip
+DOCUMENT = {
+    "schema_version": 1,
+    "machine": {
+        "key": "0123456789ab",
+        "brand": "Example",
+        "caches": [
+            {"level": 1, "kind": "data", "size_bytes": 32768, "shared_by": 1, "instances": 2}
+        ],
+    },
+    "ceilings": {"peaks": [PEAK], "isa_peaks": [PEAK], "bandwidths": [BANDWIDTH]},
+    "settings": {"isa": "avx2"},
+    "measurements": [MEASURED, {"status": "refused"}],
+}
+
+
+def results() -> st.SearchStrategy[bytes]:
+    """Return result documents."""
+    from convprof.results import SCHEMA_VERSION
+
+    return documents({**DOCUMENT, "schema_version": SCHEMA_VERSION})
+
+
+def read_results(data: bytes, folder: Path) -> bool:
+    """Read a result document, and place its measurements under the roofs that it brings."""
+    from convprof.studies import roofline, saved
+
+    path = folder / "r.json"
+    path.write_bytes(data)
+    file = saved.read(str(path))
+    roofline.groups(file)
+    roofline.lacking(file)
+    roofline.rooflines(file)
+    return True
+
+
+@contextlib.contextmanager
+def _cache_in(folder: Path) -> Iterator[None]:
+    from unittest import mock
+
+    from convprof.cache_folder import VARIABLE
+
+    with mock.patch.dict("os.environ", {VARIABLE: str(folder)}):
+        yield
+
+
+def kept_ceilings() -> st.SearchStrategy[bytes]:
+    """Return files of kept ceilings."""
+    from convprof.machine import kept
+
+    ceilings = {"threads": 2, "measured_at": 1.7e9, "peaks": [PEAK], "bandwidths": [BANDWIDTH]}
+    return documents({"format": kept.FORMAT, "machine": "here", "sets": [ceilings]})
+
+
+def read_ceilings(data: bytes, folder: Path) -> bool:
+    """Recall ceilings."""
+    from convprof.machine import kept
+
+    with _cache_in(folder):
+        kept._path("here").write_bytes(data)
+        found = kept.recall("here")
+    for threads, ceilings in found.items():
+        assert ceilings.threads == threads
+        ceilings.roof("L1")
+    return bool(found)
+
+
+KEY = {"version": "1", "problem": {"kind": "gemm", "m": 8}, "threads": 1}
+CHOICE = {"strategy": "packed", "variant": {"mc": 8, "nc": 16}}
+
+
+def choices() -> st.SearchStrategy[bytes]:
+    """Return files of a remembered choice."""
+    return documents({"key": KEY, "choice": CHOICE})
+
+
+def read_choice(data: bytes, folder: Path) -> bool:
+    """Recall a choice, and look for it among the candidates."""
+    from convprof import choice_store
+    from convprof.strategies import registry
+    from convprof.strategies.tuning import auto
+
+    with _cache_in(folder):
+        choice_store._path(auto.CHOICES, KEY).write_bytes(data)
+        choice = choice_store.recall(auto.CHOICES, KEY)
+    packed: Any = registry.find("gemm", "packed")
+    known = auto._known(choice, [(packed, CHOICE["variant"])])
+    return known is not None
+
+
+@functools.cache
+def _plan() -> Any:
+    from convprof.measure.session import Settings
+    from convprof.problems import Gemm
+    from convprof.studies.run import Choice
+    from convprof.studies.sweep_plan import Plan
+
+    choice = Choice(strategies=("tiled",), layouts=("nchw",))
+    return Plan(Gemm(m=8, n=8, k=8), "size", (8, 16, 32), choice, Settings())
+
+
+@functools.cache
+def _journal_lines() -> list[Any]:
+    from convprof.results import plain
+    from convprof.studies.sweep_plan import KIND
+
+    plan = _plan()
+    identity = plain(plan.identity())
+    header = {
+        "schema_version": identity["schema_version"],
+        "kind": KIND,
+        "tool_version": identity["tool_version"],
+        "started": "2026-01-01T00:00:00+00:00",
+        "machine": {**identity["machine"], "caches": DOCUMENT["machine"]["caches"]},  # type: ignore[index]
+        "ceilings": {"peaks": [PEAK], "isa_peaks": None, "bandwidths": []},
+        "sweep": {**identity["sweep"], "meaning": plan.meaning},
+        "settings": {**identity["settings"], "argv": ["sweep"]},
+    }
+    points = [
+        {"index": index, "x": x, "state": {}, "measurements": [MEASURED]}
+        for index, x in enumerate(plan.values[:2])
+    ]
+    return [header, *points]
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> bytes:
+    """Draw a journal with a line or two changed; its end is seldom there."""
+    lines = _journal_lines()
+    whole = [json.dumps(line).encode() for line in lines]
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(lines) - 1))
+        whole[at] = draw(edited_json(lines[at]) | documents(lines[at]))
+    data = b"".join(line + b"\n" for line in whole)
+    return draw(st.just(data) | mutated([data]))
+
+
+def read_journal(data: bytes, folder: Path) -> bool:
+    """Continue a sweep, and show what is there."""
+    from convprof.cli.sweeping import Sweeping
+    from convprof.studies import sweep_plan
+    from convprof.studies.journal import Journal
+    from convprof.studies.sweep import Sweep
+
+    path = folder / "points.jsonl"
+    path.write_bytes(data)
+    plan = _plan()
+    with Journal(str(path), sweep_plan.KIND) as journal:
+        if journal.header is None:
+            return False
+        sweep_plan.check_same(journal, plan)
+        study = Sweep(plan, journal)
+        if study.done:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                flags = {"plot": None, "json_path": str(path), "quiet": True, "color": "never"}
+                Sweeping(plan, journal, flags)._show(study)
+    return True

@@ -34,7 +34,7 @@ class Module:
         self._cpu = cpu or scheduling.model().name
         code = targets.object_code(ir, self._cpu, self.without)
         # The engine's own code generator compiles nothing, and so stays small.
-        self._engine = llvm.create_mcjit_compiler(targets.parsed(""), targets.machine(self._cpu))
+        self._engine = llvm.create_mcjit_compiler(targets.empty(), targets.machine(self._cpu))
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 

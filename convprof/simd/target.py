@@ -80,9 +80,26 @@ def object_code(ir: str, cpu: str, without: tuple[str, ...]) -> bytes:
 
 
 def parsed(ir: str) -> Any:
-    """Return the verified module of an IR text, for this platform; RuntimeError if malformed."""
+    """Return the verified module of an IR text, for this platform; RuntimeError if malformed.
+
+    The module has a context of its own: LLVM keeps every type and constant that it was ever given
+    in a context, and its global one would grow with every kernel.
+    """
+    return _parsed(ir, llvm.create_context())
+
+
+def empty() -> Any:
+    """Return a module without content, as an engine needs one to begin with.
+
+    It is in LLVM's global context, which is never freed: llvmlite lets go of an engine's modules,
+    and so of their contexts, before it frees the engine.
+    """
+    return _parsed("", llvm.get_global_context())
+
+
+def _parsed(ir: str, context: Any) -> Any:
     target()
-    module = llvm.parse_assembly(ir)
+    module = llvm.parse_assembly(ir, context)
     module.triple = llvm.get_process_triple()
     module.verify()
     return module

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import weakref
 from dataclasses import dataclass
 
 import pytest
 
-from convprof.simd import isa, tiles
+from convprof.simd import isa, target, tiles
+from convprof.simd.jit import Module
 from convprof.simd.tiles import TileList, forget_kernels, kernel
 
 
@@ -59,3 +62,26 @@ def test_one_problem_does_not_keep_any_number(monkeypatch):
     monkeypatch.setattr(tiles, "MOST_KERNELS", 3)
     made = [weakref.ref(kernel(Adds(number), ISA)) for number in range(5)]
     assert [each() is not None for each in made] == [False, False, True, True, True]
+
+
+NAMED = "%pair = type { i32, float }\n@one = constant %pair zeroinitializer\n"
+
+
+def test_a_module_leaves_nothing_in_llvm():
+    first = str(target.parsed(NAMED))
+    assert "%pair = type" in first
+    assert str(target.parsed(NAMED)) == first  # a context that has a %pair calls the next %pair.0
+
+
+def test_a_module_lives_as_long_as_its_engine():
+    made = Module("define i32 @seven() { ret i32 7 }")
+    seven = made.function("seven", ctypes.c_int32)
+    engine = weakref.ref(made._engine)
+    del made
+    for number in range(20):
+        Module(Adds(number).ir("tile"))
+        gc.collect()
+    assert seven() == 7
+    del seven
+    gc.collect()
+    assert engine() is None

@@ -11,9 +11,11 @@ def forget() -> None:
     """Free the memory of problems whose studies are gone; some kernels stay for the next one.
 
     Operands and buffers that refer to themselves in a circle stay until Python looks for circles,
-    and a large problem might be refused because of the one before it. What survives is not looked
-    at again: results pile up, and every further look would take longer.
+    and a large problem might be refused because of the one before it. What survives the first
+    problem (modules, mostly) is not looked at again, which would take longer. What comes later is:
+    a kernel that is kept now has such circles when it goes.
     """
     tiles.forget_kernels(tiles.KEPT_KERNELS)
     gc.collect()
-    gc.freeze()
+    if not gc.get_freeze_count():
+        gc.freeze()

@@ -9,7 +9,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from convprof.archive import Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA_VERSION = 1
 
@@ -95,6 +100,17 @@ class Measurement:
         return " ".join(part for part in (self.strategy, self.layout, threads) if part)
 
 
+class Measurements(Archive[Measurement]):
+    """Results of any number of problems."""
+
+    @staticmethod
+    def read(value: dict[str, Any]) -> Measurement:
+        """Return the measurement whose fields these are."""
+        kinds = {"time_s": Time, "cycles": Cycles, "flops": Flops}
+        made = {key: kind(**value[key]) for key, kind in kinds.items() if value[key] is not None}
+        return Measurement(**{**value, **made})
+
+
 @dataclass
 class Document:
     """Everything that one command found out."""
@@ -104,13 +120,19 @@ class Document:
     state: dict[str, Any]
     ceilings: dict[str, Any]
     settings: dict[str, Any]
-    measurements: list[Measurement] = field(default_factory=list)
-    comparisons: list[dict[str, Any]] = field(default_factory=list)
+    measurements: Measurements = field(default_factory=Measurements)
+    comparisons: Archive[dict[str, Any]] = field(default_factory=Archive)
     interrupted: bool = False
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and values of the document's JSON object, not yet in JSON types."""
+        yield "schema_version", SCHEMA_VERSION
+        for each in dataclasses.fields(self):
+            yield each.name, getattr(self, each.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
-        return {"schema_version": SCHEMA_VERSION, **plain(self)}
+        return {key: plain(value) for key, value in self.parts()}
 
 
 def plain(value: Any) -> Any:
@@ -119,7 +141,7 @@ def plain(value: Any) -> Any:
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, Archive)):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from convprof import results
+from convprof.archive import Archive
 from convprof.measure.report import describe
 from convprof.networks.graph import INPUT, Network, Node
 from convprof.networks.ops import AdaptiveAverage, Linear, Softmax
@@ -25,7 +26,7 @@ from convprof.problems import (
     Reorder,
     Whole,
 )
-from convprof.results import Cycles, Document, Flops, Measurement, Time
+from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
 from convprof.studies.network.found import Found
@@ -168,8 +169,8 @@ def document():
         state={"core_hz": None, "load_per_core": 0.1, "noise": []},
         ceilings={"peaks": [{"dtype": "f32", "threads": 1, "flop_per_s": 1e11, "ports": 2}]},
         settings={"argv": ["run"], "seed": 0, "budget_s": 0.2, "strategies": None},
-        measurements=list(MEASUREMENTS.values()),
-        comparisons=[COMPARISON, UNCERTAIN, PEERS, NETWORK, NOTHING_YET, PLAN, NO_PLAN],
+        measurements=Measurements(MEASUREMENTS.values()),
+        comparisons=Archive([COMPARISON, UNCERTAIN, PEERS, NETWORK, NOTHING_YET, PLAN, NO_PLAN]),
     )
     return json.loads(json.dumps(whole.to_json(), allow_nan=False))
 

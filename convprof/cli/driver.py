@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from convprof.cli.outputs import Outputs
     from convprof.machine.noise import NoiseWatch
+    from convprof.render.files import Text
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -42,11 +43,12 @@ class Driver:
         self._written: set[str] = set()
 
     def files(
-        self, forms: Mapping[str, Callable[[], str]], pictures: Iterable[Picture] = ()
+        self, forms: Mapping[str, Callable[[], Text]], pictures: Iterable[Picture] = ()
     ) -> None:
         """Write every file that was asked for, then the document for stdout, if one was.
 
-        ``forms``: by flag, what makes its text. A signal waits until all are written.
+        ``forms``: by flag, what makes its text, the same at every call. A signal waits until all
+        are written.
         """
         with signals.held():
             to_files = {f: path for f, path in self.outputs.paths.items() if path != STDOUT}
@@ -155,17 +157,19 @@ def exit_code(statuses: set[str]) -> int:
     return 0 if "ok" in statuses else EXIT_USAGE
 
 
-def _write(path: str, form: Callable[[], str]) -> None:
+def _write(path: str, form: Callable[[], Text]) -> None:
     from convprof.render.files import write_atomically
 
     write_atomically(path, form())
 
 
-def _print(flag: str, form: Callable[[], str]) -> None:
+def _print(flag: str, form: Callable[[], Text]) -> None:
+    """Print a text; JSON is in ASCII as a whole if stdout lacks one of its characters."""
     from convprof.render.characters import encodable, json_in_ascii
+    from convprof.render.files import parts
 
-    text = form()
-    if flag == "json" and encodable(text, sys.stdout.encoding) != text:
-        text = json_in_ascii(text)
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding
+    lacking = flag == "json" and any(encodable(p, encoding) != p for p in parts(form()))
+    for part in parts(form()):
+        sys.stdout.write(json_in_ascii(part) if lacking else part)
     sys.stdout.flush()

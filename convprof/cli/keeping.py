@@ -112,10 +112,10 @@ class Keeping:
         from convprof.studies.run import with_peak
 
         kept = self._kept.pop(number)
-        measurements = kept.measurements
+        measurements = list(kept.measurements)
         with contextlib.suppress(ConvprofError, LookupError):
             measurements = [with_peak(m, isa) for m in measurements]
-        return measurements, kept.comparisons
+        return measurements, list(kept.comparisons)
 
     def add(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem
+    from convprof.render.files import Text
     from convprof.results import Document, Measurement
 
 
@@ -147,9 +148,10 @@ class Measuring(Generic[AnyStudy]):
 
     def _again(self, problem: Problem, number: int, document: Document, keeping: Keeping) -> None:
         """Take over what an earlier process measured of a problem."""
-        measurements, comparisons = keeping.kept(number, self._asked.choice.isa)
-        document.measurements += measurements
-        document.comparisons += comparisons
+        with signals.held():  # a signal that came now would cost a part of the problem
+            measurements, comparisons = keeping.kept(number, self._asked.choice.isa)
+            document.measurements += measurements
+            document.comparisons += comparisons
         shown = False
 
         def take() -> None:
@@ -283,10 +285,10 @@ class Measuring(Generic[AnyStudy]):
                 "the comparisons", lambda: document.comparisons.extend(self._view.conclude())
             )
 
-    def _forms(self, document: Document) -> dict[str, Callable[[], str]]:
+    def _forms(self, document: Document) -> dict[str, Callable[[], Text]]:
         from convprof.render import export
 
-        forms: dict[str, Callable[[Document], str]] = {
+        forms: dict[str, Callable[[Document], Text]] = {
             "json": export.to_json,
             "csv": export.to_csv,
             "markdown": export.to_markdown,

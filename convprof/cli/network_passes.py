@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.cli.outputs import Outputs
     from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.render.files import Text
     from convprof.render.network_passes import Report
     from convprof.results import Document, Measurement
     from convprof.studies.network_passes import LayerPasses, Plan
@@ -100,7 +101,7 @@ class _View(View["LayerPasses"]):
 
         return [comparison(self._plan, results(self._plan, self._measured))]
 
-    def forms(self) -> dict[str, Callable[[Document], str]]:
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return the tables of layers."""
         return {"csv": self._to_csv, "markdown": self._to_markdown}
 
@@ -110,17 +111,17 @@ class _View(View["LayerPasses"]):
 
         return passes_markdown(document, self._report())
 
-    def _to_csv(self, document: Document) -> str:
+    def _to_csv(self, document: Document) -> Text:
         """Return one row per layer, pass and strategy, with how often the layer occurs."""
         from convprof.render.export import to_csv
         from convprof.studies.training import which_pass
 
         layers = {problem.descriptor: problem for problem in self._plan.problems}
-        counts = [
-            {"count": self._plan.count(layers[m.problem["descriptor"]], which_pass(m))}
-            for m in document.measurements
-        ]
-        return to_csv(document, counts)
+
+        def count(m: Measurement) -> dict[str, Any]:
+            return {"count": self._plan.count(layers[m.problem["descriptor"]], which_pass(m))}
+
+        return to_csv(document, count)
 
     def _report(self) -> Report:
         from convprof.render.network_passes import Report

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
     from convprof.measure.events import Event
     from convprof.problems import Whole
+    from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.network.how import How
 
@@ -124,7 +125,7 @@ class _View(View[_Finding]):
         """Print the layers and the chain."""
         self._report(console, self._found, self._top)
 
-    def forms(self) -> dict[str, Callable[[Document], str]]:
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return what writes the tables of layers; nothing special if nothing was found."""
         if self._found is None:
             return {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.results import Measurements
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,7 +20,7 @@ class Totals:
         from convprof.problems.passes import TRAINING
 
         self._wanted = flags["pass_"] == TRAINING
-        self._layers: dict[str, list[Measurement]] = {}
+        self._layers: dict[str, Measurements] = {}
         self._asked = asked
 
     def add(self, problem: Any, measurements: list[Measurement]) -> bool:
@@ -27,7 +29,9 @@ class Totals:
 
         if not self._wanted:
             return False
-        self._layers.setdefault(problem.descriptor, []).extend(measurements)
+        layer = self._layers.setdefault(problem.descriptor, Measurements())
+        layer += measurements
+        layer.compress()
         return isinstance(problem, BackwardWeights)
 
     def show(self, console: Console, descriptor: str) -> None:
@@ -35,7 +39,7 @@ class Totals:
         from convprof.render.training import training_report
         from convprof.studies.training import steps
 
-        training_report(console, steps(self._layers[descriptor]))
+        training_report(console, steps(list(self._layers[descriptor])))
 
     def show_all(self, console: Console) -> None:
         """Print the totals of every layer, each under its name if there are several."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from convprof.cli.driver import Picture
     from convprof.measure.events import Event
     from convprof.problems import Problem
+    from convprof.render.files import Text
     from convprof.results import Document, Measurement
 
 
@@ -58,7 +59,7 @@ class View(Generic[AnyStudy]):
         """Return the comparisons that only the end allows."""
         return []
 
-    def forms(self) -> dict[str, Callable[[Document], str]]:
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return, by flag, what writes the document, where that is not as for every command."""
         return {}
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convprof.results import Document, Measurement
 
 CYCLE_SOURCES = {
@@ -81,11 +83,16 @@ def machine_line(document: Document) -> str:
     return " · ".join(parts)
 
 
-def cycles_line(measurements: list[Measurement]) -> str:
+def cycles_line(measurements: Iterable[Measurement]) -> str:
     """Return what a FLOP is and where the cycles come from; nothing where nothing has a time."""
-    if all(m.time_s is None for m in measurements):
+    timed = False
+    sources: dict[str, None] = {}
+    for m in measurements:
+        timed = timed or m.time_s is not None
+        if m.cycles:
+            sources[m.cycles.source] = None
+    if not timed:
         return ""
-    sources = dict.fromkeys(m.cycles.source for m in measurements if m.cycles)
     if not sources:
         return "1 multiply-add = 2 FLOPs · cycles: unknown on this machine"
     spelled = "; ".join(CYCLE_SOURCES[source] for source in sources)

@@ -1,63 +1,111 @@
-"""Result documents as JSON, CSV and Markdown texts."""
+"""Result documents as JSON, CSV and Markdown texts, in parts: no text need be whole in memory."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from convprof.archive import Archive
 from convprof.render import describe, tables
+from convprof.results import Measurements, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from convprof.render.columns import Column, Row
     from convprof.results import Document, Measurement
 
 
-def to_json(document: Document) -> str:
-    """Return the document as indented JSON; a value that JSON cannot hold is an error here."""
-    return json.dumps(document.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+def to_json(document: Document) -> Iterator[str]:
+    """Yield the document as indented JSON; a value that JSON cannot hold is an error here."""
+    start = "{\n  "
+    for key, value in document.parts():
+        yield f"{start}{_json(key)}: "
+        if isinstance(value, Archive):
+            yield from _array(value)
+        else:
+            yield _json(value, 1)
+        start = ",\n  "
+    yield "\n}\n"
 
 
-def to_csv(document: Document, beside: Sequence[dict[str, Any]] = ()) -> str:
-    """Return one row per measurement; nested objects become ``time_s.median`` columns.
+def _array(items: Archive[Any]) -> Iterator[str]:
+    """Yield a list one level deep as ``json.dumps`` would write it."""
+    start = "[\n    "
+    for item in items:
+        yield start + _json(item, 2)
+        start = ",\n    "
+    yield "\n  ]" if items else "[]"
 
-    ``beside``: columns to go before those of each measurement, in the measurements' order.
+
+def _json(value: Any, level: int = 0) -> str:
+    """Return a value as JSON; every line but the first one is indented by ``level`` levels."""
+    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+    return text.replace("\n", "\n" + "  " * level)  # within texts they are escaped
+
+
+def to_csv(
+    document: Document, before: Callable[[Measurement], dict[str, Any]] | None = None
+) -> Iterator[str]:
+    """Yield a row per measurement; nested objects become ``time_s.median`` columns.
+
+    ``before`` returns the columns that go before those of a measurement.
     """
-    rows = [_flat(measurement) for measurement in document.to_json()["measurements"]]
-    if beside:
-        rows = [{**first, **row} for first, row in zip(beside, rows, strict=True)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for measurement in document.measurements:
+            first = before(measurement) if before else {}
+            yield {**first, **_flat(plain(measurement))}
+
+    names = list(dict.fromkeys(name for row in rows() for name in row))
+    writer = csv.DictWriter(_Lines(), names, lineterminator="\n")
+    yield writer.writeheader()
+    for row in rows():
+        yield writer.writerow(row)
 
 
-def to_markdown(document: Document) -> str:
-    """Return one table per problem, and the machine below."""
-    parts = []
+class _Lines:
+    """A file for the writer of `csv` that returns each line."""
+
+    @staticmethod
+    def write(text: str) -> str:
+        return text
+
+
+def to_markdown(document: Document) -> Iterator[str]:
+    """Yield one table per problem, and the machine below."""
     for group in by_problem(document.measurements):
         rows = tables.timed(group)
-        parts.append(f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n")
+        yield f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n\n"
         if rows:
-            parts.append(markdown_table(tables.run_columns(rows), rows))
-        parts += [f"- {describe.exclusion_line(m)}\n" for m in tables.excluded(group)]
-    parts.append(describe.machine_line(document) + "  ")
-    parts.append(describe.cycles_line(document.measurements) + "\n")
-    return "\n".join(parts)
+            yield markdown_table(tables.run_columns(rows), rows) + "\n"
+        for excluded in tables.excluded(group):
+            yield f"- {describe.exclusion_line(excluded)}\n\n"
+    yield describe.machine_line(document) + "  \n"
+    yield describe.cycles_line(document.measurements) + "\n"
 
 
-def by_problem(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
-    """Return the measurements grouped by problem, in order of first appearance."""
-    groups: dict[str, list[Measurement]] = {}
-    for measurement in measurements:
-        key = f"{measurement.problem['kind']} {measurement.problem['descriptor']}"
-        groups.setdefault(key, []).append(measurement)
-    return list(groups.values())
+def by_problem(measurements: Collection[Measurement]) -> Iterator[list[Measurement]]:
+    """Yield the measurements grouped by problem, in order of first appearance.
+
+    A group waits, compressed, for its last member and for the groups before it.
+    """
+    last = {_problem(measurement): at for at, measurement in enumerate(measurements)}
+    waiting: dict[str, Measurements] = {}
+    before = None
+    for at, measurement in enumerate(measurements):
+        key = _problem(measurement)
+        if key != before and before in waiting:
+            waiting[before].compress()
+        waiting.setdefault(key, Measurements()).append(measurement)
+        before = key
+        while waiting and last[first := next(iter(waiting))] <= at:
+            yield list(waiting.pop(first))
+
+
+def _problem(measurement: Measurement) -> str:
+    return f"{measurement.problem['kind']} {measurement.problem['descriptor']}"
 
 
 def markdown_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> str:

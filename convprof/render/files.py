@@ -9,8 +9,15 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import ConvprofError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Text: TypeAlias = "str | Iterable[str]"
+"""A text, or its parts in order, of which only one at a time need be in memory."""
 
 STDOUT = "-"
 
@@ -31,36 +38,45 @@ def check_writable(path: str, flag: str, *, stdout: bool = True) -> None:
         raise InputError(f"{flag} {one_line(path)}: cannot be written: {reason}")
 
 
-def write_atomically(path: str, text: str) -> None:
+def parts(text: Text) -> Iterable[str]:
+    """Return the parts of a text."""
+    return [text] if isinstance(text, str) else text
+
+
+def write_atomically(path: str, text: Text) -> None:
     """Write ``text`` in UTF-8; readers of ``path`` see the old content or the new, never half.
 
     ``-`` is stdout. A symbolic link keeps pointing, an existing file keeps its mode; a pipe or a
     device is written as it is. ConvprofError if it fails, for instance because the disk is full.
     """
     if path == STDOUT:
-        sys.stdout.write(text)
+        for part in parts(text):
+            sys.stdout.write(part)
         sys.stdout.flush()
         return
-    write_bytes_atomically(path, text.encode("utf-8", errors="backslashreplace"))
+    encoded = (part.encode("utf-8", errors="backslashreplace") for part in parts(text))
+    write_bytes_atomically(path, encoded)
 
 
-def write_bytes_atomically(path: str, data: bytes) -> None:
+def write_bytes_atomically(path: str, data: bytes | Iterable[bytes]) -> None:
     """Write a file as ``write_atomically`` does; ``-`` is a name like any other."""
+    pieces = [data] if isinstance(data, bytes) else data
     try:
         if _is_special(path):
-            Path(path).write_bytes(data)
+            with Path(path).open("wb") as file:
+                file.writelines(pieces)
         else:
-            _replace(Path(os.path.realpath(path)), data)
+            _replace(Path(os.path.realpath(path)), pieces)
     except OSError as error:
         raise ConvprofError(f"{one_line(path)}: cannot be written: {error.strerror}") from None
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, pieces: Iterable[bytes]) -> None:
     """Write beside ``target`` and rename: a rename within a folder is atomic."""
     part = target.with_name(f".convprof-{secrets.token_hex(8)}.tmp")
     try:
         with open(part, "xb", opener=_create) as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())  # a rename that survives a power failure needs its content to
         with suppress(FileNotFoundError):

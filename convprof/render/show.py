@@ -21,9 +21,9 @@ def document_report(console: Console, document: Document) -> None:
     parts = show.parts(document)
     libraries = show.libraries(document)
     if standings and len(parts) > 1:
-        summary_report(console, document.measurements, standings, libraries)
+        summary_report(console, list(document.measurements), standings, libraries)
     elif standings:
-        peers_report(console, document.measurements, standings, libraries)
+        peers_report(console, list(document.measurements), standings, libraries)
     else:
         _problems(console, document, parts)
     cycles = describe.cycles_line(document.measurements)

@@ -90,8 +90,8 @@ def document(value: Any) -> Document:
         raise InputError("there are no measurements in it")
     made = head(fields)
     made.state = state(fields.get("state", {}))
-    made.measurements = [measurement(item) for item in array(fields["measurements"])]
-    made.comparisons = comparisons(fields.get("comparisons", []))
+    made.measurements += map(measurement, array(fields["measurements"]))
+    made.comparisons += comparisons(fields.get("comparisons", []))
     made.interrupted = fields.get("interrupted") is True
     return made
 

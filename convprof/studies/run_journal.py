@@ -12,10 +12,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from convprof import __version__
+from convprof.archive import Archive
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.untrusted import array
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import SCHEMA_VERSION, Measurements, plain
 from convprof.studies import reading
 
 if TYPE_CHECKING:
@@ -93,14 +94,16 @@ def record(
 
 
 class Kept:
-    """One finished problem of a journal."""
+    """One finished problem of a journal, compressed: a journal may have thousands."""
 
     def __init__(self, value: Record) -> None:
         """InputError if the line does not describe one."""
         self.index: Any = value.get("index")
         self.descriptor: Any = value.get("problem")
-        self.measurements = [reading.measurement(m) for m in array(value["measurements"])]
-        self.comparisons = reading.comparisons(value.get("comparisons", []))
+        self.measurements = Measurements(map(reading.measurement, array(value["measurements"])))
+        self.comparisons = Archive(reading.comparisons(value.get("comparisons", [])))
+        self.measurements.compress()
+        self.comparisons.compress()
         self.state: Any = value.get("state")
 
 
@@ -118,5 +121,6 @@ def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
             raise journal.damaged(f"line {line} is of no problem of this command")
         if kept.descriptor != problems[index].descriptor:
             raise journal.damaged(f"line {line} is of another problem")
+        kept.state = None  # the state at the end of this process is the document's
         found[index] = kept
     return found

@@ -150,21 +150,22 @@ def parts(document: Document) -> list[Part]:
         if not groups or (key != _key(groups[-1][0]) and key[0] != _REORDER):
             groups.append([])
         groups[-1].append(measurement)
-    return [Part(group, _layouts(document, group)) for group in groups]
+    known = list(document.comparisons)
+    return [Part(group, _layouts(known, group)) for group in groups]
 
 
 def _key(measurement: Measurement) -> tuple[str, str]:
     return measurement.problem["kind"], measurement.problem["descriptor"]
 
 
-def _layouts(document: Document, group: list[Measurement]) -> list[LayoutComparison]:
-    own = [c for c in document.comparisons if c.get("problem") == group[0].problem]
+def _layouts(comparisons: list[dict[str, Any]], group: list[Measurement]) -> list[LayoutComparison]:
+    own = [c for c in comparisons if c.get("problem") == group[0].problem]
     return compared.layouts(own, group)
 
 
 def standings(document: Document) -> list[Standing]:
     """Return the comparisons with libraries; an empty list where the document has none."""
-    return compared.peers(document.comparisons, document.measurements)
+    return compared.peers(list(document.comparisons), list(document.measurements))
 
 
 def libraries(document: Document) -> set[str]:

@@ -71,9 +71,9 @@ def shown(value):
     show._check(document)
     out = io.StringIO()
     document_report(Console(file=out, width=200), document)
-    export.to_csv(document)
-    export.to_markdown(document)
-    return json.loads(export.to_json(document)), out.getvalue()
+    for form in (export.to_csv, export.to_markdown):
+        assert "".join(form(document))
+    return json.loads("".join(export.to_json(document))), out.getvalue()
 
 
 def shown_or_refused(document):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -87,7 +88,11 @@ def main(arguments: list[str] | None = None) -> None:
     if spare.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.occupy_closed()
-    sys.exit(_status(arguments))
+    words = sys.argv[1:] if arguments is None else arguments
+    data_on_stdout = any(word == "-" or word.endswith("=-") for word in words)
+    with streams.data_alone() if data_on_stdout else contextlib.nullcontext():
+        status = _status(arguments)
+    sys.exit(status)
 
 
 def _status(arguments: list[str] | None) -> int:

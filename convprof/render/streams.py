@@ -55,6 +55,9 @@ class Guarded(io.TextIOBase):
         """Whether the stream was closed when the process began."""
         return self._closed_before
 
+    def __del__(self) -> None:
+        """Leave the stream alone: it is Python's, and modules may be gone by now."""
+
     def writable(self) -> bool:
         """Return True."""
         return True

@@ -60,6 +60,18 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names; UsageError for a word that names none.
+
+        click 8.1 takes a word that begins with neither a letter nor a digit for options, and
+        prints the help of the group as if there were no word.
+        """
+        if args and not args[0].isalnum() and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}.")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands from the list above."""
         with formatter.section("Commands"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -59,6 +60,18 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names; UsageError for a word that names none.
+
+        click 8.1 takes a word that begins with neither a letter nor a digit for options, and
+        prints the help of the group as if there were no word.
+        """
+        if args and not args[0].isalnum() and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}.")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands from the list above."""
         with formatter.section("Commands"):
@@ -87,7 +100,11 @@ def main(arguments: list[str] | None = None) -> None:
     if spare.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.occupy_closed()
-    sys.exit(_status(arguments))
+    words = sys.argv[1:] if arguments is None else arguments
+    data_on_stdout = any(word == "-" or word.endswith("=-") for word in words)
+    with streams.data_alone() if data_on_stdout else contextlib.nullcontext():
+        status = _status(arguments)
+    sys.exit(status)
 
 
 def _status(arguments: list[str] | None) -> int:

@@ -6,6 +6,7 @@ A full disk, a closed stream or a reader that has gone must not cost results tha
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import io
 import os
@@ -53,6 +54,9 @@ class Guarded(io.TextIOBase):
     def closed_before(self) -> bool:
         """Whether the stream was closed when the process began."""
         return self._closed_before
+
+    def __del__(self) -> None:
+        """Leave the stream alone: it is Python's, and modules may be gone by now."""
 
     def writable(self) -> bool:
         """Return True."""
@@ -126,6 +130,38 @@ def occupy_closed() -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
+
+
+@contextlib.contextmanager
+def data_alone() -> Iterator[None]:
+    """Let nothing but this program's own text reach stdout; what libraries print goes to stderr.
+
+    oneDNN and MKL write their logs (``ONEDNN_VERBOSE``, ``MKL_VERBOSE``) to descriptor 1 from C:
+    in the middle of a document that stdout is to hold.
+    """
+    before = sys.stdout
+    try:
+        if before.fileno() != 1:
+            raise io.UnsupportedOperation("another stream is in its place")
+        before.flush()
+        saved = os.dup(1)
+    except (OSError, ValueError, AttributeError):  # no stdout, or none of the system's
+        yield
+        return
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(
+        saved, "w", encoding=before.encoding, errors=before.errors, closefd=False
+    )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).fflush(None)  # what C has not written yet is not for stdout either
+        sys.stdout = before
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def stdout_lost() -> bool:

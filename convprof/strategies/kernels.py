@@ -17,6 +17,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convprof.machine import noise
 from convprof.simd import numba_setup
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ def compile_seconds() -> float:
 
 @functools.cache
 def _signature(dtype: str) -> Any:
-    numba_setup.load()
     from numba import types as numba_types
     from numba.core import sigutils as numba_signatures
 
@@ -51,6 +51,7 @@ def _signature(dtype: str) -> Any:
 
 def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
     """Return numba's C callback, as its decorator ``cfunc`` makes it, but with our own cache."""
+    numba_setup.load()
     signature = _signature(dtype)
     from numba.core.ccallback import CFunc
 
@@ -70,6 +71,11 @@ def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
 
 @functools.cache
 def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
+    numba_setup.load()
+    changed = ", ".join(f"{name}={value}" for name, value in numba_setup.deviations().items())
+    if changed:
+        text = f"loop nests are compiled with {changed}"
+        noise.remark(noise.Noise("numba", text, "unset it for numba's usual code"))
     return _compile(kernel, dtype, cached=True)
 
 

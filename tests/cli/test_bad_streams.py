@@ -219,3 +219,43 @@ def test_a_process_with_closed_descriptors_ends_without_a_word_of_python(tmp_pat
     assert done.returncode == 1
     assert done.stderr == b"convprof: stdout cannot be written: it is closed\n"
     assert read(path)["network"]["name"] == "lenet5"
+
+
+NOISY = """
+import ctypes, os
+from convprof.measure.session import Session
+events = Session.events
+def noisy(self):
+    os.write(1, b"written,by a library\\n")
+    if os.name == "posix":
+        ctypes.CDLL(None).puts(b"printed,by a library")  # buffered in C
+    yield from events(self)
+Session.events = noisy
+from convprof.cli import main
+main({arguments})
+"""
+
+
+@pytest.mark.parametrize("words", [["--json", "-"], ["--json=-"]])
+def test_what_libraries_print_does_not_reach_a_document_on_stdout(words):
+    program = NOISY.format(arguments=[*RUN, "--quiet", *words])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["measurements"]
+    assert b"written,by a library" in done.stderr
+    if os.name == "posix":
+        assert b"printed,by a library" in done.stderr
+
+
+def test_stdout_is_given_back_to_a_program_that_calls_main(tmp_path):
+    path = tmp_path / "out"
+    program = (
+        "import os, sys\nfrom convprof.cli import main\n"
+        f"try: main({[*RUN, '--quiet', '--json', '-']})\n"
+        "except SystemExit: pass\nprint('after'); sys.stdout.flush(); os.write(1, b'last')\n"
+    )
+    with path.open("wb") as out:
+        subprocess.run([sys.executable, "-c", program], stdout=out, check=True)
+    document, _, rest = path.read_text().rpartition("after\n")
+    assert json.loads(document)["measurements"]
+    assert rest == "last"

@@ -11,7 +11,9 @@ from hostile_documents import (
     read_choice,
     read_journal,
     read_results,
+    read_shown,
     results,
+    shown,
 )
 from hostile_files import models, pictures, read_model, read_picture, read_weights, weights
 from hostile_texts import (
@@ -28,6 +30,7 @@ READERS = (
     Reader("flags", command_lines, read_flags),
     Reader("batch files", batch_files, read_batch_file),
     Reader("result documents", results, read_results),
+    Reader("results and journals to show", shown, read_shown),
     Reader("kept ceilings", kept_ceilings, read_ceilings),
     Reader("remembered choices", choices, read_choice),
     Reader("sweep journals", journals, read_journal),

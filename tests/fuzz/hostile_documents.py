@@ -187,5 +187,71 @@ def read_journal(data: bytes, folder: Path) -> bool:
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 flags = {"plot": None, "json_path": str(path), "quiet": True, "color": "never"}
-                Sweeping(plan, journal, flags)._show(study)
+                Sweeping(plan, journal, flags)._show()
+    return True
+
+
+WHOLE = {
+    **MEASURED,
+    "time_s": {**MEASURED["time_s"], "min": 9e-7, "samples": 25, "calls_per_sample": 4},  # type: ignore[dict-item]
+    "problem": {**MEASURED["problem"], "n": 8, "k": 8, "batch": 1},  # type: ignore[dict-item]
+    "cycles": {"per_call": 3e3, "per_flop": 2.9, "source": "calibrated", "core_hz": 2e9},
+    "intensity": 1.3, "bound": "memory", "phases": {"pack": 1e-7}, "prepare_s": 1e-5,
+    "compile_s": 0.1, "max_rel_error": 3e-7,
+}  # fmt: skip
+
+
+def shown() -> st.SearchStrategy[bytes]:
+    """Return result documents and journals of `run` for `show`."""
+    from convprof.results import SCHEMA_VERSION
+
+    document = {
+        **DOCUMENT,
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": "0.1.0",
+        "state": {"core_hz": {"median": 2e9, "min": 2e9, "max": 2e9}, "noise": []},
+        "measurements": [WHOLE, {**WHOLE, "status": "failed", "reason": "an error"}],
+        "comparisons": [],
+    }
+    return documents(document) | _run_journals(document)
+
+
+@st.composite
+def _run_journals(draw: st.DrawFn, document: dict[str, Any]) -> bytes:
+    """Draw a journal with a line or two changed; its end is seldom there."""
+    from convprof.studies.run_journal import KIND
+
+    header = {
+        "schema_version": document["schema_version"],
+        "kind": KIND,
+        "tool_version": "0.1.0",
+        "command": {"command": "run", "problems": 3, "sha256": "0" * 64},
+        "flags": {},
+        **{key: document[key] for key in ("machine", "ceilings", "settings")},
+        "started": "2026-01-01T00:00:00+00:00",
+    }
+    record = {"problem": "8x8:8x8", "state": {}, "measurements": [WHOLE], "comparisons": []}
+    lines: list[Any] = [header, {"index": 0, **record}, {"index": 2, **record}]
+    whole = [json.dumps(line).encode() for line in lines]
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(lines) - 1))
+        whole[at] = draw(edited_json(lines[at]) | documents(lines[at]))
+    data = b"".join(line + b"\n" for line in whole)
+    return draw(st.just(data) | mutated([data]))
+
+
+def read_shown(data: bytes, folder: Path) -> bool:
+    """Print what `show` finds in a file, and write it in every form."""
+    from rich.console import Console
+
+    from convprof.render import export
+    from convprof.render.show import document_report
+    from convprof.studies import show
+
+    path = folder / "r.json.journal"
+    path.write_bytes(data)
+    document = show.read(str(path)).document
+    document_report(Console(file=io.StringIO(), width=100), document)
+    for form in (export.to_json, export.to_csv, export.to_markdown):
+        form(document)
     return True

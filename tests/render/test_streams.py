@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -98,3 +99,19 @@ def test_closed_descriptors_are_occupied(monkeypatch):
     monkeypatch.setattr(streams, "os", system)
     streams.occupy_closed()
     assert opened == [(os.devnull, os.O_RDWR)]
+
+
+def test_a_guard_that_goes_does_not_touch_the_stream():
+    """Python closes what it frees, and at the end of the process a closing flush is too late."""
+
+    class Counted(io.StringIO):
+        flushes = 0
+
+        def flush(self):
+            type(self).flushes += 1
+
+    stream = Counted()
+    guard = streams.Guarded(stream, "stdout")
+    del guard
+    gc.collect()
+    assert (Counted.flushes, stream.closed) == (0, False)

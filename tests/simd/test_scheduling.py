@@ -140,8 +140,7 @@ KERNELS = {
         [
             Conv2d(c=64, h=56, w=56, k=64, r=3, s=3, pad=(1, 1)),
             Conv2d(c=256, h=14, w=14, k=64, r=1, s=1),
-            Conv2d(c=13, h=19, w=17, k=37, r=3, s=3, pad=(1, 0)),
-            Conv2d(c=256, h=28, w=28, k=256, r=3, s=3, pad=(1, 1), groups=256),
+            Conv2d(c=13, h=9, w=9, k=37, r=3, s=3),
         ],
     ),
     "gemm": ("packed", [Gemm(m=512, n=512, k=500), Gemm(m=101, n=117, k=203)]),
@@ -166,7 +165,9 @@ def tiles():
 
 @x86
 def test_no_tile_of_a_strategy_spills_with_any_model_that_may_be_chosen(named, tiles):
-    models = {named(name).name for name in NAMES}
+    """With this CPU's own, test_inner_loops looks at many more of them."""
+    own = scheduling.model().name
+    models = {named(name).name for name in NAMES} - {own}
     assert models
     for model, (ir, without) in itertools.product(sorted(models), tiles.items()):
         text = target.assembly(ir, model, without)

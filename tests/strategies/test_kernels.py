@@ -176,3 +176,13 @@ def test_the_seconds_of_compiling_are_counted():
     out = np.zeros(3, dtype=np.float32)
     run_compiled(fill, 3, [out], [5])
     np.testing.assert_array_equal(out, 5)
+
+
+def test_settings_of_numba_that_change_the_code_are_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(kernels.noise, "remark", said.append)
+    monkeypatch.setattr(kernels.numba_setup, "deviations", lambda: {"NUMBA_OPT": "1"})
+    monkeypatch.setattr(kernels, "_compile", lambda *_, **__: None)
+    kernels._compiled.__wrapped__(None, "f32")
+    (remark,) = said
+    assert remark.message == "loop nests are compiled with NUMBA_OPT=1"

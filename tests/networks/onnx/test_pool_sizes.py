@@ -36,6 +36,7 @@ def test_sizes_at_every_opset(imported, node, case, opset):
 )
 @pytest.mark.parametrize("window", [(3, 2, 0), (3, 2, 1), (2, 2, 1), (3, 3, 1), (2, 3, 0)], ids=str)
 def test_values(same_as_runtime, node, opset, shape, window):
+    pytest.importorskip("onnxruntime", "1.23", reason="older ones round pools up by an older rule")
     same_as_runtime([pooled(node, MAX, window)], shape, opset=opset)
     for counted in (0, 1):
         made = pooled(node, AVERAGE, window, count_include_pad=counted)

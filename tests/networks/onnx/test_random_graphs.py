@@ -90,6 +90,7 @@ class Drawn:
 
 @pytest.mark.parametrize("first", range(0, 60, 20))
 def test_values(same_as_runtime, node, first):
+    pytest.importorskip("onnxruntime", "1.23", reason="older ones round pools up by an older rule")
     agreed = 0
     for seed in range(first, first + 20):
         drawn = Drawn(node, seed)

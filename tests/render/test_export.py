@@ -143,8 +143,8 @@ def test_memory_does_not_grow_with_the_document(form, tmp_path):
         tracemalloc.stop()
         return found
 
-    peak(150)  # imports and caches, and as many rows as are at hand at once
-    assert peak(350) - peak(150) < 9 * 200 * ROW_BYTES
+    peak(130)  # imports and caches, and as many rows as are at hand at once
+    assert peak(200) - peak(130) < 9 * 70 * ROW_BYTES
 
 
 def test_json_on_a_lacking_stdout_is_ascii_as_a_whole(monkeypatch):

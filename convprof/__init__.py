@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from convprof.simd import affinity as _affinity  # noqa: F401 -- before any library: see there
+from convprof.codegen import affinity as _affinity  # noqa: F401 -- before any library: see there
 
 if TYPE_CHECKING:
     from convprof import strategies

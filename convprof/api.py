@@ -69,6 +69,6 @@ def thread_limit() -> str:
 def check_isa(isa: str) -> None:
     """Raise InputError unless kernels can be generated for that instruction set and run here."""
     if isa != NATIVE:  # which there always is; asking loads LLVM
-        from convprof.simd import isa as isas
+        from convprof.codegen import isa as isas
 
         isas.find(isa)

@@ -29,10 +29,10 @@ from convprof.problems import (
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
-from convprof.studies.network.found import Found
-from convprof.studies.network.how import How
 from convprof.studies.network.layers import Layer
+from convprof.studies.network.options import How
 from convprof.studies.network.planned import FoundPlan, Planned, Standing
+from convprof.studies.network.study import Found
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = json.loads((DOCS / "result-schema.json").read_text(encoding="utf-8"))

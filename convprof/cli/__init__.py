@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from convprof.cli import driver, signals
+from convprof.codegen import spare_threads
 from convprof.errors import ConvprofError, one_line
 from convprof.render import streams
-from convprof.simd import spare
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
     # Where a thread does not start, OpenBLAS interrupts the process while it is loaded.
     wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
-    if spare.startable(wanted) < wanted:
+    if spare_threads.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.occupy_closed()
     words = sys.argv[1:] if arguments is None else arguments

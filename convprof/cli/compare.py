@@ -75,7 +75,7 @@ def layouts(**flags: Any) -> int:
 
 def _convolution(problem: Problem) -> Conv2d | Backward:
     from convprof.problems import BackwardData, BackwardWeights, Conv2d
-    from convprof.problems.passes import family
+    from convprof.problems.gradients import family
 
     if family(problem) != Conv2d.kind or not isinstance(
         problem, Conv2d | BackwardData | BackwardWeights

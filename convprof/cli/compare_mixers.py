@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from convprof.cli.options import Asked
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
-    from convprof.studies.mixers import Beside, Mixers
-    from convprof.studies.mixers_growth import Stage
+    from convprof.studies.mixers.growth import Stage
+    from convprof.studies.mixers.study import Beside, Mixers
 
 MOST_IMAGES = 32
 DEFAULT_IMAGE = 224
@@ -76,7 +76,7 @@ def mixers(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     if flags["plot"] is not None:
         _check_plot(flags["plot"], flags["images"], outputs)
-    from convprof.studies.mixers import Mixers
+    from convprof.studies.mixers.study import Mixers
 
     # A grid is known by its attention product: no two of the images have as many tokens.
     by_problem = dict(zip(asked.problems, grids, strict=True))
@@ -133,8 +133,8 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     """Return the flags as values, the problems being the grids' attention products."""
     from convprof.networks.mixers import mixers as mixers_of
     from convprof.strategies.base import Setting
-    from convprof.studies import guard
-    from convprof.studies.mixers import LAYOUT, OURS
+    from convprof.studies import preflight
+    from convprof.studies.mixers.study import LAYOUT, OURS
 
     others = options.comma_list(flags["with_"])
     if others and flags["cache"] != "hot":
@@ -147,7 +147,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     except ProblemError as error:
         raise InputError(f"--dim {flags['dim']}, --mb {flags['mb']}: {error}") from None
     problems = [part.problem for part in parts]
-    guard.check_strategies(others, problems, guard.WITH)
+    preflight.check_strategies(others, problems, preflight.WITH)
     asked = options.asked(
         {
             **flags,
@@ -164,7 +164,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
         Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
         for threads in choice.threads
     ]
-    guard.check_takers(others, problems, settings, guard.WITH)
+    preflight.check_takers(others, problems, settings, preflight.WITH)
     products = [part.problem for part in parts if part.quadratic]
     return replace(asked, problems=products, notes=[])
 
@@ -212,10 +212,14 @@ class _View(View["Mixers"]):
     def summary(self, console: Console) -> None:
         """Print the images side by side, a chart, and who overtakes whom where."""
         from convprof.render.charts.terminal import chart_lines
-        from convprof.render.mixers import exclusions
-        from convprof.render.mixers_chart import growth_chart
-        from convprof.render.mixers_growth import growth_report, growth_words, run_title
-        from convprof.studies.mixers_growth import growths, runs
+        from convprof.render.mixers import (
+            exclusions,
+            growth_chart,
+            growth_report,
+            growth_words,
+            run_title,
+        )
+        from convprof.studies.mixers.growth import growths, runs
 
         if not self._several or not self._stages:
             return
@@ -238,7 +242,7 @@ class _View(View["Mixers"]):
     def _draw(self) -> None:
         from convprof.machine import facts
         from convprof.render.charts import picture
-        from convprof.render.mixers_chart import growth_chart
+        from convprof.render.mixers import growth_chart
 
         dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
         picture.write(growth_chart(self._stages, dated=dated), str(self._plot))

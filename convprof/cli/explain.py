@@ -32,10 +32,10 @@ def command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from convprof.render import console
-    from convprof.render.explain import topics
+    from convprof.render.explain.page import show
     from convprof.studies.explain import TOPICS
 
-    topics.show(console.stdout(), TOPICS)
+    show(console.stdout(), TOPICS)
 
 
 @command.command("im2col")

@@ -139,9 +139,9 @@ def _companion(flags: dict[str, Any]) -> str | None:
         raise InputError(
             f"--with {name}: its copies of the weights cannot be evicted; use --cache hot"
         )
-    from convprof.studies import halide_ladder
+    from convprof.studies import ladder
 
-    reason = halide_ladder.missing()
+    reason = ladder.missing()
     if reason is not None:
         raise InputError(f"--with {name}: {reason}")
     return name.lower()
@@ -177,8 +177,7 @@ def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
 
 
 def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
-    from convprof.problems.ranges import parse_range
-    from convprof.problems.vary import vary
+    from convprof.problems.families import parse_range, vary
 
     values = parse_range(text, "--size")
     try:
@@ -229,7 +228,7 @@ class _View(View["Ladder"]):
     def _draw(self) -> None:
         from convprof.machine import facts
         from convprof.render.charts import picture
-        from convprof.render.ladder_chart import ladder_chart
+        from convprof.render.ladder import ladder_chart
         from convprof.studies import run
 
         choice = self._choice

@@ -9,7 +9,7 @@ import click
 from convprof.cli import network_options, options
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
-from convprof.problems.passes import PASSES
+from convprof.problems.gradients import PASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.render.files import Text
-    from convprof.render.network_passes import Report
+    from convprof.render.network.training import Report
     from convprof.results import Document, Measurement
-    from convprof.studies.network_passes import LayerPasses, Plan
+    from convprof.studies.network.training import LayerPasses, Plan
     from convprof.studies.run import Choice
 
 WHOLE = ("fuse", "plan", "with_")
@@ -29,8 +29,8 @@ WHOLE = ("fuse", "plan", "with_")
 
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer once and add up; return the exit code."""
-    from convprof.studies import guard
-    from convprof.studies.network_passes import LayerPasses, plan
+    from convprof.studies import preflight
+    from convprof.studies.network.training import LayerPasses, plan
 
     _check_alone(flags["pass_"])
     top = network_options.top_from(flags)
@@ -38,9 +38,9 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     choice = network_options.choice_from(flags)
     settings = network_options.settings_from(flags)
     passes = [each for problem in planned.problems for each in planned.passes(problem)]
-    guard.check_strategies(choice.strategies, passes)
-    guard.check_memory(passes, choice.dtype, len(choice.layouts))
-    guard.check_work(passes, choice.dtype, choice.threads)
+    preflight.check_strategies(choice.strategies, passes)
+    preflight.check_memory(passes, choice.dtype, len(choice.layouts))
+    preflight.check_work(passes, choice.dtype, choice.threads)
     asked = Asked([*planned.problems], [], choice, settings)
     return measuring.Measuring(
         asked,
@@ -91,13 +91,13 @@ class _View(View["LayerPasses"]):
 
     def summary(self, console: Console) -> None:
         """Print the layers and the totals."""
-        from convprof.render.network_passes import passes_report
+        from convprof.render.network.training import passes_report
 
         passes_report(console, self._report())
 
     def conclude(self) -> list[dict[str, Any]]:
         """Return the comparison for the document."""
-        from convprof.studies.network_totals import comparison, results
+        from convprof.studies.network.training_totals import comparison, results
 
         return [comparison(self._plan, results(self._plan, self._measured))]
 
@@ -107,14 +107,14 @@ class _View(View["LayerPasses"]):
 
     def _to_markdown(self, document: Document) -> str:
         """Return the tables in Markdown, and the machine below."""
-        from convprof.render.network_passes import passes_markdown
+        from convprof.render.network.training import passes_markdown
 
         return passes_markdown(document, self._report())
 
     def _to_csv(self, document: Document) -> Text:
         """Return one row per layer, pass and strategy, with how often the layer occurs."""
         from convprof.render.export import to_csv
-        from convprof.studies.training import which_pass
+        from convprof.studies.network.training import which_pass
 
         layers = {problem.descriptor: problem for problem in self._plan.problems}
 
@@ -124,9 +124,9 @@ class _View(View["LayerPasses"]):
         return to_csv(document, count)
 
     def _report(self) -> Report:
-        from convprof.render.network_passes import Report
+        from convprof.render.network.training import Report
         from convprof.studies import run
-        from convprof.studies.network_totals import results
+        from convprof.studies.network.training_totals import results
 
         (peak,) = run.peaks(self._choice.dtype, self._choice.threads)
         excluded = [m for found in self._measured.values() for m in found if m.status != "ok"]

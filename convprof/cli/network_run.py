@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convprof.problems import Whole
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
-    from convprof.studies.network.how import How
+    from convprof.studies.network.options import How
 
 
 class _Finding(Protocol):
@@ -38,7 +38,7 @@ class _Finding(Protocol):
 
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer and the chain; return the exit code."""
-    from convprof.render import network_run as view
+    from convprof.render.network import run as view
     from convprof.studies.network.study import NetworkStudy
 
     top, how, asked = _read(flags)
@@ -50,7 +50,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
 def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer in every way, find the fastest chain, verify and compare it."""
-    from convprof.render import network_plan as view
+    from convprof.render.network import plan as view
     from convprof.studies.network.plan import Plan
 
     top, how, asked = _read(flags)
@@ -67,7 +67,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
     from convprof.problems import Whole
-    from convprof.studies.network.how import How
+    from convprof.studies.network.options import How
 
     top = network_options.top_from(flags)
     choice = network_options.choice_from(flags)
@@ -86,14 +86,14 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
 
 def _whole(asked: Asked, how: How) -> Whole:
     """Return the network; InputError for strategies it has no use for, or too little memory."""
-    from convprof.studies import guard
-    from convprof.studies.network.how import recipe_for
+    from convprof.studies import preflight
+    from convprof.studies.network.options import recipe_for
 
     whole: Whole = asked.problems[0]  # type: ignore[assignment]  # it is the only one
     problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]  # type: ignore[arg-type]
-    guard.check_strategies(how.strategies, problems)
-    guard.check_memory(problems, how.dtype, 1)
-    guard.check_work([whole], how.dtype, [how.threads])
+    preflight.check_strategies(how.strategies, problems)
+    preflight.check_memory(problems, how.dtype, 1)
+    preflight.check_work([whole], how.dtype, [how.threads])
     return whole
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli.driver import Driver
 from convprof.errors import InputError, ProblemError
+from convprof.problems.checks import MAX_SIZE, shown
 
 if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
@@ -17,7 +20,7 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     """Show every network at the size that its totals were published for."""
     from convprof import networks
     from convprof.networks.summary import summarise
-    from convprof.render import network_summary as view
+    from convprof.render.network import summary as view
 
     driver = Driver(outputs)
     summaries = [summarise(networks.network(name)) for name in networks.names()]
@@ -37,7 +40,7 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
 def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
     """Show the layers of one network; InputError for a name or a size that does not exist."""
     from convprof.networks.summary import summarise
-    from convprof.render import network_summary as view
+    from convprof.render.network import summary as view
 
     driver = Driver(outputs)
     summary = summarise(network_from(flags))
@@ -56,10 +59,9 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
 def network_from(flags: dict[str, Any]) -> Network:
     """Return the network that NAME, --image, --mb and --dim mean; errors name the flags."""
     from convprof import networks
-    from convprof.cli import network_file
 
-    if network_file.is_file(flags["name"]):
-        return network_file.network_from_file(flags)
+    if is_file(flags["name"]):
+        return network_from_file(flags)
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -89,3 +91,61 @@ def _document(key: str, value: Any) -> dict[str, Any]:
 
 def _to_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+# The network that NAME means where it is a file: ONNX, with ``--dim`` for what it leaves open.
+
+_SUFFIX = ".onnx"
+_DIGITS = re.compile(r"[0-9]+")
+_MOST_DIGITS = 10
+_SEVERAL = re.compile(r"[^,=]+=[0-9]+(,[^,=]+=[0-9]+)+")
+
+
+def is_file(name: str) -> bool:
+    """Whether NAME ends in .onnx, or is a file and no network's name."""
+    from convprof import networks
+
+    if name.lower().endswith(_SUFFIX):
+        return True
+    try:
+        return name.lower() not in networks.names() and Path(name).is_file()
+    except (OSError, ValueError):  # too long, or a null byte
+        return False
+
+
+def network_from_file(flags: dict[str, Any]) -> Network:
+    """Return the network in the file NAME; what differs from the file goes to stderr."""
+    from convprof.networks.onnx import load
+    from convprof.render import console
+
+    dims = dims_from(flags["dim"])
+    for key in ("image", "mb"):
+        if flags[key] is not None:
+            raise InputError(
+                f"--{key} is for the networks of --list; "
+                "an ONNX file's open dimensions are set by name: --dim NAME=SIZE"
+            )
+    imported = load(flags["name"], dims)
+    if not flags["quiet"]:
+        for note in imported.notes:
+            console.say(console.stderr(flags["color"]), f"note: {note}")
+    return imported.network
+
+
+def dims_from(texts: tuple[str, ...]) -> dict[str, int]:
+    """Return the sizes of ``NAME=SIZE`` by name; InputError for what is no such pair."""
+    dims: dict[str, int] = {}
+    for text in texts:
+        if _SEVERAL.fullmatch(text):
+            each = " ".join(f"--dim {part.strip()}" for part in text.split(","))
+            raise InputError(f"--dim {shown(text)}: one --dim each: {each}")
+        name, equals, number = text.rpartition("=")
+        if not equals or not name or not _DIGITS.fullmatch(number):
+            raise InputError(f"--dim {shown(text)}: write NAME=SIZE, such as --dim batch=1")
+        number = number.lstrip("0") or "0"
+        if len(number) > _MOST_DIGITS or not 1 <= int(number) <= MAX_SIZE:
+            raise InputError(f"--dim {shown(text)}: use a size between 1 and {MAX_SIZE}")
+        if name in dims:
+            raise InputError(f"--dim {shown(text)}: {shown(name)} is set twice")
+        dims[name] = int(number)
+    return dims

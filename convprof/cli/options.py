@@ -9,7 +9,7 @@ import click
 
 from convprof.errors import InputError, TooLargeError
 from convprof.problems.checks import shown
-from convprof.problems.passes import PASSES, TRAINING
+from convprof.problems.gradients import PASSES, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
     ``every``: the command needs all problems, so one that is too large ends it.
     """
     from convprof.measure.session import Settings
-    from convprof.studies import guard
+    from convprof.studies import preflight
     from convprof.studies.run import Choice
 
     check_range("--budget", flags["budget"], 0.001, LARGEST_BUDGET_S)
@@ -144,7 +144,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
     problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
     problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
-    guard.check_strategies(names, problems)
+    preflight.check_strategies(names, problems)
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
@@ -154,9 +154,9 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         tune=flags["tune"],
         cache=flags["cache"],
     )
-    refused = guard.too_large(problems, choice.dtype, len(choice.layouts), choice.threads)
+    refused = preflight.too_large(problems, choice.dtype, len(choice.layouts), choice.threads)
     if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
-        refused = guard.with_siblings(refused, problems)
+        refused = preflight.with_siblings(refused, problems)
     if refused and not dry and (every or len(refused) == len(set(problems))):
         raise next(iter(refused.values()))
     return Asked(
@@ -178,7 +178,7 @@ def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
 def selected(flags: dict[str, Any]) -> Selection:
     """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
     from convprof.problems import Attention, Conv2d
-    from convprof.problems.passes import forward_only
+    from convprof.problems.gradients import forward_only
     from convprof.studies.selection import Selection, select
 
     shape = spelled(flags)
@@ -259,7 +259,7 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
 def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
     """Return the passes of each layer; InputError if a problem has a forward pass only."""
     from convprof.problems import Conv2d, Gemm
-    from convprof.problems.passes import passes_of
+    from convprof.problems.gradients import passes_of
 
     if which == "forward":
         return problems

@@ -88,7 +88,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
 def _study(flags: dict[str, Any], path: str) -> Study:
     """Return what is to be computed; InputError for the first thing that makes no sense."""
-    from convprof.studies import guard
+    from convprof.studies import preflight
     from convprof.studies.features import first_layer, picture
     from convprof.studies.features.step import Choice
     from convprof.studies.features.study import Study
@@ -98,7 +98,7 @@ def _study(flags: dict[str, Any], path: str) -> Study:
         raise InputError(f"--threads {flags['threads']}: name one number of threads")
     weights = flags["weights"]
     bank = first_layer.read(weights) if weights is not None else first_layer.built_in()
-    guard.check_strategies([flags["strategy"]], [bank.problem(1, 1)])
+    preflight.check_strategies([flags["strategy"]], [bank.problem(1, 1)])
     image = flags["image"]
     if image is not None and os.path.realpath(image) == os.path.realpath(path):
         raise InputError(f"--output {path}: is the picture itself; name another file")

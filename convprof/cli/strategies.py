@@ -27,7 +27,7 @@ def command(**flags: Any) -> int:
     from convprof.render import console
     from convprof.render.report import refusals_report, strategies_report
     from convprof.strategies import registry
-    from convprof.studies.refusals import refusals
+    from convprof.studies.preflight import refusals
 
     layouts, counts = options.layouts_from(flags["layout"]), options.threads_from(flags["threads"])
     dtype = options.dtype_from(flags["dtype"])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from convprof.machine.noise import NoiseWatch
-    from convprof.studies.single.page import Page
-    from convprof.studies.single.study import Study
+    from convprof.studies.experiments.page import Page
+    from convprof.studies.experiments.study import Study
 
 LEAST_SIZE, MOST_SIZE = 2, 4096
 MOST_SIZES = 32
@@ -50,8 +50,8 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         from convprof.render import console
-        from convprof.render.single.page import studies_report
-        from convprof.studies.single import STUDIES
+        from convprof.render.experiments.page import studies_report
+        from convprof.studies.experiments import STUDIES
 
         studies_report(console.stdout(), STUDIES)
 
@@ -149,7 +149,7 @@ def _run(name: str, flags: dict[str, Any]) -> int:
     from convprof.machine.noise import NoiseWatch
 
     asked = _options(name, flags)
-    module = importlib.import_module(f"convprof.studies.single.{name}")
+    module = importlib.import_module(f"convprof.studies.experiments.{name}")
     driver = Driver(Outputs.of(flags))
     _check_plot(flags["plot"], driver.outputs)
     watch = NoiseWatch(facts().topology.logical_cpus or 1)
@@ -171,7 +171,7 @@ def _run(name: str, flags: dict[str, Any]) -> int:
 
 
 def _options(name: str, flags: dict[str, Any]) -> Any:
-    from convprof.studies.single.study import Options
+    from convprof.studies.experiments.study import Options
 
     threads = options.threads_from(flags.get("threads") or "1")
     if len(threads) > 1:
@@ -229,8 +229,8 @@ def _measure(study: Study, driver: Driver) -> None:
 def _write(
     page: Page, flags: dict[str, Any], driver: Driver, watch: NoiseWatch, *, interrupted: bool
 ) -> None:
-    from convprof.render.single import page as view
-    from convprof.studies.single.document import document
+    from convprof.render.experiments import page as view
+    from convprof.studies.document import document
 
     settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
 
@@ -244,7 +244,7 @@ def _write(
 
 
 def _show(page: Page, driver: Driver) -> None:
-    from convprof.render.single import page as view
+    from convprof.render.experiments import page as view
 
     view.page_report(driver.stdout, page)
 
@@ -253,7 +253,7 @@ def _draw(page: Page, path: str) -> None:
     """Draw the page's chart; a page has one section with a chart."""
     from convprof.machine import facts
     from convprof.render.charts import picture
-    from convprof.render.single.chart import chart
+    from convprof.render.experiments.chart import chart
 
     brand = facts().cpu.brand or "unknown CPU"
     caption = f"{brand} · median and 95 % interval · {time.strftime('%Y-%m-%d')}"

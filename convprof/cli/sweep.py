@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
-from convprof.cli.driver import STDOUT
-from convprof.cli.sweeping import Sweeping
+from convprof.cli import options, signals
+from convprof.cli.driver import STDOUT, Driver, exit_code
+from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convprof.studies.sweep_plan import Plan
+    from convprof.render.progress import Progress
+    from convprof.studies.journal import Journal
+    from convprof.studies.sweep.plan import Plan
+    from convprof.studies.sweep.study import Sweep
+
 
 BASES = {"gemm": "512x512:512x512", "conv2d": options.DEFAULT_PROBLEM}
 DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
@@ -107,8 +113,8 @@ _say_who(conv, "conv2d")
 
 def _run(kind: str, flags: dict[str, Any]) -> int:
     from convprof.render.charts import picture
-    from convprof.studies import sweep_plan
     from convprof.studies.journal import Journal
+    from convprof.studies.sweep import plan as sweep_plan
 
     plot, json_path = flags["plot"], flags["json_path"]
     if plot is not None:
@@ -140,8 +146,8 @@ def _journal_path(json_path: str | None) -> Iterator[str]:
 
 
 def _plan(kind: str, flags: dict[str, Any]) -> Plan:
-    from convprof.problems.ranges import parse_range
-    from convprof.studies.sweep_plan import THREADS, Plan, variables
+    from convprof.problems.families import parse_range
+    from convprof.studies.sweep.plan import THREADS, Plan, variables
 
     over = (flags["over"] or DEFAULT_OVER[kind]).lower()
     word = kind.removesuffix("2d")
@@ -195,3 +201,106 @@ def _check_threads(text: str, largest: int) -> None:
     most = facts().topology.usable_cpus
     if largest > most:
         raise InputError(f"--range {text}: {thread_limit()}. End at {most}")
+
+
+# Drive a sweep: measure what is missing, then show and draw what there is.
+
+
+class Sweeping:
+    """One command's work. `run()` returns the exit code."""
+
+    def __init__(self, plan: Plan, journal: Journal, flags: dict[str, Any]) -> None:
+        self._plan, self._journal = plan, journal
+        self._plot, self._json = flags["plot"], flags["json_path"]
+        paths = {} if self._json is None else {"json": self._json}
+        outputs = Outputs(paths, flags["color"], flags["quiet"], self._plot is not None)
+        self._driver = Driver(outputs)
+
+    def run(self) -> int:
+        """Measure; draw, print, and return the exit code."""
+        from convprof.studies.sweep.study import Sweep
+
+        study = Sweep(self._plan, self._journal)
+        if study.done:
+            self._driver.remark(f"continuing {self._json}: {self._count(study)} are there")
+        interrupted = False
+        try:
+            interrupted = self._driver.interrupts(lambda: self._measure(study))
+        finally:
+            # Whatever happens, what was measured is shown.
+            self._end(study)
+        if interrupted:
+            return self._driver.interrupted(self._so_far(study))
+        return self._driver.code(exit_code(study.statuses))
+
+    def _measure(self, study: Sweep) -> None:
+        """Measure the points that are missing; each is in the journal when it is finished."""
+        from convprof.render.progress import Progress
+
+        with Progress(self._driver.stderr, quiet=self._driver.outputs.quiet) as progress:
+            self._points(study, progress)
+
+    def _points(self, study: Sweep, progress: Progress) -> None:
+        from convprof.studies.sweep import study as sweep
+
+        if self._journal.header is None:
+            progress.say("measuring this machine's peak")
+            self._journal.begin(sweep.begin(self._plan, sys.argv[1:]))
+            self._echo(self._journal.header)
+        for event in study.events():
+            if isinstance(event, sweep.Began):
+                name = f"{self._plan.over} {event.x}"
+                progress.title = f"point {event.index + 1}/{event.total} ({name}), "
+            elif isinstance(event, sweep.Ended):
+                self._echo(event.record)
+            else:
+                progress.show(event)
+            signals.check()
+            if self._driver.unread():
+                break
+
+    def _echo(self, record: dict[str, Any] | None) -> None:
+        """Print a line of the journal where stdout is what was asked for."""
+        if self._json == STDOUT and record is not None:
+            print(json.dumps(record, allow_nan=False), flush=True)  # noqa: T201  # it is the data
+
+    def _end(self, study: Sweep) -> None:
+        """Draw the picture; print the table and the chart; say what disturbed."""
+        if not study.done:
+            signals.reopen()
+            return
+        driver, plot = self._driver, self._plot
+        driver.pictures([] if plot is None else [(plot, lambda: self._draw(plot))])
+        signals.reopen()
+        driver.show(self._show)
+        for finding, count in study.noise.values():
+            where = f" (at {count} points)" if count > 1 else ""
+            driver.remark(f"noise{where}: {finding.message}; {finding.hint}")
+
+    def _found(self) -> tuple[dict[str, Any], Any, Any]:
+        """Return the header, the rows and the capacities that the range passes."""
+        from convprof.studies.sweep.plan import THREADS
+        from convprof.studies.sweep.points import capacities, rows_of
+
+        header = self._journal.header or {}
+        rows = rows_of(self._journal.records(), threads=self._plan.over != THREADS)
+        return header, rows, capacities(self._plan, header["machine"].get("caches") or ())
+
+    def _show(self) -> None:
+        from convprof.render.sweep import sweep_report
+
+        sweep_report(self._driver.stdout, *self._found())
+
+    def _draw(self, plot: str) -> None:
+        from convprof.render.charts import picture
+        from convprof.render.sweep import sweep_chart
+
+        picture.write(sweep_chart(*self._found()), plot)
+
+    def _count(self, study: Sweep) -> str:
+        return f"{len(study.done)} of {len(self._plan.values)} points"
+
+    def _so_far(self, study: Sweep) -> str:
+        if self._json in (None, STDOUT):
+            return f"{self._count(study)} were measured; --json FILE would keep them"
+        return f"{self._count(study)} are in {self._json}; the same command goes on from there"

@@ -17,7 +17,7 @@ class Totals:
     """Collects measurements; for ``--pass training`` only."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
-        from convprof.problems.passes import TRAINING
+        from convprof.problems.gradients import TRAINING
 
         self._wanted = flags["pass_"] == TRAINING
         self._layers: dict[str, Measurements] = {}
@@ -37,7 +37,7 @@ class Totals:
     def show(self, console: Console, descriptor: str) -> None:
         """Print the totals of one layer."""
         from convprof.render.training import training_report
-        from convprof.studies.training import steps
+        from convprof.studies.network.training import steps
 
         training_report(console, steps(list(self._layers[descriptor])))
 

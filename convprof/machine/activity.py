@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.machine.parse import integer
+from convprof.machine.sources import integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,13 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof.codegen.probes.streams import (
+    ARRAYS,
+    TURN_BYTES,
+    Operation,
+    StreamKernel,
+    stream_kernel,
+)
+from convprof.codegen.threads import Program, team
 from convprof.errors import ThreadsError
 from convprof.machine import facts
-from convprof.machine.levels import MEMORY, levels
+from convprof.machine.caches import MEMORY, WorkingSet, levels, working_sets
 from convprof.machine.memory import available_bytes
-from convprof.machine.working_sets import WorkingSet, working_sets
-from convprof.simd.streams import ARRAYS, TURN_BYTES, Operation, StreamKernel, stream_kernel
-from convprof.simd.team import Program, team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

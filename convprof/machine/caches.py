@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from convprof.machine.parse import cpu_list, integer, size_bytes
+from convprof import units
+from convprof.machine.sources import cpu_list, integer, size_bytes
 from convprof.machine.topology import online_cpus
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.kinds import CoreKind
     from convprof.machine.sources import Source
+
 
 _CPUS = "sys/devices/system/cpu"
 _MAX_BYTES = 1 << 36
@@ -149,3 +152,144 @@ def _macos_sharing(source: Source, prefix: str, level: int) -> int | None:
         return source.sysctl_integer(f"{prefix}.cpusperl{level}") or each
     words = (source.sysctl("hw.cacheconfig") or "").split()
     return integer(words[level], low=1) if level < len(words) else None
+
+
+# The levels of the memory as some threads see them: what each holds for one of them, and for all.
+#
+# From the facts about caches alone, so that it answers for the machine of a result file as well.
+
+MEMORY = "memory"
+"""The name of the level behind the last cache."""
+
+_PRIVATE_LEVELS = 2
+"""Caches up to this level are taken for a core's own where the system does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A cache level."""
+
+    name: str
+    """``L1``, ``L2`` …"""
+    share_bytes: int
+    """What each of the threads can count on, on whichever core it runs."""
+    largest_share_bytes: int
+    """The same on the cores that have most of it."""
+    total_bytes: int
+    """What the threads can hold in it together, at most."""
+
+
+def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
+    """Return the levels of data caches for ``threads`` threads, nearest first.
+
+    Threads are taken to be spread over as many instances of a cache as there are. A level with an
+    instance of unknown size is left out, and so are those behind it.
+    """
+    found: list[Level] = []
+    for number in sorted({cache.level for cache in caches}):
+        here = [c for c in caches if c.level == number and c.kind != "instruction"]
+        sizes = [cache.size_bytes for cache in here if cache.size_bytes]
+        if len(sizes) < len(here):
+            break
+        if not sizes:
+            continue
+        shares = [
+            size // _threads_on_each(cache, threads)
+            for cache, size in zip(here, sizes, strict=True)
+        ]
+        all_of_them = sorted(
+            (
+                size
+                for cache, size in zip(here, sizes, strict=True)
+                for _ in range(min(threads, _instances(cache, threads)))
+            ),
+            reverse=True,
+        )
+        total = sum(all_of_them[:threads])
+        found.append(Level(f"L{number}", min(shares), max(shares), total))
+    return tuple(found)
+
+
+def holding(found: Sequence[Level], footprint_bytes: int) -> str:
+    """Return the name of the nearest level that holds so many bytes; ``memory`` if none does."""
+    return next((lv.name for lv in found if footprint_bytes <= lv.total_bytes), MEMORY)
+
+
+def _instances(cache: Cache, threads: int) -> int:
+    if cache.instances:
+        return cache.instances
+    return threads if cache.level <= _PRIVATE_LEVELS else 1
+
+
+def _threads_on_each(cache: Cache, threads: int) -> int:
+    return min(-(-threads // _instances(cache, threads)), cache.shared_by or threads)
+
+
+# How much memory to go through, so that one level of it and no nearer one is measured.
+
+OF_ITS_LEVEL = 2
+"""A working set takes one part in so many of its cache: room for what else passes through."""
+OVER_THE_LAST = 8
+"""Times the cache before it that a working set takes if there is room: what stays in that one by
+a replacement that is not strictly least-recently-used is then a small share."""
+LEAST_OVER_THE_LAST = 2
+MEMORY_OVER_CACHES = 4
+"""Times the last cache that the working set in memory takes, fewer if memory is short."""
+LEAST_MEMORY_OVER_CACHES = 2
+UNKNOWN_CACHE_BYTES = 64 << 20
+"""For the working set in memory where the caches are unknown."""
+OF_AVAILABLE = 4
+"""One part in so many of the available memory is taken at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSet:
+    """What each thread goes through to measure a level."""
+
+    level: str
+    bytes_per_thread: int | None
+    reason: str | None = None
+    """Why the level cannot be measured."""
+
+
+def working_sets(
+    found: Sequence[Level], threads: int, available: int | None
+) -> tuple[WorkingSet, ...]:
+    """Return a working set for each cache level and for memory, nearest first.
+
+    ``available`` is the free memory in bytes, None if unknown.
+    """
+    sets = []
+    before = 0
+    for level in found:
+        sets.append(_in_cache(level, before))
+        before = level.largest_share_bytes
+    last = found[-1].total_bytes if found else UNKNOWN_CACHE_BYTES
+    return (*sets, _in_memory(last, threads, available))
+
+
+def _in_cache(level: Level, before: int) -> WorkingSet:
+    """Return a working set that fits ``level`` and not the cache of ``before`` bytes."""
+    wanted = level.share_bytes // OF_ITS_LEVEL
+    if before:
+        wanted = min(wanted, OVER_THE_LAST * before)
+    if wanted >= LEAST_OVER_THE_LAST * before:
+        return WorkingSet(level.name, wanted)
+    if level.share_bytes >= LEAST_OVER_THE_LAST * before:
+        return WorkingSet(level.name, math.isqrt(before * level.share_bytes))
+    share = units.size(level.share_bytes)
+    return WorkingSet(
+        level.name, None, f"a thread's share, {share}, is hardly more than the cache before it"
+    )
+
+
+def _in_memory(last: int, threads: int, available: int | None) -> WorkingSet:
+    wanted, least = MEMORY_OVER_CACHES * last, LEAST_MEMORY_OVER_CACHES * last
+    room = wanted if available is None else available // OF_AVAILABLE
+    if room < least:
+        reason = (
+            f"needs {units.size(least)}, {LEAST_MEMORY_OVER_CACHES} times the last cache, and "
+            f"takes at most 1/{OF_AVAILABLE} of the {units.size(available or 0)} available"
+        )
+        return WorkingSet(MEMORY, None, reason)
+    return WorkingSet(MEMORY, min(wanted, room) // threads)

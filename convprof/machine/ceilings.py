@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof.codegen.probes.fma import FmaKernel, fma_kernel
+from convprof.codegen.threads import Program, team
 from convprof.machine import facts
 from convprof.machine.clock import CoreClock
-from convprof.simd.fma import FmaKernel, fma_kernel
-from convprof.simd.team import Program, team
 
 if TYPE_CHECKING:
     from collections.abc import Callable

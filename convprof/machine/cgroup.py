@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from convprof.machine.parse import integer
+from convprof.machine.sources import integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

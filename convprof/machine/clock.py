@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
 from convprof.machine.counters import Count, CycleCounter
-from convprof.simd.chains import ADDS_PER_TURN, add_chain
 
 TURNS = 300
 """About 40,000 cycles, some 13 µs: short beside a sample, long beside the timer and the call."""

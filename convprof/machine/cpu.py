@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from convprof.machine import brand as brands
 from convprof.machine import flags as cpu_flags
-from convprof.machine import isa, microarchitecture
-from convprof.machine.parse import integer
-from convprof.machine.sources import ARM, X86
+from convprof.machine.brand import guess
+from convprof.machine.sources import ARM, X86, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.machine.flags import Flags
-    from convprof.machine.isa import Simd
+    from convprof.machine.flags import Flags, Simd
     from convprof.machine.sources import Source
 
 _CPU0 = "sys/devices/system/cpu/cpu0"
@@ -76,8 +74,8 @@ def detect(source: Source) -> Cpu:
         model=model,
         microarchitecture=design,
         microarchitecture_source=origin,
-        extensions=isa.extensions(source, flags),
-        simd=isa.simd(source, flags),
+        extensions=cpu_flags.extensions(source, flags),
+        simd=cpu_flags.simd(source, flags),
         nominal_clock=_nominal_clock(source, name),
     )
 
@@ -88,7 +86,7 @@ def _design(
     if source.architecture == ARM:
         core = brands.arm_core(source.cpuinfo[0]) if source.cpuinfo else None
         return core, "part number" if core else None
-    design = microarchitecture.guess(model.vendor, flags)
+    design = guess(model.vendor, flags)
     return design, "flags" if design else None
 
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convprof.codegen import affinity
 from convprof.machine.sources import Source, no_sysctl
-from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.machine.brand import clean
-from convprof.machine.parse import cpu_list
-from convprof.machine.sources import ARM
+from convprof.machine.sources import ARM, cpu_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import ConvprofError
 
 if TYPE_CHECKING:
-    from convprof.simd.scheduling import Model
+    from convprof.codegen.scheduling import Model
 
-from convprof.simd import affinity
+from convprof.codegen import affinity
 
 _LAYER_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
@@ -96,7 +96,7 @@ def _llvm() -> tuple[str | None, str | None]:
 
 def _model() -> Model | None:
     try:
-        from convprof.simd.scheduling import model
+        from convprof.codegen.scheduling import model
     except (ImportError, OSError):
         return None
     return model()
@@ -105,7 +105,7 @@ def _model() -> Model | None:
 def numba_settings() -> dict[str, str]:
     """Return the settings in force that make numba's code differ from what it usually is."""
     try:
-        from convprof.simd import numba_setup
+        from convprof.codegen import numba_setup
 
         numba_setup.load()
     except (ImportError, OSError, ConvprofError):

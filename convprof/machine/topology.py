@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from convprof.machine import cgroup, kinds
 from convprof.machine.kinds import CoreKind
-from convprof.machine.parse import CPU_LIMIT, cpu_list, integer
+from convprof.machine.sources import CPU_LIMIT, cpu_list, integer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convprof.measure.lying import has_layout
+from convprof.problems.layouts import has_layout
 
 if TYPE_CHECKING:
     from convprof.problems import Problem

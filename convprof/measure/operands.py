@@ -8,17 +8,56 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from convprof.measure.lying import operands_in_layout, result_in_nhwc
+from convprof.networks import parameters
 from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
-from convprof.problems.operation import Operation
+from convprof.problems.layouts import operands_in_layout, result_in_nhwc
+from convprof.problems.operation import IMAGE_AXES, Operation
 from convprof.strategies import memory, oracle, reference
 from convprof.strategies.base import DTYPES
+from convprof.strategies.reference import network as exact
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
 
     Array = np.ndarray[Any, Any]
     Points = np.ndarray[Any, np.dtype[np.int64]]
+    from collections.abc import Mapping
+
+    from convprof.networks.graph import Network
+    from convprof.problems import Whole
+
+
+# Input and weights of a whole network from a seed, and the float64 reference of its result.
+
+
+class WholeOperands:
+    """The input, standard normal, and weights that keep activations of order one."""
+
+    points = None
+    """All of the result is verified."""
+
+    def __init__(self, problem: Whole, dtype: str, seed: int) -> None:
+        """Draw them; ``TooLargeError`` if they would not fit."""
+        self.problem = problem
+        self._network: Network = problem.network  # type: ignore[assignment]  # there is one kind
+        kind, item = DTYPES[dtype]
+        # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
+        memory.require(2 * item * parameters.elements(self._network), problem.descriptor)
+        random = np.random.default_rng(seed)
+        self._x = random.standard_normal(problem.network.input, dtype=np.float32).astype(kind)
+        self.weights: Mapping[str, Mapping[str, Array]] = parameters.draw(self._network, seed)
+
+    def all(self, layout: str) -> tuple[Any, ...]:
+        """Return the input in ``layout``, and the weights by layer and name."""
+        turned = layout == "nhwc" and self._x.ndim == IMAGE_AXES
+        x = np.ascontiguousarray(self._x.transpose(0, 2, 3, 1)) if turned else self._x
+        return x, self.weights
+
+    @functools.cached_property
+    def reference(self) -> Array:
+        """The float64 result, in its logical shape."""
+        return exact(self._network, self._x, self.weights)
+
 
 WHOLE_MACS = 300_000_000
 """Up to here the float64 reference of the whole output takes less than a second."""

@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof import stats
+from convprof.codegen import affinity
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.measure import report
-from convprof.measure.cold import evictor
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
-from convprof.measure.operands import Operands, max_rel_error
-from convprof.measure.settle import settle
+from convprof.measure.eviction import evictor
+from convprof.measure.idle import settle
+from convprof.measure.operands import Operands, WholeOperands, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.measure.whole_operands import WholeOperands
 from convprof.problems import Whole
-from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.codegen.probes.tsc import ticks
 from convprof.machine.clock import CoreClock, checked_counter
 from convprof.machine.counters import Count
-from convprof.simd.tsc import ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

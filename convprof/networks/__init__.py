@@ -6,19 +6,19 @@ To add a network, write one module with ``IMAGES`` and ``build(net)``, and one l
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError, UnknownNameError
 from convprof.networks.graph import INPUT, Builder, Network, Node
-from convprof.networks.layer import Layer
 from convprof.problems.checks import size
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from convprof.problems import Problem
+
 
 _MODULES = {
     "mnist-cnn": "mnist_cnn",
@@ -99,3 +99,40 @@ def _module(name: str) -> ModuleType:
     if name not in _MODULES:
         raise UnknownNameError.of("network", name, names())
     return importlib.import_module(f"convprof.networks.{_MODULES[name]}")
+
+
+# One layer of a network that computes a convolution or a matrix product.
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The name as published with the network (``layer1.0.conv2``), and what it computes."""
+
+    name: str
+    problem: Problem
+
+
+# Which images a network takes.
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Square images of ``channels``; published totals are those at ``published`` pixels a side."""
+
+    published: int = 224
+    channels: int = 3
+    least: int = 1
+    """The smallest of which the last pooling or stride leaves something."""
+    step: int = 1
+    """The side must be a multiple of it: the patch of a transformer."""
+
+    def side(self, image: int | None) -> int:
+        """Return the side in pixels, the published one for None; ProblemError if impossible."""
+        if image is None:
+            return self.published
+        side = size("image", image, least=self.least)
+        if side % self.step:
+            raise ProblemError(
+                f"image={side}: must be a multiple of {self.step}, the side of a patch"
+            )
+        return side

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.networks import Images
 from convprof.networks.conv_block import conv_block
-from convprof.networks.images import Images
 from convprof.networks.ops import (
     Activation,
     AdaptiveAverage,

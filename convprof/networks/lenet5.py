@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.images import Images
+from convprof.networks import Images
 from convprof.networks.ops import Activation, Convolution, Flatten, Linear, Pool2d
 
 if TYPE_CHECKING:

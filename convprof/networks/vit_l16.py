@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.images import Images
+from convprof.networks import Images
 from convprof.networks.vit import Transformer
 
 if TYPE_CHECKING:

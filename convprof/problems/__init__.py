@@ -10,8 +10,8 @@ from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
+from convprof.problems.gradients import Backward, BackwardData, BackwardWeights
 from convprof.problems.operation import Operation
-from convprof.problems.passes import Backward, BackwardData, BackwardWeights
 from convprof.problems.reorder import Reorder
 from convprof.problems.whole import Whole
 

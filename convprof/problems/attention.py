@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from convprof.problems import checks
+from convprof.problems.checks import check_name
 from convprof.problems.formatting import format_attention
-from convprof.problems.names import check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ import re
 
 from convprof.errors import DescriptorError
 from convprof.problems.attention import Attention
-from convprof.problems.checks import MAX_SIZE, shown
-from convprof.problems.names import read_name
+from convprof.problems.checks import MAX_SIZE, read_name, shown
 
 WORD = "attention"
 """How every text of attention begins."""

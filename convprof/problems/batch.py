@@ -27,7 +27,7 @@ from convprof.problems.batch_text import (
 from convprof.problems.checks import shown
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
-from convprof.problems.passes import FORWARD, passes_of
+from convprof.problems.gradients import FORWARD, passes_of
 
 if TYPE_CHECKING:
     from convprof.problems import Problem

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from convprof.errors import DescriptorError
 from convprof.problems.basic_regex import BasicRegex
 from convprof.problems.checks import MAX_SIZE, shown
-from convprof.problems.passes import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

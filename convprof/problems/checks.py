@@ -6,10 +6,11 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import ProblemError
+from convprof.errors import DescriptorError, ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 MAX_SIZE = 2**31 - 1  # the libraries we compare with index one dimension with 32 signed bits
 MAX_ELEMENTS = 2**48  # 1 PiB of f32: beyond any address space a CPU offers today
@@ -59,3 +60,47 @@ def shown(value: object) -> str:
     text = repr(value)
     longest = 60
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+# The name that a problem may carry: ``n"resnet_50:conv1"`` at the end of a descriptor.
+
+MAX_NAME = 1000
+"""Characters. oneDNN's own files name every network that has a shape: up to 603 characters."""
+
+
+def check_name(name: object) -> str:
+    """Return the name, or raise ProblemError when it could not be printed or read back.
+
+    Control characters could rewrite a terminal's screen, and a double quote would end the
+    name early in the descriptor.
+    """
+    if not isinstance(name, str):
+        raise ProblemError(f"name={shown(name)}: must be text")
+    if len(name) > MAX_NAME:
+        raise ProblemError(f"name={shown(name)}: must have at most {MAX_NAME} characters")
+    if not name.isprintable():
+        raise ProblemError(f"name={shown(name)}: control characters are not allowed in a name")
+    if '"' in name:
+        raise ProblemError(f"name={shown(name)}: double quotes are not allowed in a name")
+    return name
+
+
+def read_name(text: str) -> str:
+    """Return the name from what follows the ``n`` of a descriptor: quoted, or all the rest.
+
+    A bare ``n`` is an empty name, as in benchdnn. Raises DescriptorError when a quote is open, or
+    text follows it.
+    """
+    if not text.startswith('"'):
+        return check_name(text)
+    name, quote, rest = text[1:].partition('"')
+    if not quote:
+        raise DescriptorError(f"n{shown(text)}: the name's closing quote is missing")
+    if rest:
+        raise DescriptorError(f"{shown(rest)} follows the name: the name must come last")
+    return check_name(name)
+
+
+def quoted(name: str) -> str:
+    """Return the end of a descriptor: ``n"name"``, or nothing when there is no name."""
+    return f'n"{name}"' if name else ""

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from convprof.errors import ProblemError
 from convprof.problems import checks
 from convprof.problems.axis import Axis
+from convprof.problems.checks import check_name
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.problems.formatting import format_conv2d
-from convprof.problems.names import check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 from convprof.errors import DescriptorError, NotComputedError
 from convprof.problems.axis import Axis
-from convprof.problems.checks import MAX_SIZE, shown
+from convprof.problems.checks import MAX_SIZE, read_name, shown
 from convprof.problems.conv2d import Conv2d
-from convprof.problems.names import read_name
 
 _ROLES = "iokspde"  # input, output, kernel, stride, padding (begin), dilation, padding at the end
 _KEYS = ["g", "mb", "ic", "oc", *(role + axis for role in _ROLES for axis in "dhw")]

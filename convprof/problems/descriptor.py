@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from convprof.errors import DescriptorError, NotComputedError, ProblemError
 from convprof.problems.attention_text import WORD, parse_attention
-from convprof.problems.checks import shown
+from convprof.problems.checks import MAX_NAME, shown
 from convprof.problems.conv_text import parse_conv2d
-from convprof.problems.gemm_text import parse_gemm
-from convprof.problems.names import MAX_NAME
+from convprof.problems.matmul_text import parse_gemm
 
 if TYPE_CHECKING:
     from convprof.problems import Attention, Conv2d, Gemm

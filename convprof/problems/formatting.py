@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems.names import quoted
+from convprof.problems.checks import quoted
 
 if TYPE_CHECKING:
     from convprof.problems.attention import Attention

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings import Peak
-    from convprof.machine.kept import Ceilings
+    from convprof.machine.ceilings_store import Ceilings
 
 NOTHING = "-"
 UNKNOWN = "unknown"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
-from convprof.studies.resemblance import Resemblance, verdict
+from convprof.studies.instructions import Resemblance, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.networks.mixers import quadratic_overtakes
 from convprof.render import describe, tables
+from convprof.render.charts.chart import Chart, Mark, Point, Series
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
-from convprof.render.mixers_words import beside_line, quadratic_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
-    from convprof.studies.mixer_costs import Cost, Total
-    from convprof.studies.mixers import Beside
+    from convprof.studies.mixers.costs import Cost, Total
+    from convprof.studies.mixers.growth import Crossing, Growth, Stage
+    from convprof.studies.mixers.study import Beside
     from convprof.units import Unit
+
 
 INDENT = "  "
 COUNTED = {
@@ -168,3 +171,220 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
     for mark, text in MARKS.items():
         if mark in shown:
             say(console, f"{mark} {text}")
+
+
+# What follows from the mixers' numbers, in sentences.
+
+_VERDICTS = {
+    "faster": "it is faster",
+    "slower": "it is slower",
+    "same": "they are as fast",
+    "undecided": "neither is faster for certain",
+}
+
+
+def threads_words(count: int) -> str:
+    """Return ``1 thread`` or ``2 threads``."""
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def who(threads: int, strategy: str, *, named: bool) -> str:
+    """Return whose numbers a sentence is about: ``1 thread``; ``1 thread, auto`` if named."""
+    return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
+
+
+def beside_line(beside: Beside, *, named: bool) -> str:
+    """Return how many times as long the block takes as another mixer, and the verdict."""
+    block, ratio = beside.block, beside.ratio
+    times = f"{ratio.value:.2f}"
+    if ratio.low is not None and ratio.high is not None:
+        times += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return (
+        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes {times} "
+        f"times as long as {beside.other.mixer.name}: {_VERDICTS[beside.verdict]}"
+    )
+
+
+def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
+    """Return what of a block grows with the square of the tokens, and where that is half of it."""
+    tokens = quadratic_overtakes(total.mixer, grid.tokens)
+    return (
+        f"{who(total.threads, total.strategy, named=named)}: of {total.mixer.name}, "
+        f"{100 * total.quadratic_flop_share:.1f} % of the FLOPs and "
+        f"{100 * total.quadratic_time_share:.1f} % of the time grow with the square of the tokens; "
+        f"half of the FLOPs from {_where(tokens, grid)} on"
+    )
+
+
+def growth_line(growth: Growth, grid: Grid, *, named: bool) -> str:
+    """Return where the block, or its quadratic part, overtakes something, by FLOPs and by time."""
+    what = f"attention overtakes {growth.other}"
+    if growth.other is None:
+        what = "attention's quadratic part overtakes its linear projections"
+    flops = "at any size"
+    if growth.by_flops is not None:
+        flops = f"from {_where(growth.by_flops, grid)} on"
+    start = who(growth.threads, growth.strategy, named=named)
+    return f"{start}: {what} by FLOPs {flops}, by time {_by_time(growth.by_time, grid)}"
+
+
+def _by_time(crossing: Crossing, grid: Grid) -> str:
+    if crossing.tokens is not None:
+        return f"from about {_where(crossing.tokens, grid)} on"
+    ratio = f"{units.digits(crossing.last_ratio)} of its time at the largest image"
+    if crossing.always:
+        return f"at every image measured ({units.digits(crossing.last_ratio)}x at the largest)"
+    return f"not in this range ({ratio})"
+
+
+def _where(tokens: float, grid: Grid) -> str:
+    """Return ``1,536 tokens (images of 627 pixels)``."""
+    return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
+
+
+# What ``compare mixers`` prints of growing images: a row each, and who overtakes whom where.
+
+QUADRATIC = {
+    "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
+    "% of FLOPs": "% of FLOPs: of attention's FLOPs in softmax(QK^T)V",
+}
+"""What is said of columns, by heading."""
+
+
+def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
+    """Print the time of each mixer at each image, and what of attention is quadratic.
+
+    The stages are those of one strategy on one number of threads.
+    """
+    rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
+    unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
+    columns = _growth_columns(rows, unit)
+    shown = print_table(console, f"{title} · time [{unit.name}]", columns, rows)
+    said = [text for heading, text in QUADRATIC.items() if heading in shown]
+    if said:
+        say(console, "; ".join(said), style="dim")
+
+
+def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
+    """Return the title of one strategy's table; its name where there are several."""
+    grid, totals = stages[0]
+    parts = [size_words(grid), totals[0].measurements[0].dtype, threads_words(threads)]
+    return " · ".join([*parts, strategy] if named else parts)
+
+
+def growth_words(console: Console, found: Sequence[Growth], grid: Grid) -> None:
+    """Print where attention overtakes what; the grid is of any of the images."""
+    several = len({growth.strategy for growth in found}) > 1
+    for growth in found:
+        say(console, growth_line(growth, grid, named=several), style="bold")
+
+
+def size_words(grid: Grid) -> str:
+    """Return what the images of a series share: ``mixers, patches of 16, 64 channels, 1 head``."""
+    images = f", minibatch {grid.mb}" if grid.mb > 1 else ""
+    return f"mixers, patches of {grid.patch}, {grid.dim:,} channels, {heads_words(grid)}{images}"
+
+
+_Row = tuple["Grid", "dict[str, Total]"]
+
+
+def _growth_columns(rows: Sequence[_Row], unit: Unit) -> list[Column[_Row]]:
+    totals = [total for _, named in rows for total in named.values()]
+    columns: list[Column[_Row]] = [
+        Column("image", lambda row: str(row[0].image), 1),
+        Column("tokens", lambda row: f"{row[0].tokens:,}", 4),
+    ]
+    for total in {total.mixer.name: total for total in totals}.values():
+        name = total.mixer.name
+        columns.append(Column(name, _growing(name, unit), 2))
+        if total.mixer.quadratic_flops:
+            columns += [
+                Column("% quadratic", _share(name, "quadratic_time_share"), 3),
+                Column("% of FLOPs", _share(name, "quadratic_flop_share"), 5),
+            ]
+    return columns
+
+
+def _growing(name: str, unit: Unit) -> Callable[[_Row], str]:
+    def cell(row: _Row) -> str:
+        if name not in row[1]:
+            return tables.NOTHING
+        cost = row[1][name].cost
+        return tables.seconds_cell(cost.seconds, cost.half_interval, unit)
+
+    return cell
+
+
+def _share(name: str, what: str) -> Callable[[_Row], str]:
+    def cell(row: _Row) -> str:
+        if name not in row[1]:
+            return tables.NOTHING
+        return f"{100 * getattr(row[1][name], what):.1f}"
+
+    return cell
+
+
+# Mixers over growing images as a chart: what is quadratic rises twice as steeply.
+
+EQUAL = "quadratic = linear FLOPs"
+
+
+def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
+    """Return the time of each mixer over the tokens, and that of attention's two halves.
+
+    Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
+    and a power of them is a straight line. ``dated``: machine and date, for the caption.
+    """
+    totals = [(grid, total) for grid, found in stages for total in found]
+    unit = units.time_unit([total.cost.seconds for _, total in totals])
+    threads = list(dict.fromkeys(total.threads for _, total in totals))
+    strategies = list(dict.fromkeys(total.strategy for _, total in totals))
+    lines: dict[str, list[Point]] = {}
+    for grid, total in totals:
+        several = (total.strategy, len(strategies)), (threads_words(total.threads), len(threads))
+        end = "".join(f", {word}" for word, count in several if count > 1)
+        for label, *seconds in _curves(total, halves=len(threads) * len(strategies) == 1):
+            y, low, high = (None if s is None else unit.scale(s) for s in seconds)
+            if y is not None:
+                lines.setdefault(f"{label}{end}", []).append(Point(grid.tokens, y, low, high))
+    grids = [grid for grid, _ in stages]
+    where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
+    dtype = totals[0][1].measurements[0].dtype if totals else ""
+    return Chart(
+        title=f"{size_words(grids[0])} · {dtype}{where}",
+        x_label="tokens of an image",
+        y_label=f"time [{unit.name}]",
+        series=tuple(Series(label, tuple(points)) for label, points in lines.items()),
+        marks=_equal(stages),
+        x_log=True,
+        y_log=True,
+        caption=" · ".join(part for part in (dated, "median and 95 % interval") if part),
+    )
+
+
+_Curve = tuple[str, float, float | None, float | None]
+
+
+def _curves(total: Total, *, halves: bool) -> list[_Curve]:
+    """Return label, seconds and interval: of a mixer, and of what grows with the square.
+
+    ``halves``: also of the rest, where there is room for another line.
+    """
+    whole, name = total.cost, total.mixer.name
+    curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
+    if total.mixer.quadratic_flops:
+        curves.append((f"{name}: quadratic part", total.quadratic_s, None, None))
+        if halves:
+            curves.append((f"{name}: projections", total.linear_s, None, None))
+    return curves
+
+
+def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
+    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
+    tokens = [grid.tokens for grid, _ in stages]
+    for grid, totals in stages:
+        for total in totals:
+            if total.mixer.quadratic_flops:
+                x = quadratic_overtakes(total.mixer, grid.tokens)
+                return (Mark(EQUAL, x),) if min(tokens) <= x <= max(tokens) else ()
+    return ()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.ceilings import Peak
     from convprof.results import Measurement
-    from convprof.studies.refusals import Answer
+    from convprof.studies.preflight import Answer
 
 SEVERAL_PHASES = 3
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.ceilings import Peak
     from convprof.studies.roofline import Roofline
-    from convprof.studies.roofs import Placed
+    from convprof.studies.roofline_model import Placed
 
 GIGA = 1e9
 NOTHING = "-"

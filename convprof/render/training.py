@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.render.console import say
-from convprof.studies.training import which_pass
+from convprof.studies.network.training import which_pass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from convprof.studies.training import Step
+    from convprof.studies.network.training import Step
 
 INCOMPLETE = "training step: no total, a pass has no result"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import affinity
 from convprof.errors import RefusedError
-from convprof.simd import affinity
 from convprof.strategies import forks, openmp
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

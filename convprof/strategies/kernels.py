@@ -17,8 +17,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import numba_setup
 from convprof.machine import noise
-from convprof.simd import numba_setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
     signature = _signature(dtype)
     from numba.core.ccallback import CFunc
 
-    from convprof.simd import numba_cache
+    from convprof.codegen import numba_cache
 
     cache: Any = numba_cache.TolerantCache
     with warnings.catch_warnings():

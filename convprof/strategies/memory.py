@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from convprof import units
 from convprof.errors import TooLargeError
+from convprof.machine import facts
 from convprof.machine.memory import available_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 PAGE_BYTES = 4096
 
@@ -39,3 +42,33 @@ def require(needed: int, what: str) -> None:
             f"{what} needs {units.size(needed)} of memory and {units.size(available)} are "
             "available: use a smaller problem (for images, --mb) or another strategy"
         )
+
+
+# The cache sizes that blocking needs, with honest defaults where they are unknown.
+
+SMALLEST_L1_BYTES = 32 << 10
+"""The first-level data cache of nearly every core of the last fifteen years, at least."""
+
+
+SMALLEST_L2_BYTES = 256 << 10
+
+
+@functools.cache
+def l1_data_bytes() -> int:
+    """Return the smallest first-level data cache of this machine's cores, in bytes."""
+    return _smallest(1, SMALLEST_L1_BYTES)
+
+
+@functools.cache
+def l2_bytes() -> int:
+    """Return the smallest second-level cache of this machine's cores, in bytes."""
+    return _smallest(2, SMALLEST_L2_BYTES)
+
+
+def _smallest(level: int, unknown: int) -> int:
+    sizes = [
+        cache.size_bytes
+        for cache in facts().caches
+        if cache.level == level and cache.kind != "instruction" and cache.size_bytes
+    ]
+    return min(sizes, default=unknown)

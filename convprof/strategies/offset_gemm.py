@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.memory import l1_data_bytes
 
 if TYPE_CHECKING:
     Table = np.ndarray[Any, np.dtype[np.int64]]

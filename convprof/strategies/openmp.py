@@ -12,8 +12,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import affinity
 from convprof.errors import RefusedError
-from convprof.simd import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

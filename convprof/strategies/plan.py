@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from convprof.strategies.memory import l2_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+    from collections.abc import Hashable
+
+    from convprof.codegen.tile_list import TileList
+
 
 X, WEIGHTS, Y = "x", "weights", "y"
 """Names of the operands (``a``, ``b`` and the product for a GEMM)."""
@@ -118,3 +125,22 @@ class Plan:
         """Shapes of the operands by buffer name, in the order in which they are bound."""
         weights = {} if self.weights_shape is None else {WEIGHTS: self.weights_shape}
         return {X: self.x_shape, **weights, **self.more}
+
+
+# Lists of tiles that several layers have in common: a network repeats its layers.
+
+_alive: WeakValueDictionary[Hashable, TileList] = WeakValueDictionary()
+"""Gone with the last plan that holds them, so there is nothing to limit or to empty."""
+
+
+def shared(key: Hashable, make: Callable[[], TileList]) -> TileList:
+    """Return the list of tiles made for ``key`` if it is still in use, else that of ``make``.
+
+    The key has all that the list depends on, but for the size of the cache. Nobody adds to a list
+    that is shared.
+    """
+    key = (key, l2_bytes())
+    found = _alive.get(key)
+    if found is None:
+        found = _alive[key] = make()
+    return found

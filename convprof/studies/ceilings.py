@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof import __version__
-from convprof.machine import bandwidth, ceilings, facts, kept
-from convprof.machine.kept import Ceilings
+from convprof.codegen import isa as isas
+from convprof.machine import bandwidth, ceilings, ceilings_store, facts
+from convprof.machine.ceilings_store import Ceilings
 from convprof.results import SCHEMA_VERSION, plain
-from convprof.simd import isa as isas
-from convprof.studies import roofs
+from convprof.studies import roofline_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ class Measured:
         self._threads = list(threads)
         self._clock = clock
         self._machine = machine or facts().identity_key()
-        before = kept.recall(self._machine, parts=True)
+        before = ceilings_store.recall(self._machine, parts=True)
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
         self._whole_before = {count for count, found in before.items() if found.whole}
@@ -72,8 +72,8 @@ class Measured:
         found = self.sets.get(threads)
         if found is None or (not found.whole and threads in self._whole_before):
             return
-        kept.remember(self._machine, [found])
-        roofs.kept_here.cache_clear()
+        ceilings_store.remember(self._machine, [found])
+        roofline_model.kept_here.cache_clear()
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"

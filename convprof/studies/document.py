@@ -6,16 +6,17 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from convprof import __version__
+from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts
-from convprof.results import Document, plain
-from convprof.simd import numba_setup, scheduling
-from convprof.studies import roofs
+from convprof.results import SCHEMA_VERSION, Document, plain
+from convprof.studies import roofline_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.machine.ceilings import Peak
     from convprof.machine.noise import NoiseWatch
+    from convprof.studies.experiments.page import Page
 
 
 def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
@@ -36,7 +37,40 @@ def observe(document: Document, watch: NoiseWatch) -> None:
     What decides least comes last: if one of them cannot be found out, the document has the others.
     """
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
-    document.ceilings["bandwidths"] = plain(roofs.bandwidths_known(threads))
+    document.ceilings["bandwidths"] = plain(roofline_model.bandwidths_known(threads))
     document.state = {**watch.state(), "noise": []}
     document.settings["numba"] = numba_setup.deviations()
     document.state["noise"] = [dataclasses.asdict(finding) for finding in watch.findings()]
+
+
+# A page as the document of ``convprof study --json``.
+
+
+def document(
+    page: Page, settings: dict[str, Any], watch: NoiseWatch, *, interrupted: bool
+) -> dict[str, Any]:
+    """Return the page in JSON types: SI units, null for unknown, never NaN."""
+    known = facts()
+    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
+    made: dict[str, Any] = plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "study",
+            "tool_version": __version__,
+            "machine": {**known.identity(), "key": known.identity_key()},
+            "state": {**watch.state(), "noise": noise},
+            "settings": {**settings, **page.settings},
+            "study": page.study,
+            "title": page.title,
+            "facts": page.facts,
+            "sections": [
+                {"title": s.title, "unit": s.unit.name, "cycles_per": s.cycles_per, "rows": s.rows}
+                for s in page.sections
+            ],
+            "findings": [
+                {**dataclasses.asdict(f), "difference": f.difference} for f in page.findings
+            ],
+            "interrupted": interrupted,
+        }
+    )
+    return made

@@ -15,12 +15,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from convprof.codegen import inner_loop
+from convprof.codegen.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
 from convprof.errors import ConvprofError
 from convprof.machine import ceilings
-from convprof.simd import inner_loop
-from convprof.simd.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
 from convprof.strategies.base import DTYPES
-from convprof.studies import roofs
+from convprof.studies import roofline_model
 from convprof.studies.instructions import Instructions
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def here(prepared: Prepared, peak: Peak) -> Evidence | None:
         _arithmetic_share(dtype, bits, peak, fused=loop.fused)
         / (_elements(dtype) if scalar else 1),
         latencies(dtype, None if scalar else bits),
-        roofs.bandwidth_here(1, "L1"),
+        roofline_model.bandwidth_here(1, "L1"),
     )
     return evidence(loop, core)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from convprof.simd import tiles
+from convprof.codegen import tile_list
 
 
 def forget() -> None:
@@ -15,7 +15,7 @@ def forget() -> None:
     problem (modules, mostly) is not looked at again, which would take longer. What comes later is:
     a kernel that is kept now has such circles when it goes.
     """
-    tiles.forget_kernels(tiles.KEPT_KERNELS)
+    tile_list.forget_kernels(tile_list.KEPT_KERNELS)
     gc.collect()
     if not gc.get_freeze_count():
         gc.freeze()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.errors import ConvprofError
+from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Refused, Started
+from convprof.measure.operands import Operands
 from convprof.measure.session import Session
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.peers.package import EXTRA
 from convprof.studies import evidence, run
-from convprof.studies.halide_ladder import beside
-from convprof.studies.patience import over_patience
+from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.stats import Ratio, Verdict
     from convprof.studies.evidence import Evidence
     from convprof.studies.run import Choice
+
 
 PATIENCE_S = 60.0
 """A rung may take so long unless it is said otherwise."""
@@ -284,3 +291,135 @@ def _to_json(
         "verdict": against.verdict,
         "evidence": {"a": shown(step.evidence), "b": shown(other.evidence if other else None)},
     }
+
+
+# Halide's schedules beside the rungs: which of them has which idea.
+
+PACKAGE = "halide"
+
+SERIAL: dict[str, dict[str, str | None]] = {
+    "gemm": {
+        "default": "naive",
+        "reorder": "reordered",
+        "tile": "tiled",
+        "tile-vectorize": "vectorized",
+        "unroll": "unrolled",
+        "tuned": "packed",
+    },
+    "conv2d": {
+        "default": "direct",
+        "reorder": "reordered",
+        "tile": "tiled",
+        "tile-vectorize": None,
+        "unroll": None,
+        "tuned": "microkernel",
+    },
+}
+"""Schedules on one thread, and the rung that each is held against; None where no rung has that
+idea alone."""
+SHARED: dict[str, str | None] = {
+    "parallel": None,
+    "tuned": "parallel",
+    "mullapudi2016": None,
+    "li2018": None,
+    "adams2019": None,
+}
+"""The same on all threads."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A schedule that takes part, and the rung beside it."""
+
+    rung: str | None
+    strategy: str
+    threads: int
+
+
+def missing() -> str | None:
+    """Return why Halide cannot take part, and the way out; None if it is there."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        return f"{PACKAGE} is not installed: {EXTRA}"
+    return None
+
+
+def beside(kind: str, threads: int) -> list[Beside]:
+    """Return the schedules that take part, in the order of the rungs.
+
+    On one thread `parallel` would be the schedule before it once more; it is left out.
+    """
+    serial = SERIAL[kind]
+    shared = {
+        name: rung
+        for name, rung in SHARED.items()
+        if threads > 1 or (name not in serial and name != "parallel")
+    }
+    return [
+        *(Beside(rung, f"halide-{name}", 1) for name, rung in serial.items()),
+        *(Beside(rung, f"halide-{name}", threads) for name, rung in shared.items()),
+    ]
+
+
+# Whether a contestant will take too long, from a run on a few rows of its problem.
+
+SLOWEST_FLOP_PER_S = 5e7
+"""No strategy is known to be slower on a current core: what fits at this rate is not tried out."""
+FIRST_ROWS, GROWTH = 4, 8
+ENOUGH_S = 0.5
+"""A run this long shows the rate of the whole; shorter ones may be all overhead."""
+
+
+def over_patience(
+    contestant: Contestant, settings: Settings, patience_s: float
+) -> Measurement | None:
+    """Return the refusal of a contestant predicted to take over ``patience_s``; None if it fits."""
+    flops = contestant.problem.flops
+    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= patience_s:
+        return None
+    rows = FIRST_ROWS
+    while True:
+        part = _rows(contestant.problem, rows)
+        found = _call_s(contestant, part, settings.seed)
+        if found is None:
+            return None  # whatever keeps it from running, the session will say
+        seconds = predicted_s(found * flops / max(1, part.flops), settings)
+        if seconds <= patience_s:
+            return None
+        if found >= ENOUGH_S or part.flops >= flops:
+            break
+        rows *= GROWTH
+    reason = (
+        f"predicted to take {seconds:.0f} s on this problem, over the --patience of "
+        f"{patience_s:g} s: raise it"
+    )
+    return report.excluded(contestant, "refused", reason)
+
+
+def _rows(problem: Problem, rows: int) -> Problem:
+    """Return the first rows of the result as a problem of its own: every row works as before."""
+    if isinstance(problem, Conv2d):
+        reach = problem.dilation[0] * (problem.r - 1) + 1
+        height = min(problem.h, max(reach, rows * problem.stride[0]))
+        return replace(problem, n=1, h=height, name="")
+    if isinstance(problem, Gemm):
+        return replace(problem, m=min(problem.m, rows), batch=1, name="")
+    return problem
+
+
+def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:
+    """Return the seconds of one call on a part of the problem; None if it does not run."""
+    strategy, setting = contestant.strategy, contestant.setting
+    try:
+        if strategy.why_not(part, setting) is not None:
+            return None
+        operands = Operands(part, setting.dtype, seed)
+        prepared = strategy.prepare(part, setting)
+        try:
+            prepared.bind(*operands.all(setting.layout))
+            start = time.perf_counter()
+            prepared.run()
+            return time.perf_counter() - start
+        finally:
+            prepared.close()
+    except (ConvprofError, MemoryError):
+        return None

@@ -10,7 +10,7 @@ from convprof import stats
 from convprof.measure.session import Entry, Session, Settings
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS
-from convprof.strategies.separate import ways
+from convprof.strategies.unfused_epilogue import ways
 from convprof.studies.run import Choice, contestants, with_peak
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from convprof.errors import InputError
-from convprof.machine.kept import read_bandwidth, read_peak
+from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
 from convprof.results import (
     SCHEMA_VERSION,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import UnknownNameError
-from convprof.machine import facts, kept
-from convprof.machine.levels import MEMORY, levels
+from convprof.machine import ceilings_store, facts
+from convprof.machine.caches import MEMORY, levels
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE
-from convprof.studies import roofs, run
+from convprof.studies import roofline_model, run
 from convprof.studies.saved import Saved
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.ceilings import Peak
-    from convprof.machine.kept import Ceilings
+    from convprof.machine.ceilings_store import Ceilings
     from convprof.results import Measurement
-    from convprof.studies.roofs import Placed
+    from convprof.studies.roofline_model import Placed
     from convprof.studies.run import Choice
 
 
@@ -95,7 +95,7 @@ def _roofline(
     placed = []
     for measurement in members:
         chosen = own if own is not None and _generated(measurement) else peak
-        point = roofs.place(measurement, chosen.flop_per_s, caches, bandwidth_of)
+        point = roofline_model.place(measurement, chosen.flop_per_s, caches, bandwidth_of)
         if point is not None:
             placed.append(point)
     rates = {name: bandwidth_of(name) for name in names}
@@ -114,7 +114,7 @@ def _roofline(
 
 
 def _bandwidth(bandwidths: Sequence[Bandwidth], threads: int, level: str) -> float | None:
-    return kept.highest(bandwidths, level, threads)
+    return ceilings_store.highest(bandwidths, level, threads)
 
 
 def _highest(peaks: Sequence[Peak]) -> Peak:
@@ -152,7 +152,7 @@ def lacking(saved: Saved) -> list[int]:
         threads
         for threads in counts
         if any(
-            kept.highest(saved.bandwidths, name, threads) is None
+            ceilings_store.highest(saved.bandwidths, name, threads) is None
             for name in (*(lv.name for lv in levels(saved.caches, threads)), MEMORY)
         )
     ]

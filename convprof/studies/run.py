@@ -6,20 +6,20 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen import isa as isas
 from convprof.errors import ThreadsError
 from convprof.machine import ceilings
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
-from convprof.measure.lying import has_layout
 from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
 from convprof.problems import Whole
+from convprof.problems.layouts import has_layout
 from convprof.results import Measurement
-from convprof.simd import isa as isas
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, NATIVE, Setting
-from convprof.strategies.separate import ways
-from convprof.studies import roofs
+from convprof.strategies.unfused_epilogue import ways
+from convprof.studies import roofline_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +150,9 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     except ThreadsError:  # the threads were a library's own, and no more are to be had
         return measurement
     # A whole network has layers that one roof bounds and layers that the other does.
-    placed = roofs.place_here(measurement, ceiling.flop_per_s) if kind != Whole.kind else None
+    placed = (
+        roofline_model.place_here(measurement, ceiling.flop_per_s) if kind != Whole.kind else None
+    )
     return dataclasses.replace(
         measurement,
         peak_fraction=measurement.flop_per_s / ceiling.flop_per_s,

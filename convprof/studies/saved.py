@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.machine.caches import Cache, CacheKind
-from convprof.machine.kept import read_bandwidth, read_peak
+from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.strategies.base import NATIVE
 from convprof.studies import reading

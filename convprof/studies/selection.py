@@ -15,7 +15,7 @@ from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
-from convprof.problems.passes import BackwardData, BackwardWeights, family
+from convprof.problems.gradients import BackwardData, BackwardWeights, family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.machine.kept import read_peak
+from convprof.machine.ceilings_store import read_peak
 from convprof.machine.untrusted import count, mapping
 from convprof.studies import compared, reading, run_journal
 from convprof.studies.journal import MOST_LINE_BYTES

@@ -27,7 +27,7 @@ DTYPE_BITS = {"f32": 32, "f64": 64}
 """The kinds of arithmetic whose ceilings are shown."""
 
 TEAM = "spinning team"
-"""Threads of convprof's own that spin between launches; see ``convprof.simd.team``."""
+"""Threads of convprof's own that spin between launches; see ``convprof.codegen.threads``."""
 
 
 def gather() -> dict[str, Any]:

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
+from convprof.codegen.threads import Program, team
 from convprof.machine import facts
-from convprof.simd.team import Program, team
 from convprof.stats import median
 from convprof.strategies import kernels
 

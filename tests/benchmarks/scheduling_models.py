@@ -17,8 +17,8 @@ import time
 
 import numpy as np
 
-from convprof.simd import assembly, isa, scheduling
-from convprof.simd.jit import Module
+from convprof.codegen import disassembly, isa, scheduling
+from convprof.codegen.jit import Module
 from convprof.stats import median
 
 NAMES = (
@@ -39,7 +39,7 @@ def contestants(which: isa.Isa) -> dict[str, tuple[ctypes._CFuncPtr, int]]:
     found = {}
     for name in NAMES:
         module = Module(tile.ir("tile"), which.without, cpu=name)
-        spills = assembly.busiest(module.assembly()).spills
+        spills = disassembly.busiest(module.assembly()).spills
         found[name] = (module.function("tile", None, pointer, pointer, pointer), spills)
     return found
 

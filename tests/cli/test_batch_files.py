@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from convprof import cli
-from convprof.studies import guard
+from convprof.studies import preflight
 
 CONV = "mb1ic4ih6oc4oh6kh3ph1"
 MIXED = f"""{CONV}n"first"
@@ -135,7 +135,7 @@ def test_dry_run_of_one_problem_too_large_says_so(run):
 def test_memory_is_looked_up_once_for_all_problems(run, write, monkeypatch):
     path = write("".join(f"ic4ih{size}oc4kh3\n" for size in range(3, 40)))
     calls = []
-    monkeypatch.setattr(guard, "available_bytes", lambda: calls.append(1))
+    monkeypatch.setattr(preflight, "available_bytes", lambda: calls.append(1))
     assert run("run", "--batch", path, "--dry-run", "-t", "1")[0] == 0
     assert len(calls) == 1
 
@@ -143,11 +143,11 @@ def test_memory_is_looked_up_once_for_all_problems(run, write, monkeypatch):
 def test_all_passes_of_a_layer_are_refused_together():
     from convprof.errors import TooLargeError
     from convprof.problems import BackwardWeights, parse
-    from convprof.problems.passes import TRAINING, passes_of
+    from convprof.problems.gradients import TRAINING, passes_of
 
     passes = [one for text in (CONV, HUGE) for one in passes_of(parse(text), TRAINING)]
     error = TooLargeError("x")
-    refused = guard.with_siblings({BackwardWeights(parse(HUGE)): error}, passes)
+    refused = preflight.with_siblings({BackwardWeights(parse(HUGE)): error}, passes)
     assert list(refused) == passes[3:]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from convprof import cli
 from convprof.measure.session import Session
-from convprof.strategies.peers.torch import TorchLibrary
+from convprof.strategies.peers.torch.products import TorchLibrary
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
 MIXERS = ["compare", "mixers", "--patch", "4", "--dim", "32", "--heads", "2"]

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from convprof import cli
+from convprof.codegen import isa
 from convprof.machine import ceilings
-from convprof.simd import isa
 from convprof.studies import run as studies_run
 
 SMALL = "mb1ic4ih9iw8oc16oh9ow8kh3kw3ph1pw1"

@@ -139,22 +139,22 @@ def test_the_tables_of_what_was_kept_are_printed_too(words, views, killed, capsy
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
     """Ceilings that cost nothing."""
+    from convprof.machine import ceilings_store as store
     from convprof.machine import facts
-    from convprof.machine import kept as store
     from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.caches import MEMORY, levels
     from convprof.machine.ceilings import Peak
-    from convprof.machine.kept import Ceilings
-    from convprof.machine.levels import MEMORY, levels
-    from convprof.studies import roofs
+    from convprof.machine.ceilings_store import Ceilings
+    from convprof.studies import roofline_model
 
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
     names = [*(level.name for level in levels(facts().caches, 1)), MEMORY]
     found = tuple(Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names))
     peaks = tuple(Peak(None, 512, dtype, 1, 1e11, None, None, None) for dtype in ("f32", "f64"))
     store.remember(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
-    roofs.kept_here.cache_clear()
+    roofline_model.kept_here.cache_clear()
     yield
-    roofs.kept_here.cache_clear()
+    roofline_model.kept_here.cache_clear()
 
 
 def test_a_view_that_cannot_be_made_again_is_told(killed, capsys, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from convprof import cli
 from convprof.machine import facts
 from convprof.render.charts import picture
-from convprof.studies import halide_ladder
+from convprof.studies import ladder
 from convprof.studies.ladder import LADDERS
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
@@ -118,7 +118,7 @@ def test_bad_input(capsys, words, text):
 
 
 def test_halide_is_not_there(capsys, monkeypatch):
-    monkeypatch.setattr(halide_ladder.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(ladder.importlib.util, "find_spec", lambda _: None)
     status, _, err = run(capsys, "ladder", "gemm", "--with", "halide")
     text = "--with halide: halide is not installed: pip install 'convprof[peers]'"
     assert (status, err) == (2, f"convprof: {text}\n")

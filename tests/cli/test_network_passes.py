@@ -13,7 +13,7 @@ import pytest
 from convprof import cli
 from convprof.measure import session as session_module
 from convprof.strategies.conv.direct import Direct
-from convprof.studies import network_passes
+from convprof.studies.network.training import LayerPasses
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
 SMALL = ["network", "lenet5", "--image", "16", "--budget", "0.001", "-t", "1"]
@@ -109,14 +109,14 @@ def test_nobody_computes_it(capsys):
 
 
 def test_interrupted(capsys, monkeypatch):
-    events = network_passes.LayerPasses.events
+    events = LayerPasses.events
 
     def interrupted(self):
         if self.problem.name == "lenet5:fc1":
             raise KeyboardInterrupt
         yield from events(self)
 
-    monkeypatch.setattr(network_passes.LayerPasses, "events", interrupted)
+    monkeypatch.setattr(LayerPasses, "events", interrupted)
     status, out, err = run(capsys, *SMALL, *LOOPS, "--pass", "training")
     assert status == 130
     assert "training step (partial, 5 of 14 passes of layers): " in out

@@ -17,9 +17,9 @@ from convprof.measure import session as session_module
 from convprof.measure.session import Session
 from convprof.networks import vit_b16
 from convprof.networks.vit import Transformer
-from convprof.strategies.peers.torch_whole import TorchNetwork
-from convprof.strategies.separate import Separate
-from convprof.studies import guard
+from convprof.strategies.peers.torch.strategy import TorchNetwork
+from convprof.strategies.unfused_epilogue import Separate
+from convprof.studies import preflight
 from convprof.studies.network import plan as plan_module
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
@@ -338,7 +338,7 @@ def test_a_library_that_is_not_installed_is_refused_before_all_else(capsys, monk
 @pytest.mark.parametrize("more", [[], ["--plan"], ["--pass", "forward"]])
 def test_networks_that_take_hours_are_refused(capsys, monkeypatch, more):
     monkeypatch.setattr(Session, "events", None)  # nothing is measured
-    monkeypatch.setattr(guard, "MOST_MACS", 1000)
+    monkeypatch.setattr(preflight, "MOST_MACS", 1000)
     status, out, err = run(capsys, *SMALL, *more)
     assert (status, out) == (2, "")
     assert re.search(r"FLOP; at .*FLOP/s that is \d+ minutes a call; use a smaller problem\n$", err)

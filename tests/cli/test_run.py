@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 
 from convprof import cli
+from convprof.codegen import tile_list
 from convprof.measure.session import Session
-from convprof.simd import tiles
 from convprof.strategies.conv.direct import Direct
 
 SMALL = "mb1ic4ih9iw8oc6oh9ow8kh3kw3ph1pw1"
@@ -242,14 +242,14 @@ def test_help_imports_neither_numba_nor_numpy_and_piped_output_is_not_cut():
 def test_a_batch_holds_one_problem_at_a_time(capsys, tmp_path, monkeypatch):
     batch = tmp_path / "batch.txt"
     batch.write_text("".join(f"mb1ic{c}ih9oc6kh3ph1\n" for c in (4, 5, 6, 7)))
-    monkeypatch.setattr(tiles, "KEPT_KERNELS", 0)
+    monkeypatch.setattr(tile_list, "KEPT_KERNELS", 0)
     prepare, seen, held = Session._prepare, [], []
 
     def watched(self, contestant):
         before = [ref for problem, ref in seen if problem != contestant.problem]
         held.extend(ref for ref in before if ref() is not None)
         if seen and len(before) == len(seen):  # the first contestant of a problem
-            held.extend(tiles._KERNELS)
+            held.extend(tile_list._KERNELS)
         entry = prepare(self, contestant)
         seen.append((contestant.problem, weakref.ref(entry.prepared)))
         return entry

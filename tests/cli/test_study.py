@@ -7,8 +7,8 @@ import importlib.util
 import pytest
 
 from convprof import cli
-from convprof.studies.single import STUDIES
-from convprof.studies.single.study import Study
+from convprof.studies.experiments import STUDIES
+from convprof.studies.experiments.study import Study
 
 
 def run(capsys, words):

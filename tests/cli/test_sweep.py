@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 
 from convprof import cli
+from convprof.codegen import tile_list
 from convprof.measure.session import Session
-from convprof.simd import tiles
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
 QUICK = ["--budget", "0.002", "--rounds", "6"]
@@ -39,7 +39,7 @@ def lines_of(path):
 
 
 def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiles, "KEPT_KERNELS", 0)
+    monkeypatch.setattr(tile_list, "KEPT_KERNELS", 0)
     path = tmp_path / "points.jsonl"
     status, out, _ = run(capsys, *GEMM, "--json", path)
     assert status == 0
@@ -47,7 +47,7 @@ def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch):
     assert re.search(r"^ +32 +12 KiB +[\d.]+ ±", out, re.MULTILINE)
     assert "FMA peak, 1 thread" in out
     assert "o naive   x packed" in out
-    assert not tiles._KERNELS  # the last point's too
+    assert not tile_list._KERNELS  # the last point's too
     header, *points = lines_of(path)
     assert header["sweep"]["values"] == [8, 16, 32]
     assert header["schema_version"] == 1
@@ -225,7 +225,7 @@ def test_an_unexpected_error_at_a_point_is_a_line_and_the_points_before_are_show
     status, out, err = run(capsys, *GEMM, "--json", path)
     assert status == 1
     assert "Traceback" not in out + err
-    assert "convprof: KeyError: 'a mistake' (sweep.py:" in err
+    assert "convprof: KeyError: 'a mistake' (study.py:" in err
     assert re.search(r"^ +16 +3 KiB", out, re.MULTILINE)
     assert len(lines_of(path)) == 3
 

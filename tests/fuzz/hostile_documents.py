@@ -79,19 +79,19 @@ def _cache_in(folder: Path) -> Iterator[None]:
 
 def kept_ceilings() -> st.SearchStrategy[bytes]:
     """Return files of kept ceilings."""
-    from convprof.machine import kept
+    from convprof.machine import ceilings_store
 
     ceilings = {"threads": 2, "measured_at": 1.7e9, "peaks": [PEAK], "bandwidths": [BANDWIDTH]}
-    return documents({"format": kept.FORMAT, "machine": "here", "sets": [ceilings]})
+    return documents({"format": ceilings_store.FORMAT, "machine": "here", "sets": [ceilings]})
 
 
 def read_ceilings(data: bytes, folder: Path) -> bool:
     """Recall ceilings."""
-    from convprof.machine import kept
+    from convprof.machine import ceilings_store
 
     with _cache_in(folder):
-        kept._path("here").write_bytes(data)
-        found = kept.recall("here")
+        ceilings_store._path("here").write_bytes(data)
+        found = ceilings_store.recall("here")
     for threads, ceilings in found.items():
         assert ceilings.threads == threads
         ceilings.roof("L1")
@@ -126,7 +126,7 @@ def _plan() -> Any:
     from convprof.measure.session import Settings
     from convprof.problems import Gemm
     from convprof.studies.run import Choice
-    from convprof.studies.sweep_plan import Plan
+    from convprof.studies.sweep.plan import Plan
 
     choice = Choice(strategies=("tiled",), layouts=("nchw",))
     return Plan(Gemm(m=8, n=8, k=8), "size", (8, 16, 32), choice, Settings())
@@ -135,7 +135,7 @@ def _plan() -> Any:
 @functools.cache
 def _journal_lines() -> list[Any]:
     from convprof.results import plain
-    from convprof.studies.sweep_plan import KIND
+    from convprof.studies.sweep.plan import KIND
 
     plan = _plan()
     identity = plain(plan.identity())
@@ -170,10 +170,10 @@ def journals(draw: st.DrawFn) -> bytes:
 
 def read_journal(data: bytes, folder: Path) -> bool:
     """Continue a sweep, and show what is there."""
-    from convprof.cli.sweeping import Sweeping
-    from convprof.studies import sweep_plan
+    from convprof.cli.sweep import Sweeping
     from convprof.studies.journal import Journal
-    from convprof.studies.sweep import Sweep
+    from convprof.studies.sweep import plan as sweep_plan
+    from convprof.studies.sweep.study import Sweep
 
     path = folder / "points.jsonl"
     path.write_bytes(data)

@@ -4,7 +4,7 @@ import pytest
 
 from convprof.machine import bandwidth, facts
 from convprof.machine.bandwidth import OPERATIONS, measure
-from convprof.machine.levels import MEMORY, levels
+from convprof.machine.caches import MEMORY, levels
 
 
 class FakeStream:

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from convprof.codegen.probes.chains import ADDS_PER_TURN
 from convprof.machine import clock
 from convprof.machine.clock import CoreClock, checked_counter
 from convprof.machine.counters import Count, CycleCounter
-from convprof.simd.chains import ADDS_PER_TURN
 
 CALL_NS = 400
 

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.codegen.probes.instructions import Absent, Instruction, catalogue
+from convprof.codegen.probes.instructions.instruction import Key, Values
 from convprof.errors import ConvprofError
 from convprof.machine import instructions
 from convprof.machine.counters import Count
@@ -22,8 +24,6 @@ from convprof.machine.instructions import (
 )
 from convprof.machine.instructions.bench import AGREEING, COPIES, PASSES, SETTLED, lowest_agreeing
 from convprof.machine.instructions.ruler import Clocked, Loop
-from convprof.simd.instructions import Absent, Instruction, catalogue
-from convprof.simd.instructions.instruction import Key, Values
 
 CALL_NS = 400
 

@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.machine import flags, isa, microarchitecture
-from convprof.machine.flags import Flags, spell
-from convprof.machine.isa import Simd
+from convprof.machine import brand, flags
+from convprof.machine.flags import Flags, Simd, spell
 
 AVX512 = Simd("avx512", 512, 16, 8, 32, fma=True)
 
 
 def simd_of(source):
-    return isa.simd(source, flags.detect(source))
+    return flags.simd(source, flags.detect(source))
 
 
 def extensions_of(source):
-    return isa.extensions(source, flags.detect(source))
+    return flags.extensions(source, flags.detect(source))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_intel_mac_extensions(fake):
 
 
 def guess(vendor, words):
-    return microarchitecture.guess(vendor, Flags({spell(w): True for w in words.split()}, True))
+    return brand.guess(vendor, Flags({spell(w): True for w in words.split()}, True))
 
 
 AVX512_BASE = "avx avx2 fma adx clflushopt avx512f avx512bw avx512vl"
@@ -191,7 +190,7 @@ def test_amd_designs_by_flags(words, expected):
 @pytest.mark.parametrize("vendor", ["GenuineIntel", "AuthenticAMD"])
 def test_a_guess_is_a_lower_bound_and_says_so(vendor):
     """Newer designs have the flags of older ones, and hypervisors hide flags."""
-    names = [rule.name for rule in microarchitecture._RULES[vendor]]
+    names = [rule.name for rule in brand._RULES[vendor]]
     assert [name for name in names if "or newer" not in name] == []
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.machine.caches import MEMORY, Level, holding, levels
 from convprof.machine.facts import facts
-from convprof.machine.levels import MEMORY, Level, holding, levels
 
 KIB, MIB = 1 << 10, 1 << 20
 

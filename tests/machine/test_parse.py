@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.machine.parse import cpu_list, integer, size_bytes
+from convprof.machine.sources import cpu_list, integer, size_bytes
 
 LIMIT = 1 << 36
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.machine import published
-from convprof.simd.instructions import Instruction, catalogue
 
 ARCHS = ("x86_64", "aarch64")
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from convprof.codegen import affinity
 from convprof.machine import software
-from convprof.simd import affinity
 
 
 def pool(path, name="openblas", **more):

@@ -3,8 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.machine.levels import MEMORY, Level
-from convprof.machine.working_sets import working_sets
+from convprof.machine.caches import MEMORY, Level, working_sets
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 VM = (

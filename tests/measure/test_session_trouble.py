@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from convprof.codegen import affinity
 from convprof.errors import ConvprofError, ThreadsError, TooLargeError, ToolchainError
 from convprof.machine.counters import Count
 from convprof.measure import session as session_module
 from convprof.measure import stopwatch as stopwatch_module
 from convprof.measure.events import Failed, Finished, Refused, Sampled, Started
 from convprof.measure.stopwatch import Stopwatch
-from convprof.simd import affinity
 
 # Those who do not take part
 

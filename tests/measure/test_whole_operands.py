@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import TooLargeError
-from convprof.measure.operands import max_rel_error
-from convprof.measure.whole_operands import WholeOperands
+from convprof.measure.operands import WholeOperands, max_rel_error
 from convprof.networks import ops
 from convprof.networks.graph import Builder, Network
 from convprof.problems import Whole

@@ -8,7 +8,7 @@ from convprof.networks import parameters
 from convprof.networks.fold import fold_weights, folded, folds
 from convprof.networks.graph import INPUT, Builder, Network
 from convprof.networks.ops import Activation, Add, BatchNorm, Convolution, LayerScale, Linear
-from convprof.strategies.reference_network import network as exact
+from convprof.strategies.reference import network as exact
 
 
 def small(*adds):

@@ -13,7 +13,7 @@ from convprof.networks.summary import summarise
 from convprof.problems import Conv2d, Gemm, parse
 
 if TYPE_CHECKING:
-    from convprof.networks.images import Images
+    from convprof.networks import Images
 
 
 def images_of(name: str) -> Images:

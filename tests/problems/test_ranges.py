@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.errors import InputError
-from convprof.problems.ranges import MOST_VALUES, parse_range
+from convprof.problems.families import MOST_VALUES, parse_range
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings import Peak
-from convprof.machine.kept import Ceilings
+from convprof.machine.ceilings_store import Ceilings
 from convprof.render import ceilings
 
 PEAKS = (

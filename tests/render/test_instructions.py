@@ -11,8 +11,7 @@ import pytest
 from rich.console import Console
 
 from convprof.render.instructions import View, instructions_report, to_csv, to_markdown
-from convprof.studies.instructions import Missing, Row
-from convprof.studies.resemblance import Resemblance
+from convprof.studies.instructions import Missing, Resemblance, Row
 
 GOLDEN_COVE = {"latency": 4.0, "reciprocal_throughput": 0.5}
 HALF = {"latency": 4.0, "reciprocal_throughput": None}

@@ -8,13 +8,12 @@ import io
 import pytest
 from rich.console import Console
 
+from convprof.codegen.inner_loop import read
 from convprof.machine.ceilings import Peak
 from convprof.render.charts.chart import Level
-from convprof.render.ladder import halide_report, ladder_report, sizes_report
-from convprof.render.ladder_chart import ladder_chart
+from convprof.render.ladder import halide_report, ladder_chart, ladder_report, sizes_report
 from convprof.render.ladder_words import loop_counts, sentence
 from convprof.results import Cycles, Flops, Measurement, Time
-from convprof.simd.inner_loop import read
 from convprof.stats import Ratio
 from convprof.studies.evidence import Core, evidence
 from convprof.studies.ladder import Comparison, Pair, Rung, Step

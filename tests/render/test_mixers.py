@@ -13,14 +13,20 @@ from rich.console import Console
 from convprof.measure.report import describe
 from convprof.networks.mixers import Grid, mixers
 from convprof.render.charts.terminal import chart_lines
-from convprof.render.mixers import exclusions, mixers_report
-from convprof.render.mixers_chart import EQUAL, growth_chart
-from convprof.render.mixers_growth import growth_report, growth_words, run_title
+from convprof.render.mixers import (
+    EQUAL,
+    exclusions,
+    growth_chart,
+    growth_report,
+    growth_words,
+    mixers_report,
+    run_title,
+)
 from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
-from convprof.studies.mixer_costs import Total
-from convprof.studies.mixers import Beside, besides
-from convprof.studies.mixers_growth import Crossing, Growth, growths
+from convprof.studies.mixers.costs import Total
+from convprof.studies.mixers.growth import Crossing, Growth, growths
+from convprof.studies.mixers.study import Beside, besides
 
 GRID = Grid()
 RATE = {"gemm": 150e9, "attention": 100e9, "conv2d": 250e9}

@@ -10,7 +10,7 @@ from convprof.machine.ceilings import Peak
 from convprof.render import roofline as view
 from convprof.results import Measurement
 from convprof.studies.roofline import Roofline
-from convprof.studies.roofs import Placed
+from convprof.studies.roofline_model import Placed
 
 
 def placed(strategy, intensity, rate, *, layout="nchw", descriptor="a", level="L2", bandwidth=1e11):

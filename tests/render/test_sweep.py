@@ -8,9 +8,8 @@ import pytest
 from rich.console import Console
 
 from convprof.render.charts.chart import Level, Mark, Point
-from convprof.render.sweep import exclusions, sweep_report
-from convprof.render.sweep_chart import caption, sweep_chart, title
-from convprof.studies.sweep_points import Capacity, rows_of
+from convprof.render.sweep import caption, exclusions, sweep_chart, sweep_report, title
+from convprof.studies.sweep.points import Capacity, rows_of
 
 HEADER = {
     "tool_version": "1.2.3",

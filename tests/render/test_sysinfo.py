@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from convprof.render import sysinfo
-from convprof.render.sysinfo.words import ranges
+from convprof.render.sysinfo.hardware import ranges
 
 KNOWN = {
     "schema_version": 1,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convprof
+from convprof.codegen.isa import available
 from convprof.errors import ProblemError, TooLargeError
 from convprof.machine import facts
 from convprof.problems import Attention, Gemm
-from convprof.simd.isa import available
-from convprof.strategies import memory, oracle, registry, staged
+from convprof.strategies import memory, oracle, plan_runner, registry
 from convprof.strategies.attention import fused
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.peers.package import Library
@@ -164,7 +164,7 @@ def test_a_maximum_that_comes_last_outweighs_all_before(name):
 
 @each_strategy
 def test_work_in_slices_that_can_be_interrupted(monkeypatch, name):
-    monkeypatch.setattr(staged, "UNINTERRUPTED_MACS", 5_000)
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", 5_000)
     for threads in THREADS:
         check(Attention(heads=2, tokens=70, dim=9), name, Setting(threads=threads))
 

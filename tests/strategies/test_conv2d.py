@@ -8,11 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
+from convprof.codegen.isa import available
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
-from convprof.simd.isa import available
-from convprof.strategies import memory, offset_gemm, oracle, registry, staged
+from convprof.strategies import memory, offset_gemm, oracle, plan_runner, registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.conv import frequency
 from convprof.strategies.peers.package import Library
@@ -189,7 +189,7 @@ def test_any_size_of_the_first_cache(monkeypatch, l1_bytes, name, layout):
 @each_strategy
 @each_layout
 def test_work_in_slices_that_can_be_interrupted(monkeypatch, layout, name):
-    monkeypatch.setattr(staged, "UNINTERRUPTED_MACS", 20_000)
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", 20_000)
     p = Conv2d(n=2, c=8, h=11, w=10, k=10, r=3, s=3, pad=(1, 1), groups=2)
     assert p.macs > 3 * 20_000
     for threads in threads_of(name):

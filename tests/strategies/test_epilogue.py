@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convprof.codegen.isa import available
 from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
-from convprof.problems.epilogue import Epilogue
-from convprof.problems.functions import STEPS
-from convprof.simd.isa import available
+from convprof.problems.epilogue import STEPS, Epilogue
 from convprof.strategies import epilogue, registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.plan import BIAS, RESIDUAL

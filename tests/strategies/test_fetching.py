@@ -10,7 +10,7 @@ import pytest
 import convprof
 from convprof.problems import BackwardData, Conv2d
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import shared
+from convprof.strategies import plan
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import register_tiles, winograd
 from convprof.strategies.conv.fetching import Fetching
@@ -27,7 +27,7 @@ LAYERS = [
 
 
 def shrink(monkeypatch):
-    for module in (register_tiles, winograd, shared):
+    for module in (register_tiles, winograd, plan):
         monkeypatch.setattr(module, "l2_bytes", lambda: SMALL)
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convprof
+from convprof.codegen.isa import available
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
-from convprof.simd.isa import available
-from convprof.strategies import memory, offset_gemm, oracle, registry, staged
+from convprof.strategies import memory, offset_gemm, oracle, plan_runner, registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.peers.package import Library
@@ -134,7 +134,7 @@ def test_any_size_of_the_first_cache(monkeypatch, l1_bytes, name):
 
 @each_strategy
 def test_work_in_slices_that_can_be_interrupted(monkeypatch, name):
-    monkeypatch.setattr(staged, "UNINTERRUPTED_MACS", 5_000)
+    monkeypatch.setattr(plan_runner, "UNINTERRUPTED_MACS", 5_000)
     for threads in threads_of(name):
         check(Gemm(m=37, n=70, k=61, batch=2), name, Setting("nchw", "f32", threads))
         check(Gemm(m=1, n=1, k=30_000), name, Setting("nchw", "f64", threads))

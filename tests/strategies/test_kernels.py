@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import convprof.strategies
+from convprof.codegen.threads import Program, team
 from convprof.problems import Conv2d, Gemm
-from convprof.simd.team import Program, team
 from convprof.strategies import kernels, oracle
 from convprof.strategies.conv.direct import direct_nchw, loop_dims
 from convprof.strategies.conv.geometry import pad_planes, padded_nchw

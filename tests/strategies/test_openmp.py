@@ -11,15 +11,15 @@ import threading
 
 import pytest
 
+from convprof.codegen import affinity
 from convprof.errors import RefusedError
-from convprof.simd import affinity
 from convprof.strategies import openmp
 
 GOMP = ctypes.util.find_library("gomp") if sys.platform == "linux" else None
 SCRIPT = f"""
 import ctypes, os
 from convprof.errors import RefusedError
-from convprof.simd import affinity
+from convprof.codegen import affinity
 from convprof.strategies import openmp
 library = ctypes.CDLL({GOMP!r})
 before = affinity.of()

@@ -17,7 +17,8 @@ from convprof.machine import facts
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies import memory, oracle, registry
 from convprof.strategies.base import DTYPES, Setting
-from convprof.strategies.peers import package, torch_state
+from convprof.strategies.peers import package
+from convprof.strategies.peers.torch import state
 from convprof.studies.run import Choice, contestants
 
 PACKAGES = {
@@ -244,8 +245,8 @@ def test_what_does_not_fit_is_refused(monkeypatch, name):
 
 def test_torch_runs_on_the_settings_threads_in_true_f32_and_gives_both_back():
     skip_without("torch")
-    torch = torch_state.torch().module
-    torch_state.torch().release()
+    torch = state.torch().module
+    state.torch().release()
     before = torch.get_num_threads()
     sets = [(threads, bound(CONV, "torch", Setting(threads=threads))[0]) for threads in THREADS]
     for _ in range(2):

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.gemm import Tile
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
-from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
-from convprof.problems.functions import STEPS
-from convprof.simd import isa as isas
-from convprof.simd.microkernel import Tile
+from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
 from convprof.strategies import oracle, registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles

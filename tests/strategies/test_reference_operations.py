@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convprof.networks import ops
-from convprof.problems.functions import STEPS
+from convprof.problems.epilogue import STEPS
 from convprof.problems.operation import Operation
 from convprof.strategies import reference, reference_operations
 

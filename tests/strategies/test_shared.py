@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 import convprof
+from convprof.codegen.tile_list import TileList
 from convprof.problems import Conv2d
-from convprof.simd.tiles import TileList
-from convprof.strategies import shared as module
-from convprof.strategies.plan import Stage
-from convprof.strategies.shared import shared
+from convprof.strategies import plan as module
+from convprof.strategies.plan import Stage, shared
 
 P = {"c": 8, "k": 16, "h": 9, "w": 9, "r": 3, "s": 3, "pad": (1, 1)}
 

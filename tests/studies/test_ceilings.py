@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+from convprof.codegen.isa import available
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings import Peak, peak
 from convprof.machine.clock import CoreClock
-from convprof.simd.isa import available
 from convprof.studies import ceilings
 from convprof.studies.ceilings import Measured
 

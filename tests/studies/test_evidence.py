@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.codegen.inner_loop import read
 from convprof.machine.ceilings import Peak
 from convprof.problems import Gemm
-from convprof.simd.inner_loop import read
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.evidence import Core, evidence, latencies, loop_of

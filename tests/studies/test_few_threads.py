@@ -7,12 +7,12 @@ import os
 import pytest
 
 from convprof import cli
+from convprof.codegen import spare_threads
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings, facts
 from convprof.problems import Gemm
 from convprof.results import Measurement
-from convprof.simd import spare
-from convprof.studies import roofs, run
+from convprof.studies import roofline_model, run
 from convprof.studies.run import Choice
 
 
@@ -31,9 +31,9 @@ def one_thread(monkeypatch):
     """A process that may not start a thread."""
     monkeypatch.setattr(bandwidth, "team", only_one)
     monkeypatch.setattr(ceilings, "team", only_one)
-    monkeypatch.setattr("convprof.strategies.staged.team", only_one)
-    monkeypatch.setattr(roofs, "_quick", [])
-    monkeypatch.setattr(roofs, "_measured", roofs._measured.__wrapped__)
+    monkeypatch.setattr("convprof.strategies.plan_runner.team", only_one)
+    monkeypatch.setattr(roofline_model, "_quick", [])
+    monkeypatch.setattr(roofline_model, "_measured", roofline_model._measured.__wrapped__)
     monkeypatch.setattr(ceilings, "peak", ceilings.peak.__wrapped__)
 
 
@@ -57,9 +57,9 @@ def test_a_row_on_too_many_threads_is_refused_and_the_others_are_measured():
 @pytest.mark.usefixtures("one_thread")
 def test_a_bandwidth_needs_no_thread_beyond_its_own(monkeypatch):
     (level, *_) = bandwidth.levels(facts().caches, 1)
-    monkeypatch.setattr(roofs, "kept_here", dict)
-    assert roofs.bandwidth_here(1, level.name) > 0
-    assert roofs.bandwidth_here(2, level.name) is None
+    monkeypatch.setattr(roofline_model, "kept_here", dict)
+    assert roofline_model.bandwidth_here(1, level.name) > 0
+    assert roofline_model.bandwidth_here(2, level.name) is None
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -79,7 +79,7 @@ def test_a_result_of_a_library_whose_peak_cannot_be_measured_stays():
 
 @pytest.mark.parametrize(("found", "expected"), [(-1, "1"), (0, None)])
 def test_openblas_is_held_to_one_thread_where_it_could_not_start_them(monkeypatch, found, expected):
-    monkeypatch.setattr(spare, "startable", lambda wanted: wanted + found)
+    monkeypatch.setattr(spare_threads, "startable", lambda wanted: wanted + found)
     monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr(cli, "_status", lambda _: 0)
     with pytest.raises(SystemExit):

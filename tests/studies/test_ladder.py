@@ -12,7 +12,7 @@ from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import oracle, registry
 from convprof.strategies.base import Prepared, Strategy
-from convprof.studies import halide_ladder, ladder, patience
+from convprof.studies import ladder
 from convprof.studies.ladder import LADDERS, PARALLEL, Ladder, rungs
 from convprof.studies.run import Choice
 
@@ -151,20 +151,19 @@ def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
 @pytest.mark.parametrize("kind", LADDERS)
 def test_halide_beside_the_rungs(kind):
     known = {strategy.name for strategy in registry.strategies(kind)}
-    found = halide_ladder.beside(kind, 2)
+    found = ladder.beside(kind, 2)
     assert {pair.strategy for pair in found} <= known
     assert {p.rung for p in found} - {None} <= {*LADDERS[kind], PARALLEL}
     assert len({(p.strategy, p.threads) for p in found}) == len(found)
     assert len({p.strategy for p in found if p.rung or p.threads == 1}) >= 5
-    alone = [(p.strategy, p.threads) for p in halide_ladder.beside(kind, 1)]
+    alone = [(p.strategy, p.threads) for p in ladder.beside(kind, 1)]
     assert len(set(alone)) == len(alone)
     assert "halide-parallel" not in dict(alone)
 
 
 def test_pairs_are_compared(climbed):
     theirs = [
-        Fake(name, 3e-3)
-        for name in dict.fromkeys(p.strategy for p in halide_ladder.beside("gemm", 2))
+        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.beside("gemm", 2))
     ]
     made = climbed(*fakes(), *theirs, halide=True)
     pairs = {(p.rung, p.theirs.threads): p for p in made.pairs()}
@@ -180,9 +179,9 @@ class TestPatience:
         from convprof.measure.contestant import Contestant
         from convprof.strategies.base import Setting
 
-        monkeypatch.setattr(patience, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
+        monkeypatch.setattr(ladder, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
         contestant = Contestant(Fake("naive", 1.0), problem, Setting())
-        return patience.over_patience(contestant, Settings(), patience_s)
+        return ladder.over_patience(contestant, Settings(), patience_s)
 
     def test_too_slow(self, monkeypatch):
         found = self.refusal(monkeypatch, 1e9, Gemm(m=4096, n=4096, k=4096), 60)
@@ -198,7 +197,7 @@ class TestPatience:
 
     def test_parts_are_rows_of_the_same_problem(self):
         conv = Conv2d(n=8, c=3, h=100, w=90, k=4, r=3, s=3, stride=(2, 2), dilation=(2, 2))
-        part = patience._rows(conv, 4)
+        part = ladder._rows(conv, 4)
         assert (part.n, part.h, part.w, part.c) == (1, 8, 90, 3)
-        assert patience._rows(conv, 1).h == 5
-        assert patience._rows(Gemm(m=9, n=8, k=7, batch=3), 4) == Gemm(m=4, n=8, k=7)
+        assert ladder._rows(conv, 1).h == 5
+        assert ladder._rows(Gemm(m=9, n=8, k=7, batch=3), 4) == Gemm(m=4, n=8, k=7)

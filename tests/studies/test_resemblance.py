@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convprof.machine.published import Core, Figures, cores
-from convprof.studies.resemblance import resemblances, verdict
+from convprof.studies.instructions import resemblances, verdict
 
 
 def core(name, **figures):

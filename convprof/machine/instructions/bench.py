@@ -8,16 +8,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from convprof.codegen.probes.instructions import Chain, Instruction, compile_chains, data_block
 from convprof.machine.instructions import ruler
 from convprof.machine.instructions.ruler import Clocked
-from convprof.simd.instructions import Chain, Instruction, compile_chains, data_block
 from convprof.stats import median
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from convprof.codegen.probes.instructions.instruction import Key
     from convprof.machine.instructions.ruler import Loop, Ruler
-    from convprof.simd.instructions.instruction import Key
 
 PASSES = 12
 """Of each loop at least, far apart in time: between them lie all other loops."""

@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from convprof.errors import ConvprofError
-from convprof.machine.clock import CoreClock, checked_counter
-from convprof.machine.counters import Count
-from convprof.simd.instructions import (
+from convprof.codegen.probes.instructions import (
     Chain,
     Instruction,
     catalogue,
     compile_chains,
     data_block,
 )
-from convprof.simd.instructions.instruction import Key
+from convprof.codegen.probes.instructions.instruction import Key
+from convprof.errors import ConvprofError
+from convprof.machine.clock import CoreClock, checked_counter
+from convprof.machine.counters import Count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

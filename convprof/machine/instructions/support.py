@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.simd.instructions import Absent, Instruction
+    from convprof.codegen.probes.instructions import Absent, Instruction
 
 
 def missing(row: Instruction | Absent, extensions: Mapping[str, bool | None]) -> str | None:
@@ -15,7 +15,7 @@ def missing(row: Instruction | Absent, extensions: Mapping[str, bool | None]) ->
 
     An extension that is not known to be there counts as absent: its instructions could trap.
     """
-    from convprof.simd.instructions import Absent
+    from convprof.codegen.probes.instructions import Absent
 
     if isinstance(row, Absent):
         return row.reason

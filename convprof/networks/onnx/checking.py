@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.node import FileNode, Value
     from convprof.networks.onnx.source import Source
-    from convprof.networks.onnx.value import Value
     from convprof.networks.ops import Shape
 
 _POOLS = ("AveragePool", "MaxPool")

@@ -11,8 +11,8 @@ from convprof.networks.onnx.package import onnx_package
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convprof.networks.onnx.node import Value
     from convprof.networks.onnx.source import Source
-    from convprof.networks.onnx.value import Value
 
 _HERE = "FLOAT"
 _MATRIX = 2  # axes; whole numbers with fewer are shapes and axes, no weights

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.networks.graph import INPUT
-from convprof.networks.onnx.file import LARGEST_FILE
 from convprof.networks.onnx.forms import FORMS
+from convprof.networks.onnx.load import LARGEST_FILE
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.writer import Writer
 from convprof.networks.parameters import elements

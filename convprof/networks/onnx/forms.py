@@ -10,14 +10,124 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.networks import ops
-from convprof.networks.onnx.attention_forms import attention, mix, scores
-from convprof.networks.onnx.pooling_forms import adaptive, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.networks.graph import Node
     from convprof.networks.onnx.writer import Writer
+    from convprof.networks.ops import (
+        AdaptiveAverage,
+        Attention,
+        AttentionMix,
+        AttentionScores,
+        Pool2d,
+    )
+
+
+# Pooling in ONNX's operators.
+
+
+def pool(w: Writer, node: Node, op: Pool2d) -> None:
+    """Write MaxPool or AveragePool."""
+    settings: dict[str, Any] = {
+        "kernel_shape": [op.r, op.s],
+        "strides": op.stride,
+        "pads": op.pads,
+        "ceil_mode": int(op.ceil),
+    }
+    if op.which == "max":
+        w.add(node, "MaxPool", *node.inputs, **settings)
+    else:
+        counted = int(op.count_padding)
+        w.add(node, "AveragePool", *node.inputs, count_include_pad=counted, **settings)
+
+
+def adaptive(w: Writer, node: Node, op: AdaptiveAverage) -> None:
+    """Write averages over regions: one window moved on where they are alike, else one by one.
+
+    A region's average is that of its rows' averages, so rows and columns are taken in turn.
+    """
+    (x,), ((_, _, h, width),) = node.inputs, w.reads(node)
+    if (op.p, op.q) == (1, 1):
+        w.add(node, "GlobalAveragePool", x)
+    elif h % op.p == 0 and width % op.q == 0:
+        window = [h // op.p, width // op.q]
+        w.add(node, "AveragePool", x, kernel_shape=window, strides=window)
+    else:
+        rows = _regions(w, node, x, axis=2, pixels=h, count=op.p)
+        columns = _regions(w, node, rows, axis=3, pixels=width, count=op.q)
+        w.add(node, "Identity", columns)
+
+
+def _regions(w: Writer, node: Node, x: str, *, axis: int, pixels: int, count: int) -> str:
+    """Return the averages over the regions of one axis."""
+    means = []
+    for index in range(count):
+        begin, end = index * pixels // count, -(-(index + 1) * pixels // count)
+        bounds = (w.integers(node, number) for number in (begin, end, axis))
+        part = w.add(node, "Slice", x, *bounds, last=False)
+        axes = w.integers(node, axis)
+        means.append(w.add(node, "ReduceMean", part, axes, keepdims=1, last=False))
+    return w.add(node, "Concat", *means, axis=axis, last=False)
+
+
+# Attention on a packed projection (n, t, 3w) in ONNX's operators.
+
+_PARTS = 3  # queries, keys, values
+
+
+def scores(w: Writer, node: Node, op: AttentionScores) -> None:
+    """Write queries x keys / sqrt(depth), head by head."""
+    _scores(w, node, op.heads, last=True)
+
+
+def mix(w: Writer, node: Node, op: AttentionMix) -> None:
+    """Write weights x values and put the heads side by side."""
+    weights, packed = node.inputs
+    _mix(w, node, weights, packed, op.heads)
+
+
+def attention(w: Writer, node: Node, op: Attention) -> None:
+    """Write scores, their softmax and the mix of values."""
+    raw = _scores(w, node, op.heads, last=False)
+    weights = w.add(node, "Softmax", raw, axis=-1, last=False)
+    _mix(w, node, weights, node.inputs[0], op.heads)
+
+
+def _parts(w: Writer, node: Node, packed: str) -> tuple[str, str, str]:
+    """Return queries, keys and values, divided once for both products."""
+    if packed not in w.packed:
+        queries, keys, values = w.split(node, packed, axis=2, pieces=_PARTS)
+        w.packed[packed] = queries, keys, values
+    return w.packed[packed]
+
+
+def _heads(w: Writer, node: Node, x: str, heads: int, axes: list[int]) -> str:
+    """Return (n, t, w) as (n, t, heads, depth) with its axes in another order."""
+    n, t, packed = w.network.shapes[node.inputs[-1]]
+    shape = w.integers(node, n, t, heads, packed // (_PARTS * heads))
+    wide = w.add(node, "Reshape", x, shape, last=False)
+    return w.add(node, "Transpose", wide, perm=axes, last=False)
+
+
+def _scores(w: Writer, node: Node, heads: int, *, last: bool) -> str:
+    (packed,) = node.inputs
+    queries, keys, _ = _parts(w, node, packed)
+    rows = _heads(w, node, queries, heads, [0, 2, 1, 3])
+    columns = _heads(w, node, keys, heads, [0, 2, 3, 1])
+    depth = w.network.shapes[packed][-1] // (_PARTS * heads)
+    factor = w.constant(node, np.array(depth**-0.5, np.float32))
+    product = w.add(node, "MatMul", rows, columns, last=False)
+    return w.add(node, "Mul", product, factor, last=last)
+
+
+def _mix(w: Writer, node: Node, weights: str, packed: str, heads: int) -> None:
+    values = _heads(w, node, _parts(w, node, packed)[2], heads, [0, 2, 1, 3])
+    mixed = w.add(node, "MatMul", weights, values, last=False)
+    beside = w.add(node, "Transpose", mixed, perm=[0, 2, 1, 3], last=False)
+    w.add(node, "Reshape", beside, w.integers(node, *w.network.shapes[node.name]))
+
 
 _IMAGE = 4
 _TO_NHWC, _TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]

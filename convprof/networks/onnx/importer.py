@@ -12,8 +12,8 @@ from convprof.networks.onnx.constant import MOST_AXES, Constant
 from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
+from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sharing import Sharing
-from convprof.networks.onnx.value import Value
 from convprof.networks.ops import Affine
 from convprof.problems import checks
 from convprof.problems.checks import shown

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     import onnx
 
+    from convprof.networks.ops import Shape
+
+
 MOST_NUMBERS = 4096
 """Numbers of an attribute or a small constant that are read."""
 
@@ -98,3 +101,20 @@ class FileNode:
         if not isinstance(value, kinds):
             raise self.refused(f"{key}={shown(value)} must be {wanted}")
         return value
+
+
+# What the importer follows from node to node.
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An activation: the node that computes it, its shape, and a factor not yet applied.
+
+    Exporters scale queries and keys one by one; the factor moves on until a product takes it up.
+    """
+
+    name: str
+    shape: Shape
+    factor: float = 1.0
+    origin: FileNode | None = None
+    """The node of the file that asked for the factor."""

@@ -26,7 +26,7 @@ from convprof.networks.ops.normalisation import (
 from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
 from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
 from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
-from convprof.problems.functions import Function
+from convprof.problems.epilogue import Function
 
 __all__ = [
     "Activation",

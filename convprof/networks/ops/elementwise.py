@@ -9,7 +9,7 @@ from typing import ClassVar
 from convprof.errors import ProblemError
 from convprof.networks.ops.base import Op, Shape
 from convprof.problems.checks import shown
-from convprof.problems.functions import STEPS, Function
+from convprof.problems.epilogue import STEPS, Function
 
 
 @dataclass(frozen=True, slots=True)

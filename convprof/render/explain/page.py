@@ -11,12 +11,13 @@ from convprof.render.columns import print_table
 from convprof.render.describe import problem_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from convprof.problems import Problem
     from convprof.render.columns import Column, Row
+
 
 WIDEST = 120
 """Pictures and sentences use no more, however wide the console is."""
@@ -116,3 +117,17 @@ def _joined(blocks: Sequence[Block]) -> list[Text]:
             found.append(text)
         rows.append(found)
     return [Text(" " * GAP).join(row) for row in rows]
+
+
+# The list of topics.
+
+
+def show(console: Console, topics: Mapping[str, str]) -> None:
+    """Print the topics, and how to ask for one."""
+    console.print(Text("Worked examples with real numbers", style="bold"))
+    width = max(map(len, topics))
+    for topic, summary in topics.items():
+        console.print(Text("  ").append(topic.ljust(width), style="cyan").append(f"  {summary}"))
+    console.print(
+        Text("convprof explain TOPIC, or of your own problem: convprof explain TOPIC PROBLEM")
+    )

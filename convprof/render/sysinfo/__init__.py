@@ -10,8 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from convprof.render.sysinfo import ceilings, hardware, system
-from convprof.render.sysinfo.words import Lookup, Section
+from convprof.render.sysinfo import hardware, system
+from convprof.render.sysinfo.hardware import Lookup, Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +30,8 @@ LEFT: tuple[Builder, ...] = (hardware.cpu, hardware.simd, hardware.cores, system
 RIGHT: tuple[Builder, ...] = (
     hardware.caches,
     system.memory_and_system,
-    ceilings.clock_and_ceilings,
-    ceilings.notes,
+    system.clock_and_ceilings,
+    system.notes,
 )
 """The columns of a wide terminal. The right one has the tables and gets a little more room."""
 

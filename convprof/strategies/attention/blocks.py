@@ -7,20 +7,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.simd import block_pairs as pairs
-from convprof.simd import isa as isas
-from convprof.simd.attention import PackQueries, ScaleRows, Softmax
-from convprof.simd.block_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
-from convprof.simd.isa import register_rows
-from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import kernel
+from convprof.codegen import isa as isas
+from convprof.codegen import tile_pairs as pairs
+from convprof.codegen.isa import register_rows
+from convprof.codegen.kernels.attention import PackQueries, ScaleRows, Softmax
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.tile_list import kernel
+from convprof.codegen.tile_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
 from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
 from convprof.strategies.plan import Native, Stage, Y
 
 if TYPE_CHECKING:
+    from convprof.codegen.tile_list import Generated
     from convprof.problems import Attention
-    from convprof.simd.tiles import Generated
     from convprof.strategies.base import Setting
 
 SPACE, CLAIMS = "blocks", "claims"

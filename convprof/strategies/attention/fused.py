@@ -15,17 +15,17 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd import isa as isas
-from convprof.simd.isa import register_rows, register_vectors
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows, register_vectors
 from convprof.strategies.attention.blocks import CLAIMS, SPACE, Blocking, Blocks
-from convprof.strategies.caches import l1_data_bytes
+from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Attention, Problem
-    from convprof.simd.isa import Isa
     from convprof.strategies.base import Prepared, Setting
 
 QUERIES = 64

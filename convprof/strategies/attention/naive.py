@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
     from convprof.problems import Attention, Problem

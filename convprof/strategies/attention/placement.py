@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.simd.block_pairs import Walk
+from convprof.codegen.tile_pairs import Walk
 from convprof.strategies.plan import WEIGHTS, X
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem

@@ -25,8 +25,8 @@ from convprof.strategies.conv.frequency import (
 from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
 from convprof.strategies.plan import Call, Stage
-from convprof.strategies.staged import StagedPrepared
-from convprof.strategies.turn import count_tables
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem

@@ -15,7 +15,7 @@ from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem

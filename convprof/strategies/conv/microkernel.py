@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd.tiles import runner_address
+from convprof.codegen.tile_list import runner_address
 from convprof.strategies import epilogue
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
@@ -22,9 +22,9 @@ from convprof.strategies.conv.register_tiles import (
     TilePlan,
 )
 from convprof.strategies.plan import Native, Stage
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
-from convprof.strategies.turn import count_tables
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem

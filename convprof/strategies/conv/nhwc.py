@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import epilogue, passes
+from convprof.strategies import epilogue, unfused_epilogue
 from convprof.strategies.plan import Call, Plan, Stage, X, Y
-from convprof.strategies.turn import turn_stage
+from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def add_late(plan: Plan, p: Conv2d, setting: Setting) -> None:
     """Add the pass that computes in NCHW what ``in_tiles`` leaves of the epilogue."""
     if in_tiles(p, setting.layout) is p:
         return
-    plan.steps.append(passes.stage(p, replace(p.epilogue, bias=False), setting))
+    plan.steps.append(unfused_epilogue.stage(p, replace(p.epilogue, bias=False), setting))
     plan.passes += 1
 
 

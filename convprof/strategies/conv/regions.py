@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.problems.axis import Axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from convprof.problems import Conv2d
-    from convprof.strategies.conv.backward.phases import Phase
+    from convprof.strategies.conv.gradients.phases import Phase
+
+    Integers = np.ndarray[Any, np.dtype[np.int64]]
+
 
 FILLED = 0.7
 """A region whose rows fill the register tile less than this is tiled across its rows."""
@@ -124,3 +129,47 @@ def _parts(count: int, most: int) -> Iterator[tuple[int, int]]:
     parts = -(-count // most)
     for k in range(parts):
         yield count * k // parts, count * (k + 1) // parts
+
+
+# Where the pixels of a convolution's tiles lie in its input and its output.
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the pixels of a result lie, in elements."""
+
+    start: int
+    """The first pixel."""
+    pixel: int
+    """From one pixel of a row to the next."""
+    row: int
+    image: int
+
+    @classmethod
+    def dense(cls, p: Conv2d | Phase) -> Output:
+        """Return the output of a convolution, pixel after pixel."""
+        return cls(0, p.k, p.q * p.k, p.p * p.q * p.k)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The pixels at which one kernel runs: offsets in elements of its starts."""
+
+    region: Region
+    pattern: Pattern
+    a: Integers
+    c: Integers
+
+    def image(self, n: int, p: Conv2d | Phase, output: Output) -> Spot:
+        """Return the same pixels of the ``n``-th image."""
+        a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
+        return Spot(self.region, self.pattern, a, c)
+
+    def input_offsets(self, p: Conv2d | Phase) -> tuple[int, ...]:
+        """Return where the pattern's pixels start in the input, from its first."""
+        sh, sw = p.stride
+        return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)
+
+    def output_offsets(self, output: Output) -> tuple[int, ...]:
+        """Return where the pattern's pixels start in the output, from its first."""
+        return tuple(i * output.row + j * output.pixel for i, j in self.pattern)

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.simd import isa as isas
-from convprof.simd.depthwise import DepthwiseTile
-from convprof.simd.isa import register_rows, register_vectors
-from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import TileKernel, TileList, kernel
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.kernels.depthwise import DepthwiseTile
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.strategies import epilogue
-from convprof.strategies.caches import l2_bytes
 from convprof.strategies.conv.fetching import Fetching
-from convprof.strategies.conv.regions import Region, cover, regions
-from convprof.strategies.conv.spots import Output, Spot
-from convprof.strategies.plan import Packed
-from convprof.strategies.shared import shared
+from convprof.strategies.conv.regions import Output, Region, Spot, cover, regions
+from convprof.strategies.memory import l2_bytes
+from convprof.strategies.plan import Packed, shared
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
-    from convprof.strategies.conv.backward.phases import Phase
+    from convprof.strategies.conv.gradients.phases import Phase
 
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]

@@ -15,25 +15,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from convprof.simd import isa as isas
-from convprof.simd.isa import register_rows
-from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import TileKernel, TileList, kernel, runner_address
-from convprof.simd.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
+from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.strategies import epilogue
-from convprof.strategies.caches import l2_bytes
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
-from convprof.strategies.plan import Native, Packed, Stage
-from convprof.strategies.shared import shared
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.memory import l2_bytes
+from convprof.strategies.plan import Native, Packed, Stage, shared
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
-from convprof.strategies.turn import count_tables
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Conv2d, Problem
-    from convprof.simd.isa import Isa
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]

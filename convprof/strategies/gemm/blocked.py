@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.simd import isa as isas
-from convprof.simd.microkernel import Tile
-from convprof.simd.tiles import TileList, kernel, runner_address
 from convprof.strategies import epilogue
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd import isa as isas
+from convprof.codegen import isa as isas
 from convprof.strategies.gemm.vectorized import Vectorized
 
 if TYPE_CHECKING:

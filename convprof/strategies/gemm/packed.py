@@ -10,19 +10,18 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd import isa as isas
-from convprof.simd.isa import register_rows, register_vectors
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows, register_vectors
 from convprof.strategies import epilogue
-from convprof.strategies.caches import l2_bytes
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, Blocking, Stages
-from convprof.strategies.memory import PAGE_BYTES
+from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Gemm, Problem
-    from convprof.simd.isa import Isa
     from convprof.strategies.base import Prepared, Setting
 
 KC_BYTES = 4096

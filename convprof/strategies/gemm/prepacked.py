@@ -10,20 +10,20 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd import isa as isas
-from convprof.simd.isa import register_rows, register_vectors
-from convprof.simd.microkernel import UNROLL
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.kernels.gemm import UNROLL
 from convprof.strategies import epilogue
-from convprof.strategies.caches import l2_bytes
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS
 from convprof.strategies.gemm.prepacked_tiles import PANELS, Blocking, PanelStages
+from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Gemm, Problem
-    from convprof.simd.isa import Isa
     from convprof.strategies.base import Prepared, Setting
 
 KC_BYTES = 5 << 10

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.gemm import LINE_BYTES, UNROLL, Tile
+from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.problems.epilogue import NO_EPILOGUE
-from convprof.simd import isa as isas
-from convprof.simd.microkernel import LINE_BYTES, UNROLL, Tile
-from convprof.simd.tiles import TileKernel, TileList, kernel, runner_address
 from convprof.strategies import epilogue
 from convprof.strategies.plan import Native, Stage, X, Y
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd.isa import register_rows, register_vectors
+from convprof.codegen.isa import register_rows, register_vectors
 from convprof.strategies.gemm.vectorized import Vectorized, even
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Gemm
-    from convprof.simd.isa import Isa
 
 
 class Unrolled(Vectorized):

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.simd import isa as isas
-from convprof.simd.microkernel import UNROLL
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.gemm import UNROLL
 from convprof.strategies import epilogue
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.caches import l1_data_bytes
 from convprof.strategies.gemm.blocked import IN_PLACE, Blocking, Stages
+from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.staged import StagedPrepared
+from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
     from convprof.problems import Gemm, Problem
-    from convprof.simd.isa import Isa
 
 ROWS, VECTORS = 4, 2
 """The tile: the four rows of ``tiled``, and just as many sums as keep two multiply-adds a cycle of

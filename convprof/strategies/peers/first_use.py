@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from convprof.codegen import affinity, spare_threads
 from convprof.errors import RefusedError
-from convprof.simd import affinity, spare
 from convprof.strategies import forks
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def need_threads(library: str, threads: int) -> None:
     if threads <= _started.get(library, 1):
         return
     more = POOLS.get(library, 1) * (threads - 1)
-    found = spare.startable(more)
+    found = spare_threads.startable(more)
     if found < more:
         raise RefusedError(
             f"{library} starts {more} thread{'s' if more > 1 else ''} for --threads {threads}, and "

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from convprof.codegen import affinity
 from convprof.errors import ConvprofError, ProblemError, RefusedError
-from convprof.simd import affinity
 from convprof.strategies import memory
 from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
 from convprof.strategies.peers import precision

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convprof.codegen import isa as isas
 from convprof.machine import facts
-from convprof.simd import isa as isas
 from convprof.strategies.base import Setting
 
 ASSUMED_LINE_BYTES = 64

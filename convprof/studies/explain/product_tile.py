@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.simd import isa as isas
+from convprof.codegen import isa as isas
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import choose
 from convprof.studies.explain.tiling import Tiling

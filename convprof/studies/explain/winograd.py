@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.codegen.kernels.winograd import ALGORITHMS
 from convprof.errors import RefusedError
-from convprof.simd.winograd import ALGORITHMS
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
 
 if TYPE_CHECKING:
+    from convprof.codegen.kernels.winograd import Algorithm
     from convprof.problems import Conv2d
-    from convprof.simd.winograd import Algorithm
 
     Array = np.ndarray[Any, Any]
 

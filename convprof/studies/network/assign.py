@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.graph import INPUT
 from convprof.problems.operation import IMAGE_AXES
-from convprof.strategies.chain.links import connect, read_layout, view_start
+from convprof.strategies.networks.connections import connect, read_layout, view_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.machine import facts
-from convprof.machine.levels import MEMORY, holding, levels
+from convprof.machine.caches import MEMORY, holding, levels
 from convprof.problems import Conv2d
-from convprof.studies import roofs
+from convprof.studies import roofline_model
 
 if TYPE_CHECKING:
     from convprof.networks.steps import Step
@@ -158,14 +158,14 @@ def ceiling(measurement: Measurement, peak: float) -> tuple[float | None, Bound 
 
     What computes nothing is held against the bandwidth of the level that holds what it moves.
     """
-    placed = roofs.place_here(measurement, peak)
+    placed = roofline_model.place_here(measurement, peak)
     if placed is not None:
         return placed.flop_per_s / placed.roof, placed.bound
     if measurement.time_s is None or not measurement.bytes_moved:
         return None, None
     threads = measurement.threads
     level = holding(levels(facts().caches, threads), measurement.bytes_moved)
-    rate = roofs.bandwidth_here(threads, MEMORY if measurement.cache == "cold" else level)
+    rate = roofline_model.bandwidth_here(threads, MEMORY if measurement.cache == "cold" else level)
     if rate is None:
         return None, "memory"
     return measurement.bytes_moved / measurement.time_s.median / rate, "memory"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.measure.lying import has_layout
+from convprof.problems.layouts import has_layout
 
 if TYPE_CHECKING:
     from convprof.networks.steps import Step, Way
     from convprof.problems.operation import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.studies.network.how import How
+    from convprof.studies.network.options import How
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
 

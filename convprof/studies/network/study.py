@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Session
 from convprof.strategies import registry
-from convprof.strategies.chain.links import connect
-from convprof.strategies.chain.route import AUTO, spelled, ways
-from convprof.strategies.chain.strategy import Chained
-from convprof.studies.network.found import Found
-from convprof.studies.network.how import recipe_for
-from convprof.studies.network.layers import Layer, ceiling
-from convprof.studies.network.rivals import paired, rivals
+from convprof.strategies.networks.choice import AUTO, spelled, ways
+from convprof.strategies.networks.connections import connect
+from convprof.strategies.networks.strategy import Chained
+from convprof.studies.network.layers import Layer, ceiling, kinds
+from convprof.studies.network.libraries import paired, rivals
+from convprof.studies.network.options import recipe_for
+from convprof.studies.network.reconcile import reconcile
 from convprof.studies.run import peaks, with_peak
 
 if TYPE_CHECKING:
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from convprof.measure.session import Entry, Settings
     from convprof.networks.graph import Network
     from convprof.problems import Problem, Whole
+    from convprof.problems.operation import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.strategies.chain.links import Link, Links
-    from convprof.studies.network.how import How
+    from convprof.strategies.networks.connections import Link, Links
+    from convprof.studies.network.options import How
+    from convprof.studies.network.reconcile import Reconciliation
+
 
 CHAIN = "chain"
 
@@ -145,3 +148,62 @@ def _chosen(entry: Entry) -> str:
     name = spelled(contestant.problem.kind, contestant.strategy.name)
     explanation = entry.prepared.explanation
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
+
+
+# What ``network NAME`` has found: layers, chain, libraries, and who could not be measured.
+
+
+@dataclass(frozen=True)
+class Found:
+    """One network in one way; None and less where not all of it was measured."""
+
+    network: str
+    input: Shape
+    how: How
+    layers: list[Layer]
+    """Every step, in order."""
+    chain: Measurement | None
+    """All of them one after the other."""
+    conversions: dict[str, float]
+    """Seconds within the chain of each change of layout, by name."""
+    libraries: list[tuple[Measurement, Ratio]]
+    """Those that ran the whole network, and their time over the chain's, round by round."""
+    excluded: list[Measurement]
+    """Who was refused, failed or computed a wrong result."""
+
+    @property
+    def measured(self) -> list[Layer]:
+        """The layers that have a time."""
+        return [layer for layer in self.layers if layer.hot is not None]
+
+    @property
+    def missing(self) -> int:
+        """How many layers should have a time, and have none."""
+        return sum(1 for layer in self.layers if layer.hot is None and not layer.view)
+
+    def reconciliation(self) -> Reconciliation | None:
+        """Return how the chain's time comes about; None unless all of it was measured."""
+        chain = self.chain
+        if chain is None or chain.time_s is None or not chain.phases:
+            return None
+        return reconcile(self.layers, chain.time_s.median, sum(self.conversions.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was found, for the document's comparisons."""
+        found = self.reconciliation()
+        return {
+            "kind": "network",
+            "network": self.network,
+            "input": list(self.input),
+            "threads": self.how.threads,
+            "layout": self.how.layout,
+            "fused": self.how.fuse,
+            "layers": [layer.to_json() for layer in self.layers],
+            "kinds": [asdict(kind) for kind in kinds(self.layers)],
+            "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
+            "reconciliation": found.to_json() if found else None,
+            "libraries": [
+                {"name": library.strategy, "ratio": asdict(ratio)}
+                for library, ratio in self.libraries
+            ],
+        }

@@ -12,7 +12,7 @@ from convprof.networks.onnx import load  # noqa: E402
 from convprof.networks.steps import Way, steps  # noqa: E402
 from convprof.problems import Whole  # noqa: E402
 from convprof.strategies.base import LAYOUTS, Setting  # noqa: E402
-from convprof.strategies.chain.strategy import Chained, Recipe  # noqa: E402
+from convprof.strategies.networks.strategy import Chained, Recipe  # noqa: E402
 
 IMAGE, LAST, TOKENS = (1, 4, 6, 6), (1, 6, 6, 4), (1, 6, 8)
 

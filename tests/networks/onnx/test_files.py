@@ -9,6 +9,7 @@ import lzma
 import os
 import sys
 import zipfile
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from convprof.errors import InputError
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 
-from convprof.networks.onnx import file as onnx_file  # noqa: E402
 from convprof.networks.onnx import load  # noqa: E402
 
 
@@ -97,7 +97,7 @@ def test_unreadable(tmp_path):
 def test_too_large_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "large.onnx"
     path.write_bytes(b"x" * 100)
-    monkeypatch.setattr(onnx_file, "LARGEST_FILE", 99)
+    monkeypatch.setattr(import_module(load.__module__), "LARGEST_FILE", 99)
     assert "less than 2 GiB" in refusal(path)
 
 

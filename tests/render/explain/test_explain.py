@@ -13,15 +13,14 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from convprof.codegen import isa as isas
 from convprof.problems import Conv2d, parse
 from convprof.render.explain import im2col as im2col_view
 from convprof.render.explain import layout as layout_view
 from convprof.render.explain import tile as tile_view
-from convprof.render.explain import topics
 from convprof.render.explain import winograd as winograd_view
 from convprof.render.explain.grid import Labels, fitting, grid, numbers, short
-from convprof.render.explain.page import Block, Page
-from convprof.simd import isa as isas
+from convprof.render.explain.page import Block, Page, show
 from convprof.strategies.conv import register_tiles
 from convprof.strategies.gemm import packed
 from convprof.studies.explain import TOPICS, im2col, layout, tile, winograd
@@ -152,7 +151,7 @@ def test_pictures_stand_side_by_side_as_far_as_there_is_room():
 
 def test_the_list_of_topics():
     text = io.StringIO()
-    topics.show(Console(file=text, width=80), TOPICS)
+    show(Console(file=text, width=80), TOPICS)
     lines = text.getvalue().splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
     assert max(map(len, lines)) <= 80

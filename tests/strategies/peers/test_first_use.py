@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from convprof.codegen import affinity, spare_threads
 from convprof.errors import RefusedError
 from convprof.machine import noise
-from convprof.simd import affinity, spare
 from convprof.strategies import forks, openmp
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers import first_use as first
@@ -47,7 +47,7 @@ def fresh(monkeypatch):
 
 
 def test_a_library_whose_threads_cannot_start_is_refused_before_it_ends_the_process(monkeypatch):
-    monkeypatch.setattr(spare, "startable", lambda wanted: wanted - 1)
+    monkeypatch.setattr(spare_threads, "startable", lambda wanted: wanted - 1)
     with (
         pytest.raises(RefusedError, match=r"torch starts 4 threads .* allows this process 3:"),
         first_use(Bound(3), "torch"),
@@ -60,7 +60,7 @@ def test_a_library_whose_threads_cannot_start_is_refused_before_it_ends_the_proc
 def test_threads_that_a_library_keeps_are_not_asked_for_again(monkeypatch):
     with first_use(Bound(2), "torch"), first_use(Bound(2), "onnxruntime"):
         pass
-    monkeypatch.setattr(spare, "startable", lambda _: 0)
+    monkeypatch.setattr(spare_threads, "startable", lambda _: 0)
     with first_use(Bound(2), "torch"):
         pass
     with (
@@ -71,14 +71,14 @@ def test_threads_that_a_library_keeps_are_not_asked_for_again(monkeypatch):
 
 
 def test_spare_threads_are_started_and_ended():
-    before = spare._tasks()
-    assert spare.startable(3) == 3
-    assert spare.startable(0) == 0
-    assert spare._tasks() <= before
+    before = spare_threads._tasks()
+    assert spare_threads.startable(3) == 3
+    assert spare_threads.startable(0) == 0
+    assert spare_threads._tasks() <= before
 
 
 def test_as_many_threads_as_start(monkeypatch):
-    class Limited(spare.threading.Thread):
+    class Limited(spare_threads.threading.Thread):
         left = 2
 
         def start(self):
@@ -87,8 +87,8 @@ def test_as_many_threads_as_start(monkeypatch):
             Limited.left -= 1
             super().start()
 
-    monkeypatch.setattr(spare.threading, "Thread", Limited)
-    assert spare.startable(5) == 2
+    monkeypatch.setattr(spare_threads.threading, "Thread", Limited)
+    assert spare_threads.startable(5) == 2
 
 
 def test_what_was_bound_before_a_fork_refuses_to_run_in_the_child():
@@ -149,7 +149,7 @@ import sys
 import numpy as np
 import convprof
 from convprof.errors import RefusedError
-from convprof.simd import affinity
+from convprof.codegen import affinity
 from convprof.strategies import openmp, registry
 from convprof.strategies.base import Setting
 before = affinity.of()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.errors import ProblemError, RefusedError, TooLargeError
-from convprof.measure.settle import settle
+from convprof.measure.idle import settle
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory, oracle, registry
 from convprof.strategies.base import DTYPES, Setting
@@ -154,14 +154,14 @@ def test_tuned_shapes_of_networks(p):
 
 @needs_halide
 def test_blocks_of_rows_that_do_not_divide_the_rows(monkeypatch):
-    monkeypatch.setattr(tuned.caches, "l2_bytes", lambda: 1 << 14)
+    monkeypatch.setattr(tuned.memory, "l2_bytes", lambda: 1 << 14)
     for threads in (1, threads_of("halide-tuned")):
         check(Gemm(m=173, n=70, k=33), "halide-tuned", Setting(threads=threads))
 
 
 @needs_halide
 def test_weights_beyond_the_cache(monkeypatch):
-    monkeypatch.setattr(tuned.caches, "l2_bytes", lambda: 1 << 10)
+    monkeypatch.setattr(tuned.memory, "l2_bytes", lambda: 1 << 10)
     p = Conv2d(n=2, c=6, h=9, w=9, k=150, r=3, s=3)
     for layout in ("nchw", "nhwc"):
         check(p, "halide-tuned", Setting(layout))

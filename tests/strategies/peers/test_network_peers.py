@@ -14,7 +14,7 @@ from convprof.machine import facts
 from convprof.networks import Builder, Network, ops
 from convprof.networks.parameters import draw, elements
 from convprof.problems import Gemm, Whole
-from convprof.strategies import memory, reference_network, registry
+from convprof.strategies import memory, reference, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers import exported, package
 
@@ -51,7 +51,7 @@ def known(name):
 def computed(net):
     x = np.random.default_rng(1).standard_normal(net.input, dtype=np.float32)
     weights = draw(net, 1)
-    return x, weights, reference_network.network(net, x, weights)
+    return x, weights, reference.network(net, x, weights)
 
 
 def convolution():
@@ -74,8 +74,8 @@ def laid_out(x, layout):
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if turned else x
 
 
-def error(y, reference, layout="nchw"):
-    expected = laid_out(reference, layout)
+def error(y, y64, layout="nchw"):
+    expected = laid_out(y64, layout)
     assert expected.shape == y.shape
     return np.max(np.abs(y - expected)) / np.max(np.abs(expected))
 
@@ -93,12 +93,12 @@ def bound(name, net, x, weights, setting):
 @pytest.mark.parametrize("network", SMALLEST)
 def test_networks(name, network):
     skip_without(name)
-    net, x, weights, reference = known(network)
+    net, x, weights, expected = known(network)
     assert len(net.nodes) >= 10
     prepared = bound(name, net, x, weights, Setting("nhwc", threads=THREADS[-1]))
     prepared.output().fill(-1)  # so that the run has to write all of it
     prepared.run()
-    assert error(prepared.output(), reference, "nhwc") < TOLERANCE
+    assert error(prepared.output(), expected, "nhwc") < TOLERANCE
     prepared.close()
 
 
@@ -108,18 +108,18 @@ def test_networks(name, network):
 @pytest.mark.parametrize("make", [convolution, tokens])
 def test_results_are_in_the_layout(name, make, layout, threads):
     net = make()
-    x, weights, reference = computed(net)
+    x, weights, expected = computed(net)
     before = x.copy()
     prepared = bound(name, net, x, weights, Setting(layout, threads=threads))
     prepared.run()
     y = prepared.output()
     assert Whole(net).result_shape(layout) == y.shape
     assert y.flags.c_contiguous
-    assert error(y, reference, layout) < TOLERANCE
+    assert error(y, expected, layout) < TOLERANCE
     np.testing.assert_array_equal(before, x)
     prepared.bind(laid_out(2 * x, layout), weights)
     prepared.run()
-    twice = reference_network.network(net, 2 * x, weights)
+    twice = reference.network(net, 2 * x, weights)
     assert error(prepared.output(), twice, layout) < TOLERANCE
     prepared.close()
 
@@ -144,11 +144,11 @@ def test_what_is_known_of_a_run(name):
 @each_library
 def test_read_only_operands(name):
     net = tokens()
-    x, weights, reference = computed(net)
+    x, weights, expected = computed(net)
     x.flags.writeable = False
     prepared = bound(name, net, x, weights, Setting())
     prepared.run()
-    assert error(prepared.output(), reference) < TOLERANCE
+    assert error(prepared.output(), expected) < TOLERANCE
 
 
 @each_library

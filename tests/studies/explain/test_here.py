@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from convprof.codegen import isa as isas
 from convprof.machine import facts
 from convprof.machine.caches import Cache
-from convprof.simd import isa as isas
 from convprof.studies.explain import here as module
 from convprof.studies.explain.here import ASSUMED_LINE_BYTES, here
 

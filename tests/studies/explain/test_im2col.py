@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from convprof.errors import ProblemError, TooLargeError
 from convprof.problems import Conv2d, parse
 from convprof.strategies import memory, oracle
-from convprof.studies.explain.im2col import DEFAULT, LIMITS, direct_sums, im2col
-from convprof.studies.explain.patch_cost import cost, variants
-from convprof.studies.explain.reduced import difference, reduced
+from convprof.studies.explain.im2col import DEFAULT, LIMITS, cost, direct_sums, im2col, variants
+from convprof.studies.explain.layout import difference, reduced
 
 
 @st.composite

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from convprof.codegen import isa as isas
 from convprof.errors import InputError, TooLargeError
 from convprof.problems import Conv2d, Gemm, Reorder
-from convprof.simd import isa as isas
 from convprof.strategies import memory
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import register_tiles

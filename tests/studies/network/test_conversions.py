@@ -7,7 +7,7 @@ from convprof.measure.stopwatch import Sample
 from convprof.networks.steps import steps
 from convprof.problems import Reorder
 from convprof.strategies.base import Setting
-from convprof.studies.network.conversions import Conversions
+from convprof.studies.network.probe import Conversions
 
 
 def test_each_different_image_in_both_directions(residual):

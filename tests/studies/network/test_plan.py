@@ -14,11 +14,10 @@ from convprof.networks.ops import Linear
 from convprof.networks.steps import Way
 from convprof.problems import Whole
 from convprof.results import plain
-from convprof.strategies.chain.strategy import Chained
-from convprof.studies.network import chosen
+from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.assign import Route
-from convprof.studies.network.how import How, recipe_for
-from convprof.studies.network.plan import Plan
+from convprof.studies.network.options import How, recipe_for
+from convprof.studies.network.plan import Plan, chains
 
 HOW = How((), tune="off", fuse=True)
 NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
@@ -96,7 +95,7 @@ def test_routes_that_are_the_same_are_run_once(residual):
     turned = (*ways[:-1], Way("auto", "nchw"))  # of the linear layer, which has no layout
     other = tuple(replace(way, layout="nchw") for way in ways)
     routes = {"a": Route(ways, 1.0), "b": Route(turned, 1.5), "c": Route(other, float("inf"))}
-    found = chosen.chains(recipe, routes, HOW)
+    found = chains(recipe, routes, HOW)
     assert [(item.name, item.also, item.predicted_s) for item in found] == [
         ("a", ("b",), 1.0), ("c", (), None), ("as written", (), None),
     ]  # fmt: skip

@@ -17,8 +17,8 @@ from convprof.networks.ops import (
 )
 from convprof.networks.steps import steps
 from convprof.problems import Whole
-from convprof.strategies.chain.links import convertible
-from convprof.studies.network.how import How
+from convprof.strategies.networks.connections import convertible
+from convprof.studies.network.options import How
 from convprof.studies.network.plan import Plan
 
 

@@ -13,8 +13,8 @@ from convprof.networks.graph import Builder, Network
 from convprof.networks.ops import Flatten, Linear
 from convprof.problems import Whole
 from convprof.strategies import registry
-from convprof.strategies.chain.strategy import Chained
-from convprof.studies.network.how import How
+from convprof.strategies.networks.strategy import Chained
+from convprof.studies.network.options import How
 from convprof.studies.network.study import NetworkStudy
 
 HOW = How(tune="off")

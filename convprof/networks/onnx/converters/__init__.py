@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
-    from convprof.networks.onnx.value import Value
+    from convprof.networks.onnx.node import FileNode, Value
 
     Converter = Callable[[Importer, FileNode], Value | list[Value]]
 

@@ -13,8 +13,7 @@ from convprof.networks.onnx.package import onnx_package
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
-    from convprof.networks.onnx.value import Value
+    from convprof.networks.onnx.node import FileNode, Value
 
 _HERE = "FLOAT"
 _REALS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")

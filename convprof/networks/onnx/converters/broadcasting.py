@@ -6,15 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.converters.rearranging import reshaped
-from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
 from convprof.networks.onnx.node import MOST_NUMBERS
 from convprof.networks.ops import PositionEmbedding
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
-    from convprof.networks.onnx.value import Value
+    from convprof.networks.onnx.node import FileNode, Value
     from convprof.networks.ops import Op, Shape
 
 _IMAGE = 4

@@ -16,7 +16,7 @@ from convprof.networks.onnx.converters.broadcasting import (
     per_token,
     widened,
 )
-from convprof.networks.onnx.value import Value
+from convprof.networks.onnx.node import Value
 from convprof.networks.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from convprof.networks.onnx.activation_patterns import bounds
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import number_in, operands, pair, widened
-from convprof.networks.onnx.value import Value
+from convprof.networks.onnx.node import Value
 from convprof.networks.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
 
 if TYPE_CHECKING:

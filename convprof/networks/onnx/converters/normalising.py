@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.converters.rearranging import reshaped, transposed
-from convprof.networks.onnx.converters.rows import on_last_axis
+from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
 from convprof.networks.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
-    from convprof.networks.onnx.value import Value
+    from convprof.networks.onnx.node import FileNode, Value
 
 _EPS = 1e-5
 _ITS_AXES = (2, 4)  # features (n, c), images (n, c, h, w)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import number_in
+from convprof.networks.onnx.converters.pooling import LOWEST
 from convprof.networks.onnx.converters.selecting import cut
-from convprof.networks.onnx.converters.window import LOWEST
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.ops import Pad
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
-    from convprof.networks.onnx.value import Value
+    from convprof.networks.onnx.node import FileNode, Value
 
 _BY_INPUTS = 11  # the operator set since which pads and value are inputs
 _VALUE, _AXES = 2, 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.value import Value
+from convprof.networks.onnx.node import Value
 from convprof.networks.ops import ClassToken, Concat, SelectToken, Slice
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.codegen import executable
 from convprof.errors import RefusedError
 from convprof.problems import Conv2d
-from convprof.simd import executable
 from convprof.strategies import memory
 from convprof.strategies.peers.halide import algorithm, autoschedulers, ladder, tuned
 from convprof.strategies.peers.package import LibraryPrepared, load

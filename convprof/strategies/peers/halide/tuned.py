@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.strategies import caches
+from convprof.strategies import memory
 from convprof.strategies.peers.halide.forms import Form
 from convprof.strategies.peers.halide.ladder import Step, pad, power_below
 from convprof.strategies.peers.halide.sharing import share
@@ -183,7 +183,7 @@ def _steps(nest: Nest, tile: Tile) -> dict[str, int]:
 def _order(nest: Nest, tile: Tile, itemsize: int) -> list[str]:
     """Return y's axes, innermost first: weights that fit L2 are read again for each row of y."""
     others = [a for a in reversed(nest.shape.y.order) if a not in (tile.column, tile.row)]
-    fits = nest.shape.weight_elements() * itemsize <= caches.l2_bytes() // 2
+    fits = nest.shape.weight_elements() * itemsize <= memory.l2_bytes() // 2
     if fits or not others or nest.shape.y.order == "zij":
         return [tile.row, tile.column, *others]
     # The images' rows are gone through before the next panel of weights.
@@ -204,7 +204,7 @@ def _strip_and_block(
         return strip, 0
     of_rows = shared is not None and shared.axis == tile.row
     steps = strip if of_rows else steps
-    room = caches.l2_bytes() // 2 // (tile.rows * nest.shape.sizes["t"] * itemsize)
+    room = memory.l2_bytes() // 2 // (tile.rows * nest.shape.sizes["t"] * itemsize)
     if steps <= 2 * max(1, room):
         return strip, 0
     sizes = range(max(1, room // 2), 2 * max(1, room) + 1)

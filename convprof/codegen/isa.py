@@ -1,0 +1,84 @@
+"""Instruction sets that kernels are generated for: vector width and number of registers."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from convprof.codegen.target import target
+from convprof.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Isa:
+    """What a kernel generator needs to know."""
+
+    name: str
+    bits: int
+    registers: int
+    temporaries: int = 1
+    """Registers that a register tile needs beside its sums and a row of ``b``: the element that is
+    multiplied; the product, where it is not added at once; on AArch64, where instructions do not
+    read their operands from memory, five elements that LLVM loads ahead."""
+    without: tuple[str, ...] = ()
+    """LLVM features to switch off. Those that build on them go with them: without ``avx`` there
+    is no AVX2, FMA or AVX-512 either."""
+    fused: bool = True
+    """Whether it has fused multiply-add."""
+
+    def lanes(self, itemsize: int) -> int:
+        """Return the elements in a vector."""
+        return self.bits // (8 * itemsize)
+
+
+ISAS = {
+    "sse": Isa("sse", 128, 16, 2, ("avx",), fused=False),
+    "avx2": Isa("avx2", 256, 16, 1, ("avx512f",)),
+    "avx512": Isa("avx512", 512, 32, 1),
+    "neon": Isa("neon", 128, 32, 6),
+}
+NATIVE = "native"
+
+
+@functools.cache
+def available() -> tuple[str, ...]:
+    """Return the names of the instruction sets of this CPU, widest last."""
+    host = target()
+    if host.arch == "aarch64":
+        return ("neon",)
+    if host.arch != "x86_64":
+        return ()
+    has = set(host.features.split(","))
+    found = ["sse"]
+    if {"+avx2", "+fma"} <= has:
+        found.append("avx2")
+    if {"+avx512f", "+avx512vl", "+avx512dq", "+avx512bw"} <= has:
+        found.append("avx512")
+    return tuple(found)
+
+
+def find(name: str) -> Isa:
+    """Return an instruction set of this CPU; ``native`` is the widest. InputError otherwise."""
+    names = available()
+    if name == NATIVE:
+        # Every 64-bit target of LLVM has vectors of 128 bits, lowered to what there is.
+        return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
+    if name not in names:
+        known = ", ".join(names) or "none that kernels are generated for"
+        raise InputError(f"--isa {name}: this CPU has {known}; use one of them or {NATIVE}")
+    return ISAS[name]
+
+
+def register_rows(vectors: int, isa: Isa) -> int:
+    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
+    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
+
+
+def register_vectors(across: int, isa: Isa) -> int:
+    """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
+
+    Two, so that an element loaded serves twice; four with SSE, where spreading it over a vector
+    takes a shuffle, which the multiplications and additions have to make room for.
+    """
+    wide = 2 if isa.fused else 4
+    return -(-across // -(-across // wide))

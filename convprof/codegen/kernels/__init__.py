@@ -1,0 +1,1 @@
+"""Kernels that strategies run: register tiles, depthwise tiles, transforms, element-wise code."""

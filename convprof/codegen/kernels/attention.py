@@ -1,0 +1,233 @@
+"""What attention needs beside matrix products, vectors along the queries.
+
+With the scores turned over, ``(keys, queries)``, each lane is a query: maximum and sum over the
+keys are plain vector arithmetic, and nothing is ever added up across lanes. For each query there
+are three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
+
+Scores are in powers of two: the queries are multiplied by log2(e) / sqrt(dim) when they are packed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from convprof.codegen.kernels.exp2 import exp2
+from convprof.codegen.kernels.transpose import turned
+from convprof.codegen.writer import Writer, over_channels
+
+ROWS_PER_TURN = 4
+"""Rows of scores per turn of the search for the maximum, which else waits for itself."""
+MAXIMUM, SUM, FACTOR = range(3)
+"""Rows of the numbers that each query has."""
+LOWEST = {"f32": -3.0e38, "f64": -1.7e308}
+
+
+class _From(NamedTuple):
+    """Values that come from one block of the code."""
+
+    block: str
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class PackQueries:
+    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a`` turned over into ``c``, scaled.
+
+    ``c`` is ``(dim, width)``; the columns beyond the queries become 0.
+    """
+
+    dtype: str
+    lanes: int
+    queries: int
+    width: int
+    """Columns of ``c``: whole vectors."""
+    dim: int
+    row: int
+    """Elements from one row of ``a`` to the next."""
+    scale: float
+    fused: bool = True
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        return over_channels(w, name, self.dim, self._body)
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        """Turn a vector of dimensions over, for all queries."""
+        alive = self.lanes if mask is None else self.dim % self.lanes
+        a = w.at("%a", channel)
+        c = w.at("%c", w.add(f"mul i64 {channel}, {self.width}"))
+        scale = w.splat(w.rounded(self.scale))
+        for first in range(0, self.width, self.lanes):
+            rows = [
+                w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
+                for i in range(first, first + self.lanes)
+            ]
+            for u, column in enumerate(turned(w, rows)[:alive]):
+                done = w.add(f"fmul {w.vector} {column}, {scale}")
+                w.store(done, w.at(c, u * self.width + first))
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """``void tile(T *a, T *b, T *c)``: scores ``a`` to powers of two, relative to the maximum.
+
+    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum grows
+    with these keys; the factor becomes what sums so far are to be multiplied by; to the sum is
+    added. At most as many vectors across as there are registers for.
+    """
+
+    dtype: str
+    lanes: int
+    keys: int
+    vectors: int
+    """Vectors of queries."""
+    width: int
+    """Elements from one row of ``a``, and from one kind of number, to the next."""
+    first: bool = False
+    """Whether there were no keys before, and the numbers hold nothing yet."""
+    fused: bool = True
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        columns = self._columns
+        before = [self._before(w, j, MAXIMUM) for j in columns]
+        head = w.taken()
+        turns, rest = divmod(self.keys, ROWS_PER_TURN)
+        carried = [f"%max{j}" for j in columns]
+        found = self._maxima(w, carried, "%row", ROWS_PER_TURN)
+        searching = w.taken()
+        last = found if turns else before
+        start = w.at("%a", turns * ROWS_PER_TURN * self.width)
+        largest = self._maxima(w, last, start, rest)
+        sums = self._update(w, before, largest)
+        between = w.taken()
+        totals = [f"%sum{j}" for j in columns]
+        added = self._powers(w, largest, totals)
+        raising = w.taken()
+        for total, j in zip(added, columns, strict=True):
+            w.store(total, w.at("%b", SUM * self.width + j))
+        tail = w.taken()
+        element, v = w.element, w.vector
+        search = (
+            f"""  br label %search
+search:
+  %i = phi i64 [ 0, %entry ], [ %i_next, %search ]
+  %row = phi ptr [ %a, %entry ], [ %row_next, %search ]
+{_phis(v, carried, _From("entry", before), _From("search", found))}
+{searching}
+  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_TURN * self.width}
+  %i_next = add i64 %i, 1
+  %i_more = icmp ult i64 %i_next, {turns}
+  br i1 %i_more, label %search, label %found
+found:"""
+            if turns
+            else "  br label %found\nfound:"
+        )
+        return f"""{w.declarations()}
+define void @{name}(ptr %a, ptr %b, ptr %c) {{
+entry:
+{head}
+{search}
+{between}
+  br label %raise
+raise:
+  %k = phi i64 [ 0, %found ], [ %k_next, %raise ]
+  %at = phi ptr [ %a, %found ], [ %at_next, %raise ]
+{_phis(v, totals, _From("found", sums), _From("raise", added))}
+{raising}
+  %at_next = getelementptr {element}, ptr %at, i64 {self.width}
+  %k_next = add i64 %k, 1
+  %k_more = icmp ult i64 %k_next, {self.keys}
+  br i1 %k_more, label %raise, label %done
+done:
+{tail}
+  ret void
+}}
+"""
+
+    @property
+    def _columns(self) -> range:
+        return range(0, self.vectors * self.lanes, self.lanes)
+
+    def _before(self, w: Writer, j: int, number: int) -> str:
+        if self.first:
+            return w.splat(w.rounded(LOWEST[self.dtype])) if number == MAXIMUM else w.splat(0.0)
+        return w.load(w.at("%b", number * self.width + j))
+
+    def _maxima(self, w: Writer, largest: list[str], pointer: str, rows: int) -> list[str]:
+        """Write the maxima over some more rows."""
+        for row in range(rows):
+            scores = [w.load(w.at(pointer, row * self.width + j)) for j in self._columns]
+            largest = [w.larger(a, b) for a, b in zip(scores, largest, strict=True)]
+        return largest
+
+    def _update(self, w: Writer, before: list[str], largest: list[str]) -> list[str]:
+        """Write the new maxima and the factors; return the sums so far, brought down to them."""
+        sums = []
+        for index, j in enumerate(self._columns):
+            w.store(largest[index], w.at("%b", MAXIMUM * self.width + j))
+            if self.first:
+                sums.append(w.splat(0.0))
+                continue
+            factor = exp2(w, w.add(f"fsub {w.vector} {before[index]}, {largest[index]}"))
+            w.store(factor, w.at("%b", FACTOR * self.width + j))
+            sums.append(w.add(f"fmul {w.vector} {self._before(w, j, SUM)}, {factor}"))
+        return sums
+
+    def _powers(self, w: Writer, largest: list[str], totals: list[str]) -> list[str]:
+        """Write one row of powers; return the sums with it."""
+        added = []
+        for index, j in enumerate(self._columns):
+            place = w.at("%at", j)
+            power = exp2(w, w.add(f"fsub {w.vector} {w.load(place)}, {largest[index]}"))
+            w.store(power, place)
+            added.append(w.add(f"fadd {w.vector} {totals[index]}, {power}"))
+        return added
+
+
+@dataclass(frozen=True)
+class ScaleRows:
+    """``void tile(T *a, T *b, T *c)``: rows of ``c`` times a number each, which ``b`` holds.
+
+    That is the factor, or, at the end, one over the sum.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    width: int
+    """Numbers of one kind in ``b``."""
+    dim: int
+    """Elements in a row of ``c``."""
+    row: int
+    """Elements from one row of ``c`` to the next."""
+    finish: bool = False
+    fused: bool = True
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        if self.finish:
+            for j in range(0, self.width, self.lanes):
+                total = w.load(w.at("%b", SUM * self.width + j))
+                inverse = w.add(f"fdiv {w.vector} {w.splat(1.0)}, {total}")
+                w.store(inverse, w.at("%b", FACTOR * self.width + j))
+        return over_channels(w, name, self.dim, self._body, head=w.taken())
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        c = w.at("%c", channel)
+        for i in range(self.rows):
+            factor = w.broadcast(w.at("%b", FACTOR * self.width + i))
+            place = w.at(c, i * self.row)
+            w.store(w.add(f"fmul {w.vector} {w.load(place, mask)}, {factor}"), place, mask)
+
+
+def _phis(vector: str, names: list[str], first: _From, last: _From) -> str:
+    """Return vectors carried around a loop."""
+    return "\n".join(
+        f"  {name} = phi {vector} [ {a}, %{first.block} ], [ {b}, %{last.block} ]"
+        for name, a, b in zip(names, first.values, last.values, strict=True)
+    )

@@ -1,0 +1,93 @@
+"""Register tiles of a depthwise convolution: pixels in registers, vectors along the channels.
+
+    c[i, ch]  =  sum over taps t of  a[pixels[i] + a_t + ch] * b[b_t, ch]
+
+A tap's weights are loaded once for all pixels of the tile, and an input once for all pixels and
+taps that meet it, as long as there are registers to keep it in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convprof.codegen.kernels.epilogue import Finish, parameters
+from convprof.codegen.writer import Writer, over_channels
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+
+@dataclass(frozen=True)
+class DepthwiseTile:
+    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
+
+    With an epilogue it takes the pointers of ``codegen.kernels.epilogue``.
+    """
+
+    dtype: str
+    lanes: int
+    pixels: tuple[int, ...]
+    """Where each pixel's first channel starts in ``a``."""
+    taps: tuple[tuple[int, int], ...]
+    """Where each tap lies: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
+    c_pixels: tuple[int, ...]
+    """Where each pixel's first channel starts in ``c``."""
+    channels: int
+    b_row: int
+    """Elements from one row of ``b`` to the next: the channels, rounded up to whole vectors."""
+    registers: int = 16
+    """Vector registers for sums, weights and inputs."""
+    fused: bool = True
+    """Whether the CPU multiplies and adds in one instruction."""
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows the sum: a bias per channel, a residual that lies as ``c`` does, a function."""
+
+    @property
+    def fmas(self) -> int:
+        """Vector multiply-adds in one execution."""
+        return len(self.pixels) * len(self.taps) * (self.b_row // self.lanes)
+
+    @property
+    def title(self) -> str:
+        """``8 pixels x 16 channels``."""
+        return f"{len(self.pixels)} pixels x {self.lanes} channels"
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        given = parameters(self.epilogue)
+        return over_channels(w, name, self.channels, self._body, parameters=given)
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        """Write one vector of channels for all pixels."""
+        a, b, c = (w.at(pointer, channel) for pointer in ("%a", "%b", "%c"))
+        sums = ["zeroinitializer"] * len(self.pixels)
+        inputs: dict[int, str] = {}
+        for (_, b_tap), places, keep in zip(self.taps, self._places(), self._kept(), strict=True):
+            weights = w.load(w.at(b, b_tap * self.b_row))
+            for i, place in enumerate(places):
+                if place not in inputs:
+                    inputs[place] = w.load(w.at(a, place), mask)
+                sums[i] = w.fma(weights, inputs[place], sums[i])
+            if not keep:
+                w.fence()
+                inputs = {}
+        finish = Finish(w, self.epilogue)
+        bias, residual = finish.bias(channel, mask), finish.residual(channel)
+        for total, pixel in zip(sums, self.c_pixels, strict=True):
+            done = finish.apply(total, bias, (residual, pixel), mask)
+            w.store(done, w.at(c, pixel), mask)
+
+    def _places(self) -> list[list[int]]:
+        """Return, for each tap, where the input of each pixel lies."""
+        return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
+
+    def _kept(self) -> list[bool]:
+        """Return after which taps there is room to keep the inputs that later taps meet again."""
+        places = [set(tap) for tap in self._places()]
+        room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
+        held: set[int] = set()
+        kept = []
+        for number, now in enumerate(places):
+            held = (held | now).intersection(set().union(*places[number + 1 :]))
+            kept.append(len(held) <= room)
+            held = held if kept[-1] else set()
+        return kept

@@ -1,0 +1,147 @@
+"""Rows of vectors that each element of takes part in alone: what is memory's to be fast at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from convprof.codegen.kernels import functions
+from convprof.codegen.writer import UNROLL, Writer, counted, function, sweep
+from convprof.problems.epilogue import Function
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# fmt: off
+Join: TypeAlias = Literal[
+    "copy", "add", "multiply", "scale and shift", "maximum", "minimum",
+    "affine", "at least", "at most", "clip", "ramp",
+]
+# fmt: on
+"""What is done with the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger
+or smaller of ``a`` and ``b``; affine is ``a factor + term`` of two constants, ramp the same from 0
+to 1. The others have one limit, a constant, or two."""
+
+HELD_SHARE = 4
+"""Up to a quarter of the registers hold operands that are the same in every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """How an operand lies. Offsets in elements."""
+
+    row: int
+    """From one row to the next; 0 for the same in every row."""
+    across: bool
+    """Whether it has an element for each of the row, side by side; else one for all of it."""
+
+
+@dataclass(frozen=True)
+class RowsTile:
+    """``void tile(T *o0, ..., T *y)``: ``y[i, j] = step(o0[i, j], ...)``, row by row."""
+
+    dtype: str
+    lanes: int
+    rows: int
+    length: int
+    operands: tuple[Operand, ...]
+    y_row: int
+    """Elements from one row of the result to the next."""
+    step: Join | Function
+    constants: tuple[float, ...] = ()
+    """Of the step: factor and term, or limits."""
+    registers: int = 16
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``relu of 1 x 16384``."""
+        return f"{self.step} of {self.rows} x {self.length}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * self.length
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        held = self._held(w)
+        together = max(1, UNROLL // self._vectors)  # rows in a turn of the loop
+        turns = self.rows // together
+
+        def turn(index: str, nothing: list[str]) -> list[str]:
+            first = w.add(f"mul i64 {index}, {together}")
+            for i in range(together):
+                self._row(w, w.add(f"add i64 {first}, {i}"), held)
+            return nothing
+
+        counted(w, turns, turn)
+        for row in range(turns * together, self.rows):
+            self._row(w, str(row), held)
+        names = [f"%o{i}" for i in range(len(self.operands))]
+        return function(w, name, [*names, "%y"])
+
+    @property
+    def _vectors(self) -> int:
+        return -(-self.length // self.lanes)
+
+    def _held(self, w: Writer) -> dict[tuple[int, str], str]:
+        """Write the loads of what is the same in every row, if there are registers for it."""
+        fixed = [i for i, operand in enumerate(self.operands) if operand.row == 0]
+        held = {(i, ""): w.broadcast(f"%o{i}") for i in fixed if not self.operands[i].across}
+        wide = [i for i in fixed if self.operands[i].across]
+        if self.rows == 1 or len(wide) * self._vectors > self.registers // HELD_SHARE:
+            return held
+        for i in wide:
+
+            def load(offset: str, mask: str | None, nothing: str, i: int = i) -> str:
+                held[i, offset] = w.load(w.at(f"%o{i}", offset), mask)
+                return nothing
+
+            sweep(w, self.length, load, across=self._vectors + 1)
+        return held
+
+    def _row(self, w: Writer, row: str, held: dict[tuple[int, str], str]) -> None:
+        """Write one row."""
+        places, values = {}, dict(held)
+        for i, operand in enumerate(self.operands):
+            places[i] = self._start(w, f"%o{i}", row, operand.row)
+            if not operand.across and (i, "") not in held:
+                values[i, ""] = w.broadcast(places[i])
+        y = self._start(w, "%y", row, self.y_row)
+
+        def vector(offset: str, mask: str | None, nothing: str) -> str:
+            given = []
+            for i, place in places.items():
+                known = values.get((i, "")) or values.get((i, offset))
+                given.append(known or w.load(w.at(place, offset), mask))
+            w.store(self._stepped(w, given), w.at(y, offset), mask)
+            return nothing
+
+        straight = self._vectors <= 2 * UNROLL
+        sweep(w, self.length, vector, across=self._vectors + 1 if straight else UNROLL)
+
+    def _start(self, w: Writer, pointer: str, row: str, apart: int) -> str:
+        return w.at(pointer, w.add(f"mul i64 {row}, {apart}")) if apart else pointer
+
+    def _stepped(self, w: Writer, given: list[str]) -> str:
+        if self.step in get_args(Function):
+            return functions.apply(w, self.step, given[0])  # type: ignore[arg-type]
+        constants = [w.splat(w.rounded(number)) for number in self.constants]
+        return _JOINS[self.step](w, *given, *constants)  # type: ignore[index]
+
+
+_JOINS: dict[Join, Callable[..., str]] = {
+    "copy": lambda _, a: a,
+    "add": lambda w, a, b: w.add(f"fadd {w.vector} {a}, {b}"),
+    "multiply": lambda w, a, b: w.add(f"fmul {w.vector} {a}, {b}"),
+    "scale and shift": lambda w, a, b, c: w.fma(a, b, c),
+    "affine": lambda w, a, b, c: w.fma(a, b, c),
+    "at least": lambda w, a, low: w.larger(a, low),
+    "at most": lambda w, a, high: w.smaller(a, high),
+    "clip": lambda w, a, low, high: w.smaller(w.larger(a, low), high),
+    "maximum": lambda w, a, b: w.larger(a, b),
+    "minimum": lambda w, a, b: w.smaller(a, b),
+    "ramp": lambda w, a, b, c: w.smaller(w.larger(w.fma(a, b, c), w.splat(0.0)), w.splat(1.0)),
+}

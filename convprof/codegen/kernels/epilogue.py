@@ -1,0 +1,99 @@
+"""What a kernel does to a vector of its result between the sum and the store.
+
+A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, those that it has no
+use for included, so that kernels with and without one can stand in one list of tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.codegen.kernels import functions
+from convprof.codegen.writer import Writer, over_channels
+
+if TYPE_CHECKING:
+    from convprof.problems.epilogue import Epilogue
+
+
+POINTERS = 6
+"""What kernels take whose list of tiles has an epilogue."""
+PARAMETERS = "ptr %a, ptr %b, ptr %c, ptr %d, ptr %bias, ptr %residual"
+
+
+def parameters(epilogue: Epilogue) -> str:
+    """Return the parameters of a kernel of three operands, and of its epilogue if it has one."""
+    return PARAMETERS if epilogue else "ptr %a, ptr %b, ptr %c"
+
+
+class Finish:
+    """The epilogue of one kernel: loads the bias once, then finishes vector by vector."""
+
+    def __init__(self, w: Writer, epilogue: Epilogue) -> None:
+        self.w = w
+        self.epilogue = epilogue
+
+    def bias(self, offset: int | str, mask: str | None) -> str | None:
+        """Write the load of a vector of the bias, ``offset`` elements in; None if there is none."""
+        if not self.epilogue.bias:
+            return None
+        return self.w.load(self.w.at("%bias", offset), mask)
+
+    def residual(self, offset: str) -> str:
+        """Write where the residual lies, ``offset`` elements in, if there is one."""
+        return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
+
+    def fetch(self, place: tuple[str, int], level: int) -> None:
+        """Ask for the line of the residual at ``place``, if there is one, into that cache."""
+        if self.epilogue.add:
+            self.w.prefetch(self.w.at(*place), level)
+
+    def apply(self, total: str, bias: str | None, place: tuple[str, int], mask: str | None) -> str:
+        """Write ``function(total + bias + residual)`` of a vector and return its name.
+
+        ``place``: a pointer into the residual, and elements from there.
+        """
+        w = self.w
+        if bias is not None:
+            total = w.add(f"fadd {w.vector} {total}, {bias}")
+        if self.epilogue.add:
+            total = w.add(f"fadd {w.vector} {total}, {w.load(w.at(*place), mask)}")
+        function = self.epilogue.function
+        return total if function is None else functions.apply(w, function, total)
+
+
+# One step of an epilogue over a result that lies in memory: read, compute, write back.
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
+
+    Offsets and lengths in elements. The residual lies as ``c`` does.
+    """
+
+    dtype: str
+    lanes: int
+    epilogue: Epilogue
+    columns: int
+    """Elements of a row, one after the other."""
+    rows: int = 1
+    """Rows side by side, ``columns`` apart."""
+    lone: bool = False
+    """Whether the bias is one element for all columns rather than one for each."""
+    fused: bool = True
+    """Whether the CPU multiplies and adds in one instruction."""
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        return over_channels(w, name, self.columns, self._body, parameters=PARAMETERS)
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        finish = Finish(w, self.epilogue)
+        bias = w.broadcast("%bias") if self.lone else finish.bias(channel, mask)
+        c, residual = w.at("%c", channel), finish.residual(channel)
+        for start in range(0, self.rows * self.columns, self.columns):
+            place = w.at(c, start)
+            total = finish.apply(w.load(place, mask), bias, (residual, start), mask)
+            w.store(total, place, mask)

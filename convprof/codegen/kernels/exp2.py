@@ -1,0 +1,107 @@
+"""Powers of two of whole vectors: range reduction and a polynomial.
+
+x = n + r with n whole and r in [-1/2, 1/2]; 2**r is a polynomial, and n is added to its exponent. A
+softmax needs no more: e**x is 2**(x log2 e), and the factor goes into what x is made of. Where it
+cannot, ``power`` multiplies on the way, without the rounding that a product of its own would have.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.codegen.writer import Writer
+
+
+@dataclass(frozen=True)
+class _Format:
+    """What is particular to an element type."""
+
+    mantissa: int
+    """Explicit bits of the mantissa."""
+    coefficients: tuple[float, ...]
+    """Of the polynomial for 2**r, constant first: 2**0 is exactly 1."""
+    least: float
+    """Smaller exponents count as this one: as a share of a sum it is far below the last bit, and
+    products with it are no denormal numbers, which cost a hundred cycles each."""
+
+
+SHORT = (1.0, 0.6931469776, 0.2402224208, 0.05550733745, 0.009671512812, 0.001326472721)
+"""The polynomial of degree 5 whose largest relative error on [-1/2, 1/2] is the least, 9.2e-8:
+found by least squares, with the weights raised where the error was large (Lawson 1961)."""
+LONG = tuple(math.log(2) ** k / math.factorial(k) for k in range(14))
+"""Taylor's series of 2**r; the first term left out is below 1e-17."""
+_FORMATS = {"float": _Format(23, SHORT, -100.0), "double": _Format(52, LONG, -900.0)}
+MOST = {"float": 126.0, "double": 1022.0}
+"""The exponents, of either sign, up to which powers are neither infinite nor denormal."""
+
+
+def exp2(w: Writer, x: str) -> str:
+    """Write ``2**x`` for a vector ``x`` of at most 100, within 2.5 units of the last place.
+
+    Below -100 (f32) or -900 (f64) the result is that of the limit; NaN stays NaN.
+    """
+    v, made = w.vector, _FORMATS[w.element]
+    least = w.splat(made.least)
+    below = w.add(f"fcmp ogt {v} {least}, {x}")
+    x = w.add(f"select <{w.lanes} x i1> {below}, {v} {least}, {v} {x}")
+    # Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum's lowest bits are n.
+    shift = w.splat(1.5 * 2**made.mantissa)
+    rounded = w.add(f"fadd {v} {x}, {shift}")
+    r = w.add(f"fsub {v} {x}, {w.add(f'fsub {v} {rounded}, {shift}')}")
+    return _raised(w, polynomial(w, r, made.coefficients), rounded)
+
+
+def power(w: Writer, x: str, factor: float) -> str:
+    """Write ``2**(factor x)`` within 3 units of the last place.
+
+    ``factor x`` lies between ``-MOST`` and ``MOST``; a quiet NaN of no payload stays one.
+    """
+    r, rounded = _parts(w, x, factor)
+    return _raised(w, polynomial(w, r, _FORMATS[w.element].coefficients), rounded)
+
+
+def power_less_one(w: Writer, x: str, factor: float) -> str:
+    """Write ``2**(factor x) - 1`` within 8 units of the last place, for the smallest x as well.
+
+    ``factor x`` as for ``power``. 2**n (2**r - 1) + (2**n - 1): nothing that counts cancels.
+    """
+    v = w.vector
+    r, rounded = _parts(w, x, factor)
+    _, *rest = _FORMATS[w.element].coefficients  # the first is exactly 1
+    little = w.add(f"fmul {v} {r}, {polynomial(w, r, rest)}")
+    whole = _raised(w, w.splat(1.0), rounded)
+    return w.fma(whole, little, w.add(f"fsub {v} {whole}, {w.splat(1.0)}"))
+
+
+def _parts(w: Writer, x: str, factor: float) -> tuple[str, str]:
+    """Write ``factor x`` as n + r; return r, and n in the lowest bits of a vector."""
+    v = w.vector
+    near = w.rounded(factor)
+    high, low = w.splat(near), w.splat(w.rounded(factor - near))
+    shift = w.splat(1.5 * 2 ** _FORMATS[w.element].mantissa)
+    rounded = w.fma(x, high, shift)
+    r = w.fma(x, high, w.add(f"fsub {v} {shift}, {rounded}"))
+    return (w.fma(x, low, r) if factor != near else r), rounded
+
+
+def polynomial(w: Writer, x: str, coefficients: Sequence[float]) -> str:
+    """Write a polynomial, its constant first, by Horner's rule."""
+    *lower, total = (w.splat(w.rounded(c)) for c in coefficients)
+    for coefficient in reversed(lower):
+        total = w.fma(total, x, coefficient)
+    return total
+
+
+def _raised(w: Writer, x: str, rounded: str) -> str:
+    """Write ``2**n x``: n is added to the exponent."""
+    whole = f"<{w.lanes} x i{8 * w.size}>"
+    bits = w.add(f"bitcast {w.vector} {rounded} to {whole}")
+    mantissa = _FORMATS[w.element].mantissa
+    exponent = w.add(f"shl {whole} {bits}, splat (i{8 * w.size} {mantissa})")
+    result = w.add(f"add {whole} {w.add(f'bitcast {w.vector} {x} to {whole}')}, {exponent}")
+    return w.add(f"bitcast {whole} {result} to {w.vector}")

@@ -1,0 +1,146 @@
+"""Functions of one element, vector by vector: what networks apply between their products.
+
+NaN stays NaN, and what is infinite or too large has the function's limit. Constants are splats:
+LLVM holds them in registers or reads them from memory, as there is room.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from convprof.codegen.kernels.exp2 import MOST, polynomial, power, power_less_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.codegen.writer import Writer
+    from convprof.problems.epilogue import Function
+
+
+def apply(w: Writer, function: Function, x: str) -> str:
+    """Write ``function(x)`` for a vector and return its name.
+
+    The largest error is 1e-6 (f32) or 2e-14 (f64) of the largest result of a tensor.
+    """
+    return _WRITERS[function](w, x)
+
+
+def _relu(w: Writer, x: str) -> str:
+    return w.larger(x, w.splat(0.0))
+
+
+def _relu6(w: Writer, x: str) -> str:
+    return _smaller(w, _relu(w, x), 6.0)
+
+
+def _hardsigmoid(w: Writer, x: str) -> str:
+    line = w.fma(x, w.splat(w.rounded(1 / 6)), w.splat(0.5))
+    return _smaller(w, w.larger(line, w.splat(0.0)), 1.0)
+
+
+def _hardswish(w: Writer, x: str) -> str:
+    """Write x min(x + 3, 6) / 6 for x from -3: below that it is 0, at minus infinity as well."""
+    v = w.vector
+    x = w.larger(x, w.splat(-3.0))
+    upper = _smaller(w, w.add(f"fadd {v} {x}, {w.splat(3.0)}"), 6.0)
+    return w.add(f"fmul {v} {w.add(f'fmul {v} {x}, {upper}')}, {w.splat(w.rounded(1 / 6))}")
+
+
+def _sigmoid(w: Writer, x: str) -> str:
+    v, one = w.vector, w.splat(1.0)
+    below = power(w, _within(w, x, _largest(w)), -math.log2(math.e))
+    return w.add(f"fdiv {v} {one}, {w.add(f'fadd {v} {one}, {below}')}")
+
+
+def _silu(w: Writer, x: str) -> str:
+    """Write x / (1 + exp(-x)); x itself is held above where the quotient is as good as 0."""
+    v, most = w.vector, _largest(w)
+    x = w.larger(x, w.splat(-most))
+    below = power(w, _smaller(w, x, most), -math.log2(math.e))
+    return w.add(f"fdiv {v} {x}, {w.add(f'fadd {v} {w.splat(1.0)}, {below}')}")
+
+
+def _tanh(w: Writer, x: str) -> str:
+    """Write (exp(2x) - 1) / (exp(2x) - 1 + 2), which is x for the smallest x; 1 beyond x = 20."""
+    v = w.vector
+    over = power_less_one(w, _within(w, x, 20.0), 2 * math.log2(math.e))
+    return w.add(f"fdiv {v} {over}, {w.add(f'fadd {v} {over}, {w.splat(2.0)}')}")
+
+
+def _gelu(w: Writer, x: str) -> str:
+    """Write max(x, 0) - a Q(a): a = |x|, Q(a) = erfc(a / sqrt 2) / 2 is the normal's upper tail.
+
+    Q(a) = exp(-a^2 / 2) T(a): the exponential has the tail's fall, so that T is smooth, and no
+    digits are lost where Q is small.
+    """
+    v, tail = w.vector, _TAILS[w.element]
+    a = _smaller(w, w.add(f"call {v} @llvm.fabs.{w.suffix}({v} {x})"), tail.end)
+    beyond = w.add(f"fadd {v} {a}, {w.splat(tail.middle)}")
+    near = w.add(f"fdiv {v} {w.splat(2 * tail.middle)}, {beyond}")
+    smooth = polynomial(w, near, tail.coefficients)
+    # The square is rounded already: a factor of more digits than an element has is lost on it.
+    factor = w.rounded(-0.5 * math.log2(math.e))
+    fall = power(w, w.add(f"fmul {v} {a}, {a}"), factor)
+    part = w.add(f"fneg {v} {w.add(f'fmul {v} {a}, {fall}')}")
+    return w.fma(part, smooth, _relu(w, x))
+
+
+_WRITERS: dict[Function, Callable[[Writer, str], str]] = {
+    "relu": _relu,
+    "relu6": _relu6,
+    "gelu": _gelu,
+    "silu": _silu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "hardsigmoid": _hardsigmoid,
+    "hardswish": _hardswish,
+}
+
+
+class _Tail(NamedTuple):
+    """T(a) = exp(a^2 / 2) erfc(a / sqrt 2) / 2 as a polynomial in t = 2 middle / (middle + a).
+
+    Found by least squares at Chebyshev points of t with the weights raised where the relative
+    error was large (Lawson 1961), held against values of 40 digits.
+    """
+
+    end: float
+    """Where the exponential comes near the least normal number: larger a count as this one."""
+    middle: float
+    """The a at which t is 1, the middle of its range."""
+    coefficients: tuple[float, ...]
+    """Constant first."""
+
+
+# fmt: off
+_TAILS = {
+    "float": _Tail(13.0, 2.5, (  # 7e-8 at most, 3e-7 with the roundings of f32
+        -1.292216138e-05, 0.07996189487, 0.03890415483, 0.01990163697, -0.0009122696447,
+        0.007959542001, -0.005897491004, 0.001583356713, -0.0001565620347,
+    )),
+    "double": _Tail(37.5, 7.0, (  # 1e-14 at most
+        -7.087719300358231e-10, 0.028495896433392693, 0.014247694830185944,
+        0.006980492444511913, 0.0033335030186207606, 0.0016069764172162253,
+        0.0005852362890245151, 0.0006302329346351788, -0.00046936177981752735,
+        0.0010043533135300838, -0.0011794021841274192, 0.0012511381846799835,
+        -0.001040434779643173, 0.0007105338302024751, -0.00038596796631627285,
+        0.00016599535853905657, -5.4723449090449925e-05, 1.3338847206683156e-05,
+        -2.233814598093108e-06, 2.2545487930873066e-07, -1.023371955127435e-08,
+    )),
+}
+# fmt: on
+
+
+def _largest(w: Writer) -> float:
+    """Return the largest x, rounded down, of which e**x and e**-x are normal numbers."""
+    return math.floor(MOST[w.element] * math.log(2))
+
+
+def _within(w: Writer, x: str, most: float) -> str:
+    return _smaller(w, w.larger(x, w.splat(-most)), most)
+
+
+def _smaller(w: Writer, x: str, limit: float) -> str:
+    """Write the smaller of a vector and a number; NaN stays NaN."""
+    return w.smaller(x, w.splat(limit))

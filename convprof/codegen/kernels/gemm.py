@@ -1,0 +1,353 @@
+"""Register-tile kernels: a block of the result stays in vector registers while the sum runs.
+
+    c[i, :]  (+)=  sum over segments g, steps t of  a[rows[i] + a_g + t * a_step] * b[b_g + t, :]
+
+A kernel is generated for one shape of tile, with every stride and every count in it a constant, so
+that its inner loop is loads, broadcasts and fused multiply-adds and nothing else. Rows of ``a`` may
+start anywhere, which makes a convolution read in place (rows are pixels, segments are filter rows)
+the same kernel as a matrix product (one segment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from convprof.codegen.kernels import functions
+from convprof.codegen.kernels.epilogue import PARAMETERS, Finish
+from convprof.codegen.writer import LLVM, Writer
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+if TYPE_CHECKING:
+    from convprof.problems.epilogue import Function
+
+LINE_BYTES = 64
+UNROLL = 4
+"""Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
+STRAIGHT_STEPS = 32
+"""Sums up to this long are written out. Longer code would not stay in the cache of decoded
+instructions, and costs time to generate."""
+PACK_AHEAD = 32
+"""Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
+LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
+"""Functions of so many instructions that they are applied in a loop, after the sums are stored."""
+AVX512_BYTES, AVX2_BYTES = 64, 32
+"""Bytes in a vector."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
+
+    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue those of
+    ``codegen.kernels.epilogue``.
+    """
+
+    dtype: str
+    lanes: int
+    rows: tuple[int, ...]
+    """Where each row of ``a`` starts."""
+    segments: tuple[tuple[int, int], ...]
+    """Where each run of the reduction starts: ``a_g`` from a row's start, ``b_g`` in rows of b."""
+    run: int
+    """Steps of the reduction in a segment, ``a_step`` elements apart in ``a``."""
+    vectors: int
+    """Vectors across the tile."""
+    b_row: int
+    """Elements from one row of ``b`` to the next."""
+    c_rows: tuple[int, ...]
+    """Where each row of ``c`` starts."""
+    columns: int
+    """Columns that exist in ``c``; where they do not fill the last vector it is masked."""
+    padded: bool = True
+    """Whether the rows of ``b`` are padded to whole vectors, so that loads need no mask."""
+    accumulate: bool = False
+    """Add to ``c`` rather than overwrite it."""
+    fused: bool = True
+    """Whether the CPU multiplies and adds in one instruction."""
+    fetch_rows: int = 0
+    """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    a_step: int = 1
+    """Elements of ``a`` from one step to the next: 1 for rows, more for an ``a`` turned over."""
+    turn: int = 0
+    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+    pack_row: int = 0
+    """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
+    and writes them to ``b``, where it would have read them, while it computes."""
+    fetch_row: int = 0
+    """If not 0, each step fetches so many elements from a fourth pointer on into L2, one behind the
+    other: what tiles that come later will read."""
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows the sum: a bias per column, a residual that lies as ``c`` does, a function."""
+
+    @property
+    def fourth_row(self) -> int:
+        """Elements that each step goes on at the fourth pointer; 0 if there is none."""
+        return self.pack_row or self.fetch_row
+
+    @property
+    def fmas(self) -> int:
+        """Vector multiply-adds in one execution."""
+        return len(self.rows) * self.vectors * self.run * len(self.segments)
+
+    @property
+    def title(self) -> str:
+        """``14x32 tile``: rows by columns."""
+        return f"{len(self.rows)}x{self.vectors * self.lanes} tile"
+
+    @property
+    def unroll(self) -> int:
+        """Steps per turn of the inner loop.
+
+        One where the elements take registers that their products or sums may stay in, or that
+        LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
+        an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
+        """
+        size = self.lanes * LLVM[self.dtype][1]
+        most = self.turn or UNROLL
+        if not self.turn and (size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)):
+            most = 1
+        return next(steps for steps in range(most, 0, -1) if self.run % steps == 0)
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        made = _Kernel(self, name)
+        text = made.text()
+        return made.w.declarations() + made.tables() + text
+
+
+class _Place(NamedTuple):
+    """Where a sum begins: a pointer, and elements of ``a`` or rows of ``b`` from it."""
+
+    pointer: str
+    offset: int = 0
+
+
+class _Kernel:
+    """The text of one kernel."""
+
+    def __init__(self, tile: Tile, name: str) -> None:
+        self.tile = tile
+        self.name = name
+        self.w = Writer(tile.dtype, tile.lanes, fused=tile.fused)
+        self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
+        self.unroll = tile.unroll
+        self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
+        """A function that is applied to the stored sums, row by row, in a loop."""
+        at_once = replace(tile.epilogue, function=None) if self.late else tile.epilogue
+        self.finish = Finish(self.w, at_once)
+
+    def text(self) -> str:
+        """Return the kernel in the form that suits the length of its sums."""
+        tile = self.tile
+        if not tile.fmas:
+            return self.nothing()
+        steps = tile.run * len(tile.segments)
+        short = steps <= STRAIGHT_STEPS and not tile.turn and not tile.fourth_row
+        return self.straight() if short else self.loops()
+
+    def straight(self) -> str:
+        """Return the kernel without a loop: no branch to mispredict, and tiles overlap."""
+        head = self._fetch_c()
+        sums = ["zeroinitializer"] * len(self.cells)
+        for a, b in self.tile.segments:
+            sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
+        if self.tile.epilogue:
+            self.w.fence()  # or what it reads would be loaded while the sums need every register
+        body = self._stores(sums)
+        return f"""
+define void @{self.name}({self._parameters()}) {{
+{head}
+{body}
+  ret void
+}}
+"""
+
+    def nothing(self) -> str:
+        """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
+        idle = self.tile.accumulate and not self.tile.epilogue
+        body = "" if idle else self._stores(["zeroinitializer"] * len(self.cells))
+        return f"define void @{self.name}({self._parameters()}) {{\n{body}\n  ret void\n}}\n"
+
+    def _parameters(self) -> str:
+        if self.tile.epilogue:
+            return PARAMETERS
+        return "ptr %a, ptr %b, ptr %c" + (", ptr %d" if self.tile.fourth_row else "")
+
+    def loops(self) -> str:
+        """Return the kernel: over segments, and within over the steps of a run."""
+        tile, element = self.tile, self.w.element
+        start = ["zeroinitializer"] * len(self.cells)
+        head = self._fetch_c()
+        carried = [f"%acc{i}_{v}" for i, v in self.cells]
+        sums = self._steps(carried, self.unroll, _Place("%a_now"), _Place("%b_now"))
+        inner = self._taken()
+        tail = self._stores(sums)
+        count = len(tile.segments)
+        raw = "%d" if tile.fourth_row else "null"
+        offsets = ", ".join(f"i64 {a}, i64 {b * tile.b_row}" for a, b in tile.segments)
+        return f"""
+@{self.name}_segments = private constant [{2 * count} x i64] [{offsets}]
+define void @{self.name}({self._parameters()}) {{
+entry:
+{head}
+  br label %segment
+segment:
+  %g = phi i64 [ 0, %entry ], [ %g_next, %segment_end ]
+  %d_segment = phi ptr [ {raw}, %entry ], [ %d_next, %segment_end ]
+{self._phis("seg", start, "entry", sums, "segment_end")}
+  %a_where = getelementptr [2 x i64], ptr @{self.name}_segments, i64 %g
+  %b_where = getelementptr i64, ptr %a_where, i64 1
+  %a_offset = load i64, ptr %a_where
+  %b_offset = load i64, ptr %b_where
+  %a_segment = getelementptr {element}, ptr %a, i64 %a_offset
+  %b_segment = getelementptr {element}, ptr %b, i64 %b_offset
+  br label %step
+step:
+  %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
+  %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
+  %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
+  %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
+{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
+{inner}
+  %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll * tile.a_step}
+  %b_next = getelementptr {element}, ptr %b_now, i64 {self.unroll * tile.b_row}
+  %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.fourth_row}
+  %t_next = add i64 %t, {self.unroll}
+  %t_more = icmp ult i64 %t_next, {tile.run}
+  br i1 %t_more, label %step, label %segment_end
+segment_end:
+  %g_next = add i64 %g, 1
+  %g_more = icmp ult i64 %g_next, {count}
+  br i1 %g_more, label %segment, label %done
+done:
+{tail}
+  ret void
+}}
+"""
+
+    def _taken(self) -> str:
+        """Return the lines written since the last call."""
+        lines, self.w.lines = self.w.lines, []
+        return "\n".join(lines)
+
+    def _phis(self, name: str, first: list[str], before: str, last: list[str], after: str) -> str:
+        """Return the accumulators as values carried around a loop."""
+        return "\n".join(
+            f"  %{name}{i}_{v} = phi {self.w.vector} "
+            f"[ {first[k]}, %{before} ], [ {last[k]}, %{after} ]"
+            for k, (i, v) in enumerate(self.cells)
+        )
+
+    def _steps(self, sums: list[str], count: int, a: _Place, b: _Place) -> list[str]:
+        """Write ``count`` steps from an element of ``a`` and a row of ``b``; return the sums."""
+        tile, w = self.tile, self.w
+        sums = list(sums)
+        for u in range(count):
+            if a.pointer == "%a":
+                w.fence()  # or elements that serve several rows would be kept, and spilled
+            across = self._row_of_b(b, u)
+            for i, row in enumerate(tile.rows):
+                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u * tile.a_step))
+                for v in range(tile.vectors):
+                    k = i * tile.vectors + v
+                    sums[k] = w.fma(scalar, across[v], sums[k])
+            self._fetch_fourth(u, count)
+        return sums
+
+    def _row_of_b(self, b: _Place, u: int) -> list[str]:
+        """Return the vectors of the ``u``-th row of ``b``; fetch and pack what is to be."""
+        tile, w = self.tile, self.w
+        offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
+        start = (b.offset + u) * tile.b_row
+        pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else (b.pointer, start)
+        row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
+        if tile.pack_row:
+            for v, value in zip(offsets, row, strict=True):
+                w.store(value, w.at(b.pointer, start + v))
+            self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
+        if tile.fetch_rows:
+            self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
+        return row
+
+    def _fetch_fourth(self, u: int, count: int) -> None:
+        """Ask for the lines that the ``u``-th of a turn's ``count`` steps is to fetch.
+
+        In a row, several lines would wait for each other and the sums for them.
+        """
+        line = LINE_BYTES // self.w.size
+        lines = -(-count * self.tile.fetch_row // line)
+        for k in range(lines * u // count, lines * (u + 1) // count):
+            self.w.prefetch(self.w.at("%d_now", k * line), level=2)
+
+    def _fetch(self, pointer: str, start: int, level: int) -> None:
+        """Ask for a row as wide as the tile, line by line."""
+        line = LINE_BYTES // self.w.size
+        for offset in range(0, self.tile.vectors * self.tile.lanes, line):
+            self.w.prefetch(self.w.at(pointer, start + offset), level)
+
+    def _fetch_c(self) -> str:
+        """Ask for the lines of result and residual, so that they are near when the sum ends.
+
+        Into L2, which waits for three times as many lines at once as L1.
+        """
+        for i, v in self.cells:
+            self.w.prefetch(self.w.at("%c", self._place(i, v)), level=2)
+            self.finish.fetch(("%residual", self._place(i, v)), level=2)
+        return self._taken()
+
+    def _stores(self, sums: list[str]) -> str:
+        tile = self.tile
+        biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
+        for total, (i, v) in zip(sums, self.cells, strict=True):
+            where, mask = self.w.at("%c", self._place(i, v)), self._mask(v)
+            if tile.accumulate:
+                total = self.w.add(f"fadd {self.w.vector} {total}, {self.w.load(where, mask)}")  # noqa: PLW2901
+            total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
+            self.w.store(total, where, mask)
+        return self._taken() + (self._late_loop(self.late) if self.late else "")
+
+    def _late_loop(self, function: Function) -> str:
+        """Return the loop over the rows of ``c``, in L1 by now, that applies the function.
+
+        Written out between sums in registers, a long one would spill them, and would be more code
+        than the cache of decoded instructions holds.
+        """
+        for v in range(self.tile.vectors):
+            where, mask = self.w.at("%c_now", v * self.tile.lanes), self._mask(v)
+            self.w.store(functions.apply(self.w, function, self.w.load(where, mask)), where, mask)
+        rows = len(self.tile.rows)
+        return f"""
+  br label %late
+late:
+  br label %late_row
+late_row:
+  %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
+  %row_where = getelementptr i64, ptr @{self.name}_rows, i64 %row
+  %row_offset = load i64, ptr %row_where
+  %c_now = getelementptr {self.w.element}, ptr %c, i64 %row_offset
+{self._taken()}
+  %row_next = add i64 %row, 1
+  %row_more = icmp ult i64 %row_next, {rows}
+  br i1 %row_more, label %late_row, label %late_end
+late_end:"""
+
+    def tables(self) -> str:
+        """Return where the rows of ``c`` start, if a loop needs it."""
+        if not self.late:
+            return ""
+        offsets = ", ".join(f"i64 {row}" for row in self.tile.c_rows)
+        count = len(self.tile.c_rows)
+        return f"@{self.name}_rows = private constant [{count} x i64] [{offsets}]\n"
+
+    def _place(self, i: int, v: int) -> int:
+        return self.tile.c_rows[i] + v * self.tile.lanes
+
+    def _mask(self, v: int) -> str | None:
+        """Return the mask of the ``v``-th vector of a row; None if all its lanes exist."""
+        alive = min(self.tile.lanes, self.tile.columns - v * self.tile.lanes)
+        return None if alive == self.tile.lanes else self.w.mask(alive)
+
+    def _b_mask(self, v: int) -> str | None:
+        padded = self.tile.padded and not self.tile.pack_row
+        return None if padded else self._mask(v)

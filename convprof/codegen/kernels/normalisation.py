@@ -1,0 +1,243 @@
+"""Softmax of rows: vectors along the row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from convprof.codegen.kernels.exp2 import MOST, power
+from convprof.codegen.writer import (
+    UNROLL,
+    Writer,
+    across_lanes,
+    alive,
+    counted,
+    everywhere,
+    first_lane,
+    function,
+    summed,
+    sweep,
+)
+
+
+@dataclass(frozen=True)
+class SoftmaxRows:
+    """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
+
+    What lies so far below the largest that its power is no normal number counts as the least that
+    is.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    length: int
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``softmax of 83 x 197``."""
+        return f"softmax of {self.rows} x {self.length}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * self.length
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+
+        def row(i: str, nothing: list[str]) -> list[str]:
+            start = w.add(f"mul i64 {i}, {self.length}")
+            self._row(w, w.at("%x", start), w.at("%y", start))
+            return nothing
+
+        counted(w, self.rows, row)
+        return function(w, name, ["%x", "%y"])
+
+    def _row(self, w: Writer, x: str, y: str) -> None:
+        v = w.vector
+        some = min(UNROLL, -(-self.length // self.lanes))
+        first = w.broadcast(x)  # masked lanes count as the first element, which changes nothing
+
+        def largest(offset: str, mask: str | None, before: str) -> str:
+            loaded = w.load(w.at(x, offset), mask)
+            return w.larger(alive(w, loaded, mask, first), before)
+
+        found = sweep(w, self.length, largest, [first] * some)
+        top = found[0]
+        for other in found[1:]:
+            top = w.larger(top, other)
+        top = across_lanes(w, top, w.larger)
+        least = w.splat(-float(math.floor(MOST[w.element] * math.log(2))))
+
+        def raised(offset: str, mask: str | None, total: str) -> str:
+            below = w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {top}")
+            # What a rounded factor changes is far below the last bit of the largest share.
+            made = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
+            w.store(made, w.at(y, offset), mask)
+            return w.add(f"fadd {v} {total}, {alive(w, made, mask, w.splat(0.0))}")
+
+        total = summed(w, sweep(w, self.length, raised, [w.splat(0.0)] * some))
+        inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {first_lane(w, total)}"))
+
+        def finish(offset: str, mask: str | None, nothing: str) -> str:
+            place = w.at(y, offset)
+            w.store(w.add(f"fmul {v} {w.load(place, mask)}, {inverse}"), place, mask)
+            return nothing
+
+        sweep(w, self.length, finish)
+
+
+# Layer norm: vectors along the channels where they are dense, else along the pixels.
+
+
+def _shared(w: Writer, total: str, count: int) -> str:
+    """Write ``total / count``."""
+    return w.add(f"fmul {w.vector} {total}, {w.splat(w.rounded(1 / count))}")
+
+
+def _variance(w: Writer, squares: str, count: int, eps: float) -> str:
+    """Write ``squares / count + eps``."""
+    return w.add(f"fadd {w.vector} {_shared(w, squares, count)}, {w.splat(w.rounded(eps))}")
+
+
+def _declared(w: Writer, ir: str) -> str:
+    number = f"{w.element} @llvm.sqrt.f{8 * w.size}({w.element})"
+    return f"declare {number}\ndeclare {w.vector} @llvm.sqrt.{w.suffix}({w.vector})\n{ir}"
+
+
+@dataclass(frozen=True)
+class LayerNormRows:
+    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels lie side by side.
+
+    Three times over a row, which L1 keeps: its mean, the squares of the distances from it, the
+    result.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    channels: int
+    eps: float
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``layer norm of 21 x 768``."""
+        return f"layer norm of {self.rows} x {self.channels}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * self.channels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+
+        def row(i: str, nothing: list[str]) -> list[str]:
+            start = w.add(f"mul i64 {i}, {self.channels}")
+            self._row(w, w.at("%x", start), w.at("%y", start))
+            return nothing
+
+        counted(w, self.rows, row)
+        return _declared(w, function(w, name, ["%x", "%weight", "%bias", "%y"]))
+
+    def _row(self, w: Writer, x: str, y: str) -> None:
+        v, c = w.vector, self.channels
+        zeros = [w.splat(0.0)] * min(UNROLL, -(-c // self.lanes))
+
+        def add(offset: str, mask: str | None, total: str) -> str:
+            return w.add(f"fadd {v} {total}, {w.load(w.at(x, offset), mask)}")
+
+        sums = summed(w, sweep(w, c, add, zeros))
+        mean = _shared(w, sums, c)
+
+        def distance(offset: str, mask: str | None) -> str:
+            return w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {mean}")
+
+        def square(offset: str, mask: str | None, total: str) -> str:
+            apart = alive(w, distance(offset, mask), mask, w.splat(0.0))
+            return w.fma(apart, apart, total)
+
+        squares = summed(w, sweep(w, c, square, zeros))
+        variance = first_lane(w, _variance(w, squares, c, self.eps))
+        root = w.add(f"call {w.element} @llvm.sqrt.f{8 * w.size}({w.element} {variance})")
+        inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {root}"))
+
+        def finish(offset: str, mask: str | None, nothing: str) -> str:
+            normal = w.add(f"fmul {v} {distance(offset, mask)}, {inverse}")
+            weight, bias = (w.load(w.at(at, offset), mask) for at in ("%weight", "%bias"))
+            w.store(w.fma(normal, weight, bias), w.at(y, offset), mask)
+            return nothing
+
+        sweep(w, c, finish)
+
+
+@dataclass(frozen=True)
+class LayerNormColumns:
+    """``void tile(T *x, T *weight, T *bias, T *y)``: some pixels side by side, channels far apart.
+
+    Vectors along the pixels, at most four: three times down the channels.
+    """
+
+    dtype: str
+    lanes: int
+    pixels: int
+    channels: int
+    apart: int
+    """Elements from one channel to the next."""
+    eps: float
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``layer norm of 96 x 64``."""
+        return f"layer norm of {self.channels} x {self.pixels}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.channels * self.pixels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        v, c = w.vector, self.channels
+        whole, rest = divmod(self.pixels, self.lanes)
+        masks = [None] * whole + [w.mask(rest)] * (rest > 0)
+        zeros = [w.splat(0.0)] * len(masks)
+
+        def loaded(channel: str, number: int) -> str:
+            place = w.at("%x", w.add(f"mul i64 {channel}, {self.apart}"))
+            return w.load(w.at(place, number * self.lanes), masks[number])
+
+        def add(channel: str, sums: list[str]) -> list[str]:
+            return [w.add(f"fadd {v} {s}, {loaded(channel, i)}") for i, s in enumerate(sums)]
+
+        means = [_shared(w, total, c) for total in counted(w, c, add, zeros)]
+
+        def distance(channel: str, number: int) -> str:
+            return w.add(f"fsub {v} {loaded(channel, number)}, {means[number]}")
+
+        def square(channel: str, sums: list[str]) -> list[str]:
+            apart = [distance(channel, i) for i in range(len(sums))]
+            return [w.fma(d, d, total) for d, total in zip(apart, sums, strict=True)]
+
+        squares = counted(w, c, square, zeros)
+        variances = [_variance(w, total, c, self.eps) for total in squares]
+        roots = [w.add(f"call {v} @llvm.sqrt.{w.suffix}({v} {each})") for each in variances]
+        inverses = [w.add(f"fdiv {v} {w.splat(1.0)}, {root}") for root in roots]
+
+        def finish(channel: str, nothing: list[str]) -> list[str]:
+            weight, bias = (w.broadcast(w.at(at, channel)) for at in ("%weight", "%bias"))
+            y = w.at("%y", w.add(f"mul i64 {channel}, {self.apart}"))
+            for i, inverse in enumerate(inverses):
+                normal = w.add(f"fmul {v} {distance(channel, i)}, {inverse}")
+                w.store(w.fma(normal, weight, bias), w.at(y, i * self.lanes), masks[i])
+            return nothing
+
+        counted(w, c, finish)
+        return _declared(w, function(w, name, ["%x", "%weight", "%bias", "%y"]))

@@ -1,0 +1,351 @@
+"""Largest and average of windows of an image in NHWC: vectors along the channels.
+
+An average is a sum times a factor; the largest of nothing is minus infinity. A NaN in a window of
+the largest may or may not be its result: whichever is compared last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from convprof.codegen.writer import (
+    UNROLL,
+    Writer,
+    across_lanes,
+    alive,
+    counted,
+    function,
+    over_channels,
+    sweep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+Which: TypeAlias = Literal["max", "avg"]
+
+
+def neutral(w: Writer, which: Which) -> str:
+    """Return the vector of what leaves any other number as it is.
+
+    LLVM spells infinity in hexadecimal digits of a double.
+    """
+    return f"splat ({w.element} 0xFFF0000000000000)" if which == "max" else "zeroinitializer"
+
+
+def joined(w: Writer, which: Which, a: str, b: str) -> str:
+    """Write the larger of two vectors, or their sum."""
+    return w.larger(a, b) if which == "max" else w.add(f"fadd {w.vector} {a}, {b}")
+
+
+def scaled(w: Writer, vector: str, factor: float) -> str:
+    """Write a vector times a factor."""
+    if factor == 1.0:
+        return vector
+    return w.add(f"fmul {w.vector} {vector}, {w.splat(w.rounded(factor))}")
+
+
+@dataclass(frozen=True)
+class ChannelsTile:
+    """``void tile(T *x, T *y)``: some windows in NHWC, a few pixels with all taps written out."""
+
+    dtype: str
+    lanes: int
+    which: Which
+    pixels: tuple[int, ...]
+    """Where each window's first tap that counts starts."""
+    taps: tuple[int, ...]
+    """Where each tap lies, from there."""
+    y_pixels: tuple[int, ...]
+    channels: int
+    factor: float = 1.0
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``max of 4 windows x 64 channels``."""
+        return f"{self.which} of {len(self.pixels)} windows x {self.channels} channels"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return len(self.pixels) * self.channels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        return over_channels(w, name, self.channels, self._body, parameters="ptr %x, ptr %y")
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        """Write one vector of channels; what neighbouring windows share is loaded once."""
+        x, y = w.at("%x", channel), w.at("%y", channel)
+        found: dict[int, str] = {}
+        for pixel, target in zip(self.pixels, self.y_pixels, strict=True):
+            total = ""
+            for tap in self.taps:
+                place = pixel + tap
+                if place not in found:
+                    found[place] = w.load(w.at(x, place), mask)
+                total = joined(w, self.which, total, found[place]) if total else found[place]
+            w.store(scaled(w, total, self.factor), w.at(y, target), mask)
+
+
+@dataclass(frozen=True)
+class RegionTile:
+    """``void tile(T *x, T *y)``: one window in NHWC, of any size, for some channels."""
+
+    dtype: str
+    lanes: int
+    which: Which
+    height: int
+    width: int
+    row: int
+    """Elements from one row of the image to the next."""
+    pixel: int
+    """From one pixel to the next."""
+    channels: int
+    factor: float = 1.0
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``avg of 7 x 7 pixels``."""
+        return f"{self.which} of {self.height} x {self.width} pixels"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.channels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel: loops over rows and pixels for some vectors at once."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        whole, rest = divmod(self.channels, self.lanes)
+        masks = [None] * whole + [w.mask(rest)] * (rest > 0)
+        for first in range(0, len(masks), UNROLL):
+            self._some(w, first * self.lanes, masks[first : first + UNROLL])
+        return function(w, name, ["%x", "%y"])
+
+    def _some(self, w: Writer, channel: int, masks: Sequence[str | None]) -> None:
+        start = w.at("%x", channel)
+
+        def row(i: str, sums: list[str]) -> list[str]:
+            line = w.at(start, w.add(f"mul i64 {i}, {self.row}"))
+
+            def pixel(j: str, sums: list[str]) -> list[str]:
+                place = w.at(line, w.add(f"mul i64 {j}, {self.pixel}"))
+                return [
+                    joined(w, self.which, total, w.load(w.at(place, k * self.lanes), mask))
+                    for k, (total, mask) in enumerate(zip(sums, masks, strict=True))
+                ]
+
+            return counted(w, self.width, pixel, sums)
+
+        sums = counted(w, self.height, row, [neutral(w, self.which)] * len(masks))
+        for k, (total, mask) in enumerate(zip(sums, masks, strict=True)):
+            target = w.at("%y", channel + k * self.lanes)
+            w.store(scaled(w, total, self.factor), target, mask)
+
+
+# Largest and average of windows of an image in NCHW: vectors along a row of a plane.
+
+TOGETHER = 8
+"""Lines that are written before the first is read."""
+
+
+@dataclass(frozen=True)
+class PlanesTile:
+    """``void tile(T *x, T *y)``: the same window of any size in each of some planes of NCHW."""
+
+    dtype: str
+    lanes: int
+    which: Which
+    height: int
+    width: int
+    row: int
+    """Elements from one row of the image to the next."""
+    planes: int
+    x_plane: int
+    """Elements from one plane of ``x`` to the next."""
+    y_plane: int
+    factor: float = 1.0
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``avg of 7 x 7 in 64 planes``."""
+        return f"{self.which} of {self.height} x {self.width} in {self.planes} planes"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.planes
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel: vectors along the rows, then across their lanes."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+
+        def plane(i: str, nothing: list[str]) -> list[str]:
+            start = w.at("%x", w.add(f"mul i64 {i}, {self.x_plane}"))
+            target = w.at("%y", w.add(f"mul i64 {i}, {self.y_plane}"))
+            w.store(scaled(w, self._window(w, start), self.factor), target, w.mask(1))
+            return nothing
+
+        counted(w, self.planes, plane)
+        return function(w, name, ["%x", "%y"])
+
+    def _window(self, w: Writer, start: str) -> str:
+        """Write the join of a window, in every lane."""
+        height, width, which = self.height, self.width, self.which
+        if width == self.row:
+            height, width = 1, height * width
+        nothing = neutral(w, which)
+
+        def line(j: str, sums: list[str]) -> list[str]:
+            place = w.at(start, w.add(f"mul i64 {j}, {self.row}"))
+
+            def add(offset: str, mask: str | None, total: str) -> str:
+                more = alive(w, w.load(w.at(place, offset), mask), mask, nothing)
+                return joined(w, which, total, more)
+
+            return sweep(w, width, add, sums)
+
+        some = min(UNROLL, -(-width // w.lanes))
+        total, *others = counted(w, height, line, [nothing] * some)
+        for other in others:
+            total = joined(w, which, total, other)
+        return across_lanes(w, total, lambda a, b: joined(w, which, a, b))
+
+
+@dataclass(frozen=True)
+class ImageRowsTile:
+    """``void tile(T *x, T *y)``: rows of results of one plane of NCHW, at most some vectors wide.
+
+    First down: the join of the rows of the image that a window meets, written to a line on the
+    stack with padding before and after; then across it, a vector of windows at a time. Some lines
+    before the first is read: a load that meets two vectors on their way to the cache waits until
+    they are there.
+    """
+
+    dtype: str
+    lanes: int
+    which: Which
+    rows: int
+    """Rows of results; they all meet as many rows of the image."""
+    taps: int
+    """Those rows."""
+    x_row: int
+    """Elements from one row of the image to the next."""
+    x_step: int
+    """Elements from the first tap of one result's row to that of the next."""
+    y_row: int
+    before: int
+    """Columns of padding before the first window's columns in the image."""
+    columns: int
+    """Columns of the image that the windows meet."""
+    window: int
+    stride: int
+    factors: tuple[float, ...]
+    """For each result of a row: how many there are."""
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``max of 55 x 56 windows``."""
+        return f"{self.which} of {self.rows} x {len(self.factors)} windows"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * len(self.factors)
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        together = min(TOGETHER, self.rows)
+        length = self._length
+        total = max(together * length, self.lanes)
+        w.lines.append(f"  %lines = alloca [{total} x {w.element}], align 64")
+        for at in (*range(0, total - self.lanes, self.lanes), total - self.lanes):
+            w.store(neutral(w, self.which), w.at("%lines", at))
+
+        def some(first: str, rows: int) -> None:
+            def down(i: str, nothing: list[str]) -> list[str]:
+                row = w.add(f"add i64 {first}, {i}")
+                x = w.at("%x", w.add(f"mul i64 {row}, {self.x_step}"))
+                self._down(w, x, self._line(w, i))
+                return nothing
+
+            def across(i: str, nothing: list[str]) -> list[str]:
+                row = w.add(f"add i64 {first}, {i}")
+                y = w.at("%y", w.add(f"mul i64 {row}, {self.y_row}"))
+                self._across(w, self._line(w, i), y)
+                return nothing
+
+            counted(w, rows, down)
+            counted(w, rows, across)
+
+        def turn(i: str, nothing: list[str]) -> list[str]:
+            some(w.add(f"mul i64 {i}, {together}"), together)
+            return nothing
+
+        turns, rest = divmod(self.rows, together)
+        counted(w, turns, turn)
+        if rest:
+            some(str(turns * together), rest)
+        return function(w, name, ["%x", "%y"])
+
+    @property
+    def _length(self) -> int:
+        """Elements of a line: whole vectors of windows, and what is beside them."""
+        vectors = -(-len(self.factors) // self.lanes)
+        windows = vectors * self.lanes * self.stride + self.window
+        return max(windows, self.before + self.columns)
+
+    def _line(self, w: Writer, number: str) -> str:
+        return w.at("%lines", w.add(f"mul i64 {number}, {self._length}"))
+
+    def _down(self, w: Writer, x: str, line: str) -> None:
+        """Write a line."""
+        target = w.at(line, self.before)
+
+        def join(offset: str, mask: str | None, nothing: str) -> str:
+            place = w.at(x, offset)
+            total = w.load(place, mask)
+            for tap in range(1, self.taps):
+                total = joined(w, self.which, total, w.load(w.at(place, tap * self.x_row), mask))
+            w.store(total, w.at(target, offset), mask)
+            return nothing
+
+        sweep(w, self.columns, join, across=self.columns)
+
+    def _across(self, w: Writer, line: str, y: str) -> None:
+        """Write a row of results."""
+        for first in range(0, len(self.factors), self.lanes):
+            total = ""
+            for tap in range(self.window):
+                taken = self._every(w, w.at(line, first * self.stride + tap))
+                total = joined(w, self.which, total, taken) if total else taken
+            factors = self.factors[first : first + self.lanes]
+            mask = None if len(factors) == self.lanes else w.mask(len(factors))
+            w.store(self._weighted(w, total, factors), w.at(y, first), mask)
+
+    def _weighted(self, w: Writer, total: str, factors: Sequence[float]) -> str:
+        if len(set(factors)) == 1:
+            return scaled(w, total, factors[0])
+        padded = [*factors, *[1.0] * (self.lanes - len(factors))]
+        numbers = ", ".join(f"{w.element} {w.rounded(factor):.17e}" for factor in padded)
+        return w.add(f"fmul {w.vector} {total}, <{numbers}>")
+
+    def _every(self, w: Writer, place: str) -> str:
+        """Write the load of a vector of elements a stride apart."""
+        if self.stride == 1:
+            return w.load(place)
+        count = self.lanes * self.stride
+        wide = f"<{count} x {w.element}>"
+        loaded = w.add(f"load {wide}, ptr {place}, align {w.size}")
+        picks = ", ".join(f"i32 {i * self.stride}" for i in range(self.lanes))
+        mask = f"<{self.lanes} x i32> <{picks}>"
+        return w.add(f"shufflevector {wide} {loaded}, {wide} poison, {mask}")

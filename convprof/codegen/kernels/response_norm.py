@@ -1,0 +1,170 @@
+"""Local response norm: vectors along the channels where they are dense, else along the pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.codegen.writer import Writer, counted, function, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_HALF, _WHOLE = 2, 4  # quarters
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is done to each element: x / (bias + scale x squares of the window)^(quarters / 4).
+
+    Of the window's channels, ``before`` come before the element's own, and ``after`` after it. The
+    first and the last channels of an image have less than a window.
+    """
+
+    channels: int
+    before: int
+    after: int
+    scale: float
+    bias: float
+    quarters: int
+
+    @property
+    def window(self) -> int:
+        """Channels of a whole window."""
+        return self.before + 1 + self.after
+
+    @property
+    def inside(self) -> int:
+        """Channels with a whole window."""
+        return max(0, self.channels - self.window + 1)
+
+    def edges(self) -> Iterator[tuple[int, range]]:
+        """Yield the other channels, each with the channels of its window."""
+        for channel in range(self.channels):
+            if not self.inside or not self.before <= channel < self.before + self.inside:
+                last = min(self.channels, channel + self.after + 1)
+                yield channel, range(max(0, channel - self.before), last)
+
+    def write(self, w: Writer, x: str, taps: Sequence[str], y: str, mask: str | None) -> None:
+        """Write a vector of results; ``taps`` are the places of the window's channels."""
+        total = w.splat(0.0)
+        for tap in taps:
+            value = w.load(tap, mask)
+            total = w.fma(value, value, total)
+        scale, bias = (w.splat(w.rounded(number)) for number in (self.scale, self.bias))
+        power = self._power(w, w.fma(total, scale, bias))
+        w.store(w.add(f"fdiv {w.vector} {w.load(x, mask)}, {power}"), y, mask)
+
+    def _power(self, w: Writer, value: str) -> str:
+        """Write a power of quarters: products and square roots."""
+        v = w.vector
+        factors = [value] * (self.quarters // _WHOLE)
+        if self.quarters % _WHOLE:
+            root = w.add(f"call {v} @llvm.sqrt.{w.suffix}({v} {value})")
+            factors += [root] * bool(self.quarters & _HALF)
+            if self.quarters & 1:
+                factors.append(w.add(f"call {v} @llvm.sqrt.{w.suffix}({v} {root})"))
+        product, *others = factors
+        for factor in others:
+            product = w.add(f"fmul {v} {product}, {factor}")
+        return product
+
+
+def _declared(w: Writer, ir: str) -> str:
+    return f"declare {w.vector} @llvm.sqrt.{w.suffix}({w.vector})\n{ir}"
+
+
+@dataclass(frozen=True)
+class ResponseRows:
+    """``void tile(T *x, T *y)``: rows whose channels are dense."""
+
+    dtype: str
+    lanes: int
+    rows: int
+    response: Response
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``response norm of 21 x 96``."""
+        return f"response norm of {self.rows} x {self.response.channels}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.rows * self.response.channels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+
+        def row(i: str, nothing: list[str]) -> list[str]:
+            start = w.add(f"mul i64 {i}, {self.response.channels}")
+            self._row(w, w.at("%x", start), w.at("%y", start))
+            return nothing
+
+        counted(w, self.rows, row)
+        return _declared(w, function(w, name, ["%x", "%y"]))
+
+    def _row(self, w: Writer, x: str, y: str) -> None:
+        made = self.response
+        for channel, window in made.edges():
+            taps = [w.at(x, tap) for tap in window]
+            made.write(w, w.at(x, channel), taps, w.at(y, channel), w.mask(1))
+        starts = [w.at(x, tap) for tap in range(made.window)] if made.inside else []
+        target = w.at(y, made.before)
+
+        def vector(offset: str, mask: str | None, nothing: str) -> str:
+            taps = [w.at(start, offset) for start in starts]
+            made.write(w, taps[made.before], taps, w.at(target, offset), mask)
+            return nothing
+
+        sweep(w, made.inside, vector, across=1)
+
+
+@dataclass(frozen=True)
+class ResponseColumns:
+    """``void tile(T *x, T *y)``: some pixels of a plane, channels far apart."""
+
+    dtype: str
+    lanes: int
+    pixels: int
+    response: Response
+    apart: int
+    """Elements from one channel to the next."""
+    fused: bool = True
+
+    @property
+    def title(self) -> str:
+        """``response norm of 96 x 64``."""
+        return f"response norm of {self.response.channels} x {self.pixels}"
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution."""
+        return self.response.channels * self.pixels
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        made, apart = self.response, self.apart
+        whole, rest = divmod(self.pixels, self.lanes)
+        masks = [None] * whole + [w.mask(rest)] * (rest > 0)
+        vectors = [(number * self.lanes, mask) for number, mask in enumerate(masks)]
+        for channel, window in made.edges():
+            for first, mask in vectors:
+                taps = [w.at("%x", tap * apart + first) for tap in window]
+                x, y = (w.at(at, channel * apart + first) for at in ("%x", "%y"))
+                made.write(w, x, taps, y, mask)
+
+        def inside(channel: str, nothing: list[str]) -> list[str]:
+            start = w.add(f"mul i64 {channel}, {apart}")
+            for first, mask in vectors:
+                x = w.at(w.at("%x", start), first)
+                taps = [w.at(x, tap * apart) for tap in range(made.window)]
+                y = w.at(w.at("%y", start), made.before * apart + first)
+                made.write(w, taps[made.before], taps, y, mask)
+            return nothing
+
+        counted(w, made.inside, inside)
+        return _declared(w, function(w, name, ["%x", "%y"]))

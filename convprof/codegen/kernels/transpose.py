@@ -1,0 +1,293 @@
+"""Transpose a matrix through vector registers, a square of ``lanes`` by ``lanes`` at a time.
+
+A square of 16 takes 16 loads, 64 shuffles of two vectors and 16 stores: four exchanges, in which
+vectors 1, 2, 4 and 8 apart swap the elements that lie as far from their place (Eklundh 1972).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convprof.codegen.writer import Writer
+
+ROWS_PER_TURN = 16
+"""Rows of the target that a turn of the inner loop writes: one square, or several narrow ones."""
+
+
+@dataclass(frozen=True)
+class TransposeTile:
+    """One kernel: ``void tile(T *, T *, T *source, T *target)``; the first two are not used.
+
+    ``target[j, i] = source[i, j]``, or the sum of several sources, for ``rows`` rows ``i`` and
+    ``columns`` columns ``j``.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    columns: int
+    source_row: int
+    """Elements from one row of the source to the next."""
+    target_row: int
+    """Elements from one row of the target to the next."""
+    parts: int = 1
+    """Matrices that are added up on the way."""
+    apart: int = 0
+    """Elements from one of them to the next."""
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel: a loop over bands of ``lanes`` rows, then the rest."""
+        w = Writer(self.dtype, self.lanes)
+        whole, rest = divmod(self.rows, self.lanes)
+        down = ""
+        if whole:
+            band = self._band(w, "in_bands", ("%c_band", "%d_band"), self.lanes)
+            down = f"""  br label %bands
+bands:
+  %band = phi i64 [ 0, %entry ], [ %band_next, %in_bands_done ]
+  %c_band = phi ptr [ %c, %entry ], [ %c_band_next, %in_bands_done ]
+  %d_band = phi ptr [ %d, %entry ], [ %d_band_next, %in_bands_done ]
+{band}
+  %c_band_next = getelementptr {w.element}, ptr %c_band, i64 {self.lanes * self.source_row}
+  %d_band_next = getelementptr {w.element}, ptr %d_band, i64 {self.lanes}
+  %band_next = add i64 %band, 1
+  %band_more = icmp ult i64 %band_next, {whole}
+  br i1 %band_more, label %bands, label %last
+last:
+"""
+        if rest:
+            source = w.at("%c", whole * self.lanes * self.source_row)
+            target = w.at("%d", whole * self.lanes)
+            down += f"{w.taken()}\n{self._band(w, 'in_rest', (source, target), rest)}\n"
+        return f"""{w.declarations()}
+define void @{name}(ptr %a, ptr %b, ptr %c, ptr %d) {{
+entry:
+{down}  ret void
+}}
+"""
+
+    def _band(self, w: Writer, label: str, start: tuple[str, str], rows: int) -> str:
+        """Return the transposition of some rows, at most ``lanes``; it ends in a block of its own.
+
+        A loop over a few squares at a time, then those that are left, the last one masked.
+        """
+        squares = max(1, ROWS_PER_TURN // self.lanes)
+        across = squares * self.lanes
+        whole = self.columns // across
+        loop = f"  br label %{label}\n{label}:\n"
+        if whole:
+            c, d, i = (f"%{label}_{name}" for name in "cdi")
+            for square in range(squares):
+                self._square(w, (c, d), square * self.lanes, self.lanes, rows)
+            loop = f"""  br label %{label}_enter
+{label}_enter:
+  br label %{label}
+{label}:
+  {i} = phi i64 [ 0, %{label}_enter ], [ {i}_next, %{label} ]
+  {c} = phi ptr [ {start[0]}, %{label}_enter ], [ {c}_next, %{label} ]
+  {d} = phi ptr [ {start[1]}, %{label}_enter ], [ {d}_next, %{label} ]
+{w.taken()}
+  {c}_next = getelementptr {w.element}, ptr {c}, i64 {across}
+  {d}_next = getelementptr {w.element}, ptr {d}, i64 {across * self.target_row}
+  {i}_next = add i64 {i}, 1
+  {i}_more = icmp ult i64 {i}_next, {whole}
+  br i1 {i}_more, label %{label}, label %{label}_rest
+{label}_rest:
+"""
+        for first in range(whole * across, self.columns, self.lanes):
+            self._square(w, start, first, min(self.lanes, self.columns - first), rows)
+        return f"{loop}{w.taken()}\n  br label %{label}_done\n{label}_done:"
+
+    def _square(
+        self, w: Writer, start: tuple[str, str], first: int, columns: int, rows: int
+    ) -> None:
+        """Write the transposition of a square, or of what there is of it.
+
+        Its lines of the target are fetched first: while the source is read, not one by one after.
+        """
+        source, target = start
+        places = [w.at(target, (first + j) * self.target_row) for j in range(columns)]
+        for place in places:
+            w.prefetch(place, write=True)
+        mask = None if columns == self.lanes else w.mask(columns)
+        square = [
+            self._row(w, source, i * self.source_row + first, mask) if i < rows else "poison"
+            for i in range(self.lanes)
+        ]
+        mask = None if rows == self.lanes else w.mask(rows)
+        for column, place in zip(turned(w, square)[:columns], places, strict=True):
+            w.store(column, place, mask)
+
+    def _row(self, w: Writer, source: str, start: int, mask: str | None) -> str:
+        """Return a vector of the source, the sum of all parts."""
+        total = w.load(w.at(source, start), mask)
+        for part in range(1, self.parts):
+            other = w.load(w.at(source, start + part * self.apart), mask)
+            total = w.add(f"fadd {w.vector} {total}, {other}")
+        return total
+
+
+def turned(w: Writer, rows: list[str]) -> list[str]:
+    """Write the exchanges that transpose a square of vectors; return its columns."""
+    square, everything = list(rows), range(w.lanes)
+    distance = 1
+    while distance < w.lanes:
+        low = [x if not x & distance else w.lanes + x - distance for x in everything]
+        high = [x + distance if not x & distance else w.lanes + x for x in everything]
+        for i in everything:
+            if not i & distance:
+                pair = square[i], square[i + distance]
+                square[i], square[i + distance] = w.mixed(*pair, low), w.mixed(*pair, high)
+        distance *= 2
+    return square
+
+
+# Copy some columns of a matrix into a panel, scaled if need be.
+
+
+@dataclass(frozen=True)
+class CopyPanel:
+    """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
+
+    The columns of ``c`` beyond those of ``a`` become 0.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    columns: int
+    width: int
+    """Elements from one row of ``c`` to the next: whole vectors, or just the columns."""
+    row: int
+    """Elements from one row of ``a`` to the next."""
+    scale: float = 1.0
+    fused: bool = True
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel: a loop over the rows."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        for first in range(0, self.width, self.lanes):
+            given = w.load(w.at("%from", first), self._mask(w, self.columns - first))
+            there = self._mask(w, self.width - first)
+            w.store(self._scaled(w, given), w.at("%to", first), there)
+        return f"""{w.declarations()}
+define void @{name}(ptr %a, ptr %b, ptr %c) {{
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i_next, %loop ]
+  %from = phi ptr [ %a, %entry ], [ %from_next, %loop ]
+  %to = phi ptr [ %c, %entry ], [ %to_next, %loop ]
+{w.taken()}
+  %from_next = getelementptr {w.element}, ptr %from, i64 {self.row}
+  %to_next = getelementptr {w.element}, ptr %to, i64 {self.width}
+  %i_next = add i64 %i, 1
+  %more = icmp ult i64 %i_next, {self.rows}
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}}
+"""
+
+    def _scaled(self, w: Writer, value: str) -> str:
+        if self.scale == 1.0:
+            return value
+        return w.add(f"fmul {w.vector} {value}, {w.splat(w.rounded(self.scale))}")
+
+    def _mask(self, w: Writer, left: int) -> str | None:
+        return w.mask(left) if left < self.lanes else None
+
+
+# Interleave a few rows, or take them apart: transposing where one side is narrower than a vector.
+#
+# An image of three channels has pixels of three elements. Square by square, most of each register
+# would be empty and each pixel a store of its own; so whole vectors of one side are put together
+# from those of the other: 6 shuffles for 3 vectors of 16.
+
+MOST = 4
+"""Rows up to which this beats squares: ``count`` vectors take ``count * (count - 1)`` shuffles."""
+
+
+@dataclass(frozen=True)
+class InterleaveTile:
+    """One kernel: ``void tile(T *, T *, T *source, T *target)``; the first two are not used.
+
+    ``target[j * count + i] = source[i * apart + j]`` for ``count`` rows ``i`` and ``length``
+    elements ``j``; with ``split`` the other way, ``target[i * apart + j] = source[j * count + i]``.
+    """
+
+    dtype: str
+    lanes: int
+    count: int
+    length: int
+    apart: int
+    """Elements from one of the rows to the next."""
+    split: bool = False
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel: a loop over whole vectors, then the rest."""
+        w = Writer(self.dtype, self.lanes)
+        whole, rest = divmod(self.length, self.lanes)
+        apart, together = self.lanes, self.lanes * self.count
+        steps = (together, apart) if self.split else (apart, together)
+        loop, start = "", "done"
+        if whole:
+            self._vectors(w, "%c_now", "%d_now", self.lanes)
+            start = "loop"
+            loop = f"""loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %c_now = phi ptr [ %c, %entry ], [ %c_next, %loop ]
+  %d_now = phi ptr [ %d, %entry ], [ %d_next, %loop ]
+{w.taken()}
+  %c_next = getelementptr {w.element}, ptr %c_now, i64 {steps[0]}
+  %d_next = getelementptr {w.element}, ptr %d_now, i64 {steps[1]}
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, {whole}
+  br i1 %more, label %loop, label %done
+"""
+        if rest:
+            self._vectors(w, w.at("%c", whole * steps[0]), w.at("%d", whole * steps[1]), rest)
+        return f"""{w.declarations()}
+define void @{name}(ptr %a, ptr %b, ptr %c, ptr %d) {{
+entry:
+  br label %{start}
+{loop}done:
+{w.taken()}
+  ret void
+}}
+"""
+
+    def _vectors(self, w: Writer, source: str, target: str, alive: int) -> None:
+        """Write ``alive`` elements of each row, at most ``lanes``."""
+        rows = [(i * self.apart, alive) for i in range(self.count)]
+        starts = range(0, alive * self.count, self.lanes)
+        dense = [(at, min(self.lanes, alive * self.count - at)) for at in starts]
+        read, written = (dense, rows) if self.split else (rows, dense)
+        given = [w.load(w.at(source, at), self._mask(w, size)) for at, size in read]
+        for v, (at, size) in enumerate(written):
+            places = [self._place(v, lane) if lane < size else None for lane in range(self.lanes)]
+            w.store(_picked(w, given, places), w.at(target, at), self._mask(w, size))
+
+    def _place(self, v: int, lane: int) -> tuple[int, int]:
+        """Return which vector of the source an element of the target's comes from, and its lane."""
+        if self.split:
+            return divmod(lane * self.count + v, self.lanes)
+        element, row = divmod(v * self.lanes + lane, self.count)
+        return row, element
+
+    def _mask(self, w: Writer, alive: int) -> str | None:
+        return None if alive == self.lanes else w.mask(alive)
+
+
+def _picked(w: Writer, given: list[str], places: list[tuple[int, int] | None]) -> str:
+    """Return a vector of elements from any of ``given``; where there is no place, whatever is."""
+    taken = "poison"
+    for number, vector in enumerate(given):
+        picks: list[int | None] = []
+        for lane, place in enumerate(places):
+            if place is None or place[0] > number:
+                picks.append(None)
+            else:
+                picks.append(w.lanes + place[1] if place[0] == number else lane)
+        taken = w.mixed(taken, vector, picks)
+    return taken

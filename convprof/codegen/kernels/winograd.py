@@ -1,0 +1,245 @@
+"""Winograd's transforms for 3x3 filters, vectorised over channels.
+
+F(m x m, 3 x 3) computes an m x m tile of output from an (m+2) x (m+2) tile of input ``d`` as
+
+    y = A^T [ (G g G^T) * (B^T d B) ] A          (Lavin & Gray 2016, Fast Algorithms for CNNs)
+
+with one product per element of the transformed tile, summed over channels: (m+2)^2 products instead
+of 9 m^2. The sums over channels are matrix products, one per element ("frequency").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convprof.codegen.kernels.epilogue import Finish, parameters
+from convprof.codegen.writer import Writer, over_channels
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """The three matrices of F(m x m, 3 x 3)."""
+
+    m: int
+    """Outputs across a tile."""
+    bt: Matrix
+    g: Matrix
+    at: Matrix
+
+    @property
+    def size(self) -> int:
+        """Inputs across a tile: m + 2."""
+        return self.m + 2
+
+
+ALGORITHMS = {
+    2: Algorithm(
+        2,
+        bt=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+        g=((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+        at=((1, 1, 1, 0), (0, 1, -1, -1)),
+    ),
+    4: Algorithm(
+        4,
+        bt=(
+            (4, 0, -5, 0, 1, 0),
+            (0, -4, -4, 1, 1, 0),
+            (0, 4, -4, -1, 1, 0),
+            (0, -2, -1, 2, 1, 0),
+            (0, 2, -1, -2, 1, 0),
+            (0, 4, 0, -5, 0, 1),
+        ),
+        g=(
+            (1 / 4, 0, 0),
+            (-1 / 6, -1 / 6, -1 / 6),
+            (-1 / 6, 1 / 6, -1 / 6),
+            (1 / 24, 1 / 12, 1 / 6),
+            (1 / 24, -1 / 12, 1 / 6),
+            (0, 0, 1),
+        ),
+        at=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+    ),
+}
+"""Lavin & Gray 2016, section 4; the interpolation points are 0, 1, -1 (, 2, -2) and infinity."""
+
+
+@dataclass(frozen=True)
+class InputTransform:
+    """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
+
+    ``a`` is where the tile's first pixel lies, or would lie: pixels outside the image count as zero
+    and are not read. ``c`` receives element ``f`` of the transformed tile at ``f * frequency``.
+    """
+
+    dtype: str
+    lanes: int
+    m: int
+    rows: tuple[int, int]
+    """First and last + 1 of the tile's rows that lie in the image."""
+    columns: tuple[int, int]
+    row: int
+    """Elements from one image row to the next."""
+    pixel: int
+    """Elements from one pixel to the next: the image's channels."""
+    channels: int
+    frequency: int
+    """Elements from one frequency to the next."""
+    fused: bool = True
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        return over_channels(w, name, self.channels, self._body)
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        algorithm = ALGORITHMS[self.m]
+        size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
+        inside_rows, inside_columns = range(*self.rows), range(*self.columns)
+        columns: list[list[str | None]] = []
+        for j in range(size):
+            pixels: list[str | None] = [
+                w.load(w.at(a, i * self.row + j * self.pixel), mask)
+                if i in inside_rows and j in inside_columns
+                else None
+                for i in range(size)
+            ]
+            columns.append(transform(w, algorithm.bt, pixels))
+        for i in range(size):
+            done = transform(w, algorithm.bt, [columns[j][i] for j in range(size)])
+            for j, value in enumerate(done):
+                place = w.at(c, (i * size + j) * self.frequency)
+                w.store(value or "zeroinitializer", place, mask)
+
+
+@dataclass(frozen=True)
+class OutputTransform:
+    """``void tile(T *a, T *b, T *c)``: ``A^T m A`` of one tile, all channels.
+
+    ``a`` holds element ``f`` of the products at ``f * frequency``; ``c`` is the tile's first output
+    pixel. Outputs beyond ``rows`` and ``columns`` do not exist and are not written. With an
+    epilogue it takes the pointers of ``codegen.kernels.epilogue``.
+    """
+
+    dtype: str
+    lanes: int
+    m: int
+    rows: int
+    columns: int
+    row: int
+    pixel: int
+    channels: int
+    frequency: int
+    fused: bool = True
+    epilogue: Epilogue = NO_EPILOGUE
+    """What follows: a bias per channel, a residual that lies as ``c`` does, a function."""
+
+    def ir(self, name: str) -> str:
+        """Return the LLVM IR of the kernel."""
+        w = Writer(self.dtype, self.lanes, fused=self.fused)
+        given = parameters(self.epilogue)
+        return over_channels(w, name, self.channels, self._body, parameters=given)
+
+    def _body(self, w: Writer, channel: str, mask: str | None) -> None:
+        algorithm = ALGORITHMS[self.m]
+        size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
+        finish = Finish(w, self.epilogue)
+        residual = finish.residual(channel)
+        columns = []
+        pixels = [
+            i * self.row + j * self.pixel for i in range(self.rows) for j in range(self.columns)
+        ]
+        places = [w.at(c, pixel) for pixel in pixels]
+        for place in places:  # they come from afar; L2 waits for more lines at once than L1
+            w.prefetch(place, level=2)
+        for pixel in pixels:
+            finish.fetch((residual, pixel), level=2)
+        for j in range(size):
+            products: list[str | None] = [
+                w.load(w.at(a, (i * size + j) * self.frequency), mask) for i in range(size)
+            ]
+            columns.append(transform(w, algorithm.at, products))
+        bias = finish.bias(channel, mask)
+        for i in range(self.rows):
+            done = transform(w, algorithm.at, [columns[j][i] for j in range(size)])
+            for j in range(self.columns):
+                at = i * self.columns + j
+                total = done[j] or "zeroinitializer"
+                w.store(finish.apply(total, bias, (residual, pixels[at]), mask), places[at], mask)
+
+
+def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
+    """Write the product of a constant matrix with some vectors; None stands for a zero vector.
+
+    Where two columns agree but for signs, as those of the points p and -p do, the sum and the
+    difference of their inputs are formed once; where two rows do, their even and odd parts.
+    """
+    columns = list(zip(*matrix, strict=True))
+    pairs = _pairs(columns)
+    if len(matrix) < len(columns) and pairs:  # A^T: wide
+        terms: dict[tuple[int, int], str | None] = {}
+        for i, j in pairs:
+            terms[i, 1] = _combine(w, [(1.0, values[i]), (1.0, values[j])])
+            terms[i, -1] = _combine(w, [(1.0, values[i]), (-1.0, values[j])])
+        seconds = {j for _, j in pairs}
+        firsts = dict(pairs)
+        return [
+            _combine(
+                w,
+                [
+                    (row[i], terms[i, 1 if row[firsts[i]] == row[i] else -1])
+                    if i in firsts
+                    else (row[i], values[i])
+                    for i in range(len(row))
+                    if i not in seconds
+                ],
+            )
+            for row in matrix
+        ]
+    done: list[str | None] = [None] * len(matrix)
+    paired = _pairs(list(matrix))
+    for i, j in paired:
+        even = _combine(w, _terms(matrix[i], matrix[j], values, 1))
+        odd = _combine(w, _terms(matrix[i], matrix[j], values, -1))
+        done[i] = _combine(w, [(1.0, even), (1.0, odd)])
+        done[j] = _combine(w, [(1.0, even), (-1.0, odd)])
+    for i in set(range(len(matrix))) - {k for pair in paired for k in pair}:
+        done[i] = _combine(w, list(zip(matrix[i], values, strict=True)))
+    return done
+
+
+def _terms(
+    a: tuple[float, ...], b: tuple[float, ...], values: list[str | None], sign: int
+) -> list[tuple[float, str | None]]:
+    """Return the terms that two rows share with equal sign (1) or with opposite ones (-1)."""
+    return [(x, v) for x, y, v in zip(a, b, values, strict=True) if x and x == sign * y]
+
+
+def _pairs(vectors: list[tuple[float, ...]]) -> list[tuple[int, int]]:
+    """Return pairs of vectors that agree but for some signs, and have both kinds of sign."""
+    found: list[tuple[int, int]] = []
+    for i, j in zip(range(len(vectors)), range(1, len(vectors)), strict=False):
+        a, b = vectors[i], vectors[j]
+        alike = all(abs(x) == abs(y) for x, y in zip(a, b, strict=True))
+        free = not any(i in pair for pair in found)
+        if alike and free and a != b:
+            found.append((i, j))
+    return found
+
+
+def _combine(w: Writer, terms: list[tuple[float, str | None]]) -> str | None:
+    """Write a sum of multiples; the terms with factor 1 come first, so that the rest are FMAs."""
+    alive = [(factor, value) for factor, value in terms if factor and value is not None]
+    total: str | None = None
+    for factor, value in sorted(alive, key=lambda term: abs(abs(term[0]) - 1)):
+        if total is None:
+            total = value if factor == 1 else w.add(f"fmul {w.vector} {value}, {w.splat(factor)}")
+        elif factor == 1:
+            total = w.add(f"fadd {w.vector} {total}, {value}")
+        elif factor == -1:
+            total = w.add(f"fsub {w.vector} {total}, {value}")
+        else:
+            total = w.fma(value, w.splat(factor), total)
+    return total

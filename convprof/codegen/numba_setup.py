@@ -1,0 +1,85 @@
+"""numba, arranged to compile for the CPU at hand, and the settings of the user that change that.
+
+numba reads variables ``NUMBA_...`` and a file ``.numba_config.yaml`` of the working directory. Some
+settings make slower code, and a measurement must then say so: see `deviations`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+from convprof import cache_folder
+from convprof.codegen import executable, toolchain
+from convprof.codegen.target import target
+from convprof.errors import ConvprofError
+
+_CONFIG = "numba.core.config"
+_USUAL = {
+    "OPT": "3",
+    "LOOP_VECTORIZE": "1",
+    "SLP_VECTORIZE": "0",
+    "BOUNDSCHECK": "None",
+    "DEBUGINFO_DEFAULT": "0",
+    "EXTEND_VARIABLE_LIFETIMES": "0",
+    "ENABLE_AVX": "1",
+    "CPU_NAME": "None",
+    "CPU_FEATURES": "None",
+}
+"""Settings that change the machine code of a loop nest, and what they usually are."""
+_SPELLED = {"DEBUGINFO_DEFAULT": "DEBUGINFO"}
+"""Settings whose variable has another name."""
+_CPU = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
+
+
+def load() -> Any:
+    """Import numba and return its ``numba.core.config``; ConvprofError where it compiles nothing.
+
+    ``NUMBA_DISABLE_JIT`` is for debugging Python code and would break the compilation of loop
+    nests: it is removed from this process's environment if numba was not imported before. AVX that
+    numba turns off, because LLVM takes the CPU of a virtual machine for an old one, is turned on
+    again: the CPU's flags say that it has AVX. For a user without a home folder numba would make
+    one named ``~`` in the working directory: its cache is then where ours is.
+    """
+    if _CONFIG not in sys.modules:
+        os.environ.pop("NUMBA_DISABLE_JIT", None)
+        if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba asks, which then makes "./~"
+            os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read
+        executable.require()  # numba fails in its import, with a traceback
+        toolchain.numba()
+        config: Any = importlib.import_module(_CONFIG)
+    if config.DISABLE_JIT:
+        raise ConvprofError(
+            "numba is set to compile nothing (NUMBA_DISABLE_JIT=1): unset the variable"
+        )
+    if not config.ENABLE_AVX and not any(name in os.environ for name in _CPU):
+        config.ENABLE_AVX = int("+avx" in target().features.split(","))
+    return config
+
+
+def deviations() -> dict[str, str]:
+    """Return the settings in force that make numba's code differ from what it usually is.
+
+    By the name of the variable that sets them; empty as long as numba is not imported.
+    """
+    config = sys.modules.get(_CONFIG)
+    if config is None:
+        return {}
+    now = {name: _spelled(getattr(config, name, usual)) for name, usual in _USUAL.items()}
+    avx = "1" if "+avx" in target().features.split(",") else "0"
+    usually = {**_USUAL, "ENABLE_AVX": avx}
+    return {
+        f"NUMBA_{_SPELLED.get(name, name)}": value
+        for name, value in now.items()
+        if value != usually[name]
+    }
+
+
+def _spelled(value: Any) -> str:
+    """Return a setting as a variable spells it: numba has numbers, truth values and classes."""
+    return str(value) if value is None or isinstance(value, str) else str(int(value))

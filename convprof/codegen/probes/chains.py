@@ -1,0 +1,87 @@
+"""Dependent instruction chains: a ruler whose length in core cycles is known.
+
+``add reg, reg`` takes one cycle on every out-of-order core that convprof meets, and its result
+feeds the next, so ``n`` of them take ``n`` cycles whatever else the core could do in parallel.
+The immediate form would not do: recent Intel cores fold ``add reg, imm`` at register rename and
+run a chain of them many times faster than one a cycle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import TYPE_CHECKING, Any
+
+from convprof.codegen.jit import Module
+from convprof.codegen.target import target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ADDS_PER_TURN = 128
+"""Adds in the body of the loop; its counter runs beside the chain and costs nothing."""
+
+_ADD = {
+    "x86_64": ("addq $1, $0", "=r,r,0,~{dirflag},~{fpsr},~{flags}"),
+    "aarch64": ("add $0, $0, $1", "=r,r,0"),
+}
+
+
+_TIED_ADD = {
+    "x86_64": ("addq $2, $0", "=r,=v,r,0,1,~{dirflag},~{fpsr},~{flags}"),
+    "aarch64": ("add $0, $0, $2", "=r,=w,r,0,1"),
+}
+"""The same instruction, with a vector register that goes in and comes out unchanged."""
+
+
+def tied_add(result: str, step: str, operand: str, tie: str, vector: str) -> list[str]:
+    """Return the IR of ``result = operand + step`` as one add instruction; [] where unknown.
+
+    ``{result}_tie`` is the vector ``tie`` of type ``vector`` again: who goes on with it cannot be
+    moved before the addition, nor the addition before what computed ``tie``. Without the tie LLVM's
+    scheduling models of AMD's CPUs collect all additions in one place of the loop.
+    """
+    spelled = _TIED_ADD.get(target().arch)
+    if spelled is None:
+        return []
+    add, constraints = spelled
+    both = f"{{i64, {vector}}}"
+    operands = f"i64 {step}, i64 {operand}, {vector} {tie}"
+    return [
+        f'{result}_both = call {both} asm sideeffect "{add}", "{constraints}"({operands})',
+        f"{result} = extractvalue {both} {result}_both, 0",
+        f"{result}_tie = extractvalue {both} {result}_both, 1",
+    ]
+
+
+_IR = """
+define i64 @chain(i64 %turns, i64 %step) {{
+entry:
+  %none = icmp sle i64 %turns, 0
+  br i1 %none, label %done, label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %x = phi i64 [ %step, %entry ], [ %y, %loop ]
+  %y = call i64 asm sideeffect ".rept {count}\\0A {add}\\0A .endr", "{constraints}"(i64 %step, i64 %x)
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %turns
+  br i1 %more, label %loop, label %done
+done:
+  %r = phi i64 [ 0, %entry ], [ %y, %loop ]
+  ret i64 %r
+}}
+"""  # noqa: E501
+
+
+@functools.cache
+def add_chain() -> Callable[[int, int], Any] | None:
+    """Return ``chain(turns, step)``, ``turns * ADDS_PER_TURN`` core cycles long.
+
+    None on an architecture whose add instruction is not known here.
+    """
+    spelled = _ADD.get(target().arch)
+    if spelled is None:
+        return None
+    add, constraints = spelled
+    ir = _IR.format(count=ADDS_PER_TURN, add=add, constraints=constraints)
+    return Module(ir).function("chain", ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)

@@ -1,0 +1,218 @@
+"""Loops around one instruction: dependent steps for its latency, independent ones for its rate.
+
+A loop is one piece of inline assembly, registers and all, so that a compiler neither reorders nor
+removes anything. Among the steps may run a chain of dependent additions, one core cycle each: where
+it is the longer of the two, the loop is a clock that is read under the very load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen.jit import Module
+from convprof.codegen.probes.instructions import aarch64, x86
+from convprof.codegen.probes.instructions.instruction import SIZE, Instruction
+from convprof.codegen.target import target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+LINE = 64
+"""Bytes; also the widest vector."""
+A_AT, B_AT, X_AT = 0, LINE, 2 * LINE
+"""Where in the data block the constants and the start of the chains lie."""
+NODES = 61
+"""Of the pointer chase, a cache line each: coprime to the steps of a loop, so that no load in it
+sees the same address in every turn, which a value predictor would learn."""
+NODES_AT = 4096
+DATA_BYTES = 8192
+
+FAST_STEPS, SLOW_STEPS = 192, 24
+"""Instructions in a loop: its own counter and jump are one or two more, beside the chain."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A loop to be compiled: one instruction, dependent or not, with a clock beside it or not."""
+
+    instruction: Instruction
+    dependent: bool
+    adds: int = 0
+    """Dependent additions per turn of the loop."""
+
+    @property
+    def steps(self) -> int:
+        """Steps per turn, each of which may be a few instructions."""
+        steps = SLOW_STEPS if self.instruction.slow else FAST_STEPS
+        period = len(self._texts)
+        return -(-steps // period) * period
+
+    @property
+    def rounds(self) -> int:
+        """How often a turn goes through the instruction's list of steps."""
+        return self.steps // len(self._texts)
+
+    @property
+    def counted(self) -> int:
+        """Instructions per turn that the row is about."""
+        if self.dependent:
+            return self.rounds * self.instruction.counted
+        return self.steps
+
+    @property
+    def _texts(self) -> tuple[str, ...]:
+        found = self.instruction.chain if self.dependent else self.instruction.independent
+        if not found:
+            raise ValueError(f"{self.instruction.key.name} has no dependent chain")
+        return found
+
+    def body(self, arch: str) -> list[str]:
+        """Return the lines of one turn."""
+        spelled = _ARCHS[arch]
+        key, texts = self.instruction.key, self._texts
+        count = 1 if self.dependent else spelled.chains(self.instruction)
+        # A conversion's general registers are as wide as its integers.
+        dtype = next(
+            (name for name in (key.source, key.dtype) if name and name[0] == "i"), key.dtype
+        )
+        lines: list[str] = []
+        done = 0
+        for step in range(self.steps):
+            # Independent chains take their steps in turn: each its first, then each its second.
+            which, text = step % count, texts[step // count % len(texts)]
+            if self.dependent:
+                text = texts[step % len(texts)]
+            names = spelled.registers(which, key.bits, dtype)
+            lines += text.format(**names).split("\n")
+            due = self.adds * (step + 1) // self.steps
+            lines += [spelled.add] * (due - done)
+            done = due
+        return lines
+
+
+@dataclass(frozen=True)
+class _Arch:
+    registers: Callable[[int, int | None, str], dict[str, str]]
+    general: tuple[str, ...]
+    vectors: int
+    add: str
+    turns: str
+    """Register that counts turns down."""
+    data: str
+    clobbered: tuple[str, ...]
+    last: str
+
+    def chains(self, instruction: Instruction) -> int:
+        """Return how many independent chains there are registers for."""
+        text = "".join(instruction.independent)
+        return len(self.general) if "{x" not in text and "{q" not in text else self.vectors
+
+
+_ARCHS = {
+    "x86_64": _Arch(
+        x86.registers, x86.GENERAL, x86.VECTORS, "addq %r14, %r15", "rcx", "rsi",
+        (*x86.GENERAL, "r12", *(f"xmm{i}" for i in range(16)), "dirflag", "fpsr", "flags"),
+        "decq %rcx\njnz 1b",
+    ),
+    "aarch64": _Arch(
+        aarch64.registers, aarch64.GENERAL, aarch64.VECTORS, "add x2, x2, x3", "x1", "x0",
+        ("x2", "x3", *aarch64.GENERAL, "x16", "x17", *(f"v{i}" for i in range(32)), "cc"),
+        "subs x1, x1, #1\nb.ne 1b",
+    ),
+}  # fmt: skip
+
+
+def text(chain: Chain, arch: str) -> str:
+    """Return the loop as assembly text: load the registers, then ``turns`` times the body."""
+    first = _x86_start(chain) if arch == "x86_64" else _arm_start()
+    spelled = _ARCHS[arch]
+    align = ".p2align 6"
+    lines = [*first, align, "1:", *chain.body(arch), *spelled.last.split("\n")]
+    if arch == "x86_64" and (chain.instruction.key.bits or 0) > 128:  # noqa: PLR2004
+        # Wide registers left dirty slow down every later SSE instruction of the process.
+        lines.append("vzeroupper")
+    return "\n".join(lines)
+
+
+def _x86_start(chain: Chain) -> list[str]:
+    """Every register that a template can name gets its value."""
+    wide = chain.instruction.key.bits or 128
+    register = {128: "xmm", 256: "ymm", 512: "zmm"}[wide]
+    move = "movups" if wide == 128 else "vmovups"  # noqa: PLR2004
+    lines = [f"{move} {at}(%rsi), %{register}{i}" for at, i in ((A_AT, x86.A), (B_AT, x86.B))]
+    lines += [f"{move} {X_AT}(%rsi), %{register}{i}" for i in range(x86.VECTORS)]
+    lines += [f"movq {X_AT}(%rsi), %{name}" for name in x86.GENERAL]
+    # Chains that need many registers need no second constant: what was loaded first is lost.
+    return [*lines, f"movq {A_AT}(%rsi), %r12", f"movq {B_AT}(%rsi), %r13", "xorl %r11d, %r11d"]
+
+
+def _arm_start() -> list[str]:
+    lines = [f"ldr q{i}, [x0, #{at}]" for at, i in ((A_AT, aarch64.A), (B_AT, aarch64.B))]
+    lines += [f"ldr q{i}, [x0, #{X_AT}]" for i in range(aarch64.VECTORS)]
+    lines += [f"ldr x16, [x0, #{A_AT}]", f"ldr x17, [x0, #{B_AT}]"]
+    lines += [f"ldr {name}, [x0, #{X_AT}]" for name in aarch64.GENERAL]
+    return [*lines, "mov x2, x1", "mov x3, x1"]
+
+
+def ir(chains: Sequence[Chain], arch: str) -> str:
+    """Return a module in LLVM IR with functions ``chain0(turns, data)``, ``chain1`` and so on."""
+    spelled = _ARCHS[arch]
+    clobbered = ",".join(f"~{{{name}}}" for name in (*spelled.clobbered, "memory"))
+    constraints = f"={{{spelled.turns}}},{{{spelled.data}}},0,{clobbered}"
+    parts = []
+    for number, chain in enumerate(chains):
+        assembly = text(chain, arch).replace("$", "$$").replace("\n", "\\0A ")
+        features = ",".join(f"+{_llvm_name(name)}" for name in chain.instruction.needs)
+        wanted = f' "target-features"="{features}"' if features else ""
+        parts.append(
+            f"define void @chain{number}(i64 %turns, ptr %data){wanted} {{\n"
+            f'  %r = call i64 asm sideeffect "{assembly}", "{constraints}"'
+            "(ptr %data, i64 %turns)\n  ret void\n}\n"
+        )
+    return "\n".join(parts)
+
+
+def _llvm_name(extension: str) -> str:
+    return extension.lower().replace("-", "")
+
+
+def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
+    """Return ``run(turns, address of the data block)`` for each chain; ``turns`` at least 1.
+
+    LLVM ends the process over text that it cannot assemble: tests compile every chain there is.
+    """
+    if not chains:
+        return []
+    module = Module(ir(chains, target().arch))
+    return [
+        module.function(f"chain{number}", None, ctypes.c_int64, ctypes.c_void_p)
+        for number in range(len(chains))
+    ]
+
+
+def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8]:
+    """Return what a chain reads: constants and start values, or a ring of addresses.
+
+    ``DATA_BYTES`` bytes that begin on a page of 4 KiB. The values are of the type that the chain's
+    first step reads.
+    """
+    room = np.zeros(DATA_BYTES + NODES_AT, dtype=np.uint8)
+    data = room[-room.ctypes.data % NODES_AT :][:DATA_BYTES]
+    key, values = instruction.key, instruction.values
+    name = key.source or key.dtype
+    dtype = np.dtype(f"{name[0]}{SIZE[name]}")
+    for at, value in ((A_AT, values.a), (B_AT, values.b), (X_AT, values.x)):
+        data[at : at + LINE].view(dtype)[:] = value
+    if key.operation == "load" and dependent:
+        start = data.ctypes.data + NODES_AT
+        order = np.random.default_rng(0).permutation(NODES)
+        nodes = data[NODES_AT:].view(np.uint64)
+        nodes[order * LINE // 8] = start + np.roll(order, -1) * LINE
+        data[X_AT : X_AT + LINE].view(np.uint64)[:] = start
+    return data

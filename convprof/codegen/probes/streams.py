@@ -1,0 +1,142 @@
+"""The kernels behind the bandwidth ceilings: load, store, copy and triad over one's own arrays.
+
+One loop without inner loop runs for as long as it is told to: at the end of the arrays its offset
+starts again from 0 by a conditional move, so that a small working set costs no mispredicted branch
+per pass. The vectors of a turn are many enough for the ports or the cache to be the limit.
+
+``load``   reads ``a``; ``store`` writes ``a``; ``copy`` is ``b = a``; ``triad`` is
+``c = a + s * b`` (McCalpin 1995, STREAM).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from convprof.codegen.jit import Module
+
+Operation = Literal["load", "store", "copy", "triad"]
+
+ARRAYS: dict[Operation, int] = {"load": 1, "store": 1, "copy": 2, "triad": 3}
+"""Operation -> arrays that it goes through, each byte of which is loaded or stored once."""
+
+TURN_BYTES = 1024
+"""Of each array in one turn of the loop: 16 vectors of 512 bits, 64 of 128."""
+
+ONES = "splat (float 1.0)"
+"""What is stored: lines of zeros are cheaper to evict on some cores."""
+
+_ELEMENT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class StreamKernel:
+    """A compiled loop with the team's calling convention ``(lo, hi, buffers, dims)``.
+
+    Task ``i`` goes through bytes ``i * dims[0]`` on of each of the arrays ``buffers``, which are
+    ``dims[1]`` bytes long, a multiple of ``TURN_BYTES``: it starts ``dims[2]`` bytes behind its
+    beginning and makes ``dims[3]`` turns, from the end of the arrays back to their beginning.
+    """
+
+    module: Module
+    operation: Operation
+    address: int
+
+    @property
+    def bytes_per_turn(self) -> int:
+        """Bytes loaded and stored in a turn, as the program sees them."""
+        return ARRAYS[self.operation] * TURN_BYTES
+
+
+@functools.cache
+def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> StreamKernel:
+    """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad multiplies and adds at once."""  # noqa: E501
+    lanes = bits // (8 * _ELEMENT_BYTES)
+    vector = f"<{lanes} x float>"
+    fma = f"@llvm.fma.v{lanes}f32"
+    pointers = "\n".join(
+        f"  %slot{i} = getelementptr ptr, ptr %buffers, i64 {i}\n"
+        f"  %base{i} = load ptr, ptr %slot{i}\n"
+        f"  %array{i} = getelementptr i8, ptr %base{i}, i64 %skip"
+        for i in range(ARRAYS[operation])
+    )
+    body = "\n".join(
+        line
+        for at in range(0, TURN_BYTES, bits // 8)
+        for line in _step(operation, vector, fma if fused else None, at)
+    )
+    ir = f"""
+declare {vector} {fma}({vector}, {vector}, {vector})
+define void @stream(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
+entry:
+  %stride = load i64, ptr %dims
+  %bytes_p = getelementptr i64, ptr %dims, i64 1
+  %bytes = load i64, ptr %bytes_p
+  %start_p = getelementptr i64, ptr %dims, i64 2
+  %start = load i64, ptr %start_p
+  %turns_p = getelementptr i64, ptr %dims, i64 3
+  %turns = load i64, ptr %turns_p
+  br label %task
+task:
+  %t = phi i64 [ %lo, %entry ], [ %t1, %next ]
+  %some = icmp slt i64 %t, %hi
+  br i1 %some, label %begin, label %end
+begin:
+  %skip = mul i64 %t, %stride
+{pointers}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %begin ], [ %i1, %loop ]
+  %at = phi i64 [ %start, %begin ], [ %at2, %loop ]
+{body}
+  %at1 = add i64 %at, {TURN_BYTES}
+  %wrap = icmp sge i64 %at1, %bytes
+  %at2 = select i1 %wrap, i64 0, i64 %at1, !unpredictable !0
+  %i1 = add i64 %i, 1
+  %more = icmp slt i64 %i1, %turns
+  br i1 %more, label %loop, label %next
+next:
+  %t1 = add i64 %t, 1
+  br label %task
+end:
+  ret void
+}}
+!0 = !{{}}
+"""
+    module = Module(ir)
+    return StreamKernel(module, operation, module.address("stream"))
+
+
+def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[str]:
+    """Return the instructions for the vectors ``at`` bytes into the turn."""
+
+    def place(i: int) -> list[str]:
+        return [
+            f"  %turn{i}_{at} = getelementptr i8, ptr %array{i}, i64 %at",
+            f"  %p{i}_{at} = getelementptr i8, ptr %turn{i}_{at}, i64 {at}",
+        ]
+
+    def load(i: int) -> list[str]:
+        # Volatile, so that a load stays whose value nobody uses.
+        return [*place(i), f"  %v{i}_{at} = load volatile {vector}, ptr %p{i}_{at}, align 64"]
+
+    def store(i: int, value: str) -> list[str]:
+        return [*place(i), f"  store {vector} {value}, ptr %p{i}_{at}, align 64"]
+
+    if operation == "load":
+        return load(0)
+    if operation == "store":
+        return store(0, ONES)
+    if operation == "copy":
+        return [*load(0), *store(1, f"%v0_{at}")]
+    a, b, half = f"%v0_{at}", f"%v1_{at}", "splat (float 0.5)"
+    if fma is None:
+        compute = [
+            f"  %m_{at} = fmul {vector} {b}, {half}",
+            f"  %s_{at} = fadd {vector} {a}, %m_{at}",
+        ]
+    else:
+        operands = f"{vector} {b}, {vector} {half}, {vector} {a}"
+        compute = [f"  %s_{at} = call {vector} {fma}({operands})"]
+    return [*load(0), *load(1), *compute, *store(2, f"%s_{at}")]

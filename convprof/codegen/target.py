@@ -1,0 +1,112 @@
+"""The CPU that LLVM generates code for, and LLVM's code generator for it."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.codegen import toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+llvm: Any = toolchain.llvm()
+
+
+@dataclass(frozen=True)
+class Target:
+    """The CPU as LLVM sees it."""
+
+    arch: str
+    """``x86_64``, ``aarch64`` or the platform's own name."""
+    cpu: str
+    """LLVM's name for the CPU. Virtual machines often get a wrong one: see `codegen.scheduling`."""
+    features: str
+    """LLVM's feature string, read from CPUID: what the CPU really has."""
+    llvm_version: str
+
+
+@functools.cache
+def target() -> Target:
+    """Return the host as LLVM sees it, with LLVM initialised."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    # Without the parser any inline assembly aborts the whole process.
+    llvm.initialize_native_asmparser()
+    machine = platform.machine().lower()
+    return Target(
+        arch={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        llvm_version=".".join(str(part) for part in llvm.llvm_version_info),
+    )
+
+
+def machine(cpu: str, without: Collection[str] = ()) -> Any:
+    """Return a new code generator of LLVM (an engine takes it over and frees it with itself).
+
+    ``cpu`` names the CPU whose scheduling model is used; the instructions are always this CPU's,
+    less the features in ``without``.
+    """
+    off = "".join(f",-{feature}" for feature in without)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=cpu, features=target().features + off, opt=3, jit=True
+    )
+
+
+@functools.cache
+def _emitter(cpu: str, without: tuple[str, ...]) -> Any:
+    """Return the code generator that all modules for the same model and features share.
+
+    What LLVM builds up to compile (the tables of the subtarget and of lowering) belongs to a
+    target machine and stays as long as it does: 0.7 MiB. One machine each made that the size of
+    every kernel, however short; a kernel with its engine takes 0.04 MiB.
+    """
+    return machine(cpu, without)
+
+
+_EMITTING = threading.Lock()
+"""A code generator compiles one module at a time, and LLVM does not hold the GIL."""
+
+
+def object_code(ir: str, cpu: str, without: tuple[str, ...]) -> bytes:
+    """Return the object file compiled from ``ir``; RuntimeError (from LLVM) if malformed."""
+    module = parsed(ir)
+    with _EMITTING:
+        return bytes(_emitter(cpu, without).emit_object(module))
+
+
+def parsed(ir: str) -> Any:
+    """Return the verified module of an IR text, for this platform; RuntimeError if malformed.
+
+    The module has a context of its own: LLVM keeps every type and constant that it was ever given
+    in a context, and its global one would grow with every kernel.
+    """
+    return _parsed(ir, llvm.create_context())
+
+
+def empty() -> Any:
+    """Return a module without content, as an engine needs one to begin with.
+
+    It is in LLVM's global context, which is never freed: llvmlite lets go of an engine's modules,
+    and so of their contexts, before it frees the engine.
+    """
+    return _parsed("", llvm.get_global_context())
+
+
+def _parsed(ir: str, context: Any) -> Any:
+    target()
+    module = llvm.parse_assembly(ir, context)
+    module.triple = llvm.get_process_triple()
+    module.verify()
+    return module
+
+
+def assembly(ir: str, cpu: str, without: tuple[str, ...] = ()) -> str:
+    """Return the assembly text that LLVM generates from ``ir``; nothing is loaded or run."""
+    module = parsed(ir)
+    with _EMITTING:
+        return str(_emitter(cpu, without).emit_assembly(module))

@@ -1,0 +1,229 @@
+"""A team of threads that runs compiled stages with a sub-microsecond launch.
+
+A *program* is a row of stages; a stage is a compiled function and a range of tasks. The threads of
+a team take chunks of tasks from a shared counter and meet at a barrier after every stage, so one
+call from Python runs a whole strategy (pad, transform, multiply, ...).
+
+Every stage has the same C signature, ``void stage(int64 lo, int64 hi, T **buffers, int64 *dims)``,
+which is also the signature of numba's ``cfunc`` kernels.
+
+Waiting workers spin for some tens of microseconds and then sleep on a lock, so that a back to
+back ``run()`` starts at once and an idle team costs nothing. Launch costs of this and of the
+alternatives are in docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import os
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from convprof.codegen import affinity
+from convprof.codegen.threads_code import functions
+from convprof.errors import ThreadsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+STAGE_WORDS = 16
+"""Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task
+counter on a cache line of its own. Grain 0: every member takes its share of the tasks, the same
+in every such stage, so that it finds in its cache what it wrote in the one before."""
+
+_LINE_WORDS = 8
+_STOP = 3 * _LINE_WORDS
+_WORKERS_AT = 4 * _LINE_WORDS
+_AWAKE, _ASLEEP = 0, 1
+SPINS = 1_000
+"""Pauses before a waiting worker sleeps: about 50 µs where a pause takes 140 cycles."""
+
+
+def _aligned_words(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return zeroed int64 words that start on a cache line."""
+    raw = np.zeros(count + _LINE_WORDS, dtype=np.int64)
+    skip = (-raw.ctypes.data // 8) % _LINE_WORDS
+    return raw[skip : skip + count]
+
+
+class Work(NamedTuple):
+    """One stage of a program."""
+
+    address: int
+    """Of the stage function."""
+    lo: int
+    hi: int
+    buffers: int
+    """Address of the table of pointers."""
+    dims: int
+    """Address of the table of integers."""
+    fixed: bool = False
+    """Whether each member takes the same share of the tasks in every such stage."""
+
+
+class Program:
+    """Stages in machine form; owns nothing but the table, the caller keeps the buffers alive."""
+
+    def __init__(self, stages: Sequence[Work | Iterable[int]], threads: int) -> None:
+        """Build from stages (or their fields), chunked for ``threads``."""
+        self.count = len(stages)
+        self._table = _aligned_words(max(1, self.count) * STAGE_WORDS)
+        self.address = int(self._table.ctypes.data)
+        for row, (function, lo, hi, buffers, dims, fixed) in enumerate(Work(*s) for s in stages):
+            # Four chunks a thread: enough to even out a disturbed core, few enough to be free.
+            grain = 0 if fixed else max(1, -(-(hi - lo) // (4 * threads)))
+            at = row * STAGE_WORDS
+            self._table[at : at + 6] = (function, lo, hi, buffers, dims, grain)
+
+
+class Team:
+    """``threads`` threads that run programs together; the calling thread is one of them.
+
+    Several Python threads may call ``run``: one at a time is the leader, the others wait. In a
+    child made by ``fork`` the workers are started again at the first ``run``.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Start the workers; ``ThreadsError`` where the system does not allow that."""
+        self.threads = threads
+        self._solo, self._launch, self._serve = functions()
+        self._control = _aligned_words(_WORKERS_AT + _LINE_WORDS * threads)
+        self._address = int(self._control.ctypes.data)
+        self._turn = threading.Lock()
+        self._closed = False
+        self._doors: list[threading.Lock] = []
+        self._threads: list[threading.Thread] = []
+        self._fall_asleep()
+        self._start()
+        _teams.add(self)
+        atexit.register(self.close)
+
+    def run(self, program: Program) -> None:
+        """Run every stage of ``program``, all threads passing each before the next begins."""
+        if self.threads > 1:
+            with self._turn:
+                if not self._closed:
+                    address, count = program.address, program.count
+                    while self._launch(self._address, address, count, self.threads):
+                        self._wake()
+                    return
+        self._solo(program.address, program.count)
+
+    def close(self) -> None:
+        """Stop the worker threads. A thread that still runs programs, at exit, does so alone."""
+        with self._turn:
+            self._closed = True
+            self._stop()
+
+    def _stop(self) -> None:
+        self._control[_STOP] = 1
+        for door in self._doors:  # all of them: one may be falling asleep right now
+            with contextlib.suppress(RuntimeError):  # it is open already
+                door.release()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+    def forget(self) -> None:
+        """Note that this process is a child made by ``fork``: the workers are not in it.
+
+        A launch finds all of them asleep, and waking starts them.
+        """
+        self._turn = threading.Lock()
+        self._threads, self._doors = [], []
+        self._fall_asleep()
+
+    def _fall_asleep(self) -> None:
+        """Write down that every worker waits at its door, and has seen every launch so far."""
+        for index in range(self.threads - 1):
+            state = _WORKERS_AT + _LINE_WORDS * index
+            self._control[state : state + 2] = _ASLEEP, self._control[0]
+
+    def _start(self) -> None:
+        """Start the workers; each waits at its door until it is woken."""
+        self._control[_STOP] = 0
+        doors = [threading.Lock() for _ in range(self.threads - 1)]
+        threads: list[threading.Thread] = []
+        # The calling thread may have been bound to a single CPU, by a library.
+        with affinity.kept(self.threads):
+            for index, door in enumerate(doors):
+                door.acquire()
+                thread = threading.Thread(target=self._worker, args=(index, door), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self._doors, self._threads = doors, threads
+                    self._stop()
+                    raise ThreadsError.of(self.threads) from error
+                threads.append(thread)
+        self._doors, self._threads = doors, threads
+
+    def _wake(self) -> None:
+        """Wake the workers that sleep, away from the leader's core.
+
+        A worker woken on the core of a leader that spins for it would wait for the scheduler: some
+        4 to 8 ms at each such wake, one in thirty on two cores.
+        """
+        if not self._threads:  # after a fork
+            self._start()
+        elsewhere = _other_cores(self.threads)
+        for index, door in enumerate(self._doors):
+            state = _WORKERS_AT + _LINE_WORDS * index
+            if self._control[state] == _ASLEEP:
+                thread = self._threads[index].native_id
+                if elsewhere and thread is not None:
+                    affinity.change(thread, elsewhere)
+                # Ctrl-C must find both done or none. Both are one step of the interpreter, which
+                # looks for signals after a call; a threading.Event is a call of Python's own.
+                self._control[state] = _AWAKE
+                door.release()
+
+    def _worker(self, index: int, door: threading.Lock) -> None:
+        door.acquire()
+        while not self._serve(self._address, index, SPINS):
+            door.acquire()
+
+
+_teams: weakref.WeakSet[Team] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_teams):
+        one.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@functools.cache
+def _current_core() -> Callable[[], int] | None:
+    """Return the C library's function that names the core of the caller; None where it has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        function: Callable[[], int] = ctypes.CDLL(None).sched_getcpu
+    except (OSError, AttributeError):
+        return None
+    return function
+
+
+def _other_cores(threads: int) -> frozenset[int]:
+    """Return the cores for the workers of a team: all but the caller's; empty where unknown."""
+    where, room = _current_core(), affinity.allowed(threads)
+    if where is None or room is None:
+        return frozenset()
+    return room - {where()}
+
+
+@functools.cache
+def team(threads: int) -> Team:
+    """Return the process's team of that size, made at the first call."""
+    return Team(threads)

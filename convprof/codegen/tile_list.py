@@ -1,0 +1,218 @@
+"""Run a list of register tiles: which kernel, on which part of ``a``, ``b`` and ``c``.
+
+Every shape, blocking, loop order and share of the threads is a list of tiles, made once in Python;
+what runs is one short loop over it. Stages have the team's signature ``(lo, hi, buffers, dims)``,
+with ``dims`` = tasks, then where each task's tiles start, then the words of each tile: the
+kernel's address and a byte offset per pointer, into ``a``, ``b`` and ``c``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from convprof.codegen import disassembly
+from convprof.codegen.jit import Module
+from convprof.codegen.kernels.depthwise import DepthwiseTile
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.writer import LLVM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.codegen.isa import Isa
+
+
+def _run_ir(pointers: int) -> str:
+    """Return the loop over tiles of that many pointers; a kernel may ignore the last ones."""
+    count = range(pointers)
+    bases = "\n".join(
+        f"  %at{i} = getelementptr ptr, ptr %buffers, i64 {i}\n  %base{i} = load ptr, ptr %at{i}"
+        for i in count
+    )
+    offsets = "\n".join(
+        f"  %word{i} = getelementptr i64, ptr %tile, i64 {i + 1}\n"
+        f"  %offset{i} = load i64, ptr %word{i}\n"
+        f"  %now{i} = getelementptr i8, ptr %base{i}, i64 %offset{i}"
+        for i in count
+    )
+    return f"""
+define void @run_tiles(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
+entry:
+{bases}
+  %tasks = load i64, ptr %dims
+  %starts = getelementptr i64, ptr %dims, i64 1
+  %skip = add i64 %tasks, 1
+  %tiles = getelementptr i64, ptr %starts, i64 %skip
+  %first_p = getelementptr i64, ptr %starts, i64 %lo
+  %last_p = getelementptr i64, ptr %starts, i64 %hi
+  %first = load i64, ptr %first_p
+  %last = load i64, ptr %last_p
+  %none = icmp sge i64 %first, %last
+  br i1 %none, label %done, label %loop
+loop:
+  %i = phi i64 [ %first, %entry ], [ %next, %loop ]
+  %tile = getelementptr [{pointers + 1} x i64], ptr %tiles, i64 %i
+  %kernel = load ptr, ptr %tile
+{offsets}
+  call void %kernel({", ".join(f"ptr %now{i}" for i in count)})
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %last
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}}
+"""
+
+
+@functools.cache
+def _runner(pointers: int) -> Module:
+    return Module(_run_ir(pointers))
+
+
+def runner_address(pointers: int = 3) -> int:
+    """Return the address of the loop over tiles whose kernels take that many pointers."""
+    return _runner(pointers).address("run_tiles")
+
+
+@runtime_checkable
+class Sweep(Protocol):
+    """A kernel that goes over elements and sums no products."""
+
+    @property
+    def title(self) -> str:
+        """What it does, and over how much."""
+
+    @property
+    def elements(self) -> int:
+        """Elements in one execution."""
+
+
+class Generated(Protocol):
+    """What a kernel is generated from; equal ones give the same code."""
+
+    def ir(self, name: str) -> str:
+        """Return the IR of a module with one function of that name."""
+
+
+_KERNELS: OrderedDict[tuple[Generated, Isa], TileKernel] = OrderedDict()
+"""Kernels that may be asked for again, the one asked for longest ago first."""
+
+MOST_KERNELS = 1024
+"""Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
+KEPT_KERNELS = 128
+"""Kept for the next problem: some 5 MiB."""
+
+
+def kernel(tile: Generated, isa: Isa) -> TileKernel:
+    """Return a compiled kernel; the same tile is compiled once, until it is forgotten."""
+    key = tile, isa
+    made = _KERNELS.get(key)
+    if made is None:
+        module = Module(tile.ir("tile"), isa.without)
+        made = _KERNELS[key] = TileKernel(tile, module, module.address("tile"))
+        forget_kernels(MOST_KERNELS)
+    else:
+        _KERNELS.move_to_end(key)
+    return made
+
+
+def forget_kernels(kept: int) -> None:
+    """Let go of all kernels but the last ``kept`` ones; who still runs one keeps it alive."""
+    while len(_KERNELS) > kept:
+        _KERNELS.popitem(last=False)
+
+
+@dataclass(frozen=True, eq=False)
+class TileKernel:
+    """A compiled register tile, or what goes over elements."""
+
+    tile: Generated
+    module: Module
+    address: int
+
+
+@dataclass
+class TileList:
+    """Tiles grouped into tasks that any thread may take; build it, then ask for ``dims``."""
+
+    dtype: str
+    starts: list[int] = field(default_factory=list)
+    rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
+    count: int = 0
+    uses: dict[TileKernel, int] = field(default_factory=dict)
+    """How many tiles each kernel has; the list keeps its kernels alive."""
+    executed_macs: int = 0
+    """Multiply-adds of all tiles, where whoever adds them counts."""
+    _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
+
+    def task(self) -> None:
+        """Begin a new task."""
+        self.starts.append(self.count)
+
+    def add(self, made: TileKernel, *offsets: Any) -> None:
+        """Append tiles of one kernel.
+
+        An offset per pointer (into ``a``, ``b``, ``c``), in elements: numbers or arrays of one
+        length.
+        """
+        size = LLVM[self.dtype][1]
+        block = np.empty((max(map(np.size, offsets)), len(offsets) + 1), dtype=np.int64)
+        block[:, 0] = made.address
+        for word, offset in enumerate(offsets, start=1):
+            np.multiply(offset, size, out=block[:, word])
+        self.rows.append(block)
+        self.count += len(block)
+        self.uses[made] = self.uses.get(made, 0) + len(block)
+
+    def add_each(self, kernels: Sequence[TileKernel], *offsets: Any, tasks: bool = False) -> None:
+        """Append rows of tiles, a kernel for each tile of a row, the same in every row.
+
+        An offset per pointer, in elements: what broadcasts to ``(rows, tiles)``. With ``tasks``
+        every row is a task.
+        """
+        size = LLVM[self.dtype][1]
+        addresses = np.array([[made.address for made in kernels]])
+        columns = np.broadcast_arrays(addresses, *(np.asarray(x) * size for x in offsets))
+        block = np.stack(columns, axis=-1).astype(np.int64)
+        rows, tiles, words = block.shape
+        if tasks:
+            self.starts += range(self.count, self.count + rows * tiles, tiles)
+        self.rows.append(block.reshape(-1, words))
+        self.count += rows * tiles
+        for made in kernels:
+            self.uses[made] = self.uses.get(made, 0) + rows
+
+    def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the runner's integers; nothing may be added any more."""
+        if self._table is None:
+            head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
+            self._table = np.concatenate([head, *(block.ravel() for block in self.rows)])
+            self.rows = []  # the table has them
+        return self._table
+
+
+def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
+    """Return the inner loop of the kernel that does most of the multiply-adds.
+
+    A title with what is counted in it, and its assembly. Where no kernel is a register tile, that
+    of the one that goes over most elements; None if there is none of those either.
+    """
+    work: dict[TileKernel, int] = {}
+    swept: dict[TileKernel, int] = {}
+    for made, tiles in ((made, tiles) for each in lists for made, tiles in each.uses.items()):
+        if isinstance(made.tile, Tile | DepthwiseTile):
+            work[made] = work.get(made, 0) + tiles * made.tile.fmas
+        elif isinstance(made.tile, Sweep):
+            swept[made] = swept.get(made, 0) + tiles * made.tile.elements
+    work = work or swept
+    if not work:
+        return None
+    most = max(work, key=lambda made: work[made])
+    code = disassembly.busiest(most.module.assembly())
+    title = most.tile.title  # type: ignore[attr-defined]  # tiles and sweeps have one
+    return f"{title}, {code}", "\n".join(code.instructions)

@@ -1,0 +1,305 @@
+"""Write the LLVM IR of vector kernels, one instruction at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
+"""dtype -> (LLVM's name, bytes per element)."""
+
+
+class Writer:
+    """Collects the lines of one function over vectors of one type."""
+
+    def __init__(self, dtype: str, lanes: int, *, fused: bool = True) -> None:
+        """Without ``fused`` a multiply-add is two instructions, for a CPU that lacks the one."""
+        self._fused = fused
+        self.element, self.size = LLVM[dtype]
+        self.lanes = lanes
+        self.vector = f"<{lanes} x {self.element}>"
+        self.suffix = f"v{lanes}f{8 * self.size}"
+        self.lines: list[str] = []
+        self._names = 0
+
+    def add(self, expression: str) -> str:
+        """Append ``%n = expression`` and return the name."""
+        name = f"%t{self._names}"
+        self._names += 1
+        self.lines.append(f"  {name} = {expression}")
+        return name
+
+    def at(self, pointer: str, offset: int | str) -> str:
+        """Return ``pointer`` advanced by elements."""
+        return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
+
+    def mask(self, alive: int) -> str:
+        """Return the mask of a vector of which the first ``alive`` lanes exist."""
+        bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
+        return f"<{self.lanes} x i1> <{bits}>"
+
+    def taken(self) -> str:
+        """Return the lines written since the last call."""
+        lines, self.lines = self.lines, []
+        return "\n".join(lines)
+
+    def rounded(self, value: float) -> float:
+        """Return the nearest number of the element type: LLVM takes no other as a constant."""
+        return float(np.float32(value)) if self.size == 4 else value  # noqa: PLR2004
+
+    def mixed(self, a: str, b: str, picks: Sequence[int | None]) -> str:
+        """Return a vector of elements ``picks`` of ``a`` and ``b`` laid end to end.
+
+        None: that lane may hold anything.
+        """
+        mask = ", ".join("i32 poison" if pick is None else f"i32 {pick}" for pick in picks)
+        v, lanes = self.vector, f"<{self.lanes} x i32>"
+        return self.add(f"shufflevector {v} {a}, {v} {b}, {lanes} <{mask}>")
+
+    def larger(self, a: str, b: str) -> str:
+        """Return the larger of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
+        v = self.vector
+        less = self.add(f"fcmp ogt {v} {b}, {a}")
+        return self.add(f"select <{self.lanes} x i1> {less}, {v} {b}, {v} {a}")
+
+    def smaller(self, a: str, b: str) -> str:
+        """Return the smaller of ``a`` and ``b``, lane by lane; ``a`` where either is NaN."""
+        v = self.vector
+        more = self.add(f"fcmp ogt {v} {a}, {b}")
+        return self.add(f"select <{self.lanes} x i1> {more}, {v} {b}, {v} {a}")
+
+    def splat(self, value: float) -> str:
+        """Return the constant vector of one value."""
+        return f"splat ({self.element} {value:.17e})"
+
+    def broadcast(self, pointer: str) -> str:
+        """Return a vector of the element at ``pointer``."""
+        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.size}")
+        one = self.add(f"insertelement {self.vector} poison, {self.element} {scalar}, i64 0")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
+
+    def load(self, pointer: str, mask: str | None = None) -> str:
+        """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""
+        if mask is None:
+            return self.add(f"load {self.vector}, ptr {pointer}, align {self.size}")
+        return self.add(
+            f"call {self.vector} @llvm.masked.load.{self.suffix}.p0"
+            f"(ptr {pointer}, i32 {self.size}, {mask}, {self.vector} zeroinitializer)"
+        )
+
+    def store(self, value: str, pointer: str, mask: str | None = None) -> None:
+        """Store a vector; lanes outside the mask are not touched."""
+        if mask is None:
+            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.size}")
+            return
+        self.lines.append(
+            f"  call void @llvm.masked.store.{self.suffix}.p0"
+            f"({self.vector} {value}, ptr {pointer}, i32 {self.size}, {mask})"
+        )
+
+    def fma(self, a: str, b: str, c: str) -> str:
+        """Return ``a * b + c``."""
+        v = self.vector
+        if not self._fused:
+            return self.add(f"fadd {v} {self.add(f'fmul {v} {a}, {b}')}, {c}")
+        return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")
+
+    def fence(self) -> None:
+        """Keep LLVM from merging loads before with loads after; no instruction."""
+        self.lines.append('  call void asm sideeffect "", "~{memory}"()')
+
+    def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
+        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to read or write."""
+        near = 4 - level  # LLVM counts from 3, nearest, to 0, not to be kept
+        kind = f"i32 {int(write)}, i32 {near}, i32 1"
+        self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, {kind})")
+
+    def declarations(self) -> str:
+        """Return the intrinsics that the functions above call."""
+        v, mask = self.vector, f"<{self.lanes} x i1>"
+        return f"""
+declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
+declare {v} @llvm.fabs.{self.suffix}({v})
+declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
+declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+"""
+
+
+def over_channels(
+    w: Writer,
+    name: str,
+    channels: int,
+    body: Callable[[Writer, str, str | None], None],
+    *,
+    parameters: str = "ptr %a, ptr %b, ptr %c",
+    head: str = "",
+) -> str:
+    """Return ``void name(parameters)`` that runs ``body`` once per vector of channels.
+
+    ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
+    channels do not fill it. ``head`` comes before all of it.
+    """
+    whole, rest = divmod(channels, w.lanes)
+    loop, start = "", "done"
+    if whole:
+        body(w, "%ch", None)
+        lines, w.lines = "\n".join(w.lines), []
+        start = "loop"
+        loop = f"""loop:
+  %ch = phi i64 [ 0, %entry ], [ %next, %loop ]
+{lines}
+  %next = add i64 %ch, {w.lanes}
+  %more = icmp slt i64 %next, {whole * w.lanes}
+  br i1 %more, label %loop, label %done
+"""
+    if rest:
+        body(w, str(whole * w.lanes), w.mask(rest))
+    tail, w.lines = "\n".join(w.lines), []
+    return f"""{w.declarations()}
+define void @{name}({parameters}) {{
+entry:
+{head}
+  br label %{start}
+{loop}done:
+{tail}
+  ret void
+}}
+"""
+
+
+# What is done with the lanes of a vector: joined to one number, filled from one, left out.
+
+
+def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str:
+    """Write the join of all lanes of a vector; every lane of the result has it."""
+    distance = w.lanes // 2
+    while distance:
+        picks = ", ".join(f"i32 {lane ^ distance}" for lane in range(w.lanes))
+        v = w.vector
+        turned = w.add(f"shufflevector {v} {vector}, {v} poison, <{w.lanes} x i32> <{picks}>")
+        vector = join(vector, turned)
+        distance //= 2
+    return vector
+
+
+def alive(w: Writer, vector: str, mask: str | None, dead: str) -> str:
+    """Write the vector with the lanes of ``dead`` outside the mask."""
+    if mask is None:
+        return vector
+    return w.add(f"select {mask}, {w.vector} {vector}, {w.vector} {dead}")
+
+
+def summed(w: Writer, sums: Sequence[str]) -> str:
+    """Write the sum of all lanes of some vectors, in every lane."""
+    total = sums[0]
+    for other in sums[1:]:
+        total = w.add(f"fadd {w.vector} {total}, {other}")
+    return across_lanes(w, total, lambda a, b: w.add(f"fadd {w.vector} {a}, {b}"))
+
+
+def first_lane(w: Writer, vector: str) -> str:
+    """Write the first lane of a vector: what is the same in all is divided once, not 16 times."""
+    return w.add(f"extractelement {w.vector} {vector}, i64 0")
+
+
+def everywhere(w: Writer, number: str) -> str:
+    """Write a vector of one number."""
+    v, zeros = w.vector, f"<{w.lanes} x i32> zeroinitializer"
+    one = w.add(f"insertelement {v} poison, {w.element} {number}, i64 0")
+    return w.add(f"shufflevector {v} {one}, {v} poison, {zeros}")
+
+
+# Loops in a writer: over a count, and over the vectors of a row.
+
+UNROLL = 4
+"""Vectors of a row in one turn: a sum waits four cycles for the one before, so four sums."""
+
+
+def counted(
+    w: Writer,
+    count: int,
+    body: Callable[[str, list[str]], list[str]],
+    carried: Sequence[str] = (),
+) -> list[str]:
+    """Write ``count`` turns of ``body(index, vectors)``, which returns the vectors for the next.
+
+    Return those after the last turn. ``carried`` are what the first turn gets.
+    """
+    vectors = list(carried)
+    if count <= 1:
+        return body("0", vectors) if count else vectors
+    mark = len(w.lines)  # no other loop of the function starts at this line
+    index, following = f"%i{mark}", f"%i{mark}_next"
+    w.lines += [f"  br label %before{mark}", f"before{mark}:", f"  br label %turn{mark}"]
+    w.lines.append(f"turn{mark}:")
+    names = [f"%v{mark}_{i}" for i in range(len(vectors))]
+    place = len(w.lines)
+    made = body(index, names)
+    phis = [f"  {index} = phi i64 [ 0, %before{mark} ], [ {following}, %end{mark} ]"]
+    phis += [
+        f"  {name} = phi {w.vector} [ {first}, %before{mark} ], [ {last}, %end{mark} ]"
+        for name, first, last in zip(names, vectors, made, strict=True)
+    ]
+    w.lines[place:place] = phis
+    w.lines += [
+        f"  br label %end{mark}",
+        f"end{mark}:",
+        f"  {following} = add i64 {index}, 1",
+        f"  %more{mark} = icmp ult i64 {following}, {count}",
+        f"  br i1 %more{mark}, label %turn{mark}, label %done{mark}",
+        f"done{mark}:",
+    ]
+    return made
+
+
+def sweep(
+    w: Writer,
+    length: int,
+    body: Callable[[str, str | None, str], str],
+    carried: Sequence[str] = (),
+    across: int = UNROLL,
+) -> list[str]:
+    """Write ``body(offset, mask, vector)`` for every vector of a row of ``length`` elements.
+
+    A turn has as many vectors as are ``carried``, and the body returns what the next one of the
+    same place gets; if there are none, ``across``, and what it returns is not used. The last vector
+    of the row has a mask where the row does not fill it. Rows of less than a turn are one piece,
+    whose offsets are numbers.
+    """
+    lanes, state = w.lanes, list(carried)
+    across = len(state) or across
+    whole, rest = divmod(length, lanes)
+    turns = whole // across
+
+    def at(place: int, offset: str, mask: str | None) -> None:
+        made = body(offset, mask, state[place] if carried else "")
+        if carried:
+            state[place] = made
+
+    def turn(index: str, vectors: list[str]) -> list[str]:
+        state[:] = vectors
+        start = w.add(f"mul i64 {index}, {across * lanes}")
+        for place in range(across):
+            at(place, w.add(f"add i64 {start}, {place * lanes}"), None)
+        return list(state)
+
+    state[:] = counted(w, turns, turn, state)
+    for number in range(turns * across, whole):
+        at(number % across, str(number * lanes), None)
+    if rest:
+        at(whole % across, str(whole * lanes), w.mask(rest))
+    return state
+
+
+def function(w: Writer, name: str, parameters: Sequence[str]) -> str:
+    """Return ``void name(ptr ...)`` whose body is what was written; takes the lines."""
+    arguments = ", ".join(f"ptr {parameter}" for parameter in parameters)
+    body = w.taken()
+    return f"{w.declarations()}\ndefine void @{name}({arguments}) {{\n{body}\n  ret void\n}}\n"

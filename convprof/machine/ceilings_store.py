@@ -1,0 +1,179 @@
+"""Ceilings kept on disk: one JSON file per machine, one set of figures per number of threads.
+
+A file is data from a stranger: read up to a size, parsed, checked field by field, and believed only
+if it is about this very machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from convprof import cache_folder
+from convprof.codegen.probes.streams import Operation
+from convprof.errors import InputError
+from convprof.machine.bandwidth import Bandwidth
+from convprof.machine.caches import MEMORY
+from convprof.machine.ceilings import Peak
+from convprof.machine.untrusted import array, count, mapping, positive, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+FORMAT = 1
+"""Raised when what is kept changes its meaning: older files are then measured anew."""
+MOST_BYTES = 1 << 20
+LATEST_S = 253_402_300_799
+"""The last second of the year 9999: later ones are no dates to Python."""
+_CACHE_LEVEL = re.compile(r"L[1-9]")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What was measured on a number of threads at one time."""
+
+    threads: int
+    measured_at: float
+    """Seconds since 1970, UTC."""
+    peaks: tuple[Peak, ...]
+    bandwidths: tuple[Bandwidth, ...]
+    whole: bool = True
+    """Whether everything was measured; False where an interruption left parts."""
+
+    def roof(self, level: str) -> float | None:
+        """Return the highest bandwidth of a level over all operations; None if unknown."""
+        return highest(self.bandwidths, level, self.threads)
+
+
+def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
+    """Return the highest bandwidth of a level over all operations; None if there is none."""
+    rates = [
+        b.bytes_per_s
+        for b in bandwidths
+        if b.level == level and b.threads == threads and b.bytes_per_s is not None
+    ]
+    return max(rates, default=None)
+
+
+def recall(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
+    """Return what is kept for the machine of that key, by threads; nothing from a bad file.
+
+    ``parts``: also what was interrupted before all of it was measured.
+    """
+    path = _path(machine)
+    sets = _read(path, machine)
+    if sets is None:
+        cache_folder.complain("ceilings", f"{path}: not ceilings of this machine: measured anew")
+    return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
+
+
+def remember(machine: str, found: Iterable[Ceilings]) -> None:
+    """Keep ceilings with the kept ones for other numbers of threads; a bad file is replaced."""
+    path = _path(machine)
+    known = _read(path, machine) or {}
+    sets = {**known, **{ceilings.threads: ceilings for ceilings in found}}
+    document = {
+        "format": FORMAT,
+        "machine": machine,
+        "sets": [dataclasses.asdict(sets[threads]) for threads in sorted(sets)],
+    }
+    cache_folder.write(path, json.dumps(document, allow_nan=False))
+
+
+def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:
+    """Return what a file holds: nothing if it is not there, None if it holds something else."""
+    data = cache_folder.read(path, MOST_BYTES)
+    if data is None:
+        return {}
+    try:
+        return _parsed(data, machine)
+    except (ValueError, RecursionError, InputError):
+        return None
+
+
+def _path(machine: str) -> Path:
+    return cache_folder.folder("ceilings") / f"ceilings-{machine}.json"
+
+
+def _parsed(data: bytes, machine: str) -> dict[int, Ceilings]:
+    if len(data) > MOST_BYTES:
+        raise InputError("too large")
+    document = json.loads(data)
+    fields = mapping(document)
+    if fields.get("format") != FORMAT or fields.get("machine") != machine:
+        raise InputError("of another format or machine")
+    sets = [_set(mapping(item)) for item in array(fields.get("sets"))]
+    return {ceilings.threads: ceilings for ceilings in sets}
+
+
+def _set(fields: dict[str, Any]) -> Ceilings:
+    threads = count(fields.get("threads"))
+    return Ceilings(
+        threads,
+        _date(fields.get("measured_at")),
+        tuple(read_peak(item, threads) for item in array(fields.get("peaks"))),
+        tuple(read_bandwidth(item, threads) for item in array(fields.get("bandwidths"))),
+        fields.get("whole") is not False,
+    )
+
+
+def _date(value: Any) -> float:
+    seconds = positive(value)
+    if seconds > LATEST_S:
+        raise InputError("a date is too far in the future")
+    return seconds
+
+
+def read_peak(value: Any, threads: int | None = None) -> Peak:
+    """Return the peak that JSON describes; InputError if it is none, or not of those threads."""
+    fields = mapping(value)
+
+    def known(key: str, read: Callable[[Any], T]) -> T | None:
+        return None if fields.get(key) is None else read(fields[key])
+
+    found = Peak(
+        isa=known("isa", text),
+        bits=count(fields.get("bits")),
+        dtype=text(fields.get("dtype")),
+        threads=count(fields.get("threads")),
+        flop_per_s=positive(fields.get("flop_per_s")),
+        core_hz=known("core_hz", positive),
+        flop_per_cycle=known("flop_per_cycle", positive),
+        ports=known("ports", functools.partial(count, least=0)),
+        fused=fields.get("fused") is not False,
+    )
+    _same(found.threads, threads)
+    return found
+
+
+def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
+    """Return the bandwidth that JSON describes; InputError as for a peak."""
+    fields = mapping(value)
+    rate, size, reason = (fields.get(key) for key in ("bytes_per_s", "working_set_bytes", "reason"))
+    operation, level = fields.get("operation"), text(fields.get("level"))
+    if operation not in get_args(Operation):
+        raise InputError("an unknown operation")
+    if level != MEMORY and not _CACHE_LEVEL.fullmatch(level):
+        raise InputError("an unknown level")
+    found = Bandwidth(
+        level=level,
+        operation=cast("Operation", operation),
+        threads=count(fields.get("threads")),
+        bytes_per_s=None if rate is None else positive(rate),
+        working_set_bytes=None if size is None else count(size),
+        reason=None if reason is None else text(reason),
+    )
+    _same(found.threads, threads)
+    return found
+
+
+def _same(found: int, threads: int | None) -> None:
+    if threads is not None and found != threads:
+        raise InputError("figures of another number of threads")

@@ -1,0 +1,141 @@
+"""Families of problems: a problem with one of its sizes varied."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.problems.checks import MAX_SIZE, shown
+from convprof.problems.gradients import BackwardData, BackwardWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A size that can be varied."""
+
+    meaning: str
+    """What becomes of it: `m = n = k`."""
+    changes: Callable[[Any, int], dict[str, Any]]
+    """The fields that a problem has for a value."""
+
+
+def _channels(problem: Any, x: int) -> dict[str, Any]:
+    """Vary both numbers of channels; a depthwise convolution stays one."""
+    return {"c": x, "k": x, "groups": x if problem.is_depthwise else problem.groups}
+
+
+def _filter(problem: Any, x: int) -> dict[str, Any]:
+    """Vary the filter, padded so that a stride of 1 keeps the image's size."""
+    down, across = (dilation * (x - 1) for dilation in problem.dilation)
+    pad = (down // 2, across // 2, down - down // 2, across - across // 2)
+    return {"r": x, "s": x, "pad": pad}
+
+
+VARIABLES: dict[str, dict[str, Variable]] = {
+    "gemm": {
+        "size": Variable("m = n = k", lambda _, x: {"m": x, "n": x, "k": x}),
+        "batch": Variable("products", lambda _, x: {"batch": x}),
+    },
+    "conv2d": {
+        "channels": Variable("c = k", _channels),
+        "image": Variable("h = w, pixels", lambda _, x: {"h": x, "w": x}),
+        "filter": Variable("r = s, padded", _filter),
+        "batch": Variable("images", lambda _, x: {"n": x}),
+    },
+}
+"""By kind of problem and name."""
+
+
+def vary(problem: Problem, over: str, x: int) -> Problem:
+    """Return the problem with one of its VARIABLES set; ProblemError if there is no such problem.
+
+    It loses its name, which belongs to the shape it had.
+    """
+    if isinstance(problem, BackwardData | BackwardWeights):
+        forward: Any = vary(problem.forward, over, x)
+        return replace(problem, forward=forward)
+    changes = VARIABLES[problem.kind][over].changes(problem, x)
+    known: Any = problem  # of a kind that has variables, and so a name to replace
+    varied: Problem = replace(known, name="", **changes)
+    return varied
+
+
+# Ranges of whole numbers: `32:2048:x2`, `64:512:+64`, `32,48,64`, and lists of those.
+
+MOST_VALUES = 10_000
+"""More points than anybody waits for; a range is counted before it is built."""
+FORMS = "use a:b:+step (64:512:+64), a:b:xfactor (32:2048:x2), numbers (32,48,64) or a mix"
+_NUMBER = re.compile(r"[0-9]{1,10}")
+_RANGE = re.compile(
+    r"([0-9]{1,10}):([0-9]{1,10}):(?:\+([0-9]{1,10})|x([0-9]{1,6}(?:\.[0-9]{1,6})?))"
+)
+
+
+def parse_range(text: str, flag: str = "--range") -> tuple[int, ...]:
+    """Return the numbers that a text means, each once, in ascending order; both ends belong.
+
+    A factor may be a fraction (`x1.5`); what it gives is rounded to whole numbers.
+
+    Raises InputError `FLAG TEXT: reason` for another form, an end before its start, numbers
+    below 1 or above 2**31 - 1, and more than 10,000 points.
+    """
+    where = f"{flag} {shown(text)}"
+    found: set[int] = set()
+    for part in text.split(","):
+        values = _values(part.strip().lower(), where)
+        if len(found) + len(values) > MOST_VALUES:
+            raise InputError(f"{where}: more than {MOST_VALUES:,} points; take larger steps")
+        found.update(values)
+    return tuple(sorted(found))
+
+
+def _values(part: str, where: str) -> list[int]:
+    if _NUMBER.fullmatch(part):
+        return [_checked(part, where)]
+    match = _RANGE.fullmatch(part)
+    if match is None:
+        raise InputError(f"{where}: {shown(part)} is not a range; {FORMS}")
+    first, last = (_checked(match[k], where) for k in (1, 2))
+    if last < first:
+        raise InputError(f"{where}: ends at {last} before it starts at {first}; swap them")
+    if match[3]:
+        return _steps(first, last, int(match[3]), where)
+    return _factors(first, last, float(match[4]), where)
+
+
+def _checked(digits: str, where: str) -> int:
+    number = int(digits)
+    if not 1 <= number <= MAX_SIZE:
+        raise InputError(f"{where}: {digits} is not from 1 to {MAX_SIZE} (2**31 - 1)")
+    return number
+
+
+def _steps(first: int, last: int, step: int, where: str) -> list[int]:
+    if step < 1:
+        raise InputError(f"{where}: a step of 0 leads nowhere; use +1 or more")
+    _check_count((last - first) // step + 1, where)
+    return list(range(first, last + 1, step))
+
+
+def _factors(first: int, last: int, factor: float, where: str) -> list[int]:
+    if factor <= 1:
+        raise InputError(f"{where}: x{factor:g} does not grow; use a factor above 1, such as x2")
+    _check_count(math.floor(math.log(last / first) / math.log(factor)) + 2, where)
+    found, value = [], float(first)
+    while round(value) <= last:
+        found.append(round(value))
+        value *= factor
+    return found
+
+
+def _check_count(count: int, where: str) -> None:
+    if count > MOST_VALUES:
+        raise InputError(f"{where}: {count:,} points, more than {MOST_VALUES:,}; take larger steps")

@@ -1,0 +1,1 @@
+"""Tables of ``convprof network``: layers, chains, plans, training steps, summaries."""

@@ -1,0 +1,244 @@
+"""What ``network NAME --plan`` prints: every layer's way, the conversions, the chains compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.networks.ops import shape_text
+from convprof.render import describe, tables
+from convprof.render.columns import Column, fitting_lines, line_columns, print_table
+from convprof.render.console import say
+from convprof.render.network.layers import time_cell
+from convprof.render.network.run import exclusion_lines, how_parts, not_timed, rows_csv, slowest
+from convprof.render.network.totals import verdict
+from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.results import Document
+    from convprof.studies.network.planned import FoundPlan, Planned, Standing
+    from convprof.units import Unit
+
+
+TAKES_LINE = "takes: within the chain, as measured in the probes"
+WRITTEN_LINE = f"{AS_WRITTEN}: nothing folded or fused, the strategies as auto chooses them"
+NO_PLAN = "no plan: not every layer has been timed"
+_MOST_NAMED = 6
+
+
+def plan_report(console: Console, found: FoundPlan, top: int | None) -> None:
+    """Print the plan layer by layer, then the chains that were run."""
+    if found.layers:
+        _print_layers(console, found, top)
+        console.print()
+    else:
+        say(console, NO_PLAN)
+    if found.standings:
+        columns = chain_columns(found.standings)
+        print_table(console, "the whole network", columns, found.standings)
+        if any(standing.name == AS_WRITTEN for standing in found.standings):
+            say(console, WRITTEN_LINE, style="dim")
+    if found.layers:
+        say(console, *conclusion_lines(found))
+    say(console, *exclusion_lines(found.excluded), style="bold red")
+
+
+def conclusion_lines(found: FoundPlan) -> list[str]:
+    """Return the conversions that were worth it, the error of the prediction, the libraries."""
+    lines = [_conversions_line(_after(found))] if _laid_out(found) else []
+    best = found.optimal
+    if best is not None and best.predicted_s:
+        lines.append(_prediction_line(best.seconds / best.predicted_s - 1))
+    lines += [_surprise(standing) for standing in found.standings if _faster(standing)]
+    lines += [
+        verdict(standing.measurement, "convprof's optimal chain", standing.ratio)
+        for standing in found.standings
+        if standing.library and standing.ratio is not None
+    ]
+    return lines
+
+
+def plan_csv(found: FoundPlan | None) -> str:
+    """Return one row per layer: its way, and exact seconds."""
+    rows = []
+    for layer in found.layers if found else []:
+        fastest = {f"{layout}_s": seconds for layout, (_, seconds) in layer.fastest.items()}
+        row = layer.to_json()
+        del row["fastest"]
+        blocking = " ".join(f"{key}={value}" for key, value in (layer.blocking or {}).items())
+        rows.append({**row, "blocking": blocking, "nchw_s": None, "nhwc_s": None, **fastest})
+    return rows_csv(rows)
+
+
+def plan_markdown(document: Document, found: FoundPlan | None, top: int | None) -> str:
+    """Return the tables and the lines below them in Markdown."""
+    from convprof.render.export import markdown_table
+
+    if found is None:
+        return ""
+    rows = _shown(found, top)
+    lines = [*(conclusion_lines(found) if rows else [NO_PLAN]), *exclusion_lines(found.excluded)]
+    made = [
+        f"### {_title(found, rows)}\n",
+        markdown_table(layer_columns(rows), rows) if rows else "",
+        markdown_table(chain_columns(found.standings), found.standings) if found.standings else "",
+        *(f"- {line}" for line in lines),
+        "",
+        describe.machine_line(document) + "  ",
+        describe.cycles_line(document.measurements),
+    ]
+    return "\n".join(made) + "\n"
+
+
+def _print_layers(console: Console, found: FoundPlan, top: int | None) -> None:
+    rows = _shown(found, top)
+    columns = line_columns(layer_columns(rows))
+    lines = fitting_lines(
+        rows, lambda row: row.step.name, columns, console.width, in_order=top is None
+    )
+    shown = print_table(console, _title(found, rows), columns, lines)
+    layouts = [layout for layout in LAYOUTS if any(h.startswith(layout) for h in shown)]
+    each = "each" if len(layouts) > 1 else "that"
+    line = f"; {', '.join(layouts)}: the fastest strategy of {each} layout there"
+    say(console, TAKES_LINE + (line if layouts else ""), style="dim")
+
+
+def _laid_out(found: FoundPlan) -> bool:
+    """Whether any layer has a layout."""
+    return any(layer.fastest for layer in found.layers)
+
+
+def _shown(found: FoundPlan, top: int | None) -> list[Planned]:
+    """Return the layers that take time: in order, or the ``top`` slowest first."""
+    rows = [layer for layer in found.layers if layer.seconds > 0]
+    return rows if top is None else sorted(rows, key=lambda row: -row.seconds)[:top]
+
+
+def _after(found: FoundPlan) -> list[str]:
+    """Return the conversions, each with the layer whose result it converts.
+
+    ``after layer4.1.conv2: to nchw``; ``input to nhwc`` for what no layer has written.
+    """
+    writers = {layer.step.writes: layer.step.name for layer in found.layers}
+    named = []
+    for conversion in found.conversions:
+        tensor, _, layout = conversion.rpartition(" to ")
+        writer = writers.get(tensor)
+        named.append(f"after {writer}: to {layout}" if writer else conversion)
+    return named
+
+
+def _conversions_line(names: Sequence[str]) -> str:
+    if not names:
+        return "No conversion was worth it: one layout from the input to the result."
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"Conversions that are worth it: {', '.join(names[:_MOST_NAMED])}{more}."
+
+
+def _prediction_line(error: float) -> str:
+    percent = round(100 * error)
+    if percent == 0:
+        return "The optimal chain takes as long as predicted from its layers, within 1 %."
+    more = "more" if percent > 0 else "less"
+    return f"The optimal chain takes {abs(percent)} % {more} than predicted from its layers."
+
+
+def _faster(standing: Standing) -> bool:
+    """Whether one of our chains was measured to be faster than the one that was planned."""
+    ratio = standing.ratio
+    return not standing.library and ratio is not None and (ratio.high or 1.0) < 1
+
+
+def _surprise(standing: Standing) -> str:
+    ratio = standing.ratio.value if standing.ratio else 1.0
+    return f"{standing.name} is {100 * (1 - ratio):.0f} % faster, against the prediction."
+
+
+def _title(found: FoundPlan, rows: Sequence[Planned]) -> str:
+    layers = sum(1 for layer in found.layers if layer.seconds > 0)
+    many = f"{layers} layer{'s' if layers != 1 else ''}"
+    if len(rows) < layers:
+        many = f"{slowest(len(rows))} of {many}"
+    many += not_timed(len(found.layers) - layers)
+    network = f"{found.network} of {shape_text(found.input)}"
+    return " · ".join((network, *how_parts(found.how), many))
+
+
+# The tables of ``network NAME --plan``: a row per layer, and a row per chain or library.
+
+NOTHING = tables.NOTHING
+LAYOUTS = ("nchw", "nhwc")
+
+
+def layer_columns(rows: Sequence[Planned]) -> list[Column[Planned]]:
+    """Return the columns of the plan's layers."""
+    unit = units.table_unit([row.seconds for row in rows])
+    layouts = [each for each in LAYOUTS if any(each in row.fastest for row in rows)]
+    return [
+        Column("layer", lambda row: row.step.name, 1, "left"),
+        Column("with", _taken_along, 5, "left"),
+        Column("plan", _way, 2, "left"),
+        Column(f"takes [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
+        *(column for layout in layouts for column in _fastest_columns(layout, unit)),
+    ]
+
+
+def chain_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
+    """Return the columns of the chains and libraries."""
+    unit = units.time_unit([standing.seconds for standing in standings])
+    return [
+        Column("chain", _name, 1, "left"),
+        Column("by", lambda s: "library" if s.library else "convprof", 6, "left"),
+        Column("conversions", _count_cell, 5),
+        Column(f"predicted [{unit.name}]", lambda s: time_cell(s.predicted_s, unit), 3),
+        Column(f"measured [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 1),
+        Column("over optimal", _ratio_cell, 2),
+        Column("GFLOP/s", lambda s: tables.gflops_cell(s.measurement), 7),
+        Column("error", lambda s: tables.error_cell(s.measurement), 4),
+    ]
+
+
+def _fastest_columns(layout: str, unit: Unit) -> list[Column[Planned]]:
+    def seconds(row: Planned) -> str:
+        return time_cell(row.fastest[layout][1] if layout in row.fastest else None, unit)
+
+    def strategy(row: Planned) -> str:
+        return row.fastest[layout][0] if layout in row.fastest else NOTHING
+
+    return [
+        Column(f"{layout} [{unit.name}]", seconds, 3),
+        Column(f"{layout} by", strategy, 6, "left"),
+    ]
+
+
+def _way(row: Planned) -> str:
+    return f"{row.strategy} {row.layout or ''}".rstrip()
+
+
+def _taken_along(row: Planned) -> str:
+    """Return what was fused with a layer: ``bias, add, relu``."""
+    epilogue = getattr(row.step.problem, "epilogue", None)
+    if epilogue:
+        return str(epilogue.text).replace(",", ", ")
+    return "softmax, pv" if len(row.step.nodes) > 1 else ""
+
+
+def _name(standing: Standing) -> str:
+    return " = ".join((standing.name, *standing.also))
+
+
+def _count_cell(standing: Standing) -> str:
+    return NOTHING if standing.conversions is None else str(standing.conversions)
+
+
+def _ratio_cell(standing: Standing) -> str:
+    ratio = standing.ratio
+    if ratio is None:
+        return "1" if OPTIMAL in (standing.name, *standing.also) else NOTHING
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.2f}"
+    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"

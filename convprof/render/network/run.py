@@ -1,0 +1,162 @@
+"""What ``network NAME`` prints: layers, kinds of layers, and how their times make up the chain."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from convprof.networks.ops import shape_text
+from convprof.render import describe
+from convprof.render.columns import fitting_lines, line_columns, print_table
+from convprof.render.console import say
+from convprof.render.network.layers import (
+    Share,
+    different,
+    kind_columns,
+    layer_columns,
+    legend_lines,
+    shares,
+)
+from convprof.render.network.totals import (
+    BETWEEN_LINE,
+    chain_line,
+    library_lines,
+    noise,
+    part_columns,
+    parts,
+    residual_lines,
+)
+from convprof.studies.network.layers import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from convprof.results import Document, Measurement
+    from convprof.studies.network.options import How
+    from convprof.studies.network.study import Found
+
+
+def run_report(console: Console, found: Found, top: int | None) -> None:
+    """Print layers, kinds, totals, verdicts, and who could not be measured."""
+    if found.measured:
+        _print_layers(console, found, top)
+        console.print()
+        of_kinds = kinds(found.layers)
+        print_table(console, "by kind of layer", kind_columns(of_kinds), of_kinds)
+        console.print()
+    _print_totals(console, found)
+    say(console, *library_lines(found))
+    say(console, *exclusion_lines(found.excluded), style="bold red")
+
+
+def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
+    """Return who was not measured, and why, each once."""
+    lines = (
+        f"{m.problem['name'] or m.problem['descriptor']}: {describe.exclusion_line(m)}"
+        for m in excluded
+    )
+    return list(dict.fromkeys(lines))
+
+
+def title(found: Found, rows: Sequence[Share]) -> str:
+    """Return ``resnet50 of 1x3x224x224 · nhwc · f32 · 2 threads · 174 layers (1 view not timed)``.
+
+    With ``--top`` equal layers share a row: ``… · the 10 slowest of 23 different ones``.
+    """
+    fused = "fused" if found.how.fuse else ""
+    measured, kept = len(found.measured), different(found.layers)
+    layers = f"{measured} layer{'s' if measured != 1 else ''}"
+    if found.missing:
+        layers = f"{measured} measured of {measured + found.missing} layers"
+    views = not_timed(sum(1 for layer in found.layers if layer.view))
+    counted = [f"{layers}{views}"]
+    if len(rows) < measured == kept:
+        counted = [f"{slowest(len(rows))} of {layers}{views}"]
+    elif len(rows) < kept:
+        counted.append(f"{slowest(len(rows))} of {kept} different ones")
+    elif len(rows) < measured:
+        counted.append(f"{kept} different one{'s' if kept != 1 else ''}")
+    network = f"{found.network} of {shape_text(found.input)}"
+    laid_out = any(layer.hot.layout for layer in found.measured if layer.hot)
+    layout = found.how.layout if laid_out else ""
+    return " · ".join(filter(None, (network, layout, *how_parts(found.how), fused, *counted)))
+
+
+def not_timed(views: int) -> str:
+    """Return `` (1 view not timed)``: a view only names what is in memory already."""
+    return f" ({views} view{'s' if views > 1 else ''} not timed)" if views else ""
+
+
+def slowest(number: int) -> str:
+    """Return ``the 10 slowest``, or ``the slowest`` of one."""
+    return f"the {number} slowest" if number > 1 else "the slowest"
+
+
+def how_parts(how: How) -> tuple[str, str]:
+    """Return type and threads: ``f32``, ``2 threads``."""
+    return how.dtype, f"{how.threads} thread{'s' if how.threads > 1 else ''}"
+
+
+def run_csv(found: Found | None) -> str:
+    """Return one row per layer: exact seconds."""
+    return rows_csv([layer.to_json() for layer in found.layers] if found else [])
+
+
+def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
+    """Return one row per layer; the names of its nodes with blanks in between."""
+    text = io.StringIO()
+    if layers:
+        writer = csv.DictWriter(text, list(layers[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**layer, "nodes": " ".join(layer["nodes"])} for layer in layers)
+    return text.getvalue()
+
+
+def run_markdown(document: Document, found: Found | None, top: int | None) -> str:
+    """Return the tables and the lines below them in Markdown."""
+    from convprof.render.export import markdown_table
+
+    if found is None:
+        return ""
+    rows, of_kinds = shares(found.layers, top), kinds(found.layers)
+    columns, totals = layer_columns(rows, found.how.layout), found.reconciliation()
+    added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
+    given = (
+        *residual_lines(found), *library_lines(found), *exclusion_lines(found.excluded),
+    )  # fmt: skip
+    made = [
+        f"### {title(found, rows)}\n",
+        markdown_table(columns, rows) if rows else "",
+        *(f"{line}\n" for line in legend_lines([c.heading for c in columns]) if rows),
+        markdown_table(kind_columns(of_kinds), of_kinds) if of_kinds else "",
+        markdown_table(part_columns(added), added) if added else "",
+        *(f"- {line}" for line in ([chain_line(found.chain)] if found.chain else [])),
+        *(f"- {line}" for line in given),
+        "",
+        describe.machine_line(document) + "  ",
+        describe.cycles_line(document.measurements),
+    ]
+    return "\n".join(made) + "\n"
+
+
+def _print_layers(console: Console, found: Found, top: int | None) -> None:
+    rows = shares(found.layers, top)
+    columns = line_columns(layer_columns(rows, found.how.layout))
+    lines = fitting_lines(rows, lambda row: row.name, columns, console.width, in_order=top is None)
+    shown = print_table(console, title(found, rows), columns, lines)
+    say(console, *legend_lines(shown), style="dim")
+
+
+def _print_totals(console: Console, found: Found) -> None:
+    totals = found.reconciliation()
+    if totals is not None:
+        rows = parts(totals, noise(found), converted=bool(found.conversions))
+        print_table(console, "the network as a whole", part_columns(rows), rows)
+        if abs(totals.distance_s) > noise(found):
+            say(console, BETWEEN_LINE, style="dim")
+        console.print()
+    if found.chain is not None:
+        say(console, chain_line(found.chain), *residual_lines(found))

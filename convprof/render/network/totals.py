@@ -1,0 +1,159 @@
+"""How the chain's time comes about: the sum of its layers, what is added, what is saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.render import tables
+from convprof.render.columns import Column
+from convprof.studies.network.reconcile import farthest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.stats import Ratio
+    from convprof.studies.network.reconcile import Reconciliation
+    from convprof.studies.network.study import Found
+
+HOT = "each layer by itself, caches hot"
+BETWEEN = "each between its neighbours instead"
+CONVERSIONS = "conversions between layouts"
+JOINED = "all in one go, no clock in between"
+CHAIN = "the chain"
+COLD = "each layer by itself, caches cold"
+
+BETWEEN_LINE = (
+    "between its neighbours a layer finds its input where the one before has left it, and its "
+    "weights where all the others have left them"
+)
+
+
+NOISE = 0.02
+"""Of the chain's time: smaller differences are not told from noise."""
+WITHIN_NOISE = "within the noise"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A total, or a difference from the one above it."""
+
+    name: str
+    seconds: float
+    difference: bool = False
+    noise: bool = False
+    """Whether it is a difference that says nothing."""
+
+
+def noise(found: Found) -> float:
+    """Return the seconds below which a difference says nothing: half the chain's interval, or 2 %.
+
+    The larger of both; 0 without a chain.
+    """
+    time = found.chain.time_s if found.chain else None
+    return max(time.half_interval or 0.0, NOISE * time.median) if time else 0.0
+
+
+def parts(found: Reconciliation, noise_s: float, *, converted: bool) -> list[Part]:
+    """Return the rows from the sum of the hot layers to the chain, and the sum of cold ones.
+
+    Differences of up to ``noise_s`` seconds are marked.
+    """
+
+    def between(name: str, seconds: float) -> Part:
+        return Part(name, seconds, difference=True, noise=abs(seconds) <= noise_s)
+
+    conversions = [Part(CONVERSIONS, found.conversions_s, difference=True)] if converted else []
+    return [
+        Part(HOT, found.hot_s),
+        between(BETWEEN, found.distance_s),
+        *conversions,
+        between(JOINED, found.joined_s),
+        Part(CHAIN, found.chain_s),
+        Part(COLD, found.cold_s),
+    ]
+
+
+def part_columns(rows: Sequence[Part]) -> list[Column[Part]]:
+    """Return the columns of the parts, all in one unit and with as many decimals."""
+    hot = rows[0].seconds
+    unit = units.table_unit([abs(row.seconds) for row in rows])
+    least = min((row.seconds for row in rows if not row.difference and row.seconds), default=0.0)
+    decimals = len(units.digits(unit.scale(least)).partition(".")[2])
+    noisy: list[Column[Part]] = [
+        Column("", lambda row: WITHIN_NOISE if row.noise else "", 3, "left")
+    ]
+    return [
+        Column("from the layers to the chain", lambda row: row.name, 1, "left"),
+        Column(f"time [{unit.name}]", lambda row: _cell(row, unit.scale(row.seconds), decimals), 1),
+        Column("% of hot", lambda row: _cell(row, 100 * row.seconds / hot, 1), 2),
+        *(noisy if any(row.noise for row in rows) else []),
+    ]
+
+
+def chain_line(chain: Measurement) -> str:
+    """Return time, rate and error of the chain."""
+    if chain.time_s is None:
+        return ""
+    seconds = chain.time_s.median
+    unit = units.time_unit([seconds])
+    share = f", {100 * chain.peak_fraction:.0f} % of peak" if chain.peak_fraction else ""
+    return (
+        f"the chain: {tables.time_cell(chain, unit)} {unit.name}, "
+        f"{units.digits(1 / seconds)} per second, {tables.gflops_cell(chain)} GFLOP/s{share}, "
+        f"max_rel_error {tables.error_cell(chain)}"
+    )
+
+
+def residual_lines(found: Found) -> list[str]:
+    """Return in words what the chain takes beside its layers, and where most of it is lost."""
+    totals = found.reconciliation()
+    if totals is None:
+        return []
+    noise_s, chain_s = noise(found), totals.chain_s
+    hot, cold = (_compared(chain_s, of, noise_s) for of in (totals.hot_s, totals.cold_s))
+    lines = [
+        f"The chain takes {hot} its layers by themselves with hot caches, {cold} with cold ones."
+    ]
+    losing = [(layer, (layer.chain_s or 0.0) - layer.hot_s) for layer in farthest(found.layers)]
+    losing = [(layer, lost) for layer, lost in losing if lost >= NOISE * chain_s]
+    # A single layer has no neighbours.
+    if losing and len(found.measured) > 1:
+        unit = units.table_unit([lost for _, lost in losing])
+        named = ", ".join(
+            f"{layer.step.name} +{units.digits(unit.scale(lost), 2)} {unit.name}"
+            for layer, lost in losing
+        )
+        one = "its neighbours this one loses"
+        these = one if len(losing) == 1 else "their neighbours these lose"
+        lines.append(f"Between {these} most: {named}.")
+    return lines
+
+
+def library_lines(found: Found) -> list[str]:
+    """Return how long each library takes beside the chain."""
+    return [verdict(library, "convprof's chain", ratio) for library, ratio in found.libraries]
+
+
+def verdict(library: Measurement, ours: str, ratio: Ratio) -> str:
+    """Return ``torch takes 62.0 ms, 1.41 [1.38, 1.44] times as long as …``."""
+    time = f"{units.time(library.time_s.median)}, " if library.time_s else ""
+    between = ""
+    if ratio.low is not None and ratio.high is not None:
+        between = f" [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{library.strategy} takes {time}{ratio.value:.2f}{between} times as long as {ours}."
+
+
+def _compared(seconds: float, other: float, noise_s: float) -> str:
+    """Return ``24 % less than``, ``3 % more than`` or ``within the noise as long as``."""
+    if abs(seconds - other) <= noise_s:
+        return f"{WITHIN_NOISE} as long as"
+    percent = round(100 * (seconds / other - 1)) if other else 0
+    return f"{abs(percent)} % {'more' if percent > 0 else 'less'} than"
+
+
+def _cell(row: Part, value: float, decimals: int) -> str:
+    text = f"{value:+,.{decimals}f}" if row.difference else f"{value:,.{decimals}f}"
+    return "0" if not text.strip("+-0.") else text

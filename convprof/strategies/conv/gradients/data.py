@@ -1,0 +1,91 @@
+"""The gradient of the input on register tiles: a forward convolution of dy per phase of the stride.
+
+The filters are turned over and their channels exchanged when the weights are bound; what runs is
+``microkernel`` of the forward pass, which writes the pixels of a phase a stride apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.codegen.tile_list import runner_address
+from convprof.strategies.conv.gradients.phases import Phase, phases
+from convprof.strategies.conv.gradients.plans import data_plan, forward_of
+from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
+from convprof.strategies.conv.register_tiles import Blocking, DensePlan, DepthwisePlan, TilePlan
+from convprof.strategies.plan import Native, Packed, Stage
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from convprof.problems import BackwardData, Problem
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+
+
+class MicrokernelData(Tunable):
+    """Register tiles of explicit vectors."""
+
+    name: ClassVar[str] = "microkernel"
+    kind: ClassVar[str] = "conv2d-backward-data"
+    summary: ClassVar[str] = "register tiles over dy, one convolution per phase of the stride"
+    parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
+
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return register tiles and block sizes to try, the model's choice first."""
+        largest = max(_all(problem, setting), key=lambda tiles: tiles.p.r * tiles.p.s)
+        return distinct([asdict(blocking) for blocking in largest.blockings()])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate each phase as a convolution."""
+        return sum(estimated_cycles(tiles) for tiles in _all(problem, setting))
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
+        backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
+        made = _all(problem, setting)
+        chosen = Blocking(**variant)
+        for tiles in made:
+            tall = max(1, min(chosen.block_rows, tiles.p.p))
+            tiles.chosen = replace(chosen, block_rows=tall)
+        tables = [tiles.build() for tiles in made]
+        fixed = bool(chosen.fixed)
+
+        def stages(dy: str, dx: str) -> list[Stage]:
+            found = []
+            for number, (tiles, dims) in enumerate(zip(made, tables, strict=True)):
+                buffers = tiles.buffers(dy, f"{PANELS}{number}", dx)
+                native = Native(runner_address(len(buffers)), tiles.tiles)
+                found.append(Stage("tiles", native, int(dims[0]), buffers, dims, fixed))
+            return found
+
+        plan = data_plan(backward, setting, stages)
+        for number, tiles in enumerate(made):
+            plan.packed[f"{PANELS}{number}"] = _packed(tiles)
+        count_tables(plan)
+        plan.executed_flops = 2 * sum(tiles.executed_macs for tiles in made)
+        return StagedPrepared(self.name, problem, setting, plan)
+
+
+def _all(problem: Problem, setting: Setting) -> list[TilePlan]:
+    """Return the tiles of every phase."""
+    p = forward_of(problem)
+    kind = DepthwisePlan if p.cg == p.kg == 1 else DensePlan
+    return [kind(phase, setting, phase.output) for phase in phases(p)]
+
+
+def _packed(tiles: TilePlan) -> Packed:
+    """Return the packing of a phase's filters from the weights of the forward pass."""
+    packed = tiles.packed()
+    phase: Phase = tiles.p  # type: ignore[assignment]  # made from one
+
+    def fill(target: Array, weights: Array) -> None:
+        packed.fill(target, phase.filters(weights))
+
+    return Packed(packed.shape, fill, into=True)

@@ -1,0 +1,145 @@
+"""The gradient of the input as dense convolutions of dy, one per phase of the stride.
+
+    dx[h]  =  sum over r with h + pad = p * stride + r * dilation  of  dy[p] * w[r]
+
+Input rows that lie ``stride`` apart meet the same taps, every (stride / gcd(stride, dilation))-th
+of the filter. Rows of one such phase are therefore a convolution of dy at stride 1 with that part
+of the filter, turned over, and are written a stride apart. At stride 1 there is one phase.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.strategies.conv.regions import Output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from convprof.problems import Conv2d
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One phase of one axis."""
+
+    first: int
+    """The first input position."""
+    count: int
+    """Input positions, each ``stride`` after the one before."""
+    before: int
+    """Zeros ahead of dy for the first tap; negative where its beginning is not met at all."""
+    taps: tuple[int, ...]
+    """The taps of the filter, in the order in which they meet dy: from the last to the first."""
+    dilation: int
+    """Elements of dy from one tap to the next."""
+
+
+def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Part]:
+    """Return the phases of one axis that has input positions."""
+    common = math.gcd(stride, dilation)
+    found = []
+    for phase in range(stride):
+        first = (phase - pad) % stride
+        if first >= size:
+            continue
+        # Positions are numbered as in the padded image: first + pad = stride * start + phase.
+        start = (first + pad - phase) // stride
+        met = [r for r in range(taps) if (phase - r * dilation) % stride == 0]
+        last = (phase - met[-1] * dilation) // stride if met else 0
+        count = (size - 1 - first) // stride + 1
+        found.append(Part(first, count, -(start + last), tuple(met[::-1]), dilation // common))
+    return found
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A convolution of dy at stride 1, in the words of ``Conv2d``: c is what it sums over."""
+
+    epilogue: ClassVar[Epilogue] = NO_EPILOGUE
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    p: int
+    q: int
+    pads: tuple[int, int, int, int]
+    """Before and after the image; negative where that much of it is not met."""
+    dilation: tuple[int, int]
+    groups: int
+    taps: tuple[tuple[int, ...], tuple[int, ...]]
+    """Which rows and columns of the filter it has, in its order."""
+    output: Output
+    """Where its pixels lie in dx."""
+    stride: tuple[int, int] = (1, 1)
+
+    @property
+    def cg(self) -> int:
+        """Channels of dy per group."""
+        return self.c // self.groups
+
+    @property
+    def kg(self) -> int:
+        """Channels of dx per group."""
+        return self.k // self.groups
+
+    def filters(self, weights: Array) -> Array:
+        """Return this phase's weights ``(k, c / groups, r, s)`` from those of the forward pass.
+
+        A view wherever there is just one group.
+        """
+        groups, kg, cg = self.groups, self.cg, self.kg  # the forward pass's kg is what is summed
+        chosen = weights[:, :, _slice(self.taps[0]), _slice(self.taps[1])]
+        grouped = chosen.reshape(groups, kg, cg, self.r, self.s).transpose(0, 2, 1, 3, 4)
+        return grouped.reshape(self.k, kg, self.r, self.s)
+
+
+def _slice(taps: tuple[int, ...]) -> slice:
+    """Return the slice of a filter's axis with these taps: equally far apart, the last first."""
+    if not taps:
+        return slice(0, 0)
+    step = taps[0] - taps[1] if len(taps) > 1 else 1
+    end = taps[-1] - step
+    return slice(taps[0], end if end >= 0 else None, -step)
+
+
+def phases(p: Conv2d) -> list[Phase]:
+    """Return the phases; together they write every element of dx once."""
+    top, left, _, _ = p.pads
+    down = parts(p.h, p.r, p.stride[0], p.dilation[0], top)
+    across = parts(p.w, p.s, p.stride[1], p.dilation[1], left)
+    row = p.w * p.c
+    return [
+        Phase(
+            n=p.n,
+            c=p.k,
+            h=p.p,
+            w=p.q,
+            k=p.c,
+            r=len(i.taps),
+            s=len(j.taps),
+            p=i.count,
+            q=j.count,
+            pads=(i.before, j.before, 0, 0),
+            dilation=(i.dilation, j.dilation),
+            groups=p.groups,
+            taps=(i.taps, j.taps),
+            output=Output(
+                start=i.first * row + j.first * p.c,
+                pixel=p.stride[1] * p.c,
+                row=p.stride[0] * row,
+                image=p.h * row,
+            ),
+        )
+        for i, j in itertools.product(down, across)
+    ]

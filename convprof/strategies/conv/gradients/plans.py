@@ -1,0 +1,69 @@
+"""Plans of the backward passes: their operands, and NHWC computed for a caller's layout.
+
+Buffer ``x`` is the first operand and ``weights`` the second one, whatever they are: dy and the
+weights for the gradient of the input, the input and dy for that of the weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.problems import Conv2d
+from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.transposition import turn_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convprof.problems import BackwardData, BackwardWeights, Problem
+    from convprof.strategies.base import Setting
+
+NHWC_X, NHWC_DX, NHWC_DY = "x_nhwc", "dx_nhwc", "dy_nhwc"
+
+
+def forward_of(problem: Problem) -> Conv2d:
+    """Return the convolution whose gradient a problem is."""
+    forward = getattr(problem, "forward", None)
+    if not isinstance(forward, Conv2d):
+        raise TypeError(f"{problem.kind} is no backward pass of a convolution")
+    return forward
+
+
+def empty_plan(problem: BackwardData | BackwardWeights, layout: str) -> Plan:
+    """Return a plan with the operands' and the result's shapes and no steps yet."""
+    first, second = problem.operand_shapes(layout)
+    return Plan(first, second, problem.result_shape(layout))
+
+
+def data_plan(
+    problem: BackwardData, setting: Setting, stages: Callable[[str, str], Sequence[Stage | Call]]
+) -> Plan:
+    """Return a plan of ``stages(dy, dx)``, buffers in NHWC, for a caller's layout."""
+    p, plan = forward_of(problem), empty_plan(problem, setting.layout)
+    if setting.layout == "nhwc":
+        plan.steps = [*stages(X, Y)]
+        return plan
+    plan.workspaces = {NHWC_DY: p.y_shape("nhwc"), NHWC_DX: p.x_shape("nhwc")}
+    plan.steps = [
+        turn_stage("to nhwc", X, NHWC_DY, (p.n, p.k, p.p * p.q), setting),
+        *stages(NHWC_DY, NHWC_DX),
+        turn_stage("to nchw", NHWC_DX, Y, (p.n, p.h * p.w, p.c), setting),
+    ]
+    return plan
+
+
+def weights_plan(
+    problem: BackwardWeights, setting: Setting, stages: Callable[[str, str], Sequence[Stage | Call]]
+) -> Plan:
+    """Return a plan of ``stages(x, dy)``, buffers in NHWC, for a caller's layout."""
+    p, plan = forward_of(problem), empty_plan(problem, setting.layout)
+    if setting.layout == "nhwc":
+        plan.steps = [*stages(X, WEIGHTS)]
+        return plan
+    plan.workspaces = {NHWC_X: p.x_shape("nhwc"), NHWC_DY: p.y_shape("nhwc")}
+    plan.steps = [
+        turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
+        turn_stage("to nhwc", WEIGHTS, NHWC_DY, (p.n, p.k, p.p * p.q), setting),
+        *stages(NHWC_X, NHWC_DY),
+    ]
+    return plan

@@ -1,0 +1,95 @@
+"""The gradient of the weights on register tiles, x and dy read in place: no patch matrix.
+
+Tap by tap a product whose sum runs over the pixels, blocks of pixels that stay in L2 one after the
+other. A task sums all taps of some channels, and at the end writes them in the weights' order.
+Every sum belongs to one task, so that results do not change from run to run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import asdict
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.codegen.tile_list import runner_address
+from convprof.strategies.conv.geometry import PADDED, padded_nhwc
+from convprof.strategies.conv.gradients.depthwise import depthwise_weights
+from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
+from convprof.strategies.conv.gradients.weight_tiles import Blocking, WeightTiles
+from convprof.strategies.conv.register_tiles import CALL_CYCLES
+from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
+from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+
+if TYPE_CHECKING:
+    from convprof.problems import BackwardWeights, Problem
+    from convprof.strategies.base import Prepared, Setting
+
+SUMS = "sums"
+EFFICIENCY = 0.85
+"""Share of two multiply-adds a cycle that the tiles reach."""
+
+
+class MicrokernelWeights(Tunable):
+    """Register tiles of explicit vectors."""
+
+    name: ClassVar[str] = "microkernel"
+    kind: ClassVar[str] = "conv2d-backward-weights"
+    summary: ClassVar[str] = "register tiles that sum over the pixels, read in place"
+    parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
+
+    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+        """Return register tiles and block sizes to try, the model's choice first."""
+        tiles = WeightTiles(forward_of(problem), setting)
+        return distinct([asdict(blocking) for blocking in tiles.blockings()])
+
+    def cycles(self, problem: Problem, setting: Setting) -> float:
+        """Estimate two vector multiply-adds a cycle, and each tile's own cost."""
+        tiles = WeightTiles(forward_of(problem), setting)
+        p, chosen = tiles.p, tiles.chosen
+        across = p.groups * -(-p.kg // tiles.lanes)
+        pixels = p.n * p.p * p.q
+        rows = p.cg * tiles.taps
+        calls = -(-pixels // chosen.pixels) * rows / chosen.rows * across / chosen.vectors
+        return pixels * rows * across / 2 / EFFICIENCY + calls * CALL_CYCLES
+
+    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+        """Generate the kernels and the list of tiles; NCHW is converted first."""
+        p = forward_of(problem)
+        backward: BackwardWeights = problem  # type: ignore[assignment]  # why_not refused others
+        if p.cg == p.kg == 1:
+            return StagedPrepared(self.name, problem, setting, depthwise_weights(backward, setting))
+        tiles = WeightTiles(p, setting, Blocking(**variant))
+        lists = tiles.build()
+        tables = [(made, made.dims()) for made in lists]
+        padded = padded_nhwc(p)
+
+        def stages(x: str, dy: str) -> list[Stage]:
+            pad = []
+            if tiles.padded and padded.stages:
+                pad = [dataclasses.replace(s, buffers=(x, PADDED)) for s in padded.stages]
+                x = PADDED
+            buffers = (x, dy, SUMS, Y)
+            # Fixed shares: a thread finds its sums in its own cache from block to block.
+            return pad + [
+                Stage(
+                    "tiles",
+                    Native(runner_address(len(buffers)), made),
+                    int(dims[0]),
+                    buffers,
+                    dims,
+                    fixed=True,
+                    share=1 / len(tables),
+                )
+                for made, dims in tables
+            ]
+
+        plan = weights_plan(backward, setting, stages)
+        if tiles.padded:
+            plan.workspaces = {**plan.workspaces, **padded.workspaces}
+        plan.workspaces = {**plan.workspaces, SUMS: (tiles.parts, tiles.part_sums)}
+        count_tables(plan)
+        plan.executed_flops = 2 * tiles.executed_macs
+        return StagedPrepared(self.name, problem, setting, plan)

@@ -1,0 +1,80 @@
+"""The definitions of both gradients, three loops each.
+
+The limit they show: of A^T dC both operands are read down their columns, a new cache line for every
+multiply-add; of dC B^T neither is, but each addition waits for the one before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.gemm.gradients.plans import empty_plan, forward_of
+from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.plan_runner import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Backward, Problem
+
+
+def naive_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Compute rows ``(batch, i)`` of ``da (batch, m, k) = dc (batch, m, n) b^T``."""
+    dc, b, da = buffers[0], buffers[1], buffers[2]
+    m, n, k = dims[0], dims[1], dims[2]
+    for row in range(lo, hi):
+        first = row // m * k * n
+        for t in range(k):
+            da[row * k + t] = 0
+            total = da[row * k + t]
+            for j in range(n):
+                total += dc[row * n + j] * b[first + t * n + j]
+            da[row * k + t] = total
+
+
+def naive_weights(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Compute rows ``(batch, t)`` of ``db (batch, k, n) = a^T dc (batch, m, n)``."""
+    a, dc, db = buffers[0], buffers[1], buffers[2]
+    m, n, k = dims[0], dims[1], dims[2]
+    for row in range(lo, hi):
+        z = row // k
+        t = row % k
+        for j in range(n):
+            db[row * n + j] = 0
+            total = db[row * n + j]
+            for i in range(m):
+                total += a[(z * m + i) * k + t] * dc[(z * m + i) * n + j]
+            db[row * n + j] = total
+
+
+class NaiveData(Strategy):
+    """dC B^T by its definition."""
+
+    name: ClassVar[str] = "naive"
+    kind: ClassVar[str] = "gemm-backward-data"
+    summary: ClassVar[str] = "the three loops of dC B^T"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage over the rows."""
+        g = forward_of(problem)
+        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        plan = empty_plan(backward)
+        dims = (g.m, g.n, g.k)
+        plan.steps = [Stage("loops", naive_data, g.batch * g.m, (X, WEIGHTS, Y), dims)]
+        return StagedPrepared(self.name, problem, setting, plan)
+
+
+class NaiveWeights(Strategy):
+    """A^T dC by its definition."""
+
+    name: ClassVar[str] = "naive"
+    kind: ClassVar[str] = "gemm-backward-weights"
+    summary: ClassVar[str] = "the three loops of A^T dC"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage over the rows."""
+        g = forward_of(problem)
+        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        plan = empty_plan(backward)
+        dims = (g.m, g.n, g.k)
+        plan.steps = [Stage("loops", naive_weights, g.batch * g.k, (X, WEIGHTS, Y), dims)]
+        return StagedPrepared(self.name, problem, setting, plan)

@@ -1,0 +1,49 @@
+"""Plans of the backward passes of a product, which are products themselves.
+
+    backward-data     dA (m, k)  =  dC (m, n) B^T
+    backward-weights  dB (k, n)  =  A^T dC (m, n)
+
+Buffer ``x`` is the first operand (dC, A), ``weights`` the second one (B, dC).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.problems import BackwardData, Gemm
+from convprof.strategies.plan import Packed, Plan
+from convprof.strategies.transposition import turning
+
+if TYPE_CHECKING:
+    from convprof.problems import Backward, Problem
+    from convprof.strategies.base import Setting
+
+B_TURNED = "b_turned"
+
+
+def forward_of(problem: Problem) -> Gemm:
+    """Return the product whose gradient a problem is."""
+    forward = getattr(problem, "forward", None)
+    if not isinstance(forward, Gemm):
+        raise TypeError(f"{problem.kind} is no backward pass of a product")
+    return forward
+
+
+def as_product(problem: Problem) -> Gemm:
+    """Return the product that a backward pass is, once its transposed operand is turned over."""
+    g = forward_of(problem)
+    if isinstance(problem, BackwardData):
+        return Gemm(m=g.m, n=g.k, k=g.n, batch=g.batch)
+    return Gemm(m=g.k, n=g.n, k=g.m, batch=g.batch)
+
+
+def empty_plan(problem: Backward) -> Plan:
+    """Return a plan with the operands' and the result's shapes and no steps yet."""
+    first, second = problem.operand_shapes("nchw")
+    return Plan(first, second, problem.result_shape("nchw"))
+
+
+def b_turned(g: Gemm, setting: Setting) -> Packed:
+    """Return the transposition of B, ``(batch, n, k)``: it depends on the weights alone."""
+    turn = turning((g.batch, g.k, g.n), setting)
+    return Packed((g.batch, g.n, g.k), turn, into=True)

@@ -1,0 +1,76 @@
+"""Both gradients by the blocked product of ``tiled``, which finds its rows through offsets.
+
+A^T is read where A lies, down its columns; B^T, whose rows have to be contiguous, is made when the
+weights are bound.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from convprof.problems import BackwardData
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.gemm.gradients.plans import (
+    B_TURNED,
+    as_product,
+    b_turned,
+    empty_plan,
+    forward_of,
+)
+from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.plan_runner import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Backward, Problem
+
+
+class TiledData(Strategy):
+    """dC B^T, cache and register tiles."""
+
+    name: ClassVar[str] = "tiled"
+    kind: ClassVar[str] = "gemm-backward-data"
+    summary: ClassVar[str] = "cache and register tiles, B turned over beforehand"
+    parallel: ClassVar[bool] = True
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage over the tiles of the product."""
+        g = as_product(problem)
+        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        blocking = Blocking.choose(
+            g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
+        )
+        plan = empty_plan(backward)
+        second, turned = WEIGHTS, False
+        if isinstance(backward, BackwardData):
+            second = B_TURNED
+            plan.packed[B_TURNED] = b_turned(forward_of(problem), setting)
+        else:
+            turned = True
+
+        def offsets() -> Offsets:
+            dense = Offsets.dense(g.m, g.n, g.k, g.batch)
+            if not turned:
+                return dense
+            return dataclasses.replace(dense, a_row=np.arange(g.m), a_col=np.arange(g.k) * g.m)
+
+        stage = Stage(
+            "gemm",
+            offset_gemm,
+            blocking.tiles(g.m, g.n, g.batch),
+            (X, second, Y),
+            lambda: offsets().dims(g.m, g.n, g.k, blocking),
+        )
+        plan.steps = [stage]
+        plan.table_words = 2 * (g.m + g.k) + 3 * g.batch
+        return StagedPrepared(self.name, problem, setting, plan)
+
+
+class TiledWeights(TiledData):
+    """A^T dC, cache and register tiles."""
+
+    kind: ClassVar[str] = "gemm-backward-weights"
+    summary: ClassVar[str] = "cache and register tiles, A read down its columns"

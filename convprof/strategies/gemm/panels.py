@@ -1,0 +1,81 @@
+"""Matrices that lie anywhere, and the stage that brings them into panels for the register tiles."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.attention import PackQueries
+from convprof.codegen.kernels.transpose import CopyPanel
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.strategies.plan import Native, Stage
+
+if TYPE_CHECKING:
+    from convprof.problems import Gemm
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+
+PANELS = "b_panels"
+
+
+@dataclass(frozen=True, eq=False)
+class Matrices:
+    """Where the matrices of a batch lie; lengths in elements."""
+
+    buffer: str
+    starts: Array
+    """Of each matrix, (batch,)."""
+    row: int
+    """From one row to the next."""
+
+    @classmethod
+    def dense(cls, buffer: str, batch: int, rows: int, columns: int) -> Matrices:
+        """Return matrices one after the other."""
+        return cls(buffer, np.arange(batch) * rows * columns, columns)
+
+
+def filled(columns: int, lanes: int) -> int:
+    """Return the columns of a panel, filled up to whole vectors."""
+    return -(-columns // lanes) * lanes
+
+
+def pack_stage(
+    g: Gemm, b: Matrices, nr: int, setting: Setting, *, scale: float, turned: bool
+) -> Stage:
+    """Return the stage that brings every ``b`` into panels of ``nr`` columns, a panel a task.
+
+    ``PANELS`` is (batch, panels, k, nr); the last panel of a matrix is as wide as its columns need.
+    With ``turned``, the matrices are (n, k).
+    """
+    isa = isas.find(setting.isa)
+    lanes = isa.lanes(setting.itemsize)
+    common: dict[str, Any] = {
+        "dtype": setting.dtype,
+        "lanes": lanes,
+        "row": b.row,
+        "scale": scale,
+        "fused": isa.fused,
+    }
+
+    def packer(columns: int) -> PackQueries | CopyPanel:
+        width = filled(columns, lanes)
+        if turned:
+            return PackQueries(queries=columns, width=width, dim=g.k, **common)
+        return CopyPanel(rows=g.k, columns=columns, width=width, **common)
+
+    tiles = TileList(setting.dtype)
+    columns = range(0, g.n, nr)
+    made = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
+    along = b.row if turned else 1  # from one column to the next
+    for z, (panel, j) in itertools.product(range(g.batch), enumerate(columns)):
+        tiles.task()
+        target = (z * len(columns) + panel) * g.k * nr
+        tiles.add(made[panel], b.starts[z] + j * along, 0, target)
+    tasks, buffers = g.batch * len(columns), (b.buffer, b.buffer, PANELS)
+    native = Native(runner_address(), tiles)
+    return Stage("pack", native, tasks, buffers, tiles.dims(), fixed=True)

@@ -1,0 +1,174 @@
+"""Copies into another order or place: nothing is computed, whole lines are moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen.kernels.transpose import TransposeTile
+from convprof.codegen.tile_list import TileList, kernel
+from convprof.strategies.layers.stages import (
+    Made,
+    Nest,
+    activations,
+    add_blocks,
+    inputs_lying,
+    parts,
+    plan_of,
+    result_lying,
+    row_major,
+    rows_stage,
+)
+from convprof.strategies.plan import Plan, Stage, X, Y
+from convprof.strategies.transposition import COLUMNS, ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.problems.operation import Operation, Shape
+    from convprof.strategies.base import Setting
+
+
+def copy_stage(
+    nest: Nest, buffers: tuple[str, str], made: Made, starts: Sequence[int] = (0, 0)
+) -> Stage:
+    """Return the stage that copies from the first array to the second, from ``starts`` on.
+
+    Where no axis is dense in both, squares of the two that are dense in one are transposed.
+    """
+    nest = nest.joined()
+    source, target = nest.strides
+    if source[-1] == target[-1] == 1 or (source[-1], target[-1]) == (0, 1):
+        return rows_stage("copy", "copy", nest, buffers, made, starts=starts)
+    read = source.index(1) if 1 in source else None
+    write = len(target) - 1 if target[-1] == 1 else None
+    return _turned(nest, (write, read), buffers, made, starts)
+
+
+def _turned(
+    nest: Nest,
+    axes: tuple[int | None, int | None],
+    buffers: tuple[str, str],
+    made: Made,
+    starts: Sequence[int],
+) -> Stage:
+    """Return the stage that transposes along the axes dense in the target and in the source.
+
+    None stands for an axis of one element.
+    """
+    write, read = axes
+    source, target = nest.strides
+    rows, apart = (1, 0) if write is None else (nest.sizes[write], source[write])
+    columns, target_row = (1, 0) if read is None else (nest.sizes[read], target[read])
+    rest = [axis for axis in range(len(nest.sizes)) if axis not in axes]
+    begins = [first + start for first, start in zip(nest.offsets(rest), starts, strict=True)]
+
+    def tile(rows: int, columns: int) -> TransposeTile:
+        return TransposeTile(
+            dtype=made.setting.dtype,
+            lanes=made.lanes,
+            rows=rows,
+            columns=columns,
+            source_row=apart,
+            target_row=target_row,
+        )
+
+    blocks = [
+        (i, j, kernel(tile(high, wide), made.isa))
+        for j, wide in parts(columns, COLUMNS)
+        for i, high in parts(rows, ROWS)
+    ]
+    tiles = TileList(made.setting.dtype)
+    nowhere = np.zeros_like(begins[0]), np.zeros(len(blocks), np.int64)
+    add_blocks(
+        tiles,
+        [block[2] for block in blocks],
+        [nowhere[0], nowhere[0], *begins],
+        [
+            nowhere[1],
+            nowhere[1],
+            np.array([i * apart + j for i, j, _ in blocks]),
+            np.array([i + j * target_row for i, j, _ in blocks]),
+        ],
+    )
+    return made.stage("copy", tiles, (buffers[0], buffers[0], *buffers))
+
+
+def in_order(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a copy of all elements in the order of the logical shape."""
+    (strides,) = inputs_lying(problem, setting.layout)
+    (shape,) = problem.inputs
+    return _copied(problem, setting, Nest(shape, (strides, row_major(shape))))
+
+
+def tokens(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of an image whose pixels become rows."""
+    n, c, h, w = problem.inputs[0]
+    (strides,) = inputs_lying(problem, setting.layout)
+    return _copied(problem, setting, Nest((n, c, h, w), (strides, (c * h * w, 1, w * c, c))))
+
+
+def transpose(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of axes in another order."""
+    op: Any = problem.op
+    (strides,) = inputs_lying(problem, setting.layout)
+    turned = tuple(strides[axis] for axis in op.axes)
+    return _copied(problem, setting, Nest(problem.output, (turned, row_major(problem.output))))
+
+
+def cut(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a part of an axis."""
+    op: Any = problem.op
+    (strides,) = inputs_lying(problem, setting.layout)
+    nest = Nest(problem.output, (strides, result_lying(problem, setting.layout)))
+    return _copied(problem, setting, nest, op.start * strides[op.axis])
+
+
+def select_token(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of one token of every image."""
+    op: Any = problem.op
+    _, t, c = problem.inputs[0]
+    return _copied(problem, setting, Nest(problem.output, ((t * c, 1), (c, 1))), op.index * c)
+
+
+def _copied(problem: Operation, setting: Setting, nest: Nest, start: int = 0) -> Plan:
+    plan = plan_of(problem, setting)
+    plan.steps = [copy_stage(nest, (X, Y), Made(setting), (start, 0))]
+    return plan
+
+
+def concat(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of activations one after the other along an axis."""
+    op: Any = problem.op
+    strides = inputs_lying(problem, setting.layout)
+    pieces = list(zip(activations(problem), problem.inputs, strides, strict=True))
+    return _joined(problem, setting, pieces, op.axis)
+
+
+def class_token(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a learned token before the others."""
+    ((n, t, c),) = problem.inputs
+    return _joined(
+        problem,
+        setting,
+        [("weight", (n, 1, c), (0, 0, 1)), (X, (n, t, c), row_major((n, t, c)))],
+        axis=1,
+    )
+
+
+def _joined(
+    problem: Operation,
+    setting: Setting,
+    pieces: Sequence[tuple[str, Shape, tuple[int, ...]]],
+    axis: int,
+) -> Plan:
+    """Return the plan of pieces, each a buffer, a shape and its strides, along an axis."""
+    plan = plan_of(problem, setting)
+    target = result_lying(problem, setting.layout)
+    at = 0
+    for name, shape, strides in pieces:
+        nest = Nest(shape, (strides, target))
+        plan.steps.append(copy_stage(nest, (name, Y), Made(setting), (0, at * target[axis])))
+        at += shape[axis]
+    return plan

@@ -1,0 +1,87 @@
+"""The products of two activations: attention's scores, its weighted values, and any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convprof.errors import RefusedError
+from convprof.problems import Attention
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies.attention.placement import side_by_side
+from convprof.strategies.gemm.panels import Matrices
+from convprof.strategies.layers.batched_products import Products
+from convprof.strategies.layers.stages import activations, plan_of
+from convprof.strategies.plan import X, Y
+
+if TYPE_CHECKING:
+    from convprof.networks.ops import AttentionMix, AttentionScores, MatMul
+    from convprof.problems.operation import Operation
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
+
+PACKED = 3
+"""Parts of a packed projection: queries, keys, values."""
+
+
+def scores(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of ``AttentionScores``: keys turned over and scaled, queries in place."""
+    op: AttentionScores = problem.op  # type: ignore[assignment]  # the table of builders is by class
+    (packed,) = problem.inputs
+    g = op.problem(packed)
+    p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.k)
+    operands = (
+        _heads(X, p, PACKED),
+        _heads(X, p, PACKED, part=1),
+        Matrices.dense(Y, g.batch, g.m, g.n),
+    )
+    plan = plan_of(problem, setting)
+    Products(g, setting, operands, scale=p.dim**-0.5, turned=True).fill(plan)
+    return plan
+
+
+def mix(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of ``AttentionMix``: values in place, results beside those of other heads."""
+    op: AttentionMix = problem.op  # type: ignore[assignment]  # the table of builders is by class
+    weights, packed = problem.inputs
+    g = op.problem(weights, packed)
+    p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.n)
+    first, values = activations(problem)
+    operands = (
+        Matrices.dense(first, g.batch, g.m, g.k),
+        _heads(values, p, PACKED, part=2),
+        _heads(Y, p, 1),
+    )
+    plan = plan_of(problem, setting)
+    Products(g, setting, operands).fill(plan)
+    return plan
+
+
+def matmul(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of ``MatMul``: dense operands, each product's one after the other.
+
+    Raises RefusedError for images that do not lie as their shape says.
+    """
+    op: MatMul = problem.op  # type: ignore[assignment]  # the table of builders is by class
+    a, b = problem.inputs
+    g = op.problem(a, b)
+    if problem.laid_out and setting.layout != "nchw" and len(a) == IMAGE_AXES:
+        raise RefusedError(f"{op.text}: the rows of an image are matrices in nchw only")
+    first, second = activations(problem)
+    operands = (
+        Matrices.dense(first, g.batch, g.m, g.k),
+        Matrices.dense(second, g.batch, *b[-2:]),
+        Matrices.dense(Y, g.batch, g.m, g.n),
+    )
+    plan = plan_of(problem, setting)
+    Products(g, setting, operands, scale=op.scale, turned=op.transpose_b).fill(plan)
+    return plan
+
+
+def _heads(buffer: str, p: Attention, parts: int, part: int = 0) -> Matrices:
+    """Return every head of every image, image by image, in one of the parts of (n, t, parts w)."""
+    walk = side_by_side(p, parts)
+    first = part * p.heads * p.dim
+    starts = np.arange(p.batch)[:, None] * walk.group + np.arange(p.heads) * walk.item + first
+    return Matrices(buffer, starts.ravel(), walk.step)

@@ -1,0 +1,162 @@
+"""Activations, sums, products, and factors and terms per channel: each element by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.networks.ops.base import channel_axis
+from convprof.strategies.layers.stages import (
+    Made,
+    Nest,
+    inputs_lying,
+    named,
+    plan_of,
+    repeated,
+    result_lying,
+    row_major,
+    rows_stage,
+)
+from convprof.strategies.plan import Packed, Plan, X, Y
+
+if TYPE_CHECKING:
+    from convprof.codegen.kernels.elementwise import Join
+    from convprof.problems.epilogue import Function
+    from convprof.problems.operation import Operation
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+
+SCALE, SHIFT = "scale", "shift"
+
+
+def activation(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a function of every element."""
+    op: Any = problem.op
+    return _plan(problem, setting, op.function, {})
+
+
+def affine(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the same factor and term for all elements."""
+    op: Any = problem.op
+    return _plan(problem, setting, "affine", {}, (op.factor, op.term))
+
+
+def clip(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of one limit, or two, for all elements."""
+    op: Any = problem.op
+    limits = tuple(limit for limit in (op.low, op.high) if limit is not None)
+    step: Join = "clip" if len(limits) > 1 else "at most" if op.low is None else "at least"
+    return _plan(problem, setting, step, {}, limits)
+
+
+def hard_sigmoid(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a line that is held between 0 and 1."""
+    op: Any = problem.op
+    return _plan(problem, setting, "ramp", {}, (op.alpha, op.beta))
+
+
+def add(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the sum of two activations."""
+    return _pair(problem, setting, "add")
+
+
+def maximum(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the larger of two activations."""
+    return _pair(problem, setting, "maximum")
+
+
+def minimum(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the smaller of two activations."""
+    return _pair(problem, setting, "minimum")
+
+
+def multiply(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the product of two activations."""
+    return _pair(problem, setting, "multiply")
+
+
+def _pair(problem: Operation, setting: Setting, step: Join) -> Plan:
+    shape = problem.output
+    first, second = (
+        repeated(strides, given)
+        for strides, given in zip(
+            inputs_lying(problem, setting.layout), problem.inputs, strict=True
+        )
+    )
+    nest = Nest(shape, (first, second, result_lying(problem, setting.layout)))
+    plan = plan_of(problem, setting)
+    buffers = (*plan.operands, Y)
+    plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, Made(setting))]
+    return plan
+
+
+def bias(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a term per channel."""
+    return _per_channel(problem, setting, "add")
+
+
+def layer_scale(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a factor per channel."""
+    return _per_channel(problem, setting, "multiply")
+
+
+def _per_channel(problem: Operation, setting: Setting, step: Join) -> Plan:
+    (name,) = named(problem)
+    return _plan(problem, setting, step, {name: along_channels(problem)})
+
+
+def batch_norm(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a factor and a term per channel, which ``bind`` makes of the statistics.
+
+    x weight / sqrt(variance + eps) + (bias - mean weight / sqrt(variance + eps)).
+    """
+    op: Any = problem.op
+    channels = along_channels(problem)
+    plan = _plan(problem, setting, "scale and shift", {SCALE: channels, SHIFT: channels})
+    c = problem.output[channel_axis(problem.output)]
+
+    def scale(weight: Array, variance: Array) -> Array:
+        factor: Array = weight / np.sqrt(variance.astype(np.float64) + op.eps)
+        return factor
+
+    def shift(weight: Array, bias: Array, mean: Array, variance: Array) -> Array:
+        term: Array = bias - mean * scale(weight, variance)
+        return term
+
+    statistics = ("weight", "bias", "running_mean", "running_var")
+    plan.packed = {
+        SCALE: Packed((c,), scale, ("weight", "running_var")),
+        SHIFT: Packed((c,), shift, statistics),
+    }
+    return plan
+
+
+def position(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of a term per token and channel, the same for every image."""
+    _, t, c = problem.output
+    return _plan(problem, setting, "add", {"weight": (0, *row_major((t, c)))})
+
+
+def along_channels(problem: Operation) -> tuple[int, ...]:
+    """Return the strides of a vector that has a number per channel."""
+    axis = channel_axis(problem.output)
+    return tuple(int(i == axis) for i in range(len(problem.output)))
+
+
+def _plan(
+    problem: Operation,
+    setting: Setting,
+    step: Join | Function,
+    vectors: dict[str, tuple[int, ...]],
+    constants: tuple[float, ...] = (),
+) -> Plan:
+    """Return the plan for one activation and vectors of given strides, by buffer name."""
+    (x,) = inputs_lying(problem, setting.layout)
+    nest = Nest(problem.output, (x, *vectors.values(), result_lying(problem, setting.layout)))
+    plan = plan_of(problem, setting)
+    buffers = (X, *vectors, Y)
+    stage = rows_stage(problem.op.kind, step, nest, buffers, Made(setting), constants=constants)
+    plan.steps = [stage]
+    return plan

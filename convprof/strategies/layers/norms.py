@@ -1,0 +1,137 @@
+"""Norms and softmax: rows that are added up, and columns where an image is in NCHW."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen.kernels.normalisation import LayerNormColumns, LayerNormRows, SoftmaxRows
+from convprof.codegen.kernels.response_norm import Response, ResponseColumns, ResponseRows
+from convprof.codegen.tile_list import TileList, kernel
+from convprof.networks.ops.base import channel_axis
+from convprof.strategies.layers.arranging import copy_stage
+from convprof.strategies.layers.stages import Made, Nest, inputs_lying, parts, plan_of, result_lying
+from convprof.strategies.plan import Packed, Plan, Stage, X, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems.operation import Operation
+    from convprof.strategies.base import Setting
+
+VECTORS = 4
+"""Vectors of pixels of a tile where channels lie apart."""
+ORDERED = "ordered"
+
+
+def layer_norm(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of the channels of a pixel or token, normalised."""
+    op: Any = problem.op
+    made, plan = Made(setting), plan_of(problem, setting)
+    (strides,) = inputs_lying(problem, setting.layout)
+    axis = channel_axis(problem.output)
+    channels = problem.output[axis]
+    if not op.bias:
+        plan.packed = {"bias": Packed((channels,), lambda: np.zeros(channels), ())}
+    if strides[axis] == 1:
+        rows = math.prod(problem.output) // channels
+
+        def tile(rows: int) -> LayerNormRows:
+            return LayerNormRows(
+                setting.dtype, made.lanes, rows, channels, op.eps, fused=made.isa.fused
+            )
+
+        plan.steps = [_rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), made)]
+    else:
+        _, _, h, w = problem.output
+
+        def column(pixels: int) -> LayerNormColumns:
+            return LayerNormColumns(
+                setting.dtype, made.lanes, pixels, channels, h * w, op.eps, fused=made.isa.fused
+            )
+
+        plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), made)]
+    return plan
+
+
+def response_norm(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
+    op: Any = problem.op
+    made, plan = Made(setting), plan_of(problem, setting)
+    n, c, h, w = problem.output
+    (strides,) = inputs_lying(problem, setting.layout)
+    before, after = op.window
+    response = Response(c, before, after, op.alpha / op.size, op.bias, round(4 * op.beta))
+    if strides[1] == 1:
+
+        def tile(rows: int) -> ResponseRows:
+            return ResponseRows(setting.dtype, made.lanes, rows, response, fused=made.isa.fused)
+
+        plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), made)]
+    else:
+
+        def column(pixels: int) -> ResponseColumns:
+            return ResponseColumns(
+                setting.dtype, made.lanes, pixels, response, h * w, fused=made.isa.fused
+            )
+
+        plan.steps = [_columns(op.kind, problem, column, (X, Y), made)]
+    return plan
+
+
+def _columns(
+    phase: str,
+    problem: Operation,
+    tile: Callable[[int], LayerNormColumns | ResponseColumns],
+    buffers: tuple[str, ...],
+    made: Made,
+) -> Stage:
+    """Return the stage over some pixels of every image; vectors per channel are shared."""
+    n, c, h, w = problem.output
+    tiles = TileList(made.setting.dtype)
+    blocks = parts(h * w, VECTORS * made.lanes)
+    kernels = [kernel(tile(count), made.isa) for _, count in blocks]
+    places = np.arange(n)[:, None] * c * h * w + np.array([first for first, _ in blocks])
+    tiles.add_each(kernels, places, *[0] * (len(buffers) - 2), places)
+    return made.stage(phase, tiles, buffers)
+
+
+def softmax(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan of shares along the last axis."""
+    made, plan = Made(setting), plan_of(problem, setting)
+    (strides,) = inputs_lying(problem, setting.layout)
+    shape = problem.output
+    source = X
+    if strides != result_lying(problem, setting.layout):
+        # An image in NHWC: its last axis is not dense, and its result is no image.
+        source = ORDERED
+        plan.workspaces = {ORDERED: shape}
+        plan.reusable = frozenset({ORDERED})
+        nest = Nest(shape, (strides, result_lying(problem, setting.layout)))
+        plan.steps = [copy_stage(nest, (X, ORDERED), made)]
+    rows, length = math.prod(shape[:-1]), shape[-1]
+
+    def tile(rows: int) -> SoftmaxRows:
+        return SoftmaxRows(setting.dtype, made.lanes, rows, length, fused=made.isa.fused)
+
+    plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), made))
+    return plan
+
+
+def _rows(
+    phase: str,
+    shape: tuple[int, int],
+    tile: Callable[[int], LayerNormRows | ResponseRows | SoftmaxRows],
+    buffers: tuple[str, ...],
+    made: Made,
+) -> Stage:
+    """Return the stage over whole rows; what is between the first and last buffer is shared."""
+    rows, length = shape
+    per_tile = max(1, made.elements(rows * length) // length)
+    tiles = TileList(made.setting.dtype)
+    for first, count in parts(rows, per_tile):
+        place = first * length
+        tiles.add(kernel(tile(count), made.isa), place, *[0] * (len(buffers) - 2), place)
+    return made.stage(phase, tiles, buffers)

@@ -1,0 +1,60 @@
+"""Padding as an operation of its own: an image or tokens, copied, with a constant around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.strategies.layers.arranging import copy_stage
+from convprof.strategies.layers.stages import Made, Nest, inputs_lying, plan_of, result_lying
+from convprof.strategies.plan import Packed, Plan, X, Y
+
+if TYPE_CHECKING:
+    from convprof.problems.operation import Operation, Shape
+    from convprof.strategies.base import Setting
+
+FILL = "fill"
+"""The buffer of the one number around the input."""
+
+
+def pad(problem: Operation, setting: Setting) -> Plan:
+    """Return the plan: fill what is around the input, then copy the input between."""
+    op: Any = problem.op
+    made, plan = Made(setting), plan_of(problem, setting)
+    (shape,) = problem.inputs
+    (source,) = inputs_lying(problem, setting.layout)
+    target = result_lying(problem, setting.layout)
+    plan.packed = {FILL: Packed((1,), lambda: np.full(1, op.value), ())}
+    for sizes, start in _around(problem, target, made.lanes):
+        nest = Nest(sizes, ((0,) * len(sizes), target))
+        plan.steps.append(copy_stage(nest, (FILL, Y), made, (0, start)))
+    start = sum(before * step for before, step in zip(op.before, target, strict=True))
+    plan.steps.append(copy_stage(Nest(shape, (source, target)), (X, Y), made, (0, start)))
+    return plan
+
+
+def _around(problem: Operation, target: tuple[int, ...], lanes: int) -> list[tuple[Shape, int]]:
+    """Return blocks of the result, each as sizes and where it begins, that hold all the padding.
+
+    From the outermost axis in memory to the innermost: the block before the input and the one
+    after. Where these are shorter than a vector, the rows are filled whole, input's place included.
+    """
+    op: Any = problem.op
+    sizes, start = list(problem.output), 0
+    blocks: list[tuple[Shape, int]] = []
+    for axis in sorted(range(len(sizes)), key=lambda axis: -target[axis]):
+        before, after = op.before[axis], op.after[axis]
+        counts = [count for count in (before, after) if count]
+        if not counts:
+            continue
+        if min(counts) * target[axis] < lanes:
+            return [*blocks, (tuple(sizes), start)]
+        total = sizes[axis]
+        for count, place in ((before, 0), (after, total - after)):
+            if count:
+                sizes[axis] = count
+                blocks.append((tuple(sizes), start + place * target[axis]))
+        sizes[axis] = total - before - after
+        start += before * target[axis]
+    return blocks

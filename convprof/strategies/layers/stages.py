@@ -1,0 +1,241 @@
+"""Stages of generated kernels: the tiles of a nest of loops, shared out to the threads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.elementwise import Operand, RowsTile
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies.plan import Native, Plan, Stage, X
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.codegen.kernels.elementwise import Join
+    from convprof.codegen.tile_list import TileKernel
+    from convprof.problems.epilogue import Function
+    from convprof.problems.operation import Operation, Shape
+    from convprof.strategies.base import Setting
+
+    Offsets = np.ndarray[Any, np.dtype[np.int64]]
+
+
+LEAST, MOST = 1024, 16384
+"""Elements of a tile: enough to hide the call, few enough that two threads share a small tensor."""
+TASKS_PER_THREAD = 4
+
+
+@dataclass(frozen=True)
+class Made:
+    """What kernels are generated for."""
+
+    setting: Setting
+
+    @property
+    def isa(self) -> isas.Isa:
+        """The instruction set."""
+        return isas.find(self.setting.isa)
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return self.isa.lanes(self.setting.itemsize)
+
+    def elements(self, total: int) -> int:
+        """Return how many elements of ``total`` a tile should have: whole vectors."""
+        threads = self.setting.threads
+        wanted = total // (TASKS_PER_THREAD * threads) if threads > 1 else total
+        return max(LEAST, min(MOST, wanted)) // self.lanes * self.lanes
+
+    def stage(self, phase: str, tiles: TileList, buffers: Sequence[str]) -> Stage:
+        """Return the stage that runs the tiles, each a task unless the list says otherwise.
+
+        Every thread takes the same share in each such stage, so that it finds in its cache what it
+        wrote in the one before.
+        """
+        if not tiles.starts:
+            tiles.starts = list(range(tiles.count))
+        native = Native(runner_address(len(buffers)), tiles)
+        dims = tiles.dims()
+        return Stage(phase, native, int(dims[0]), tuple(buffers), dims, fixed=True)
+
+
+def rows_stage(
+    phase: str,
+    step: Join | Function,
+    nest: Nest,
+    buffers: Sequence[str],
+    made: Made,
+    *,
+    starts: Sequence[int] | None = None,
+    constants: tuple[float, ...] = (),
+) -> Stage:
+    """Return the stage that does ``step`` to each element; the result is the last array.
+
+    Along the result's innermost axis every array must be dense, or repeated. ``starts``: where
+    each array begins in its buffer.
+    """
+    nest = nest.joined()
+    *outer, inner = range(len(nest.sizes))
+    length = nest.sizes[inner]
+    elements = made.elements(int(np.prod(nest.sizes)))
+    per_tile = max(1, elements // length)
+    rows_axis = max(outer, key=lambda axis: (min(per_tile, nest.sizes[axis]), axis), default=None)
+    rows = 1 if rows_axis is None else nest.sizes[rows_axis]
+    apart = [0 if rows_axis is None else strides[rows_axis] for strides in nest.strides]
+
+    def tile(rows: int, length: int) -> RowsTile:
+        operands = zip(apart[:-1], nest.strides[:-1], strict=True)
+        return RowsTile(
+            dtype=made.setting.dtype,
+            lanes=made.lanes,
+            rows=rows,
+            length=length,
+            operands=tuple(Operand(row, bool(strides[inner])) for row, strides in operands),
+            y_row=apart[-1],
+            step=step,
+            constants=constants,
+            registers=made.isa.registers,
+            fused=made.isa.fused,
+        )
+
+    rest = nest.offsets(axis for axis in outer if axis != rows_axis)
+    begins = [first + begin for first, begin in zip(rest, starts or [0] * len(rest), strict=True)]
+    blocks = [
+        (i, j, tile(high, wide))
+        for i, high in parts(rows, per_tile)
+        for j, wide in parts(length, elements)
+    ]
+    tiles = TileList(made.setting.dtype)
+    add_blocks(
+        tiles,
+        [kernel(block[2], made.isa) for block in blocks],
+        begins,
+        [
+            np.array([i * row + j * strides[inner] for i, j, _ in blocks])
+            for row, strides in zip(apart, nest.strides, strict=True)
+        ],
+    )
+    return made.stage(phase, tiles, buffers)
+
+
+def add_blocks(
+    tiles: TileList,
+    kernels: Sequence[TileKernel],
+    begins: Sequence[Offsets],
+    within: Sequence[Offsets],
+) -> None:
+    """Append the same blocks at each of many places.
+
+    For each pointer: where each place begins, and where each block lies from there.
+    """
+    offsets = [begin[:, None] + block[None, :] for begin, block in zip(begins, within, strict=True)]
+    tiles.add_each(kernels, *offsets)
+
+
+# The buffers of an operation: the activations it reads, its weights and buffers, its result.
+
+
+def named(problem: Operation) -> dict[str, Shape]:
+    """Return the weights and buffers by the op's own names, with their shapes."""
+    op, inputs = problem.op, problem.inputs
+    return {**op.weights(*inputs), **op.buffers(*inputs)}
+
+
+def activations(problem: Operation) -> list[str]:
+    """Return the buffer names of what an operation reads, in order: ``x``, ``x1``, ..."""
+    return [X, *(f"{X}{i}" for i in range(1, len(problem.inputs)))]
+
+
+def plan_of(problem: Operation, setting: Setting) -> Plan:
+    """Return a plan with all operands and the result, and no steps yet."""
+    names = [*activations(problem), *named(problem)]
+    shapes = dict(zip(names, problem.operand_shapes(setting.layout), strict=True))
+    first = shapes.pop(X)
+    return Plan(first, None, problem.result_shape(setting.layout), more=shapes)
+
+
+# Loops over arrays that lie anyhow: sizes, and a stride per array and axis; as few as can be.
+
+
+@dataclass(frozen=True)
+class Nest:
+    """``sizes`` of the axes and for each array ``strides`` in elements, 0 where it is repeated."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+    def joined(self) -> Nest:
+        """Return the same loops, the last array's smallest stride innermost, as few as can be.
+
+        Axes of 1 are left out, and neighbours are joined where all arrays allow it.
+        """
+        order = sorted(range(len(self.sizes)), key=lambda axis: -self.strides[-1][axis])
+        axes: list[tuple[int, tuple[int, ...]]] = []
+        for axis in order:
+            size = self.sizes[axis]
+            steps = tuple(strides[axis] for strides in self.strides)
+            if size == 1:
+                continue
+            if axes and axes[-1][1] == tuple(size * step for step in steps):
+                axes[-1] = (axes[-1][0] * size, steps)
+            else:
+                axes.append((size, steps))
+        if not axes:
+            axes.append((1, tuple(1 for _ in self.strides)))
+        sizes, steps_of = zip(*axes, strict=True)
+        return Nest(sizes, tuple(zip(*steps_of, strict=True)))
+
+    def offsets(self, axes: Iterable[int]) -> list[Offsets]:
+        """Return for each array where the loops over these axes get, in their order."""
+        chosen = list(axes)
+        sizes = [self.sizes[axis] for axis in chosen]
+        grid = np.indices(sizes).reshape(len(sizes), math.prod(sizes)) if sizes else None
+        if grid is None:
+            return [np.zeros(1, np.int64) for _ in self.strides]
+        return [
+            np.asarray([strides[axis] for axis in chosen]) @ grid  # whole numbers
+            for strides in self.strides
+        ]
+
+
+def row_major(shape: Shape) -> tuple[int, ...]:
+    """Return the strides of an array that is dense and in order."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def lying(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
+    """Return the strides of an activation of a logical shape, which may be an image in NHWC."""
+    if not image or layout == "nchw":
+        return row_major(shape)
+    _, c, h, w = shape
+    return h * w * c, 1, w * c, c
+
+
+def inputs_lying(problem: Operation, layout: str) -> list[tuple[int, ...]]:
+    """Return the strides of each activation that an operation reads."""
+    return [
+        lying(shape, image=problem.laid_out and len(shape) == IMAGE_AXES, layout=layout)
+        for shape in problem.inputs
+    ]
+
+
+def result_lying(problem: Operation, layout: str) -> tuple[int, ...]:
+    """Return the strides of its result."""
+    return lying(problem.output, image=problem.gives_image, layout=layout)
+
+
+def parts(extent: int, most: int) -> list[tuple[int, int]]:
+    """Return ``(first, length)`` of pieces of ``most``, the last one what is left."""
+    return [(first, min(most, extent - first)) for first in range(0, extent, most)]
+
+
+def repeated(strides: Sequence[int], shape: Shape) -> tuple[int, ...]:
+    """Return the strides with 0 along the axes of one element, which are repeated."""
+    return tuple(0 if size == 1 else stride for stride, size in zip(strides, shape, strict=True))

@@ -1,0 +1,296 @@
+"""A network bound to its weights, ready to run from its input to its result.
+
+Every layer reads the very memory that the layer before it has written. Results share one piece of
+memory (``arena``), scratch memory is shared by all layers, and the stages of neighbouring layers
+are one launch of the team.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen.threads import Program, Work, team
+from convprof.errors import ConvprofError, ProblemError
+from convprof.networks.graph import INPUT
+from convprof.problems import Conv2d, Gemm
+from convprof.strategies import memory
+from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.networks.arena import Lifetime, places
+from convprof.strategies.networks.choice import prepared_by
+from convprof.strategies.networks.connections import Tensor
+from convprof.strategies.plan import Y
+from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, StagedPrepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convprof.problems.whole import Whole
+    from convprof.strategies.networks.connections import Link, Links
+
+    Array = np.ndarray[Any, Any]
+    Weights = Mapping[str, Mapping[str, Array]]
+    Action = Callable[[], None]
+
+
+EMPTY_LAUNCHES = 9
+
+
+class Chain(Prepared):
+    """All layers of a network, prepared."""
+
+    problem: Whole
+    taken_apart = True
+
+    def __init__(
+        self, whole: Whole, setting: Setting, made: Links, weights: Callable[[Weights], Weights]
+    ) -> None:
+        """Allocate and compile; ``weights`` turns the network's weights into those of the links.
+
+        ``TooLargeError`` before what does not fit is allocated.
+        """
+        self.problem = whole
+        self.setting = setting
+        self._links, self._views, self._result = made.links, made.views, made.result
+        self._weights = weights
+        self._kind = np.dtype(DTYPES[setting.dtype][0])
+        self._prepared = [prepared_by(link.problem, link.way, setting) for link in self._links]
+        self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
+        self._slots, size = places(self._lifetimes())
+        scratch = [sum(map(_pages, _scratch(prepared).values())) for prepared in self._prepared]
+        memory.require(size + max(scratch, default=0), whole.descriptor)
+        self._arena = memory.zeros((size,), np.uint8)
+        self._scratch = memory.zeros((max(scratch, default=0),), np.uint8)
+        own = sum(prepared.workspace_bytes or 0 for prepared in self._prepared) - sum(scratch)
+        self.workspace_bytes = size + self._scratch.nbytes + max(0, own)
+        self._arrays: dict[Tensor, Array] = {}
+        self._packed: dict[tuple[Any, ...], StagedPrepared] = {}
+        """The first layer with certain weights: others like it read what it has packed."""
+        self._steps: list[tuple[str, list[Work] | Action, int]] = []
+        self._actions: list[Action] = []
+        self._apart: list[tuple[str, Action, bool]] = []
+        """The layers one by one, launches made beforehand: making one takes 15 µs. Whether the
+        chain launches them together with others."""
+
+    def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
+        """Take the input in the setting's layout, and the weights by layer and name."""
+        wanted = self.problem.operand_shapes(self.setting.layout)[0]
+        if np.shape(x) != wanted:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        start = time.perf_counter()
+        known = self._weights(self._exact(weights))
+        self._packed = {}
+        given = np.ascontiguousarray(x, dtype=self._kind)
+        image = INPUT in self.problem.network.images
+        self._arrays = {Tensor(INPUT, self.setting.layout if image else "nchw"): given}
+        self._steps = [
+            self._bound(link, prepared, known)
+            for link, prepared in zip(self._links, self._prepared, strict=True)
+        ]
+        self.prepare_s = time.perf_counter() - start
+        self._actions = self._joined()
+        self._apart = [
+            (name, work if callable(work) else self._launch(work), not callable(work))
+            for name, work, _ in self._steps
+        ]
+
+    def run(self) -> None:
+        """Run every layer once."""
+        for action in self._actions:
+            action()
+
+    def output(self) -> Array:
+        """Return the network's result; the next ``run()`` overwrites it."""
+        if not self._arrays:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
+        shape = self.problem.result_shape(self.setting.layout)
+        return _shaped(self._array(self._result), shape)
+
+    def executed_flops(self) -> int:
+        """Return the FLOPs of all layers."""
+        return sum(prepared.executed_flops() for prepared in self._prepared)
+
+    def bytes_moved(self) -> int:
+        """Return the bytes that all layers move at least."""
+        return sum(prepared.bytes_moved() for prepared in self._prepared)
+
+    def run_phases(self) -> Mapping[str, float]:
+        """Run twice, the second time with a clock between the layers.
+
+        The first run wakes the threads and leaves the caches as a chain does. What a launch of
+        nothing takes is subtracted from layers that the chain launches together with others.
+        """
+        seconds: dict[str, float] = {}
+        self.run()
+        launch_s = self._launch_s()
+        for name, action, joined in self._apart:
+            start = time.perf_counter()
+            action()
+            elapsed = time.perf_counter() - start
+            seconds[name] = max(elapsed - launch_s, elapsed / 10) if joined else elapsed
+        return seconds
+
+    def _launch_s(self) -> float:
+        """Return the seconds of a launch of nothing, the least of a few."""
+        rows = next((work for _, work, _ in self._steps if not callable(work) and work), None)
+        if rows is None:
+            return 0.0
+        empty = self._launch([rows[0]._replace(hi=rows[0].lo)])
+        found = []
+        for _ in range(EMPTY_LAUNCHES):
+            start = time.perf_counter()
+            empty()
+            found.append(time.perf_counter() - start)
+        return min(found)
+
+    def memory(self) -> list[Array]:
+        """Return the shared memory, the input and what each layer has of its own."""
+        own = [array for prepared in self._prepared for array in prepared.memory()]
+        return [self._arena, self._scratch, *own]
+
+    def close(self) -> None:
+        """Give back what the layers' libraries share."""
+        for prepared in self._prepared:
+            prepared.close()
+
+    def _exact(self, weights: Weights) -> Weights:
+        """Return the weights in the chain's type, so that folding rounds to that only."""
+        if self._kind == np.float32:
+            return weights
+        arrays = {id(array): array for own in weights.values() for array in own.values()}
+        exact = {key: np.asarray(array, self._kind) for key, array in arrays.items()}
+        return {
+            node: {name: exact[id(array)] for name, array in own.items()}
+            for node, own in weights.items()
+        }
+
+    def _lifetimes(self) -> dict[str, Lifetime]:
+        """Return how long each result is needed; views keep what they are part of."""
+        item, alive = self._kind.itemsize, {}
+        for index, link in enumerate(self._links):
+            size = int(np.prod(link.problem.result_shape(link.layout))) * item
+            alive[link.writes] = Lifetime(size, index, index)
+            for tensor in map(self._root, link.reads):
+                if tensor in alive:
+                    alive[tensor] = replace(alive[tensor], last=index)
+        result = self._root(self._result)
+        if result in alive:
+            alive[result] = replace(alive[result], last=len(self._links))
+        return {" ".join(tensor): life for tensor, life in alive.items()}
+
+    def _root(self, tensor: Tensor) -> Tensor:
+        while tensor in self._views:
+            tensor = self._views[tensor].of
+        return tensor
+
+    def _array(self, tensor: Tensor) -> Array:
+        """Return the flat elements of a tensor, from where it begins."""
+        start = 0
+        while tensor in self._views:
+            start += self._views[tensor].start
+            tensor = self._views[tensor].of
+        return self._arrays[tensor].reshape(-1)[start:]
+
+    def _bound(
+        self, link: Link, prepared: Prepared, weights: Weights
+    ) -> tuple[str, list[Work] | Action, int]:
+        """Bind a layer between its neighbours; return its name, its work and its MACs."""
+        shape = link.problem.result_shape(link.layout)
+        at, count = self._slots[" ".join(link.writes)], int(np.prod(shape))
+        target = self._arena[at : at + count * self._kind.itemsize].view(self._kind)
+        self._arrays[link.writes] = target
+        shapes = link.problem.operand_shapes(link.layout)
+        operands = self._operands(link, shapes, weights)
+        if isinstance(prepared, StagedPrepared):
+            prepared.lend({Y: target, **self._lent(prepared)})
+            prepared.bind(*operands)
+            self._share(link, prepared, weights)
+            works = prepared.works()
+            if works is not None:
+                return link.name, works, link.problem.macs
+            return link.name, prepared.run, link.problem.macs
+        prepared.bind(*operands)
+        return link.name, _copying(prepared, target.reshape(shape)), link.problem.macs
+
+    def _share(self, link: Link, prepared: StagedPrepared, weights: Weights) -> None:
+        """Let layers that are alike and have the same weights read them in the same place."""
+        own = weights.get(link.step.name) if link.step else None
+        if own:
+            key = link.problem, link.way, *((name, id(array)) for name, array in own.items())
+            first = self._packed.setdefault(key, prepared)
+            if first is not prepared:
+                prepared.share_packed(first)
+
+    def _operands(
+        self, link: Link, shapes: tuple[tuple[int, ...], ...], weights: Weights
+    ) -> list[Array]:
+        """Return what a layer's problem asks for: activations by name, weights of its layer."""
+        read = [self._array(tensor) for tensor in link.reads]
+        if link.step is None:
+            return [_shaped(read[0], shapes[0]), np.zeros(0, self._kind)]
+        own = weights.get(link.step.name, {})
+        problem = link.problem
+        if isinstance(problem, Conv2d | Gemm):
+            bias = [own["bias"]] if problem.epilogue.bias else []
+            given = [read[0], own["weight"], *bias, *read[1:]]
+        else:
+            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]
+            names = [*op.weights(*inputs), *op.buffers(*inputs)]
+            given = [*read, *(own[name] for name in names)]
+        return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]
+
+    def _lent(self, prepared: StagedPrepared) -> dict[str, Array]:
+        """Return a part of the shared scratch memory for each workspace that may be elsewhere."""
+        found, at = {}, 0
+        for key, size in prepared.scratch().items():
+            found[key] = self._scratch[at : at + size].view(self._kind)
+            at += _pages(size)
+        return found
+
+    def _launch(self, rows: list[Work]) -> Action:
+        members, program = team(self.setting.threads), Program(rows, self.setting.threads)
+        return lambda: members.run(program)
+
+    def _joined(self) -> list[Action]:
+        """Return as few actions as Ctrl-C allows: layers that follow each other in one launch."""
+        actions: list[Action] = []
+        rows: list[Work] = []
+        macs = 0
+        for _, work, count in self._steps:
+            if callable(work):
+                actions += [self._launch(rows)] if rows else []
+                actions.append(work)
+                rows, macs = [], 0
+                continue
+            if rows and macs + count > UNINTERRUPTED_MACS:
+                actions.append(self._launch(rows))
+                rows, macs = [], 0
+            rows, macs = rows + work, macs + count
+        return actions + ([self._launch(rows)] if rows else [])
+
+
+def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return the first elements of an array in a shape: a view may end before its memory does."""
+    return array.reshape(-1)[: math.prod(shape)].reshape(shape)
+
+
+def _pages(size: int) -> int:
+    return -(-size // memory.PAGE_BYTES) * memory.PAGE_BYTES
+
+
+def _scratch(prepared: Prepared) -> dict[str, int]:
+    return prepared.scratch() if isinstance(prepared, StagedPrepared) else {}
+
+
+def _copying(prepared: Prepared, target: Array) -> Action:
+    """Return the run of somebody else's layer, and the copy to where the next one reads."""
+
+    def run() -> None:
+        prepared.run()
+        np.copyto(target, prepared.output())
+
+    return run

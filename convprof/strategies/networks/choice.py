@@ -1,0 +1,131 @@
+"""How a network is to be computed: a strategy and a layout per step, conversions where they differ.
+
+Which strategy takes a step when several are named: the first that does not refuse it. Kinds of
+steps that have no strategy of a name are left to ``auto``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import RefusedError
+from convprof.networks.steps import Way
+from convprof.problems.epilogue import NO_EPILOGUE
+from convprof.strategies import registry
+from convprof.strategies.tuning.auto import Auto
+from convprof.strategies.tuning.tunable import Tunable
+from convprof.strategies.unfused_epilogue import Separate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.networks.steps import Step
+    from convprof.problems import Conv2d, Gemm, Operation, Problem
+    from convprof.strategies.base import Prepared, Setting, Strategy
+
+AUTO = "auto"
+
+
+def prepared_by(problem: Problem, way: Way, setting: Setting) -> Prepared:
+    """Return a problem prepared in a way."""
+    setting = replace(setting, layout=way.layout)
+    strategy = registry.find(problem.kind, way.strategy)
+    if way.variant is None or not isinstance(strategy, Tunable):
+        return strategy.prepare(problem, setting)
+    variants = strategy.variants(problem, setting)
+    return strategy.prepare_variant(problem, setting, variants[way.variant])
+
+
+def blocking(problem: Problem, way: Way, setting: Setting) -> dict[str, Any] | None:
+    """Return what the variant of a way stands for; None where the strategy makes its own choice."""
+    strategy = registry.find(problem.kind, way.strategy)
+    if way.variant is None or not isinstance(strategy, Tunable):
+        return None
+    return dict(strategy.variants(problem, replace(setting, layout=way.layout))[way.variant])
+
+
+def spelled(kind: str, name: str) -> str:
+    """Return the strategy that ``auto`` stands for where there is only one; else the name."""
+    others = [s.name for s in registry.strategies(kind) if s.name != AUTO]
+    return others[0] if name == AUTO and len(others) == 1 else name
+
+
+def strategy_for(
+    problem: Conv2d | Gemm | Operation, names: Sequence[str], setting: Setting
+) -> Strategy:
+    """Return the first of the named strategies that takes a step.
+
+    One that cannot fuse the step's epilogue computes it in passes of their own. RefusedError, with
+    every reason, if all of them refuse.
+    """
+    known = registry.named(problem.kind, names)
+    reasons = []
+    for strategy in known or [registry.find(problem.kind, AUTO)]:
+        found = taking(strategy, problem, setting)
+        if isinstance(found, str):
+            reasons.append(found)
+        else:
+            return found
+    title = f"layer {problem.name} ({problem.descriptor})"
+    ways_out = [] if AUTO in names else [f"add a strategy: -s {','.join((*names, AUTO))}"]
+    alone = replace(setting, threads=1)
+    if setting.threads > 1 and any(_takes(each, problem, alone) for each in known):
+        ways_out.insert(0, "use -t 1")
+    parts = [*reasons, " or ".join(ways_out)] if ways_out else reasons
+    raise RefusedError(f"{title}: {'; '.join(parts)}")
+
+
+def _takes(strategy: Strategy, problem: Conv2d | Gemm | Operation, setting: Setting) -> bool:
+    return not isinstance(taking(strategy, problem, setting), str)
+
+
+def taking(
+    strategy: Strategy, problem: Conv2d | Gemm | Operation, setting: Setting
+) -> Strategy | str:
+    """Return the strategy, an epilogue in passes of its own if need be; or why it refuses."""
+    reason = strategy.why_not(problem, setting)
+    if reason is None:
+        return strategy
+    epilogue = getattr(problem, "epilogue", NO_EPILOGUE)
+    if not epilogue or strategy.fuses or isinstance(strategy, Separate):
+        return reason
+    apart = Separate(strategy)
+    return apart.why_not(problem, setting) or apart
+
+
+def ways(found: Sequence[Step], names: Sequence[str], setting: Setting, layout: str) -> list[Way]:
+    """Return for every step the first strategy that takes it, in one layout where that is possible.
+
+    An operation that reads images in an order of its own may have to read the other layout.
+    RefusedError for a step that nobody takes.
+    """
+    return [_way(step, names, setting, layout) for step in found]
+
+
+def _way(step: Step, names: Sequence[str], setting: Setting, layout: str) -> Way:
+    try:
+        chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
+    except RefusedError:
+        if step.problem.kind != "operation":
+            raise
+        layout = "nchw" if layout == "nhwc" else "nhwc"
+        chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
+    return Way(chosen.name, layout)
+
+
+def candidates(problem: Conv2d | Gemm | Operation, setting: Setting, most: int) -> list[Way]:
+    """Return at most so many ways of our own to compute a step in the setting's layout.
+
+    The most promising blockings of the strategies that ``auto`` chooses from; for what it has no
+    choice in, itself.
+    """
+    auto = registry.find(problem.kind, AUTO)
+    if auto.why_not(problem, setting) is not None:
+        return []
+    if not isinstance(auto, Auto):
+        return [Way(AUTO, setting.layout)]
+    return [
+        Way(strategy.name, setting.layout, strategy.variants(problem, setting).index(variant))
+        for strategy, variant in auto.candidates(problem, setting)[:most]
+    ]

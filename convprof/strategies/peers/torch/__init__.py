@@ -1,0 +1,1 @@
+"""PyTorch as a strategy: convolutions, products, their gradients, and whole networks."""

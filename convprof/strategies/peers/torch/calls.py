@@ -1,0 +1,105 @@
+"""Several PyTorch calls that compute the same: choose one when bound, then call it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.strategies.peers.package import LibraryPrepared, fastest
+from convprof.strategies.peers.torch.state import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from convprof.problems import Attention, Backward, Conv2d, Gemm
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+    Tensor = Any
+    Way = Callable[[], Tensor]
+
+UNSUPPORTED = (AttributeError, RuntimeError, TypeError)
+"""What an operator raises that this build of PyTorch does not have, or has otherwise."""
+
+
+class TorchPrepared(LibraryPrepared):
+    """The fastest of several calls of PyTorch on tensors that share our memory."""
+
+    weight_copies: ClassVar[int] = 2  # for the plain call and the packed one
+
+    def __init__(
+        self, name: str, problem: Attention | Backward | Conv2d | Gemm, setting: Setting
+    ) -> None:
+        super().__init__(name, problem, setting)
+        self._library = torch()
+        self.torch = self._library.module
+        self._chosen: int | None = None
+        self._way: Way = lambda: None
+        self._y: Tensor = None
+
+    def build(self, x: Array, weights: Array) -> None:
+        """Convert and pack the weights, then choose a call, the first time only."""
+        self._library.hold(self.setting.threads)
+        start = time.perf_counter()
+        ways = self.ways(self.tensor(x), self.tensor(weights))
+        self.prepare_s = time.perf_counter() - start
+        start = time.perf_counter()  # the first calls compile oneDNN's kernels
+        ways = [self.in_layout(way) for way in (ways[0], *filter(_runs, ways[1:]))]
+        if self._chosen is None or self._chosen >= len(ways):
+            self._chosen = fastest(ways)
+        self._way = ways[self._chosen]
+        self._y = self._way()
+        self.compile_s = time.perf_counter() - start
+
+    @abstractmethod
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the calls that compute the problem; the first one always works."""
+
+    def in_layout(self, way: Way) -> Way:
+        """Return ``way``, with a conversion of its result if that has another layout."""
+        return way
+
+    def run(self) -> None:
+        """Call PyTorch on exactly the setting's threads."""
+        self._library.hold(self.setting.threads)
+        self._y = self._way()
+
+    def result(self) -> Array:
+        """Return the result's memory."""
+        array: Array = self._y.numpy()
+        return array
+
+    def close(self) -> None:
+        """Give back PyTorch's thread count and precision."""
+        self._library.release()
+
+    def tensor(self, array: Array) -> Tensor:
+        """Return a tensor that shares the memory of an array."""
+        with warnings.catch_warnings():
+            # PyTorch would write to a read-only array if asked to; it is not.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return self.torch.from_numpy(array)
+
+    def packed(self, pack: Callable[[], Way]) -> list[Way]:
+        """Return the way that ``pack`` makes, if this build of PyTorch has the operators.
+
+        They are torch.compile's, and may change: without them there is still the plain call.
+        """
+        if self.setting.dtype != "f32" or not self.torch.backends.mkldnn.is_available():
+            return []
+        try:
+            return [pack()]
+        except UNSUPPORTED:
+            return []
+
+
+def _runs(way: Way) -> bool:
+    try:
+        way()
+    except UNSUPPORTED:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""An epilogue in PyTorch: as eager code writes it, and in the words of oneDNN's fused calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.problems.epilogue import Epilogue, Function
+
+    Tensor = Any
+    Way = Callable[[], Tensor]
+
+ONEDNN: dict[Function | None, tuple[str, list[float], str]] = {
+    None: ("none", [], ""),
+    "relu": ("relu", [], ""),
+    "relu6": ("hardtanh", [0.0, 6.0], ""),
+    "gelu": ("gelu", [], "none"),
+    "silu": ("swish", [], ""),
+    "sigmoid": ("sigmoid", [], ""),
+    "tanh": ("tanh", [], ""),
+    "hardsigmoid": ("hardsigmoid", [], ""),
+    "hardswish": ("hardswish", [], ""),
+}
+"""What torch.compile passes to oneDNN's calls: a name, numbers, which formula."""
+AFTER_ADD: frozenset[Function | None] = frozenset((None, "relu"))
+"""What a convolution's call takes in the same go as a residual."""
+
+
+class TorchEpilogue:
+    """The epilogue of one problem, with its operands as tensors of the result's shape."""
+
+    def __init__(self, torch: Any, epilogue: Epilogue, operands: list[Tensor]) -> None:
+        """Take the bias, if there is one, and the residual, if there is one."""
+        left = list(operands)
+        self.bias: Tensor = left.pop(0) if epilogue.bias else None
+        self.residual: Tensor = left.pop(0) if epilogue.add else None
+        self.function = epilogue.function
+        self._call = _eager(torch, epilogue.function) if epilogue.function else None
+
+    def after(self, way: Way) -> Way:
+        """Return ``way``, whose result has the bias in it, and then residual and function."""
+        residual, call = self.residual, self._call
+        if residual is None and call is None:
+            return way
+        if residual is None:
+            return lambda: call(way())  # type: ignore[misc]  # one of them is there
+        if call is None:
+            return lambda: way().add_(residual)
+        return lambda: call(way().add_(residual))
+
+    def then_function(self, way: Way) -> Way:
+        """Return ``way``, whose result has bias and residual in it, and then the function."""
+        call = self._call
+        return way if call is None else lambda: call(way())
+
+    def conv(self, operators: Any, image: Way, packed: Tensor, sizes: tuple[Any, ...]) -> Way:
+        """Return oneDNN's convolution with as much of the epilogue as it takes.
+
+        ``sizes``: padding, stride, dilation, groups.
+        """
+        if self.residual is None:
+            single = operators._convolution_pointwise.default  # noqa: SLF001
+            rest = (self.bias, *sizes, *ONEDNN[self.function])
+            return lambda: single(image(), packed, *rest)
+        both, residual = operators._convolution_pointwise.binary, self.residual  # noqa: SLF001
+        together = self.function in AFTER_ADD
+        name = self.function if together else None
+        added = (self.bias, *sizes, "add", 1.0, name, [], "")
+        way: Way = lambda: both(image(), residual, packed, *added)  # noqa: E731
+        return way if together else self.then_function(way)
+
+    def linear(self, operators: Any, x: Tensor, packed: Tensor) -> Way:
+        """Return oneDNN's product with as much of the epilogue as it takes."""
+        if self.residual is None:
+            single = operators._linear_pointwise.default  # noqa: SLF001
+            rest = self.bias, *ONEDNN[self.function]
+            return lambda: single(x, packed, *rest)
+        both, residual = operators._linear_pointwise.binary, self.residual  # noqa: SLF001
+        return self.then_function(lambda: both(x, residual, packed, self.bias, "add"))
+
+
+def _eager(torch: Any, function: Function) -> Callable[[Tensor], Tensor]:
+    """Return the function in place, where eager PyTorch has that."""
+    of = torch.nn.functional
+    calls: dict[Function, Callable[[Tensor], Tensor]] = {
+        "relu": torch.relu_,
+        "relu6": lambda y: of.relu6(y, inplace=True),
+        "gelu": of.gelu,
+        "silu": lambda y: of.silu(y, inplace=True),
+        "sigmoid": torch.sigmoid_,
+        "tanh": torch.tanh_,
+        "hardsigmoid": lambda y: of.hardsigmoid(y, inplace=True),
+        "hardswish": lambda y: of.hardswish(y, inplace=True),
+    }
+    return calls[function]

@@ -1,0 +1,317 @@
+"""The operations of a network as calls of PyTorch on images in channels_last.
+
+A maker takes the op, the shapes of what it reads and its weights as ``tensors_of`` returns them,
+and returns a function of tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.networks import ops
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies.peers.torch.state import from_array, torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from convprof.networks.graph import Network
+    from convprof.networks.ops import Shape
+
+    Array = np.ndarray[Any, Any]
+    Tensor = Any
+    Run = Callable[..., Tensor]
+    Maker = Callable[[Any, tuple[Shape, ...], Mapping[str, Tensor]], Run]
+    from convprof.networks.ops import AdaptiveAverage, Pool2d, Shape
+
+
+# Pooling in PyTorch, whose padding is symmetric and at most half of the window.
+
+
+def average_to(op: AdaptiveAverage, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return the adaptive average."""
+    call, size = torch().module.nn.functional.adaptive_avg_pool2d, (op.p, op.q)
+    return lambda x: call(x, size)
+
+
+def pool(op: Pool2d, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    """Return PyTorch's own pooling; a padded copy goes before it where it has no such padding."""
+    functional = torch().module.nn.functional
+    window, (top, left, bottom, right) = (op.r, op.s), op.pads
+    if (top, left) != (bottom, right) or 2 * top > op.r or 2 * left > op.s:
+        return _padded(op, *inputs)
+    if op.which == "max":
+        return lambda x: functional.max_pool2d(x, window, op.stride, (top, left), 1, op.ceil)
+    return lambda x: functional.avg_pool2d(
+        x, window, op.stride, (top, left), op.ceil, op.count_padding
+    )
+
+
+def _padded(op: Pool2d, shape: Shape) -> Run:
+    """Return a pooling of exactly the pixels that the windows meet, absent ones included.
+
+    An average is one over all elements of the window, over the share of those that count.
+    """
+    t = torch().module
+    functional = t.nn.functional
+    _, _, h, w = shape
+    _, _, p, q = op.output(shape)
+    top, left, bottom, right = op.pads
+    below = (p - 1) * op.stride[0] + op.r - h - top  # negative where pixels are left over
+    beside = (q - 1) * op.stride[1] + op.s - w - left
+    around, window = (left, beside, top, below), (op.r, op.s)
+    if op.which == "max":
+        lowest = float("-inf")
+        return lambda x: functional.max_pool2d(
+            functional.pad(x, around, value=lowest), window, op.stride
+        )
+    counted = t.ones(1, 1, h, w)
+    if op.count_padding:
+        counted = functional.pad(counted, (left, right, top, bottom), value=1.0)
+        around_counted = 0, beside - right, 0, below - bottom
+    else:
+        around_counted = around
+    share = functional.avg_pool2d(functional.pad(counted, around_counted), window, op.stride)
+    return lambda x: functional.avg_pool2d(functional.pad(x, around), window, op.stride) / share
+
+
+def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Return the weights as PyTorch reads them fastest.
+
+    Filters in channels_last, those of a linear layer (outputs, inputs); others share our memory.
+    """
+    t = torch().module
+    found = {name: from_array(array) for name, array in weights.items()}
+    if isinstance(op, ops.Convolution):
+        found["weight"] = found["weight"].contiguous(memory_format=t.channels_last)
+    if isinstance(op, ops.Linear):
+        found["weight"] = found["weight"].t().contiguous()
+    return found
+
+
+def tensors_by_node(
+    network: Network, weights: Mapping[str, Mapping[str, Array]]
+) -> dict[str, dict[str, Tensor]]:
+    """Return the weights of every node that has some; nodes with the same arrays share tensors."""
+    made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
+    found = {}
+    for node in network.nodes:
+        own = weights.get(node.name)
+        if own is not None:
+            key = type(node.op), *((name, id(array)) for name, array in own.items())
+            if key not in made:
+                made[key] = tensors_of(node.op, own)
+            found[node.name] = made[key]
+    return found
+
+
+def make(op: ops.Op, inputs: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Run:
+    """Return the function of tensors that computes ``op``; it changes none of them."""
+    return MAKERS[type(op)](op, inputs, weights)
+
+
+def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Run], ...]:
+    """Return which inputs the result can take the place of, and the calls that do so."""
+    t = torch().module
+    functional = t.nn.functional
+    if isinstance(op, ops.Add | ops.Multiply):
+        call = t.Tensor.add_ if isinstance(op, ops.Add) else t.Tensor.mul_
+        calls = call, (lambda a, b: call(b, a))
+        output = op.output(*inputs)
+        return tuple((i, run) for i, run in enumerate(calls) if inputs[i] == output)
+    if not isinstance(op, ops.Activation):
+        return ()
+    known: dict[str, Run] = {
+        "relu": functional.relu_,
+        "relu6": lambda x: functional.hardtanh_(x, 0.0, 6.0),
+        "silu": lambda x: functional.silu(x, inplace=True),
+        "sigmoid": t.sigmoid_,
+        "tanh": t.tanh_,
+        "hardsigmoid": lambda x: functional.hardsigmoid(x, inplace=True),
+        "hardswish": lambda x: functional.hardswish(x, inplace=True),
+    }
+    return ((0, known[op.function]),) if op.function in known else ()
+
+
+def function_of(name: str) -> Run:
+    """Return an activation by name."""
+    t = torch().module
+    known = {"sigmoid": t.sigmoid, "tanh": t.tanh}
+    run: Run = known.get(name) or getattr(t.nn.functional, name)
+    return run
+
+
+def attend(op: Any, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return attention in one call, on views of the packed projection."""
+    call = torch().module.nn.functional.scaled_dot_product_attention
+
+    def run(packed: Tensor) -> Tensor:
+        q, k, v = _parts(packed, op.heads)
+        return call(q, k, v).transpose(1, 2).flatten(2)
+
+    return run
+
+
+def wide(vector: Tensor, shape: Shape) -> Tensor:
+    """Return a vector per channel so that it fits an activation of a shape."""
+    return vector[:, None, None] if len(shape) == IMAGE_AXES else vector
+
+
+def _parts(packed: Tensor, heads: int) -> Any:
+    """Return queries, keys and values, (n, heads, t, d) each."""
+    n, t, width = packed.shape
+    return packed.view(n, t, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _convolution(op: ops.Convolution, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    functional = torch().module.nn.functional
+    p = op.problem(*inputs)
+    top, left, bottom, right = p.pads
+    weight, bias, call = w["weight"], w.get("bias"), functional.conv2d
+    if (top, left) == (bottom, right):
+        return lambda x: call(x, weight, bias, p.stride, (top, left), p.dilation, p.groups)
+    around = left, right, top, bottom
+    return lambda x: call(
+        functional.pad(x, around), weight, bias, p.stride, 0, p.dilation, p.groups
+    )
+
+
+def _linear(_: ops.Linear, __: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call = torch().module.nn.functional.linear
+    weight, bias = w["weight"], w.get("bias")
+    return lambda x: call(x, weight, bias)
+
+
+def _matmul(op: ops.MatMul, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    def run(a: Tensor, b: Tensor) -> Tensor:
+        product = a @ (b.transpose(-1, -2) if op.transpose_b else b)
+        return product if op.scale == 1.0 else product * op.scale
+
+    return run
+
+
+def _scores(op: ops.AttentionScores, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    def run(packed: Tensor) -> Tensor:
+        q, k, _ = _parts(packed, op.heads)
+        return (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+
+    return run
+
+
+def _mix(op: ops.AttentionMix, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    return lambda weights, packed: (
+        (weights @ _parts(packed, op.heads)[2]).transpose(1, 2).flatten(2)
+    )
+
+
+def _batch_norm(op: ops.BatchNorm, _: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, eps = torch().module.nn.functional.batch_norm, op.eps
+    mean, variance, weight, bias = (
+        w[name] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return lambda x: call(x, mean, variance, weight, bias, False, 0.0, eps)
+
+
+def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    call, weight, bias, eps = (
+        torch().module.nn.functional.layer_norm,
+        w["weight"],
+        w.get("bias"),
+        op.eps,
+    )
+    shape = tuple(weight.shape)
+    if len(inputs[0]) != IMAGE_AXES:
+        return lambda x: call(x, shape, weight, bias, eps)
+    return lambda x: call(x.permute(0, 2, 3, 1), shape, weight, bias, eps).permute(0, 3, 1, 2)
+
+
+def _response_norm(op: ops.ResponseNorm, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    """Return PyTorch's; of an even size, its window has one more channel before than after."""
+    call = torch().module.nn.functional.local_response_norm
+    numbers = op.size, op.alpha, op.beta, op.bias
+    if op.size % 2:
+        return lambda x: call(x, *numbers)
+    return lambda x: call(x.flip(1), *numbers).flip(1)
+
+
+def _layer_scale(_: ops.LayerScale, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    factor = wide(w["weight"], inputs[0])
+    return lambda x: x * factor
+
+
+def _bias(_: ops.Bias, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    term = wide(w["bias"], inputs[0])
+    return lambda x: x + term
+
+
+def _activation(op: ops.Activation, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    return function_of(op.function)
+
+
+def _class_token(_: ops.ClassToken, inputs: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    token, cat = w["weight"].expand(inputs[0][0], 1, -1), torch().module.cat
+    return lambda x: cat((token, x), 1)
+
+
+def _position(_: ops.PositionEmbedding, __: tuple[Shape, ...], w: Mapping[str, Tensor]) -> Run:
+    term = w["weight"]
+    return lambda x: x + term
+
+
+def _reshape(op: ops.Reshape, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
+    shape = op.output(*inputs)
+    return lambda x: x.reshape(shape)
+
+
+def _pad(op: ops.Pad, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    call, value = torch().module.nn.functional.pad, op.value
+    sides = reversed(list(zip(op.before, op.after, strict=True)))  # the last axis first
+    around = [count for side in sides for count in side]
+    return lambda x: call(x, around, value=value)
+
+
+def _concat(op: ops.Concat, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
+    cat, axis = torch().module.cat, op.axis
+    return lambda *parts: cat(parts, axis)
+
+
+MAKERS: dict[type[ops.Op], Maker] = {
+    ops.Activation: _activation,
+    ops.AdaptiveAverage: average_to,
+    ops.Add: lambda *_: lambda a, b: a + b,
+    ops.Affine: lambda op, *_: lambda x: x * op.factor + op.term,
+    ops.Attention: attend,
+    ops.AttentionMix: _mix,
+    ops.AttentionScores: _scores,
+    ops.BatchNorm: _batch_norm,
+    ops.Bias: _bias,
+    ops.ClassToken: _class_token,
+    ops.Clip: lambda op, *_: lambda x: x.clamp(op.low, op.high),
+    ops.Concat: _concat,
+    ops.Convolution: _convolution,
+    ops.Flatten: lambda *_: lambda x: x.flatten(1),
+    ops.HardSigmoid: lambda op, *_: lambda x: (x * op.alpha + op.beta).clamp(0.0, 1.0),
+    ops.LayerNorm: _layer_norm,
+    ops.LayerScale: _layer_scale,
+    ops.Linear: _linear,
+    ops.MatMul: _matmul,
+    ops.Maximum: lambda *_: torch().module.maximum,
+    ops.Minimum: lambda *_: torch().module.minimum,
+    ops.Multiply: lambda *_: lambda a, b: a * b,
+    ops.Pad: _pad,
+    ops.Pool2d: pool,
+    ops.PositionEmbedding: _position,
+    ops.Reshape: _reshape,
+    ops.ResponseNorm: _response_norm,
+    ops.SelectToken: lambda op, *_: lambda x: x[:, op.index],
+    ops.Slice: lambda op, *_: lambda x: x.narrow(op.axis, op.start, op.stop - op.start),
+    ops.Softmax: lambda *_: lambda x: x.softmax(-1),
+    ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
+    ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
+}
+"""By class of op, what makes its call; all of ``networks.ops``."""
+
+ALIASES = (ops.Flatten, ops.Reshape, ops.SelectToken, ops.Slice, ops.Tokens, ops.Transpose)
+"""Ops whose result may lie where their input does."""

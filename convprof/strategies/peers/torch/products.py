@@ -1,0 +1,191 @@
+"""PyTorch: oneDNN and MKL as eager code calls them, or packed as ``torch.compile`` does.
+
+Several calls compute the same, and none is always the fastest: ``torch.convolution`` repacks the
+weights in every call, for which 7x7 images of 512 channels pay half as much again; oneDNN's call
+with packed weights, which ``torch.compile`` emits when it freezes a model, costs 30 µs more of its
+own and wants NHWC. Each problem takes the call that is fastest for it when it is bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.strategies.peers.package import Library
+from convprof.strategies.peers.torch.calls import TorchPrepared
+from convprof.strategies.peers.torch.epilogue import TorchEpilogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from convprof.problems import Attention, Conv2d, Gemm, Problem
+    from convprof.strategies.base import Prepared, Setting
+
+    Array = np.ndarray[Any, Any]
+    Tensor = Any
+    Way = Callable[[], Tensor]
+
+
+class TorchConvPrepared(TorchPrepared):
+    """A convolution; in NHWC on ``channels_last`` tensors."""
+
+    problem: Conv2d
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the plain call and the one with packed weights, both in the right layout."""
+        p, t = self.problem, self.torch
+        if self.setting.layout == "nhwc":
+            x = x.permute(0, 3, 1, 2)
+        top, left, bottom, right = p.pads
+        pad, image = (top, left), _given(x)
+        if pad != (bottom, right):
+            pad, image = (0, 0), _padded(t, x, (left, right, top, bottom))
+        plain, filters = t.convolution, weights.to(memory_format=self._format)
+        last = pad, p.dilation, False, (0, 0), p.groups
+        epilogue = self._epilogue()
+        bias = epilogue.bias
+
+        def pack() -> Way:
+            operators = t.ops.mkldnn
+            shape = list(image().shape)
+            packed = operators._reorder_convolution_weight(  # noqa: SLF001
+                weights, pad, p.stride, p.dilation, p.groups, shape
+            )
+            return epilogue.conv(operators, image, packed, (pad, p.stride, p.dilation, p.groups))
+
+        eager = epilogue.after(lambda: plain(image(), filters, bias, p.stride, *last))
+        return [eager, *self.packed(pack)]
+
+    def _epilogue(self) -> TorchEpilogue:
+        """Return the epilogue, its residual with its axes in PyTorch's order."""
+        given = [self.tensor(array) for array in self.more]
+        if self.setting.layout == "nhwc" and self.problem.epilogue.add:
+            given[-1] = given[-1].permute(0, 3, 1, 2)
+        return TorchEpilogue(self.torch, self.problem.epilogue, given)
+
+    def in_layout(self, way: Way) -> Way:
+        """Return ``way``, with a conversion of its result if that has another layout."""
+        fmt = self._format
+        if way().is_contiguous(memory_format=fmt):
+            return way
+        return lambda: way().contiguous(memory_format=fmt)
+
+    def result(self) -> Array:
+        """Return the result's memory, its axes in the setting's order."""
+        y = super().result()
+        return y.transpose(0, 2, 3, 1) if self.setting.layout == "nhwc" else y
+
+    @property
+    def _format(self) -> Any:
+        t = self.torch
+        return t.channels_last if self.setting.layout == "nhwc" else t.contiguous_format
+
+
+class TorchGemmPrepared(TorchPrepared):
+    """A product of two matrices, or of a batch of them."""
+
+    problem: Gemm
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the product into a result made beforehand, and MKL's with a packed operand."""
+        g, t = self.problem, self.torch
+        c = t.empty(g.c_shape, dtype=x.dtype)
+        epilogue = TorchEpilogue(t, g.epilogue, [self.tensor(array) for array in self.more])
+        bias = epilogue.bias
+        if g.batch > 1:
+            plain = (
+                (lambda: t.bmm(x, weights, out=c))
+                if bias is None
+                else (lambda: t.baddbmm(bias, x, weights, out=c))
+            )
+            return [epilogue.after(plain)]
+
+        def pack() -> Way:
+            turned = weights.t().contiguous()
+            packed = t.ops.mkl._mkl_reorder_linear_weight(turned, g.m)  # noqa: SLF001
+            call = t.ops.mkl._mkl_linear.default  # noqa: SLF001
+            return epilogue.after(lambda: call(x, packed, turned, bias, g.m))
+
+        def fuse() -> Way:
+            operators = t.ops.mkldnn
+            turned = weights.t().contiguous()
+            packed = operators._reorder_linear_weight(turned, g.m)  # noqa: SLF001
+            return epilogue.linear(operators, x, packed)
+
+        plain = (
+            (lambda: t.mm(x, weights, out=c))
+            if bias is None
+            else (lambda: t.addmm(bias, x, weights, out=c))
+        )
+        fused = self.packed(fuse) if g.epilogue else []
+        return [epilogue.after(plain), *self.packed(pack), *fused]
+
+
+class TorchAttentionPrepared(TorchPrepared):
+    """Attention by the kernel that PyTorch chooses; on a CPU the tiled one of Dao et al. 2022."""
+
+    problem: Attention
+    weight_copies: ClassVar[int] = 0
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the one call there is; K and V are views of the second operand."""
+        attend = self.torch.nn.functional.scaled_dot_product_attention
+        k, v = weights
+        return [lambda: attend(x, k, v)]
+
+
+def _given(x: Tensor) -> Way:
+    return lambda: x
+
+
+def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
+    """Return a copy of ``x`` within zeros: PyTorch's own padding is symmetric."""
+    pad = module.nn.functional.pad
+    return lambda: pad(x, around)
+
+
+class TorchLibrary(Library):
+    """A strategy that needs PyTorch."""
+
+    name: ClassVar[str] = "torch"
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
+    hint: ClassVar[str] = " (the CPU build is enough)"
+
+
+class TorchConv2d(TorchLibrary):
+    """PyTorch's convolution."""
+
+    fuses: ClassVar[bool] = True
+    kind: ClassVar[str] = "conv2d"
+    summary: ClassVar[str] = "PyTorch: oneDNN, weights packed beforehand where that pays"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the operands."""
+        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return TorchConvPrepared(self.name, p, setting)
+
+
+class TorchGemm(TorchLibrary):
+    """PyTorch's product."""
+
+    fuses: ClassVar[bool] = True
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the operands."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return TorchGemmPrepared(self.name, g, setting)
+
+
+class TorchAttention(TorchLibrary):
+    """PyTorch's attention."""
+
+    kind: ClassVar[str] = "attention"
+    summary: ClassVar[str] = "PyTorch: scaled_dot_product_attention"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the operands."""
+        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return TorchAttentionPrepared(self.name, p, setting)

@@ -1,0 +1,93 @@
+"""What PyTorch shares process-wide: threads and precision, held and given back."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from convprof.codegen import affinity
+from convprof.errors import RefusedError
+from convprof.strategies import forks, openmp
+from convprof.strategies.peers.first_use import need_threads
+from convprof.strategies.peers.package import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+
+class _Torch:
+    """The process's PyTorch."""
+
+    def __init__(self) -> None:
+        self.module = load("torch")
+        self._current: tuple[int, int] | None = None
+        """Threads, and the identity of the Python thread for which they were set."""
+        self._restore: list[Callable[[], Any]] = []
+
+    def hold(self, threads: int) -> None:
+        """Set PyTorch to ``threads`` and to true f32; costs a comparison when it already is."""
+        # Runtimes of OpenMP keep the settings of each Python thread apart.
+        wanted = threads, threading.get_ident()
+        if wanted != self._current:
+            if self._current is None:
+                self._hold_precision()
+                original = self.module.get_num_threads()
+                self._restore.append(lambda: self.module.set_num_threads(original))
+            self._current = None
+            self._set_threads(threads)
+            self._current = wanted
+
+    def release(self) -> None:
+        """Give back the number of threads and the precision found at the start."""
+        while self._restore:
+            self._restore.pop()()
+        self._current = None
+
+    def _set_threads(self, threads: int) -> None:
+        """Set the number of threads; ``RefusedError`` unless PyTorch then really has as many."""
+        forks.check("torch", threads)
+        need_threads("torch", threads)
+        with affinity.kept(threads):
+            self.module.set_num_threads(threads)
+            found = self.module.get_num_threads()
+            if found != threads:
+                several = "s" if found > 1 else ""
+                raise RefusedError(f"torch runs on {found} thread{several} here, not {threads}")
+            self._restore += openmp.demand("torch", threads, self._openmp)
+        forks.note("torch", threads)
+
+    @functools.cached_property
+    def _openmp(self) -> list[Any]:
+        return openmp.runtimes()
+
+    def _hold_precision(self) -> None:
+        """Allow oneDNN no bf16 or tf32 inside f32, whatever the process allowed before."""
+        backends = self.module.backends.mkldnn
+        parts: list[Any] = [getattr(backends, part, None) for part in ("conv", "matmul")]
+        modern = [part for part in parts if hasattr(part, "fp32_precision")]  # PyTorch >= 2.9
+        for part in modern:
+            self._restore.append(
+                functools.partial(setattr, part, "fp32_precision", part.fp32_precision)
+            )
+            part.fp32_precision = "ieee"
+        if not modern:
+            original = self.module.get_float32_matmul_precision()
+            self._restore.append(lambda: self.module.set_float32_matmul_precision(original))
+            self.module.set_float32_matmul_precision("highest")
+
+
+@functools.cache
+def torch() -> _Torch:
+    """Return the process's PyTorch; ``RefusedError`` if it is broken."""
+    return _Torch()
+
+
+def from_array(array: np.ndarray[Any, Any]) -> Any:
+    """Return a tensor that shares an array's memory, which nobody will write to through it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch().module.from_numpy(array)

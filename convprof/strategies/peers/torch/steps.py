@@ -1,0 +1,129 @@
+"""The steps in which PyTorch runs a network: one call each, for one node or for some together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.networks import ops
+from convprof.networks.graph import INPUT
+from convprof.networks.steps import steps as fused_steps
+from convprof.problems import Operation
+from convprof.strategies.peers.torch.ops import ALIASES, attend, in_place_calls, make
+from convprof.strategies.peers.torch.packed import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from convprof.networks.graph import Network, Node
+    from convprof.networks.steps import Step as Fused
+
+    Tensor = Any
+    Run = Callable[..., Tensor]
+    Tensors = Mapping[str, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call."""
+
+    run: Run
+    reads: tuple[str, ...]
+    writes: str
+    alias: bool = False
+    """Whether the result may lie where the first of ``reads`` does."""
+    in_place: tuple[tuple[int, Run], ...] = ()
+    """Which of ``reads`` the result can take the place of, and the calls that do so."""
+    frees: tuple[str, ...] = ()
+    """What nobody reads from here on."""
+
+
+def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
+    """Return a call for every node, but one for the three of attention.
+
+    ``tensors`` by node: what ``torch_ops.tensors_of`` returns.
+    """
+    whole = {step.writes: step for step in fused_steps(network, fuse=True) if _attention(step)}
+    gone = {name for step in whole.values() for name in step.nodes[:-1]}
+    steps = [
+        _attending(whole[node.name]) if node.name in whole else _alone(network, node, tensors)
+        for node in network.nodes
+        if node.name not in gone
+    ]
+    return _freed(_settled(steps) if in_place else steps)
+
+
+def packed(network: Network, tensors: Tensors) -> list[Step]:
+    """Return the same with packed layers that take sums and activations along.
+
+    Raises one of ``torch_calls.UNSUPPORTED`` where PyTorch lacks the operators.
+    """
+    nodes = {node.name: node for node in network.nodes}
+    found: list[Step] = []
+    for step in fused_steps(network, fuse=True):
+        if _attention(step):
+            found.append(_attending(step))
+        elif isinstance(step.problem, Operation):
+            found.append(_alone(network, nodes[step.name], tensors))
+        else:
+            run, calls = pack(step.problem, tensors[step.name])
+            found.append(Step(run, step.reads, step.writes, in_place=calls))
+    return _freed(_settled(found))
+
+
+def _attention(step: Fused) -> bool:
+    return isinstance(step.problem, Operation) and isinstance(step.problem.op, ops.Attention)
+
+
+def _attending(step: Fused) -> Step:
+    assert isinstance(step.problem, Operation)  # noqa: S101  # for mypy; _attention has looked
+    return Step(attend(step.problem.op, step.problem.inputs, {}), step.reads, step.writes)
+
+
+def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
+    """Return the call of one node."""
+    inputs = network.reads(node)
+    return Step(
+        make(node.op, inputs, tensors.get(node.name, {})),
+        node.inputs,
+        node.name,
+        alias=isinstance(node.op, ALIASES),
+        in_place=in_place_calls(node.op, inputs),
+    )
+
+
+def _settled(steps: Sequence[Step]) -> list[Step]:
+    """Put results in the place of what nobody reads afterwards, under any name it goes by."""
+    last = _last_readers(steps)
+    home = {INPUT: INPUT}  # the first name of the memory where a result lies
+    found = []
+    for index, step in enumerate(steps):
+        homes = [home[name] for name in step.reads]
+        chosen = home[step.writes] = homes[0] if step.alias else step.writes
+        for place, call in step.in_place:
+            where = homes[place]
+            names = [name for name, its in home.items() if its == where]
+            alone = homes.count(where) == 1 and where != INPUT
+            if alone and all(last.get(name, -1) <= index for name in names):
+                chosen = where
+                step = replace(step, run=call)  # noqa: PLW2901
+                break
+        home[step.writes] = chosen
+        found.append(step)
+    return found
+
+
+def _last_readers(steps: Sequence[Step]) -> dict[str, int]:
+    """Return the index of the last step that reads each result; the caller reads the last one."""
+    found = {name: index for index, step in enumerate(steps) for name in step.reads}
+    found[steps[-1].writes] = len(steps)
+    return found
+
+
+def _freed(steps: Sequence[Step]) -> list[Step]:
+    """Let go of each result after its last reader."""
+    last = _last_readers(steps)
+    return [
+        replace(step, frees=tuple(dict.fromkeys(n for n in step.reads if last[n] == index)))
+        for index, step in enumerate(steps)
+    ]

@@ -1,0 +1,144 @@
+"""PyTorch as a strategy for whole networks: batch norms folded, then the fastest way there is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.errors import ConvprofError, ProblemError
+from convprof.networks.fold import fold_weights, folded
+from convprof.networks.graph import INPUT, Network
+from convprof.networks.parameters import elements
+from convprof.problems.operation import IMAGE_AXES
+from convprof.strategies import memory
+from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.peers.first_use import first_use
+from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
+from convprof.strategies.peers.torch.products import TorchLibrary
+from convprof.strategies.peers.torch.state import from_array, torch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convprof.problems import Problem, Whole
+
+    Array = np.ndarray[Any, Any]
+    Tensor = Any
+    Weights = Mapping[str, Mapping[str, Array]]
+
+WEIGHT_COPIES = 4
+"""The folded ones, as PyTorch reads them, packed, and in the optimised graph."""
+
+
+class TorchNetworkPrepared(Prepared):
+    """A network in PyTorch, on the memory of the input that is bound."""
+
+    # What PyTorch allocates is its own affair: unknown, not none.
+    workspace_bytes = None
+    problem: Whole
+
+    def __init__(
+        self, name: str, whole: Whole, setting: Setting, ways: tuple[str, ...] = QUICK
+    ) -> None:
+        """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
+        self.problem = whole
+        self.setting = setting
+        network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
+        self._network = network
+        self._inner = folded(network)
+        needed = (1 + WEIGHT_COPIES) * elements(network) * setting.itemsize
+        memory.require(needed, f"{name} of {whole.descriptor}")
+        self._ways = ways
+        self._built: Built | None = None
+        self._x: Array = np.zeros(0, np.float32)
+        self._given: Tensor = None
+        self._y: Tensor = None
+
+    def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
+        """Take the input in the setting's layout, and the weights by layer and name.
+
+        The way of running it is chosen the first time.
+        """
+        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        if np.shape(x) != wanted:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        self._x = np.ascontiguousarray(x, dtype=np.float32)
+        tensor = from_array(self._x)
+        nhwc = self.setting.layout == "nhwc" and INPUT in self._network.images
+        self._given = tensor.permute(0, 3, 1, 2) if nhwc else tensor
+        known = fold_weights(self._network, weights)
+        with first_use(self, "torch"):
+            built = build(self._inner, known, self.setting.threads, self._given, self._ways)
+        self._ways, self._built = (built.way,), built
+        self.prepare_s, self.compile_s = built.prepare_s, built.compile_s
+        self.explanation = self.explanation or (built.explanation,)
+        self.run()
+
+    def run(self) -> None:
+        """Run the network once, on exactly the setting's threads."""
+        if self._built is None:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) first")
+        torch().hold(self.setting.threads)
+        self._y = self._laid_out(self._built.run(self._given))
+
+    def output(self) -> Array:
+        """Return the result of the last ``run()``, in the setting's layout."""
+        if self._built is None:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
+        array: Array = self._y.numpy()
+        image = self.problem.gives_image and self.setting.layout == "nhwc"
+        return array.transpose(0, 2, 3, 1) if image else array
+
+    def memory(self) -> list[Array]:
+        """Return input and result; PyTorch's weights and workspaces are out of reach."""
+        return [] if self._built is None else [self._x, self.output()]
+
+    def close(self) -> None:
+        """Give back PyTorch's thread count and precision."""
+        torch().release()
+
+    def _laid_out(self, y: Tensor) -> Tensor:
+        """Return the result in the setting's layout; a copy where it lies otherwise."""
+        last = self.problem.gives_image and self.setting.layout == "nhwc"
+        if last and y.dim() == IMAGE_AXES:
+            return y.contiguous(memory_format=torch().module.channels_last)
+        return y.contiguous()
+
+
+class TorchNetwork(TorchLibrary):
+    """A whole network in PyTorch."""
+
+    kind: ClassVar[str] = "network"
+    summary: ClassVar[str] = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
+    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the weights."""
+        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        torch()
+        return TorchNetworkPrepared(self.name, whole, setting)
+
+
+class TorchCompiledNetwork(TorchLibrary):
+    """A whole network as ``torch.compile`` makes it."""
+
+    name: ClassVar[str] = "torch-compile"
+    kind: ClassVar[str] = "network"
+    summary: ClassVar[str] = "torch.compile, batch norms folded, weights frozen: slow to prepare"
+    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+    compared: ClassVar[bool] = False
+
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+        """Refuse where there is no C++ compiler."""
+        if any(map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))):
+            return None
+        return f"{self.name} needs a C++ compiler: install g++ or set CXX"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the weights."""
+        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        torch()
+        return TorchNetworkPrepared(self.name, whole, setting, (COMPILE,))

@@ -1,0 +1,250 @@
+"""Run a plan: allocate its buffers, compile its kernels, hand its stages to the thread team."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen.threads import Program, Work, team
+from convprof.codegen.tile_list import TileList, inner_loop
+from convprof.errors import ConvprofError, ProblemError
+from convprof.strategies import kernels, memory
+from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.plan import Call, Native, Plan, Stage, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from convprof.problems import Problem
+
+    Array = np.ndarray[Any, Any]
+
+UNINTERRUPTED_MACS = 500_000_000
+"""Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
+
+
+class StagedPrepared(Prepared):
+    """A plan with memory and machine code behind it."""
+
+    def __init__(self, name: str, problem: Problem, setting: Setting, plan: Plan) -> None:
+        """Allocate and compile ``plan``; ``TooLargeError`` before anything is allocated."""
+        self.problem = problem
+        self.setting = setting
+        self._plan = plan
+        item = setting.itemsize
+        self.workspace_bytes = plan.workspace_elements * item + plan.table_words * 8
+        memory.require(
+            plan.operand_elements * item + self.workspace_bytes, f"{name} of {problem.descriptor}"
+        )
+        kind = DTYPES[setting.dtype][0]
+        shapes = {
+            Y: plan.y_shape,
+            **plan.workspaces,
+            **{key: packed.shape for key, packed in plan.packed.items()},
+        }
+        self._arrays: dict[str, Array] = {
+            key: memory.zeros(shape, kind) for key, shape in shapes.items()
+        }
+        self._borrowed: set[str] = set()
+        """What is packed in another one's memory."""
+        self._tables: list[Array] = []
+        self._patches: list[tuple[Array, int, str]] = []
+        start = kernels.compile_seconds()
+        self._phases = [
+            (step.phase, self._call(step) if isinstance(step, Call) else self._stage(step))
+            for step in plan.steps
+        ]
+        self.compile_s = kernels.compile_seconds() - start
+        self._actions: list[Callable[[], None]] = []
+
+    @property
+    def plan(self) -> Plan:
+        """What was allocated and compiled."""
+        return self._plan
+
+    def bind(self, *operands: Array) -> None:
+        """Take the operands and pack the weights; see ``Prepared.bind``."""
+        self._take(operands)
+        start = time.perf_counter()
+        for key, packed in self._plan.packed.items():
+            if key in self._borrowed:
+                self._arrays[key] = memory.zeros(packed.shape, DTYPES[self.setting.dtype][0])
+            sources = [self._arrays[source] for source in packed.sources]
+            packed.fill(self._arrays[key], *sources)
+        self._borrowed.clear()
+        self.prepare_s = time.perf_counter() - start if self._plan.packed else 0.0
+        self._connect()
+
+    def lend(self, arrays: Mapping[str, Array]) -> None:
+        """Use these flat arrays, long enough, for the result (``Y``) or for names of ``scratch()``.
+
+        Others may write to them between two runs: no stage reads what an earlier run left there.
+        """
+        for key, array in arrays.items():
+            shape = self._arrays[key].shape
+            self._arrays[key] = array[: math.prod(shape)].reshape(shape)
+        if self._actions:
+            self._connect()
+
+    def share_packed(self, other: StagedPrepared) -> None:
+        """Read packed weights where another one, bound already, has packed the same numbers."""
+        for key in self._plan.packed:
+            there = other._arrays.get(key)
+            if there is not None and np.array_equal(there, self._arrays[key]):
+                self._arrays[key] = there
+                self._borrowed.add(key)
+        self._connect()
+
+    def scratch(self) -> dict[str, int]:
+        """Return the bytes of each workspace that others may use between two runs."""
+        return {key: self._arrays[key].nbytes for key in self._plan.reusable}
+
+    def works(self) -> list[Work] | None:
+        """Return the rows of the team's program; None if a step is somebody else's call.
+
+        They hold as long as nothing is bound or lent anew.
+        """
+        rows: list[Work] = []
+        for _, step in self._phases:
+            if callable(step):
+                return None
+            rows += step
+        return rows
+
+    def _take(self, operands: tuple[Array, ...]) -> None:
+        kind = DTYPES[self.setting.dtype][0]
+        wanted = self._plan.operands
+        if len(operands) != len(wanted):
+            raise ProblemError(f"{len(operands)} operands; this problem needs {', '.join(wanted)}")
+        for given, (key, shape) in zip(operands, wanted.items(), strict=True):
+            array = np.asarray(given)
+            if array.shape != shape:
+                raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
+            self._arrays[key] = np.ascontiguousarray(array, dtype=kind)
+
+    def _connect(self) -> None:
+        """Write where the buffers are into the stages' tables."""
+        for table, index, key in self._patches:
+            table[index] = self._arrays[key].ctypes.data
+        self._actions = self._joined()
+
+    def run(self) -> None:
+        """Run every step once."""
+        for action in self._actions:
+            action()
+
+    def output(self) -> Array:
+        """Return the result array itself; the next ``run()`` overwrites it."""
+        if not self._actions:
+            raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
+        return self._arrays[Y]
+
+    def executed_flops(self) -> int:
+        """Return what the plan says; the definition's FLOPs if it says nothing."""
+        planned = self._plan.executed_flops
+        return self.problem.flops if planned is None else planned
+
+    def bytes_moved(self) -> int:
+        """Return the operands' and the result's bytes, and each workspace written and read once.
+
+        Every pass over the result reads and writes it once more.
+
+        What is packed is read instead of what it is made from. A workspace that is used for one
+        block after another counts once: it is that small so that a cache keeps it.
+        """
+        scratch = sum(math.prod(shape) for shape in self._plan.workspaces.values())
+        scratch += self._plan.passes * math.prod(self._plan.y_shape)
+        packed = sum(math.prod(item.shape) for item in self._plan.packed.values())
+        sources = {name for item in self._plan.packed.values() for name in item.sources}
+        instead = packed - sum(math.prod(self._plan.operands[name]) for name in sources)
+        return super().bytes_moved() + (2 * scratch + instead) * self.setting.itemsize
+
+    def run_phases(self) -> Mapping[str, float]:
+        """Run, to wake the threads; then run with a clock between the steps."""
+        seconds: dict[str, float] = {}
+        steps = list(self._by_phase())  # making a launch takes longer than many steps
+        self.run()
+        for phase, actions in steps:
+            start = time.perf_counter()
+            for action in actions:
+                action()
+            seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
+        return seconds if len(seconds) > 1 else {}
+
+    def memory(self) -> list[Array]:
+        """Return operands, result, workspaces and tables."""
+        return [*self._arrays.values(), *self._tables]
+
+    def inner_loops(self) -> list[tuple[str, str]]:
+        """Return the inner loop of the register tile that does most of the work."""
+        kept = [
+            step.kernel.keep
+            for step in self._plan.steps
+            if isinstance(step, Stage) and isinstance(step.kernel, Native)
+        ]
+        found = inner_loop(keep for keep in kept if isinstance(keep, TileList))
+        return [found] if found else []
+
+    def loop_nests(self) -> list[str]:
+        """Return the assembly of the stages that numba compiles, in order."""
+        return [
+            kernels.assembly(step.kernel, self.setting.dtype)
+            for step in self._plan.steps
+            if isinstance(step, Stage) and not isinstance(step.kernel, Native)
+        ]
+
+    def _call(self, step: Call) -> Callable[[], None]:
+        return lambda: step.function(self._arrays)
+
+    def _stage(self, step: Stage) -> list[Work]:
+        """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
+        if isinstance(step.kernel, Native):
+            address = step.kernel.address
+        else:
+            address = kernels.address(step.kernel, self.setting.dtype)
+        given = step.dims() if callable(step.dims) else step.dims
+        dims = np.ascontiguousarray(given, dtype=np.int64)
+        pointers = np.zeros(len(step.buffers), dtype=np.int64)
+        self._tables += [dims, pointers]
+        self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
+        most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
+        wanted = math.ceil(step.share * self.problem.macs / UNINTERRUPTED_MACS)
+        slices = min(step.tasks, most, max(1, wanted))
+        edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
+        return [
+            Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.fixed)
+            for lo, hi in itertools.pairwise(edges)
+        ]
+
+    def _launch(self, rows: list[Work]) -> Callable[[], None]:
+        """Return the action that hands ``rows`` to the team in one go."""
+        members = team(self.setting.threads)
+        program = Program(rows, self.setting.threads)
+        return lambda: members.run(program)
+
+    def _actions_of(self, rows: list[Work]) -> list[Callable[[], None]]:
+        """Return the actions that run ``rows``: one, or one each where that would take long."""
+        if self.problem.macs <= UNINTERRUPTED_MACS:
+            return [self._launch(rows)] if rows else []
+        return [self._launch([row]) for row in rows]
+
+    def _by_phase(self) -> Iterator[tuple[str, list[Callable[[], None]]]]:
+        """Yield the actions of each step apart."""
+        for phase, step in self._phases:
+            yield phase, [step] if callable(step) else self._actions_of(step)
+
+    def _joined(self) -> list[Callable[[], None]]:
+        """Return as few actions as possible: stages that follow each other in one launch."""
+        actions: list[Callable[[], None]] = []
+        rows: list[Work] = []
+        for _, step in self._phases:
+            if callable(step):
+                actions += [*self._actions_of(rows), step]
+                rows = []
+            else:
+                rows += step
+        return actions + self._actions_of(rows)

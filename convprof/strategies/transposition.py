@@ -1,0 +1,143 @@
+"""A stage that transposes matrices through vector registers: another layout, another order."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels import transpose
+from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
+from convprof.codegen.threads import Program, Work, team
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.plan import Native, Plan, Stage, X, Y
+from convprof.strategies.plan_runner import StagedPrepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.codegen.isa import Isa
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+    from convprof.problems import Problem
+    from convprof.problems.reorder import Reorder
+
+
+ROWS, COLUMNS = 128, 64
+"""Of a tile: its lines of the target, 512 bytes long in f32, and of the source stay in L1."""
+LONG = 2048
+"""Elements of each row in a tile of a few rows."""
+TASKS_PER_THREAD = 4
+"""Enough for the threads to finish together although their tasks differ."""
+
+
+def turn_stage(
+    phase: str, source: str, target: str, shape: tuple[int, int, int], setting: Setting
+) -> Stage:
+    """Return the stage that transposes each of ``n`` matrices: ``shape (n, rows, columns)``."""
+    tiles = _tiles(shape, setting)
+    buffers = (source, source, source, target)
+    native = Native(runner_address(len(buffers)), tiles)
+    return Stage(phase, native, tiles.count, buffers, tiles.dims())
+
+
+def turning(shape: tuple[int, int, int], setting: Setting) -> Callable[[Array, Array], None]:
+    """Return what transposes arrays of ``shape (n, rows, columns)`` at once: ``(target, source)``.
+
+    Both are of the setting's type and contiguous. For what ``bind`` has to turn over.
+    """
+    tiles = _tiles(shape, setting)
+    dims = tiles.dims()
+
+    def turn(target: Array, source: Array) -> None:
+        pointers = np.array([source.ctypes.data] * 3 + [target.ctypes.data], dtype=np.int64)
+        address = runner_address(len(pointers))
+        work = Work(address, 0, tiles.count, pointers.ctypes.data, dims.ctypes.data)
+        team(setting.threads).run(Program([work], setting.threads))
+
+    return turn
+
+
+def _tiles(shape: tuple[int, int, int], setting: Setting) -> TileList:
+    """Return the blocks of all matrices, each a task."""
+    n, rows, columns = shape
+    isa = isas.find(setting.isa)
+    tall, wide = _cuts(shape, isa.lanes(setting.itemsize), setting.threads)
+    blocks = [
+        (_tile(len(i), len(j), shape, setting, isa), i[0] * columns + j[0], j[0] * rows + i[0])
+        for i, j in itertools.product(_parts(rows, tall), _parts(columns, wide))
+    ]
+    matrices = np.arange(n)[:, None] * rows * columns
+    begin, to = (np.array([block[pointer] for block in blocks]) for pointer in (1, 2))
+    tiles = TileList(setting.dtype)
+    made = [kernel(tile, isa) for tile, _, _ in blocks]
+    tiles.add_each(made, 0, 0, matrices + begin, matrices + to)
+    tiles.starts = list(range(tiles.count))
+    return tiles
+
+
+def _tile(
+    tall: int, wide: int, shape: tuple[int, int, int], setting: Setting, isa: Isa
+) -> TransposeTile | InterleaveTile:
+    """Return what transposes a block of a matrix; a narrow matrix is cut along its length only."""
+    _, rows, columns = shape
+    dtype, lanes = setting.dtype, isa.lanes(setting.itemsize)
+    if rows <= transpose.MOST:
+        return InterleaveTile(dtype, lanes, rows, wide, columns)
+    if columns <= transpose.MOST:
+        return InterleaveTile(dtype, lanes, columns, tall, rows, split=True)
+    return TransposeTile(dtype, lanes, tall, wide, source_row=columns, target_row=rows)
+
+
+def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, int]:
+    """Return the rows and columns of a block: what suits the cache, less if threads need work."""
+    n, rows, columns = shape
+    wanted = TASKS_PER_THREAD * threads if threads > 1 else 1
+    if min(rows, columns) <= transpose.MOST:
+        long = LONG
+        while n * -(-max(rows, columns) // long) < wanted and long > lanes:
+            long //= 2
+        return (rows, long) if rows <= transpose.MOST else (long, columns)
+    tall, wide = ROWS, COLUMNS
+    while n * -(-rows // tall) * -(-columns // wide) < wanted and max(tall, wide) > lanes:
+        tall, wide = (tall // 2, wide) if tall >= wide else (tall, wide // 2)
+    return tall, wide
+
+
+def _parts(size: int, most: int) -> list[range]:
+    """Return ``size`` positions in parts of ``most``, whole vectors but for the last."""
+    return [range(first, min(first + most, size)) for first in range(0, size, most)]
+
+
+def count_tables(plan: Plan) -> None:
+    """Add the size of all tables that the plan's stages hold to its ``table_words``."""
+    held = (step.dims for step in plan.steps if isinstance(step, Stage))
+    plan.table_words += sum(dims.size for dims in held if isinstance(dims, np.ndarray))
+
+
+# Convert an activation between NCHW and NHWC: transpose each image through vector registers.
+
+
+class Transpose(Strategy):
+    """The conversion out of the setting's layout into the other one."""
+
+    name: ClassVar[str] = "transpose"
+    kind: ClassVar[str] = "reorder"
+    summary: ClassVar[str] = "convert between NCHW and NHWC in squares of vector registers"
+    parallel: ClassVar[bool] = True
+    generated: ClassVar[bool] = True
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage over blocks of each image."""
+        p: Reorder = problem  # type: ignore[assignment]  # why_not refused other kinds
+        pixels = p.h * p.w
+        rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
+        other = "nhwc" if setting.layout == "nchw" else "nchw"
+        plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
+        plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
+        count_tables(plan)
+        return StagedPrepared(self.name, p, setting, plan)

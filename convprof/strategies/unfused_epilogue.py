@@ -1,0 +1,167 @@
+"""An epilogue in passes of its own over the finished result: what fusing it is measured against.
+
+Any strategy computes the bare problem; then the bias, the residual and the function each read the
+whole result from memory and write it back, one after the other, as eager frameworks do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.epilogue import Pass
+from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.problems import Conv2d, Gemm
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.strategies import epilogue
+from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.peers.package import Library
+from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies.plan_runner import StagedPrepared
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
+    from convprof.strategies.base import Setting
+
+
+class Separate(Strategy):
+    """A strategy, and the epilogue in passes of its own."""
+
+    fuses = False
+
+    def __init__(self, strategy: Strategy) -> None:
+        """Take the name of ``strategy`` with ``+passes`` after it, and whatever it promises."""
+        self.inner = strategy
+        vars(self).update(
+            name=strategy.name + epilogue.SUFFIX,
+            kind=strategy.kind,
+            summary=f"{strategy.name}, then each step of the epilogue over the whole result",
+            parallel=strategy.parallel,
+            peer=strategy.peer,
+            compared=strategy.compared,
+            listed=strategy.listed,
+            generated=strategy.generated,
+        )
+
+    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+        """Refuse what the strategy refuses, what has no epilogue, and results of libraries."""
+        if not isinstance(problem, Conv2d | Gemm) or problem.kind != self.kind:
+            return f"{self.name} computes {self.kind}, not {problem.kind}"
+        if not problem.epilogue:
+            return f"{self.name} computes an epilogue; add --epilogue, or use {self.inner.name}"
+        if isinstance(self.inner, Library):
+            return f"{self.name}: the library keeps its result; use {self.name.partition('+')[0]}"
+        reason = self.inner.why_not(_bare(problem), setting)
+        return None if reason is None else f"{self.name}: {reason}"
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """Prepare the bare problem, and add a stage per step of the epilogue to its plan."""
+        p: Conv2d | Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        inner = self.inner.prepare(_bare(p), setting)
+        if not isinstance(inner, StagedPrepared):
+            raise TypeError(f"{self.inner.name} is no plan of stages")
+        stages = [stage(p, step, setting) for step in steps(p.epilogue)]
+        tables = sum(len(made.dims) for made in stages if not callable(made.dims))
+        done = inner.plan.executed_flops
+        plan = replace(
+            inner.plan,
+            more=epilogue.operands(p, setting.layout),
+            steps=[*inner.plan.steps, *stages],
+            passes=inner.plan.passes + len(stages),
+            table_words=inner.plan.table_words + tables,
+            executed_flops=None if done is None else done + epilogue.flops(p),
+        )
+        prepared = type(inner)(self.name, p, setting, plan)
+        prepared.compile_s += inner.compile_s
+        prepared.explanation = inner.explanation
+        return prepared
+
+
+def ways(strategy: Strategy, problem: Problem) -> list[Strategy]:
+    """Return how a strategy computes a problem: fused where it can, and in separate passes.
+
+    A problem without an epilogue has one way only; a library fuses or refuses.
+    """
+    if not getattr(problem, "epilogue", NO_EPILOGUE) or isinstance(strategy, Library):
+        return [strategy]
+    apart = Separate(strategy)
+    return [strategy, apart] if strategy.fuses else [apart]
+
+
+def steps(wanted: Epilogue) -> list[Epilogue]:
+    """Return the parts of an epilogue, each an epilogue of one step."""
+    parts = [
+        Epilogue(bias=wanted.bias),
+        Epilogue(add=wanted.add),
+        Epilogue(function=wanted.function),
+    ]
+    return [part for part in parts if part]
+
+
+def _bare(p: Any) -> Any:
+    return replace(p, epilogue=NO_EPILOGUE)
+
+
+# A pass over a finished result: one step of an epilogue, or several, read and written in place.
+
+TASK_ELEMENTS = 8192
+"""Of the result: long enough to outweigh the call, short enough to share out among the threads."""
+ROWS = 8
+"""Rows that share a loaded vector of the bias."""
+
+
+def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
+    """Return the stage that computes a step, or several, over the whole result, in place."""
+    isa = isas.find(setting.isa)
+    size = math.prod(p.result_shape(setting.layout))
+    made = _cut(p, step, setting, size)
+    block = made.rows * made.columns
+    whole, together = size // block, max(1, TASK_ELEMENTS // block)
+    tiles = TileList(setting.dtype)
+    for first in range(0, whole, together):
+        tiles.task()
+        begin = np.arange(first, min(first + together, whole)) * block
+        channel = begin // block % _channels(p) if made.lone else 0
+        tiles.add(kernel(made, isa), 0, 0, begin, 0, channel, begin)
+    rest = size - whole * block
+    if rest:
+        rows = rest // made.columns
+        last = replace(made, rows=rows) if step.bias else replace(made, columns=rest)
+        tiles.task()
+        tiles.add(kernel(last, isa), 0, 0, size - rest, 0, 0, size - rest)
+    dims = tiles.dims()
+    buffers = epilogue.buffers(step, (Y, Y, Y))
+    native = Native(runner_address(len(buffers)), tiles)
+    return Stage(
+        f"{step.text.replace(',', ', ')} pass",
+        native,
+        int(dims[0]),
+        buffers,
+        dims,
+        fixed=True,
+        share=0.0,
+    )
+
+
+def _cut(p: Conv2d | Gemm, step: Epilogue, setting: Setting, size: int) -> Pass:
+    """Return the kernel for a block of the result, which is ``size`` elements long.
+
+    A bias wants whole planes of a channel in NCHW, and whole rows of channels or columns elsewhere.
+    """
+    isa = isas.find(setting.isa)
+    lanes = isa.lanes(setting.itemsize)
+    if not step.bias:
+        return Pass(setting.dtype, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
+    if isinstance(p, Conv2d) and setting.layout == "nchw":
+        return Pass(setting.dtype, lanes, step, p.p * p.q, lone=True, fused=isa.fused)
+    columns = _channels(p)
+    rows = min(ROWS, size // columns)
+    return Pass(setting.dtype, lanes, step, columns, rows, fused=isa.fused)
+
+
+def _channels(p: Conv2d | Gemm) -> int:
+    return p.k if isinstance(p, Conv2d) else p.n

@@ -1,0 +1,137 @@
+"""One small product in register tiles, again and again in one call: the inner loop and little else.
+
+The operands stay in L1 and a call lasts long against its launch, so what is compared is the tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from convprof.codegen import disassembly, tile_list
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.writer import LLVM
+from convprof.problems import Gemm, Problem
+from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+from convprof.strategies.memory import l1_data_bytes
+from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
+from convprof.strategies.plan_runner import StagedPrepared
+
+L1_SHARE = 0.7
+"""Of the first-level cache, for the operands of the product."""
+MOST_STEPS = 512
+MULTIPLE = 16
+"""Steps of a product are a multiple of it, so that turns of up to 16 steps divide them."""
+WORK = 8_000_000
+"""Multiply-adds in a call, at most: some 0.1 ms where they are fast, a few where they are slow."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A register tile: which sums it keeps, and how it goes through the steps."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    turn: int
+    fused: bool = True
+
+    @property
+    def chains(self) -> int:
+        """Sums that do not wait for each other."""
+        return self.rows * self.vectors
+
+
+def product(shape: Shape, itemsize: int) -> Gemm:
+    """Return the product of one tile, with as many steps as leave its operands in L1."""
+    rows, columns = shape.rows, shape.vectors * shape.lanes
+    room = int(L1_SHARE * l1_data_bytes()) // itemsize - rows * columns
+    steps = room // (rows + columns) // MULTIPLE * MULTIPLE
+    return Gemm(m=rows, n=columns, k=max(MULTIPLE, min(MOST_STEPS, steps)))
+
+
+class Repeated(Strategy):
+    """A product in tiles of one shape, all of which divide it."""
+
+    kind: ClassVar[str] = "gemm"
+    summary: ClassVar[str] = "one register tile, repeated"
+    name: str  # type: ignore[misc]  # each shape is a contestant of its own
+
+    def __init__(self, name: str, shape: Shape) -> None:
+        self.name, self.shape = name, shape
+
+    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+        """One stage: the tiles of the product, as often as WORK asks for."""
+        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
+        shape, made = self.shape, kernel(g, self.shape, setting)
+        i, j = np.arange(0, g.m, shape.rows), np.arange(0, g.n, shape.vectors * shape.lanes)
+        rows, columns = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))
+        times = max(1, WORK // g.macs)
+        listed = tile_list.TileList(setting.dtype)
+        listed.task()
+        listed.add(
+            made,
+            np.tile(rows * g.k, times),
+            np.tile(columns, times),
+            np.tile(rows * g.n + columns, times),
+        )
+        table = listed.dims()
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        native = Native(tile_list.runner_address(), listed)
+        plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), lambda: table)]
+        plan.table_words = table.size
+        plan.executed_flops = times * g.flops
+        return StagedPrepared(self.name, g, setting, plan)
+
+
+def kernel(g: Gemm, shape: Shape, setting: Setting) -> tile_list.TileKernel:
+    """Compile the tile for a product."""
+    return tile_list.kernel(
+        Tile(
+            dtype=setting.dtype,
+            lanes=shape.lanes,
+            rows=tuple(i * g.k for i in range(shape.rows)),
+            segments=((0, 0),),
+            run=g.k,
+            vectors=shape.vectors,
+            b_row=g.n,
+            c_rows=tuple(i * g.n for i in range(shape.rows)),
+            columns=shape.vectors * shape.lanes,
+            fused=shape.fused,
+            turn=shape.turn,
+        ),
+        isas.find(setting.isa),
+    )
+
+
+@dataclass(frozen=True)
+class Inner:
+    """The inner loop as it was generated, per multiply-add."""
+
+    loads_per_fma: float
+    others_per_fma: float
+    """Instructions that are no multiply-adds and name no vector register, per multiply-add."""
+    spills: int
+
+
+def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
+    """Count what the inner loop consists of; None where its text is not understood."""
+    code = disassembly.busiest(kernel(g, shape, setting).module.assembly())
+    fmas = shape.chains * kernel(g, shape, setting).tile.unroll  # type: ignore[attr-defined]
+    if code.fmas != fmas:  # scalars, or an architecture that is not read
+        return None
+    reads = (code.loads + code.broadcasts) / fmas
+    return Inner(reads, code.scalar / fmas, code.spills)
+
+
+def bytes_of(g: Gemm, dtype: str) -> int:
+    """Return the bytes of the operands and the result."""
+    return g.bytes_min(DTYPES[dtype][1])
+
+
+def lanes_of(bits: int, dtype: str) -> int:
+    """Return the elements in so many bits."""
+    return bits // (8 * LLVM[dtype][1])

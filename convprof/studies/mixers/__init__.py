@@ -1,0 +1,1 @@
+"""``compare mixers``: self-attention and convolutions that mix the same tokens."""

@@ -1,0 +1,166 @@
+"""``compare mixers``: attention beside convolutions, on the same tokens and channels."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof import stats
+from convprof.measure import report
+from convprof.measure.contestant import Contestant
+from convprof.measure.session import Session, Settings
+from convprof.networks.mixers import mixers
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.studies.mixers.costs import Total
+from convprof.studies.run import Choice, with_peak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.networks.mixers import Grid, Mixer
+    from convprof.results import Measurement
+    from convprof.stats import Ratio, Verdict
+
+OURS = "auto"
+"""Who computes the parts unless others are named: the best of our own, chosen for each."""
+LAYOUT = "nhwc"
+"""Tokens one after the other, each with all its channels: attention has no other."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The attention block beside another mixer, computed by the same strategy and threads."""
+
+    grid: Grid
+    block: Total
+    other: Total
+    ratio: Ratio
+    """The block's time over the other's."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the block."""
+        return self.ratio.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as the result document has it."""
+        (product,) = (part.problem for part in self.block.mixer.parts if part.quadratic)
+        return {
+            "kind": "mixers",
+            "problem": report.describe(product),
+            "threads": self.block.threads,
+            "grid": {**dataclasses.asdict(self.grid), "tokens": self.grid.tokens},
+            "a": self.block.to_json(),
+            "b": self.other.to_json(),
+            "ratio": dataclasses.asdict(self.ratio),
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A mixer to be computed by a strategy on a number of threads."""
+
+    mixer: Mixer
+    strategy: str
+    threads: int
+    contestants: tuple[Contestant, ...]
+
+
+class Mixers:
+    """All parts of all mixers of one grid, in one session. Iterate over ``events()``."""
+
+    def __init__(
+        self, grid: Grid, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
+    ) -> None:
+        self.grid = grid
+        self._isa = choice.isa
+        self._rows: list[_Row] = []
+        self.without: list[str] = []
+        """Why a strategy computes no such mixer, a line each."""
+        for name in choice.strategies or (OURS,):
+            for mixer in mixers(grid):
+                self._add(mixer, name, choice)
+        contestants = [contestant for row in self._rows for contestant in row.contestants]
+        self.session = Session(contestants, settings, watch)
+
+    def _add(self, mixer: Mixer, name: str, choice: Choice) -> None:
+        kinds = dict.fromkeys(part.problem.kind for part in mixer.parts)
+        lacking = [kind for kind in kinds if name not in _names(kind)]
+        if lacking:
+            self.without.append(f"{mixer.name}: {name} computes no {' and no '.join(lacking)}")
+            return
+        for threads in choice.threads:
+            setting = Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
+            made = [
+                Contestant(
+                    registry.find(part.problem.kind, name), part.problem, setting, choice.cache
+                )
+                for part in mixer.parts
+            ]
+            self._rows.append(_Row(mixer, name, threads, tuple(made)))
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+        return self.session.events()
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results of the parts so far, with their share of the measured peak."""
+        return [with_peak(measurement, self._isa) for measurement in self.session.measurements()]
+
+    def totals(self) -> list[Total]:
+        """Return the mixers of which every part is timed, by threads and strategy."""
+        found = [total for row in self._rows if (total := self._total(row)) is not None]
+        names = list(dict.fromkeys(row.strategy for row in self._rows))
+        return sorted(found, key=lambda total: (total.threads, names.index(total.strategy)))
+
+    def _total(self, row: _Row) -> Total | None:
+        entries = [
+            entry
+            for contestant in row.contestants
+            for entry in self.session.entries
+            if entry.contestant is contestant and entry.samples
+        ]
+        if len(entries) < len(row.contestants):
+            return None
+        common = set.intersection(*(set(entry.samples) for entry in entries))
+        return Total(
+            row.mixer,
+            row.strategy,
+            row.threads,
+            tuple(with_peak(self.session.measurement(entry), self._isa) for entry in entries),
+            {
+                number: sum(entry.samples[number].seconds for entry in entries)
+                for number in sorted(common)
+            },
+        )
+
+    def comparisons(self) -> list[Beside]:
+        """Return the attention block beside each other mixer, where both are complete."""
+        return besides(self.grid, self.totals())
+
+
+def besides(grid: Grid, totals: Sequence[Total]) -> list[Beside]:
+    """Return each block with a quadratic part beside the other mixers of its strategy."""
+    found = []
+    for block in totals:
+        for other in totals:
+            same = (block.strategy, block.threads) == (other.strategy, other.threads)
+            if not same or not block.mixer.quadratic_flops or other.mixer.quadratic_flops:
+                continue
+            # Whoever has samples has one of the first round: there is always one in common.
+            common = sorted(block.sums.keys() & other.sums.keys())
+            ratio = stats.paired_ratio(
+                [block.sums[number] for number in common],
+                [other.sums[number] for number in common],
+            )
+            found.append(Beside(grid, block, other, ratio))
+    return found
+
+
+def _names(kind: str) -> set[str]:
+    return {strategy.name for strategy in registry.strategies(kind)}

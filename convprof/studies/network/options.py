@@ -1,0 +1,40 @@
+"""How a network is to be run, and what of it is then computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.networks.fold import folded
+from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.networks.strategy import Recipe
+
+if TYPE_CHECKING:
+    from convprof.networks.graph import Network
+
+
+@dataclass(frozen=True)
+class How:
+    """How a network is to be run."""
+
+    strategies: tuple[str, ...] = ("auto",)
+    """The first that takes a layer computes it."""
+    layout: str = "nhwc"
+    threads: int = 1
+    dtype: str = "f32"
+    isa: str = NATIVE
+    tune: str = "quick"
+    fuse: bool = False
+    """Whether batch norms are folded, and activations and sums taken along with the layers."""
+    rivals: tuple[str, ...] = ()
+    """Libraries that run the whole network beside the chain."""
+
+    @property
+    def setting(self) -> Setting:
+        """The setting of the chain."""
+        return Setting(self.layout, self.dtype, self.threads, self.isa, self.tune)
+
+
+def recipe_for(network: Network, *, fuse: bool) -> Recipe:
+    """Return what is computed: the network as written, or folded and fused."""
+    return Recipe(network, folded(network) if fuse else network, fuse=fuse)

@@ -1,0 +1,194 @@
+"""Passes of a network's layers added up, each as often as its layer occurs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.measure.report import describe
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
+from convprof.results import Flops, plain
+from convprof.strategies import registry
+from convprof.studies.network.training import which_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from convprof.problems import Conv2d, Gemm
+    from convprof.results import Measurement
+    from convprof.studies.network.training import Layer, Plan
+
+KIND = "training"
+"""Of the comparison in the result document."""
+BACKWARD = (BACKWARD_DATA, BACKWARD_WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One layer on one side: the fastest of the strategies in each pass."""
+
+    layer: Layer
+    library: bool
+    """Whether somebody else's libraries compute it."""
+    found: Mapping[str, Measurement]
+    """By pass; each has a time. Those without a result are missing."""
+
+    def seconds(self, which: str) -> float | None:
+        """Return the time of one call of a pass; None without a result."""
+        measurement = self.found.get(which)
+        return measurement.time_s.median if measurement and measurement.time_s else None
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of all passes that have a result, in all layers alike."""
+        return total([self], self.layer.passes).seconds
+
+    @property
+    def ratio(self) -> float | None:
+        """The time of the backward passes over the forward pass; None unless all have a result."""
+        forward = self.seconds(FORWARD)
+        backward = [self.seconds(which) for which in self.layer.passes if which in BACKWARD]
+        if not forward or not backward or None in backward:
+            return None
+        return sum(seconds or 0.0 for seconds in backward) / forward
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum over passes of layers."""
+
+    seconds: float
+    flops: Flops
+    """Of the definitions, 2 per multiply-add, and those executed."""
+    prepare_s: float
+    """Seconds to rearrange the weights, which a training step changes."""
+    counted: int
+    """How many passes of layers are in the sum."""
+    missing: int
+    """How many have no result."""
+
+    @property
+    def flop_per_s(self) -> float | None:
+        """The rate by the FLOPs of the definitions; None without a result."""
+        return self.flops.direct / self.seconds if self.seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields and the rate in JSON types."""
+        return {
+            "time_s": self.seconds if self.counted else None,
+            "flops": plain(self.flops),
+            "flop_per_s": self.flop_per_s,
+            "prepare_s": self.prepare_s,
+            "counted": self.counted,
+            "missing": self.missing,
+        }
+
+
+def results(
+    plan: Plan, measured: Mapping[Conv2d | Gemm, Sequence[Measurement]]
+) -> list[list[Result]]:
+    """Return the results of all layers, for each side that has any: ours, then the libraries'."""
+    sides = []
+    for library in (False, True):
+        side = [
+            Result(layer, library, _fastest(measured.get(layer.problem, ()), layer, library))
+            for layer in plan.layers
+        ]
+        if any(result.found for result in side):
+            sides.append(side)
+    return sides
+
+
+def total(results: Iterable[Result], passes: Sequence[str]) -> Total:
+    """Add up those of the passes that each layer has."""
+    seconds, prepare_s, direct, executed, counted, missing = 0.0, 0.0, 0, 0, 0, 0
+    for result in results:
+        count = result.layer.count
+        for which in passes:
+            if which not in result.layer.passes:
+                continue
+            measurement = result.found.get(which)
+            if measurement is None:
+                missing += count
+                continue
+            counted += count
+            seconds += count * (result.seconds(which) or 0.0)
+            if measurement.flops:
+                direct += count * measurement.flops.direct
+                executed += count * measurement.flops.executed
+            prepare_s += count * (measurement.prepare_s or 0.0)
+    return Total(seconds, Flops(direct, executed), prepare_s, counted, missing)
+
+
+def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Return the results by the layer's kind, the slowest kind first."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.layer.kind, []).append(result)
+    slowest = sorted(groups, key=lambda kind: -sum(result.step_s for result in groups[kind]))
+    return {kind: groups[kind] for kind in slowest}
+
+
+def comparison(plan: Plan, sides: Sequence[Sequence[Result]]) -> dict[str, Any]:
+    """Return what the result document says of the network: layers, totals, what is left out."""
+    return {
+        "kind": KIND,
+        "network": plan.network.name,
+        "input": list(plan.network.input),
+        "pass": plan.which,
+        "left_out": list(plan.left_out),
+        "layers": [_layer_json(layer) for layer in plan.layers],
+        "totals": [_side_json(plan, side) for side in sides],
+    }
+
+
+def _layer_json(layer: Layer) -> dict[str, Any]:
+    return {
+        "names": list(layer.names),
+        "count": layer.count,
+        "op": layer.kind,
+        "text": layer.text,
+        "learned": layer.learned,
+        "passes": list(layer.passes),
+        "problem": describe(layer.problem),
+    }
+
+
+def _side_json(plan: Plan, side: Sequence[Result]) -> dict[str, Any]:
+    whole = total(side, plan.asked)
+    return {
+        "library": side[0].library,
+        "complete": not whole.missing,
+        **whole.to_json(),
+        "passes": {which: total(side, (which,)).to_json() for which in plan.asked},
+        "kinds": {
+            kind: total(those, plan.asked).to_json() for kind, those in by_kind(side).items()
+        },
+        "layers": [_way_json(result) for result in side],
+    }
+
+
+def _way_json(result: Result) -> dict[str, Any]:
+    """Return by pass the strategy that is in the sum, and its time in one layer."""
+    return {
+        which: {"strategy": m.strategy, "layout": m.layout, "time_s": result.seconds(which)}
+        for which, m in result.found.items()
+    }
+
+
+def _fastest(
+    measurements: Sequence[Measurement], layer: Layer, library: bool
+) -> dict[str, Measurement]:
+    found: dict[str, Measurement] = {}
+    for m in measurements:
+        which = which_pass(m)
+        if m.time_s is None or which not in layer.passes or _is_library(m) is not library:
+            continue
+        known = found.get(which)
+        if known is None or known.time_s is None or m.time_s.median < known.time_s.median:
+            found[which] = m
+    return {which: found[which] for which in layer.passes if which in found}
+
+
+def _is_library(measurement: Measurement) -> bool:
+    return registry.find(measurement.problem["kind"], measurement.strategy).peer

@@ -1,0 +1,165 @@
+"""What can be refused before anything is measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.errors import RefusedError, TooLargeError, UnknownNameError
+from convprof.machine import ceilings
+from convprof.machine.memory import available_bytes
+from convprof.problems.gradients import forward_only
+from convprof.problems.layouts import has_layout
+from convprof.strategies import memory, registry
+from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.epilogue import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from convprof.problems import Problem
+
+
+WITH = "--with"
+"""The flag that names libraries."""
+MOST_MACS = 10**14
+"""Multiply-accumulates of one call: a core takes hours for them, and every strategy calls often."""
+_HOUR_S = 3600.0
+
+
+def check_strategies(
+    names: Iterable[str], problems: Sequence[Problem], flag: str = "--strategy"
+) -> None:
+    """Raise UnknownNameError for a name that no strategy for these kinds of problem has."""
+    kinds = sorted({problem.kind for problem in problems})
+    known = [strategy for kind in kinds for strategy in registry.strategies(kind)]
+    # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
+    libraries = sorted({strategy.name for strategy in known if strategy.peer and strategy.compared})
+    ours = sorted({strategy.name for strategy in known if not strategy.peer})
+    listed = libraries if flag == WITH else [*ours, *libraries]
+    shown = [kind for kind in kinds if kind != "operation"] or kinds
+    for name in names:
+        if name.removesuffix(SUFFIX) not in {strategy.name for strategy in known}:
+            every = [strategy.name for strategy in known]
+            raise UnknownNameError.of(f"{flag} of {' or '.join(shown)}", name, every, listed)
+
+
+def check_takers(
+    names: Iterable[str], problems: Sequence[Problem], settings: Sequence[Setting], flag: str
+) -> None:
+    """Raise RefusedError for a strategy that takes none of the problems in none of the settings."""
+    for name in names:
+        reasons = [
+            strategy.why_not(problem, setting)
+            for problem in problems
+            for strategy in registry.named(problem.kind, [name])
+            for setting in settings
+        ]
+        if reasons and None not in reasons:
+            raise RefusedError(f"{flag} {name}: {reasons[0]}")
+
+
+def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:
+    """Raise TooLargeError for a problem whose operands and result alone do not fit.
+
+    Counted are the first operand in each layout, the others, and the result.
+    """
+    for _, error in without_memory(problems, dtype, layouts):
+        raise error
+
+
+def without_memory(
+    problems: Iterable[Problem], dtype: str, layouts: int
+) -> Iterator[tuple[Problem, TooLargeError]]:
+    """Yield the problems of which that is true, each with the error that says so."""
+    item = DTYPES[dtype][1]
+    available = available_bytes()  # takes a millisecond: once for all problems
+    for problem in problems:
+        first, *others = map(math.prod, problem.operand_shapes("nchw"))
+        result = math.prod(problem.result_shape("nchw"))
+        needed = (layouts * first + sum(others) + result) * item
+        if available is not None and needed > available:
+            try:
+                memory.require(needed, f"{problem.descriptor}: {dtype}")
+            except TooLargeError as error:
+                yield problem, error
+
+
+def too_large(
+    problems: Sequence[Problem], dtype: str, layouts: int, threads: Sequence[int]
+) -> dict[Problem, TooLargeError]:
+    """Return the problems that ``check_memory`` or ``check_work`` refuses, and the errors."""
+    return dict([*without_end(problems, dtype, threads), *without_memory(problems, dtype, layouts)])
+
+
+def with_siblings(
+    refused: dict[Problem, TooLargeError], problems: Iterable[Problem]
+) -> dict[Problem, TooLargeError]:
+    """Return the errors of all passes of each layer of which one pass is refused."""
+    layers = {forward_only([problem])[0]: error for problem, error in refused.items()}
+    return {p: layers[layer] for p in problems if (layer := forward_only([p])[0]) in layers}
+
+
+def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) -> None:
+    """Raise TooLargeError for a problem of more than ``MOST_MACS``.
+
+    The message says how long a call takes at this machine's peak, the most threads at work.
+    """
+    for _, error in without_end(problems, dtype, threads):
+        raise error
+
+
+def without_end(
+    problems: Iterable[Problem], dtype: str, threads: Sequence[int]
+) -> Iterator[tuple[Problem, TooLargeError]]:
+    """Yield the problems of more than ``MOST_MACS``, each with the error that says so."""
+    for problem in problems:
+        if problem.macs <= MOST_MACS:
+            continue
+        rate = ceilings.peak(dtype, max(threads)).flop_per_s
+        yield (
+            problem,
+            TooLargeError(
+                f"{problem.descriptor}: {units.si(problem.flops, 'FLOP')}; "
+                f"at {units.si(rate, 'FLOP/s')} that is {_duration(problem.flops / rate)} a call; "
+                "use a smaller problem"
+            ),
+        )
+
+
+def _duration(seconds: float) -> str:
+    """Return a long time for a sentence."""
+    hours = seconds / _HOUR_S
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
+
+
+# ``strategies PROBLEM``: who would compute it, who refuses, and why.
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One strategy's answer to a problem."""
+
+    strategy: str
+    summary: str
+    reasons: tuple[str, ...]
+    """Why it refuses, each reason once; empty if it takes the problem in every setting asked."""
+
+
+def refusals(
+    problem: Problem, layouts: Sequence[str], threads: Sequence[int], dtype: str
+) -> list[Answer]:
+    """Ask every strategy of the problem's kind, in ladder order."""
+    asked = [
+        Setting(layout, dtype, count)
+        for layout in (layouts if has_layout(problem) else LAYOUTS[:1])
+        for count in threads
+    ]
+    answers = []
+    for strategy in registry.strategies(problem.kind):
+        reasons = (strategy.why_not(problem, setting) for setting in asked)
+        unique = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
+        answers.append(Answer(strategy.name, strategy.summary, unique))
+    return answers

@@ -1,0 +1,1 @@
+"""``sweep``: strategies over a range of sizes, channels, threads or tiles."""

@@ -1,0 +1,142 @@
+"""What a sweep varies, and what must be the same for its file to be continued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convprof import __version__
+from convprof.errors import InputError
+from convprof.machine import facts
+from convprof.machine.ceilings_store import read_peak
+from convprof.machine.untrusted import array, count, mapping, text
+from convprof.measure import report
+from convprof.problems.families import VARIABLES, vary
+from convprof.results import SCHEMA_VERSION
+from convprof.studies import preflight, run
+from convprof.studies.sweep import blocking
+
+if TYPE_CHECKING:
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.session import Settings
+    from convprof.problems import Problem
+    from convprof.studies.journal import Journal, Record
+    from convprof.studies.run import Choice
+
+KIND = "sweep"
+THREADS = "threads"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is varied, over which values, and how each point is measured."""
+
+    base: Problem
+    over: str
+    values: tuple[int, ...]
+    choice: Choice
+    settings: Settings
+    patience_s: float = 60.0
+    """A contestant predicted to take longer at a point is refused there."""
+
+    def problem(self, x: int) -> Problem:
+        """Return the problem of a point."""
+        sizes = VARIABLES[self.base.kind]
+        return vary(self.base, self.over, x) if self.over in sizes else self.base
+
+    def contestants(self, x: int) -> list[Contestant]:
+        """Return who takes part at a point."""
+        choice = replace(self.choice, threads=(x,)) if self.over == THREADS else self.choice
+        found = run.contestants(self.problem(x), choice)
+        return blocking.blocked(found, self.over, x) if blocking.is_blocking(self.over) else found
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """The numbers of threads that occur."""
+        return self.values if self.over == THREADS else self.choice.threads
+
+    @property
+    def meaning(self) -> str:
+        """What the variable is, for an axis: `size (m = n = k)`."""
+        if self.over in VARIABLES[self.base.kind]:
+            return f"{self.over} ({VARIABLES[self.base.kind][self.over].meaning})"
+        if self.over == blocking.TILE:
+            return f"tile ({' = '.join(blocking.names(self.base.kind, self.over))})"
+        return self.over
+
+    def identity(self) -> Record:
+        """Return what must be the same for a file to be continued."""
+        choice, settings = self.choice, self.settings
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "tool_version": __version__,
+            "machine": {"key": facts().identity_key()},
+            "sweep": {
+                "problem": report.describe(self.base),
+                "over": self.over,
+                "values": list(self.values),
+            },
+            "settings": {
+                "budget_s": settings.budget_s,
+                "rounds": settings.rounds,
+                "seed": settings.seed,
+                "cache": choice.cache,
+                "dtype": choice.dtype,
+                "isa": choice.isa,
+                "tune": choice.tune,
+                "threads": list(self.threads),
+                "layouts": list(choice.layouts),
+                "strategies": list(choice.strategies),
+            },
+        }
+
+
+def variables(kind: str) -> tuple[str, ...]:
+    """Return the names that --over takes for a kind of problem."""
+    return (*VARIABLES[kind], THREADS, blocking.TILE, blocking.UNROLL)
+
+
+def check(plan: Plan) -> None:
+    """Raise InputError for points that make no problem, do not fit into memory, or vary nothing."""
+    if blocking.is_blocking(plan.over):
+        found = run.contestants(plan.base, plan.choice)
+        blocking.check(found, plan.over, plan.values)
+    try:
+        problems = [plan.problem(x) for x in plan.values]
+    except InputError as error:
+        raise InputError(f"--range of {plan.over}: {error}") from None
+    preflight.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
+
+
+def check_same(journal: Journal, plan: Plan) -> None:
+    """Raise InputError unless the journal's header is of this very sweep on this machine.
+
+    What tables and charts take from the header is checked too.
+    """
+    difference = journal.differs(plan.identity())
+    if difference is not None:
+        raise journal.damaged(difference)
+    _check_shown(journal)
+
+
+def _check_shown(journal: Journal) -> None:
+    """Raise InputError unless the header has what tables and charts take from it."""
+    header = journal.header or {}
+    try:
+        ceilings, machine = mapping(header.get("ceilings")), mapping(header.get("machine"))
+        peaks = [read_peak(item) for item in array(ceilings.get("peaks"))]
+        for item in array(ceilings.get("isa_peaks") or []):
+            read_peak(item)
+        for item in array(machine.get("caches") or []):
+            mapping(item)
+        simd = mapping(machine.get("simd") or {})
+        for value in (machine.get("brand"), simd.get("isa")):
+            text(value or "")
+        for value in (machine.get("physical_cores"), simd.get("bits")):
+            count(value or 0, 0)
+        text(header.get("started"))
+        text(mapping(header.get("sweep")).get("meaning"))
+    except InputError as error:
+        raise journal.damaged(f"its first line is damaged: {error}") from None
+    if not peaks:
+        raise journal.damaged("its first line is damaged: there is no peak in it")

@@ -1,0 +1,178 @@
+"""`sweep`: the same strategies over a range of sizes, threads or tiles, one point after another.
+
+Every point is a session of its own: interleaved rounds over all strategies. A point goes to the
+journal when it is finished, and is then forgotten, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convprof import __version__
+from convprof.machine import facts
+from convprof.machine.noise import Noise, NoiseWatch
+from convprof.measure import report, session
+from convprof.measure.session import Session
+from convprof.results import SCHEMA_VERSION, plain
+from convprof.strategies import registry
+from convprof.strategies.base import NATIVE
+from convprof.studies import document, run
+from convprof.studies.forget import forget
+from convprof.studies.sweep.plan import KIND
+from convprof.studies.sweep.points import flop_rates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.measure.contestant import Contestant
+    from convprof.measure.events import Event
+    from convprof.measure.session import Settings
+    from convprof.results import Measurement
+    from convprof.studies.journal import Journal, Record
+    from convprof.studies.sweep.plan import Plan
+
+MOST_SHOWN = 60
+"""Characters of what a damaged file says that an error repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A point is about to be measured."""
+
+    index: int
+    total: int
+    x: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A point was measured and is in the journal."""
+
+    record: Record
+
+
+def begin(plan: Plan, argv: Sequence[str]) -> Record:
+    """Measure the ceilings; return the journal's header."""
+    identity, choice = plan.identity(), plan.choice
+    peaks = run.peaks(choice.dtype, plan.threads)
+    begun = document.begin({}, peaks)
+    own = run.peaks(choice.dtype, plan.threads, choice.isa) if choice.isa != NATIVE else None
+    header: Record = plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": KIND,
+            "tool_version": __version__,
+            "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "machine": begun.machine,
+            "ceilings": {**begun.ceilings, "isa_peaks": own},
+            "sweep": {**identity["sweep"], "meaning": plan.meaning},
+            "settings": {**identity["settings"], "argv": list(argv)},
+        }
+    )
+    return header
+
+
+class Sweep:
+    """A plan under way. Iterate over `events()`; finished points are in the journal."""
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan, self._journal = plan, journal
+        self._rates: dict[str, float] = {}
+        """FLOP/s of each contestant at the last point that it was measured at."""
+        self.done: set[int] = set()
+        """Numbers of the points in the journal."""
+        self.statuses: set[str] = set()
+        self.noise: dict[str, tuple[Noise, int]] = {}
+        """The last disturbance of each kind, and at how many points there was one."""
+        for record in journal.records():
+            self._take_over(record)
+
+    def events(self) -> Iterator[Event | Began | Ended]:
+        """Measure the points that are not in the journal yet; yield what happens."""
+        for index, x in enumerate(self._plan.values):
+            if index not in self.done:
+                yield Began(index, len(self._plan.values), x)
+                yield from self._point(index, x)
+
+    def _take_over(self, record: Record) -> None:
+        """Learn from a point measured before; InputError if it is not one of this sweep."""
+        index, values = record.get("index"), self._plan.values
+        known = isinstance(index, int) and 0 <= index < len(values)
+        if not known or record.get("x") != values[index] or index in self.done:  # type: ignore[index]
+            raise self._journal.damaged(
+                f"point {str(index)[:MOST_SHOWN]} does not belong to this sweep"
+            )
+        try:
+            self._learn(record)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+            raise self._journal.damaged(f"point {index} is damaged") from None
+
+    def _learn(self, record: Record) -> None:
+        self._rates |= flop_rates(record)
+        self.statuses |= {m["status"] for m in record["measurements"]}
+        self.done.add(record["index"])
+
+    def _point(self, index: int, x: int) -> Iterator[Event | Ended]:
+        watch = NoiseWatch(facts().topology.logical_cpus or 1)
+        contestants = self._plan.contestants(x)
+        impatient = {c.label: m for c in contestants if (m := self._over_patience(c)) is not None}
+        taking_part = [c for c in contestants if c.label not in impatient]
+        measured = Session(taking_part, self._plan.settings, watch)
+        yield from measured.events()
+        found = {m.label: self._with_peak(m) for m in measured.measurements()} | impatient
+        record: Record = plain(
+            {
+                "index": index,
+                "x": x,
+                "state": watch.state(),
+                "measurements": [found[c.label] for c in contestants if c.label in found],
+            }
+        )
+        self._journal.append(record)
+        self._learn(record)
+        self._see_noise(watch)
+        del measured, found
+        forget()
+        yield Ended(record)
+
+    def _over_patience(self, contestant: Contestant) -> Measurement | None:
+        """Return a refusal if the contestant is predicted to take too long at this point."""
+        rate = self._rates.get(contestant.label)
+        if rate is None:
+            return None
+        seconds = predicted_s(contestant.problem.flops / rate, self._plan.settings)
+        if seconds <= self._plan.patience_s:
+            return None
+        reason = (
+            f"predicted to take {seconds:.0f} s at this point, over the --patience of "
+            f"{self._plan.patience_s:g} s: raise it (and name a new --json FILE if you keep one)"
+        )
+        return report.excluded(contestant, "refused", reason)
+
+    def _with_peak(self, measurement: Measurement) -> Measurement:
+        """Return the measurement with its share of the ceiling in the header."""
+        ceilings = (self._journal.header or {})["ceilings"]
+        generated = registry.find(measurement.problem["kind"], measurement.strategy).generated
+        peaks = (generated and ceilings["isa_peaks"]) or ceilings["peaks"]
+        rate = [p["flop_per_s"] for p in peaks if p["threads"] == measurement.threads]
+        if measurement.flop_per_s is None or not rate:
+            return measurement
+        return replace(measurement, peak_fraction=measurement.flop_per_s / rate[0])
+
+    def _see_noise(self, watch: NoiseWatch) -> None:
+        for finding in watch.findings():
+            _, count = self.noise.get(finding.kind, (finding, 0))
+            self.noise[finding.kind] = (finding, count + 1)
+
+
+def predicted_s(call_s: float, settings: Settings) -> float:
+    """Return the seconds that a contestant takes at a point if a call takes `call_s`.
+
+    The call that is verified, and the samples that `Session` would take.
+    """
+    if settings.rounds is not None:
+        return call_s * (1 + settings.rounds)
+    affordable = max(1, int(settings.longest_s / call_s))
+    return max(settings.budget_s, call_s * (1 + min(session.FEWEST_ROUNDS, affordable)))

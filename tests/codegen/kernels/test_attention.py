@@ -1,0 +1,106 @@
+"""The kernels around the products of attention, each against NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from convprof.codegen import isa
+from convprof.codegen.kernels.attention import FACTOR, MAXIMUM, SUM, PackQueries, ScaleRows, Softmax
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.tile_list import kernel
+
+each_isa = pytest.mark.parametrize("name", isa.available() or ("native",))
+
+
+def run(tile, name, *arrays):
+    made = kernel(tile, isa.find(name))
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(made.address)(
+        *(None if array is None else array.ctypes.data for array in arrays)
+    )
+
+
+def common(name):
+    found = isa.find(name)
+    return {"dtype": "f32", "lanes": found.lanes(4), "fused": found.fused}
+
+
+@each_isa
+@pytest.mark.parametrize(("queries", "dim"), [(1, 1), (5, 16), (16, 37), (33, 20)])
+def test_queries_are_turned_over_scaled_and_padded_with_zeros(queries, dim, name):
+    lanes = common(name)["lanes"]
+    width = -(-queries // lanes) * lanes
+    q = np.random.default_rng(0).random((queries, dim + 3)).astype("f4")
+    packed = np.full((dim + 1, width), np.nan, "f4")
+    run(
+        PackQueries(
+            queries=queries, width=width, dim=dim, row=dim + 3, scale=0.3, **common(name)
+        ),
+        name, q, None, packed,
+    )  # fmt: skip
+    np.testing.assert_array_equal((q[:, :dim] * np.float32(0.3)).T, packed[:dim, :queries])
+    assert (packed[:dim, queries:] == 0).all()
+    assert np.isnan(packed[dim]).all()
+
+
+@each_isa
+@pytest.mark.parametrize("keys", [1, 3, 4, 5, 11])
+def test_the_softmax_goes_on_from_block_to_block(keys, name):
+    settings = common(name)
+    vectors, width = 2, 3 * settings["lanes"]
+    here = vectors * settings["lanes"]
+    random = np.random.default_rng(keys)
+    blocks = random.uniform(-45, 45, (3, keys, width)).astype("f4")
+    numbers = np.full((3, width), np.nan, "f4")
+    weights = blocks.copy()
+    for index, block in enumerate(weights):
+        before = numbers.copy()
+        softmax = Softmax(keys=keys, vectors=vectors, width=width, first=index == 0, **settings)
+        run(softmax, name, block, numbers, None)
+        seen = blocks[: index + 1, :, :here].astype("f8")
+        largest = seen.max(axis=(0, 1))
+        np.testing.assert_array_equal(largest, numbers[MAXIMUM, :here])
+        sums = np.exp2(seen - largest).sum(axis=(0, 1))
+        np.testing.assert_allclose(numbers[SUM, :here], sums, rtol=1e-6)
+        below = blocks[index, :, :here] - largest.astype("f4")
+        np.testing.assert_allclose(block[:, :here], np.exp2(below.astype("f8")), rtol=1e-6)
+        if index:
+            down = before[MAXIMUM, :here] - largest.astype("f4")
+            factor = np.exp2(down.astype("f8"))
+            np.testing.assert_allclose(numbers[FACTOR, :here], factor, rtol=1e-6)
+        np.testing.assert_array_equal(blocks[index, :, here:], block[:, here:])
+        assert np.isnan(numbers[:, here:]).all()
+
+
+@each_isa
+@pytest.mark.parametrize("dim", [1, 16, 21])
+@pytest.mark.parametrize("finish", [False, True])
+def test_rows_are_scaled(dim, finish, name):
+    rows, width = 5, 16
+    random = np.random.default_rng(0)
+    numbers = random.uniform(1, 2, (3, width)).astype("f4")
+    y = random.random((rows + 1, dim + 2)).astype("f4")
+    factor = 1 / numbers[SUM] if finish else numbers[FACTOR].copy()
+    expected = y.copy()
+    expected[:rows, :dim] *= factor[:rows, None]
+    tile = ScaleRows(rows=rows, width=width, dim=dim, row=dim + 2, finish=finish, **common(name))
+    run(tile, name, None, numbers, y)
+    np.testing.assert_array_equal(expected, y)
+
+
+@each_isa
+@pytest.mark.parametrize("steps", [3, 32, 50])
+def test_a_tile_reads_rows_that_are_turned_over(steps, name):
+    settings = common(name)
+    lanes = settings["lanes"]
+    random = np.random.default_rng(1)
+    a, b = random.random((steps, 7)).astype("f4"), random.random((steps, lanes)).astype("f4")
+    c = np.empty((5, lanes), "f4")
+    tile = Tile(
+        rows=tuple(range(5)), a_step=7, segments=((0, 0),), run=steps, vectors=1, b_row=lanes,
+        c_rows=tuple(i * lanes for i in range(5)), columns=lanes, **settings,
+    )  # fmt: skip
+    run(tile, name, a, b, c)
+    np.testing.assert_allclose(c, a[:, :5].T.astype("f8") @ b, rtol=1e-5)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import pytest
+
+from convprof.codegen import disassembly
+
+AVX512 = """
+	.text
+tile:
+	.cfi_startproc
+	xorl	%eax, %eax
+	vxorps	%xmm0, %xmm0, %xmm0
+.LBB0_1:                                # %segment
+                                        # =>This Loop Header: Depth=1
+	movq	(%r9,%rcx), %r10
+	leaq	(%rsi,%r10,4), %r9
+	prefetcht0	(%rdx)
+	.p2align	4
+.LBB0_2:
+	vbroadcastss	-1036(%r10,%r11,4), %zmm10
+	vmovups	64(%r9), %zmm11             # 64-byte load
+	vfmadd231ps	%zmm11, %zmm10, %zmm0
+	vfmadd231ps	128(%r9), %zmm10, %zmm1
+	vfmadd231ps	4(%r10){1to16}, %zmm11, %zmm2
+	vfmadd231ss	%xmm3, %xmm4, %xmm5
+	addq	$4, %r11
+	cmpq	$192, %r11
+	jb	.LBB0_2
+	incq	%rax
+	cmpq	$3, %rax
+	jb	.LBB0_1
+	vmovups	%zmm0, (%rdx)
+	retq
+"""
+
+
+def test_loops_from_the_outermost_and_the_innermost_alone():
+    outer, inner = disassembly.loops(AVX512)
+    assert [inner] == disassembly.innermost(AVX512)
+    assert inner == disassembly.busiest(AVX512)
+    assert len(inner.instructions) == 9
+    assert inner.instructions[0] == "vbroadcastss -1036(%r10,%r11,4), %zmm10"
+    assert inner.instructions[1] == "vmovups 64(%r9), %zmm11"
+    assert inner.instructions[-1] == "jb .LBB0_2"
+    assert len(outer.instructions) == 15
+    assert outer.instructions[-1] == "jb .LBB0_1"
+
+
+def test_what_is_counted():
+    inner = disassembly.busiest(AVX512)
+    assert (inner.fmas, inner.fused, inner.widest) == (3, True, "zmm")  # not the scalar one
+    assert (inner.loads, inner.broadcasts, inner.stores) == (2, 2, 0)
+    assert (inner.spills, inner.scalar) == (0, 3)
+    assert str(inner) == "3 FMA, 2+2 loads, 0 spills, zmm"
+
+
+def test_neither_addresses_nor_prefetches_are_loads():
+    outer = disassembly.loops(AVX512)[0]
+    assert (outer.loads, outer.broadcasts) == (2, 2)
+    assert outer.scalar == 9
+
+
+def test_everything():
+    code = disassembly.whole(AVX512)
+    assert (code.stores, len(code.instructions)) == (1, 19)
+
+
+SSE = """
+f:
+.LBB0_2:
+	movss	(%r10,%r11,4), %xmm13
+	shufps	$0, %xmm13, %xmm13
+	movups	(%r9), %xmm12
+	movaps	%xmm12, %xmm14
+	mulps	%xmm13, %xmm14
+	addps	%xmm14, %xmm6
+	movaps	%xmm15, -72(%rsp)
+	mulps	%xmm13, %xmm12
+	addps	-24(%rsp), %xmm12
+	addss	%xmm1, %xmm2
+	subq	$-128, %r9
+	jne	.LBB0_2
+	retq
+"""
+
+
+def test_multiplications_and_additions_apart_and_spills():
+    (loop,) = disassembly.loops(SSE)
+    assert (loop.fmas, loop.fused, loop.widest) == (2, False, "xmm")
+    assert (loop.loads, loop.broadcasts, loop.stores, loop.spills) == (1, 1, 0, 2)
+    assert str(loop) == "2 multiply + add, 1+1 loads, 2 spills, xmm"
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("vmovups (%rsi), %zmm0 {%k1} {z}", (1, 0, 0, 0)),
+        ("vmovups %zmm0, 64(%rdx) {%k1}", (0, 0, 1, 0)),
+        ("vmaskmovps %ymm0, %ymm1, (%rdx)", (0, 0, 1, 0)),
+        ("vmaskmovps (%rsi), %ymm1, %ymm0", (1, 0, 0, 0)),
+        ("vmovaps .LCPI0_0(%rip), %ymm1", (1, 0, 0, 0)),
+        ("movddup 8(%rsi), %xmm1", (0, 1, 0, 0)),
+        ("vbroadcastss %xmm1, %ymm0", (0, 0, 0, 0)),
+        ("vextractps $1, %xmm0, 4(%rdx)", (0, 0, 1, 0)),
+        ("vmovups %ymm9, 32(%rsp)", (0, 0, 0, 1)),
+        ("movq 8(%rsp), %rax", (0, 0, 0, 1)),
+        ("movq %rax, (%rdx)", (0, 0, 0, 0)),
+        ("vaddps (%rbp,%rcx,4), %ymm1, %ymm2", (1, 0, 0, 0)),
+        ("ldr q1, [x9, #32]", (1, 0, 0, 0)),
+        ("ldp q12, q14, [x11], #64", (2, 0, 0, 0)),
+        ("ldr s1, [x13, #768]", (0, 1, 0, 0)),
+        ("ldp s14, s0, [x13, #8]", (0, 2, 0, 0)),
+        ("ld1r { v13.4s }, [x14], #4", (0, 1, 0, 0)),
+        ("stp q12, q13, [x2]", (0, 0, 2, 0)),
+        ("st1 { v0.s }[1], [x8]", (0, 0, 1, 0)),
+        ("stp q13, q12, [sp, #16]", (0, 0, 0, 1)),
+        ("ldr x8, [sp, #8]", (0, 0, 0, 1)),
+        ("fmla v1.4s, v2.4s, v0.s[0]", (0, 0, 0, 0)),
+        ("prfm pldl1keep, [x8]", (0, 0, 0, 0)),
+    ],
+)
+def test_what_an_instruction_does_with_memory(line, counts):
+    code = disassembly.whole(f"f:\n\t{line}\n")
+    assert counts == (code.loads, code.broadcasts, code.stores, code.spills)
+
+
+def test_a_frame_pointer_is_the_stack_only_where_it_is_one():
+    body = "f:\n\t{}.L1:\n\tvaddps -32(%rbp), %ymm1, %ymm2\n\tjne .L1\n"
+    assert disassembly.loops(body.format(""))[0].spills == 0
+    assert disassembly.loops(body.format("movq %rsp, %rbp\n"))[0].spills == 1
+    arm = "f:\n\t{}.L1:\n\tldr q0, [x29, #-16]\n\tcbnz x8, .L1\n"
+    assert disassembly.loops(arm.format(""))[0].spills == 0
+    assert disassembly.loops(arm.format("mov x29, sp\n"))[0].spills == 1
+
+
+NEON = """
+tile:                                   // @tile
+	movi	v12.2d, #0000000000000000
+.LBB0_2:
+	ldp	q15, q14, [x11], #32            // 32-byte Folded
+	ldr	s0, [x13, #260]
+	fmla	v10.4s, v15.4s, v0.s[0]
+	fmla	v11.4s, v14.4s, v0.s[0]
+	cmp	x12, #64
+	b.lo	.LBB0_2
+	ret
+"""
+
+
+def test_aarch64():
+    (loop,) = disassembly.loops(NEON)
+    assert str(loop) == "2 FMA, 2+1 loads, 0 spills, v"
+    assert loop.instructions[1] == "ldr s0, [x13, #260]"  # an immediate is no comment
+    assert loop.scalar == 2
+
+
+def test_jumps_forward_and_away_make_no_loop():
+    text = "f:\n\tjmp .L2\n.L1:\n\tnop\n.L2:\n\tje .L3\n\tjmp g\n.L3:\n\tretq\n"
+    assert disassembly.loops(text) == []
+    assert disassembly.busiest(text) == disassembly.whole(text)
+    assert str(disassembly.whole(text)) == "0 FMA, 0+0 loads, 0 spills, scalar"
+
+
+def test_two_jumps_to_one_label_are_one_loop():
+    text = "f:\n.L1:\n\taddps %xmm0, %xmm1\n\tje .L1\n\tmulps %xmm0, %xmm1\n\tjne .L1\n"
+    (loop,) = disassembly.loops(text)
+    assert len(loop.instructions) == 4

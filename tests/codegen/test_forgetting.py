@@ -1,0 +1,87 @@
+"""Which kernels stay compiled, and when they go."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import weakref
+from dataclasses import dataclass
+
+import pytest
+
+from convprof.codegen import isa, target, tile_list
+from convprof.codegen.jit import Module
+from convprof.codegen.tile_list import TileList, forget_kernels, kernel
+
+
+@dataclass(frozen=True)
+class Adds:
+    """A kernel that adds a number of its own."""
+
+    number: int
+
+    def ir(self, name):
+        add = f"%y = add i64 %x, {self.number}"
+        return f"define i64 @{name}(i64 %x) {{ {add} ret i64 %y }}"
+
+
+ISA = isa.find(isa.NATIVE)
+
+
+@pytest.fixture(autouse=True)
+def _none_kept():
+    forget_kernels(0)
+    yield
+    forget_kernels(0)
+
+
+def test_the_same_tile_is_compiled_once():
+    assert kernel(Adds(1), ISA) is kernel(Adds(1), ISA)
+    assert kernel(Adds(1), ISA) is not kernel(Adds(2), ISA)
+
+
+def test_those_asked_for_last_stay():
+    made = [weakref.ref(kernel(Adds(number), ISA)) for number in range(4)]
+    kernel(Adds(0), ISA)
+    forget_kernels(2)
+    assert [each() is not None for each in made] == [True, False, False, True]
+
+
+def test_a_list_of_tiles_keeps_its_kernels():
+    found, made = TileList("f32"), kernel(Adds(1), ISA)
+    found.add(made, 0, 0, 0)
+    seen = weakref.ref(made)
+    del made
+    forget_kernels(0)
+    assert seen() is not None
+    del found
+    assert seen() is None
+
+
+def test_one_problem_does_not_keep_any_number(monkeypatch):
+    monkeypatch.setattr(tile_list, "MOST_KERNELS", 3)
+    made = [weakref.ref(kernel(Adds(number), ISA)) for number in range(5)]
+    assert [each() is not None for each in made] == [False, False, True, True, True]
+
+
+NAMED = "%pair = type { i32, float }\n@one = constant %pair zeroinitializer\n"
+
+
+def test_a_module_leaves_nothing_in_llvm():
+    first = str(target.parsed(NAMED))
+    assert "%pair = type" in first
+    assert str(target.parsed(NAMED)) == first  # a context that has a %pair calls the next %pair.0
+
+
+def test_a_module_lives_as_long_as_its_engine():
+    made = Module("define i32 @seven() { ret i32 7 }")
+    seven = made.function("seven", ctypes.c_int32)
+    engine = weakref.ref(made._engine)
+    del made
+    for number in range(20):
+        Module(Adds(number).ir("tile"))
+        gc.collect()
+    assert seven() == 7
+    del seven
+    gc.collect()
+    assert engine() is None

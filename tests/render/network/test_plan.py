@@ -1,0 +1,258 @@
+"""What ``network NAME --plan`` prints, to the letter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from convprof.measure.report import describe
+from convprof.networks.graph import Builder, Network
+from convprof.networks.ops import Activation, Convolution, Flatten, Linear
+from convprof.networks.steps import Way, steps
+from convprof.problems import Whole
+from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
+from convprof.results import Document, Flops, Measurement, Time
+from convprof.stats import Ratio
+from convprof.studies.network.options import How
+from convprof.studies.network.planned import FoundPlan, Planned, Standing
+
+MACHINE = {"brand": "some CPU", "simd": None, "physical_cores": 2}
+
+
+def small():
+    net = Builder()
+    net.add("layer1.0.conv1", Convolution.square(16, 3, stride=2, bias=True))
+    net.add("layer1.0.relu", Activation("relu"))
+    net.add("layer1.0.conv2", Convolution.square(16, 3, bias=True))
+    net.add("flatten", Flatten())
+    net.add("fc", Linear(10))
+    return Network("small", (1, 8, 32, 32), tuple(net.nodes))
+
+
+def measured(name, seconds, **fields):
+    problem = Whole(small())
+    made = Measurement(
+        problem=describe(problem), strategy=name, layout="nhwc", dtype="f32", threads=1,
+        cache="hot", status="ok", flops=Flops(problem.flops, problem.flops), max_rel_error=2e-7,
+        flop_per_s=problem.flops / seconds,
+        time_s=Time(seconds, 0, 0.99 * seconds, 1.01 * seconds, seconds, 25, 1),
+    )  # fmt: skip
+    return replace(made, **fields)
+
+
+def standing(name, seconds, ratio=None, predicted=None, conversions=0, *, also=(), library=False):
+    given = Ratio(ratio, ratio - 0.01, ratio + 0.01, 25) if ratio else None
+    found = measured(name, seconds)
+    return Standing(name, also, library, predicted, conversions, found, given)
+
+
+def layers():
+    conv1, conv2, flatten, fc = steps(small(), fuse=True)
+    both = {"nchw": ("microkernel", 44e-6), "nhwc": ("winograd", 40e-6)}
+    tile = {"tile": 4, "nc": 64}
+    return [
+        Planned(conv1, Way("winograd", "nhwc", 1), "winograd", tile, 40e-6, both),
+        Planned(
+            conv2, Way("microkernel", "nchw", 0), "microkernel", None, 3e-6,
+            {"nchw": ("microkernel", 3e-6)},
+        ),
+        Planned(flatten, Way("auto", "nchw"), "vectors", None, 0.0, {"nchw": ("vectors", 0.0)}),
+        Planned(fc, Way("packed", "nhwc", 0), "packed", {"nc": 32}, 1e-6, {}),
+    ]  # fmt: skip
+
+
+def found(**changes):
+    made = FoundPlan(
+        network="small",
+        input=(1, 8, 32, 32),
+        how=How((), threads=1, fuse=True),
+        layers=layers(),
+        conversions=["layer1.0.relu to nchw"],
+        standings=[
+            standing("optimal", 44e-6, None, 45e-6, 1, also=("greedy",)),
+            standing("all nhwc", 47e-6, 1.07, 48e-6),
+            standing("all nchw", 51e-6, 1.16, 50e-6),
+            standing("as written", 60e-6, 1.36),
+            standing("torch", 66e-6, 1.5, None, None, library=True),
+        ],
+        excluded=[],
+    )
+    return replace(made, **changes)
+
+
+def printed(given, width=120, top=None, **options):
+    text = io.StringIO()
+    plan_report(Console(file=text, width=width, **options), given, top)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+GOLDEN_120 = """\
+small of 1x8x32x32 · f32 · 1 thread · 3 layers (1 view not timed)
+layer            with         plan               takes [µs]   nchw [µs]   nchw by       nhwc [µs]   nhwc by
+────────────────────────────────────────────────────────────────────────────────────────────────────────────
+layer1.0.conv1   bias, relu   winograd nhwc            40.0        44.0   microkernel        40.0   winograd
+layer1.0.conv2   bias         microkernel nchw         3.00        3.00   microkernel           -   -
+fc               bias         packed                   1.00           -   -                     -   -
+takes: within the chain, as measured in the probes; nchw, nhwc: the fastest strategy of each layout there
+
+the whole network
+chain              by         conversions   predicted [µs]   measured [µs]        over optimal   GFLOP/s   error
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+optimal = greedy   convprof             1             45.0       44.0 ±0.4                   1      42.4   2e-07
+all nhwc           convprof             0             48.0       47.0 ±0.5   1.07 [1.06, 1.08]      39.7   2e-07
+all nchw           convprof             0             50.0       51.0 ±0.5   1.16 [1.15, 1.17]      36.5   2e-07
+as written         convprof             0                -       60.0 ±0.6   1.36 [1.35, 1.37]      31.1   2e-07
+torch              library              -                -       66.0 ±0.7   1.50 [1.49, 1.51]      28.2   2e-07
+as written: nothing folded or fused, the strategies as auto chooses them
+Conversions that are worth it: after layer1.0.conv1: to nchw.
+The optimal chain takes 2 % less than predicted from its layers.
+torch takes 66.0 µs, 1.50 [1.49, 1.51] times as long as convprof's optimal chain.
+"""  # noqa: E501
+
+GOLDEN_80 = """\
+small of 1x8x32x32 · f32 · 1 thread · the 2 slowest of 3 layers (1 view not
+timed)
+layer            plan               takes [µs]   nchw [µs]   nhwc [µs]
+──────────────────────────────────────────────────────────────────────
+layer1.0.conv1   winograd nhwc            40.0        44.0        40.0
+layer1.0.conv2   microkernel nchw         3.00        3.00           -
+takes: within the chain, as measured in the probes; nchw, nhwc: the fastest strategy of each layout there
+
+the whole network
+chain              predicted [µs]   measured [µs]        over optimal   error
+─────────────────────────────────────────────────────────────────────────────
+optimal = greedy             45.0       44.0 ±0.4                   1   2e-07
+all nhwc                     48.0       47.0 ±0.5   1.07 [1.06, 1.08]   2e-07
+all nchw                     50.0       51.0 ±0.5   1.16 [1.15, 1.17]   2e-07
+as written                      -       60.0 ±0.6   1.36 [1.35, 1.37]   2e-07
+torch                           -       66.0 ±0.7   1.50 [1.49, 1.51]   2e-07
+"""  # noqa: E501
+
+
+def test_a_plan_at_120_columns():
+    assert printed(found()) == GOLDEN_120
+
+
+def test_the_slowest_at_80_columns():
+    assert printed(found(), 80, top=2).partition("\nas written:")[0] + "\n" == GOLDEN_80
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("top", [None, 2])
+def test_nothing_overflows_a_terminal(width, top):
+    text = printed(found(), width, top, force_terminal=True, no_color=True)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert max(map(len, plain.splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("predicted_s", "words"),
+    [
+        (44.1e-6, "The optimal chain takes as long as predicted from its layers, within 1 %."),
+        (40e-6, "The optimal chain takes 10 % more than predicted from its layers."),
+        (55e-6, "The optimal chain takes 20 % less than predicted from its layers."),
+    ],
+)
+def test_how_good_the_prediction_was(predicted_s, words):
+    standings = [standing("optimal", 44e-6, None, predicted_s)]
+    assert f"\n{words}\n" in printed(found(standings=standings))
+
+
+def test_a_chain_that_beats_the_plan_is_named():
+    standings = [standing("all nhwc", 40e-6, 0.91, 50e-6), *found().standings[:1]]
+    text = printed(found(standings=standings))
+    assert "\nall nhwc is 9 % faster, against the prediction.\n" in text
+    assert "against the prediction" not in printed(found())
+
+
+def test_a_library_that_beats_the_plan_has_its_verdict_only():
+    text = printed(found(standings=[standing("torch", 40e-6, 0.5, None, None, library=True)]))
+    assert (
+        "torch takes 40.0 µs, 0.50 [0.49, 0.51] times as long as convprof's optimal chain." in text
+    )
+    assert "against the prediction" not in text
+
+
+def test_no_conversion_and_many():
+    assert "\nNo conversion was worth it: one layout" in printed(found(conversions=[]))
+    many = [f"c{index} to nchw" for index in range(8)]
+    assert "c4 to nchw, c5 to nchw and 2 more.\n" in printed(found(conversions=many))
+
+
+def test_the_input_is_converted_after_no_layer():
+    text = printed(found(conversions=["input to nhwc", "layer1.0.relu to nchw"]))
+    assert "worth it: input to nhwc, after layer1.0.conv1: to nchw.\n" in text
+
+
+def test_no_row_in_a_pipe_ends_in_blanks():
+    text = io.StringIO()
+    plan_report(Console(file=text, width=400), found(), None)
+    assert "nhwc by\n" in text.getvalue()
+    assert [line for line in text.getvalue().splitlines() if line != line.rstrip()] == []
+
+
+def test_layouts_without_room_are_not_explained():
+    lines = printed(found(), 50).splitlines()
+    assert "takes: within the chain, as measured in the probes" in lines
+    assert "nchw, nhwc" not in "".join(lines)
+
+
+def test_without_layouts_nothing_is_said_of_them():
+    text = printed(found(layers=layers()[3:], conversions=[]))
+    assert re.search(r"^layer +with +plan +takes \[ns\]$", text, re.MULTILINE)
+    assert "\ntakes: within the chain, as measured in the probes\n" in text
+    assert "onversion" not in text.partition("the whole network")[2].partition("as written:")[2]
+
+
+def test_interrupted_before_there_is_a_plan():
+    bare = found(layers=[], conversions=[], standings=[])
+    assert printed(bare) == "no plan: not every layer has been timed\n"
+
+
+def test_interrupted_before_the_chains_were_run():
+    text = printed(found(standings=[]))
+    assert text.startswith("small of 1x8x32x32 · f32 · 1 thread · 3 layers (1 view not timed)\n")
+    assert "the whole network" not in text
+    assert "predicted from its layers" not in text
+    assert "after layer1.0.conv1: to nchw" in text
+
+
+def test_without_rounds_in_common_there_is_no_ratio():
+    other = replace(standing("all nhwc", 47e-6, 1.07, 48e-6), ratio=None)
+    text = printed(found(standings=[other, *found().standings[:1]]))
+    assert re.search(r"^all nhwc .* ±0\.5 +- ", text, re.MULTILINE)
+    assert re.search(r"^optimal = greedy .* ±0\.4 +1 ", text, re.MULTILINE)
+
+
+def test_who_was_left_out():
+    problem = describe(Whole(small()))
+    bad = Measurement(problem, "probe nhwc 2", "nhwc", "f32", 1, "hot", "refused", "too large")
+    text = printed(found(excluded=[bad]))
+    assert text.endswith("\nsmall: refused: probe nhwc 2 nhwc 1 thread: too large\n")
+
+
+def test_markdown():
+    document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
+    lines = plan_markdown(document, found(), 1).splitlines()
+    assert (
+        lines[0]
+        == "### small of 1x8x32x32 · f32 · 1 thread · the slowest of 3 layers (1 view not timed)"
+    )
+    assert lines[4].startswith("| layer1.0.conv1 | bias, relu | winograd nhwc | 40.0 | 44.0 | micr")
+    assert "- Conversions that are worth it: after layer1.0.conv1: to nchw." in lines
+    assert plan_markdown(document, None, None) == ""
+    none = plan_markdown(document, found(layers=[], standings=[]), None)
+    assert "- no plan: not every layer has been timed" in none
+
+
+def test_csv_has_every_layer_exactly():
+    rows = list(csv.DictReader(io.StringIO(plan_csv(found()))))
+    assert [row["strategy"] for row in rows] == ["winograd", "microkernel", "vectors", "packed"]
+    assert rows[0]["blocking"] == "tile=4 nc=64"
+    assert (rows[0]["nchw_s"], rows[0]["nhwc_s"], rows[1]["nhwc_s"]) == ("4.4e-05", "4e-05", "")
+    assert plan_csv(None) == ""

@@ -1,0 +1,193 @@
+"""The products of two activations, and attention as one operation, against float64 formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convprof.codegen.isa import available
+from convprof.errors import RefusedError
+from convprof.machine import facts
+from convprof.networks.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
+from convprof.problems.operation import Operation
+from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.layers import batched_products, fused_attention
+from convprof.strategies.layers.attention_products import matmul, mix, scores
+from convprof.strategies.layers.fused_attention import attention
+from convprof.strategies.plan_runner import StagedPrepared
+
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
+SETTINGS = st.builds(
+    Setting,
+    st.just("nhwc"),
+    st.sampled_from(list(DTYPES)),
+    st.sampled_from(THREADS),
+    st.sampled_from(available() or ("native",)),
+)
+TOKENS = st.one_of(st.integers(1, 70), st.sampled_from([127, 197]))
+DIMS = st.one_of(st.integers(1, 40), st.sampled_from([64, 80]))
+SIZES = st.tuples(st.integers(1, 2), TOKENS, st.integers(1, 3), DIMS)
+
+
+def parts(packed, heads):
+    """Return queries, keys and values, (n, heads, t, d) each, in float64."""
+    n, t, width = packed.shape
+    split = packed.astype("f8").reshape(n, t, 3, heads, width // (3 * heads))
+    return split.transpose(2, 0, 3, 1, 4)
+
+
+def softmax(x):
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def weighted(weights, packed, heads):
+    n, t, width = packed.shape
+    values = weights.astype("f8") @ parts(packed, heads)[2]
+    return values.transpose(0, 2, 1, 3).reshape(n, t, width // 3)
+
+
+def score_matrix(packed, heads):
+    q, k, _ = parts(packed, heads)
+    return q @ k.swapaxes(2, 3) / q.shape[-1] ** 0.5
+
+
+def drawn(shape, setting, seed=0):
+    random = np.random.default_rng(seed)
+    return random.uniform(-1, 1, shape).astype(DTYPES[setting.dtype][0])
+
+
+def check(builder, op, operands, setting, expected):
+    problem = Operation(op=op, inputs=tuple(x.shape for x in operands))
+    prepared = StagedPrepared("vectors", problem, setting, builder(problem, setting))
+    assert None is not prepared.works()
+    prepared.bind(*operands)
+    before = [x.tobytes() for x in operands]
+    prepared.output().fill(np.nan)
+    prepared.run()
+    y = prepared.output()
+    assert expected.shape == y.shape
+    assert operands[0].dtype == y.dtype
+    largest = np.max(np.abs(expected))
+    assert np.max(np.abs(y - expected)) <= TOLERANCE[setting.dtype] * largest
+    first = y.tobytes()
+    y.fill(np.nan)  # and the scratch memory may be anybody's between two runs
+    for key in prepared.scratch():
+        prepared._arrays[key].fill(np.nan)
+    prepared.run()
+    assert first == prepared.output().tobytes()
+    assert before == [x.tobytes() for x in operands]
+
+
+def check_scores(sizes, setting, seed=0):
+    n, t, heads, d = sizes
+    packed = drawn((n, t, 3 * heads * d), setting, seed)
+    check(scores, AttentionScores(heads), [packed], setting, score_matrix(packed, heads))
+
+
+def check_mix(sizes, setting, seed=0):
+    n, t, heads, d = sizes
+    packed = drawn((n, t, 3 * heads * d), setting, seed)
+    weights = drawn((n, heads, t, t), setting, seed + 1)
+    expected = weighted(weights, packed, heads)
+    check(mix, AttentionMix(heads), [weights, packed], setting, expected)
+
+
+def check_attention(sizes, setting, seed=0):
+    n, t, heads, d = sizes
+    packed = drawn((n, t, 3 * heads * d), setting, seed)
+    expected = weighted(softmax(score_matrix(packed, heads)), packed, heads)
+    check(attention, Attention(heads), [packed], setting, expected)
+
+
+def check_matmul(op, a, b, setting):
+    turned = b.swapaxes(-1, -2) if op.transpose_b else b
+    check(matmul, op, [a, b], setting, op.scale * (a.astype("f8") @ turned))
+
+
+CHECKS = {"scores": check_scores, "mix": check_mix, "attention": check_attention}
+each = pytest.mark.parametrize("name", CHECKS)
+
+
+@each
+def test_random_sizes(name):
+    @settings(max_examples=15, deadline=None, derandomize=True)
+    @given(SIZES, SETTINGS, st.integers(0, 99))
+    def sizes(given_sizes, setting, seed):
+        CHECKS[name](given_sizes, setting, seed)
+
+    sizes()
+
+
+@each
+@pytest.mark.parametrize("sizes", [(2, 197, 3, 64), (1, 257, 2, 80), (1, 1, 1, 1), (1, 65, 1, 33)])
+@pytest.mark.parametrize("threads", THREADS)
+def test_particular_sizes(sizes, threads, name):
+    CHECKS[name](sizes, Setting(threads=threads))
+
+
+@given(
+    st.lists(st.integers(1, 3), max_size=2),
+    st.tuples(*[st.integers(1, 80)] * 3),
+    st.booleans(),
+    st.sampled_from([1.0, 0.25]),
+    SETTINGS,
+)
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_any_product_of_two_activations(batch, mnk, transpose_b, scale, setting):
+    m, n, k = mnk
+    a = drawn((*batch, m, k), setting)
+    b = drawn((*batch, n, k) if transpose_b else (*batch, k, n), setting, 1)
+    check_matmul(MatMul(transpose_b=transpose_b, scale=scale), a, b, setting)
+
+
+@pytest.mark.parametrize("op", [MatMul(), MatMul(scale=0.5), MatMul(transpose_b=True)])
+@pytest.mark.parametrize("threads", THREADS)
+def test_sums_and_columns_in_blocks(monkeypatch, op, threads):
+    monkeypatch.setattr(batched_products, "KC_BYTES", 128)  # 32 steps
+    monkeypatch.setattr(batched_products, "l2_bytes", lambda: 16 << 10)
+    monkeypatch.setattr(batched_products, "STAGE_MACS", 50_000)
+    setting = Setting(threads=threads)
+    a, b = drawn((2, 50, 70), setting), drawn((2, 70, 90), setting, 1)
+    b = b.swapaxes(1, 2).copy() if op.transpose_b else b
+    check_matmul(op, a, b, setting)
+
+
+def test_rows_a_multiple_of_a_page_apart():
+    setting = Setting()
+    a, b = drawn((40, 1024), setting), drawn((1024, 48), setting, 1)
+    check_matmul(MatMul(), a, b, setting)
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_keys_and_values_in_place_and_copied(monkeypatch, most, dtype):
+    monkeypatch.setattr(fused_attention, "MOST_BLOCKS", most)
+    for sizes in ((2, 150, 3, 33), (1, 70, 2, 16)):
+        check_attention(sizes, Setting(dtype=dtype, threads=THREADS[-1]))
+
+
+def test_attention_costs_what_its_parts_cost():
+    packed, square = (2, 197, 2304), (2, 12, 197, 197)
+    whole, qk, pv = Attention(12), AttentionScores(12), AttentionMix(12)
+    assert qk.output(packed) == square
+    assert whole.output(packed) == pv.output(square, packed) == (2, 197, 768)
+    assert whole.macs(packed) == qk.macs(packed) + pv.macs(square, packed)
+    softmax_flops = Softmax().flops(square)
+    flops = qk.flops(packed) + softmax_flops + pv.flops(square, packed)
+    assert whole.flops(packed) == flops
+    assert whole.problem(packed) is None
+    assert whole.parameters(packed) == 0
+    assert whole.text == "attention 12 heads"
+    assert whole.bytes_min(4, packed) == 4 * 4 * 2 * 197 * 768
+
+
+def test_an_image_that_is_not_a_stack_of_matrices_is_refused():
+    shape = (1, 2, 5, 5)
+    problem = Operation(op=MatMul(), inputs=(shape, shape), laid_out=True)
+    assert matmul(problem, Setting(layout="nchw")).steps
+    with pytest.raises(RefusedError, match="matmul: the rows of an image are matrices in nchw"):
+        matmul(problem, Setting(layout="nhwc"))

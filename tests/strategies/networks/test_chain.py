@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.errors import ProblemError, RefusedError
+from convprof.measure.operands import WholeOperands, max_rel_error
+from convprof.networks.fold import folded
+from convprof.networks.graph import INPUT, Builder, Network
+from convprof.networks.ops import (
+    Activation,
+    AdaptiveAverage,
+    Add,
+    AttentionMix,
+    AttentionScores,
+    BatchNorm,
+    ClassToken,
+    Concat,
+    Convolution,
+    Flatten,
+    LayerNorm,
+    LayerScale,
+    Linear,
+    Multiply,
+    Pool2d,
+    PositionEmbedding,
+    SelectToken,
+    Slice,
+    Softmax,
+    Tokens,
+)
+from convprof.networks.steps import Way
+from convprof.problems import Whole
+from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.networks.choice import ways
+from convprof.strategies.networks.strategy import Chained, Recipe
+
+
+def convolutional(n=2):
+    net = Builder()
+    net.add("stem", Convolution.square(12, 3, stride=2))
+    net.add("bn", BatchNorm())
+    net.add("relu", Activation("relu"))
+    begin = net.add("pool", Pool2d.square("max", 3, stride=2, pad=1))
+    net.add("depthwise", Convolution.square(12, 3, groups=12))
+    net.add("silu", Activation("silu"))
+    net.add("point", Convolution.square(12, 1))
+    net.add("scale", LayerScale())
+    whole = net.add("sum", Add(), net.last, begin)
+    net.add("gate", AdaptiveAverage(1, 1))
+    net.add("sigmoid", Activation("sigmoid"))
+    net.add("gated", Multiply(), whole, "sigmoid")
+    net.add("half", Slice(1, 3, 9))
+    net.add("both", Concat(1), "half", "gated")
+    net.add("flat", Flatten())
+    net.add("fc", Linear(7))
+    return Network("convolutional", (n, 3, 19, 17), tuple(net.nodes))
+
+
+def transformer(n=2):
+    net = Builder()
+    net.add("patches", Convolution.square(16, 4, stride=4, pad=0, bias=True))
+    net.add("tokens", Tokens())
+    net.add("class", ClassToken())
+    begin = net.add("position", PositionEmbedding())
+    net.add("ln", LayerNorm())
+    packed = net.add("in", Linear(48))
+    net.add("qk", AttentionScores(2))
+    net.add("softmax", Softmax())
+    net.add("pv", AttentionMix(2), net.last, packed)
+    net.add("out", Linear(16))
+    middle = net.add("add", Add(), net.last, begin)
+    net.add("mlp", Linear(24))
+    net.add("gelu", Activation("gelu"))
+    net.add("back", Linear(16))
+    net.add("add2", Add(), net.last, middle)
+    net.add("select", SelectToken(0))
+    net.add("head", Linear(5))
+    return Network("transformer", (n, 3, 12, 12), tuple(net.nodes))
+
+
+def run(network, setting, *, fuse, names=("auto",), chosen=None):
+    recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
+    found = chosen or ways(recipe.steps, names, setting, setting.layout)
+    whole = Whole(network)
+    prepared = Chained("chain", recipe, found).prepare(whole, setting)
+    operands = WholeOperands(whole, setting.dtype, 0)
+    prepared.bind(*operands.all(setting.layout))
+    prepared.run()
+    return prepared, operands
+
+
+@pytest.mark.parametrize("build", [convolutional, transformer])
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_chain_computes_its_network(build, fuse, layout, threads, n):
+    setting = Setting(layout, threads=threads, tune="off")
+    prepared, operands = run(build(n), setting, fuse=fuse)
+    assert max_rel_error(operands, prepared.output(), layout) < 1e-5
+    prepared.run()
+    assert max_rel_error(operands, prepared.output(), layout) < 1e-5
+
+
+@pytest.mark.parametrize("build", [convolutional, transformer])
+def test_a_chain_in_float64(build):
+    prepared, operands = run(build(), Setting("nhwc", "f64", tune="off"), fuse=True)
+    assert max_rel_error(operands, prepared.output(), "nhwc") < 1e-12
+
+
+def test_layouts_may_change_from_layer_to_layer():
+    network = convolutional()
+    recipe = Recipe(network, folded(network), fuse=True)
+    setting = Setting("nchw", tune="off")
+    mixed = [Way("auto", LAYOUTS[index % 2]) for index in range(len(recipe.steps))]
+    prepared, operands = run(network, setting, fuse=True, chosen=mixed)
+    assert max_rel_error(operands, prepared.output(), "nchw") < 1e-5
+
+
+@pytest.mark.parametrize("names", [("direct", "naive"), ("im2col", "blas"), ("tiled",)])
+def test_other_strategies_make_a_chain_too(names):
+    prepared, operands = run(convolutional(), Setting("nchw", tune="off"), fuse=True, names=names)
+    assert max_rel_error(operands, prepared.output(), "nchw") < 1e-5
+
+
+def test_the_layers_are_timed_by_name():
+    prepared, _ = run(convolutional(), Setting("nhwc", tune="off"), fuse=False)
+    seconds = prepared.run_phases()
+    assert set(seconds) >= {"stem", "bn", "pool", "gated", "fc"}
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_new_operands_can_be_bound():
+    network = convolutional()
+    prepared, _ = run(network, Setting("nhwc", tune="off"), fuse=True)
+    other = WholeOperands(Whole(network), "f32", 1)
+    prepared.bind(*other.all("nhwc"))
+    prepared.run()
+    assert max_rel_error(other, prepared.output(), "nhwc") < 1e-5
+
+
+def test_results_share_memory():
+    net = Builder()
+    for index in range(12):
+        net.add(f"c{index}", Convolution.square(8, 3))
+    network = Network("long", (1, 8, 64, 64), tuple(net.nodes))
+    prepared, _ = run(network, Setting("nhwc", tune="off"), fuse=True, names=("microkernel",))
+    one = 8 * 64 * 64 * 4
+    assert prepared._arena.nbytes == 2 * one
+
+
+def test_an_input_of_another_shape_is_refused():
+    network = convolutional()
+    prepared, operands = run(network, Setting("nhwc", tune="off"), fuse=True)
+    with pytest.raises(ProblemError, match="x has shape"):
+        prepared.bind(np.zeros((1, 2, 3, 4), np.float32), operands.weights)
+
+
+def test_a_layer_that_no_strategy_takes_says_why():
+    network = convolutional()
+    recipe = Recipe(network, network, fuse=False)
+    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*-s winograd,auto"):
+        ways(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
+
+
+def test_the_input_may_be_the_result():
+    net = Builder()
+    net.add("same", Slice(0, 0, 1), INPUT)
+    network = Network("same", (1, 3, 4, 4), tuple(net.nodes))
+    prepared, operands = run(network, Setting("nhwc", tune="off"), fuse=False)
+    assert max_rel_error(operands, prepared.output(), "nhwc") == 0

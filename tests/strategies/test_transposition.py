@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.codegen import isa as isas
+from convprof.problems import Reorder
+from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.plan import Plan, X, Y
+from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import turn_stage, turning
+
+SHAPES = [(1, 1, 1), (2, 3, 40), (2, 40, 3), (1, 4, 4), (3, 5, 17), (1, 200, 130), (2, 16, 300)]
+
+
+@pytest.mark.parametrize("isa", isas.available() or ("native",))
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_matrix_is_transposed(shape, dtype, isa):
+    n, rows, columns = shape
+    for threads in (1, 2):
+        setting = Setting("nchw", dtype, threads, isa=isa)
+        plan = Plan(shape, (0,), (n, columns, rows))
+        plan.steps = [turn_stage("turn", X, Y, shape, setting)]
+        problem = Reorder(n=n, c=rows, h=1, w=columns)
+        prepared = StagedPrepared("turn", problem, setting, plan)
+        x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+        prepared.bind(x, np.zeros(0))
+        prepared.run()
+        np.testing.assert_array_equal(prepared.output(), x.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("threads", [2, 8, 64])
+@pytest.mark.parametrize("shape", [(1, 64, 3136), (1, 2048, 49), (1, 3, 50176), (1, 50176, 3)])
+def test_all_threads_find_work(shape, threads):
+    stage = turn_stage("turn", X, Y, shape, Setting("nchw", "f32", threads))
+    assert stage.tasks >= 2 * threads
+
+
+def test_what_is_smaller_than_a_vector_is_one_task():
+    assert turn_stage("turn", X, Y, (1, 3, 2), Setting("nchw", "f32", 64)).tasks == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_arrays_are_transposed_at_once(shape, dtype):
+    n, rows, columns = shape
+    x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+    target = np.full((n, columns, rows), -1, x.dtype)
+    turning(shape, Setting("nchw", dtype))(target, x)
+    np.testing.assert_array_equal(target, x.transpose(0, 2, 1))

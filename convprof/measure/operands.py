@@ -11,7 +11,8 @@ import numpy as np
 from convprof.networks import parameters
 from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
 from convprof.problems.layouts import operands_in_layout, result_in_nhwc
-from convprof.problems.operation import IMAGE_AXES, Operation
+from convprof.problems.operation import Operation
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory, oracle, reference
 from convprof.strategies.base import DTYPES
 from convprof.strategies.reference import network as exact
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     Points = np.ndarray[Any, np.dtype[np.int64]]
     from collections.abc import Mapping
 
-    from convprof.networks.graph import Network
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
+    from convprof.problems.graph import Network
 
 
 # Input and weights of a whole network from a seed, and the float64 reference of its result.
@@ -36,10 +37,10 @@ class WholeOperands:
     points = None
     """All of the result is verified."""
 
-    def __init__(self, problem: Whole, dtype: str, seed: int) -> None:
+    def __init__(self, problem: NetworkProblem, dtype: str, seed: int) -> None:
         """Draw them; ``TooLargeError`` if they would not fit."""
         self.problem = problem
-        self._network: Network = problem.network  # type: ignore[assignment]  # there is one kind
+        self._network: Network = problem.network
         kind, item = DTYPES[dtype]
         # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
         memory.require(2 * item * parameters.elements(self._network), problem.descriptor)

@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError, UnknownNameError
-from convprof.networks.graph import INPUT, Builder, Network, Node
 from convprof.problems.checks import size
+from convprof.problems.graph import Builder, Network
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,8 +35,6 @@ _MODULES = {
     "vit-l16": "vit_l16",
     "vit-h14": "vit_h14",
 }
-
-__all__ = ["INPUT", "Builder", "Layer", "Network", "Node", "find", "layers", "names", "network"]
 
 
 def names() -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -22,7 +22,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STAGES = ((3, 96), (3, 192), (9, 384), (3, 768))  # blocks, channels
 _PATCH = 4  # the stem's filter and stride

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks import Images
 from convprof.networks.conv_block import conv_block
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -21,7 +21,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 IMAGES = Images()
 

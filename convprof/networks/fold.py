@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.graph import Network, Node
-from convprof.networks.ops import BatchNorm, Convolution, LayerScale, Linear
+from convprof.problems.graph import Network, Node
+from convprof.problems.ops import BatchNorm, Convolution, LayerScale, Linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

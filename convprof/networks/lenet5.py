@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks import Images
-from convprof.networks.ops import Activation, Convolution, Flatten, Linear, Pool2d
+from convprof.problems.ops import Activation, Convolution, Flatten, Linear, Pool2d
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 IMAGES = Images(published=32, channels=1, least=16)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     BatchNorm,
@@ -19,7 +19,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 IMAGES = Images()
 

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 
 from convprof.networks import Images
 from convprof.networks.conv_block import conv_block
-from convprof.networks.ops import AdaptiveAverage, Add, BatchNorm, Convolution, Flatten, Linear
+from convprof.problems.ops import (
+    AdaptiveAverage,
+    Add,
+    BatchNorm,
+    Convolution,
+    Flatten,
+    Linear,
+)
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 IMAGES = Images()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.graph import INPUT
-from convprof.networks.ops import (
+from convprof.problems.graph import INPUT
+from convprof.problems.ops import (
     Activation,
     Add,
     BatchNorm,
@@ -24,8 +24,8 @@ from convprof.networks.ops import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.networks.graph import Network, Node
-    from convprof.networks.ops import Shape
+    from convprof.problems.graph import Network, Node
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -22,7 +22,7 @@ from convprof.networks.ops import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STEM = 64
 _WIDTHS = (64, 128, 256, 512)  # channels of the 3x3 filters in each stage

@@ -8,7 +8,7 @@ from convprof.networks import Images
 from convprof.networks.resnet import build_resnet
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 IMAGES = Images()
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.graph import INPUT, Network, Node
-from convprof.networks.ops import (
+from convprof.problems import Conv2d, Gemm, Operation
+from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.ops import (
     Activation,
     Add,
     Attention,
@@ -21,7 +22,6 @@ from convprof.networks.ops import (
     Linear,
     Softmax,
 )
-from convprof.problems import Conv2d, Gemm, Operation
 
 if TYPE_CHECKING:
     from convprof.problems.epilogue import Epilogue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Convolution,
@@ -18,7 +18,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     Add,
     AttentionMix,
@@ -26,7 +26,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _EPS = 1e-6
 

@@ -8,7 +8,7 @@ from convprof.networks import Images
 from convprof.networks.vit import Transformer
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _TRANSFORMER = Transformer(patch=14, width=1280, blocks=32, heads=16, mlp=5120)
 

@@ -8,7 +8,7 @@ from convprof.networks import Images
 from convprof.networks.vit import Transformer
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _TRANSFORMER = Transformer(patch=16, width=1024, blocks=24, heads=16, mlp=4096)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.graph import INPUT
-from convprof.networks.ops import Convolution, Linear
 from convprof.problems import Conv2d
+from convprof.problems.graph import INPUT
+from convprof.problems.ops import Convolution, Linear
 from convprof.strategies import oracle
 from convprof.strategies.reference_operations import compute
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Points = np.ndarray[Any, np.dtype[np.int64]]
     from collections.abc import Iterator, Mapping
 
-    from convprof.networks.graph import Network, Node
+    from convprof.problems.graph import Network, Node
 
     Weights = Mapping[str, Mapping[str, Array]]
 
@@ -131,4 +131,4 @@ def operation(problem: Operation, operands: Sequence[Array]) -> Array:
 
     ``operands`` are the activations in their logical shapes, the weights, the buffers.
     """
-    return compute(problem.op, *(operand.astype(np.float64) for operand in operands))  # type: ignore[arg-type]  # a network's op
+    return compute(problem.op, *(operand.astype(np.float64) for operand in operands))

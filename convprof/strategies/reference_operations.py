@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from convprof.networks import ops
-from convprof.networks.ops.base import channel_axis
+from convprof.problems import ops
+from convprof.problems.shapes import channel_axis
 
 Array = np.ndarray[Any, Any]
 """Annotations are read when a function is registered."""

@@ -6,8 +6,8 @@ import pytest
 from convprof import networks
 from convprof.networks import parameters
 from convprof.networks.fold import fold_weights, folded, folds
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import Activation, Add, BatchNorm, Convolution, LayerScale, Linear
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import Activation, Add, BatchNorm, Convolution, LayerScale, Linear
 from convprof.strategies.reference import network as exact
 
 

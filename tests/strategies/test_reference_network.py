@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network
+from convprof.problems import ops
+from convprof.problems.graph import Builder, Network
 from convprof.strategies import reference
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from convprof.networks import ops
+from convprof.problems import ops
 from convprof.problems.epilogue import STEPS
 from convprof.problems.operation import Operation
 from convprof.strategies import reference, reference_operations

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.networks.graph import INPUT
 from convprof.networks.onnx.forms import FORMS
 from convprof.networks.onnx.load import LARGEST_FILE
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.writer import Writer
 from convprof.networks.parameters import elements
+from convprof.problems.graph import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
 
-    from convprof.networks.graph import Network
+    from convprof.problems.graph import Network
 
 OPSET = 20
 """The first with Gelu; written as of IR version 9, which belongs to it."""

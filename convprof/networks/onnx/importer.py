@@ -7,24 +7,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.graph import INPUT, Node
 from convprof.networks.onnx.constant import MOST_AXES, Constant
 from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sharing import Sharing
-from convprof.networks.ops import Affine
 from convprof.problems import checks
 from convprof.problems.checks import shown
+from convprof.problems.graph import INPUT, Node
+from convprof.problems.ops import Affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
-    from convprof.networks.ops import Op, Shape
-    from convprof.networks.ties import Tie
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
+    from convprof.problems.ties import Tie
 
 _ASK_FOR_SHAPES = ("Shape", "Size")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.errors import InputError
-from convprof.networks.graph import INPUT, Network
 from convprof.networks.onnx.checking import check_shapes
 from convprof.networks.onnx.dims import input_shape
 from convprof.networks.onnx.element_types import element_notes
@@ -19,6 +18,7 @@ from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
+from convprof.problems.graph import INPUT, Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

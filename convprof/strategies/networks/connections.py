@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.networks.graph import INPUT
-from convprof.networks.ops import Flatten, Reshape, SelectToken, Slice, Tokens
 from convprof.networks.steps import Way
 from convprof.problems import Operation, Reorder
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT
+from convprof.problems.ops import Flatten, Reshape, SelectToken, Slice, Tokens
+from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
     from convprof.problems import Conv2d, Gemm
-    from convprof.problems.operation import Shape
+    from convprof.problems.graph import Network
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 

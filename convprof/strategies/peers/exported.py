@@ -14,7 +14,7 @@ import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.parameters import elements
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
@@ -23,8 +23,8 @@ from convprof.strategies.peers.package import Library
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.networks.graph import Network
-    from convprof.problems import Problem, Whole
+    from convprof.problems import NetworkProblem, Problem
+    from convprof.problems.graph import Network
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -39,9 +39,9 @@ class ExportedPrepared(Prepared):
 
     # What the library allocates is its own affair: unknown, not none.
     workspace_bytes = None
-    problem: Whole
+    problem: NetworkProblem
 
-    def __init__(self, name: str, whole: Whole, setting: Setting) -> None:
+    def __init__(self, name: str, whole: NetworkProblem, setting: Setting) -> None:
         """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
@@ -122,13 +122,13 @@ class ExportedNetwork(Library):
         """Refuse weights that no ONNX model can carry."""
         from convprof.networks.onnx.export import too_large
 
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         reason = too_large(_network(whole))
         return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
 
 
-def _network(whole: Whole) -> Network:
-    network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
+def _network(whole: NetworkProblem) -> Network:
+    network: Network = whole.network
     return network
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from convprof import networks
 from convprof.errors import InputError
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network, Node
 from convprof.networks.summary import summarise
 from convprof.networks.vit import Transformer
+from convprof.problems import ops
+from convprof.problems.graph import Builder, Network, Node
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa
-from convprof.networks import ops
+from convprof.problems import ops
 from convprof.problems.operation import Operation
 from convprof.strategies import reference, registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting

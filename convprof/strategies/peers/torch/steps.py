@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.networks import ops
-from convprof.networks.graph import INPUT
 from convprof.networks.steps import steps as fused_steps
-from convprof.problems import Operation
+from convprof.problems import Operation, ops
+from convprof.problems.graph import INPUT
 from convprof.strategies.peers.torch.ops import ALIASES, attend, in_place_calls, make
 from convprof.strategies.peers.torch.packed import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from convprof.networks.graph import Network, Node
     from convprof.networks.steps import Step as Fused
+    from convprof.problems.graph import Network, Node
 
     Tensor = Any
     Run = Callable[..., Tensor]

@@ -10,9 +10,9 @@ import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.fold import fold_weights, folded
-from convprof.networks.graph import INPUT, Network
 from convprof.networks.parameters import elements
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT, Network
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
@@ -23,7 +23,7 @@ from convprof.strategies.peers.torch.state import from_array, torch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.problems import Problem, Whole
+    from convprof.problems import NetworkProblem, Problem
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
@@ -38,15 +38,15 @@ class TorchNetworkPrepared(Prepared):
 
     # What PyTorch allocates is its own affair: unknown, not none.
     workspace_bytes = None
-    problem: Whole
+    problem: NetworkProblem
 
     def __init__(
-        self, name: str, whole: Whole, setting: Setting, ways: tuple[str, ...] = QUICK
+        self, name: str, whole: NetworkProblem, setting: Setting, ways: tuple[str, ...] = QUICK
     ) -> None:
         """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
-        network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
+        network: Network = whole.network
         self._network = network
         self._inner = folded(network)
         needed = (1 + WEIGHT_COPIES) * elements(network) * setting.itemsize
@@ -117,7 +117,7 @@ class TorchNetwork(TorchLibrary):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
         return TorchNetworkPrepared(self.name, whole, setting)
 
@@ -139,6 +139,6 @@ class TorchCompiledNetwork(TorchLibrary):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
         return TorchNetworkPrepared(self.name, whole, setting, (COMPILE,))

@@ -10,10 +10,10 @@ import pytest
 
 from convprof import networks
 from convprof.errors import ProblemError, RefusedError
-from convprof.networks import INPUT, Builder, Network, ops
 from convprof.networks.parameters import draw, elements
-from convprof.networks.ties import Tie
-from convprof.problems import Gemm, Whole
+from convprof.problems import Gemm, NetworkProblem, ops
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ties import Tie
 from convprof.strategies import memory, reference
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.torch.strategy import TorchCompiledNetwork, TorchNetwork
@@ -271,7 +271,7 @@ def test_the_known_networks_run(name):
 
 
 def whole_of(build, shape=(2, 3, 19, 18)):
-    return Whole(net_of(build, shape))
+    return NetworkProblem(net_of(build, shape))
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
@@ -283,7 +283,7 @@ def test_the_strategy_folds_and_answers_in_the_layout(layout, last):
         net = Network("small", net.input, net.nodes[: names.index(last) + 1])
     x, weights = drawn(net)
     expected = reference.network(net, x, weights)
-    whole, setting = Whole(net), Setting(layout=layout)
+    whole, setting = NetworkProblem(net), Setting(layout=layout)
     strategy = TorchNetwork()
     assert strategy.why_not(whole, setting) is None
     prepared = strategy.prepare(whole, setting)
@@ -337,7 +337,7 @@ def test_what_is_handed_to_the_compiler_is_the_network(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda graph: handed.append(graph) or graph)  # takes 10 s
     net = net_of(convolutions)
     x, weights = drawn(net)
-    prepared = TorchCompiledNetwork().prepare(Whole(net), Setting())
+    prepared = TorchCompiledNetwork().prepare(NetworkProblem(net), Setting())
     prepared.bind(x, weights)
     prepared.run()
     assert error(prepared.output(), reference.network(net, x, weights)) < 1e-5

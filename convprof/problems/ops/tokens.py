@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from convprof.networks.ops.base import Op, Shape
+from convprof.problems.ops.base import Op
+
+if TYPE_CHECKING:
+    from convprof.problems.shapes import Shape
 
 
 class _OnTokens(Op):

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.products import Convolution, Linear
 from convprof.problems import checks
 from convprof.problems.epilogue import Epilogue
-from convprof.problems.operation import IMAGE_AXES, Operation
+from convprof.problems.operation import Operation
+from convprof.problems.ops.products import Convolution, Linear
+from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.networks.ops import Op, Shape
-    from convprof.networks.ties import Tie
     from convprof.problems import Conv2d, Gemm
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
+    from convprof.problems.ties import Tie
 
 INPUT = "input"
 """The name under which nodes read the network's input."""

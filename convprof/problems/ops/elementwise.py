@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import Op, Shape
 from convprof.problems.checks import shown
 from convprof.problems.epilogue import STEPS, Function
+from convprof.problems.ops.base import Op
+
+if TYPE_CHECKING:
+    from convprof.problems.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.networks.ops.base import Op
-from convprof.networks.ops.normalisation import Softmax
-from convprof.networks.ops.products import Product
 from convprof.problems.gemm import Gemm
+from convprof.problems.ops.base import Op
+from convprof.problems.ops.normalisation import Softmax
+from convprof.problems.ops.products import Product
 
 if TYPE_CHECKING:
-    from convprof.networks.ops.base import Shape
+    from convprof.problems.shapes import Shape
 
 _PARTS = 3  # queries, keys, values
 

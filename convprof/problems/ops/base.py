@@ -7,12 +7,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.errors import ProblemError
-from convprof.problems.operation import IMAGE_AXES, Shape, shape_text
+from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm
-
-__all__ = ["IMAGE_AXES", "Op", "Shape", "channel_axis", "channels", "shape_text", "window_text"]
 
 
 class Op(ABC):
@@ -100,16 +98,6 @@ class Op(ABC):
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x
-
-
-def channel_axis(shape: Shape) -> int:
-    """Return where a shape has its channels: axis 1 of an image, else the last."""
-    return 1 if len(shape) == IMAGE_AXES else len(shape) - 1
-
-
-def channels(shape: Shape) -> int:
-    """Return how many channels a shape has."""
-    return shape[channel_axis(shape)]
 
 
 def window_text(r: int, s: int, stride: tuple[int, int]) -> str:

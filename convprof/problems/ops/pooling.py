@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import Op, Shape, window_text
 from convprof.problems.checks import size, sizes
+from convprof.problems.ops.base import Op, window_text
+
+if TYPE_CHECKING:
+    from convprof.problems.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

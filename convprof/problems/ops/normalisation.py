@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, channels
 from convprof.problems.checks import shown
+from convprof.problems.ops.base import Op
+from convprof.problems.shapes import IMAGE_AXES, Shape, channels
 
 _WIDEST = 64
 """Channels of a response norm's window: published ones have 5."""

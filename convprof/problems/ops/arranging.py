@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, shape_text
+from convprof.problems.ops.base import Op
+from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 
 @dataclass(frozen=True, slots=True)

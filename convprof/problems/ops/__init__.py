@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from convprof.networks.ops.arranging import Concat, Flatten, Pad, Reshape, Slice, Transpose
-from convprof.networks.ops.attention import Attention, AttentionMix, AttentionScores
-from convprof.networks.ops.base import Op, Shape, shape_text
-from convprof.networks.ops.elementwise import (
+from convprof.problems.epilogue import Function
+from convprof.problems.ops.arranging import Concat, Flatten, Pad, Reshape, Slice, Transpose
+from convprof.problems.ops.attention import Attention, AttentionMix, AttentionScores
+from convprof.problems.ops.base import Op
+from convprof.problems.ops.elementwise import (
     Activation,
     Add,
     Affine,
@@ -15,7 +16,7 @@ from convprof.networks.ops.elementwise import (
     Minimum,
     Multiply,
 )
-from convprof.networks.ops.normalisation import (
+from convprof.problems.ops.normalisation import (
     BatchNorm,
     Bias,
     LayerNorm,
@@ -23,10 +24,9 @@ from convprof.networks.ops.normalisation import (
     ResponseNorm,
     Softmax,
 )
-from convprof.networks.ops.pooling import AdaptiveAverage, Pool2d
-from convprof.networks.ops.products import Convolution, Linear, MatMul, Product
-from convprof.networks.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
-from convprof.problems.epilogue import Function
+from convprof.problems.ops.pooling import AdaptiveAverage, Pool2d
+from convprof.problems.ops.products import Convolution, Linear, MatMul, Product
+from convprof.problems.ops.tokens import ClassToken, PositionEmbedding, SelectToken, Tokens
 
 __all__ = [
     "Activation",
@@ -60,10 +60,8 @@ __all__ = [
     "Reshape",
     "ResponseNorm",
     "SelectToken",
-    "Shape",
     "Slice",
     "Softmax",
     "Tokens",
     "Transpose",
-    "shape_text",
 ]

@@ -7,10 +7,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from convprof.networks.ops.base import Op, Shape, channels, window_text
 from convprof.problems.checks import size
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.gemm import Gemm
+from convprof.problems.ops.base import Op, window_text
+from convprof.problems.shapes import Shape, channels
 
 
 class Product(Op):

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from convprof.networks import parameters
-from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
+from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm, oracle
 from convprof.problems.layouts import operands_in_layout, result_in_nhwc
 from convprof.problems.operation import Operation
 from convprof.problems.shapes import IMAGE_AXES
-from convprof.strategies import memory, oracle, reference
+from convprof.strategies import memory
 from convprof.strategies.base import DTYPES
-from convprof.strategies.reference import network as exact
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -57,7 +56,7 @@ class WholeOperands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, in its logical shape."""
-        return exact(self._network, self._x, self.weights)
+        return self.problem.reference(self._x, self.weights)
 
 
 WHOLE_MACS = 300_000_000
@@ -143,14 +142,14 @@ class Operands:
         """The float64 result, all of it (NCHW) or at ``points``."""
         problem = self.problem
         if isinstance(problem, Operation):
-            return reference.operation(problem, self._drawn)
+            return problem.reference(self._drawn)
         first, second, *more = self._drawn
         if isinstance(problem, Conv2d):
             product = oracle.conv2d(problem, first, second, self.points)
-            return reference.epilogue(problem, product, more, self.points)
+            return oracle.epilogue(problem, product, more, self.points)
         if isinstance(problem, Gemm):
             product = oracle.gemm(problem, first, second, self.points)
-            return reference.epilogue(problem, product, more, self.points)
+            return oracle.epilogue(problem, product, more, self.points)
         if isinstance(problem, BackwardData | BackwardWeights):
             return _gradient(problem, (first, second), self.points)
         if isinstance(problem, Attention):

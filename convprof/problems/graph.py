@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems import checks
@@ -15,12 +17,16 @@ from convprof.problems.ops.products import Convolution, Linear
 from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from convprof.problems import Conv2d, Gemm
     from convprof.problems.ops import Op
+    from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
+
+Weights: TypeAlias = "Mapping[str, Mapping[str, Array]]"
+"""Tensors by name of the node and name in its op."""
 
 INPUT = "input"
 """The name under which nodes read the network's input."""
@@ -139,6 +145,31 @@ class Network:
             return replace(op.problem(*inputs), epilogue=epilogue, name=node.name)
         laid_out = not self.images.isdisjoint((node.name, *node.inputs))
         return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
+
+    def reference(self, x: Array, weights: Weights) -> Array:
+        """Return the last result in float64, of the shape ``output``."""
+        for _, result in self.results(x, weights):
+            last = result  # unpacking would keep every result in memory
+        return last
+
+    def results(self, x: Array, weights: Weights) -> Iterator[tuple[Node, Array]]:
+        """Yield every node with its result in float64, a result kept until its last reader is done.
+
+        Activations in their logical shapes; the weights and buffers of an op by their names, by
+        name of the node. KeyError names a tensor that is missing.
+        """
+        last_reader = {name: node.name for node in self.nodes for name in node.inputs}
+        held: dict[str, Array] = {INPUT: x.astype(np.float64)}
+        for node in self.nodes:
+            shapes = self.reads(node)
+            names = [*node.op.weights(*shapes), *node.op.buffers(*shapes)]
+            tensors = (weights[node.name][name].astype(np.float64) for name in names)
+            result = node.op.reference(*(held[name] for name in node.inputs), *tensors)
+            yield node, result
+            held[node.name] = result
+            for name in {*node.inputs, node.name}:
+                if last_reader.get(name, node.name) == node.name:
+                    del held[name]
 
 
 def _images(nodes: tuple[Node, ...], shapes: Mapping[str, Shape]) -> frozenset[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from convprof.problems.shapes import Shape, physical, shape_text
 
 if TYPE_CHECKING:
-    from convprof.problems.graph import Network
+    from convprof.problems.graph import Network, Weights
+    from convprof.problems.ops.base import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,10 @@ class NetworkProblem:
         """Whether the result lies in the layout."""
         *_, last = self.network.shapes
         return last in self.network.images
+
+    def reference(self, x: Array, weights: Weights) -> Array:
+        """Return the result in float64 and in its logical shape, layer by layer."""
+        return self.network.reference(x, weights)
 
     def dims(self) -> dict[str, Any]:
         """Return the shapes for JSON."""

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from convprof.problems.shapes import IMAGE_AXES, Shape, physical, shape_text
 
 if TYPE_CHECKING:
-    from convprof.problems.ops.base import Op
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from convprof.problems.ops.base import Array, Op
 
 VARIANCE = "running_var"
 """The name of a batch norm's variances."""
@@ -79,6 +83,16 @@ class Operation:
     def physical(self, shape: Shape, layout: str) -> Shape:
         """Return the sizes in memory of a tensor of a logical shape."""
         return physical(shape, layout) if self.laid_out else shape
+
+    def reference(
+        self, operands: Sequence[Array], points: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    ) -> Array:
+        """Return the result in float64 and in its logical shape, or at flat indices of it.
+
+        ``operands`` in logical shapes, in the order of the class.
+        """
+        result = self.op.reference(*(operand.astype("f8") for operand in operands))
+        return result if points is None else result.ravel()[points]
 
     def dims(self) -> dict[str, Any]:
         """Return what is computed and the logical shapes, for JSON."""

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from convprof.errors import ProblemError
-from convprof.problems.ops.base import Op
+from convprof.problems.ops.base import Array, Op
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 
@@ -23,6 +25,11 @@ class Flatten(Op):
         """Return (n, c h w)."""
         (x,) = self.given(inputs)
         return x[0], math.prod(x[1:])
+
+    def reference(self, *operands: Array) -> Array:
+        """Return one row per image."""
+        (x,) = operands
+        return x.reshape(self.output(x.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ class Reshape(Op):
             raise wrong
         return made
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the elements in C order in the new shape."""
+        (x,) = operands
+        return x.reshape(self.output(x.shape))
+
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Op):
@@ -69,6 +81,11 @@ class Transpose(Op):
         if sorted(self.axes) != list(range(len(x))):
             raise self.misfit(x, f"its axes are no permutation {self.axes}")
         return tuple(x[axis] for axis in self.axes)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a view with the axes exchanged."""
+        (x,) = operands
+        return x.transpose(self.axes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,11 @@ class Slice(Op):
         if not 0 <= self.axis < len(x) or not 0 <= self.start < self.stop <= x[self.axis]:
             raise self.misfit(x, f"it has no {self.start}:{self.stop} of axis {self.axis}")
         return (*x[: self.axis], self.stop - self.start, *x[self.axis + 1 :])
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a view of the part."""
+        (x,) = operands
+        return x[(slice(None),) * self.axis + (slice(self.start, self.stop),)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +150,12 @@ class Pad(Op):
             for size, before, after in zip(x, self.before, self.after, strict=True)
         )
 
+    def reference(self, *operands: Array) -> Array:
+        """Return a padded copy."""
+        (x,) = operands
+        pads = list(zip(self.before, self.after, strict=True))
+        return np.pad(x, pads, constant_values=self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Concat(Op):
@@ -154,3 +182,7 @@ class Concat(Op):
 
     def _rest(self, shape: Shape) -> Shape:
         return shape[: self.axis] + shape[self.axis + 1 :]
+
+    def reference(self, *operands: Array) -> Array:
+        """Return all inputs along the axis."""
+        return np.concatenate(operands, axis=self.axis)

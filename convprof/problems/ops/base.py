@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm
+
+Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class Op(ABC):
@@ -39,6 +43,14 @@ class Op(ABC):
     @abstractmethod
     def output(self, *inputs: Shape) -> Shape:
         """Return the shape of the result."""
+
+    @abstractmethod
+    def reference(self, *operands: Array) -> Array:
+        """Return the result in float64, computed by the definition alone, in its logical shape.
+
+        ``operands`` in float64 and in logical shapes: the inputs, then the weights, then the
+        buffers, in the order of ``weights`` and ``buffers``.
+        """
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return the learned tensors by name; all of them count as parameters."""

@@ -7,10 +7,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from convprof.problems import oracle
 from convprof.problems.checks import size
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.gemm import Gemm
-from convprof.problems.ops.base import Op, window_text
+from convprof.problems.ops.base import Array, Op, window_text
 from convprof.problems.shapes import Shape, channels
 
 
@@ -114,6 +117,12 @@ class Convolution(Product):
         weight: dict[str, Shape] = {"weight": self.problem(*inputs).weight_shape}
         return weight | ({"bias": (self.k,)} if self.bias else {})
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the convolution plus the bias."""
+        x, weight, *bias = operands
+        product = oracle.conv2d(self.problem(x.shape), x, weight)
+        return product + bias[0][:, None, None] if bias else product
+
 
 @dataclass(frozen=True, slots=True)
 class Linear(Product):
@@ -145,6 +154,12 @@ class Linear(Product):
         """Return ``weight`` (inputs, outputs), the problem's B, and ``bias`` (outputs,)."""
         weight: dict[str, Shape] = {"weight": (channels(inputs[0]), self.problem(*inputs).n)}
         return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the product plus the bias."""
+        x, weight, *bias = operands
+        product = oracle.gemm(self.problem(x.shape), x, weight).reshape(self.output(x.shape))
+        return product + bias[0] if bias else product
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +193,9 @@ class MatMul(Product):
         """Return (..., m, n)."""
         problem = self.problem(*inputs)
         return (*inputs[0][:-2], problem.m, problem.n)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the batch of products times the factor."""
+        a, b = operands
+        product: Array = self.scale * np.matmul(a, b.swapaxes(-1, -2) if self.transpose_b else b)
+        return product

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from convprof.codegen import isa
 from convprof.problems import ops
 from convprof.problems.operation import Operation
-from convprof.strategies import reference, registry
+from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}
@@ -43,7 +43,7 @@ def check(problem, setting, name="vectors"):
     assert problem.result_shape(setting.layout) == y.shape
     if turned and problem.gives_image:
         y = y.transpose(0, 3, 1, 2)
-    expected = reference.operation(problem, drawn)
+    expected = problem.reference(drawn)
     assert expected.shape == y.shape
     error = np.abs(y - expected).max() / (np.abs(expected).max() or 1.0)
     # Channels of a pixel that are nearly equal leave few digits of what sets them apart.

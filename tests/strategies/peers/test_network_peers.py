@@ -14,7 +14,7 @@ from convprof.machine import facts
 from convprof.networks.parameters import draw, elements
 from convprof.problems import Gemm, NetworkProblem, ops
 from convprof.problems.graph import Builder, Network
-from convprof.strategies import memory, reference, registry
+from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers import exported, package
 
@@ -51,7 +51,7 @@ def known(name):
 def computed(net):
     x = np.random.default_rng(1).standard_normal(net.input, dtype=np.float32)
     weights = draw(net, 1)
-    return x, weights, reference.network(net, x, weights)
+    return x, weights, net.reference(x, weights)
 
 
 def convolution():
@@ -119,7 +119,7 @@ def test_results_are_in_the_layout(name, make, layout, threads):
     np.testing.assert_array_equal(before, x)
     prepared.bind(laid_out(2 * x, layout), weights)
     prepared.run()
-    twice = reference.network(net, 2 * x, weights)
+    twice = net.reference(2 * x, weights)
     assert error(prepared.output(), twice, layout) < TOLERANCE
     prepared.close()
 

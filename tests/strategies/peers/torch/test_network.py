@@ -14,7 +14,7 @@ from convprof.networks.parameters import draw, elements
 from convprof.problems import Gemm, NetworkProblem, ops
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ties import Tie
-from convprof.strategies import memory, reference
+from convprof.strategies import memory
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.torch.strategy import TorchCompiledNetwork, TorchNetwork
 
@@ -201,7 +201,7 @@ def test_every_way_is_the_network(build, way):
     net = net_of(build)
     x, weights = drawn(net)
     before = x.copy(), {k: {n: a.copy() for n, a in w.items()} for k, w in weights.items()}
-    expected = reference.network(net, x, weights)
+    expected = net.reference(x, weights)
     built = torch_network.build(net, weights, 1, torch.from_numpy(x), (way,))
     for _ in range(3):
         assert error(built.run(torch.from_numpy(x)), expected) < 1e-5
@@ -282,7 +282,7 @@ def test_the_strategy_folds_and_answers_in_the_layout(layout, last):
         names = [node.name for node in net.nodes]
         net = Network("small", net.input, net.nodes[: names.index(last) + 1])
     x, weights = drawn(net)
-    expected = reference.network(net, x, weights)
+    expected = net.reference(x, weights)
     whole, setting = NetworkProblem(net), Setting(layout=layout)
     strategy = TorchNetwork()
     assert strategy.why_not(whole, setting) is None
@@ -307,7 +307,7 @@ def test_the_strategy_folds_and_answers_in_the_layout(layout, last):
         if y.ndim != 4 or layout == "nchw"
         else prepared.output().transpose(0, 3, 1, 2)
     )
-    assert error(y, reference.network(net, 0.5 * x if layout == "nhwc" else x, weights)) < 1e-5
+    assert error(y, net.reference(0.5 * x if layout == "nhwc" else x, weights)) < 1e-5
     prepared.close()
 
 
@@ -340,7 +340,7 @@ def test_what_is_handed_to_the_compiler_is_the_network(monkeypatch):
     prepared = TorchCompiledNetwork().prepare(NetworkProblem(net), Setting())
     prepared.bind(x, weights)
     prepared.run()
-    assert error(prepared.output(), reference.network(net, x, weights)) < 1e-5
+    assert error(prepared.output(), net.reference(x, weights)) < 1e-5
     expected = "torch.compile on frozen weights, the fastest of compile"
     assert (expected,) == prepared.explanation
     (graph,) = handed

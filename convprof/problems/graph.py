@@ -19,7 +19,8 @@ from convprof.problems.shapes import IMAGE_AXES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
     from convprof.problems.ops import Op
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape

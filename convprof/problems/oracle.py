@@ -16,7 +16,9 @@ from convprof.problems.shapes import IMAGE_AXES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Attention, Conv2d, Gemm
+    from convprof.problems.attention import Attention
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
 
     Array = np.ndarray[Any, Any]
     Points = np.ndarray[Any, np.dtype[np.int64]]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.constant import MOST_AXES, Constant
-from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import Value
@@ -19,7 +18,7 @@ from convprof.problems.graph import INPUT, Node
 from convprof.problems.ops import Affine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from convprof.problems.ties import Tie
 
 _ASK_FOR_SHAPES = ("Shape", "Size")
+
+
+Converter: TypeAlias = "Callable[[Importer, FileNode], Value | list[Value]]"
+"""Appends what a node of the file computes; returns its result, or its results in order."""
 
 
 class Importer:
@@ -59,8 +62,8 @@ class Importer:
             (name, value) for name, value in self.values.items() if isinstance(value, Constant)
         )
 
-    def run(self) -> None:
-        """Convert every node."""
+    def run(self, converter: Callable[[FileNode], Converter]) -> None:
+        """Convert every node by the function that ``converter`` returns for it."""
         self._uses = self.source.uses()
         for node in self.source.nodes:
             self._check_inputs(node)

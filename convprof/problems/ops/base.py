@@ -12,7 +12,8 @@ from convprof.errors import ProblemError
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

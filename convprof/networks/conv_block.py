@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from convprof.problems.ops import Activation, BatchNorm
 
 if TYPE_CHECKING:
+    from convprof.problems.epilogue import Function
     from convprof.problems.graph import Builder
-    from convprof.problems.ops import Convolution, Function
+    from convprof.problems.ops import Convolution
 
 
 def conv_block(net: Builder, name: str, conv: Convolution, function: Function | None) -> None:

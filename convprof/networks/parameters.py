@@ -14,11 +14,11 @@ from convprof.problems.ops import (
     Add,
     BatchNorm,
     Bias,
-    Convolution,
     LayerNorm,
     LayerScale,
     Linear,
     Multiply,
+    Weighted,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _tensor(op: object, name: str, shape: Shape, random: np.random.Generator, ga
         mean = 1.0
     elif isinstance(op, LayerScale):
         mean = 0.3
-    elif name == "weight" and isinstance(op, Convolution | Linear):
+    elif name == "weight" and isinstance(op, Weighted):
         fan_in = shape[0] if isinstance(op, Linear) else math.prod(shape[1:])
         scale = math.sqrt(gain / fan_in)
     drawn *= np.float32(scale)  # in place: a matrix may have tens of millions of elements
@@ -141,4 +141,4 @@ def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
     """Return whether a result is that of a layer, past factors and terms per channel."""
     while name != INPUT and isinstance(by_name[name].op, _AFFINE):
         name = by_name[name].inputs[0]
-    return name != INPUT and isinstance(by_name[name].op, Convolution | Linear)
+    return name != INPUT and isinstance(by_name[name].op, Weighted)

@@ -18,9 +18,8 @@ from convprof.problems.ops import (
     Attention,
     AttentionMix,
     AttentionScores,
-    Convolution,
-    Linear,
     Softmax,
+    Weighted,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class _Fusing:
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with what it can take along."""
         problem = self._network.computes(node)
-        if isinstance(problem, Operation) or not isinstance(node.op, Convolution | Linear):
+        if isinstance(problem, Operation) or not isinstance(node.op, Weighted):
             return None
         nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
         while (after := self._only_reader(nodes[-1])) is not None:

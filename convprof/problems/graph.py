@@ -11,9 +11,8 @@ import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems import checks
-from convprof.problems.epilogue import Epilogue
 from convprof.problems.operation import Operation
-from convprof.problems.ops.products import Convolution, Linear
+from convprof.problems.ops.products import Weighted
 from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
@@ -141,9 +140,8 @@ class Network:
         A convolution or a linear layer with its bias as an epilogue; all else is an operation.
         """
         op, inputs = node.op, self.reads(node)
-        if isinstance(op, Convolution | Linear):
-            epilogue = Epilogue(bias=op.bias)
-            return replace(op.problem(*inputs), epilogue=epilogue, name=node.name)
+        if isinstance(op, Weighted):
+            return replace(op.with_epilogue(*inputs), name=node.name)
         laid_out = not self.images.isdisjoint((node.name, *node.inputs))
         return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
 

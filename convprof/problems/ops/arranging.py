@@ -12,6 +12,8 @@ from convprof.errors import ProblemError
 from convprof.problems.ops.base import Array, Op
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
+__all__ = ["Concat", "Flatten", "Pad", "Reshape", "Slice", "Transpose"]
+
 
 @dataclass(frozen=True, slots=True)
 class Flatten(Op):

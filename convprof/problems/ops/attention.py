@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
+__all__ = ["Attention", "AttentionMix", "AttentionScores"]
+
 _PARTS = 3  # queries, keys, values
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
+__all__ = ["Activation", "Add", "Affine", "Clip", "HardSigmoid", "Maximum", "Minimum", "Multiply"]
+
 
 @dataclass(frozen=True, slots=True)
 class Activation(Op):

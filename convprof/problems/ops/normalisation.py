@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
+__all__ = ["BatchNorm", "Bias", "LayerNorm", "LayerScale", "ResponseNorm", "Softmax"]
+
 _WIDEST = 64
 """Channels of a response norm's window: published ones have 5."""
 _POWERS = tuple(quarters / 4 for quarters in range(1, 9))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
+__all__ = ["AdaptiveAverage", "Pool2d"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool2d(Op):

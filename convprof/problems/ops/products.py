@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +12,12 @@ import numpy as np
 from convprof.problems import oracle
 from convprof.problems.checks import size
 from convprof.problems.conv2d import Conv2d
+from convprof.problems.epilogue import Epilogue
 from convprof.problems.gemm import Gemm
 from convprof.problems.ops.base import Array, Op, window_text
 from convprof.problems.shapes import Shape, channels
+
+__all__ = ["Convolution", "Linear", "MatMul", "Product", "Weighted"]
 
 
 class Product(Op):
@@ -41,8 +44,28 @@ class Product(Op):
         return self.problem(*inputs).bytes_min(itemsize) + itemsize * math.prod(bias)
 
 
+class Weighted(Product):
+    """A product of an activation and a learned ``weight``, and a learned ``bias`` where asked for.
+
+    It is the only kind of operation that a strategy computes as a problem of its own.
+    """
+
+    __slots__ = ()
+
+    bias: bool
+
+    @property
+    def steps(self) -> int:
+        """One for the bias."""
+        return int(self.bias)
+
+    def with_epilogue(self, *inputs: Shape) -> Conv2d | Gemm:
+        """Return the problem with the bias in its epilogue."""
+        return replace(self.problem(*inputs), epilogue=Epilogue(bias=self.bias))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Convolution(Product):
+class Convolution(Weighted):
     """(n, c, h, w) -> (n, k, p, q); the fields are those of the problem Conv2d."""
 
     kind: ClassVar[str] = "conv"
@@ -86,11 +109,6 @@ class Convolution(Product):
         groups = f" g{self.groups}" if self.groups > 1 else ""
         return f"{self.kind} {window_text(self.r, self.s, self.stride)}{groups}"
 
-    @property
-    def steps(self) -> int:
-        """One for the bias."""
-        return int(self.bias)
-
     def problem(self, *inputs: Shape) -> Conv2d:
         """Return the convolution of an image of that shape."""
         n, c, h, w = self.image(*inputs)
@@ -125,7 +143,7 @@ class Convolution(Product):
 
 
 @dataclass(frozen=True, slots=True)
-class Linear(Product):
+class Linear(Weighted):
     """(..., k) -> (..., outputs): every row times the same matrix. An image has no rows."""
 
     kind: ClassVar[str] = "linear"
@@ -133,11 +151,6 @@ class Linear(Product):
 
     outputs: int
     bias: bool = True
-
-    @property
-    def steps(self) -> int:
-        """One for the bias."""
-        return int(self.bias)
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return the product of all rows, of all images, with the matrix."""

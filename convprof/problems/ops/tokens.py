@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
+__all__ = ["ClassToken", "PositionEmbedding", "SelectToken", "Tokens"]
+
 
 class _OnTokens(Op):
     """An operation on (n, t, c)."""

@@ -46,7 +46,7 @@ class ExportedPrepared(Prepared):
         self.problem = whole
         self.setting = setting
         self._library_name = name
-        self._network = _network(whole)
+        self._network = whole.network
         needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.itemsize
         memory.require(needed, f"{name} of {whole.descriptor}")
         self._x: Array = np.zeros(0, np.float32)
@@ -119,17 +119,12 @@ class ExportedNetwork(Library):
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse weights that no ONNX model can carry."""
-        from convprof.networks.onnx.export import too_large
+        """Refuse networks that no ONNX model can hold."""
+        from convprof.networks.onnx.export import why_not
 
         whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
-        reason = too_large(_network(whole))
+        reason = why_not(whole.network)
         return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
-
-
-def _network(whole: NetworkProblem) -> Network:
-    network: Network = whole.network
-    return network
 
 
 def _model(network: Network, weights: Weights) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +14,7 @@ from convprof.problems import ops
 from convprof.problems.operation import Operation
 from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.layers.vectors import BUILDERS
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
@@ -250,6 +253,16 @@ def test_an_operation_without_a_kernel_is_refused():
     problem = Operation(op=ops.Linear(3), inputs=((2, 5),))
     reason = registry.find("operation", "vectors").why_not(problem, Setting())
     assert reason == "vectors has no kernel for linear"
+
+
+OPS = [each for each in vars(ops).values() if isinstance(each, type) and "kind" in vars(each)]
+
+
+@pytest.mark.parametrize("op", [each for each in OPS if not issubclass(each, ops.Weighted)])
+def test_every_operation_has_a_kernel(op):
+    assert op in BUILDERS, f"name what builds the plan of {op.__name__} in layers/vectors.py"
+    module, _, name = BUILDERS[op].partition(":")
+    assert callable(getattr(import_module(f"convprof.strategies.layers.{module}"), name))
 
 
 def test_batch_norm_is_folded_when_it_is_bound():

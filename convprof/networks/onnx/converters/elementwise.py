@@ -22,7 +22,7 @@ from convprof.problems.ops import Activation, Add, Affine, Bias, LayerScale, Mat
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
-    from convprof.problems.ops import Function
+    from convprof.problems.epilogue import Function
 
 _DIRECT: dict[str, Function] = {
     "HardSwish": "hardswish",

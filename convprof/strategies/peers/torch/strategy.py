@@ -17,6 +17,7 @@ from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
+from convprof.strategies.peers.torch.ops import MAKERS
 from convprof.strategies.peers.torch.products import TorchLibrary
 from convprof.strategies.peers.torch.state import from_array, torch
 
@@ -115,11 +116,23 @@ class TorchNetwork(TorchLibrary):
     summary: ClassVar[str] = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+        """Refuse operations without a call."""
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return _without_call(self.name, whole)
+
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
         whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
         return TorchNetworkPrepared(self.name, whole, setting)
+
+
+def _without_call(name: str, whole: NetworkProblem) -> str | None:
+    for node in whole.network.nodes:
+        if type(node.op) not in MAKERS:
+            return f"{name} has no call for {node.op.text} ({node.name})"
+    return None
 
 
 class TorchCompiledNetwork(TorchLibrary):
@@ -132,7 +145,11 @@ class TorchCompiledNetwork(TorchLibrary):
     compared: ClassVar[bool] = False
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse where there is no C++ compiler."""
+        """Refuse operations without a call, and where there is no C++ compiler."""
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
+        reason = _without_call(self.name, whole)
+        if reason is not None:
+            return reason
         if any(map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))):
             return None
         return f"{self.name} needs a C++ compiler: install g++ or set CXX"

@@ -146,7 +146,7 @@ class Importer:
         A factor not yet applied moves on past operations that only rearrange.
         """
         first = inputs[0]
-        moves_on = (op.is_view or op.kind == "transpose") and len(inputs) == 1
+        moves_on = op.only_rearranges
         names = tuple(each.name if moves_on else self.settled(each) for each in inputs)
         try:
             shape = _checked(op, *(each.shape for each in inputs))

@@ -77,6 +77,11 @@ class Transpose(Op):
 
     axes: tuple[int, ...]
 
+    @property
+    def only_rearranges(self) -> bool:
+        """True: another order of the axes."""
+        return True
+
     def output(self, *inputs: Shape) -> Shape:
         """Return the sizes in their new order."""
         (x,) = self.given(inputs)

@@ -37,6 +37,11 @@ class Op(ABC):
     """Whether the result is an image if an input is one: it treats them alike in every layout."""
 
     @property
+    def only_rearranges(self) -> bool:
+        """Whether the result has the elements of the one input, or some of them, in any order."""
+        return self.is_view
+
+    @property
     def text(self) -> str:
         """A few words for a table: ``conv 3x3 s2``."""
         return self.kind

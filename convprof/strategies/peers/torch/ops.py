@@ -313,6 +313,3 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
 }
 """By class of op, what makes its call; all of ``problems.ops``."""
-
-ALIASES = (ops.Flatten, ops.Reshape, ops.SelectToken, ops.Slice, ops.Tokens, ops.Transpose)
-"""Ops whose result may lie where their input does."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.networks.steps import steps as fused_steps
 from convprof.problems import Operation, ops
 from convprof.problems.graph import INPUT
-from convprof.strategies.peers.torch.ops import ALIASES, attend, in_place_calls, make
+from convprof.strategies.peers.torch.ops import attend, in_place_calls, make
 from convprof.strategies.peers.torch.packed import pack
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
         make(node.op, inputs, tensors.get(node.name, {})),
         node.inputs,
         node.name,
-        alias=isinstance(node.op, ALIASES),
+        alias=node.op.only_rearranges,
         in_place=in_place_calls(node.op, inputs),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
+from convprof.networks import Definition
 from convprof.networks.conv_block import conv_block
 from convprof.problems.ops import (
     Activation,
@@ -22,8 +22,6 @@ from convprof.problems.ops import (
 
 if TYPE_CHECKING:
     from convprof.problems.graph import Builder
-
-IMAGES = Images()
 
 _STEM, _HEAD = 32, 1280
 _SQUEEZE = 4  # the gate's hidden channels are a quarter of the block's input channels
@@ -80,3 +78,6 @@ def _gate(net: Builder, name: str, channels: int, hidden: int) -> None:
     net.add(f"{name}.fc2", Convolution.square(channels, 1, bias=True))
     net.add(f"{name}.scale_activation", Activation("sigmoid"))
     net.add(f"{name}.mul", Multiply(), net.last, image)
+
+
+NETWORKS = {"efficientnet-b0": Definition(build)}

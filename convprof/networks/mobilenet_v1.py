@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
+from convprof.networks import Definition
 from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
@@ -20,8 +20,6 @@ from convprof.problems.ops import (
 
 if TYPE_CHECKING:
     from convprof.problems.graph import Builder
-
-IMAGES = Images()
 
 _STEM = 32
 _BLOCKS = (  # name, output channels, stride of the depthwise filter
@@ -55,3 +53,6 @@ def _unit(net: Builder, name: str, conv: Convolution) -> None:
     net.add(name, conv)
     net.add(f"{name}.bn", BatchNorm())
     net.add(f"{name}.relu", Activation("relu"))
+
+
+NETWORKS = {"mobilenet-v1": Definition(build)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
+from convprof.networks import Definition
 from convprof.networks.conv_block import conv_block
 from convprof.problems.ops import (
     AdaptiveAverage,
@@ -21,8 +21,6 @@ from convprof.problems.ops import (
 
 if TYPE_CHECKING:
     from convprof.problems.graph import Builder
-
-IMAGES = Images()
 
 _STEM, _HEAD = 32, 1280
 _STAGES = (  # expansion, output channels, blocks, stride of the first: table 2 of the paper
@@ -64,3 +62,6 @@ def _inverted(net: Builder, name: str, channels: int, depthwise: Convolution, ou
     net.add(f"{name}.conv.{index + 2}", BatchNorm())
     if depthwise.stride == (1, 1) and channels == out:
         net.add(f"{name}.add", Add(), begin, net.last)
+
+
+NETWORKS = {"mobilenet-v2": Definition(build)}

@@ -22,13 +22,14 @@ from convprof.problems import (
     Gemm,
     NetworkProblem,
     Operation,
-    Reorder,
+    LayoutConversion,
 )
 from convprof.problems.graph import INPUT, Network, Node
 from convprof.problems.ops import AdaptiveAverage, Linear, Softmax
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
-from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import How
 from convprof.studies.network.planned import FoundPlan, Planned, Standing
@@ -41,7 +42,7 @@ EXPLAINED = (DOCS / "result-format.md").read_text(encoding="utf-8")
 CONV = Conv2d(n=1, c=8, h=6, w=5, k=4, r=3, s=2, pad=(1, 0, 1, 1), name="layer")
 GEMM = Gemm(m=4, n=5, k=6, batch=2)
 ATTENTION = Attention(heads=2, tokens=5, dim=3)
-REORDER = Reorder(n=1, c=8, h=6, w=5)
+REORDER = LayoutConversion(n=1, c=8, h=6, w=5)
 POOL = Operation(op=AdaptiveAverage(1, 1), inputs=((1, 8, 6, 5),), laid_out=True, name="pool")
 SOFTMAX = Operation(op=Softmax(), inputs=((1, 2, 5, 5),))
 WHOLE = NetworkProblem(Network("small", (1, 6), (Node("fc", Linear(3), (INPUT,)),)))

@@ -120,6 +120,6 @@ def _show(found: Measured, dtypes: tuple[str, ...], driver: Driver) -> None:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.studies.ceilings import DTYPES
+    from convprof.dtypes import DTYPES
 
-    return DTYPES if text == "all" else (options.dtype_from(text),)
+    return tuple(DTYPES) if text == "all" else (options.dtype_from(text),)

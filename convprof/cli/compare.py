@@ -73,12 +73,11 @@ def layouts(**flags: Any) -> int:
     ).run()
 
 
-def _convolution(problem: Problem) -> Conv2d | Backward:
+def _convolution(problem: Problem) -> Conv2d | Backward[Conv2d]:
     from convprof.problems import BackwardData, BackwardWeights, Conv2d
-    from convprof.problems.gradients import family
 
-    if family(problem) != Conv2d.kind or not isinstance(
-        problem, Conv2d | BackwardData | BackwardWeights
+    if problem.family != Conv2d.kind or not isinstance(
+        problem, Conv2d | BackwardData[Conv2d] | BackwardWeights[Conv2d]
     ):
         raise InputError(
             f"{problem.descriptor}: {_a(problem.kind)} has no layouts to compare; "

@@ -312,7 +312,7 @@ def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def layouts_from(text: str) -> tuple[str, ...]:
     """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
-    from convprof.strategies.base import LAYOUTS
+    from convprof.problems.layouts import LAYOUTS
 
     names = comma_list((text.lower(),))
     unknown = [name for name in names if name not in (*LAYOUTS, "all")]
@@ -339,12 +339,13 @@ def threads_from(text: str) -> tuple[int, ...]:
 
 
 def dtype_from(text: str) -> str:
-    """Return the element type, if there are strategies for it."""
-    from convprof.strategies.base import DTYPES
+    """Return the element type, or source:weights:result where they differ, if all are known."""
+    from convprof.dtypes import known, types
 
-    if text not in DTYPES:
-        raise InputError(f"--dtype {text}: use {' or '.join(DTYPES)}")
-    return text
+    try:
+        return types(text).name
+    except InputError:
+        raise InputError(f"--dtype {shown(text)}: use {known()}") from None
 
 
 def isa_from(text: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convprof.problems.layouts import has_layout
-
 if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.strategies.base import Setting, Strategy
@@ -26,7 +24,7 @@ class Contestant:
     @property
     def layout(self) -> str | None:
         """The layout, or None where the kind of problem has none."""
-        return self.setting.layout if has_layout(self.problem) else None
+        return self.setting.layout if self.problem.has_layout else None
 
     @property
     def label(self) -> str:

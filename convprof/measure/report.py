@@ -64,7 +64,7 @@ def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> 
     contestant, prepared = entry.contestant, entry.prepared
     problem, setting = contestant.problem, contestant.setting
     time = _time([sample.seconds for sample in samples], entry.calls)
-    bytes_min = problem.bytes_min(setting.itemsize)
+    bytes_min = problem.bytes_min(setting.types)
     return Measurement(
         problem=describe(problem),
         strategy=contestant.strategy.name,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
     from convprof.problems import Problem
-    from convprof.problems.reorder import Reorder
+    from convprof.problems.layout_conversion import LayoutConversion
 
 
 ROWS, COLUMNS = 128, 64
@@ -133,11 +133,11 @@ class Transpose(Strategy):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over blocks of each image."""
-        p: Reorder = problem  # type: ignore[assignment]  # why_not refused other kinds
+        p: LayoutConversion = problem  # type: ignore[assignment]  # why_not refused other kinds
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
-        other = "nhwc" if setting.layout == "nchw" else "nchw"
-        plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
+        (x,), y = p.operands(setting.layout, setting.types), p.result(setting.layout, setting.types)
+        plan = Plan(x.shape, None, y.shape)
         plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
         count_tables(plan)
         return StagedPrepared(self.name, p, setting, plan)

@@ -412,7 +412,7 @@ def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:
     try:
         if strategy.why_not(part, setting) is not None:
             return None
-        operands = Operands(part, setting.dtype, seed)
+        operands = Operands(part, setting.types, seed)
         prepared = strategy.prepare(part, setting)
         try:
             prepared.bind(*operands.all(setting.layout))

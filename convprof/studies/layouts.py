@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import stats
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Entry, Session, Settings
-from convprof.problems import BackwardData, Conv2d, Reorder
+from convprof.problems import BackwardData, Conv2d, LayoutConversion
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.run import Choice, contestants, with_peak
@@ -95,7 +95,7 @@ class Layouts:
 
     def __init__(
         self,
-        problem: Conv2d | Backward,
+        problem: Conv2d | Backward[Conv2d],
         choice: Choice,
         settings: Settings,
         watch: NoiseWatch | None = None,
@@ -156,7 +156,11 @@ class Layouts:
         for entry in self.session.entries:
             contestant = entry.contestant
             problem, setting = contestant.problem, contestant.setting
-            if isinstance(problem, Reorder) and setting.threads == threads and entry.samples:
+            if (
+                isinstance(problem, LayoutConversion)
+                and setting.threads == threads
+                and entry.samples
+            ):
                 middle = stats.median([sample.seconds for sample in entry.samples.values()])
                 for position, shape in enumerate(shapes):
                     if problem == shape:
@@ -199,7 +203,7 @@ def _best_s(comparison: LayoutComparison) -> float:
     return min(side.median for side in sides if side is not None)
 
 
-def _shapes(problem: Conv2d | Backward) -> tuple[Reorder, ...]:
+def _shapes(problem: Conv2d | Backward[Conv2d]) -> tuple[LayoutConversion, ...]:
     """Return the input and the output as things to convert.
 
     Of the gradient of the weights, which have no layout, none: nothing stays in a layout.
@@ -210,11 +214,14 @@ def _shapes(problem: Conv2d | Backward) -> tuple[Reorder, ...]:
         p, turned = problem.forward, True
     else:
         return ()
-    shapes = Reorder(n=p.n, c=p.c, h=p.h, w=p.w), Reorder(n=p.n, c=p.k, h=p.p, w=p.q)
+    shapes = (
+        LayoutConversion(n=p.n, c=p.c, h=p.h, w=p.w),
+        LayoutConversion(n=p.n, c=p.k, h=p.p, w=p.q),
+    )
     return shapes[::-1] if turned else shapes
 
 
-def _conversions(p: Conv2d | Backward, choice: Choice, threads: int) -> list[Contestant]:
+def _conversions(p: Conv2d | Backward[Conv2d], choice: Choice, threads: int) -> list[Contestant]:
     strategy = registry.find("reorder", "transpose")
     return [
         Contestant(strategy, shape, Setting(layout, choice.dtype, threads), choice.cache)

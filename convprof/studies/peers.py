@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.measure.session import Entry, Session, Settings
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies.run import Choice, contestants, with_peak
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from convprof.dtypes import DTYPES
 from convprof.errors import InputError
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
+from convprof.problems.layouts import LAYOUTS
 from convprof.results import (
     SCHEMA_VERSION,
     Cycles,
@@ -22,7 +24,6 @@ from convprof.results import (
     Time,
     plain,
 )
-from convprof.strategies.base import DTYPES, LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
 from convprof.problems import NetworkProblem
-from convprof.problems.layouts import has_layout
+from convprof.problems.layouts import LAYOUTS
 from convprof.results import Measurement
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, NATIVE, Setting
+from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies import roofline_model
 
@@ -56,7 +56,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     found = []
     for strategy in _chosen(problem, choice):
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
-        for layout in choice.layouts if has_layout(problem) else LAYOUTS[:1]:
+        for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
                 setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
                 found.append(Contestant(strategy, problem, setting, choice.cache))

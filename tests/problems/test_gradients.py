@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm, Reorder
-from convprof.problems.gradients import PASSES, family, passes_of
+from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm, LayoutConversion
+from convprof.problems.gradients import PASSES, passes_of
 
 CONV = Conv2d(n=2, c=6, h=9, w=8, k=4, r=3, s=2, stride=(2, 1), pad=(1, 0), groups=2, name="one")
 GEMM = Gemm(m=3, n=4, k=5, batch=2)
@@ -30,7 +30,7 @@ def test_every_pass_has_the_forward_passs_work(forward):
         assert problem.name == forward.name
         assert problem.with_batch(7).forward == forward.with_batch(7)
         assert problem.dims() == {**forward.dims(), "pass": problem.which}
-        assert family(problem) == forward.kind
+        assert problem.family == forward.kind
 
 
 def test_kinds():
@@ -46,7 +46,7 @@ def test_kinds():
     assert PASSES == ("forward", "backward-data", "backward-weights", "training")
     assert passes_of(CONV, "forward") == [CONV]
     assert passes_of(CONV, "backward-weights") == [BackwardWeights(CONV)]
-    assert family(Reorder(n=1, c=2, h=3, w=4)) == "reorder"
+    assert LayoutConversion(n=1, c=2, h=3, w=4).family == "reorder"
 
 
 def test_passes_are_told_apart():

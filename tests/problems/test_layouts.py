@@ -14,7 +14,7 @@ from convprof.problems import (
     Gemm,
     NetworkProblem,
     Operation,
-    Reorder,
+    LayoutConversion,
     ops,
 )
 from convprof.problems.epilogue import Epilogue
@@ -54,7 +54,7 @@ OPERANDS = [
     (BackwardWeights(CONV), {0, 1}),
     (BackwardData(Gemm(m=5, n=6, k=7)), set()),
     (Attention(heads=2, tokens=5, dim=3), set()),
-    (Reorder(n=2, c=3, h=5, w=7), {0}),
+    (LayoutConversion(n=2, c=3, h=5, w=7), {0}),
     (SUM, {0, 1}),
     (NORM, {0}),
     (TOKENS, {0}),
@@ -94,7 +94,7 @@ def test_results_that_are_images(problem, image):
 
 
 def test_a_reorders_result_is_in_the_other_layout():
-    problem = Reorder(n=2, c=3, h=5, w=7)
+    problem = LayoutConversion(n=2, c=3, h=5, w=7)
     assert result_in_nhwc(problem, "nchw")
     assert not result_in_nhwc(problem, "nhwc")
 

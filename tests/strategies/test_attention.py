@@ -16,7 +16,8 @@ from convprof.machine import facts
 from convprof.problems import Attention, Gemm, oracle
 from convprof.strategies import memory, plan_runner, registry
 from convprof.strategies.attention import fused
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 

@@ -13,7 +13,9 @@ from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm, oracle
 from convprof.strategies import memory, offset_gemm, plan_runner, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.conv import frequency
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y

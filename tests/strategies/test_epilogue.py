@@ -16,7 +16,9 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
 from convprof.strategies import epilogue, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import BIAS, RESIDUAL
 from convprof.strategies.tuning.tunable import Tunable
 

@@ -10,7 +10,8 @@ from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems import Conv2d, oracle
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.conv import frequency
 from convprof.strategies.conv.overlap_save import Cut, Tiling, cuts, fft_flops, smooth_sizes

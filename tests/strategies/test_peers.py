@@ -16,7 +16,8 @@ from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeE
 from convprof.machine import facts
 from convprof.problems import Attention, Conv2d, Gemm, oracle
 from convprof.strategies import memory, registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.peers import package
 from convprof.strategies.peers.torch import state
 from convprof.studies.run import Choice, contestants

@@ -16,7 +16,8 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm, oracle
 from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose
 from convprof.strategies.gemm.prepacked_tiles import PANELS, Blocking, PanelStages

@@ -5,16 +5,17 @@ import pytest
 
 import convprof
 from convprof.machine import facts
-from convprof.problems import Reorder
-from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.problems import LayoutConversion
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 PROBLEMS = [
-    Reorder(n=1, c=1, h=1, w=1),
-    Reorder(n=1, c=3, h=4, w=5),
-    Reorder(n=2, c=16, h=4, w=4),
-    Reorder(n=3, c=33, h=5, w=7),
-    Reorder(n=1, c=64, h=17, w=31),
+    LayoutConversion(n=1, c=1, h=1, w=1),
+    LayoutConversion(n=1, c=3, h=4, w=5),
+    LayoutConversion(n=2, c=16, h=4, w=4),
+    LayoutConversion(n=3, c=33, h=5, w=7),
+    LayoutConversion(n=1, c=64, h=17, w=31),
 ]
 
 

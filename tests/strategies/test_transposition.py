@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa as isas
-from convprof.problems import Reorder
-from convprof.strategies.base import DTYPES, Setting
+from convprof.problems import LayoutConversion
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import Plan, X, Y
 from convprof.strategies.plan_runner import StagedPrepared
 from convprof.strategies.transposition import turn_stage, turning
@@ -22,7 +23,7 @@ def test_every_matrix_is_transposed(shape, dtype, isa):
         setting = Setting("nchw", dtype, threads, isa=isa)
         plan = Plan(shape, (0,), (n, columns, rows))
         plan.steps = [turn_stage("turn", X, Y, shape, setting)]
-        problem = Reorder(n=n, c=rows, h=1, w=columns)
+        problem = LayoutConversion(n=n, c=rows, h=1, w=columns)
         prepared = StagedPrepared("turn", problem, setting, plan)
         x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
         prepared.bind(x, np.zeros(0))

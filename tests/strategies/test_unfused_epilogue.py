@@ -14,7 +14,9 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
 from convprof.strategies import registry, unfused_epilogue
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from convprof.machine import facts
 from convprof.problems import Conv2d, oracle
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Blocking, WinogradBlocks
 
 WINOGRAD = registry.find("conv2d", "winograd")

@@ -94,6 +94,6 @@ class Fused(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the lists of tiles."""
         p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
-        plan = Plan(*p.operand_shapes(""), p.shape)
+        plan = Plan(p.shape, (2, *p.shape), p.shape)
         fill(plan, Blocks(p, setting, Blocking(**variant)), setting.threads)
         return StagedPrepared(self.name, p, setting, plan)

@@ -78,7 +78,7 @@ class Naive(Strategy):
         """Three stages over the rows of all heads."""
         p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
         rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
-        plan = Plan(*p.operand_shapes(""), p.shape, {SCORES: (rows, p.tokens)})
+        plan = Plan(p.shape, (2, *p.shape), p.shape, {SCORES: (rows, p.tokens)})
         plan.steps = [
             Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
             Stage("softmax", softmax, rows, (SCORES,), dims),

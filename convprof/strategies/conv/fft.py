@@ -91,7 +91,7 @@ class Fft(Strategy):
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse 1x1 filters, which are a matrix product already."""
         reason = super().why_not(problem, setting)
-        if reason is None and problem.is_pointwise:  # type: ignore[union-attr]  # it is a Conv2d
+        if reason is None and problem.is_pointwise:  # type: ignore[attr-defined]  # it is a Conv2d
             return f"{self.name} needs a filter of at least 2 taps; got 1x1"
         return reason
 

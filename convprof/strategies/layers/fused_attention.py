@@ -47,7 +47,7 @@ def attention(problem: Operation, setting: Setting) -> Plan:
     placement = Placement.gathered(p) if copied else Placement.packed(p)
     fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
     if copied:
-        plan.workspaces[KV] = p.operand_shapes("")[1]
+        plan.workspaces[KV] = (2, *p.shape)
         plan.reusable |= {KV}
         stage, words = _gather(p, setting)
         plan.steps.insert(0, stage)

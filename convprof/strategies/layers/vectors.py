@@ -78,7 +78,7 @@ class Vectors(Strategy):
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
-        op: Any = problem.op  # type: ignore[union-attr]  # problems of other kinds were refused
+        op: Any = problem.op  # type: ignore[attr-defined]  # problems of other kinds were refused
         return None if type(op) in BUILDERS else f"{self.name} has no kernel for {op.text}"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:

@@ -60,7 +60,7 @@ class ExportedPrepared(Prepared):
         Images in NHWC are copied to NCHW here, once: a user of the library keeps them as it wants
         them, and ``run()`` does not pay for it.
         """
-        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         self._call = None

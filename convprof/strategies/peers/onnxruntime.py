@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -152,7 +151,7 @@ class _Onnx(Library):
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse weights that no model can carry."""
-        size = math.prod(problem.operand_shapes(setting.layout)[1]) * setting.itemsize
+        size = problem.operands(setting.layout, setting.types)[1].nbytes
         if size > LARGEST_MODEL_BYTES:
             return f"onnxruntime takes models of up to 2 GiB; the weights have {units.size(size)}"
         return None

@@ -14,8 +14,9 @@ from convprof.codegen import disassembly, tile_list
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.writer import LLVM
+from convprof.dtypes import types
 from convprof.problems import Gemm, Problem
-from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.plan_runner import StagedPrepared
@@ -129,7 +130,7 @@ def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
 
 def bytes_of(g: Gemm, dtype: str) -> int:
     """Return the bytes of the operands and the result."""
-    return g.bytes_min(DTYPES[dtype][1])
+    return g.bytes_min(types(dtype))
 
 
 def lanes_of(bits: int, dtype: str) -> int:

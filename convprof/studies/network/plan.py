@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Session
-from convprof.problems.layouts import has_layout
-from convprof.strategies.base import LAYOUTS
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, blocking, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
@@ -163,7 +162,7 @@ class Plan:
         found = {
             layout: (spelled(kind, fastest[0].strategy), fastest[1])
             for layout in LAYOUTS
-            if has_layout(step.problem) and (fastest := costs.fastest(step.name, layout))
+            if step.problem.has_layout and (fastest := costs.fastest(step.name, layout))
         }
         return Planned(
             step,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.problems.layouts import has_layout
-
 if TYPE_CHECKING:
     from convprof.networks.steps import Step, Way
     from convprof.problems.shapes import Shape
@@ -36,7 +34,7 @@ class Planned:
     @property
     def layout(self) -> str | None:
         """The layout; None for what has none."""
-        return self.way.layout if has_layout(self.step.problem) else None
+        return self.way.layout if self.step.problem.has_layout else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof import __version__
+from convprof.dtypes import types
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.ceilings_store import read_peak
@@ -105,7 +106,9 @@ def check(plan: Plan) -> None:
         problems = [plan.problem(x) for x in plan.values]
     except InputError as error:
         raise InputError(f"--range of {plan.over}: {error}") from None
-    preflight.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
+    of = types(plan.choice.dtype)
+    largest = max(problems, key=lambda p: p.bytes_min(of))
+    preflight.check_memory([largest], plan.choice.dtype, 1)
 
 
 def check_same(journal: Journal, plan: Plan) -> None:

@@ -13,7 +13,9 @@ from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Conv2d
 from convprof.strategies import memory, plan_runner, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.conv.gradients import weight_tiles
 from convprof.strategies.peers.package import Library
 

@@ -10,7 +10,8 @@ from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]

@@ -12,7 +12,8 @@ from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems.operation import Operation
 from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
 from convprof.strategies.layers.fused_attention import attention

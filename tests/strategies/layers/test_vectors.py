@@ -13,7 +13,9 @@ from convprof.codegen import isa
 from convprof.problems import ops
 from convprof.problems.operation import Operation
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.layers.vectors import BUILDERS
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}

@@ -31,7 +31,8 @@ from convprof.problems.ops import (
     Softmax,
     Tokens,
 )
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import ways
 from convprof.strategies.networks.strategy import Chained, Recipe
 

@@ -12,7 +12,8 @@ from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
 from convprof.problems.ties import Tie
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 from convprof.strategies.networks.strategy import Chained, Recipe
 
 

@@ -16,7 +16,8 @@ from convprof.errors import ProblemError, RefusedError, TooLargeError
 from convprof.measure.idle import settle
 from convprof.problems import Conv2d, Gemm, oracle
 from convprof.strategies import memory, registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.strategies.base import Setting
 from convprof.strategies.peers import package
 from convprof.strategies.peers.halide import autoschedulers, prepared, sharing, tuned
 from convprof.strategies.peers.halide.algorithm import conv_shape, gemm_shape

@@ -22,7 +22,7 @@ from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 if TYPE_CHECKING:
     import numpy as np
 
-    from convprof.problems import BackwardData, Problem
+    from convprof.problems import BackwardData, Conv2d, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -48,7 +48,7 @@ class MicrokernelData(Tunable):
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
-        backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: BackwardData[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         made = _all(problem, setting)
         chosen = Blocking(**variant)
         for tiles in made:

@@ -102,7 +102,7 @@ class DirectData(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over the planes of dx."""
         p = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward, setting.layout)
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_data, p.n * p.c, (X, WEIGHTS, Y), dims)]
@@ -119,7 +119,7 @@ class DirectWeights(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over the filters of dw."""
         p = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward, setting.layout)
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_weights, p.k * p.cg, (X, WEIGHTS, Y), dims)]

@@ -114,7 +114,7 @@ class Im2colData(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Multiply, then add up."""
         p, layout = forward_of(problem), setting.layout
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward, layout)
         plan.packed[TURNED] = _turned(p, layout)
         plan.workspaces = {PATCHES: (p.c * p.r * p.s, p.n * p.p * p.q)}

@@ -61,7 +61,7 @@ class Im2colWeights(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Pad, copy the patches, multiply, in NHWC turn the result over."""
         p, layout = forward_of(problem), setting.layout
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward, layout)
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         last = layout == "nhwc"

@@ -23,7 +23,7 @@ from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
-    from convprof.problems import BackwardWeights, Problem
+    from convprof.problems import BackwardWeights, Conv2d, Problem
     from convprof.strategies.base import Prepared, Setting
 
 SUMS = "sums"
@@ -58,7 +58,7 @@ class MicrokernelWeights(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels and the list of tiles; NCHW is converted first."""
         p = forward_of(problem)
-        backward: BackwardWeights = problem  # type: ignore[assignment]  # why_not refused others
+        backward: BackwardWeights[Conv2d] = problem  # type: ignore[assignment]  # why_not refused others
         if p.cg == p.kg == 1:
             return StagedPrepared(self.name, problem, setting, depthwise_weights(backward, setting))
         tiles = WeightTiles(p, setting, Blocking(**variant))

@@ -65,7 +65,7 @@ class WinogradData(Tunable):
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Transform, multiply and transform back, block by block."""
-        backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: BackwardData[Conv2d] = problem  # type: ignore[assignment]  # why_not refused other kinds
         p = forward_of(problem)
         blocks = WinogradBlocks(turned_over(p), setting, Blocking(**variant))
         plan = data_plan(backward, setting, blocks.stages)

@@ -13,7 +13,7 @@ from convprof.strategies.gemm.gradients.plans import empty_plan
 from convprof.strategies.plan import WEIGHTS, Call, X, Y
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.problems import Backward, Gemm, Problem
 
 
 def _data(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -35,7 +35,7 @@ class BlasData(Strategy):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One call of ``numpy.matmul`` into a result made beforehand."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Gemm] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward)
         plan.steps = [Call("gemm", _data if isinstance(backward, BackwardData) else _weights)]
         return BlasPrepared(self.name, problem, setting, plan)

@@ -14,7 +14,7 @@ from convprof.strategies.plan import WEIGHTS, Stage, X, Y
 from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.problems import Backward, Gemm, Problem
 
 
 def naive_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -56,7 +56,7 @@ class NaiveData(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over the rows."""
         g = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Gemm] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward)
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_data, g.batch * g.m, (X, WEIGHTS, Y), dims)]
@@ -73,7 +73,7 @@ class NaiveWeights(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over the rows."""
         g = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Gemm] = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward)
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_weights, g.batch * g.k, (X, WEIGHTS, Y), dims)]

@@ -25,7 +25,7 @@ from convprof.strategies.transposition import count_tables, turn_stage
 from convprof.strategies.tuning.tunable import Tunable, Variant
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.problems import Backward, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
 FORWARD = Packed()
@@ -51,7 +51,7 @@ class PackedData(Tunable):
 
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Gemm] = problem  # type: ignore[assignment]  # why_not refused other kinds
         g, plan = forward_of(problem), empty_plan(backward)
         if isinstance(backward, BackwardData):
             stages = Stages(as_product(problem), setting, Blocking(**variant), b=B_TURNED)

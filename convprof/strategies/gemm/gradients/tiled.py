@@ -25,7 +25,7 @@ from convprof.strategies.plan import WEIGHTS, Stage, X, Y
 from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.problems import Backward, Gemm, Problem
 
 
 class TiledData(Strategy):
@@ -39,7 +39,7 @@ class TiledData(Strategy):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """One stage over the tiles of the product."""
         g = as_product(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Gemm] = problem  # type: ignore[assignment]  # why_not refused other kinds
         blocking = Blocking.choose(
             g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Backward, Problem
+    from convprof.problems import Backward, Problem, Trainable
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TorchConvBackward(TorchPrepared):
     """One gradient of a convolution."""
 
-    problem: Backward
+    problem: Backward[Trainable]
     weight_copies: ClassVar[int] = 1
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
@@ -87,7 +87,7 @@ class TorchConvBackward(TorchPrepared):
 class TorchGemmBackward(TorchPrepared):
     """One gradient of a product."""
 
-    problem: Backward
+    problem: Backward[Trainable]
     weight_copies: ClassVar[int] = 0
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
@@ -97,7 +97,7 @@ class TorchGemmBackward(TorchPrepared):
             weights = weights.mT
         else:
             x = x.mT
-        result = t.empty(self.problem.result_shape("nchw"), dtype=x.dtype)
+        result = t.empty(self.problem.result("nchw", self.setting.types).shape, dtype=x.dtype)
         batched = isinstance(forward, Gemm) and forward.batch > 1
         multiply = t.bmm if batched else t.mm
         return [lambda: multiply(x, weights, out=result)]
@@ -106,7 +106,7 @@ class TorchGemmBackward(TorchPrepared):
 class _Backward(TorchLibrary):
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        backward: Backward[Trainable] = problem  # type: ignore[assignment]  # why_not refused other kinds
         made = TorchConvBackward if isinstance(backward.forward, Conv2d) else TorchGemmBackward
         return made(self.name, backward, setting)
 

@@ -63,7 +63,7 @@ class TorchNetworkPrepared(Prepared):
 
         The way of running it is chosen the first time.
         """
-        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         self._x = np.ascontiguousarray(x, dtype=np.float32)

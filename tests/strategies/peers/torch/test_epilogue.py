@@ -8,7 +8,8 @@ from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.torch import calls, epilogue
 
 pytest.importorskip("torch")

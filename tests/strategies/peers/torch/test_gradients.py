@@ -5,7 +5,8 @@ import pytest
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 
 pytest.importorskip("torch")
 

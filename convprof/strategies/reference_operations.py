@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from convprof.integers import ceil_div
 from convprof.networks import ops
 from convprof.networks.ops.base import channel_axis
 
@@ -142,8 +143,8 @@ def _(op: ops.AdaptiveAverage, x: Array) -> Array:
     h, w = x.shape[2:]
     result = np.empty((*x.shape[:2], op.p, op.q))
     for i, j in np.ndindex(op.p, op.q):
-        rows = slice(i * h // op.p, -(-(i + 1) * h // op.p))
-        columns = slice(j * w // op.q, -(-(j + 1) * w // op.q))
+        rows = slice(i * h // op.p, ceil_div((i + 1) * h, op.p))
+        columns = slice(j * w // op.q, ceil_div((j + 1) * w, op.q))
         result[:, :, i, j] = x[:, :, rows, columns].mean((2, 3))
     return result
 

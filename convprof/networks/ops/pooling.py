@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from convprof.errors import ProblemError
+from convprof.integers import ceil_div
 from convprof.networks.ops.base import Op, Shape, window_text
 from convprof.problems.checks import size, sizes
 
@@ -80,7 +81,7 @@ class Pool2d(Op):
         room = inputs + begin + end - window
         if not self.ceil:
             return room // stride + 1
-        out = -(-room // stride) + 1
+        out = ceil_div(room, stride) + 1
         return out - 1 if (out - 1) * stride >= inputs + begin else out
 
     def flops(self, *inputs: Shape) -> int:

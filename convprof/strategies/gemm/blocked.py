@@ -10,6 +10,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
@@ -104,17 +105,17 @@ class Stages:
 
     def _block_elements(self) -> int:
         """Return the size of the packed panels of one block, in whole pages."""
-        panels = -(-min(self.blocking.nc, self.g.n) // self.nr)
-        return -(-self.blocking.kc * panels * self.nr // 1024) * 1024
+        panels = ceil_div(min(self.blocking.nc, self.g.n), self.nr)
+        return round_up(self.blocking.kc * panels * self.nr, 1024)
 
     def _units(self) -> Iterator[_Unit]:
         """Yield the units, in the order of use."""
         g, blocking = self.g, self.blocking
         tall = g.m
-        panels = -(-g.n // self.nr)
+        panels = ceil_div(g.n, self.nr)
         if self.threads > 1 and panels * g.batch < PANELS_PER_THREAD * self.threads:
-            parts = -(-ROW_UNITS_PER_THREAD * self.threads // g.batch)
-            tall = -(-g.m // parts // blocking.rows) * blocking.rows
+            parts = ceil_div(ROW_UNITS_PER_THREAD * self.threads, g.batch)
+            tall = round_up(ceil_div(g.m, parts), blocking.rows)
         for z in range(g.batch):
             for j in range(0, g.n, blocking.nc):
                 for i in range(0, g.m, max(1, tall)):
@@ -218,7 +219,7 @@ class Stages:
                 rows=tuple(i * self.g.k for i in range(rows)),
                 segments=((0, 0),),
                 run=steps,
-                vectors=-(-columns // self.lanes),
+                vectors=ceil_div(columns, self.lanes),
                 b_row=self.nr if packed else self.g.n,
                 c_rows=tuple(i * self.g.n for i in range(rows)),
                 columns=columns,

@@ -12,6 +12,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.integers import round_up
 from convprof.strategies.plan import Native, Stage
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Matrices:
 
 def filled(columns: int, lanes: int) -> int:
     """Return the columns of a panel, filled up to whole vectors."""
-    return -(-columns // lanes) * lanes
+    return round_up(columns, lanes)
 
 
 def pack_stage(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import UNROLL
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies import epilogue
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.gemm.blocked import IN_PLACE, Blocking, Stages
@@ -29,11 +30,6 @@ B_SHARE = 1 / 2
 """Of the first-level cache, for a block of ``b`` as wide as the register tile."""
 
 
-def even(extent: int, most: int) -> int:
-    """Return the largest part of at most ``most`` when ``extent`` is cut into equal parts."""
-    return -(-extent // -(-extent // most))
-
-
 class Vectorized(Strategy):
     """Register tiles of explicit vectors, one thread, multiply and add apart."""
 
@@ -48,7 +44,7 @@ class Vectorized(Strategy):
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:  # noqa: ARG002
         """Return rows and vectors of the register tile, at most."""
-        return min(ROWS, g.m), min(VECTORS, -(-g.n // lanes))
+        return min(ROWS, g.m), min(VECTORS, ceil_div(g.n, lanes))
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Generate the kernels and the list of tiles; all rows pass a block of ``b`` in L1."""
@@ -57,7 +53,7 @@ class Vectorized(Strategy):
         lanes = isa.lanes(setting.itemsize)
         rows, vectors = self.tile(g, isa, lanes)
         steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * setting.itemsize)
-        kc = -(-even(g.k, max(1, steps)) // UNROLL) * UNROLL
+        kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
         blocking = Blocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
         stages = Stages(g, setting, blocking, fused=self.fused)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)

@@ -19,6 +19,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.gemm.blocked import STAGE_MACS
 from convprof.strategies.gemm.packed import ALIASED_ROWS, B_SHARE, CHAINS, KC_BYTES
 from convprof.strategies.gemm.panels import PANELS, Matrices, filled, pack_stage
@@ -64,18 +65,18 @@ class Products:
         self.scale, self.turned = scale, turned
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(setting.itemsize)
-        vectors = register_vectors(-(-g.n // self.lanes), self.isa)
+        vectors = register_vectors(ceil_div(g.n, self.lanes), self.isa)
         self.nr = vectors * self.lanes
         most = register_rows(vectors, self.isa)
         if vectors == 1:
             most = min(most, CHAINS)
         elif self.a.row * setting.itemsize % PAGE_BYTES == 0:
             most = min(most, ALIASED_ROWS)
-        self.rows = _even(g.m, most)
-        self.kc = _even(g.k, KC_BYTES // setting.itemsize)
+        self.rows = even_block(g.m, most)
+        self.kc = even_block(g.k, KC_BYTES // setting.itemsize)
         room = int(B_SHARE * l2_bytes()) // (self.kc * setting.itemsize) // self.nr
-        panels = -(-g.n // self.nr)
-        self.nc = _even(panels, max(1, room)) * self.nr
+        panels = ceil_div(g.n, self.nr)
+        self.nc = even_block(panels, max(1, room)) * self.nr
         self.ahead = turned or scale != 1.0
         self.in_place = not self.ahead and g.m <= self.rows
         self.common: dict[str, Any] = {
@@ -89,7 +90,7 @@ class Products:
         g, setting = self.g, self.setting
         threads = setting.threads
         if self.ahead:
-            plan.workspaces[PANELS] = (g.batch, -(-g.n // self.nr), g.k, self.nr)
+            plan.workspaces[PANELS] = (g.batch, ceil_div(g.n, self.nr), g.k, self.nr)
             plan.steps.append(
                 pack_stage(g, self.b, self.nr, setting, scale=self.scale, turned=self.turned)
             )
@@ -107,16 +108,16 @@ class Products:
     def _block(self) -> int:
         """Return the size of the packed panels of one block of ``b``, in whole pages."""
         page = PAGE_BYTES // self.setting.itemsize
-        return -(-self.kc * self.nc // page) * page
+        return round_up(self.kc * self.nc, page)
 
     def _units(self) -> Iterator[_Unit]:
         """Yield the units, in the order of use."""
         g, threads = self.g, self.setting.threads
         tall = g.m
-        blocks = g.batch * -(-g.n // self.nc)
+        blocks = g.batch * ceil_div(g.n, self.nc)
         if threads > 1 and blocks < UNITS_PER_THREAD * threads:
-            parts = -(-UNITS_PER_THREAD * threads // blocks)
-            tall = -(-g.m // parts // self.rows) * self.rows
+            parts = ceil_div(UNITS_PER_THREAD * threads, blocks)
+            tall = round_up(ceil_div(g.m, parts), self.rows)
         cuts = itertools.product(range(g.batch), range(0, g.n, self.nc), range(0, g.m, tall))
         for z, j, i in cuts:
             columns, rows = range(j, min(j + self.nc, g.n)), range(i, min(i + tall, g.m))
@@ -151,7 +152,7 @@ class Products:
             a = self.a.starts[z] + t + starts[:, None] * self.a.row + 0 * columns
             given = self.b.starts[z] + t * self.b.row + columns
             if self.ahead:
-                count = -(-self.g.n // self.nr)
+                count = ceil_div(self.g.n, self.nr)
                 across = [filled(width, self.lanes) for width in widths]
                 b = (z * count + columns // self.nr) * k * self.nr + t * np.array(across)
             elif self.in_place:
@@ -199,8 +200,3 @@ class Products:
             accumulate=accumulate,
             **self.common,
         )
-
-
-def _even(extent: int, most: int) -> int:
-    """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
-    return -(-extent // -(-extent // most))

@@ -14,10 +14,11 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies import epilogue
-from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, Blocking, Stages
+from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ ALIASED_ROWS = 10
 faster than 14 at 2048 and 4096."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
+def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
     lanes = isa.lanes(itemsize)
     across = ceil_div(g.n, lanes)
@@ -62,10 +63,10 @@ def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize, threads)
     if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
-    return Blocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
+    return GemmBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
-def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
+def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` that is used by a few register tiles only."""
     lanes = isa.lanes(itemsize)
     vectors = min(ceil_div(g.n, lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
@@ -74,7 +75,7 @@ def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     kc = even_block(g.k, LONE if g.m <= rows else steps)
     nr = vectors * lanes
     nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
-    return Blocking(rows, vectors, round_up(g.m, rows), kc, nc, IN_PLACE)
+    return GemmBlocking(rows, vectors, round_up(g.m, rows), kc, nc, IN_PLACE)
 
 
 def fitted(g: Gemm, nr: int, kc: int, itemsize: int, threads: int) -> tuple[int, int]:
@@ -136,10 +137,10 @@ class Packed(Tunable):
     def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
         """Generate the kernels, the lists of tiles and the packing stages."""
         g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        stages = Stages(g, setting, Blocking(**variant))
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
+        products = BlockedProducts(g, setting, GemmBlocking(**variant))
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape, products.workspaces())
         plan.more = epilogue.operands(g, setting.layout)
         plan.reusable = frozenset(plan.workspaces)
-        plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
+        plan.steps = [*products.all()]
+        count_tables(plan)
         return StagedPrepared(self.name, g, setting, plan)

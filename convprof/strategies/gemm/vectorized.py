@@ -14,10 +14,11 @@ from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies import epilogue
 from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.gemm.blocked import IN_PLACE, Blocking, Stages
+from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
@@ -54,10 +55,10 @@ class Vectorized(Strategy):
         rows, vectors = self.tile(g, isa, lanes)
         steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * setting.itemsize)
         kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
-        blocking = Blocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
-        stages = Stages(g, setting, blocking, fused=self.fused)
+        blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
+        products = BlockedProducts(g, setting, blocking, fused=self.fused)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.more = epilogue.operands(g, setting.layout)
-        plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
+        plan.steps = [*products.all()]
+        count_tables(plan)
         return StagedPrepared(self.name, g, setting, plan)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.measure.session import Entry, Settings
+    from convprof.measure.session import Participant, Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio, Verdict
@@ -177,38 +177,38 @@ class Ladder:
 
     def steps(self) -> list[Step]:
         """Return the rungs that have a result, lowest first."""
-        found, entries = self._found(), self._entries()
+        found, participants = self._found(), self._participants()
         steps: list[Step] = []
-        below: Entry | None = None
+        below: Participant | None = None
         for rung, contestant in zip(self.rungs, self._ours, strict=True):
             if contestant.label not in found:
                 continue
             measurement = found[contestant.label]
-            entry = entries.get(contestant.label)
+            participant = participants.get(contestant.label)
             summary = contestant.strategy.summary
-            if entry is None:
+            if participant is None:
                 steps.append(Step(rung, summary, measurement))
                 continue
             before = None
             if below is not None:
-                before = _compared(entry, below, found[below.contestant.label])
+                before = _compared(participant, below, found[below.contestant.label])
             steps.append(
                 Step(
                     rung,
                     summary,
                     measurement,
-                    self._evidence(entry),
+                    self._evidence(participant),
                     before,
-                    entry.prepared.explanation,
-                    self._of_all_cores(entry, measurement),
+                    participant.prepared.explanation,
+                    self._of_all_cores(participant, measurement),
                 )
             )
-            below = entry
+            below = participant
         return steps
 
     def pairs(self) -> list[Pair]:
         """Return Halide's schedules, each beside the rung that has the same idea."""
-        found, entries = self._found(), self._entries()
+        found, participants = self._found(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
         made = []
         for pair, contestant in zip(self._beside, self._theirs, strict=True):
@@ -216,8 +216,8 @@ class Ladder:
                 continue
             mine = ours.get(pair.rung or "")
             own = found.get(mine.label) if mine else None
-            one = entries.get(mine.label) if mine else None
-            two = entries.get(contestant.label)
+            one = participants.get(mine.label) if mine else None
+            two = participants.get(contestant.label)
             theirs = found[contestant.label]
             comparison = _compared(one, two, theirs) if one and two else None
             made.append(Pair(pair.rung, own, theirs, comparison))
@@ -244,30 +244,32 @@ class Ladder:
         measured = (run.with_peak(m, self.isa) for m in self._session.measurements())
         return {m.label: m for m in measured} | self._refused
 
-    def _entries(self) -> dict[str, Entry]:
+    def _participants(self) -> dict[str, Participant]:
         """Return the contestants that have samples, by label."""
-        return {e.contestant.label: e for e in self._session.entries if e.samples}
+        return {e.contestant.label: e for e in self._session.participants if e.samples}
 
-    def _isa_of(self, entry: Entry) -> str:
-        return self.isa if entry.contestant.strategy.generated else NATIVE
+    def _isa_of(self, participant: Participant) -> str:
+        return self.isa if participant.contestant.strategy.generated else NATIVE
 
-    def _evidence(self, entry: Entry) -> Evidence | None:
-        dtype = entry.contestant.setting.dtype
-        return evidence.here(entry.prepared, run.peaks(dtype, [1], self._isa_of(entry))[0])
+    def _evidence(self, participant: Participant) -> Evidence | None:
+        dtype = participant.contestant.setting.dtype
+        return evidence.here(
+            participant.prepared, run.peaks(dtype, [1], self._isa_of(participant))[0]
+        )
 
-    def _of_all_cores(self, entry: Entry, measurement: Measurement) -> float | None:
+    def _of_all_cores(self, participant: Participant, measurement: Measurement) -> float | None:
         if measurement.flop_per_s is None:
             return None
-        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(entry))
+        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(participant))
         return measurement.flop_per_s / peak.flop_per_s
 
 
-def _compared(entry: Entry, other: Entry, measurement: Measurement) -> Comparison:
+def _compared(participant: Participant, other: Participant, measurement: Measurement) -> Comparison:
     """Compare by the rounds that both have; everybody has the first."""
-    common = sorted(entry.samples.keys() & other.samples.keys())
+    common = sorted(participant.samples.keys() & other.samples.keys())
     ratio = stats.paired_ratio(
         [other.samples[number].seconds for number in common],
-        [entry.samples[number].seconds for number in common],
+        [participant.samples[number].seconds for number in common],
     )
     return Comparison(measurement, ratio)
 

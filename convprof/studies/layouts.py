@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Entry, Session, Settings
+from convprof.measure.session import Participant, Session, Settings
 from convprof.problems import BackwardData, Conv2d, Reorder
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
@@ -121,12 +121,12 @@ class Layouts:
 
     def comparisons(self) -> list[LayoutComparison]:
         """Return what can be compared so far, fastest strategy first."""
-        sides: dict[tuple[str, int], dict[str, Entry]] = {}
-        for entry in self.session.entries:
-            contestant = entry.contestant
-            if contestant.problem == self.problem and entry.samples:
+        sides: dict[tuple[str, int], dict[str, Participant]] = {}
+        for participant in self.session.participants:
+            contestant = participant.contestant
+            if contestant.problem == self.problem and participant.samples:
                 key = (contestant.strategy.name, contestant.setting.threads)
-                sides.setdefault(key, {})[contestant.setting.layout] = entry
+                sides.setdefault(key, {})[contestant.setting.layout] = participant
         found = [
             self._compare(name, threads, pair["nchw"], pair["nhwc"])
             for (name, threads), pair in sides.items()
@@ -134,7 +134,9 @@ class Layouts:
         ]
         return sorted(found, key=_best_s)
 
-    def _compare(self, name: str, threads: int, nchw: Entry, nhwc: Entry) -> LayoutComparison:
+    def _compare(
+        self, name: str, threads: int, nchw: Participant, nhwc: Participant
+    ) -> LayoutComparison:
         common = sorted(nchw.samples.keys() & nhwc.samples.keys())
         ratio = stats.paired_ratio(
             [nhwc.samples[number].seconds for number in common],
@@ -153,11 +155,11 @@ class Layouts:
         """Return the conversions' medians on that many threads; None if one is missing."""
         medians: dict[tuple[bool, str], float] = {}
         shapes = _shapes(self.problem)
-        for entry in self.session.entries:
-            contestant = entry.contestant
+        for participant in self.session.participants:
+            contestant = participant.contestant
             problem, setting = contestant.problem, contestant.setting
-            if isinstance(problem, Reorder) and setting.threads == threads and entry.samples:
-                middle = stats.median([sample.seconds for sample in entry.samples.values()])
+            if isinstance(problem, Reorder) and setting.threads == threads and participant.samples:
+                middle = stats.median([sample.seconds for sample in participant.samples.values()])
                 for position, shape in enumerate(shapes):
                     if problem == shape:
                         medians[bool(position), setting.layout] = middle

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.measure.session import Entry, Session, Settings
+from convprof.measure.session import Participant, Session, Settings
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS
 from convprof.strategies.unfused_epilogue import ways
@@ -108,20 +108,22 @@ class Peers:
         several, so that luck favours neither.
         """
         exact = [
-            entry
-            for entry in self.session.entries
-            if entry.samples and entry.error <= LARGEST_ERROR
+            participant
+            for participant in self.session.participants
+            if participant.samples and participant.error <= LARGEST_ERROR
         ]
         found = []
-        for threads in dict.fromkeys(entry.contestant.setting.threads for entry in exact):
-            entries = [e for e in exact if e.contestant.setting.threads == threads]
-            ours = [e for e in entries if not e.contestant.strategy.peer]
-            peers = _best_layouts([e for e in entries if e.contestant.strategy.peer])
+        for threads in dict.fromkeys(
+            participant.contestant.setting.threads for participant in exact
+        ):
+            participants = [e for e in exact if e.contestant.setting.threads == threads]
+            ours = [e for e in participants if not e.contestant.strategy.peer]
+            peers = _best_layouts([e for e in participants if e.contestant.strategy.peer])
             if ours and peers:
                 found.append(self._standing(min(ours, key=_median_s), peers))
         return found
 
-    def _standing(self, ours: Entry, peers: list[Entry]) -> Standing:
+    def _standing(self, ours: Participant, peers: list[Participant]) -> Standing:
         # Whoever has samples has one of the first round: there is always something in common.
         common = sorted(ours.samples.keys() & peers[0].samples.keys())
         ratio = stats.paired_ratio(
@@ -181,15 +183,15 @@ def _libraries(problem: Problem) -> list[Strategy]:
     return [ways(strategy, problem)[0] for strategy in compared]
 
 
-def _median_s(entry: Entry) -> float:
-    return stats.median([sample.seconds for sample in entry.samples.values()])
+def _median_s(participant: Participant) -> float:
+    return stats.median([sample.seconds for sample in participant.samples.values()])
 
 
-def _best_layouts(entries: Sequence[Entry]) -> list[Entry]:
-    """Return each strategy's fastest entry, the fastest strategy first."""
-    best: dict[str, Entry] = {}
-    for entry in sorted(entries, key=_median_s):
-        best.setdefault(entry.contestant.strategy.name, entry)
+def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:
+    """Return each strategy's fastest participant, the fastest strategy first."""
+    best: dict[str, Participant] = {}
+    for participant in sorted(participants, key=_median_s):
+        best.setdefault(participant.contestant.strategy.name, participant)
     return list(best.values())
 
 

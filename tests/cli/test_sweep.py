@@ -234,11 +234,11 @@ def test_an_unexpected_error_at_a_point_is_a_line_and_the_points_before_are_show
 def test_sigterm_is_like_ctrl_c(capsys, monkeypatch, tmp_path):
     sample, taken = Session._sample, []
 
-    def counted(self, entry):
+    def counted(self, participant):
         taken.append(1)
         if len(taken) == 20:
             os.kill(os.getpid(), signal.SIGTERM)
-        return sample(self, entry)
+        return sample(self, participant)
 
     monkeypatch.setattr(Session, "_sample", counted)
     path = tmp_path / "points.jsonl"

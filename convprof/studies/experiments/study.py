@@ -168,7 +168,7 @@ class Study(ABC):
         if session is None:
             return Found([], [], {})
         samples = {
-            entry.contestant.label: {k: s.seconds for k, s in entry.samples.items()}
-            for entry in session.entries
+            participant.contestant.label: {k: s.seconds for k, s in participant.samples.items()}
+            for participant in session.participants
         }
         return Found(self._entered, session.measurements(), samples)

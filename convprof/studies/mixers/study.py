@@ -119,22 +119,25 @@ class Mixers:
         return sorted(found, key=lambda total: (total.threads, names.index(total.strategy)))
 
     def _total(self, row: _Row) -> Total | None:
-        entries = [
-            entry
+        participants = [
+            participant
             for contestant in row.contestants
-            for entry in self.session.entries
-            if entry.contestant is contestant and entry.samples
+            for participant in self.session.participants
+            if participant.contestant is contestant and participant.samples
         ]
-        if len(entries) < len(row.contestants):
+        if len(participants) < len(row.contestants):
             return None
-        common = set.intersection(*(set(entry.samples) for entry in entries))
+        common = set.intersection(*(set(participant.samples) for participant in participants))
         return Total(
             row.mixer,
             row.strategy,
             row.threads,
-            tuple(with_peak(self.session.measurement(entry), self._isa) for entry in entries),
+            tuple(
+                with_peak(self.session.measurement(participant), self._isa)
+                for participant in participants
+            ),
             {
-                number: sum(entry.samples[number].seconds for entry in entries)
+                number: sum(participant.samples[number].seconds for participant in participants)
                 for number in sorted(common)
             },
         )

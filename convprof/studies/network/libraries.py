@@ -11,13 +11,13 @@ from convprof.problems.checks import shown
 from convprof.strategies import registry
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Entry
+    from convprof.measure.session import Participant
     from convprof.problems import Whole
     from convprof.stats import Ratio
     from convprof.studies.network.options import How
 
 
-def paired(other: Entry, ours: Entry) -> Ratio:
+def paired(other: Participant, ours: Participant) -> Ratio:
     """Return the time of one over that of another, from the rounds that both took part in."""
     common = sorted(other.samples.keys() & ours.samples.keys())
     return stats.paired_ratio(

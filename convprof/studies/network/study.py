@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
-    from convprof.measure.session import Entry, Settings
+    from convprof.measure.session import Participant, Settings
     from convprof.networks.graph import Network
     from convprof.problems import Problem, Whole
     from convprof.problems.operation import Shape
@@ -68,9 +68,9 @@ class NetworkStudy:
     def found(self) -> Found:
         """Return what was found so far."""
         measured = {
-            id(entry.contestant): with_peak(self.session.measurement(entry))
-            for entry in self.session.entries
-            if entry.samples
+            id(participant.contestant): with_peak(self.session.measurement(participant))
+            for participant in self.session.participants
+            if participant.samples
         }
         chain = measured.get(id(self._whole[0]))
         phases = (chain.phases or {}) if chain else {}
@@ -99,7 +99,7 @@ class NetworkStudy:
         """Return every step with its times so far; equal ones were measured once."""
         (peak,) = peaks(self.how.dtype, [self.how.threads])
         links = {link.step.name: link for link in self.made.links if link.step is not None}
-        chosen = {id(e.contestant): _chosen(e) for e in self.session.entries}
+        chosen = {id(e.contestant): _chosen(e) for e in self.session.participants}
         layers = []
         for step in self.recipe.steps:
             if step.name not in links:
@@ -114,8 +114,10 @@ class NetworkStudy:
 
     def _libraries(self, measured: Mapping[int, Measurement]) -> list[tuple[Measurement, Ratio]]:
         """Return those that have rounds in common with the chain."""
-        entries = {id(entry.contestant): entry for entry in self.session.entries}
-        chain, *others = (entries.get(id(contestant)) for contestant in self._whole)
+        participants = {
+            id(participant.contestant): participant for participant in self.session.participants
+        }
+        chain, *others = (participants.get(id(contestant)) for contestant in self._whole)
         return [
             (measured[id(other.contestant)], paired(other, chain))
             for other in others
@@ -142,11 +144,11 @@ def _key(link: Link) -> tuple[Problem, str, str]:
     return link.problem, link.way.strategy, link.layout
 
 
-def _chosen(entry: Entry) -> str:
+def _chosen(participant: Participant) -> str:
     """Return the strategy that computes a layer: what ``auto`` has chosen, where it says so."""
-    contestant = entry.contestant
+    contestant = participant.contestant
     name = spelled(contestant.problem.kind, contestant.strategy.name)
-    explanation = entry.prepared.explanation
+    explanation = participant.prepared.explanation
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 

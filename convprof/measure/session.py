@@ -93,6 +93,11 @@ class Participant:
     samples: dict[int, Sample] = field(default_factory=dict)
     """By round."""
 
+    @property
+    def seconds(self) -> dict[int, float]:
+        """Seconds per call by round."""
+        return {number: sample.seconds for number, sample in self.samples.items()}
+
 
 class Session:
     """Contestants that are measured against each other. Iterate over ``events()``.

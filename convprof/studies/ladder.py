@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof import stats
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
@@ -18,7 +17,8 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.peers.package import EXTRA
-from convprof.studies import evidence, run
+from convprof.studies import comparison, evidence, run
+from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from convprof.measure.session import Participant, Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
-    from convprof.stats import Ratio, Verdict
     from convprof.studies.evidence import Evidence
     from convprof.studies.run import Choice
 
@@ -55,21 +54,6 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A rung against another contestant of the same rounds."""
-
-    other: Measurement
-    ratio: Ratio
-    """The other's time over the rung's: the speed-up of the rung."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What can be said of the rung."""
-        turned: dict[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
-        return turned.get(self.ratio.verdict, self.ratio.verdict)
-
-
-@dataclass(frozen=True)
 class Step:
     """A rung and what was found out about it."""
 
@@ -77,7 +61,7 @@ class Step:
     summary: str
     measurement: Measurement
     evidence: Evidence | None = None
-    before: Comparison | None = None
+    before: Comparison[Measurement] | None = None
     """Against the nearest rung below that was timed."""
     explanation: tuple[str, ...] = ()
     """What was chosen, where the strategy chooses."""
@@ -92,7 +76,8 @@ class Pair:
     rung: str | None
     ours: Measurement | None
     theirs: Measurement
-    comparison: Comparison | None
+    comparison: Comparison[Measurement] | None
+    """Of our rung with the schedule."""
 
 
 def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
@@ -189,9 +174,7 @@ class Ladder:
             if participant is None:
                 steps.append(Step(rung, summary, measurement))
                 continue
-            before = None
-            if below is not None:
-                before = _compared(participant, below, found[below.contestant.label])
+            before = None if below is None else self._compare(participant, below)
             steps.append(
                 Step(
                     rung,
@@ -219,7 +202,7 @@ class Ladder:
             one = participants.get(mine.label) if mine else None
             two = participants.get(contestant.label)
             theirs = found[contestant.label]
-            comparison = _compared(one, two, theirs) if one and two else None
+            comparison = self._compare(one, two) if one and two else None
             made.append(Pair(pair.rung, own, theirs, comparison))
         return made
 
@@ -228,7 +211,7 @@ class Ladder:
         steps = self.steps()
         by_label = {step.measurement.label: step for step in steps}
         return [
-            _to_json(step.measurement, against, step, by_label.get(against.other.label))
+            _to_json(against, step, by_label.get(against.b.label))
             for step, against in (
                 *((step, step.before) for step in steps),
                 *(
@@ -248,6 +231,13 @@ class Ladder:
         """Return the contestants that have samples, by label."""
         return {e.contestant.label: e for e in self._session.participants if e.samples}
 
+    def _compare(self, one: Participant, other: Participant) -> Comparison[Measurement] | None:
+        ratio = ratio_of(one, other)
+        if ratio is None:
+            return None
+        a, b = (run.with_peak(self._session.measurement(p), self.isa) for p in (one, other))
+        return Comparison(a, b, ratio)
+
     def _isa_of(self, participant: Participant) -> str:
         return self.isa if participant.contestant.strategy.generated else NATIVE
 
@@ -264,34 +254,14 @@ class Ladder:
         return measurement.flop_per_s / peak.flop_per_s
 
 
-def _compared(participant: Participant, other: Participant, measurement: Measurement) -> Comparison:
-    """Compare by the rounds that both have; everybody has the first."""
-    common = sorted(participant.samples.keys() & other.samples.keys())
-    ratio = stats.paired_ratio(
-        [other.samples[number].seconds for number in common],
-        [participant.samples[number].seconds for number in common],
-    )
-    return Comparison(measurement, ratio)
-
-
-def _to_json(
-    measurement: Measurement, against: Comparison, step: Step, other: Step | None
-) -> dict[str, Any]:
-    def side(m: Measurement) -> dict[str, Any]:
-        return {"strategy": m.strategy, "layout": m.layout, "threads": m.threads}
-
-    def shown(found: Evidence | None) -> dict[str, Any] | None:
-        return None if found is None else found.to_json()
+def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -> dict[str, Any]:
+    def counted(one: Step | None) -> dict[str, Any] | None:
+        return one.evidence.to_json() if one and one.evidence else None
 
     return {
-        "kind": "ladder",
-        "problem": measurement.problem,
-        "threads": measurement.threads,
-        "a": side(measurement),
-        "b": side(against.other),
-        "ratio": against.ratio,
-        "verdict": against.verdict,
-        "evidence": {"a": shown(step.evidence), "b": shown(other.evidence if other else None)},
+        **comparison.to_json("ladder", against.a.problem, against),
+        "threads": against.a.threads,
+        "evidence": {"a": counted(step), "b": counted(other)},
     }
 
 

@@ -14,9 +14,10 @@ from convprof.strategies.base import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, blocking, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
+from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
-from convprof.studies.network.libraries import paired, rivals
+from convprof.studies.network.libraries import rivals
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
     AS_WRITTEN,
@@ -200,9 +201,7 @@ class Plan:
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
     """Return the time over that of the optimal chain; None for itself and without both."""
-    if best is None or participant is best or not participant.samples.keys() & best.samples.keys():
-        return None
-    return paired(participant, best)
+    return None if best is None or participant is best else ratio_of(participant, best)
 
 
 # The chains that follow from a plan's routes, and the network as written beside them.

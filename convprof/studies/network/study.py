@@ -11,8 +11,9 @@ from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, spelled, ways
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
+from convprof.studies.comparison import Comparison, figures, ratio_of
 from convprof.studies.network.layers import Layer, ceiling, kinds
-from convprof.studies.network.libraries import paired, rivals
+from convprof.studies.network.libraries import rivals
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
 from convprof.studies.run import peaks, with_peak
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem, Whole
     from convprof.problems.operation import Shape
     from convprof.results import Measurement
-    from convprof.stats import Ratio
     from convprof.strategies.networks.connections import Link, Links
     from convprof.studies.network.options import How
     from convprof.studies.network.reconcile import Reconciliation
@@ -90,7 +90,7 @@ class NetworkStudy:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was found, for the document's comparisons."""
+        """Return what was found, for the document's ``networks``."""
         return self.found().to_json()
 
     def _layers(
@@ -112,16 +112,18 @@ class NetworkStudy:
             layers.append(Layer(step, hot, cold, phases.get(step.name), share, bound, by))
         return layers
 
-    def _libraries(self, measured: Mapping[int, Measurement]) -> list[tuple[Measurement, Ratio]]:
-        """Return those that have rounds in common with the chain."""
+    def _libraries(self, measured: Mapping[int, Measurement]) -> list[Comparison[Measurement]]:
+        """Return the libraries that share rounds with the chain."""
         participants = {
             id(participant.contestant): participant for participant in self.session.participants
         }
         chain, *others = (participants.get(id(contestant)) for contestant in self._whole)
+        if chain is None:
+            return []
         return [
-            (measured[id(other.contestant)], paired(other, chain))
+            Comparison(measured[id(other.contestant)], measured[id(chain.contestant)], ratio)
             for other in others
-            if chain is not None and other is not None and chain.samples.keys() & other.samples
+            if other is not None and (ratio := ratio_of(other, chain)) is not None
         ]
 
     def _alone(self) -> dict[tuple[Problem, str, str], dict[Cache, Contestant]]:
@@ -168,8 +170,8 @@ class Found:
     """All of them one after the other."""
     conversions: dict[str, float]
     """Seconds within the chain of each change of layout, by name."""
-    libraries: list[tuple[Measurement, Ratio]]
-    """Those that ran the whole network, and their time over the chain's, round by round."""
+    libraries: list[Comparison[Measurement]]
+    """Each library that ran the whole network, compared with the chain."""
     excluded: list[Measurement]
     """Who was refused, failed or computed a wrong result."""
 
@@ -191,7 +193,7 @@ class Found:
         return reconcile(self.layers, chain.time_s.median, sum(self.conversions.values()))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was found, for the document's comparisons."""
+        """Return what was found, for the document's ``networks``."""
         found = self.reconciliation()
         return {
             "kind": "network",
@@ -205,7 +207,6 @@ class Found:
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
             "libraries": [
-                {"name": library.strategy, "ratio": asdict(ratio)}
-                for library, ratio in self.libraries
+                {"name": each.a.strategy, **figures(each.ratio)} for each in self.libraries
             ],
         }

@@ -10,7 +10,7 @@ from convprof.problems.checks import shown
 from convprof.strategies import registry
 
 if TYPE_CHECKING:
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
     from convprof.studies.network.options import How
 
 
@@ -20,7 +20,7 @@ def names() -> list[str]:
     return [strategy.name for strategy in sorted(found, key=lambda each: not each.compared)]
 
 
-def rivals(whole: Whole, how: How) -> list[Contestant]:
+def rivals(whole: NetworkProblem, how: How) -> list[Contestant]:
     """Return the libraries asked for, as contestants.
 
     UnknownNameError for one there is not; RefusedError for one that does not run this network on

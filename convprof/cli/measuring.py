@@ -280,10 +280,7 @@ class Measuring(Generic[AnyStudy]):
         from convprof.studies.document import observe
 
         self._driver.attempt("the machine's state", lambda: observe(document, self._watch))
-        if document.measurements:
-            self._driver.attempt(
-                "the comparisons", lambda: document.comparisons.extend(self._view.conclude())
-            )
+        self._driver.attempt("the network", lambda: document.networks.extend(self._view.networks()))
 
     def _forms(self, document: Document) -> dict[str, Callable[[], Text]]:
         from convprof.render import export

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convprof.cli import signals
+from convprof.cli.flags import message
 from convprof.errors import ConvprofError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Driver:
         try:
             work()
         except ConvprofError as error:
-            self.failure(str(error))
+            self.failure(message(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, the rest must not be lost
             self.failure(f"{what}: {reason(error)}")
         else:

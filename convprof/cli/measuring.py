@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Generic
 
-import click
-
 from convprof.cli import signals
 from convprof.cli.driver import Driver, exit_code, reason
+from convprof.cli.flags import message
 from convprof.cli.keeping import Keeping
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
@@ -26,35 +24,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
-
-
-def dry_run(asked: Asked, command: str) -> None:
-    """Print what would be measured, each problem as a command that can be pasted back."""
-    from convprof.studies.selection import command_for
-
-    quiet = click.get_current_context().params.get("quiet", False)
-    for note in [] if quiet else asked.notes:
-        click.echo(f"note: {note}", err=True)
-    # The passes of a layer are one command where --pass says which; a file may say so by line.
-    with_pass = "--pass" not in command.split()
-    for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
-        click.echo(f"{command} {text}")
-    left_out = [f"{line.source}: {line.reason}" for line in asked.left_out]
-    for text in [] if quiet else [*left_out, *map(str, asked.refused.values())]:
-        click.echo(f"left out: {text}", err=True)
-
-
-def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
-    """Return ``convprof NAME`` with those of the flags that differ from their defaults."""
-    words = ["convprof", *name.split()]
-    context = click.get_current_context()
-    for key in kept:
-        source = context.get_parameter_source(key)
-        if source is not click.core.ParameterSource.DEFAULT and flags.get(key) is not None:
-            value = flags[key]
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            words += [f"--{key.rstrip('_')}", shlex.quote(text)]
-    return " ".join(words)
 
 
 class Measuring(Generic[AnyStudy]):
@@ -126,8 +95,8 @@ class Measuring(Generic[AnyStudy]):
 
         found: list[Measurement] = []
         for problem, error in self._asked.refused.items():
-            self._driver.remark(f"refused: {error}")
-            found += run.refused(problem, self._asked.choice, str(error))
+            self._driver.remark(f"refused: {message(error)}")
+            found += run.refused(problem, self._asked.choice, message(error))
         return found
 
     def _measure(self, document: Document, keeping: Keeping) -> None:
@@ -212,7 +181,7 @@ class Measuring(Generic[AnyStudy]):
         from convprof.studies.run import unmeasured
 
         if isinstance(error, InputError):
-            return unmeasured(problem, self._asked.choice, "refused", str(error))
+            return unmeasured(problem, self._asked.choice, "refused", message(error))
         return unmeasured(problem, self._asked.choice, "failed", reason(error))
 
     def _show_rows(self, found: Sequence[Measurement]) -> None:

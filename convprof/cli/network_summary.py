@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli.driver import Driver
-from convprof.errors import InputError, ProblemError
+from convprof.errors import InputError
 from convprof.problems.checks import MAX_SIZE, shown
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
 
 
 def network_from(flags: dict[str, Any]) -> Network:
-    """Return the network that NAME, --image, --mb and --dim mean; errors name the flags."""
+    """Return the network that NAME, --image, --mb and --dim mean."""
     from convprof import networks
 
     if is_file(flags["name"]):
@@ -67,13 +67,7 @@ def network_from(flags: dict[str, Any]) -> Network:
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
         )
     mb = 1 if flags["mb"] is None else flags["mb"]
-    try:
-        return networks.network(flags["name"].lower(), mb, flags["image"])
-    except ProblemError as error:
-        text = str(error)
-        for key in ("image", "mb"):
-            text = text.replace(f": {key}=", f": --{key} ")
-        raise InputError(text) from None
+    return networks.network(flags["name"].lower(), mb, flags["image"])
 
 
 def _document(key: str, value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import dry_run, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver
 from convprof.cli.outputs import Outputs
@@ -58,7 +58,7 @@ def command(**flags: Any) -> int:
         return _read(results, flags["plot"], outputs)
     asked = options.asked(flags)
     if flags["dry_run"]:
-        measuring.dry_run(asked, measuring.command_line("roofline", flags, KEPT))
+        dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
     return _measure(asked, outputs, flags["plot"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs
-    from convprof.networks import Network
+    from convprof.problems.graph import Network
     from convprof.render.files import Text
 
 

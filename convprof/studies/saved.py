@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, text
@@ -67,9 +67,7 @@ def read(path: str) -> Saved:
         reason = str(error)
     except (ValueError, RecursionError):
         reason = "it is no JSON"
-    raise InputError(
-        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
-    )
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def parsed(document: Any, source: str) -> Saved:

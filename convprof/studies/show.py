@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
 from convprof.machine.ceilings_store import read_peak
 from convprof.machine.untrusted import count, mapping
 from convprof.results import KIND
@@ -59,9 +59,7 @@ def read(path: str) -> Saved:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown}: cannot be read: {reason}") from None
-    raise InputError(
-        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
-    )
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def _read(file: BinaryIO, shown: str) -> Saved:

@@ -160,8 +160,8 @@ class AdaptiveAverage(Op):
         h, w = x.shape[2:]
         result = np.empty((*x.shape[:2], self.p, self.q))
         for i, j in np.ndindex(self.p, self.q):
-            rows = slice(i * h // self.p, -(-(i + 1) * h // self.p))
-            columns = slice(j * w // self.q, -(-(j + 1) * w // self.q))
+            rows = slice(i * h // self.p, ceil_div((i + 1) * h, self.p))
+            columns = slice(j * w // self.q, ceil_div((j + 1) * w, self.q))
             result[:, :, i, j] = x[:, :, rows, columns].mean((2, 3))
         return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.networks import ops
+from convprof.problems import ops
 from convprof.strategies.base import Prepared, Setting, Strategy
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Vectors(Strategy):
         from convprof.strategies.transposition import count_tables
 
         operation: Operation = problem  # type: ignore[assignment]  # why_not refused other kinds
-        op: ops.Op = operation.op  # type: ignore[assignment]
+        op: ops.Op = operation.op
         plan = builder(op)(operation, setting)
         count_tables(plan)
         return StagedPrepared(self.name, problem, setting, plan)

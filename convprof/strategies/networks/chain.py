@@ -17,8 +17,8 @@ import numpy as np
 from convprof.codegen.threads import Program, Work, team
 from convprof.errors import ConvprofError, ProblemError
 from convprof.integers import round_up
-from convprof.networks.graph import INPUT
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
@@ -30,7 +30,7 @@ from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, StagedPrepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems.whole import Whole
+    from convprof.problems.network import NetworkProblem
     from convprof.strategies.networks.connections import Link, Links
 
     Array = np.ndarray[Any, Any]
@@ -44,11 +44,15 @@ EMPTY_LAUNCHES = 9
 class Chain(Prepared):
     """All layers of a network, prepared."""
 
-    problem: Whole
+    problem: NetworkProblem
     taken_apart = True
 
     def __init__(
-        self, whole: Whole, setting: Setting, made: Links, weights: Callable[[Weights], Weights]
+        self,
+        whole: NetworkProblem,
+        setting: Setting,
+        made: Links,
+        weights: Callable[[Weights], Weights],
     ) -> None:
         """Allocate and compile; ``weights`` turns the network's weights into those of the links.
 

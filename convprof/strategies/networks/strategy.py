@@ -13,9 +13,9 @@ from convprof.strategies.networks.connections import connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step, Way
     from convprof.problems import Problem
+    from convprof.problems.graph import Network
     from convprof.strategies.networks.chain import Weights
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import RefusedError
-from convprof.networks.ops import Softmax
 from convprof.networks.steps import Way
 from convprof.problems import Conv2d, Gemm, Operation
 from convprof.problems.epilogue import Epilogue
+from convprof.problems.ops import Softmax
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import blocking, candidates, spelled, strategy_for
 

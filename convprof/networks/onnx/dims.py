@@ -1,4 +1,4 @@
-"""The input's shape: what the file fixes, and what it leaves open for ``--dim`` to set."""
+"""The shape of the input: fixed sizes, and the open dimensions that the user sets."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
     An open dimension without a name is called by its axis. Raises InputError naming every open
-    dimension that is not set and the flag that sets it, or the dimensions that there are when one
-    is set that does not exist.
+    dimension that is not set, or all open dimensions when another one is set.
     """
     value = source.input
     label = f"input {shown(value.name)}"
@@ -41,8 +40,8 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     for place, dim in enumerate(tensor.shape.dim):
         if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
             raise InputError(
-                f"{label}, axis {place}: {dim.dim_value} is no size; "
-                "export it with a size of at least 1, or with a name for --dim to set"
+                f"{label}, axis {place}: {dim.dim_value} is not a size; "
+                "export it with a size of at least 1, or with a name, so that it can be set"
             )
     usual = axis_names(source, len(tensor.shape.dim))
     axes = _axes(tensor.shape, usual)
@@ -52,17 +51,18 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
         if name not in opened:
             known = ", ".join(_printable(each) for each in opened)
             there = f"open dimensions: {known}" if opened else "the file leaves none open"
-            raise InputError(f"--dim {_printable(name)}: {label} is {shape}; {there}")
+            raise InputError(f"{label} is {shape}; {there}", field="dim", value=_printable(name))
     missing = [name for name in opened if name not in dims]
     if missing:
         sizes = [USUAL.get(usual[axes.index(name)], 1) for name in missing]
         pairs = zip(missing, sizes, strict=True)
-        flags = " ".join(f"--dim {_printable(name)}={example}" for name, example in pairs)
         raise InputError(
-            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}, e.g. {flags}"
+            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}",
+            field="dim",
+            examples=[f"{_printable(name)}={example}" for name, example in pairs],
         )
     return tuple(
-        size(f"--dim {_printable(axis)}", dims[axis])
+        size(f"dim {_printable(axis)}", dims[axis])
         if isinstance(axis, str)
         else size(f"{label}, axis {place}", axis)
         for place, axis in enumerate(axes)
@@ -71,7 +71,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
 
 def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
     if value.type.WhichOneof("value") != "tensor_type":
-        raise InputError(f"{label} is no tensor")
+        raise InputError(f"{label} is not a tensor")
     types = onnx_package().TensorProto.DataType
     number = value.type.tensor_type.elem_type
     if number not in [types.Value(name) for name in _FLOATS]:

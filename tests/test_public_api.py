@@ -9,7 +9,6 @@ import pytest
 
 import convprof
 from convprof import api, errors
-from convprof.problems import oracle
 
 CONV = {"c": 4, "h": 6, "w": 5, "k": 8, "r": 3, "s": 2}
 
@@ -88,7 +87,7 @@ def test_the_example_of_the_design():
     y = prepared.output()
 
     assert ((1, 56, 56, 64), np.float32) == (y.shape, y.dtype)
-    expected = oracle.conv2d(p, x.transpose(0, 3, 1, 2), weights)
+    expected = p.reference((x.transpose(0, 3, 1, 2), weights))
     np.testing.assert_allclose(y.transpose(0, 3, 1, 2), expected, rtol=1e-5)
 
 
@@ -140,17 +139,17 @@ def cores(monkeypatch):
         (
             {"strategy": "threaded", "threads": 0},
             errors.InputError,
-            "--threads 0: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=0: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "threaded", "threads": -1},
             errors.InputError,
-            "--threads -1: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=-1: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "threaded", "threads": 99},
             errors.InputError,
-            "--threads 99: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=99: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "direct", "threads": 2},
@@ -170,7 +169,7 @@ def test_a_machine_of_one_core(cores):
     cores(1)
     with pytest.raises(errors.InputError) as caught:
         convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
-    assert str(caught.value) == "--threads 2: this machine has 1 usable core. Use 1"
+    assert str(caught.value) == "threads=2: this machine has 1 usable core. Use 1"
 
 
 def test_a_quota_is_named_where_it_is_the_limit(cores):
@@ -178,7 +177,7 @@ def test_a_quota_is_named_where_it_is_the_limit(cores):
     with pytest.raises(errors.InputError) as caught:
         convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
     assert str(caught.value) == (
-        "--threads 2: the CPU quota (cgroup) is 1.5 CPUs, and more threads than 1 would all be "
+        "threads=2: the CPU quota (cgroup) is 1.5 CPUs, and more threads than 1 would all be "
         "stopped in each period. Use 1"
     )
 

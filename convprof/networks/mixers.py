@@ -44,18 +44,21 @@ class Grid:
             below = self.image // self.patch * self.patch
             near = f"{below} or {below + self.patch}" if below else f"{self.patch}"
             raise ProblemError(
-                f"image={self.image}: patches of {self.patch} do not divide it; use {near}, "
-                "or another patch"
+                f"patches of {self.patch} do not divide it; use {near}, or another patch",
+                field="image",
+                value=self.image,
             )
         if self.tokens > MOST_TOKENS:
             largest = self.patch * math.isqrt(MOST_TOKENS)
             raise ProblemError(
-                f"image={self.image}: {self.tokens:,} tokens, and attention's work grows with "
-                f"their square; use at most {largest} at patches of {self.patch}"
+                f"{self.tokens:,} tokens, and attention's work grows with their square; use at "
+                f"most {largest} at patches of {self.patch}",
+                field="image",
+                value=self.image,
             )
         if self.dim % self.heads:
             raise ProblemError(
-                f"heads={self.heads}: must divide dim={self.dim}; change one of them"
+                f"must divide dim={self.dim}; change one of them", field="heads", value=self.heads
             )
 
     @property
@@ -73,8 +76,10 @@ def default_heads(dim: int) -> int:
     """Return how many heads of 64 channels there are; ProblemError if 64 does not divide them."""
     if size("dim", dim) % CHANNELS_PER_HEAD:
         raise ProblemError(
-            f"dim={dim}: not a multiple of {CHANNELS_PER_HEAD}, the usual channels of a head; "
-            "use a multiple, or say how many heads"
+            f"not a multiple of {CHANNELS_PER_HEAD}, the usual channels of a head; use a multiple, "
+            "or give the number of heads",
+            field="dim",
+            value=dim,
         )
     return dim // CHANNELS_PER_HEAD
 
@@ -190,7 +195,7 @@ def _conv(grid: Grid, mixer: str, part: str, taps: int, groups: int = 1) -> Part
 def quadratic_overtakes(block: Mixer, tokens: int) -> float:
     """Return at how many tokens the block's quadratic FLOPs are as many as its linear ones.
 
-    ``block`` is that of ``tokens`` tokens. For attention: 2 dim, whatever the heads.
+    ``block`` is for ``tokens`` tokens. For attention: 2 dim, whatever the heads.
     """
     return tokens * block.linear_flops / block.quadratic_flops
 
@@ -198,7 +203,7 @@ def quadratic_overtakes(block: Mixer, tokens: int) -> float:
 def overtakes(block: Mixer, other: Mixer, tokens: int) -> float | None:
     """Return from how many tokens the block takes more FLOPs than another mixer, which is linear.
 
-    Both are those of ``tokens`` tokens. None if it always does. Against the 3x3 convolution: 2.5
+    Both are for ``tokens`` tokens. None if it always does. Against the 3x3 convolution: 2.5
     dim, for 18 t dim^2 = 8 t dim^2 + 4 t^2 dim.
     """
     room = other.flops - block.linear_flops

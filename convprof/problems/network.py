@@ -1,4 +1,4 @@
-"""A whole network as a problem: what is timed when its layers run one after the other."""
+"""A network as a problem: all its layers, one after the other."""
 
 from __future__ import annotations
 

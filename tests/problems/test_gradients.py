@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.dtypes import F32, types
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm, LayoutConversion
 from convprof.problems.gradients import PASSES, passes_of
 
@@ -11,15 +12,18 @@ GEMM = Gemm(m=3, n=4, k=5, batch=2)
 
 def test_what_a_pass_computes_from_what():
     data, weights = BackwardData(CONV), BackwardWeights(CONV)
-    assert data.operand_shapes("nhwc") == ((2, 5, 7, 4), (4, 3, 3, 2))
-    assert data.result_shape("nhwc") == (2, 9, 8, 6)
-    assert weights.operand_shapes("nchw") == ((2, 6, 9, 8), (2, 4, 5, 7))
-    assert weights.result_shape("nchw") == weights.result_shape("nhwc") == (4, 3, 3, 2)
+    assert tuple(spec.shape for spec in data.operands("nhwc", F32)) == ((2, 5, 7, 4), (4, 3, 3, 2))
+    assert data.result("nhwc", F32).shape == (2, 9, 8, 6)
+    assert tuple(spec.shape for spec in weights.operands("nchw", F32)) == (
+        (2, 6, 9, 8),
+        (2, 4, 5, 7),
+    )
+    assert weights.result("nchw", F32).shape == weights.result("nhwc", F32).shape == (4, 3, 3, 2)
     data, weights = BackwardData(GEMM), BackwardWeights(GEMM)
-    assert data.operand_shapes("nchw") == ((2, 3, 4), (2, 5, 4))
-    assert data.result_shape("nchw") == (2, 3, 5)
-    assert weights.operand_shapes("nchw") == ((2, 3, 5), (2, 3, 4))
-    assert weights.result_shape("nchw") == (2, 5, 4)
+    assert tuple(spec.shape for spec in data.operands("nchw", F32)) == ((2, 3, 4), (2, 5, 4))
+    assert data.result("nchw", F32).shape == (2, 3, 5)
+    assert tuple(spec.shape for spec in weights.operands("nchw", F32)) == ((2, 3, 5), (2, 3, 4))
+    assert weights.result("nchw", F32).shape == (2, 5, 4)
 
 
 @pytest.mark.parametrize("forward", [CONV, GEMM], ids=["conv2d", "gemm"])
@@ -56,7 +60,7 @@ def test_passes_are_told_apart():
 
 def test_least_traffic():
     dy, dx, w = 2 * 4 * 5 * 7, 2 * 6 * 9 * 8, 4 * 3 * 3 * 2
-    assert BackwardData(CONV).bytes_min(4) == 4 * (dy + dx + w)
+    assert BackwardData(CONV).bytes_min(F32) == 4 * (dy + dx + w)
     # Of x only what some tap reads, as in the forward pass.
-    assert BackwardWeights(CONV).bytes_min(4) == CONV.bytes_min(4)
-    assert BackwardData(GEMM).bytes_min(8) == GEMM.bytes_min(8)
+    assert BackwardWeights(CONV).bytes_min(F32) == CONV.bytes_min(F32)
+    assert BackwardData(GEMM).bytes_min(types("f64")) == GEMM.bytes_min(types("f64"))

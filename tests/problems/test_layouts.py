@@ -6,15 +6,16 @@ import math
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.problems import (
     Attention,
     BackwardData,
     BackwardWeights,
     Conv2d,
     Gemm,
+    LayoutConversion,
     NetworkProblem,
     Operation,
-    LayoutConversion,
     ops,
 )
 from convprof.problems.epilogue import Epilogue
@@ -65,7 +66,11 @@ OPERANDS = [
 @pytest.mark.parametrize(("problem", "positions"), OPERANDS, ids=lambda value: str(value)[:40])
 def test_operands_in_the_layout_change_their_shapes(problem, positions):
     assert operands_in_layout(problem) == positions
-    shapes = zip(problem.operand_shapes("nchw"), problem.operand_shapes("nhwc"), strict=True)
+    shapes = zip(
+        tuple(spec.shape for spec in problem.operands("nchw", F32)),
+        tuple(spec.shape for spec in problem.operands("nhwc", F32)),
+        strict=True,
+    )
     for position, (nchw, nhwc) in enumerate(shapes):
         if position in positions:
             n, c, h, w = nchw
@@ -87,10 +92,10 @@ def test_operands_in_the_layout_change_their_shapes(problem, positions):
 def test_results_that_are_images(problem, image):
     assert (result_in_nhwc(problem, "nhwc"), result_in_nhwc(problem, "nchw")) == (image, False)
     if image:
-        n, c, h, w = problem.result_shape("nchw")
-        assert problem.result_shape("nhwc") == (n, h, w, c)
+        n, c, h, w = problem.result("nchw", F32).shape
+        assert problem.result("nhwc", F32).shape == (n, h, w, c)
     elif problem.kind in ("operation", "network", "gemm"):
-        assert problem.result_shape("nhwc") == problem.result_shape("nchw")
+        assert problem.result("nhwc", F32).shape == problem.result("nchw", F32).shape
 
 
 def test_a_reorders_result_is_in_the_other_layout():

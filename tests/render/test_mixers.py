@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
+from convprof.dtypes import F32
 from convprof.measure.report import describe
 from convprof.networks.mixers import Grid, mixers
 from convprof.render.charts.terminal import chart_lines
@@ -43,7 +44,7 @@ def measured(problem, strategy="auto", threads=1, executed=1.0):
         cycles=Cycles(seconds * 3e9, 1.0, "calibrated", 3e9),
         flops=Flops(problem.flops, int(executed * problem.flops)),
         flop_per_s=problem.flops / seconds, peak_fraction=problem.flops / seconds / PEAK / threads,
-        bytes_min=problem.bytes_min(4), intensity=1.0, max_rel_error=4.7e-7,
+        bytes_min=problem.bytes_min(F32), intensity=1.0, max_rel_error=4.7e-7,
     )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def test_several_strategies_are_named_and_nothing_measured_prints_nothing():
 )
 def test_verdicts(ratio, words):
     block, conv, _ = totals()
-    assert words in printed(mixers_report, GRID, [block, conv], [Beside(GRID, block, conv, ratio)])
+    assert words in printed(mixers_report, GRID, [block, conv], [Beside(block, conv, ratio, GRID)])
 
 
 GRIDS = [Grid(image=size, dim=64, heads=1) for size in (64, 128, 256)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convprof import Conv2d, Gemm, prepare
+from convprof.dtypes import F32
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.blas import Blas
 
@@ -22,17 +23,17 @@ def test_im2col_moves_the_padded_image_the_patches_and_the_product_twice_more(dt
 
 def test_direct_moves_the_padded_image_twice_more():
     prepared = prepare(P, strategy="direct", layout="nhwc")
-    assert prepared.bytes_moved() == P.bytes_min(4) + 2 * IMAGE * 4
+    assert prepared.bytes_moved() == P.bytes_min(F32) + 2 * IMAGE * 4
 
 
 def test_packed_weights_are_read_instead_of_the_weights():
     plain = Conv2d(n=1, c=4, h=9, w=8, k=6, r=3, s=3)
     prepared = prepare(plain, strategy="reordered", layout="nhwc")
     assert prepared.workspace_bytes == 6 * 4 * 9 * 4  # the weights in another order
-    assert prepared.bytes_moved() == plain.bytes_min(4)
+    assert prepared.bytes_moved() == plain.bytes_min(F32)
 
 
 def test_without_scratch_memory_it_is_the_least():
     g = Gemm(m=5, n=6, k=7)
-    assert prepare(g, strategy="naive").bytes_moved() == g.bytes_min(4)
-    assert Blas().prepare(g, Setting()).bytes_moved() == g.bytes_min(4)
+    assert prepare(g, strategy="naive").bytes_moved() == g.bytes_min(F32)
+    assert Blas().prepare(g, Setting()).bytes_moved() == g.bytes_min(F32)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
+from convprof.dtypes import DTYPES
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
-from convprof.problems import Gemm, oracle
+from convprof.problems import Gemm
 from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
 from convprof.strategies import registry
-from convprof.dtypes import DTYPES
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose
@@ -48,7 +48,7 @@ PROBLEMS = st.builds(
 
 def error(g, setting, variant):
     """Return the error of the second run: the first leaves no trace."""
-    operands = Operands(g, setting.dtype, 0)
+    operands = Operands(g, setting.types, 0)
     prepared = Prepacked().prepare_variant(g, setting, variant)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()
@@ -106,7 +106,7 @@ def test_operands_need_not_be_contiguous(batch):
     prepared = Prepacked().prepare(g, Setting(dtype="f64"))
     prepared.bind(a, b)
     prepared.run()
-    reference = oracle.gemm(g, a, b)
+    reference = g.reference((a, b))
     assert np.max(np.abs(prepared.output() - reference)) < 1e-12 * np.max(np.abs(reference))
 
 

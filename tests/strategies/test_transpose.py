@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import convprof
+from convprof.dtypes import DTYPES
 from convprof.machine import facts
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import LAYOUTS
-from convprof.dtypes import DTYPES
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 PROBLEMS = [
@@ -24,7 +24,9 @@ PROBLEMS = [
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("p", PROBLEMS, ids=lambda p: p.descriptor)
 def test_out_of_one_layout_into_the_other(p, layout, threads, dtype):
-    x = np.arange(1, np.prod(p.shape(layout)) + 1, dtype=DTYPES[dtype][0]).reshape(p.shape(layout))
+    x = np.arange(1, np.prod(p.shape(layout)) + 1, dtype=DTYPES[dtype].numpy).reshape(
+        p.shape(layout)
+    )
     prepared = convprof.prepare(p, "transpose", layout, threads, dtype)
     prepared.bind(x, np.zeros(0))
     prepared.run()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa as isas
-from convprof.problems import LayoutConversion
 from convprof.dtypes import DTYPES
+from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
 from convprof.strategies.plan import Plan, X, Y
 from convprof.strategies.plan_runner import StagedPrepared
@@ -25,7 +25,7 @@ def test_every_matrix_is_transposed(shape, dtype, isa):
         plan.steps = [turn_stage("turn", X, Y, shape, setting)]
         problem = LayoutConversion(n=n, c=rows, h=1, w=columns)
         prepared = StagedPrepared("turn", problem, setting, plan)
-        x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+        x = np.arange(n * rows * columns, dtype=DTYPES[dtype].numpy).reshape(shape)
         prepared.bind(x, np.zeros(0))
         prepared.run()
         np.testing.assert_array_equal(prepared.output(), x.transpose(0, 2, 1))
@@ -46,7 +46,7 @@ def test_what_is_smaller_than_a_vector_is_one_task():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_arrays_are_transposed_at_once(shape, dtype):
     n, rows, columns = shape
-    x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+    x = np.arange(n * rows * columns, dtype=DTYPES[dtype].numpy).reshape(shape)
     target = np.full((n, columns, rows), -1, x.dtype)
     turning(shape, Setting("nchw", dtype))(target, x)
     np.testing.assert_array_equal(target, x.transpose(0, 2, 1))

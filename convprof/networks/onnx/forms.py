@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def pool(w: Writer, node: Node, op: Pool2d) -> None:
 def adaptive(w: Writer, node: Node, op: AdaptiveAverage) -> None:
     """Write averages over regions: one window moved on where they are alike, else one by one.
 
-    A region's average is that of its rows' averages, so rows and columns are taken in turn.
+    The average of a region is the average of its rows' averages: rows first, then columns.
     """
     (x,), ((_, _, h, width),) = node.inputs, w.reads(node)
     if (op.p, op.q) == (1, 1):
@@ -64,7 +65,7 @@ def _regions(w: Writer, node: Node, x: str, *, axis: int, pixels: int, count: in
     """Return the averages over the regions of one axis."""
     means = []
     for index in range(count):
-        begin, end = index * pixels // count, -(-(index + 1) * pixels // count)
+        begin, end = index * pixels // count, ceil_div((index + 1) * pixels, count)
         bounds = (w.integers(node, number) for number in (begin, end, axis))
         part = w.add(node, "Slice", x, *bounds, last=False)
         axes = w.integers(node, axis)
@@ -125,8 +126,8 @@ def _scores(w: Writer, node: Node, heads: int, *, last: bool) -> str:
 def _mix(w: Writer, node: Node, weights: str, packed: str, heads: int) -> None:
     values = _heads(w, node, _parts(w, node, packed)[2], heads, [0, 2, 1, 3])
     mixed = w.add(node, "MatMul", weights, values, last=False)
-    beside = w.add(node, "Transpose", mixed, perm=[0, 2, 1, 3], last=False)
-    w.add(node, "Reshape", beside, w.integers(node, *w.network.shapes[node.name]))
+    rows = w.add(node, "Transpose", mixed, perm=[0, 2, 1, 3], last=False)
+    w.add(node, "Reshape", rows, w.integers(node, *w.network.shapes[node.name]))
 
 
 _IMAGE = 4

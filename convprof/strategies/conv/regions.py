@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from convprof.integers import ceil_div, even_parts
 from convprof.problems.axis import Axis
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Conv2d
-    from convprof.strategies.conv.gradients.phases import Phase
+    from convprof.problems.epilogue import Epilogue
 
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -28,6 +28,77 @@ FILLED = 0.7
 """A region whose rows fill the register tile less than this is tiled across its rows."""
 MOST_PATTERNS = 16
 """Tiles across rows differ in shape, and each shape is a kernel to compile."""
+
+
+class Convolution(Protocol):
+    """What register tiles need of a convolution: sizes, and where the image is padded.
+
+    ``Conv2d`` has it, and a part of its gradient has it too: the tiles are the same.
+    """
+
+    @property
+    def n(self) -> int:
+        """Images."""
+
+    @property
+    def c(self) -> int:
+        """Channels of the input."""
+
+    @property
+    def h(self) -> int:
+        """Rows of the input."""
+
+    @property
+    def w(self) -> int:
+        """Columns of the input."""
+
+    @property
+    def k(self) -> int:
+        """Channels of the output."""
+
+    @property
+    def r(self) -> int:
+        """Rows of the filter."""
+
+    @property
+    def s(self) -> int:
+        """Columns of the filter."""
+
+    @property
+    def p(self) -> int:
+        """Rows of the output."""
+
+    @property
+    def q(self) -> int:
+        """Columns of the output."""
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Input rows and columns from one output pixel to the next."""
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Input rows and columns from one tap to the next."""
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Zeros at the top, left, bottom and right; negative: so much is not read."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that do not mix."""
+
+    @property
+    def cg(self) -> int:
+        """Input channels per group."""
+
+    @property
+    def kg(self) -> int:
+        """Output channels per group."""
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """What follows the sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +159,7 @@ class Region:
         )
 
 
-def regions(p: Conv2d | Phase, first: int, last: int) -> Iterator[Region]:
+def regions(p: Convolution, first: int, last: int) -> Iterator[Region]:
     """Yield the regions of output rows ``first`` to ``last - 1``."""
     top, left, _, _ = p.pads
     down = spans(Axis(p.h, p.r, p.stride[0], p.dilation[0]), p.p, top)
@@ -110,25 +181,18 @@ def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, i
     Wide rectangles row by row, narrow ones across rows; the tiles are as equal as can be.
     """
     tiles: dict[Pattern, list[tuple[int, int]]] = {}
-    per_row = width / -(-width // most)
+    per_row = width / ceil_div(width, most)
     if per_row >= FILLED * most or height * width > MOST_PATTERNS * most:
-        for first, last in _parts(width, most):
-            pattern = tuple((0, j) for j in range(last - first))
-            tiles.setdefault(pattern, []).extend((i, first) for i in range(height))
+        for part in even_parts(width, most):
+            pattern = tuple((0, j) for j in range(len(part)))
+            tiles.setdefault(pattern, []).extend((i, part.start) for i in range(height))
         return tiles
-    for first, last in _parts(height * width, most):
-        pixels = [divmod(k, width) for k in range(first, last)]
+    for part in even_parts(height * width, most):
+        pixels = [divmod(k, width) for k in part]
         i0, j0 = pixels[0]
         pattern = tuple((i - i0, j - j0) for i, j in pixels)
         tiles.setdefault(pattern, []).append((i0, j0))
     return tiles
-
-
-def _parts(count: int, most: int) -> Iterator[tuple[int, int]]:
-    """Yield ``count`` things as few nearly equal parts of at most ``most``."""
-    parts = -(-count // most)
-    for k in range(parts):
-        yield count * k // parts, count * (k + 1) // parts
 
 
 # Where the pixels of a convolution's tiles lie in its input and its output.
@@ -146,7 +210,7 @@ class Output:
     image: int
 
     @classmethod
-    def dense(cls, p: Conv2d | Phase) -> Output:
+    def dense(cls, p: Convolution) -> Output:
         """Return the output of a convolution, pixel after pixel."""
         return cls(0, p.k, p.q * p.k, p.p * p.q * p.k)
 
@@ -160,12 +224,12 @@ class Spot:
     a: Integers
     c: Integers
 
-    def image(self, n: int, p: Conv2d | Phase, output: Output) -> Spot:
+    def image(self, n: int, p: Convolution, output: Output) -> Spot:
         """Return the same pixels of the ``n``-th image."""
         a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
         return Spot(self.region, self.pattern, a, c)
 
-    def input_offsets(self, p: Conv2d | Phase) -> tuple[int, ...]:
+    def input_offsets(self, p: Convolution) -> tuple[int, ...]:
         """Return where the pattern's pixels start in the input, from its first."""
         sh, sw = p.stride
         return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)

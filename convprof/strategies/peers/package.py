@@ -46,7 +46,7 @@ class Library(Strategy):
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
         if not self.fuses and problem.epilogue:
-            return f"{self.name} is given no epilogue here; leave out --epilogue, or use torch"
+            return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convprof.dtypes import DTYPES
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies import registry
-from convprof.dtypes import DTYPES
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 
@@ -28,7 +28,7 @@ each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
 
 
 def check(problem, name, setting, seed=0):
-    operands = Operands(problem, setting.dtype, seed)
+    operands = Operands(problem, setting.types, seed)
     prepared = registry.find(problem.kind, name).prepare(problem, setting)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
 from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems.operation import Operation
 from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
-from convprof.dtypes import DTYPES
 from convprof.strategies.base import Setting
+from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
 from convprof.strategies.layers.fused_attention import attention
@@ -58,7 +59,7 @@ def score_matrix(packed, heads):
 
 def drawn(shape, setting, seed=0):
     random = np.random.default_rng(seed)
-    return random.uniform(-1, 1, shape).astype(DTYPES[setting.dtype][0])
+    return random.uniform(-1, 1, shape).astype(DTYPES[setting.dtype].numpy)
 
 
 def check(builder, op, operands, setting, expected):
@@ -150,7 +151,7 @@ def test_any_product_of_two_activations(batch, mnk, transpose_b, scale, setting)
 def test_sums_and_columns_in_blocks(monkeypatch, op, threads):
     monkeypatch.setattr(batched_products, "KC_BYTES", 128)  # 32 steps
     monkeypatch.setattr(batched_products, "l2_bytes", lambda: 16 << 10)
-    monkeypatch.setattr(batched_products, "STAGE_MACS", 50_000)
+    monkeypatch.setattr(blocked, "STAGE_MACS", 50_000)
     setting = Setting(threads=threads)
     a, b = drawn((2, 50, 70), setting), drawn((2, 70, 90), setting, 1)
     b = b.swapaxes(1, 2).copy() if op.transpose_b else b
@@ -183,7 +184,7 @@ def test_attention_costs_what_its_parts_cost():
     assert whole.problem(packed) is None
     assert whole.parameters(packed) == 0
     assert whole.text == "attention 12 heads"
-    assert whole.bytes_min(4, packed) == 4 * 4 * 2 * 197 * 768
+    assert whole.bytes_min(F32, packed) == 4 * 4 * 2 * 197 * 768
 
 
 def test_an_image_that_is_not_a_stack_of_matrices_is_refused():

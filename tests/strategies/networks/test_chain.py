@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError, RefusedError
-from convprof.measure.operands import WholeOperands, max_rel_error
+from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
 from convprof.networks.steps import Way
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.layouts import LAYOUTS
 from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
@@ -31,7 +33,6 @@ from convprof.problems.ops import (
     Softmax,
     Tokens,
 )
-from convprof.problems.layouts import LAYOUTS
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import ways
 from convprof.strategies.networks.strategy import Chained, Recipe
@@ -85,7 +86,7 @@ def run(network, setting, *, fuse, names=("auto",), chosen=None):
     found = chosen or ways(recipe.steps, names, setting, setting.layout)
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
-    operands = WholeOperands(whole, setting.dtype, 0)
+    operands = NetworkOperands(whole, setting.types, 0)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()
     return prepared, operands
@@ -135,7 +136,7 @@ def test_the_layers_are_timed_by_name():
 def test_new_operands_can_be_bound():
     network = convolutional()
     prepared, _ = run(network, Setting("nhwc", tune="off"), fuse=True)
-    other = WholeOperands(NetworkProblem(network), "f32", 1)
+    other = NetworkOperands(NetworkProblem(network), F32, 1)
     prepared.bind(*other.all("nhwc"))
     prepared.run()
     assert max_rel_error(other, prepared.output(), "nhwc") < 1e-5
@@ -161,7 +162,9 @@ def test_an_input_of_another_shape_is_refused():
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, network, fuse=False)
-    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*-s winograd,auto"):
+    with pytest.raises(
+        RefusedError, match=r"layer stem .*winograd needs.*add a strategy: winograd,auto"
+    ):
         ways(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convprof.networks.steps import Way, steps
-from convprof.problems import Operation, LayoutConversion
+from convprof.problems import LayoutConversion, Operation
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import (
     Activation,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import InputError
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
@@ -24,7 +25,10 @@ def product(changes, problem=GEMM):
     strategy = Blocked(registry.find("gemm", "packed"), changes)
     prepared = strategy.prepare(problem, Setting())
     random = np.random.default_rng(0)
-    a, b = (random.random(shape, dtype=np.float32) for shape in problem.operand_shapes("nchw"))
+    a, b = (
+        random.random(shape, dtype=np.float32)
+        for shape in tuple(spec.shape for spec in problem.operands("nchw", F32))
+    )
     prepared.bind(a, b)
     prepared.run()
     return np.abs(prepared.output() - a.astype(float) @ b.astype(float)).max()
@@ -65,11 +69,11 @@ def test_only_strategies_with_the_number_take_part():
 @pytest.mark.parametrize(
     ("problem", "names", "over", "values", "message"),
     [
-        (GEMM, ("packed",), "tile.foo", (1,), "use --over tile.NAME: packed has rows"),
+        (GEMM, ("packed",), "tile.foo", (1,), "vary tile.NAME: packed has rows"),
         (GEMM, ("naive",), "tile", (16,), "naive cannot vary mc, kc, nc; name a strategy"),
         (GEMM, (), "tile.foo", (1,), "these strategies cannot vary foo"),
         (CONV, ("microkernel",), "tile.kc", (8,), "microkernel has vectors, rows, block_rows"),
-        (GEMM, ("packed",), "tile.rows", (8, 100), "--range: rows may be at most 64, not 100"),
+        (GEMM, ("packed",), "tile.rows", (8, 100), "range: rows may be at most 64, not 100"),
         (BIG, ("packed",), "tile", (2,), "tile 2 cuts 999x999:999x999 into 125,000,000 blocks"),
     ],
 )  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.constant import Constant
+from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import Constant, Value
 from convprof.problems.ops import ClassToken, Concat, SelectToken, Slice
 
 if TYPE_CHECKING:
@@ -78,13 +78,17 @@ def _gather(net: Importer, node: FileNode) -> Value:
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
     given = numbers(node, indices, "the index")
-    found = [axis_in(node, index, x.shape[axis]) for index in given]
-    if len(indices.shape) > 1 or not found or found != list(range(found[0], found[-1] + 1)):
+    positions = [axis_in(node, index, x.shape[axis]) for index in given]
+    if (
+        len(indices.shape) > 1
+        or not positions
+        or positions != list(range(positions[0], positions[-1] + 1))
+    ):
         raise node.refused("only one index, or neighbours in order, are supported")
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
-        return net.emit(node, SelectToken(found[0]), x)
-    piece = cut(net, node, x, axis, start=found[0], end=found[-1] + 1)
-    rest = () if not indices.shape else (len(found),)
+        return net.emit(node, SelectToken(positions[0]), x)
+    piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
+    rest = () if not indices.shape else (len(positions),)
     return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 
 
@@ -95,7 +99,7 @@ def _split(net: Importer, node: FileNode) -> list[Value]:
     if net.opset >= _SPLIT_BY_INPUT and node.has(1):
         sizes = net.integers(node, 1, "the sizes")
     else:
-        most = -(-total // pieces)
+        most = ceil_div(total, pieces)
         sizes = node.integers("split", (*(most,) * (pieces - 1), total - most * (pieces - 1)))
     if len(sizes) != pieces or sum(sizes) != total or min(sizes) < 1:
         raise node.refused(f"{total} cannot be split into {pieces} pieces of {sizes}")

@@ -107,10 +107,11 @@ F32 = types("f32")
 
 # The tolerance of a result.
 
-GROWTH = 2.0**8
-"""How many unit roundoffs of the accumulator a result may be wrong by, per root of a term."""
+GROWTH = 2.0**7
+"""How many unit roundoffs of the accumulator a result may be wrong by, per root of a term. What is
+reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4)."""
 MOST = 2.0**14
-"""At most as many unit roundoffs of the accumulator, however long the sum is."""
+"""At most as many unit roundoffs of the accumulator: 1e-3 for f32, however long the sum is."""
 
 
 def tolerance(of: Types, terms: int) -> float:

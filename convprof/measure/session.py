@@ -166,7 +166,7 @@ class Session:
                     self.participants.append(participant)
                     self._found.append(participant)
                     return None
-                reason = f"max_rel_error {participant.error:.2g} is over {limit:g}"
+                reason = f"max_rel_error {participant.error:.2g} is over {limit:.2g}"
                 wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
         except ToolchainError:  # every other contestant would fail alike: one line for all

@@ -20,7 +20,7 @@ def test_a_batch():
     g = Gemm(m=40, n=40, k=64, batch=16, name="qk")
     assert g.a_shape == (16, 40, 64)
     assert g.macs == 16 * 40 * 40 * 64
-    assert g.bytes_min(HALF) == 2 * 16 * (40 * 64 * 2 + 40 * 40)
+    assert g.bytes_min(F32) == 4 * 16 * (40 * 64 * 2 + 40 * 40)
     assert g.descriptor == '16x40x64:16x64x40n"qk"'
     assert g.with_batch(3).name == "qk"
     assert Gemm(m=40, n=40, k=64, batch=3) == g.with_batch(3)

@@ -20,7 +20,6 @@ from convprof.problems import (
 )
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.graph import Builder, Network
-from convprof.problems.layouts import has_layout, operands_in_layout, result_in_nhwc
 
 CONV = Conv2d(n=2, c=3, h=5, w=7, k=4, r=1, s=1)
 FUSED = Conv2d(
@@ -65,7 +64,8 @@ OPERANDS = [
 
 @pytest.mark.parametrize(("problem", "positions"), OPERANDS, ids=lambda value: str(value)[:40])
 def test_operands_in_the_layout_change_their_shapes(problem, positions):
-    assert operands_in_layout(problem) == positions
+    specs = problem.operands("nhwc", F32)
+    assert {i for i, spec in enumerate(specs) if spec.layout == "nhwc"} == positions
     shapes = zip(
         tuple(spec.shape for spec in problem.operands("nchw", F32)),
         tuple(spec.shape for spec in problem.operands("nhwc", F32)),
@@ -90,7 +90,8 @@ def test_operands_in_the_layout_change_their_shapes(problem, positions):
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_results_that_are_images(problem, image):
-    assert (result_in_nhwc(problem, "nhwc"), result_in_nhwc(problem, "nchw")) == (image, False)
+    layouts = [problem.result(layout, F32).layout for layout in ("nchw", "nhwc")]
+    assert layouts == (["nchw", "nhwc"] if image else [None, None])
     if image:
         n, c, h, w = problem.result("nchw", F32).shape
         assert problem.result("nhwc", F32).shape == (n, h, w, c)
@@ -100,8 +101,8 @@ def test_results_that_are_images(problem, image):
 
 def test_a_reorders_result_is_in_the_other_layout():
     problem = LayoutConversion(n=2, c=3, h=5, w=7)
-    assert result_in_nhwc(problem, "nchw")
-    assert not result_in_nhwc(problem, "nhwc")
+    assert problem.result("nchw", F32).layout == "nhwc"
+    assert problem.result("nhwc", F32).layout == "nchw"
 
 
 @pytest.mark.parametrize(
@@ -114,4 +115,4 @@ def test_a_reorders_result_is_in_the_other_layout():
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_who_has_a_layout_at_all(problem, layout):
-    assert has_layout(problem) == layout
+    assert problem.has_layout == layout

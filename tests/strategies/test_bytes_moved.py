@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convprof import Conv2d, Gemm, prepare
-from convprof.dtypes import F32
+from convprof.dtypes import F32, types
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.blas import Blas
 
@@ -17,7 +17,7 @@ PATCHES = (4 * 3 * 3) * (2 * 9 * 8)
 def test_im2col_moves_the_padded_image_the_patches_and_the_product_twice_more(dtype, size):
     prepared = prepare(P, strategy="im2col", layout="nchw", dtype=dtype)
     product = 6 * 2 * 9 * 8  # reordered, as there are two images
-    expected = P.bytes_min(size) + 2 * (IMAGE + PATCHES + product) * size
+    expected = P.bytes_min(types(dtype)) + 2 * (IMAGE + PATCHES + product) * size
     assert prepared.bytes_moved() == expected
 
 

@@ -15,11 +15,10 @@ from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
-from convprof.problems.epilogue import STEPS, Epilogue
+from convprof.problems.epilogue import BIAS, RESIDUAL, STEPS, Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import epilogue, registry
 from convprof.strategies.base import Setting
-from convprof.strategies.plan import BIAS, RESIDUAL
 from convprof.strategies.tuning.tunable import Tunable
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import convprof
-from convprof.dtypes import DTYPES
+from convprof.dtypes import DTYPES, types
 from convprof.machine import facts
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import LAYOUTS
@@ -24,11 +24,10 @@ PROBLEMS = [
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("p", PROBLEMS, ids=lambda p: p.descriptor)
 def test_out_of_one_layout_into_the_other(p, layout, threads, dtype):
-    x = np.arange(1, np.prod(p.shape(layout)) + 1, dtype=DTYPES[dtype].numpy).reshape(
-        p.shape(layout)
-    )
+    (spec,) = p.operands(layout, types(dtype))
+    x = np.arange(1, spec.elements + 1, dtype=spec.dtype.numpy).reshape(spec.shape)
     prepared = convprof.prepare(p, "transpose", layout, threads, dtype)
-    prepared.bind(x, np.zeros(0))
+    prepared.bind(x)
     prepared.run()
     axes = (0, 2, 3, 1) if layout == "nchw" else (0, 3, 1, 2)
     np.testing.assert_array_equal(prepared.output(), x.transpose(axes))

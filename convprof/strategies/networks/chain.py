@@ -234,7 +234,7 @@ class Chain(Prepared):
         """Return what a layer's problem asks for: activations by name, weights of its layer."""
         read = [self._array(tensor) for tensor in link.reads]
         if link.step is None:
-            return [_shaped(read[0], shapes[0]), np.zeros(0, self._kind)]
+            return [_shaped(read[0], shapes[0])]
         own = weights.get(link.step.name, {})
         problem = link.problem
         if isinstance(problem, Conv2d | Gemm):

@@ -12,8 +12,7 @@ from convprof.results import Cycles, Flops, Measurement, Status, Time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Participant
+    from convprof.measure.contestant import Contestant, Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 

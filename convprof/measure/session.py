@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import stats
@@ -17,6 +17,7 @@ from convprof.codegen import affinity
 from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.measure import report
+from convprof.measure.contestant import Contestant, Participant
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
 from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
@@ -24,11 +25,10 @@ from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.dtypes import Types
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Contestant
     from convprof.measure.operands import Drawn
     from convprof.problems import Problem
     from convprof.results import Measurement
@@ -67,27 +67,6 @@ class Settings:
     def longest_s(self) -> float:
         """Seconds of samples that a slow contestant may take."""
         return PATIENCE * self.budget_s if self.patience_s is None else self.patience_s
-
-
-@dataclass
-class Participant:
-    """A contestant under way."""
-
-    contestant: Contestant
-    prepared: Prepared
-    error: float
-    calls: int = 1
-    rounds: int = 0
-    estimate_s: float = 0.0
-    before: Callable[[], None] | None = None
-    phases: Mapping[str, float] = field(default_factory=dict)
-    samples: dict[int, Sample] = field(default_factory=dict)
-    """By round."""
-
-    @property
-    def seconds(self) -> dict[int, float]:
-        """Seconds per call by round."""
-        return {number: sample.seconds for number, sample in self.samples.items()}
 
 
 class Session:

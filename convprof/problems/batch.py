@@ -31,7 +31,7 @@ from convprof.problems.descriptor import parse
 from convprof.problems.gradients import passes_of
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from convprof.problems.base import Problem
 
 MAX_DEPTH = 10
 MAX_PROBLEMS = 100_000  # files that include others twice each would otherwise grow without end

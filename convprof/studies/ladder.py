@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
-    from convprof.measure.session import Participant, Settings
+    from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.machine.untrusted import mapping, positive
-from convprof.measure.contestant import Contestant
-from convprof.measure.session import Participant, Session, Settings
+from convprof.measure.contestant import Contestant, Participant
+from convprof.measure.session import Session, Settings
 from convprof.problems import BackwardData, Conv2d, LayoutConversion
 from convprof.strategies import registry
 from convprof.strategies.base import Setting

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
-    from convprof.measure.session import Participant, Settings
+    from convprof.measure.session import Settings
     from convprof.networks.steps import Step, Way
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network

@@ -353,7 +353,7 @@ def dtype_from(text: str) -> str:
     try:
         return types(text).name
     except InputError:
-        raise InputError(f"--dtype {shown(text)}: use {known()}") from None
+        raise InputError(f"--dtype {text}: use {known()}") from None
 
 
 def isa_from(text: str) -> str:

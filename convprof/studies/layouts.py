@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.dtypes import F32
 from convprof.machine.untrusted import mapping, positive
 from convprof.measure.contestant import Contestant, Participant
 from convprof.measure.session import Session, Settings
-from convprof.problems import BackwardData, Conv2d, LayoutConversion
+from convprof.problems import LayoutConversion
+from convprof.problems.layouts import NCHW
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies import comparison
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.problems import Backward
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio
 
@@ -103,7 +105,7 @@ class Layouts:
 
     def __init__(
         self,
-        problem: Conv2d | Backward[Conv2d],
+        problem: Problem,
         choice: Choice,
         settings: Settings,
         watch: NoiseWatch | None = None,
@@ -218,25 +220,19 @@ def _best_s(comparison: LayoutComparison) -> float:
     return min(side.median for side in sides if side is not None)
 
 
-def _shapes(problem: Conv2d | Backward[Conv2d]) -> tuple[LayoutConversion, ...]:
-    """Return the input and the output as things to convert.
+def _shapes(problem: Problem) -> tuple[LayoutConversion, ...]:
+    """Return the activation that is read and the one that is written, as things to convert.
 
     Of the gradient of the weights, which have no layout, none: nothing stays in a layout.
     """
-    if isinstance(problem, Conv2d):
-        p, turned = problem, False
-    elif isinstance(problem, BackwardData) and isinstance(problem.forward, Conv2d):
-        p, turned = problem.forward, True
-    else:
+    tensors = problem.operands(NCHW, F32)[0], problem.result(NCHW, F32)
+    if any(tensor.layout is None for tensor in tensors):
         return ()
-    shapes = (
-        LayoutConversion(n=p.n, c=p.c, h=p.h, w=p.w),
-        LayoutConversion(n=p.n, c=p.k, h=p.p, w=p.q),
-    )
-    return shapes[::-1] if turned else shapes
+    shapes = (tensor.shape for tensor in tensors)
+    return tuple(LayoutConversion(n=n, c=c, h=h, w=w) for n, c, h, w in shapes)
 
 
-def _conversions(p: Conv2d | Backward[Conv2d], choice: Choice, threads: int) -> list[Contestant]:
+def _conversions(p: Problem, choice: Choice, threads: int) -> list[Contestant]:
     strategy = registry.find("reorder", "transpose")
     return [
         Contestant(strategy, shape, Setting(layout, choice.dtype, threads), choice.cache)

@@ -47,6 +47,8 @@ class Library(Strategy):
         """Return why this strategy refuses: what it never does, then what is not installed."""
         if not self.fuses and problem.epilogue:
             return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
+        if problem.kind == self.kind and setting.dtype not in self.dtypes:
+            return f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 

@@ -20,7 +20,8 @@ class DType:
     numpy: str
     """The name that ``numpy.dtype`` takes: ``float32``."""
     llvm: str
-    """The name in LLVM's intermediate representation: ``float``."""
+    """The name in LLVM's intermediate representation: ``float``; empty where no kernel is generated
+    for the type, so that there is no peak of this machine to compare with."""
     bytes: int
     accumulator: str
     """The name of the type in which a sum of products of this type is kept."""
@@ -77,6 +78,11 @@ class Types:
         """``f32``, or ``u8:s8:f32`` where source, weights and result differ."""
         names = (self.source.name, self.weights.name, self.result.name)
         return ":".join(names) if len(set(names)) > 1 else names[0]
+
+    @property
+    def has_peak(self) -> bool:
+        """Whether this machine's peak can be measured: kernels are generated for one type."""
+        return self.uniform is not None and bool(self.uniform.llvm)
 
     @property
     def uniform(self) -> DType | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from convprof.dtypes import DTYPES
+from convprof.dtypes import types
 from convprof.errors import InputError
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
@@ -55,7 +55,7 @@ def measurement(value: Any) -> Measurement:
         problem=_problem(fields.get("problem")),
         strategy=text(fields.get("strategy")),
         layout=optional("layout", lambda v: one_of(v, LAYOUTS, "layout")),
-        dtype=one_of(fields.get("dtype"), tuple(DTYPES), "dtype"),
+        dtype=types(text(fields.get("dtype"))).name,
         threads=threads(fields.get("threads")),
         cache="cold" if fields.get("cache") == "cold" else "hot",
         status=status,

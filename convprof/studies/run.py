@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
+from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.machine import ceilings
 from convprof.measure import report
@@ -145,6 +146,8 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     kind = measurement.problem["kind"]
     if isa != NATIVE and not registry.find(kind, measurement.strategy).generated:
         isa = NATIVE
+    if not types(measurement.dtype).has_peak:
+        return measurement
     try:
         (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
     except ThreadsError:  # the threads were a library's own, and no more are to be had
@@ -163,10 +166,12 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
 
 
 def peaks(dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
-    """Measure the ceilings that the results will be held against.
+    """Measure the ceilings that the results will be compared with; none for types without kernels.
 
     Numbers of threads that the system does not allow are left out, ``ThreadsError`` if that is all.
     """
+    if not types(dtype).has_peak:
+        return []
     widest: list[Peak] = []
     reason: ThreadsError | None = None
     for count in threads:

@@ -101,7 +101,7 @@ def test_rounding_is_not_wrong(scene):
     list(session.events())
     (measurement,) = session.measurements()
     assert measurement.status == "ok"
-    assert measurement.max_rel_error == pytest.approx(9e-4, rel=0.01)
+    assert measurement.max_rel_error == pytest.approx(within, rel=0.01)
 
 
 def test_a_result_is_verified_in_its_layout(scene):

@@ -13,7 +13,6 @@ from convprof.measure.contestant import Contestant
 from convprof.measure.events import Refused, Started
 from convprof.measure.operands import Operands
 from convprof.measure.session import Session
-from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.peers.package import EXTRA
@@ -351,7 +350,7 @@ def over_patience(
         return None
     rows = FIRST_ROWS
     while True:
-        part = _rows(contestant.problem, rows)
+        part = contestant.problem.first_rows(rows)
         found = _call_s(contestant, part, settings.seed)
         if found is None:
             return None  # whatever keeps it from running, the session will say
@@ -366,17 +365,6 @@ def over_patience(
         f"{patience_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)
-
-
-def _rows(problem: Problem, rows: int) -> Problem:
-    """Return the first rows of the result as a problem of its own: every row works as before."""
-    if isinstance(problem, Conv2d):
-        reach = problem.dilation[0] * (problem.r - 1) + 1
-        height = min(problem.h, max(reach, rows * problem.stride[0]))
-        return replace(problem, n=1, h=height, name="")
-    if isinstance(problem, Gemm):
-        return replace(problem, m=min(problem.m, rows), batch=1, name="")
-    return problem
 
 
 def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.machine.untrusted import mapping, positive
+from convprof.json_checks import mapping, positive
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Participant, Session, Settings
 from convprof.problems import BackwardData, Conv2d, Reorder

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
 from convprof.errors import InputError
+from convprof.json_checks import array
 from convprof.machine import facts
-from convprof.machine.untrusted import array
 from convprof.results import Measurements, envelope, plain
 from convprof.studies import reading
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
+from convprof.json_checks import array, count, mapping, text
 from convprof.machine import facts
 from convprof.machine.ceilings_store import read_peak
-from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.families import VARIABLES, vary
 from convprof.results import envelope

@@ -93,7 +93,7 @@ class Instructions:
         if not self._chosen and not self.missing:
             names = ", ".join(row.key.name for row in everything[:3])
             raise InputError(
-                f"--match {match}: no instruction's name matches; names are {names}, ..."
+                f"no instruction's name matches; names are {names}, ...", field="match", value=match
             )
         glue = {row.glue for row in self._chosen if row.glue}
         self._measured = [row for row in able if row in self._chosen or row.key in glue]
@@ -186,11 +186,11 @@ def _matching(rows: list[Any], match: str | None) -> list[Any]:
     if match is None:
         return list(rows)
     if len(match) > LONGEST_PATTERN:
-        raise InputError(f"--match: a pattern has at most {LONGEST_PATTERN} characters")
+        raise InputError(f"a pattern has at most {LONGEST_PATTERN} characters", field="match")
     try:
         pattern = re.compile(match)
     except re.error as error:
-        raise InputError(f"--match {match}: not a regular expression: {error}") from None
+        raise InputError(f"not a regular expression: {error}", field="match", value=match) from None
     return [row for row in rows if pattern.search(row.key.name)]
 
 

@@ -361,7 +361,7 @@ def over_patience(
             break
         rows *= GROWTH
     reason = (
-        f"predicted to take {seconds:.0f} s on this problem, over the --patience of "
+        f"predicted to take {seconds:.0f} s on this problem, over the patience of "
         f"{patience_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)

@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
 from convprof.json_checks import array, count, mapping, number, positive, text, tree, words
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.results import (
@@ -48,7 +48,7 @@ T = TypeVar("T")
 def from_file(path: str, parse: Callable[[BinaryIO, str], T]) -> T:
     """Return what ``parse`` makes of an open file and its printable name.
 
-    InputError in one line if the file cannot be read, or is not a result.
+    InputError in one line if the file cannot be read; NotAResultError if it is not a result.
     """
     shown = path if path.isprintable() else repr(path)
     try:
@@ -59,9 +59,7 @@ def from_file(path: str, parse: Callable[[BinaryIO, str], T]) -> T:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown}: cannot be read: {reason}") from None
-    raise InputError(
-        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
-    )
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def measurement(value: Any) -> Measurement:

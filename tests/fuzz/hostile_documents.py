@@ -170,7 +170,9 @@ def journals(draw: st.DrawFn) -> bytes:
 
 def read_journal(data: bytes, folder: Path) -> bool:
     """Continue a sweep, and show what is there."""
-    from convprof.cli.sweep import Sweeping
+    from convprof.cli.outputs import Outputs
+    from convprof.cli.sweep import SweepWork
+    from convprof.render import console
     from convprof.studies.journal import Journal
     from convprof.studies.sweep import plan as sweep_plan
     from convprof.studies.sweep.study import Sweep
@@ -186,8 +188,8 @@ def read_journal(data: bytes, folder: Path) -> bool:
         if study.done:
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-                flags = {"plot": None, "json_path": str(path), "quiet": True, "color": "never"}
-                Sweeping(plan, journal, flags)._show()
+                outputs = Outputs({"json": str(path)}, "never", quiet=True)
+                SweepWork(plan, journal, outputs, plot=None).show(console.stdout("never"))
     return True
 
 

@@ -129,9 +129,9 @@ def test_interrupted_before_anything(fake):
 
 
 def test_patterns_that_make_no_sense():
-    with pytest.raises(InputError, match=r"--match \(: not a regular expression"):
+    with pytest.raises(InputError, match=r"match=\(: not a regular expression"):
         Instructions("(")
-    with pytest.raises(InputError, match="--match quux: no instruction's name matches"):
+    with pytest.raises(InputError, match="match=quux: no instruction's name matches"):
         Instructions("quux")
     with pytest.raises(InputError, match="at most 1000 characters"):
         Instructions("x" * 1001)

@@ -195,7 +195,7 @@ class TestPatience:
     def test_too_slow(self, monkeypatch):
         found = self.refusal(monkeypatch, 1e9, Gemm(m=4096, n=4096, k=4096), 60)
         assert found.status == "refused"
-        text = "predicted to take 275 s on this problem, over the --patience of 60 s: raise it"
+        text = "predicted to take 275 s on this problem, over the patience of 60 s: raise it"
         assert found.reason == text
 
     def test_fast_enough(self, monkeypatch):

@@ -31,10 +31,10 @@ def rivals(whole: NetworkProblem, how: How) -> list[Contestant]:
         if name not in names():
             known = ", ".join(names())
             typed = name if name.isprintable() else shown(name)
-            raise UnknownNameError(f"--with {typed}: no such library; use {known}")
+            raise UnknownNameError(f"no such library; use {known}", field="library", value=typed)
         strategy = registry.find("network", name)
         reason = strategy.why_not(whole, how.setting)
         if reason is not None:
-            raise RefusedError(f"--with {name}: {reason}")
+            raise RefusedError(reason, field="library", value=name)
         found.append(Contestant(strategy, whole, how.setting))
     return found

@@ -90,7 +90,7 @@ class Plan:
 
 
 def variables(kind: str) -> tuple[str, ...]:
-    """Return the names that --over takes for a kind of problem."""
+    """Return the variables of a sweep of a kind of problem."""
     return (*VARIABLES[kind], THREADS, blocking.TILE, blocking.UNROLL)
 
 
@@ -102,7 +102,7 @@ def check(plan: Plan) -> None:
     try:
         problems = [plan.problem(x) for x in plan.values]
     except InputError as error:
-        raise InputError(f"--range of {plan.over}: {error}") from None
+        raise error.within("range", plan.over) from None
     preflight.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
 
 

@@ -140,8 +140,8 @@ class Sweep:
         if seconds <= self._plan.patience_s:
             return None
         reason = (
-            f"predicted to take {seconds:.0f} s at this point, over the --patience of "
-            f"{self._plan.patience_s:g} s: raise it (and name a new --json FILE if you keep one)"
+            f"predicted to take {seconds:.0f} s at this point, over the patience of "
+            f"{self._plan.patience_s:g} s: raise it (and name a new file if you keep one)"
         )
         return report.excluded(contestant, "refused", reason)
 

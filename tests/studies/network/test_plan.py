@@ -162,5 +162,5 @@ def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
 
 
 def test_unknown_libraries_are_refused_beforehand(residual, settings):
-    with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
+    with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
         Plan(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)

@@ -13,7 +13,7 @@ from convprof.render.console import say
 from convprof.render.ladder_words import chains, loop_counts, sentence, share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -80,7 +80,7 @@ def sizes_report(console: Console, ladders: Sequence[tuple[str, Sequence[Step]]]
         say(console, f"{LOWER} slower than the rung before it", style="dim")
 
 
-def _size_cell(steps: dict[str, Step]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _size_cell(steps: dict[str, Step]) -> Callable[[str], str]:
     def cell(name: str) -> str:
         step = steps.get(name)
         if step is None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convprof.studies.run import Choice
 
 
-PATIENCE_S = 60.0
+TIME_LIMIT_S = 60.0
 """A rung may take so long unless it is said otherwise."""
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
@@ -105,7 +105,7 @@ class Ladder:
         watch: NoiseWatch | None = None,
         *,
         names: Sequence[str] = (),
-        patience_s: float = PATIENCE_S,
+        time_limit_s: float = TIME_LIMIT_S,
         halide: bool = False,
     ) -> None:
         self.problem = problem
@@ -113,8 +113,8 @@ class Ladder:
         self.threads = max(choice.threads)
         self.rungs = rungs(problem.kind, self.threads, names)
         # A rung that is let in at all has the time for an interval, if its calls allow it.
-        self._settings = replace(settings, patience_s=patience_s)
-        self._watch, self._patience_s = watch, patience_s
+        self._settings = replace(settings, time_limit_s=time_limit_s)
+        self._watch, self._time_limit_s = watch, time_limit_s
         setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
         self._ours = [
             Contestant(
@@ -146,7 +146,7 @@ class Ladder:
         everybody = [*self._ours, *self._theirs]
         for index, contestant in enumerate(everybody):
             yield Started(contestant.label, index, len(everybody))
-            refusal = over_patience(contestant, self._settings, self._patience_s)
+            refusal = too_slow(contestant, self._settings, self._time_limit_s)
             if refusal is None:
                 taking_part.append(contestant)
             else:
@@ -341,12 +341,10 @@ ENOUGH_S = 0.5
 """A run this long shows the rate of the whole; shorter ones may be all overhead."""
 
 
-def over_patience(
-    contestant: Contestant, settings: Settings, patience_s: float
-) -> Measurement | None:
-    """Return the refusal of a contestant predicted to take over ``patience_s``; None if it fits."""
+def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) -> Measurement | None:
+    """Return the refusal of a contestant predicted to take over the time limit; None if it fits."""
     flops = contestant.problem.flops
-    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= patience_s:
+    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= time_limit_s:
         return None
     rows = FIRST_ROWS
     while True:
@@ -355,14 +353,14 @@ def over_patience(
         if found is None:
             return None  # whatever keeps it from running, the session will say
         seconds = predicted_s(found * flops / max(1, part.flops), settings)
-        if seconds <= patience_s:
+        if seconds <= time_limit_s:
             return None
         if found >= ENOUGH_S or part.flops >= flops:
             break
         rows *= GROWTH
     reason = (
         f"predicted to take {seconds:.0f} s on this problem, over the patience of "
-        f"{patience_s:g} s: raise it"
+        f"{time_limit_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)
 

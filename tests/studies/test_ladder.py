@@ -151,9 +151,9 @@ def test_every_rung_exists():
 
 def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
     settings = Settings(budget_s=1e-3)
-    steps = climbed(*fakes(), settings=settings, patience_s=10.0).steps()
+    steps = climbed(*fakes(), settings=settings, time_limit_s=10.0).steps()
     assert [s.measurement.time_s.samples for s in steps][:2] == [6, 6]
-    steps = climbed(*fakes(), settings=settings, patience_s=0.13).steps()
+    steps = climbed(*fakes(), settings=settings, time_limit_s=0.13).steps()
     assert steps[0].measurement.time_s.samples == 2
 
 
@@ -184,13 +184,13 @@ def test_pairs_are_compared(climbed):
 
 
 class TestPatience:
-    def refusal(self, monkeypatch, rate, problem, patience_s):
+    def refusal(self, monkeypatch, rate, problem, time_limit_s):
         from convprof.measure.contestant import Contestant
         from convprof.strategies.base import Setting
 
         monkeypatch.setattr(ladder, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
         contestant = Contestant(Fake("naive", 1.0), problem, Setting())
-        return ladder.over_patience(contestant, Settings(), patience_s)
+        return ladder.too_slow(contestant, Settings(), time_limit_s)
 
     def test_too_slow(self, monkeypatch):
         found = self.refusal(monkeypatch, 1e9, Gemm(m=4096, n=4096, k=4096), 60)

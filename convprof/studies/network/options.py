@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class How:
+class Options:
     """How a network is to be run."""
 
     strategies: tuple[str, ...] = ("auto",)
@@ -26,7 +26,7 @@ class How:
     tune: str = "quick"
     fuse: bool = False
     """Whether batch norms are folded, and activations and sums taken along with the layers."""
-    rivals: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
     """Libraries that run the whole network beside the chain."""
 
     @property

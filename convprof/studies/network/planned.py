@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
 
@@ -89,12 +89,12 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class FoundPlan:
+class PlanResult:
     """The plan of one network on one number of threads; less where not all was measured."""
 
     network: str
     input: Shape
-    how: How
+    options: Options
     layers: list[Planned]
     """Every step, in order; empty without the times of all."""
     conversions: list[str]
@@ -116,8 +116,8 @@ class FoundPlan:
             "kind": "plan",
             "network": self.network,
             "input": list(self.input),
-            "threads": self.how.threads,
-            "layout": self.how.layout,
+            "threads": self.options.threads,
+            "layout": self.options.layout,
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
             "chains": [standing.to_json() for standing in self.standings],

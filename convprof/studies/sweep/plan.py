@@ -35,7 +35,7 @@ class Plan:
     values: tuple[int, ...]
     choice: Choice
     settings: Settings
-    patience_s: float = 60.0
+    time_limit_s: float = 60.0
     """A contestant predicted to take longer at a point is refused there."""
 
     def problem(self, x: int) -> Problem:

@@ -1,4 +1,4 @@
-"""What `ladder` prints: the rungs, their inner loops, a sentence each, Halide beside them."""
+"""What `ladder` prints: the rungs, their inner loops, a sentence each, and Halide's schedules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOWER = "↓"
 
 
 def ladder_report(console: Console, steps: Sequence[Step]) -> None:
-    """Print one problem: the table, the inner loops, a sentence per rung, who has no time."""
+    """Print one problem: the table, the inner loops, a sentence per rung, and what has no time."""
     timed = [step for step in steps if step.measurement.time_s is not None]
     if timed:
         first = timed[0].measurement
@@ -52,7 +52,7 @@ def ladder_report(console: Console, steps: Sequence[Step]) -> None:
 
 
 def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
-    """Print Halide's schedules beside the rungs with the same idea."""
+    """Print Halide's schedules next to the rungs with the same idea."""
     rows = [pair for pair in pairs if pair.theirs.time_s is not None]
     if rows:
         console.print()
@@ -177,7 +177,7 @@ def _bound_cell(row: Row) -> str:
 
 
 def _legend(steps: Sequence[Step]) -> str:
-    """Return what the columns are about, and who has too few samples for an interval."""
+    """Return what the columns mean, and which rungs have too few samples for an interval."""
     threads = dict.fromkeys(step.measurement.threads for step in steps)
     counts = " or ".join(map(str, threads))
     few = [

@@ -106,7 +106,7 @@ def strategies_report(console: Console, kind: str, listed: Sequence[tuple[str, s
 
 
 def refusals_report(console: Console, descriptor: str, answers: Sequence[Answer]) -> None:
-    """Print who takes a problem and who refuses it."""
+    """Print which strategies take a problem and which refuse it."""
     console.print(Text(descriptor, style="bold"))
     width = max((len(answer.strategy) for answer in answers), default=0)
     for answer in answers:

@@ -1,4 +1,4 @@
-"""What `sweep` prints: its table, who was not timed and why, and the chart."""
+"""What `sweep` prints: its table, what was not timed and why, and the chart."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ MARKS = {
 def sweep_report(
     console: Console, header: Header, rows: Sequence[Row], capacities: Sequence[Capacity]
 ) -> None:
-    """Print the table, who was not timed and why, and the chart."""
+    """Print the table, what was not timed and why, and the chart."""
     timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
     for number, columns in enumerate(_blocks(console.width, header, timed)):
         if number:

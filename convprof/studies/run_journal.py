@@ -53,7 +53,7 @@ def difference(journal: Journal, wanted: Record) -> str | None:
 
 
 def header(known: Record, begun: Document) -> Record:
-    """Return the first line: who continues it, and what the document will begin with."""
+    """Return the first line: what command continues it, and the document's first fields."""
     own: Record = plain(
         {
             "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -160,19 +160,19 @@ def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
 @pytest.mark.parametrize("kind", LADDERS)
 def test_halide_beside_the_rungs(kind):
     known = {strategy.name for strategy in registry.strategies(kind)}
-    found = ladder.beside(kind, 2)
+    found = ladder.schedules(kind, 2)
     assert {pair.strategy for pair in found} <= known
     assert {p.rung for p in found} - {None} <= {*LADDERS[kind], PARALLEL}
     assert len({(p.strategy, p.threads) for p in found}) == len(found)
     assert len({p.strategy for p in found if p.rung or p.threads == 1}) >= 5
-    alone = [(p.strategy, p.threads) for p in ladder.beside(kind, 1)]
+    alone = [(p.strategy, p.threads) for p in ladder.schedules(kind, 1)]
     assert len(set(alone)) == len(alone)
     assert "halide-parallel" not in dict(alone)
 
 
 def test_pairs_are_compared(climbed):
     theirs = [
-        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.beside("gemm", 2))
+        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.schedules("gemm", 2))
     ]
     made = climbed(*fakes(), *theirs, halide=True)
     pairs = {(p.rung, p.theirs.threads): p for p in made.pairs()}

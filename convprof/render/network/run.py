@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
-    """Print layers, kinds, totals, verdicts, and who could not be measured."""
+    """Print layers, kinds, totals, verdicts, and what could not be measured."""
     if found.measured:
         _print_layers(console, found, top)
         console.print()
@@ -53,7 +53,7 @@ def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
 
 
 def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
-    """Return who was not measured, and why, each once."""
+    """Return what was not measured, and why, each once."""
     lines = (
         f"{m.problem['name'] or m.problem['descriptor']}: {describe.exclusion_line(m)}"
         for m in excluded

@@ -108,7 +108,7 @@ def chain_line(chain: Measurement) -> str:
 
 
 def residual_lines(found: NetworkResult) -> list[str]:
-    """Return in words what the chain takes beside its layers, and where most of it is lost."""
+    """Return in words what the chain takes more than its layers, and where most of it is lost."""
     totals = found.reconciliation()
     if totals is None:
         return []
@@ -133,7 +133,7 @@ def residual_lines(found: NetworkResult) -> list[str]:
 
 
 def library_lines(found: NetworkResult) -> list[str]:
-    """Return how long each library takes beside the chain."""
+    """Return how long each library takes, compared with the chain."""
     return [verdict(each.a, "convprof's chain", each.ratio) for each in found.libraries]
 
 

@@ -24,7 +24,7 @@ def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:
     """Return the libraries asked for, as contestants.
 
     UnknownNameError for one there is not; RefusedError for one that does not run this network on
-    this machine: whoever names a library waits for nothing else.
+    this machine: without the library that was named, nothing is worth measuring.
     """
     found: list[Contestant] = []
     for name in options.libraries:

@@ -27,7 +27,7 @@ class Options:
     fuse: bool = False
     """Whether batch norms are folded, and activations and sums taken along with the layers."""
     libraries: tuple[str, ...] = ()
-    """Libraries that run the whole network beside the chain."""
+    """Libraries that run the whole network in the same rounds."""
 
     @property
     def setting(self) -> Setting:

@@ -204,11 +204,11 @@ class Plan:
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
-    """Return the time over that of the optimal chain; None for itself and without both."""
+    """Return the time over the optimal chain's time; None for that chain, and without both."""
     return None if best is None or participant is best else ratio_of(participant, best)
 
 
-# The chains that follow from a plan's routes, and the network as written beside them.
+# The chains that follow from a plan's routes, and the network as written.
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
 
 
 def _known(route: Route) -> float | None:
-    """Return the seconds; None with a conversion of which nobody knows what it takes."""
+    """Return the seconds; None with a conversion that was not timed."""
     return route.seconds if math.isfinite(route.seconds) else None
 
 

@@ -25,9 +25,9 @@ class Planned:
     step: Step
     way: Way
     strategy: str
-    """That of the way; what ``auto`` stands for."""
+    """The strategy of the way; for ``auto`` the one that it chose."""
     blocking: dict[str, Any] | None
-    """What the way's variant stands for; None where the strategy has no choice."""
+    """The blocking that the way's variant names; None where the strategy has no choice."""
     seconds: float
     """Between its neighbours; 0 for a view."""
     fastest: dict[str, tuple[str, float]]
@@ -57,7 +57,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A chain, or a library's network, and its time beside the optimal chain's."""
+    """A chain, or a library's network, and its time over the optimal chain's."""
 
     name: str
     also: tuple[str, ...]
@@ -102,7 +102,7 @@ class PlanResult:
     standings: list[Standing]
     """The fastest first."""
     excluded: list[Measurement]
-    """Who was refused, failed or computed a wrong result."""
+    """Contestants that were refused, failed or computed a wrong result."""
 
     @property
     def optimal(self) -> Standing | None:

@@ -158,7 +158,7 @@ def _chosen(participant: Participant) -> str:
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 
-# What ``network NAME`` has found: layers, chain, libraries, and who could not be measured.
+# What ``network NAME`` has found: layers, chain, libraries, and what could not be measured.
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class NetworkResult:
     libraries: list[Comparison[Measurement]]
     """Each library that ran the whole network, compared with the chain."""
     excluded: list[Measurement]
-    """Who was refused, failed or computed a wrong result."""
+    """Contestants that were refused, failed or computed a wrong result."""
 
     @property
     def measured(self) -> list[Layer]:

@@ -44,7 +44,7 @@ class Plan:
         return vary(self.base, self.over, x) if self.over in sizes else self.base
 
     def contestants(self, x: int) -> list[Contestant]:
-        """Return who takes part at a point."""
+        """Return the contestants of a point."""
         choice = replace(self.choice, threads=(x,)) if self.over == THREADS else self.choice
         found = run.contestants(self.problem(x), choice)
         return blocking.blocked(found, self.over, x) if blocking.is_blocking(self.over) else found

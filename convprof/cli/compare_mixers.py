@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.mixers.growth import Stage
-    from convprof.studies.mixers.study import Beside, Mixers
+    from convprof.studies.mixers.study import MixerComparison, Mixers
 
 MOST_IMAGES = 32
 DEFAULT_IMAGE = 224
@@ -185,7 +185,7 @@ class _View(View["Mixers"]):
     def __init__(self, *, several: bool, plot: str | None) -> None:
         self._several, self._plot = several, plot
         self._stages: list[Stage] = []
-        self._comparisons: list[Beside] = []
+        self._comparisons: list[MixerComparison] = []
         self._measurements: list[Measurement] = []
         self._without: dict[str, None] = {}
 

@@ -110,7 +110,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
             asked.settings,
             watch,
             names=names,
-            patience_s=flags["patience"],
+            time_limit_s=flags["patience"],
             halide=companion is not None,
         ),
         _View(word, asked, flags),

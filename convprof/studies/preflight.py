@@ -135,7 +135,7 @@ def _duration(seconds: float) -> str:
     return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
 
 
-# ``strategies PROBLEM``: who would compute it, who refuses, and why.
+# ``strategies PROBLEM``: which strategies compute the problem, which refuse, and why.
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,12 @@ class Choice:
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"
-    """For strategies whose kernels are generated; others do not heed it."""
+    """For strategies whose kernels are generated; others ignore it."""
     cache: Cache = "hot"
 
 
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
-    """Return who takes part, in ladder order.
+    """Return the contestants, in ladder order.
 
     A strategy that runs on one thread only is left out at other thread counts, unless it would
     not take part at all: then it is there to be refused with its reason.
@@ -76,7 +76,7 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
 
 
 def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
-    """Return the records of a problem that nobody may begin."""
+    """Return the records of a problem that is refused before it begins."""
     return [excluded(each, "refused", reason) for each in contestants(problem, choice)]
 
 

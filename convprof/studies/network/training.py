@@ -1,7 +1,7 @@
 """``network --pass``: which layers of a network are timed in which passes, and each in a session.
 
 Layers that are alike are timed once. A training step computes a layer's gradients only where they
-lead somewhere: that of the data where something learned lies before the layer.
+lead somewhere: the gradient of the data only behind a layer that learns.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Plan:
 
 
 def asked_passes(which: str) -> tuple[str, ...]:
-    """Return the passes that one of ``PASSES`` stands for."""
+    """Return the passes that one of ``PASSES`` means."""
     return ORDER if which == TRAINING else (which,)
 
 
@@ -207,7 +207,7 @@ class Step:
     """The fastest way of each pass on one side, in one layout and on one number of threads."""
 
     library: bool
-    """Whether somebody else's libraries compute it."""
+    """Whether libraries compute it."""
     passes: tuple[Measurement, ...]
     """In the order forward, backward-data, backward-weights; each has a time."""
 

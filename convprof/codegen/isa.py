@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from convprof.codegen.target import target
 from convprof.errors import InputError
+from convprof.integers import even_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +84,4 @@ def register_vectors(across: int, isa: Isa) -> int:
     takes a shuffle, which the multiplications and additions have to make room for.
     """
     wide = 2 if isa.fused else 4
-    return -(-across // -(-across // wide))
+    return even_block(across, wide)

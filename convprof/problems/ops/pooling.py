@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
+from convprof.integers import ceil_div
 from convprof.problems.checks import size, sizes
 from convprof.problems.ops.base import Op, window_text
 
@@ -89,7 +90,7 @@ class Pool2d(Op):
         room = inputs + begin + end - window
         if not self.ceil:
             return room // stride + 1
-        out = -(-room // stride) + 1
+        out = ceil_div(room, stride) + 1
         return out - 1 if (out - 1) * stride >= inputs + begin else out
 
     def flops(self, *inputs: Shape) -> int:

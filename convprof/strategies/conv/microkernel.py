@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.tile_list import runner_address
+from convprof.integers import ceil_div
 from convprof.strategies import epilogue
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
@@ -78,7 +79,7 @@ def estimated_cycles(tiles: TilePlan) -> float:
     """Estimate the core cycles of a convolution on one thread, operands in cache."""
     p = tiles.p
     rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
-    across = -(-p.kg // tiles.lanes) * p.groups if p.kg > 1 else -(-p.k // tiles.lanes)
+    across = ceil_div(p.kg, tiles.lanes) * p.groups if p.kg > 1 else ceil_div(p.k, tiles.lanes)
     pixels = p.n * p.p * p.q
     calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
     return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
+from convprof.integers import ceil_div
 from convprof.machine import facts
 from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
@@ -133,7 +134,7 @@ class Tile(Study):
     def _cell(self, kc: int, nc: int, item: int) -> Cell:
         g, rows = self._g, self._first["rows"]
         columns = self._first["vectors"] * self._lanes()
-        moved = g.m * g.k * -(-g.n // nc) + g.k * g.n + 2 * g.m * g.n * -(-g.k // kc)
+        moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
         return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
 
     def _lanes(self) -> int:

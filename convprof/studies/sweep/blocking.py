@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
+from convprof.integers import ceil_div
 from convprof.problems import Gemm
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.tuning.tunable import Tunable
@@ -105,7 +106,12 @@ def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -
         sides = strategy.variant(g, contestant.setting)
         if not set(TILES["gemm"]) <= sides.keys():
             continue
-        blocks = g.batch * -(-g.n // sides["nc"]) * -(-g.k // sides["kc"]) * -(-g.m // sides["mc"])
+        blocks = (
+            g.batch
+            * ceil_div(g.n, sides["nc"])
+            * ceil_div(g.k, sides["kc"])
+            * ceil_div(g.m, sides["mc"])
+        )
         if blocks > MOST_BLOCKS:
             raise InputError(
                 f"{over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.problems import BackwardData
-from convprof.strategies.gemm.blocked import Blocking, Stages
+from convprof.strategies.gemm.blocked import BlockedProducts, GemmBlocking
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
     as_product,
@@ -19,6 +19,7 @@ from convprof.strategies.gemm.gradients.plans import (
     forward_of,
 )
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.gemm.panels import Operands
 from convprof.strategies.plan import X
 from convprof.strategies.plan_runner import StagedPrepared
 from convprof.strategies.transposition import count_tables, turn_stage
@@ -54,11 +55,15 @@ class PackedData(Tunable):
         backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
         g, plan = forward_of(problem), empty_plan(backward)
         if isinstance(backward, BackwardData):
-            stages = Stages(as_product(problem), setting, Blocking(**variant), b=B_TURNED)
+            product = as_product(problem)
+            operands = Operands.dense(product, b=B_TURNED)
+            stages = BlockedProducts(product, setting, GemmBlocking(**variant), operands)
             plan.packed[B_TURNED] = b_turned(g, setting)
             plan.steps = [*stages.all()]
         else:
-            stages = Stages(as_product(problem), setting, Blocking(**variant), a=A_TURNED)
+            product = as_product(problem)
+            operands = Operands.dense(product, a=A_TURNED)
+            stages = BlockedProducts(product, setting, GemmBlocking(**variant), operands)
             turn = turn_stage("turn a", X, A_TURNED, (g.batch, g.m, g.k), setting)
             plan.workspaces = {A_TURNED: (g.batch, g.k, g.m)}
             plan.steps = [turn, *stages.all()]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
-@options.output_options
+@options.output_options()
 def command(**flags: Any) -> int:
     """Measure what single instructions cost on this core, in cycles.
 

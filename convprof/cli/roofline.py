@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, measuring, options
+from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
 from convprof.cli.outputs import Outputs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.driver import Picture
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.ceilings import Measured
@@ -39,11 +39,11 @@ READ_FLAGS = ("problem", "plot", "color", "quiet")
 
 @click.command("roofline")
 @options.problem_options
-@options.layout_option
-@options.measure_options
-@click.option("--plot", metavar="FILE.svg|png", help="Draw the chart into a file.")
-@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
-@options.output_options
+@options.layout_option()
+@options.measure_options()
+@options.plot_option("Draw the chart as .svg or .png")
+@options.dry_run_option
+@options.output_options()
 def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 
@@ -56,7 +56,7 @@ def command(**flags: Any) -> int:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
         return _read(results, flags["plot"], outputs)
-    asked = options.asked(flags)
+    asked = from_flags.asked(flags)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0

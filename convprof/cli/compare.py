@@ -113,7 +113,7 @@ class _View(View["Layouts"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
-        from convprof.studies.compared import layouts as read
+        from convprof.studies.layouts import read
 
         self._take(problem, measurements, read(comparisons, measurements))
         return True

@@ -96,7 +96,7 @@ class _View(View["Peers"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
-        from convprof.studies.compared import peers as read
+        from convprof.studies.peers import read
 
         self._take(problem, measurements, read(comparisons, measurements))
         return True

@@ -221,10 +221,7 @@ class Measuring(Work, Generic[AnyStudy]):
         document = self._document
         document.interrupted |= interrupted
         self._driver.attempt("the machine's state", lambda: observe(document, self._watch))
-        if document.measurements:
-            self._driver.attempt(
-                "the comparisons", lambda: document.comparisons.extend(self._view.conclude())
-            )
+        self._driver.attempt("the network", lambda: document.networks.extend(self._view.networks()))
 
     def pictures(self) -> list[Picture]:
         """Return the pictures of the view."""

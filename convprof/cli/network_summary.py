@@ -85,16 +85,10 @@ def network_from(flags: dict[str, Any]) -> Network:
 
 
 def _document(key: str, value: Any) -> dict[str, Any]:
-    from convprof import __version__
     from convprof.networks.summary import CONVENTION
-    from convprof.results import SCHEMA_VERSION, plain
+    from convprof.results import envelope
 
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tool_version": __version__,
-        "counting": list(CONVENTION),
-        key: plain(value),
-    }
+    return envelope(key, counting=list(CONVENTION), **{key: value})
 
 
 def _to_json(document: dict[str, Any]) -> str:

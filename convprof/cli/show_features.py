@@ -169,23 +169,21 @@ def _title(study: Study) -> str:
 
 
 def _document(study: Study, path: str) -> dict[str, Any]:
-    from convprof import __version__
     from convprof.render.features import table
-    from convprof.results import SCHEMA_VERSION, plain
+    from convprof.results import envelope
 
     _, h, w = study.picture.rgb.shape
     grid = study.grid
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tool_version": __version__,
-        "picture": {"name": study.picture.name, "size": list(study.picture.size), "shown": [w, h]},
-        "settings": plain(study.choice),
-        "steps": table.to_json(list(study.computed.values())),
-        "attention": {
+    return envelope(
+        "features",
+        picture={"name": study.picture.name, "size": list(study.picture.size), "shown": [w, h]},
+        settings=study.choice,
+        steps=table.to_json(list(study.computed.values())),
+        attention={
             "patch": grid.patch,
             "rows": grid.rows,
             "columns": grid.columns,
             "queries": [{"name": q.name, "patch": q.token} for q in study.queries],
         },
-        "sheet": path,
-    }
+        sheet=path,
+    )

@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof import __version__
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_ruler, missing
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import envelope
 from convprof.stats import median
+from convprof.studies import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,29 +134,23 @@ class Instructions:
         self, rows: list[Row], watch: NoiseWatch, settings: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
-        known = facts()
         alike = self.resemblances(rows)
-        noise = [dataclasses.asdict(finding) for finding in watch.findings()]
-        document: dict[str, Any] = plain(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "tool_version": __version__,
-                "machine": {**known.identity(), "key": known.identity_key()},
-                "state": {**watch.state(), "noise": noise},
-                "settings": {**settings, "match": self._match},
-                "cycle_source": self.cycle_source,
-                "rows": rows,
-                "missing": self.missing,
-                "published": [
-                    {"name": core.name, "source": core.source, "model": core.model}
-                    for core in self.cores
-                ],
-                "resemblances": alike,
-                "resembles": verdict(alike),
-                "interrupted": self.interrupted,
-            }
+        return envelope(
+            "instructions",
+            machine=document.machine(),
+            state=document.state(watch),
+            settings={**settings, "match": self._match},
+            cycle_source=self.cycle_source,
+            rows=rows,
+            missing=self.missing,
+            published=[
+                {"name": core.name, "source": core.source, "model": core.model}
+                for core in self.cores
+            ],
+            resemblances=alike,
+            resembles=verdict(alike),
+            interrupted=self.interrupted,
         )
-        return document
 
     def _row(self, row: Instruction, cost: Cost) -> Row:
         key = row.key

@@ -15,7 +15,7 @@ from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.strategies.base import NATIVE
-from convprof.studies import reading
+from convprof.studies import reading, versions
 
 if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
@@ -73,7 +73,7 @@ def read(path: str) -> Saved:
 def parsed(document: Any, source: str) -> Saved:
     """Return what is in the JSON of a result document; InputError says what is wrong with it."""
     fields = mapping(document)
-    reading.check_version(fields)
+    versions.of(fields)
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     brand = machine.get("brand")
     isa = mapping(fields.get("settings")).get("isa", NATIVE)

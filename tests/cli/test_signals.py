@@ -50,11 +50,11 @@ def after(monkeypatch):
     def plan(count, work):
         sample, taken = Session._sample, []
 
-        def counted(self, entry):
+        def counted(self, participant):
             taken.append(1)
             if len(taken) == count:
                 work()
-            return sample(self, entry)
+            return sample(self, participant)
 
         monkeypatch.setattr(Session, "_sample", counted)
 

@@ -38,7 +38,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch):
+def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch, invalid):
     monkeypatch.setattr(tile_list, "KEPT_KERNELS", 0)
     path = tmp_path / "points.jsonl"
     status, out, _ = run(capsys, *GEMM, "--json", path)
@@ -50,7 +50,7 @@ def test_a_table_a_plot_and_a_file(capsys, tmp_path, monkeypatch):
     assert not tile_list._KERNELS  # the last point's too
     header, *points = lines_of(path)
     assert header["sweep"]["values"] == [8, 16, 32]
-    assert header["schema_version"] == 1
+    assert invalid(header) == []
     assert header["machine"]["key"]
     assert [point["x"] for point in points] == [8, 16, 32]
     whole = {"$defs": SCHEMA["$defs"], **SCHEMA["$defs"]["measurement"]}
@@ -234,11 +234,11 @@ def test_an_unexpected_error_at_a_point_is_a_line_and_the_points_before_are_show
 def test_sigterm_is_like_ctrl_c(capsys, monkeypatch, tmp_path):
     sample, taken = Session._sample, []
 
-    def counted(self, entry):
+    def counted(self, participant):
         taken.append(1)
         if len(taken) == 20:
             os.kill(os.getpid(), signal.SIGTERM)
-        return sample(self, entry)
+        return sample(self, participant)
 
     monkeypatch.setattr(Session, "_sample", counted)
     path = tmp_path / "points.jsonl"

@@ -88,7 +88,7 @@ def test_a_document_without_what_came_later():
 
 ONE = ("measurements", 0)
 WRONG = {
-    "another version": changed(("schema_version",), 2),
+    "another version": changed(("schema_version",), 3),
     "no version": changed(("schema_version",), KeyError),
     "true is no version": changed(("schema_version",), True),
     "no machine": changed(("machine",), None),

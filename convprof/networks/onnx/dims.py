@@ -1,13 +1,11 @@
-"""The input's shape: what the file fixes, and what it leaves open for ``--dim`` to set."""
+"""The shape of the input: fixed sizes, and the open dimensions that the user sets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
-from convprof.networks.onnx.axis_names import USUAL, axis_names
-from convprof.networks.onnx.constant import MOST_AXES
-from convprof.networks.onnx.node import text_of
+from convprof.networks.onnx.node import MOST_AXES, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown, size
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.source import Source
     from convprof.problems.shapes import Shape
+
 
 _NO_NAMES = ("", "?", "-1", "None")
 """What some exporters write as the name of every open dimension: one may not be the other."""
@@ -30,8 +29,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
     An open dimension without a name is called by its axis. Raises InputError naming every open
-    dimension that is not set, or the dimensions that there are when one
-    is set that does not exist.
+    dimension that is not set, or all open dimensions when another one is set.
     """
     value = source.input
     label = f"input {shown(value.name)}"
@@ -42,7 +40,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     for place, dim in enumerate(tensor.shape.dim):
         if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
             raise InputError(
-                f"{label}, axis {place}: {dim.dim_value} is no size; "
+                f"{label}, axis {place}: {dim.dim_value} is not a size; "
                 "export it with a size of at least 1, or with a name, so that it can be set"
             )
     usual = axis_names(source, len(tensor.shape.dim))
@@ -73,7 +71,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
 
 def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
     if value.type.WhichOneof("value") != "tensor_type":
-        raise InputError(f"{label} is no tensor")
+        raise InputError(f"{label} is not a tensor")
     types = onnx_package().TensorProto.DataType
     number = value.type.tensor_type.elem_type
     if number not in [types.Value(name) for name in _FLOATS]:
@@ -103,3 +101,36 @@ def _printable(name: str) -> str:
     most = 40
     plain = name.isprintable() and len(name) <= most
     return name if plain else shown(name)
+
+
+CHANNELS_FIRST = ("batch", "channels", "height", "width")
+CHANNELS_LAST = ("batch", "height", "width", "channels")
+USUAL = {"batch": 1, "channels": 3, "height": 224, "width": 224}
+"""Sizes for an example that a network for images can be run with."""
+
+_TO_CHANNELS_FIRST = (0, 3, 1, 2)
+_ASK_FOR_SHAPES = ("Shape", "Size")
+_KEEP_AXES = (
+    *("Add", "BatchNormalization", "Cast", "Clip", "DequantizeLinear", "Div", "Identity", "Mul"),
+    *("Pad", "QuantizeLinear", "Relu", "Sub"),
+)
+
+
+def axis_names(source: Source, rank: int) -> tuple[str, ...]:
+    """Return a name for each axis of the input.
+
+    TensorFlow and Keras have images (n, h, w, c): their files transpose the input before the first
+    convolution reads it. What shifts or scales the input may come before that.
+    """
+    if rank != len(CHANNELS_FIRST):
+        return ("batch", *(f"dim{axis}" for axis in range(1, rank)))
+    same = {source.input.name}
+    for node in source.nodes:
+        if same.isdisjoint(node.inputs) or node.kind in _ASK_FOR_SHAPES:
+            continue
+        if node.kind == "Transpose" and node.integers("perm", ()) == _TO_CHANNELS_FIRST:
+            return CHANNELS_LAST
+        if node.kind not in _KEEP_AXES:
+            break
+        same.update(node.outputs)
+    return CHANNELS_FIRST

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import stats
 from convprof.errors import RefusedError, UnknownNameError
 from convprof.measure.contestant import Contestant
 from convprof.problems.checks import shown
 from convprof.strategies import registry
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Entry
     from convprof.problems import NetworkProblem
-    from convprof.stats import Ratio
     from convprof.studies.network.options import How
-
-
-def paired(other: Entry, ours: Entry) -> Ratio:
-    """Return the time of one over that of another, from the rounds that both took part in."""
-    common = sorted(other.samples.keys() & ours.samples.keys())
-    return stats.paired_ratio(
-        [other.samples[number].seconds for number in common],
-        [ours.samples[number].seconds for number in common],
-    )
 
 
 def names() -> list[str]:

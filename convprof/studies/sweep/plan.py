@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof import __version__
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.ceilings_store import read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.families import VARIABLES, vary
-from convprof.results import SCHEMA_VERSION
+from convprof.results import envelope
 from convprof.studies import preflight, run
 from convprof.studies.sweep import blocking
 
@@ -67,16 +66,15 @@ class Plan:
     def identity(self) -> Record:
         """Return what must be the same for a file to be continued."""
         choice, settings = self.choice, self.settings
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "tool_version": __version__,
-            "machine": {"key": facts().identity_key()},
-            "sweep": {
+        return envelope(
+            KIND,
+            machine={"key": facts().identity_key()},
+            sweep={
                 "problem": report.describe(self.base),
                 "over": self.over,
                 "values": list(self.values),
             },
-            "settings": {
+            settings={
                 "budget_s": settings.budget_s,
                 "rounds": settings.rounds,
                 "seed": settings.seed,
@@ -88,7 +86,7 @@ class Plan:
                 "layouts": list(choice.layouts),
                 "strategies": list(choice.strategies),
             },
-        }
+        )
 
 
 def variables(kind: str) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_what_was_measured_survives_the_release_of_its_memory(residual, settings
     probes = [m for m in plan.measurements() if m.strategy.startswith("probe ")]
     assert probes
     assert all(m.phases["conv0"] > 0 for m in probes)
-    assert all(not hasattr(entry, "prepared") for entry in plan.alone.entries)
+    assert all(not hasattr(participant, "prepared") for participant in plan.alone.participants)
 
 
 def test_a_network_without_images(features, settings):

@@ -119,9 +119,9 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)
     )
     found = measured(residual, settings, replace(HOW, rivals=("rival",))).found()
-    ((library, ratio),) = found.libraries
-    assert library.strategy == "rival"
-    assert ratio.rounds == 6
+    (comparison,) = found.libraries
+    assert (comparison.a.strategy, comparison.b.strategy) == ("rival", "chain")
+    assert comparison.ratio.rounds == 6
     assert found.to_json()["libraries"][0]["name"] == "rival"
 
 

@@ -194,9 +194,9 @@ def test_another_sweep_is_refused(swept, changes, message):
     [
         (lambda h, _: h["machine"].update(key="0" * 12), "another sweep: machine 000000000000"),
         (lambda h, _: h.update(tool_version="0"), "tool_version is 0, here"),
-        (lambda h, _: h.update(schema_version=2), "schema_version is 2, here 1"),
+        (lambda h, _: h.update(schema_version=1), "schema_version is 1, here 2"),
         (lambda h, _: h.update(settings=None), "another sweep: budget_s None"),
-        (lambda h, _: h.update(schema_version="\x1b[2J"), r"schema_version is \\x1b\[2J, here 1"),
+        (lambda h, _: h.update(schema_version="\x1b[2J"), r"schema_version is \\x1b\[2J, here 2"),
         (lambda h, _: h.update(ceilings={}), "its first line is damaged: a list is missing"),
         (lambda h, _: h["ceilings"].update(peaks=[]), "first line is damaged: there is no peak"),
         (lambda h, _: h["ceilings"].update(isa_peaks=[1]), "first line is damaged: an object is"),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from convprof.networks.onnx.activation_patterns import FUNCTION
-from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import (
     along_one_axis,
     number_in,
@@ -16,7 +15,7 @@ from convprof.networks.onnx.converters.broadcasting import (
     per_token,
     widened,
 )
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import Constant, Value
 from convprof.problems.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
 
 if TYPE_CHECKING:
@@ -91,10 +90,10 @@ def _product(net: Importer, node: FileNode) -> Value:
     number = number_in(b)
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
-    found = along_one_axis(net, node, LayerScale(), a, b)
-    if found is None:
+    scaled = along_one_axis(net, node, LayerScale(), a, b)
+    if scaled is None:
         raise node.refused(f"a factor of {b.shape} on {a.shape}: only one per channel is supported")
-    return found
+    return scaled
 
 
 def _quotient(net: Importer, node: FileNode) -> Value:

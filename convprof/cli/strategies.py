@@ -8,6 +8,9 @@ import click
 
 from convprof.cli import from_flags, options
 
+LAYOUT_CONVERSION = "reorder"
+"""A kind that no PROBLEM means: comparisons of layouts measure it."""
+
 
 @click.command("strategies")
 @options.problem_options
@@ -22,15 +25,15 @@ def command(**flags: Any) -> int:
     from convprof.strategies import registry
     from convprof.studies.preflight import refusals
 
-    layouts, counts = (
-        from_flags.layouts_from(flags["layout"]),
-        from_flags.threads_from(flags["threads"]),
-    )
+    layouts = from_flags.layouts_from(flags["layout"])
+    counts = from_flags.threads_from(flags["threads"])
     dtype = from_flags.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
     named = flags["problem"] or flags["batch"] or from_flags.spelled(flags)
     if not named:
-        for kind in registry.KINDS[:-1]:  # a reorder is part of a comparison, not asked for
+        for kind in registry.KINDS:
+            if kind == LAYOUT_CONVERSION:
+                continue
             listed = [(strategy.name, strategy.summary) for strategy in registry.strategies(kind)]
             strategies_report(out, kind, listed)
         return 0

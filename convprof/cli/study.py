@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
-from convprof.cli.driver import EXIT_FAILURE, EXIT_WRONG, NOTHING, Driver, Work, noise_watch
+from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import STDOUT, Outputs
-from convprof.errors import InputError, UnknownNameError
+from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ COMMANDS = {
     "run": "Measure every strategy on a problem.",
     "compare": "Compare layouts, or ours with the libraries.",
     "ceilings": "Measure peak FLOP/s and bandwidths.",
-    "roofline": "Hold strategies against the ceilings.",
+    "roofline": "Compare strategies with the ceilings.",
     "explain": "Work a small example: im2col, layout, tile, winograd.",
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 @options.threads_option()
 @options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
-@options.output_options()
+@options.output_options(csv="Write one row per peak and bandwidth.")
 def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
 
     Peaks by instruction set, vector width, element type and number of threads; load, store, copy
-    and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then kept
+    and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then stored
     for this machine (in CONVPROF_CACHE_DIR or the user's cache folder).
     """
     from convprof.studies import ceilings

@@ -1,4 +1,4 @@
-"""``convprof compare mixers``: self-attention beside convolutions on the same tokens."""
+"""``convprof compare mixers``: self-attention and convolutions on the same tokens."""
 
 from __future__ import annotations
 

@@ -286,6 +286,6 @@ def isa_from(text: str) -> str:
 
 
 def check_range(flag: str, value: float, low: float, high: float) -> None:
-    """Raise InputError unless the value lies from ``low`` to ``high``."""
+    """Raise InputError unless the value is from ``low`` to ``high``."""
     if not low <= value <= high:
         raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")

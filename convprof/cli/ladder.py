@@ -1,4 +1,4 @@
-"""``convprof ladder``: one problem rung by rung, and Halide's schedules beside the rungs."""
+"""``convprof ladder``: one problem rung by rung, and Halide's schedules next to the rungs."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _companion(flags: dict[str, Any]) -> str | None:
-    """Return the library that is shown beside the rungs; InputError if it cannot be."""
+    """Return the library that is shown next to the rungs; InputError if it cannot be shown."""
     name: str | None = flags["with_"]
     if name is None:
         return None

@@ -46,7 +46,7 @@ FLAGS = (
 
 
 def given(names: tuple[str, ...] = FLAGS) -> list[str]:
-    """Return those of the flags that the user gave: ``--threads``."""
+    """Return the flags that the user gave: ``--threads``."""
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
     return [

@@ -48,8 +48,8 @@ def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 
     Arguments are PROBLEMs, as for run, which are measured; or result files (NAME.json) that
-    run --json wrote, here or elsewhere. The ceilings are those that `convprof ceilings` keeps;
-    they are measured first where there are none.
+    run --json wrote, here or elsewhere. The ceilings are the stored ones of `convprof ceilings`;
+    if there are no stored ones, they are measured first.
     """
     results = [text for text in flags["problem"] if text.lower().endswith(SUFFIX)]
     if results:
@@ -65,7 +65,7 @@ def command(**flags: Any) -> int:
 
 
 def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
-    """Refuse problems beside files, and flags that say how to measure."""
+    """Refuse problems together with files, and flags that say how to measure."""
     others = [text for text in flags["problem"] if text not in results]
     if others:
         raise InputError(

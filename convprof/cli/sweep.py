@@ -32,7 +32,7 @@ STRATEGIES = {
     "gemm": ("naive", "reordered", "tiled", "packed"),
     "conv2d": ("im2col", "tiled", "microkernel", "winograd"),
 }
-"""Who takes part when no strategy is named: rungs far enough apart to be told apart in a plot."""
+"""The strategies when none is named: rungs whose lines in a plot are far enough apart."""
 RANGES = {
     "size": "32:1024:x2",
     "channels": "16:256:x2",

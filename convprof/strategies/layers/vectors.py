@@ -1,7 +1,7 @@
 """Operations of networks on generated vector kernels, a plan of stages each.
 
-What builds an operation's plan is a function ``(problem, setting) -> Plan``, named in ``BUILDERS``;
-none of them is imported before it is needed.
+A function ``(op, problem, setting) -> Plan`` builds an operation's plan. ``BUILDERS`` names the
+functions; none of them is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from convprof.problems.operation import Operation
     from convprof.strategies.plan import Plan
 
-    Builder = Callable[[Operation, Setting], Plan]
+    Builder = Callable[[Any, Operation, Setting], Plan]
+    """Of the operation, which has the class that the table names, and of its problem."""
 
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
@@ -53,15 +54,15 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.MatMul: "attention_products:matmul",
     ops.Attention: "fused_attention:attention",
 }
-"""By class, the module beside this one and the function in it that builds the plan."""
+"""By class of operation: a module of this folder and the function in it that builds the plan."""
 
 
 def builder(op: ops.Op) -> Builder:
-    """Return who builds the plan of an operation."""
-    module, _, name = BUILDERS[type(op)].partition(":")
-    found = importlib.import_module(f"convprof.strategies.layers.{module}")
-    made: Builder = getattr(found, name)
-    return made
+    """Return the function that builds an operation's plan."""
+    place, _, name = BUILDERS[type(op)].partition(":")
+    module = importlib.import_module(f"convprof.strategies.layers.{place}")
+    function: Builder = getattr(module, name)
+    return function
 
 
 class Vectors(Strategy):
@@ -88,7 +89,7 @@ class Vectors(Strategy):
 
         operation: Operation = problem  # type: ignore[assignment]  # why_not refused other kinds
         op: ops.Op = operation.op
-        plan = builder(op)(operation, setting)
+        plan = builder(op)(op, operation, setting)
         count_tables(plan)
         return StagedPrepared(self.name, problem, setting, plan)
 

@@ -66,7 +66,9 @@ def find(name: str) -> Isa:
         return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
     if name not in names:
         known = ", ".join(names) or "none that kernels are generated for"
-        raise InputError(f"--isa {name}: this CPU has {known}; use one of them or {NATIVE}")
+        raise InputError(
+            f"this CPU has {known}; use one of them or {NATIVE}", field="isa", value=name
+        )
     return ISAS[name]
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof import __version__, choice_store
+from convprof import choice_store
 from convprof.machine import facts
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, Variant
+from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +146,7 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
     """Return all that a choice depends on; ``names`` are the strategies of the candidates."""
     return {
         "among": sorted(set(names)),
-        "version": __version__,
+        "version": VERSION,
         "machine": facts().identity_key(),
         "problem": {"kind": problem.kind, **problem.dims()},
         "layout": setting.layout,

@@ -87,12 +87,14 @@ def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -
         known = "; ".join(f"{name} has {', '.join(numbers)}" for name, numbers in has.items())
         everyone = list(dict.fromkeys(c.strategy.name for c in contestants))
         who = ", ".join(everyone) if len(everyone) <= MOST_NAMED else "these strategies"
-        way_out = f"use --over tile.NAME: {known}" if known else "name a strategy that is blocked"
-        raise InputError(f"--over {over}: {who} cannot vary {', '.join(wanted)}; {way_out}")
+        way_out = f"vary tile.NAME: {known}" if known else "name a strategy that is blocked"
+        raise InputError(
+            f"{who} cannot vary {', '.join(wanted)}; {way_out}", field="over", value=over
+        )
     _check_blocks(blocked(contestants, over, values[0]), over, values[0])
     for name in wanted:
         if values[-1] > MOST.get(name, values[-1]):
-            raise InputError(f"--range: {name} may be at most {MOST[name]}, not {values[-1]}")
+            raise InputError(f"{name} may be at most {MOST[name]}, not {values[-1]}", field="range")
 
 
 def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -> None:
@@ -112,8 +114,9 @@ def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -
         )
         if blocks > MOST_BLOCKS:
             raise InputError(
-                f"--range: {over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
-                f"{MOST_BLOCKS:,}; start higher"
+                f"{over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
+                f"{MOST_BLOCKS:,}; start higher",
+                field="range",
             )
 
 

@@ -1,0 +1,5 @@
+"""The version, below everything that writes it down: documents, journals, kept choices."""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"

@@ -77,9 +77,9 @@ def network_from(flags: dict[str, Any]) -> Network:
 
 
 def _document(key: str, value: Any) -> dict[str, Any]:
-    from convprof import __version__
     from convprof.networks.summary import CONVENTION
     from convprof.results import SCHEMA_VERSION, plain
+    from convprof.version import __version__
 
     return {
         "schema_version": SCHEMA_VERSION,

@@ -142,9 +142,9 @@ def _title(study: Study) -> str:
 
 
 def _document(study: Study, path: str) -> dict[str, Any]:
-    from convprof import __version__
     from convprof.render.features import table
     from convprof.results import SCHEMA_VERSION, plain
+    from convprof.version import __version__
 
     _, h, w = study.picture.rgb.shape
     grid = study.grid

@@ -279,7 +279,7 @@ class Session:
 
     def _phase_runs(self, entry: Entry) -> int:
         """Return how often the phases of a contestant are timed: slow ones' are not."""
-        if entry.prepared.taken_apart:
+        if entry.prepared.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / entry.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
         return 0 if entry.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
@@ -300,7 +300,7 @@ class Session:
             entry.estimate_s * entry.calls * max(0, entry.rounds - number - 1)
             for entry in self.entries
         )
-        taken_apart = [entry for entry in self.entries if entry.prepared.taken_apart]
+        taken_apart = [entry for entry in self.entries if entry.prepared.times_phases]
         apart = sum(entry.estimate_s * MANY_PHASE_RUNS for entry in taken_apart)
         return this_round + later + apart
 

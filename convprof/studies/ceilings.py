@@ -6,12 +6,12 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from convprof import __version__
 from convprof.codegen import isa as isas
 from convprof.machine import bandwidth, ceilings, ceilings_store, facts
 from convprof.machine.ceilings_store import Ceilings
 from convprof.results import SCHEMA_VERSION, plain
 from convprof.studies import roofline_model
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

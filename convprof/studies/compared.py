@@ -74,7 +74,7 @@ def _others(
     ours: Measurement, fastest: Measurement, measurements: Sequence[Measurement]
 ) -> list[Measurement]:
     """Return the other libraries' fastest exact results on the same problem and threads."""
-    names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.peer}
+    names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.role.is_peer}
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.time_s.median if m.time_s else 0.0):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from convprof import __version__
 from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts
 from convprof.results import SCHEMA_VERSION, Document, plain
 from convprof.studies import roofline_model
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof import __version__
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_ruler, missing
 from convprof.results import SCHEMA_VERSION, plain
 from convprof.stats import median
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

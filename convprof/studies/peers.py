@@ -115,8 +115,8 @@ class Peers:
         found = []
         for threads in dict.fromkeys(entry.contestant.setting.threads for entry in exact):
             entries = [e for e in exact if e.contestant.setting.threads == threads]
-            ours = [e for e in entries if not e.contestant.strategy.peer]
-            peers = _best_layouts([e for e in entries if e.contestant.strategy.peer])
+            ours = [e for e in entries if not e.contestant.strategy.role.is_peer]
+            peers = _best_layouts([e for e in entries if e.contestant.strategy.role.is_peer])
             if ours and peers:
                 found.append(self._standing(min(ours, key=_median_s), peers))
         return found
@@ -137,7 +137,7 @@ class Peers:
 def libraries(problem: Problem, choice: Choice) -> frozenset[str]:
     """Return the names of the libraries that a problem is compared with."""
     named = registry.named(problem.kind, choice.strategies)
-    return frozenset(s.name for s in (*_libraries(problem), *named) if s.peer)
+    return frozenset(s.name for s in (*_libraries(problem), *named) if s.role.is_peer)
 
 
 @dataclass(frozen=True)
@@ -167,17 +167,17 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     every = registry.strategies(problem.kind)
     named = registry.named(problem.kind, choice.strategies)
     ours = (
-        [s for s in named if not s.peer]
+        [s for s in named if not s.role.is_peer]
         or [s for s in every if s.name == OURS]
-        or [s for s in every if s.listed and not s.peer]
+        or [s for s in every if s.role.is_listed and not s.role.is_peer]
     )
-    libraries = [s for s in named if s.peer] or _libraries(problem)
+    libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 
 
-def _libraries(problem: Problem) -> list[Strategy]:
+def _libraries(problem: Problem) -> list[Strategy[Any]]:
     """Return the libraries compared with: an epilogue is computed in passes where not fused."""
-    compared = [s for s in registry.strategies(problem.kind) if s.peer and s.compared]
+    compared = [s for s in registry.strategies(problem.kind) if s.role.is_compared]
     return [ways(strategy, problem)[0] for strategy in compared]
 
 

@@ -11,13 +11,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from convprof import __version__
 from convprof.archive import Archive
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.untrusted import array
 from convprof.results import SCHEMA_VERSION, Measurements, plain
 from convprof.studies import reading
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

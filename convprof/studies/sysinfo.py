@@ -6,7 +6,6 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof import __version__
 from convprof.errors import ConvprofError
 from convprof.machine import ceilings, facts
 from convprof.machine.clock import CoreClock
@@ -14,6 +13,7 @@ from convprof.machine.counters import CycleCounter
 from convprof.machine.noise import NoiseWatch
 from convprof.measure.stopwatch import Stopwatch
 from convprof.results import SCHEMA_VERSION, plain
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,7 +35,7 @@ STAGE_MACS = 500_000_000
 
 
 @dataclass(frozen=True)
-class Blocking:
+class PackedBlocking:
     """How the product is cut."""
 
     rows: int
@@ -68,7 +68,7 @@ class Stages:
         self,
         g: Gemm,
         setting: Setting,
-        blocking: Blocking,
+        blocking: PackedBlocking,
         *,
         fused: bool = True,
         a: str = X,

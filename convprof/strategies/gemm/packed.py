@@ -7,22 +7,21 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
+from convprof.problems import Gemm
 from convprof.strategies import epilogue
-from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, Blocking, Stages
+from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, PackedBlocking, Stages
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Gemm, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
 
 KC_BYTES = 4096
 """Bytes of a row of ``a`` per block of the reduction: fewer load and store the result more often
@@ -45,7 +44,7 @@ ALIASED_ROWS = 10
 faster than 14 at 2048 and 4096."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
+def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> PackedBlocking:
     """Choose the blocking from the shape."""
     lanes = isa.lanes(itemsize)
     across = -(-g.n // lanes)
@@ -61,10 +60,10 @@ def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize, threads)
     if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
-    return Blocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
+    return PackedBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
-def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
+def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> PackedBlocking:
     """Return the blocking for a ``b`` that is used by a few register tiles only."""
     lanes = isa.lanes(itemsize)
     vectors = min(-(-g.n // lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
@@ -73,7 +72,7 @@ def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> Blocking:
     kc = _even(g.k, LONE if g.m <= rows else steps)
     nr = vectors * lanes
     nc = _shared(g, -(-g.n // nr), -(-g.n // nr), threads) * nr
-    return Blocking(rows, vectors, -(-g.m // rows) * rows, kc, nc, IN_PLACE)
+    return PackedBlocking(rows, vectors, -(-g.m // rows) * rows, kc, nc, IN_PLACE)
 
 
 def fitted(g: Gemm, nr: int, kc: int, itemsize: int, threads: int) -> tuple[int, int]:
@@ -95,19 +94,18 @@ def _even(extent: int, most: int) -> int:
     return -(-extent // -(-extent // most))
 
 
-class Packed(Tunable):
+class Packed(Tunable[Gemm, PackedBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
-    name: ClassVar[str] = "packed"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed panels and register tiles of explicit vectors"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "packed"
+    kind = "gemm"
+    summary = "packed panels and register tiles of explicit vectors"
+    parallel = True
+    generated = True
+    fuses = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, g: Gemm, setting: Setting) -> list[PackedBlocking]:
         """Return blockings to try, the model's choice first."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
         size, threads = setting.itemsize, setting.threads
         first = choose(g, isa, size, threads)
@@ -128,22 +126,20 @@ class Packed(Tunable):
             mc = -(-first.mc // first.rows) * rows
             nc = -(-first.nc // (vectors * isa.lanes(size))) * vectors * isa.lanes(size)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
-        return distinct([asdict(blocking) for blocking in found])
+        return distinct(found)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         lanes = isas.find(setting.isa).lanes(setting.itemsize)
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, g: Gemm, setting: Setting, blocking: PackedBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        stages = Stages(g, setting, Blocking(**variant))
+        stages = Stages(g, setting, blocking)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
         plan.more = epilogue.operands(g, setting.layout)
         plan.reusable = frozenset(plan.workspaces)
         plan.steps = [*stages.all()]
         plan.table_words = stages.table_words
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan

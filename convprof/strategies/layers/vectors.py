@@ -7,16 +7,15 @@ none of them is imported before it is needed.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from convprof.networks import ops
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Operation
+from convprof.strategies.base import Planned, Role, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Problem
-    from convprof.problems.operation import Operation
     from convprof.strategies.plan import Plan
 
     Builder = Callable[[Operation, Setting], Plan]
@@ -64,38 +63,36 @@ def builder(op: ops.Op) -> Builder:
     return made
 
 
-class Vectors(Strategy):
+class Vectors(Planned[Operation]):
     """Every operation on kernels that are generated for it."""
 
-    name: ClassVar[str] = "vectors"
-    kind: ClassVar[str] = "operation"
-    summary: ClassVar[str] = "generated kernels, vectors along whatever axis is dense"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "vectors"
+    kind = "operation"
+    summary = "generated kernels, vectors along whatever axis is dense"
+    parallel = True
+    generated = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: Operation, setting: Setting) -> str | None:
         """Refuse operations that nobody builds a plan for."""
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
-        op: Any = problem.op  # type: ignore[union-attr]  # problems of other kinds were refused
+        op: Any = problem.op
         return None if type(op) in BUILDERS else f"{self.name} has no kernel for {op.text}"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, operation: Operation, setting: Setting) -> Plan:
         """Build the plan, allocate and compile."""
-        from convprof.strategies.plan_runner import StagedPrepared
         from convprof.strategies.transposition import count_tables
 
-        operation: Operation = problem  # type: ignore[assignment]  # why_not refused other kinds
         op: ops.Op = operation.op  # type: ignore[assignment]
         plan = builder(op)(operation, setting)
         count_tables(plan)
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
 class AutoOperation(Vectors):
     """The best of our own operations: there is one."""
 
-    name: ClassVar[str] = "auto"
-    summary: ClassVar[str] = "vectors, the only one"
-    listed: ClassVar[bool] = False
+    name = "auto"
+    summary = "vectors, the only one"
+    role = Role.CHOOSER

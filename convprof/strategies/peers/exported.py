@@ -112,10 +112,10 @@ class ExportedPrepared(Prepared):
         return turned
 
 
-class ExportedNetwork(Library):
+class ExportedNetwork(Library[Any]):
     """A library that runs whole networks from ONNX models."""
 
-    kind: ClassVar[str] = "network"
+    kind = "network"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002

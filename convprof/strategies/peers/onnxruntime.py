@@ -46,9 +46,9 @@ class OnnxNetworkPrepared(ExportedPrepared):
 class OnnxNetwork(ExportedNetwork):
     """A whole network in ONNX Runtime."""
 
-    name: ClassVar[str] = "onnxruntime"
+    name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    summary: ClassVar[str] = "ONNX Runtime: one session, all graph optimisations"
+    summary = "ONNX Runtime: one session, all graph optimisations"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import ONNX Runtime and weigh the weights."""
@@ -146,8 +146,8 @@ class OnnxGemmPrepared(OnnxPrepared):
         return "MatMul", {}
 
 
-class _Onnx(Library):
-    name: ClassVar[str] = "onnxruntime"
+class _Onnx(Library[Any]):
+    name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:
@@ -161,8 +161,8 @@ class _Onnx(Library):
 class OnnxConv2d(_Onnx):
     """ONNX Runtime's Conv."""
 
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "ONNX Runtime: Conv with constant weights, NCHW"
+    kind = "conv2d"
+    summary = "ONNX Runtime: Conv with constant weights, NCHW"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:
@@ -180,8 +180,8 @@ class OnnxConv2d(_Onnx):
 class OnnxGemm(_Onnx):
     """ONNX Runtime's MatMul."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "ONNX Runtime: MatMul with a constant b, packed beforehand"
+    kind = "gemm"
+    summary = "ONNX Runtime: MatMul with a constant b, packed beforehand"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""

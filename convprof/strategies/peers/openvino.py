@@ -48,9 +48,9 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
 class OpenvinoNetwork(ExportedNetwork):
     """A whole network in OpenVINO."""
 
-    name: ClassVar[str] = "openvino"
+    name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
-    summary: ClassVar[str] = "OpenVINO: a model compiled for latency, in f32"
+    summary = "OpenVINO: a model compiled for latency, in f32"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import OpenVINO and weigh the weights."""
@@ -137,8 +137,8 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
         return operations.matmul(given, operations.constant(weights), False, False)
 
 
-class _Openvino(Library):
-    name: ClassVar[str] = "openvino"
+class _Openvino(Library[Any]):
+    name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)  # f64 is converted to f32 on CPUs
 
@@ -146,8 +146,8 @@ class _Openvino(Library):
 class OpenvinoConv2d(_Openvino):
     """OpenVINO's convolution."""
 
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "OpenVINO: a compiled model with constant weights"
+    kind = "conv2d"
+    summary = "OpenVINO: a compiled model with constant weights"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
@@ -158,8 +158,8 @@ class OpenvinoConv2d(_Openvino):
 class OpenvinoGemm(_Openvino):
     """OpenVINO's product."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "OpenVINO: a compiled model with a constant b"
+    kind = "gemm"
+    summary = "OpenVINO: a compiled model with a constant b"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof import __version__
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.ceilings_store import read_peak
@@ -15,6 +14,7 @@ from convprof.problems.families import VARIABLES, vary
 from convprof.results import SCHEMA_VERSION
 from convprof.studies import preflight, run
 from convprof.studies.sweep import blocking
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant

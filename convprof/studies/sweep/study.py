@@ -10,7 +10,6 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof import __version__
 from convprof.machine import facts
 from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
@@ -22,6 +21,7 @@ from convprof.studies import document, run
 from convprof.studies.forget import forget
 from convprof.studies.sweep.plan import KIND
 from convprof.studies.sweep.points import flop_rates
+from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -29,10 +29,9 @@ from convprof.networks.ops import (
     Softmax,
     Tokens,
 )
-from convprof.networks.steps import Way
 from convprof.problems import Whole
 from convprof.strategies.base import LAYOUTS, Setting
-from convprof.strategies.networks.choice import ways
+from convprof.strategies.networks.choice import LayerChoice, ways
 from convprof.strategies.networks.strategy import Chained, Recipe
 
 
@@ -113,7 +112,7 @@ def test_layouts_may_change_from_layer_to_layer():
     network = convolutional()
     recipe = Recipe(network, folded(network), fuse=True)
     setting = Setting("nchw", tune="off")
-    mixed = [Way("auto", LAYOUTS[index % 2]) for index in range(len(recipe.steps))]
+    mixed = [LayerChoice("auto", LAYOUTS[index % 2]) for index in range(len(recipe.steps))]
     prepared, operands = run(network, setting, fuse=True, chosen=mixed)
     assert max_rel_error(operands, prepared.output(), "nchw") < 1e-5
 

@@ -15,14 +15,15 @@ from convprof.networks.ops import (
     Slice,
     Tokens,
 )
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.problems import Operation, Reorder
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.connections import Tensor, View, connect, view_start
 
 
 def made(net, layouts, shape=(1, 4, 6, 6), given="nhwc"):
     found = Network("small", shape, tuple(net.nodes))
-    return connect(found, steps(found), [Way("auto", layout) for layout in layouts], given)
+    return connect(found, steps(found), [LayerChoice("auto", layout) for layout in layouts], given)
 
 
 def test_no_conversion_where_layouts_agree():

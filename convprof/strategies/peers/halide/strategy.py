@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
+from convprof.strategies.base import Role
 from convprof.strategies.peers.halide import sharing
 from convprof.strategies.peers.package import Library
 
@@ -17,11 +18,11 @@ LARGEST_BYTES = (1 << 31) - 1
 """Halide counts in 32 bits unless it is told otherwise."""
 
 
-class Halide(Library):
+class Halide(Library[Any]):
     """A schedule of Halide's."""
 
     packages: ClassVar[tuple[str, ...]] = ("halide",)
-    compared: ClassVar[bool] = False
+    role = Role.COMPILER
     schedule: ClassVar[str]
     """A step of the ladder, ``tuned``, or an autoscheduler."""
 

@@ -114,26 +114,26 @@ class _Backward(TorchLibrary):
 class TorchConvData(_Backward):
     """PyTorch's gradient of the input."""
 
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the input only"
+    kind = "conv2d-backward-data"
+    summary = "PyTorch: convolution_backward, the gradient of the input only"
 
 
 class TorchConvWeights(_Backward):
     """PyTorch's gradient of the weights."""
 
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the weights only"
+    kind = "conv2d-backward-weights"
+    summary = "PyTorch: convolution_backward, the gradient of the weights only"
 
 
 class TorchGemmData(_Backward):
     """PyTorch's gradient of the first operand."""
 
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of B"
+    kind = "gemm-backward-data"
+    summary = "PyTorch: the product with a transposed view of B"
 
 
 class TorchGemmWeights(_Backward):
     """PyTorch's gradient of the second operand."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of A"
+    kind = "gemm-backward-weights"
+    summary = "PyTorch: the product with a transposed view of A"

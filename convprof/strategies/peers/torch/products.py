@@ -145,10 +145,10 @@ def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
     return lambda: pad(x, around)
 
 
-class TorchLibrary(Library):
+class TorchLibrary(Library[Any]):
     """A strategy that needs PyTorch."""
 
-    name: ClassVar[str] = "torch"
+    name = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     hint: ClassVar[str] = " (the CPU build is enough)"
 
@@ -156,9 +156,9 @@ class TorchLibrary(Library):
 class TorchConv2d(TorchLibrary):
     """PyTorch's convolution."""
 
-    fuses: ClassVar[bool] = True
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "PyTorch: oneDNN, weights packed beforehand where that pays"
+    fuses = True
+    kind = "conv2d"
+    summary = "PyTorch: oneDNN, weights packed beforehand where that pays"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
@@ -169,9 +169,9 @@ class TorchConv2d(TorchLibrary):
 class TorchGemm(TorchLibrary):
     """PyTorch's product."""
 
-    fuses: ClassVar[bool] = True
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
+    fuses = True
+    kind = "gemm"
+    summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
@@ -182,8 +182,8 @@ class TorchGemm(TorchLibrary):
 class TorchAttention(TorchLibrary):
     """PyTorch's attention."""
 
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "PyTorch: scaled_dot_product_attention"
+    kind = "attention"
+    summary = "PyTorch: scaled_dot_product_attention"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""

@@ -14,7 +14,7 @@ from convprof.networks.graph import INPUT, Network
 from convprof.networks.parameters import elements
 from convprof.problems.operation import IMAGE_AXES
 from convprof.strategies import memory
-from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.base import Prepared, Role, Setting
 from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch.products import TorchLibrary
@@ -111,8 +111,8 @@ class TorchNetworkPrepared(Prepared):
 class TorchNetwork(TorchLibrary):
     """A whole network in PyTorch."""
 
-    kind: ClassVar[str] = "network"
-    summary: ClassVar[str] = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
+    kind = "network"
+    summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
@@ -125,11 +125,11 @@ class TorchNetwork(TorchLibrary):
 class TorchCompiledNetwork(TorchLibrary):
     """A whole network as ``torch.compile`` makes it."""
 
-    name: ClassVar[str] = "torch-compile"
-    kind: ClassVar[str] = "network"
-    summary: ClassVar[str] = "torch.compile, batch norms folded, weights frozen: slow to prepare"
+    name = "torch-compile"
+    kind = "network"
+    summary = "torch.compile, batch norms folded, weights frozen: slow to prepare"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
-    compared: ClassVar[bool] = False
+    role = Role.COMPILER
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse where there is no C++ compiler."""

@@ -9,7 +9,7 @@ import pytest
 
 import convprof
 from convprof import api, errors
-from convprof.strategies import oracle
+from convprof.problems import oracle
 
 CONV = {"c": 4, "h": 6, "w": 5, "k": 8, "r": 3, "s": 2}
 

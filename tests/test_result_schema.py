@@ -13,8 +13,6 @@ import pytest
 from convprof import results
 from convprof.archive import Archive
 from convprof.measure.report import describe
-from convprof.networks.graph import INPUT, Network, Node
-from convprof.networks.ops import AdaptiveAverage, Linear, Softmax
 from convprof.networks.steps import steps
 from convprof.problems import (
     Attention,
@@ -22,10 +20,12 @@ from convprof.problems import (
     BackwardWeights,
     Conv2d,
     Gemm,
+    NetworkProblem,
     Operation,
     Reorder,
-    Whole,
 )
+from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.ops import AdaptiveAverage, Linear, Softmax
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
@@ -45,7 +45,7 @@ ATTENTION = Attention(heads=2, tokens=5, dim=3)
 REORDER = Reorder(n=1, c=8, h=6, w=5)
 POOL = Operation(op=AdaptiveAverage(1, 1), inputs=((1, 8, 6, 5),), laid_out=True, name="pool")
 SOFTMAX = Operation(op=Softmax(), inputs=((1, 2, 5, 5),))
-WHOLE = Whole(Network("small", (1, 6), (Node("fc", Linear(3), (INPUT,)),)))
+WHOLE = NetworkProblem(Network("small", (1, 6), (Node("fc", Linear(3), (INPUT,)),)))
 
 OK = Measurement(
     problem=describe(CONV),

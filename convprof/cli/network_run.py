@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.cli.outputs import Outputs
     from convprof.measure.events import Event
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.network.options import How
@@ -66,7 +66,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 
 def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
     from convprof.studies.network.options import How
 
     top = network_options.top_from(flags)
@@ -81,16 +81,16 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
         fuse=flags["fuse"],
         rivals=options.comma_list(flags["with_"]),
     )
-    return top, how, Asked([Whole(network_from(flags))], [], choice, settings)
+    return top, how, Asked([NetworkProblem(network_from(flags))], [], choice, settings)
 
 
-def _whole(asked: Asked, how: How) -> Whole:
+def _whole(asked: Asked, how: How) -> NetworkProblem:
     """Return the network; InputError for strategies it has no use for, or too little memory."""
     from convprof.studies import preflight
     from convprof.studies.network.options import recipe_for
 
-    whole: Whole = asked.problems[0]  # type: ignore[assignment]  # it is the only one
-    problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]  # type: ignore[arg-type]
+    whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
+    problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)
     preflight.check_work([whole], how.dtype, [how.threads])

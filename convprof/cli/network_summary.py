@@ -13,7 +13,7 @@ from convprof.problems.checks import MAX_SIZE, shown
 
 if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
-    from convprof.networks import Network
+    from convprof.problems.graph import Network
 
 
 def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001

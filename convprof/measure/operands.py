@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from convprof.networks import parameters
-from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm
+from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm, oracle
 from convprof.problems.layouts import operands_in_layout, result_in_nhwc
-from convprof.problems.operation import IMAGE_AXES, Operation
-from convprof.strategies import memory, oracle, reference
+from convprof.problems.operation import Operation
+from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies import memory
 from convprof.strategies.base import DTYPES
-from convprof.strategies.reference import network as exact
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Points = np.ndarray[Any, np.dtype[np.int64]]
     from collections.abc import Mapping
 
-    from convprof.networks.graph import Network
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
+    from convprof.problems.graph import Network
 
 
 # Input and weights of a whole network from a seed, and the float64 reference of its result.
@@ -36,10 +36,10 @@ class WholeOperands:
     points = None
     """All of the result is verified."""
 
-    def __init__(self, problem: Whole, dtype: str, seed: int) -> None:
+    def __init__(self, problem: NetworkProblem, dtype: str, seed: int) -> None:
         """Draw them; ``TooLargeError`` if they would not fit."""
         self.problem = problem
-        self._network: Network = problem.network  # type: ignore[assignment]  # there is one kind
+        self._network: Network = problem.network
         kind, item = DTYPES[dtype]
         # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
         memory.require(2 * item * parameters.elements(self._network), problem.descriptor)
@@ -56,7 +56,7 @@ class WholeOperands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, in its logical shape."""
-        return exact(self._network, self._x, self.weights)
+        return self.problem.reference(self._x, self.weights)
 
 
 WHOLE_MACS = 300_000_000
@@ -142,14 +142,14 @@ class Operands:
         """The float64 result, all of it (NCHW) or at ``points``."""
         problem = self.problem
         if isinstance(problem, Operation):
-            return reference.operation(problem, self._drawn)
+            return problem.reference(self._drawn)
         first, second, *more = self._drawn
         if isinstance(problem, Conv2d):
             product = oracle.conv2d(problem, first, second, self.points)
-            return reference.epilogue(problem, product, more, self.points)
+            return oracle.epilogue(problem, product, more, self.points)
         if isinstance(problem, Gemm):
             product = oracle.gemm(problem, first, second, self.points)
-            return reference.epilogue(problem, product, more, self.points)
+            return oracle.epilogue(problem, product, more, self.points)
         if isinstance(problem, BackwardData | BackwardWeights):
             return _gradient(problem, (first, second), self.points)
         if isinstance(problem, Attention):

@@ -21,7 +21,7 @@ from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import Operands, WholeOperands, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ class Settings:
 
 def operands_of(problem: Problem, dtype: str, seed: int) -> Operands | WholeOperands:
     """Draw the operands of a problem; ``TooLargeError`` if they would not fit."""
-    if isinstance(problem, Whole):
+    if isinstance(problem, NetworkProblem):
         return WholeOperands(problem, dtype, seed)
     return Operands(problem, dtype, seed)
 
@@ -229,7 +229,7 @@ class Session:
         """Choose calls per sample and rounds from the budget and the time of a call."""
         settings = self._settings
         rounds = settings.rounds or ROUNDS
-        budgets = WHOLE_BUDGETS if isinstance(entry.contestant.problem, Whole) else 1
+        budgets = WHOLE_BUDGETS if isinstance(entry.contestant.problem, NetworkProblem) else 1
         budget_s = budgets * settings.budget_s
         shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
         sample_s = max(settings.budget_s / rounds, shortest)

@@ -1,6 +1,7 @@
 """Networks as graphs, looked up by name, and their layers: ``resnet50:layer1.0.conv2``.
 
-To add a network, write one module with ``IMAGES`` and ``build(net)``, and one line in ``_MODULES``.
+To add a network, write its ``build(net)`` and its entry in ``NETWORKS`` in the module of its
+family, and one line in ``_MODULES``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from convprof.errors import ProblemError, UnknownNameError
-from convprof.networks.graph import INPUT, Builder, Network, Node
 from convprof.problems.checks import size
+from convprof.problems.graph import Builder, Network
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable
 
     from convprof.problems import Problem
 
@@ -25,18 +26,16 @@ _MODULES = {
     "lenet5": "lenet5",
     "alexnet": "alexnet",
     "vgg16": "vgg16",
-    "resnet18": "resnet18",
-    "resnet50": "resnet50",
+    "resnet18": "resnet",
+    "resnet50": "resnet",
     "mobilenet-v1": "mobilenet_v1",
     "mobilenet-v2": "mobilenet_v2",
     "efficientnet-b0": "efficientnet_b0",
     "convnext-t": "convnext_t",
-    "vit-b16": "vit_b16",
-    "vit-l16": "vit_l16",
-    "vit-h14": "vit_h14",
+    "vit-b16": "vit",
+    "vit-l16": "vit",
+    "vit-h14": "vit",
 }
-
-__all__ = ["INPUT", "Builder", "Layer", "Network", "Node", "find", "layers", "names", "network"]
 
 
 def names() -> list[str]:
@@ -50,12 +49,12 @@ def network(name: str, mb: int = 1, image: int | None = None) -> Network:
     Raises UnknownNameError for an unknown network, ProblemError naming the network when the sizes
     do not suit it.
     """
-    module = _module(name)
+    published = definition(name)
     try:
-        side = module.IMAGES.side(image)
-        shape = (size("mb", mb), module.IMAGES.channels, side, side)
+        side = published.images.side(image)
+        shape = (size("mb", mb), published.images.channels, side, side)
         net = Builder()
-        module.build(net)
+        published.build(net)
         return Network(name, shape, tuple(net.nodes))
     except ProblemError as error:
         raise ProblemError(f"{name}: {error}") from None
@@ -95,24 +94,21 @@ def find(text: str, mb: int = 1, image: int | None = None) -> list[Problem]:
     return found
 
 
-def _module(name: str) -> ModuleType:
+def definition(name: str) -> Definition:
+    """Return how a network is built; UnknownNameError for an unknown one."""
     if name not in _MODULES:
         raise UnknownNameError.of("network", name, names())
-    return importlib.import_module(f"convprof.networks.{_MODULES[name]}")
-
-
-# One layer of a network that computes a convolution or a matrix product.
+    module = importlib.import_module(f"convprof.networks.{_MODULES[name]}")
+    networks: dict[str, Definition] = module.NETWORKS
+    return networks[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The name as published with the network (``layer1.0.conv2``), and what it computes."""
+    """A convolution or product of a network, under its published name (``layer1.0.conv2``)."""
 
     name: str
     problem: Problem
-
-
-# Which images a network takes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +132,11 @@ class Images:
                 f"image={side}: must be a multiple of {self.step}, the side of a patch"
             )
         return side
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A published network: the function that adds its nodes, and the images that it takes."""
+
+    build: Callable[[Builder], None]
+    images: Images = Images()

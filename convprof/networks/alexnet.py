@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.networks import Definition, Images
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Convolution,
@@ -19,9 +19,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images(least=63)
+    from convprof.problems.graph import Builder
 
 _FEATURES = (  # channels, filter, stride, padding, whether pooling follows
     (64, 11, 4, 2, True),
@@ -49,3 +47,6 @@ def build(net: Builder) -> None:
         net.add(f"classifier.{index}", Linear(4096))
         net.add(f"classifier.{index + 1}", Activation("relu"))
     net.add("classifier.6", Linear(1000))
+
+
+NETWORKS = {"alexnet": Definition(build, Images(least=63))}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import Activation, BatchNorm
+from convprof.problems.ops import Activation, BatchNorm
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-    from convprof.networks.ops import Convolution, Function
+    from convprof.problems.epilogue import Function
+    from convprof.problems.graph import Builder
+    from convprof.problems.ops import Convolution
 
 
 def conv_block(net: Builder, name: str, conv: Convolution, function: Function | None) -> None:

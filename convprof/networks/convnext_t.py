@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.networks import Definition, Images
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -22,14 +22,12 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STAGES = ((3, 96), (3, 192), (9, 384), (3, 768))  # blocks, channels
 _PATCH = 4  # the stem's filter and stride
 _EXPANSION = 4  # channels between the two pointwise layers
 _EPS = 1e-6
-
-IMAGES = Images(least=_PATCH * 2 ** (len(_STAGES) - 1))
 
 
 def build(net: Builder) -> None:
@@ -63,3 +61,6 @@ def _block(net: Builder, name: str, channels: int) -> None:
     net.add(f"{name}.block.5", Convolution.square(channels, 1, bias=True))
     net.add(f"{name}.layer_scale", LayerScale())
     net.add(f"{name}.add", Add(), net.last, begin)
+
+
+NETWORKS = {"convnext-t": Definition(build, Images(least=_PATCH * 2 ** (len(_STAGES) - 1)))}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
+from convprof.networks import Definition
 from convprof.networks.conv_block import conv_block
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -21,9 +21,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images()
+    from convprof.problems.graph import Builder
 
 _STEM, _HEAD = 32, 1280
 _SQUEEZE = 4  # the gate's hidden channels are a quarter of the block's input channels
@@ -80,3 +78,6 @@ def _gate(net: Builder, name: str, channels: int, hidden: int) -> None:
     net.add(f"{name}.fc2", Convolution.square(channels, 1, bias=True))
     net.add(f"{name}.scale_activation", Activation("sigmoid"))
     net.add(f"{name}.mul", Multiply(), net.last, image)
+
+
+NETWORKS = {"efficientnet-b0": Definition(build)}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.graph import Network, Node
-from convprof.networks.ops import BatchNorm, Convolution, LayerScale, Linear
+from convprof.problems.graph import Network, Node
+from convprof.problems.ops import BatchNorm, Convolution, LayerScale, Linear, Weighted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def folds(network: Network) -> dict[str, str]:
         before = node.inputs[0]
         target = into.get(before, before)
         layer = by_name.get(target)
-        if layer is None or not isinstance(layer.op, Convolution | Linear):
+        if layer is None or not isinstance(layer.op, Weighted):
             continue
         if len(readers[before]) == 1:
             into[node.name] = target

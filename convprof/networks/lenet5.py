@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import Activation, Convolution, Flatten, Linear, Pool2d
+from convprof.networks import Definition, Images
+from convprof.problems.ops import Activation, Convolution, Flatten, Linear, Pool2d
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images(published=32, channels=1, least=16)
+    from convprof.problems.graph import Builder
 
 
 def build(net: Builder) -> None:
@@ -30,3 +28,6 @@ def build(net: Builder) -> None:
         net.add(f"fc{index}", Linear(features))
         net.add(f"relu{index + 2}", Activation("relu"))
     net.add("fc3", Linear(10))
+
+
+NETWORKS = {"lenet5": Definition(build, Images(published=32, channels=1, least=16))}

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import Activation, Convolution, Flatten, Linear, Pool2d
+from convprof.networks import Definition, Images
+from convprof.problems.ops import Activation, Convolution, Flatten, Linear, Pool2d
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images(published=28, channels=1, least=4)
+    from convprof.problems.graph import Builder
 
 
 def build(net: Builder) -> None:
@@ -28,3 +26,6 @@ def build(net: Builder) -> None:
     net.add("fc1", Linear(1024))
     net.add("relu3", Activation("relu"))
     net.add("fc2", Linear(10))
+
+
+NETWORKS = {"mnist-cnn": Definition(build, Images(published=28, channels=1, least=4))}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.networks import Definition
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     BatchNorm,
@@ -19,9 +19,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images()
+    from convprof.problems.graph import Builder
 
 _STEM = 32
 _BLOCKS = (  # name, output channels, stride of the depthwise filter
@@ -55,3 +53,6 @@ def _unit(net: Builder, name: str, conv: Convolution) -> None:
     net.add(name, conv)
     net.add(f"{name}.bn", BatchNorm())
     net.add(f"{name}.relu", Activation("relu"))
+
+
+NETWORKS = {"mobilenet-v1": Definition(build)}

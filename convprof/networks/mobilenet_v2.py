@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
+from convprof.networks import Definition
 from convprof.networks.conv_block import conv_block
-from convprof.networks.ops import AdaptiveAverage, Add, BatchNorm, Convolution, Flatten, Linear
+from convprof.problems.ops import (
+    AdaptiveAverage,
+    Add,
+    BatchNorm,
+    Convolution,
+    Flatten,
+    Linear,
+)
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
-
-IMAGES = Images()
+    from convprof.problems.graph import Builder
 
 _STEM, _HEAD = 32, 1280
 _STAGES = (  # expansion, output channels, blocks, stride of the first: table 2 of the paper
@@ -57,3 +62,6 @@ def _inverted(net: Builder, name: str, channels: int, depthwise: Convolution, ou
     net.add(f"{name}.conv.{index + 2}", BatchNorm())
     if depthwise.stride == (1, 1) and channels == out:
         net.add(f"{name}.add", Add(), begin, net.last)
+
+
+NETWORKS = {"mobilenet-v2": Definition(build)}

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.graph import INPUT
-from convprof.networks.ops import (
+from convprof.problems.graph import INPUT
+from convprof.problems.ops import (
     Activation,
     Add,
     BatchNorm,
     Bias,
-    Convolution,
     LayerNorm,
     LayerScale,
     Linear,
     Multiply,
+    Weighted,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.networks.graph import Network, Node
-    from convprof.networks.ops import Shape
+    from convprof.problems.graph import Network, Node
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 
@@ -93,7 +93,7 @@ def _tensor(op: object, name: str, shape: Shape, random: np.random.Generator, ga
         mean = 1.0
     elif isinstance(op, LayerScale):
         mean = 0.3
-    elif name == "weight" and isinstance(op, Convolution | Linear):
+    elif name == "weight" and isinstance(op, Weighted):
         fan_in = shape[0] if isinstance(op, Linear) else math.prod(shape[1:])
         scale = math.sqrt(gain / fan_in)
     drawn *= np.float32(scale)  # in place: a matrix may have tens of millions of elements
@@ -141,4 +141,4 @@ def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
     """Return whether a result is that of a layer, past factors and terms per channel."""
     while name != INPUT and isinstance(by_name[name].op, _AFFINE):
         name = by_name[name].inputs[0]
-    return name != INPUT and isinstance(by_name[name].op, Convolution | Linear)
+    return name != INPUT and isinstance(by_name[name].op, Weighted)

@@ -1,4 +1,4 @@
-"""What all ResNets share: the stem, four stages of residual blocks, the classifier.
+"""ResNet-18 and ResNet-50: the stem, four stages of residual blocks, the classifier.
 
 He et al. 2015, "Deep Residual Learning for Image Recognition". Layer names are torchvision's; for
 additions and repeated activations, which have none there, those that its feature extraction gives.
@@ -6,9 +6,11 @@ additions and repeated activations, which have none there, those that its featur
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import (
+from convprof.networks import Definition
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -22,7 +24,7 @@ from convprof.networks.ops import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STEM = 64
 _WIDTHS = (64, 128, 256, 512)  # channels of the 3x3 filters in each stage
@@ -75,3 +77,9 @@ def _residual(
         shortcut = net.add(f"{name}.downsample.1", BatchNorm())
     net.add(f"{name}.add", Add(), deep, shortcut)
     net.add(f"{name}.relu_{len(convs) - 1}", Activation("relu"))
+
+
+NETWORKS = {
+    "resnet18": Definition(partial(build_resnet, blocks=(2, 2, 2, 2), bottleneck=False)),
+    "resnet50": Definition(partial(build_resnet, blocks=(3, 4, 6, 3), bottleneck=True)),
+}

@@ -10,18 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.graph import INPUT, Network, Node
-from convprof.networks.ops import (
+from convprof.problems import Conv2d, Gemm, Operation
+from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.ops import (
     Activation,
     Add,
     Attention,
     AttentionMix,
     AttentionScores,
-    Convolution,
-    Linear,
     Softmax,
+    Weighted,
 )
-from convprof.problems import Conv2d, Gemm, Operation
 
 if TYPE_CHECKING:
     from convprof.problems.epilogue import Epilogue
@@ -84,7 +83,7 @@ class _Fusing:
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with what it can take along."""
         problem = self._network.computes(node)
-        if isinstance(problem, Operation) or not isinstance(node.op, Convolution | Linear):
+        if isinstance(problem, Operation) or not isinstance(node.op, Weighted):
             return None
         nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
         while (after := self._only_reader(nodes[-1])) is not None:

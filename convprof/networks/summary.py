@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Network, Node
-    from convprof.networks.ops import Op, Shape
-    from convprof.networks.ties import Tie
+    from convprof.problems.graph import Network, Node
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
+    from convprof.problems.ties import Tie
 
 ITEMSIZE = 4
 """Bytes of an element: f32."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.networks import Images
-from convprof.networks.ops import (
+from convprof.networks import Definition, Images
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Convolution,
@@ -18,11 +18,9 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, channels
-
-IMAGES = Images(least=2 ** len(_STAGES))
 
 
 def build(net: Builder) -> None:
@@ -41,3 +39,6 @@ def build(net: Builder) -> None:
         net.add(f"classifier.{index}", Linear(4096))
         net.add(f"classifier.{index + 1}", Activation("relu"))
     net.add("classifier.6", Linear(1000))
+
+
+NETWORKS = {"vgg16": Definition(build, Images(least=2 ** len(_STAGES)))}

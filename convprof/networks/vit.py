@@ -1,4 +1,4 @@
-"""What all Vision Transformers share: patches as tokens, transformer blocks, one linear head.
+"""Vision Transformers: patches as tokens, transformer blocks, one linear head.
 
 Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", as in torchvision: layer norm before each
 half of a block, exact GELU, the head reads the class token alone. Layer names follow torchvision's,
@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import (
+from convprof.networks import Definition, Images
+from convprof.problems.ops import (
     Activation,
     Add,
     AttentionMix,
@@ -26,7 +27,7 @@ from convprof.networks.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Builder
+    from convprof.problems.graph import Builder
 
 _EPS = 1e-6
 
@@ -71,3 +72,14 @@ class Transformer:
         net.add(f"{name}.softmax", Softmax())
         net.add(f"{name}.pv", AttentionMix(self.heads), net.last, packed)
         net.add(f"{name}.out_proj", Linear(self.width))
+
+
+def _definition(transformer: Transformer) -> Definition:
+    return Definition(transformer.build, Images(least=transformer.patch, step=transformer.patch))
+
+
+NETWORKS = {
+    "vit-b16": _definition(Transformer(patch=16, width=768, blocks=12, heads=12, mlp=3072)),
+    "vit-l16": _definition(Transformer(patch=16, width=1024, blocks=24, heads=16, mlp=4096)),
+    "vit-h14": _definition(Transformer(patch=14, width=1280, blocks=32, heads=16, mlp=5120)),
+}

@@ -11,12 +11,19 @@ from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
 from convprof.problems.gradients import Backward, BackwardData, BackwardWeights
+from convprof.problems.network import NetworkProblem
 from convprof.problems.operation import Operation
 from convprof.problems.reorder import Reorder
-from convprof.problems.whole import Whole
 
 Problem: TypeAlias = (
-    Conv2d | Gemm | Attention | Operation | Reorder | BackwardData | BackwardWeights | Whole
+    Conv2d
+    | Gemm
+    | Attention
+    | Operation
+    | Reorder
+    | BackwardData
+    | BackwardWeights
+    | NetworkProblem
 )
 
 __all__ = [
@@ -29,10 +36,10 @@ __all__ = [
     "Conv2d",
     "Gemm",
     "LeftOut",
+    "NetworkProblem",
     "Operation",
     "Problem",
     "Reorder",
-    "Whole",
     "attention_from_flags",
     "conv2d_from_flags",
     "gemm_from_flags",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems import Conv2d, Whole
-from convprof.problems.operation import IMAGE_AXES, Operation
+from convprof.problems import Conv2d, NetworkProblem
+from convprof.problems.operation import Operation
+from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -16,7 +17,7 @@ _OPERANDS = {"conv2d": 1, "conv2d-backward-data": 1, "conv2d-backward-weights": 
 
 def has_layout(problem: Problem) -> bool:
     """Return whether any tensor of the problem has a layout."""
-    if isinstance(problem, Whole):
+    if isinstance(problem, NetworkProblem):
         return bool(problem.network.images)
     return problem.laid_out if isinstance(problem, Operation) else problem.kind in _OPERANDS
 
@@ -36,7 +37,7 @@ def result_in_nhwc(problem: Problem, layout: str) -> bool:
     """Return whether the result is an image that lies in NHWC when ``layout`` is asked for."""
     if problem.kind == "reorder":  # its result is in the other one
         return layout == "nchw"
-    if isinstance(problem, Whole | Operation):
+    if isinstance(problem, NetworkProblem | Operation):
         image = problem.gives_image
     else:
         image = problem.kind in ("conv2d", "conv2d-backward-data")

@@ -4,57 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convprof.problems.shapes import IMAGE_AXES, Shape, physical, shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-Shape: TypeAlias = tuple[int, ...]
-"""Images are (n, c, h, w) in whatever layout they lie, tokens (n, t, c), features (n, c)."""
+    import numpy as np
 
-IMAGE_AXES = 4
+    from convprof.problems.ops.base import Array, Op
+
 VARIANCE = "running_var"
 """The name of a batch norm's variances."""
-
-
-def shape_text(shape: Shape) -> str:
-    """Return ``1x64x56x56``."""
-    return "x".join(map(str, shape)) or "a single number"
-
-
-class Computed(Protocol):
-    """What is asked of an op of a network; ``networks.ops.Op`` is one."""
-
-    @property
-    def kind(self) -> str:
-        """A word or two: ``pool``."""
-
-    @property
-    def text(self) -> str:
-        """A few words: ``max 3x3 s2``."""
-
-    @property
-    def makes_images(self) -> bool:
-        """Whether a result of four axes is an image."""
-
-    @property
-    def keeps_images(self) -> bool:
-        """Whether the result is an image if an input is one."""
-
-    def output(self, *inputs: Shape) -> Shape:
-        """Return the shape of the result."""
-
-    def weights(self, *inputs: Shape) -> Mapping[str, Shape]:
-        """Return the shapes of the learned tensors by name."""
-
-    def buffers(self, *inputs: Shape) -> Mapping[str, Shape]:
-        """Return the shapes of other tensors known beforehand, by name."""
-
-    def macs(self, *inputs: Shape) -> int:
-        """Return the multiply-accumulates."""
-
-    def flops(self, *inputs: Shape) -> int:
-        """Return the floating-point operations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +30,7 @@ class Operation:
 
     kind: ClassVar[str] = "operation"
 
-    op: Computed
+    op: Op
     inputs: tuple[Shape, ...]
     laid_out: bool = False
     name: str = field(default="", compare=False)
@@ -119,11 +81,18 @@ class Operation:
         return self.physical(self.output, layout) if self.gives_image else self.output
 
     def physical(self, shape: Shape, layout: str) -> Shape:
-        """Return how a tensor of a logical shape lies in memory."""
-        if not self.laid_out or layout == "nchw" or len(shape) != IMAGE_AXES:
-            return shape
-        n, c, h, w = shape
-        return n, h, w, c
+        """Return the sizes in memory of a tensor of a logical shape."""
+        return physical(shape, layout) if self.laid_out else shape
+
+    def reference(
+        self, operands: Sequence[Array], points: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    ) -> Array:
+        """Return the result in float64 and in its logical shape, or at flat indices of it.
+
+        ``operands`` in logical shapes, in the order of the class.
+        """
+        result = self.op.reference(*(operand.astype("f8") for operand in operands))
+        return result if points is None else result.ravel()[points]
 
     def dims(self) -> dict[str, Any]:
         """Return what is computed and the logical shapes, for JSON."""

@@ -13,7 +13,7 @@ from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
 from convprof.problems.layouts import has_layout
 from convprof.results import Measurement
 from convprof.strategies import registry
@@ -153,7 +153,9 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
         return measurement
     # A whole network has layers that one roof bounds and layers that the other does.
     placed = (
-        roofline_model.place_here(measurement, ceiling.flop_per_s) if kind != Whole.kind else None
+        roofline_model.place_here(measurement, ceiling.flop_per_s)
+        if kind != NetworkProblem.kind
+        else None
     )
     return dataclasses.replace(
         measurement,

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -15,7 +16,7 @@ import pytest
 from convprof import cli
 from convprof.measure import session as session_module
 from convprof.measure.session import Session
-from convprof.networks import vit_b16
+from convprof.networks import vit
 from convprof.networks.vit import Transformer
 from convprof.strategies.peers.torch.strategy import TorchNetwork
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
@@ -104,7 +105,8 @@ def test_a_valid_document_and_nothing_else(capsys):
 @pytest.mark.parametrize("more", [["--top", "3"], ["--fuse"], ["--plan"]])
 def test_a_transformer(capsys, monkeypatch, more):
     small = Transformer(patch=16, width=48, blocks=3, heads=4, mlp=96)
-    monkeypatch.setattr(vit_b16, "build", small.build)
+    published = replace(vit.NETWORKS["vit-b16"], build=small.build)
+    monkeypatch.setitem(vit.NETWORKS, "vit-b16", published)
     status, out, _ = run(capsys, "network", "vit-b16", "--image", "32", *more, *FAST)
     assert status == 0
     assert out.startswith("vit-b16 of 1x3x32x32 · ")

@@ -9,8 +9,7 @@ from convprof.measure.contestant import Contestant
 from convprof.measure.events import Sampled
 from convprof.measure.session import Session, Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.problems import Conv2d
-from convprof.strategies import oracle
+from convprof.problems import Conv2d, oracle
 from convprof.strategies.base import Prepared, Setting, Strategy
 
 PROBLEM = Conv2d(n=2, c=3, h=4, w=5, k=3, r=1, s=1)  # x and y have the same shape in any layout

@@ -6,8 +6,8 @@ import pytest
 from convprof.errors import TooLargeError
 from convprof.measure import operands as operands_module
 from convprof.measure.operands import Operands, max_rel_error
-from convprof.problems import Conv2d, Gemm, Reorder
-from convprof.strategies import memory, oracle
+from convprof.problems import Conv2d, Gemm, Reorder, oracle
+from convprof.strategies import memory
 
 CONV = Conv2d(n=2, c=3, h=5, w=6, k=4, r=3, s=2, pad=(1, 0))
 GEMM = Gemm(m=5, n=6, k=7, batch=2)

@@ -5,9 +5,8 @@ import pytest
 
 from convprof.errors import TooLargeError
 from convprof.measure.operands import WholeOperands, max_rel_error
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem, ops
+from convprof.problems.graph import Builder, Network
 from convprof.strategies import memory
 
 
@@ -15,7 +14,7 @@ def network(*nodes, shape=(2, 3, 5, 7)):
     net = Builder()
     for index, op in enumerate(nodes):
         net.add(f"n{index}", op)
-    return Whole(Network("net", shape, tuple(net.nodes)))
+    return NetworkProblem(Network("net", shape, tuple(net.nodes)))
 
 
 CONV = network(ops.Convolution.square(4, 1), ops.Activation("relu"))

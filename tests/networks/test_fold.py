@@ -6,9 +6,8 @@ import pytest
 from convprof import networks
 from convprof.networks import parameters
 from convprof.networks.fold import fold_weights, folded, folds
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import Activation, Add, BatchNorm, Convolution, LayerScale, Linear
-from convprof.strategies.reference import network as exact
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import Activation, Add, BatchNorm, Convolution, LayerScale, Linear
 
 
 def small(*adds):
@@ -39,8 +38,8 @@ def test_what_folds_is_gone_and_its_layer_has_a_bias():
 def test_the_folded_network_computes_the_same():
     weights = parameters.draw(BOTH, 3)
     x = np.random.default_rng(0).standard_normal(BOTH.input)
-    before = exact(BOTH, x, weights)
-    after = exact(folded(BOTH), x, fold_weights(BOTH, weights))
+    before = BOTH.reference(x, weights)
+    after = folded(BOTH).reference(x, fold_weights(BOTH, weights))
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-6 * np.abs(before).max())
 
 
@@ -76,7 +75,9 @@ def test_a_linear_layer_takes_a_scale_by_columns():
     weights = parameters.draw(found, 1)
     x = np.random.default_rng(0).standard_normal((2, 5))
     np.testing.assert_allclose(
-        exact(folded(found), x, fold_weights(found, weights)), exact(found, x, weights), atol=1e-6
+        folded(found).reference(x, fold_weights(found, weights)),
+        found.reference(x, weights),
+        atol=1e-6,
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def images_of(name: str) -> Images:
-    return networks._module(name).IMAGES
+    return networks.definition(name).images
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -44,8 +44,8 @@ def test_the_least_image_is_the_least(name, monkeypatch):
     with pytest.raises(ProblemError, match=f"{name}: image={images.least - 1}: must be at least"):
         networks.network(name, image=images.least - 1)
     if images.least > 1:  # and that is no arbitrary limit: the graph itself refuses less
-        anything = replace(images, least=1, step=1)
-        monkeypatch.setattr(networks._module(name), "IMAGES", anything)
+        anything = replace(networks.definition(name), images=replace(images, least=1, step=1))
+        monkeypatch.setattr(networks, "definition", lambda _: anything)
         with pytest.raises(ProblemError, match="does not fit"):
             networks.network(name, image=images.least - 1)
 

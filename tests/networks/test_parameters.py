@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from convprof import networks
-from convprof.networks import Network, Node
-from convprof.networks.ops import Activation, Convolution, Linear
 from convprof.networks.parameters import BRANCH, HALF, SECOND_MOMENT, draw, elements
 from convprof.networks.summary import summarise
+from convprof.problems.graph import Network, Node
+from convprof.problems.ops import Activation, Convolution, Linear
 
 SMALL = ("mobilenet-v2", 1, 32)
 

@@ -4,8 +4,10 @@ import pytest
 
 from convprof import networks
 from convprof.networks.fold import folded
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import (
+from convprof.networks.steps import steps
+from convprof.problems.epilogue import Epilogue
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import (
     Activation,
     Add,
     AttentionMix,
@@ -14,8 +16,6 @@ from convprof.networks.ops import (
     Linear,
     Softmax,
 )
-from convprof.networks.steps import steps
-from convprof.problems.epilogue import Epilogue
 
 
 def network(net, shape=(1, 8, 6, 6)):

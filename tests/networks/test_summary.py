@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from convprof.networks import Builder, Network, network
-from convprof.networks.ops import Activation, BatchNorm, Convolution, Flatten, Linear
+from convprof.networks import network
 from convprof.networks.summary import Cost, summarise
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, BatchNorm, Convolution, Flatten, Linear
 
 
 def small() -> Network:

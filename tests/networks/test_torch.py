@@ -8,6 +8,7 @@ import pytest
 
 from convprof import networks
 from convprof.networks.summary import summarise
+from convprof.problems.graph import INPUT
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -82,7 +83,7 @@ RUN = {
 
 def run(network):
     """Return every node's result; operations in PyTorch, operands as the graph says."""
-    results = {networks.INPUT: empty(network.input)}
+    results = {INPUT: empty(network.input)}
     for node in network.nodes:
         weights = {k: empty(s) for k, s in node.op.weights(*network.reads(node)).items()}
         operands = [results[name] for name in node.inputs]
@@ -92,7 +93,7 @@ def run(network):
 
 @pytest.mark.parametrize("name", networks.names())
 def test_shapes_and_macs_are_pytorchs(name):
-    images = networks._module(name).IMAGES
+    images = networks.definition(name).images
     image = images.published + 4 * images.step  # where the strides leave a rest
     network = networks.network(name, mb=2, image=image)
     with flop_counter.FlopCounterMode(display=False) as counter:

@@ -6,19 +6,19 @@ import math
 
 import pytest
 
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network
 from convprof.problems import (
     Attention,
     BackwardData,
     BackwardWeights,
     Conv2d,
     Gemm,
+    NetworkProblem,
     Operation,
     Reorder,
-    Whole,
+    ops,
 )
 from convprof.problems.epilogue import Epilogue
+from convprof.problems.graph import Builder, Network
 from convprof.problems.layouts import has_layout, operands_in_layout, result_in_nhwc
 
 CONV = Conv2d(n=2, c=3, h=5, w=7, k=4, r=1, s=1)
@@ -38,7 +38,7 @@ def whole(*nodes, shape=IMAGE):
     net = Builder()
     for index, op in enumerate(nodes):
         net.add(f"n{index}", op)
-    return Whole(Network("net", shape, tuple(net.nodes)))
+    return NetworkProblem(Network("net", shape, tuple(net.nodes)))
 
 
 CONVOLUTION = whole(ops.Convolution.square(4, 1))

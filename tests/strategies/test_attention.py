@@ -13,8 +13,8 @@ import convprof
 from convprof.codegen.isa import available
 from convprof.errors import ProblemError, TooLargeError
 from convprof.machine import facts
-from convprof.problems import Attention, Gemm
-from convprof.strategies import memory, oracle, plan_runner, registry
+from convprof.problems import Attention, Gemm, oracle
+from convprof.strategies import memory, plan_runner, registry
 from convprof.strategies.attention import fused
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.peers.package import Library

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import convprof
 from convprof import cache_folder, choice_store
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import oracle, registry
+from convprof.problems import Conv2d, Gemm, oracle
+from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.tuning import auto
 

@@ -8,8 +8,8 @@ import pytest
 import convprof
 from convprof.errors import RefusedError
 from convprof.machine import facts
-from convprof.problems import Conv2d
-from convprof.strategies import oracle, registry
+from convprof.problems import Conv2d, oracle
+from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.conv import frequency

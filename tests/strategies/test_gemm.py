@@ -12,8 +12,8 @@ import convprof
 from convprof.codegen.isa import available
 from convprof.errors import TooLargeError
 from convprof.machine import facts
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import memory, offset_gemm, oracle, plan_runner, registry
+from convprof.problems import Conv2d, Gemm, oracle
+from convprof.strategies import memory, offset_gemm, plan_runner, registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.peers.package import Library

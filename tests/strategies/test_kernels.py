@@ -11,8 +11,8 @@ import pytest
 
 import convprof.strategies
 from convprof.codegen.threads import Program, team
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import kernels, oracle
+from convprof.problems import Conv2d, Gemm, oracle
+from convprof.strategies import kernels
 from convprof.strategies.conv.direct import direct_nchw, loop_dims
 from convprof.strategies.conv.geometry import pad_planes, padded_nchw
 from convprof.strategies.conv.im2col import swap_outer

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import convprof
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
-from convprof.problems import Attention, Conv2d, Gemm
-from convprof.strategies import memory, oracle, registry
+from convprof.problems import Attention, Conv2d, Gemm, oracle
+from convprof.strategies import memory, registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.peers import package
 from convprof.strategies.peers.torch import state

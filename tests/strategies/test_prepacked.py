@@ -13,9 +13,9 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
-from convprof.problems import Gemm
+from convprof.problems import Gemm, oracle
 from convprof.problems.epilogue import NO_EPILOGUE, STEPS, Epilogue
-from convprof.strategies import oracle, registry
+from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose

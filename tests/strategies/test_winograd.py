@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.machine import facts
-from convprof.problems import Conv2d
-from convprof.strategies import oracle, registry
+from convprof.problems import Conv2d, oracle
+from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.conv.winograd import WinogradBlocking, WinogradBlocks
 

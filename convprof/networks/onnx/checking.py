@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.node import FileNode, Value
     from convprof.networks.onnx.source import Source
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
 _POOLS = ("AveragePool", "MaxPool")
 _LAST_WINDOW_BEGINS_INSIDE = 22  # the operator set whose inference leaves out other windows

@@ -16,7 +16,7 @@ from convprof.problems.checks import MAX_ELEMENTS, shown
 if TYPE_CHECKING:
     import onnx
 
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
 MOST_FLOATS = 16
 """Real numbers of a constant that are read: factors, epsilons and bounds are single ones."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
     from convprof.networks.onnx.source import Source
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
 _NO_NAMES = ("", "?", "-1", "None")
 """What some exporters write as the name of every open dimension: one may not be the other."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.networks.graph import INPUT
 from convprof.networks.onnx.forms import FORMS
 from convprof.networks.onnx.load import LARGEST_FILE
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.writer import Writer
 from convprof.networks.parameters import elements
+from convprof.problems.graph import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
 
-    from convprof.networks.graph import Network
+    from convprof.problems.graph import Network
 
 OPSET = 20
 """The first with Gelu; written as of IR version 9, which belongs to it."""
@@ -32,18 +32,15 @@ def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, A
 
     ``weights`` has by name of the node what ``op.weights`` and ``op.buffers`` ask for: filters
     (k, c / groups, r, s), matrices (inputs, outputs). Raises InputError where one is missing or of
-    another shape, and when they need more than the 2 GiB that such a file can hold.
+    another shape, and for what ``why_not`` says.
     """
     package = onnx_package()
-    reason = too_large(network)
+    reason = why_not(network)
     if reason is not None:
         raise InputError(reason)
     writer = Writer(network, weights)
     for node in network.nodes:
-        form = FORMS.get(type(node.op))
-        if form is None:
-            raise InputError(f"{node.name}: {node.op.kind} has no form in ONNX")
-        form(writer, node, node.op)
+        FORMS[type(node.op)](writer, node, node.op)
     helper, real = package.helper, package.TensorProto.FLOAT
     last = network.nodes[-1].name
     graph = helper.make_graph(
@@ -59,8 +56,11 @@ def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, A
     return data
 
 
-def too_large(network: Network) -> str | None:
-    """Return why the weights do not fit an ONNX file, in one line; None if they do."""
+def why_not(network: Network) -> str | None:
+    """Return why no ONNX file can hold the network, in one line; None if one can."""
+    for node in network.nodes:
+        if type(node.op) not in FORMS:
+            return f"{node.name}: {node.op.text} has no form in ONNX"
     count = elements(network)
     if count * _ITEMSIZE + _ROOM <= LARGEST_FILE:
         return None

@@ -14,14 +14,14 @@ from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.arithmetic import EVALUATORS
 from convprof.networks.onnx.constant import MOST_AXES, Constant
 from convprof.networks.onnx.node import MOST_NUMBERS
-from convprof.networks.ops import Reshape, Transpose
 from convprof.problems.checks import MAX_ELEMENTS, shown
+from convprof.problems.ops import Reshape, Transpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.networks.onnx.node import FileNode
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
     Follower = Callable[[FileNode, Shape, tuple[Constant | None, ...]], Shape]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks import ops
+from convprof.problems import ops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.networks.graph import Node
     from convprof.networks.onnx.writer import Writer
-    from convprof.networks.ops import (
+    from convprof.problems.graph import Node
+    from convprof.problems.ops import (
         AdaptiveAverage,
         Attention,
         AttentionMix,

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.graph import INPUT, Node
 from convprof.networks.onnx.constant import MOST_AXES, Constant
-from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
 from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sharing import Sharing
-from convprof.networks.ops import Affine
 from convprof.problems import checks
 from convprof.problems.checks import shown
+from convprof.problems.graph import INPUT, Node
+from convprof.problems.ops import Affine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.networks.onnx.node import FileNode
     from convprof.networks.onnx.source import Source
-    from convprof.networks.ops import Op, Shape
-    from convprof.networks.ties import Tie
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
+    from convprof.problems.ties import Tie
 
 _ASK_FOR_SHAPES = ("Shape", "Size")
+
+
+Converter: TypeAlias = "Callable[[Importer, FileNode], Value | list[Value]]"
+"""Appends what a node of the file computes; returns its result, or its results in order."""
 
 
 class Importer:
@@ -58,8 +62,8 @@ class Importer:
             (name, value) for name, value in self.values.items() if isinstance(value, Constant)
         )
 
-    def run(self) -> None:
-        """Convert every node."""
+    def run(self, converter: Callable[[FileNode], Converter]) -> None:
+        """Convert every node by the function that ``converter`` returns for it."""
         self._uses = self.source.uses()
         for node in self.source.nodes:
             self._check_inputs(node)
@@ -142,7 +146,7 @@ class Importer:
         A factor not yet applied moves on past operations that only rearrange.
         """
         first = inputs[0]
-        moves_on = (op.is_view or op.kind == "transpose") and len(inputs) == 1
+        moves_on = op.only_rearranges
         names = tuple(each.name if moves_on else self.settled(each) for each in inputs)
         try:
             shape = _checked(op, *(each.shape for each in inputs))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.errors import InputError
-from convprof.networks.graph import INPUT, Network
 from convprof.networks.onnx.checking import check_shapes
+from convprof.networks.onnx.converters import converter
 from convprof.networks.onnx.dims import input_shape
 from convprof.networks.onnx.element_types import element_notes
 from convprof.networks.onnx.importer import Importer
@@ -19,6 +19,7 @@ from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
+from convprof.problems.graph import INPUT, Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     importer = Importer(source, shape)
     importer.fold()
     replace_patterns(source)
-    importer.run()
+    importer.run(converter)
     check_shapes(source, given, importer.values, shape)
     name = plain(path.stem) or INPUT
     nodes = importer.result()

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from convprof.networks.graph import INPUT
+from convprof.problems.graph import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

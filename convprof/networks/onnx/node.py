@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
 
 MOST_NUMBERS = 4096

@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.networks.ties import Tie
 from convprof.problems.operation import VARIANCE
+from convprof.problems.ties import Tie
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from convprof.networks.graph import Node
     from convprof.networks.onnx.constant import Constant
     from convprof.networks.onnx.node import FileNode
-    from convprof.networks.ops import Shape
+    from convprof.problems.graph import Node
+    from convprof.problems.shapes import Shape
 
 _MATRIX = 2
 _RESHAPE = ("Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze")

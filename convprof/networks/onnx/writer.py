@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from convprof.networks.graph import Network, Node
-    from convprof.networks.ops import Shape
+    from convprof.problems.graph import Network, Node
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
 

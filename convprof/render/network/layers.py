@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.networks.ops import shape_text
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.shapes import shape_text
 from convprof.render import tables
 from convprof.render.columns import Column
 

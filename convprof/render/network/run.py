@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from convprof.networks.ops import shape_text
+from convprof.problems.shapes import shape_text
 from convprof.render import describe
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say

@@ -7,9 +7,9 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
-from convprof.networks.ops import shape_text
 from convprof.networks.summary import CONVENTION
-from convprof.networks.ties import shared_text
+from convprof.problems.shapes import shape_text
+from convprof.problems.ties import shared_text
 from convprof.render import columns
 from convprof.render.columns import Column, fit, print_table
 from convprof.render.console import say

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.networks.ops import shape_text
 from convprof.problems.gradients import FORWARD, TRAINING
+from convprof.problems.shapes import shape_text
 from convprof.render import describe, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say

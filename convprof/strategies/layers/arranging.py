@@ -26,7 +26,8 @@ from convprof.strategies.transposition import COLUMNS, ROWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.problems.operation import Operation, Shape
+    from convprof.problems.operation import Operation
+    from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from convprof.errors import RefusedError
 from convprof.problems import Attention
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.attention.placement import side_by_side
 from convprof.strategies.gemm.panels import Matrices
 from convprof.strategies.layers.batched_products import Products
@@ -16,8 +16,8 @@ from convprof.strategies.layers.stages import activations, plan_of
 from convprof.strategies.plan import X, Y
 
 if TYPE_CHECKING:
-    from convprof.networks.ops import AttentionMix, AttentionScores, MatMul
     from convprof.problems.operation import Operation
+    from convprof.problems.ops import AttentionMix, AttentionScores, MatMul
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.networks.ops.base import channel_axis
+from convprof.problems.shapes import channel_axis
 from convprof.strategies.layers.stages import (
     Made,
     Nest,

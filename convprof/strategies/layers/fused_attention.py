@@ -21,8 +21,8 @@ from convprof.strategies.layers.stages import plan_of
 from convprof.strategies.plan import Native, Stage, X
 
 if TYPE_CHECKING:
-    from convprof.networks.ops import Attention as Op
     from convprof.problems.operation import Operation
+    from convprof.problems.ops import Attention as Op
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 

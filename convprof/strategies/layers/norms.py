@@ -10,7 +10,7 @@ import numpy as np
 from convprof.codegen.kernels.normalisation import LayerNormColumns, LayerNormRows, SoftmaxRows
 from convprof.codegen.kernels.response_norm import Response, ResponseColumns, ResponseRows
 from convprof.codegen.tile_list import TileList, kernel
-from convprof.networks.ops.base import channel_axis
+from convprof.problems.shapes import channel_axis
 from convprof.strategies.layers.arranging import copy_stage
 from convprof.strategies.layers.stages import Made, Nest, inputs_lying, parts, plan_of, result_lying
 from convprof.strategies.plan import Packed, Plan, Stage, X, Y

@@ -11,7 +11,8 @@ from convprof.strategies.layers.stages import Made, Nest, inputs_lying, plan_of,
 from convprof.strategies.plan import Packed, Plan, X, Y
 
 if TYPE_CHECKING:
-    from convprof.problems.operation import Operation, Shape
+    from convprof.problems.operation import Operation
+    from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
 FILL = "fill"

@@ -11,7 +11,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.elementwise import Operand, RowsTile
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.plan import Native, Plan, Stage, X
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.elementwise import Join
     from convprof.codegen.tile_list import TileKernel
     from convprof.problems.epilogue import Function
-    from convprof.problems.operation import Operation, Shape
+    from convprof.problems.operation import Operation
+    from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
     Offsets = np.ndarray[Any, np.dtype[np.int64]]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from convprof.networks import ops
-from convprof.problems import Operation
+from convprof.problems import Operation, ops
 from convprof.strategies.base import Planned, Role, Setting
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Vectors(Planned[Operation]):
         """Build the plan, allocate and compile."""
         from convprof.strategies.transposition import count_tables
 
-        op: ops.Op = operation.op  # type: ignore[assignment]
+        op: ops.Op = operation.op
         plan = builder(op)(operation, setting)
         count_tables(plan)
         return plan

@@ -16,8 +16,8 @@ import numpy as np
 
 from convprof.codegen.threads import Program, Work, team
 from convprof.errors import ConvprofError, ProblemError
-from convprof.networks.graph import INPUT
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
@@ -29,7 +29,7 @@ from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems.whole import Whole
+    from convprof.problems.network import NetworkProblem
     from convprof.strategies.networks.connections import Connections, Link
 
     Array = np.ndarray[Any, Any]
@@ -43,12 +43,12 @@ EMPTY_LAUNCHES = 9
 class Chain(Prepared):
     """All layers of a network, prepared."""
 
-    problem: Whole
+    problem: NetworkProblem
     times_phases = True
 
     def __init__(
         self,
-        whole: Whole,
+        whole: NetworkProblem,
         setting: Setting,
         made: Connections,
         weights: Callable[[Weights], Weights],

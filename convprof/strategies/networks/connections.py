@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.networks.graph import INPUT
-from convprof.networks.ops import Flatten, Reshape, SelectToken, Slice, Tokens
 from convprof.problems import Operation, Reorder
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.networks.choice import LayerChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
     from convprof.problems import Conv2d, Gemm
-    from convprof.problems.operation import Shape
+    from convprof.problems.graph import Network
 
     Array = np.ndarray[Any, Any]
 
@@ -159,27 +157,14 @@ def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
 
 def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
     """Return where the result begins in the only input, if it is there already; else None."""
-    if not isinstance(problem, Operation) or not getattr(problem.op, "is_view", False):
+    if not isinstance(problem, Operation) or not problem.op.is_view:
         return None
     given = np.empty(problem.physical(problem.inputs[0], layout), np.uint8)
     nhwc = layout == "nhwc" and problem.laid_out
     plain = given.transpose(0, 3, 1, 2) if nhwc and given.ndim == IMAGE_AXES else given
-    seen = _seen(problem.op, plain, problem.output)
+    seen = problem.op.reference(plain)  # NumPy makes a copy where it cannot make a view
     if nhwc and seen.ndim == IMAGE_AXES:
         seen = seen.transpose(0, 2, 3, 1)
     if not seen.flags.c_contiguous or not np.may_share_memory(seen, given):
         return None
     return int(seen.ctypes.data - given.ctypes.data)
-
-
-def _seen(op: object, x: Array, output: Shape) -> Array:
-    """Return what a view shows of ``x``; NumPy makes a copy where it cannot be a view."""
-    if isinstance(op, Slice):
-        return x[(slice(None),) * op.axis + (slice(op.start, op.stop),)]
-    if isinstance(op, SelectToken):
-        return x[:, op.index]
-    if isinstance(op, Tokens):
-        x = x.transpose(0, 2, 3, 1)
-    elif not isinstance(op, Flatten | Reshape):
-        return np.array(x)  # a view of a kind that is not known here is made in another place
-    return x.reshape(output)

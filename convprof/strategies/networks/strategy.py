@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.fold import fold_weights
 from convprof.networks.steps import steps
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.connections import connect
@@ -14,13 +14,13 @@ from convprof.strategies.networks.connections import connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
+    from convprof.problems.graph import Network
     from convprof.strategies.networks.chain import Weights
     from convprof.strategies.networks.choice import LayerChoice
 
 
-class Chained(Strategy[Whole]):
+class Chained(Strategy[NetworkProblem]):
     """The layers of one network, each as chosen for it, one after the other.
 
     ``inner`` is the network that is computed: ``network`` itself, or what is left of it when batch
@@ -38,7 +38,7 @@ class Chained(Strategy[Whole]):
         self.recipe = recipe
         self.choices = tuple(choices)
 
-    def prepare(self, problem: Whole, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
         made = connect(recipe.inner, recipe.steps, self.choices, setting.layout)

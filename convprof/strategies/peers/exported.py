@@ -14,7 +14,7 @@ import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.parameters import elements
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.peers.first_use import first_use
@@ -23,8 +23,8 @@ from convprof.strategies.peers.package import Library
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.networks.graph import Network
-    from convprof.problems import Problem, Whole
+    from convprof.problems import NetworkProblem, Problem
+    from convprof.problems.graph import Network
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -39,14 +39,14 @@ class ExportedPrepared(Prepared):
 
     # What the library allocates is its own affair: unknown, not none.
     workspace_bytes = None
-    problem: Whole
+    problem: NetworkProblem
 
-    def __init__(self, name: str, whole: Whole, setting: Setting) -> None:
+    def __init__(self, name: str, whole: NetworkProblem, setting: Setting) -> None:
         """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
         self._library_name = name
-        self._network = _network(whole)
+        self._network = whole.network
         needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.itemsize
         memory.require(needed, f"{name} of {whole.descriptor}")
         self._x: Array = np.zeros(0, np.float32)
@@ -119,17 +119,12 @@ class ExportedNetwork(Library[Any]):
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse weights that no ONNX model can carry."""
-        from convprof.networks.onnx.export import too_large
+        """Refuse networks that no ONNX model can hold."""
+        from convprof.networks.onnx.export import why_not
 
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
-        reason = too_large(_network(whole))
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
+        reason = why_not(whole.network)
         return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
-
-
-def _network(whole: Whole) -> Network:
-    network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
-    return network
 
 
 def _model(network: Network, weights: Weights) -> bytes:

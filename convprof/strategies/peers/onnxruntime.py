@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
-from convprof.networks.graph import INPUT
+from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
 
 
 # A whole network in ONNX Runtime: one session with all optimisations, bound to our memory.
@@ -52,7 +52,7 @@ class OnnxNetwork(ExportedNetwork):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import ONNX Runtime and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         load("onnxruntime")
         return OnnxNetworkPrepared(self.name, whole, setting)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Node = Any
 
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
 
 
 # A whole network in OpenVINO: one compiled model, one inference at a time, on our memory.
@@ -54,7 +54,7 @@ class OpenvinoNetwork(ExportedNetwork):
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import OpenVINO and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         load("openvino")
         return OpenvinoNetworkPrepared(self.name, whole, setting)
 

@@ -12,8 +12,8 @@ from convprof import stats
 from convprof.errors import RefusedError
 from convprof.measure.operands import GATHERED_ELEMENTS, POINTS
 from convprof.measure.session import TOLERANCE
-from convprof.problems import Conv2d
-from convprof.strategies import memory, oracle, registry
+from convprof.problems import Conv2d, oracle
+from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 
 if TYPE_CHECKING:

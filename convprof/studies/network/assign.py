@@ -13,15 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.networks.graph import INPUT
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.networks.connections import connect, read_layout, view_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
+    from convprof.problems.graph import Network
     from convprof.strategies.networks.choice import LayerChoice
 
     State = frozenset[tuple[str, str]]

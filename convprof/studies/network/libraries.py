@@ -12,7 +12,7 @@ from convprof.strategies import registry
 
 if TYPE_CHECKING:
     from convprof.measure.session import Entry
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
     from convprof.stats import Ratio
     from convprof.studies.network.options import How
 
@@ -32,7 +32,7 @@ def names() -> list[str]:
     return [strategy.name for strategy in sorted(found, key=lambda each: not each.role.is_compared)]
 
 
-def rivals(whole: Whole, how: How) -> list[Contestant]:
+def rivals(whole: NetworkProblem, how: How) -> list[Contestant]:
     """Return the libraries asked for, as contestants.
 
     UnknownNameError for one there is not; RefusedError for one that does not run this network on

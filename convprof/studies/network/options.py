@@ -10,7 +10,7 @@ from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.networks.strategy import Recipe
 
 if TYPE_CHECKING:
-    from convprof.networks.graph import Network
+    from convprof.problems.graph import Network
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Entry, Settings
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
-    from convprof.problems import Whole
+    from convprof.problems import NetworkProblem
+    from convprof.problems.graph import Network
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.strategy import Recipe
@@ -58,10 +58,10 @@ class Plan:
     """
 
     def __init__(
-        self, whole: Whole, how: How, settings: Settings, watch: NoiseWatch | None = None
+        self, whole: NetworkProblem, how: How, settings: Settings, watch: NoiseWatch | None = None
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
-        network: Network = whole.network  # type: ignore[assignment]  # there is one kind
+        network: Network = whole.network
         self._whole, self._settings, self._watch = whole, settings, watch
         self.how, self.network = how, network
         self.recipe = recipe_for(network, fuse=True)

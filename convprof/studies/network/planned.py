@@ -9,7 +9,7 @@ from convprof.problems.layouts import has_layout
 
 if TYPE_CHECKING:
     from convprof.networks.steps import Step
-    from convprof.problems.operation import Shape
+    from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from convprof.measure.session import Entry
-    from convprof.networks.graph import Network
     from convprof.networks.steps import Step
     from convprof.problems import Problem
+    from convprof.problems.graph import Network
     from convprof.strategies.base import Setting
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
     from convprof.measure.session import Entry, Settings
-    from convprof.networks.graph import Network
-    from convprof.problems import Problem, Whole
-    from convprof.problems.operation import Shape
+    from convprof.problems import NetworkProblem, Problem
+    from convprof.problems.graph import Network
+    from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.connections import Connections, Link
@@ -41,10 +41,10 @@ class NetworkStudy:
     """One network in one way. Iterate over ``events()``, then ask for what was found."""
 
     def __init__(
-        self, whole: Whole, how: How, settings: Settings, watch: NoiseWatch | None = None
+        self, whole: NetworkProblem, how: How, settings: Settings, watch: NoiseWatch | None = None
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
-        network: Network = whole.network  # type: ignore[assignment]  # there is one kind
+        network: Network = whole.network
         self.how = how
         self.network = network
         self.recipe = recipe_for(network, fuse=how.fuse)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.networks import Network, Node
     from convprof.problems import Backward
+    from convprof.problems.graph import Network, Node
     from convprof.results import Measurement
 
     Product = Conv2d | Gemm

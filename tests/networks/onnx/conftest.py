@@ -114,7 +114,6 @@ def same_as_runtime(save):
     """
     runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
     from convprof.networks.onnx import load
-    from convprof.strategies import reference
 
     def compare(nodes, shape, weights=None, *, known=None, positive=False, **kwargs):
         path = save(
@@ -130,7 +129,7 @@ def same_as_runtime(save):
         options.intra_op_num_threads = 1
         session = runtime.InferenceSession(path.read_bytes(), options)
         (expected,) = session.run(None, {"x": x})
-        made = reference.network(network, x.astype(np.float64), known or {})
+        made = network.reference(x.astype(np.float64), known or {})
         assert expected.shape == made.shape == network.output
         np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-5)
         return network

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import ClassToken, Concat, Reshape, SelectToken, Slice, Tokens, Transpose
+from convprof.problems.ops import (
+    ClassToken,
+    Concat,
+    Reshape,
+    SelectToken,
+    Slice,
+    Tokens,
+    Transpose,
+)
 
 
 @pytest.mark.parametrize("via", ["reshape", "transpose"])

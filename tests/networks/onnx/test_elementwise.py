@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     Add,
     Affine,

@@ -7,15 +7,17 @@ import pytest
 
 from convprof import networks
 from convprof.errors import InputError
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network, Node
 from convprof.networks.summary import summarise
 from convprof.networks.vit import Transformer
+from convprof.problems import NetworkProblem, ops
+from convprof.problems.graph import Builder, Network, Node
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 
 from convprof.networks.onnx import load  # noqa: E402
-from convprof.networks.onnx.export import model  # noqa: E402
+from convprof.networks.onnx.export import model, why_not  # noqa: E402
 from convprof.networks.onnx.forms import FORMS  # noqa: E402
 
 SMALL = {"mnist-cnn": 28, "lenet5": 32, "mobilenet-v2": 48, "efficientnet-b0": 48}
@@ -189,10 +191,14 @@ EXPECTED = {
 }
 
 
-def test_every_kind_of_op_has_a_form():
-    every = [each for each in vars(ops).values() if isinstance(each, type)]
-    concrete = {each for each in every if "kind" in vars(each)}
-    assert concrete - set(FORMS) == set()
+def test_an_op_without_a_form_is_refused_by_name(monkeypatch):
+    monkeypatch.delitem(FORMS, ops.Softmax)
+    network = one(ops.Softmax(), (3, 4))
+    assert why_not(network) == "node: softmax has no form in ONNX"
+    with pytest.raises(InputError, match=r"^node: softmax has no form in ONNX$"):
+        model(network, {})
+    reason = registry.find("network", "onnxruntime").why_not(NetworkProblem(network), Setting())
+    assert reason == "onnxruntime is given an ONNX model: node: softmax has no form in ONNX"
 
 
 def test_weights_that_are_missing_or_misshapen():

@@ -192,7 +192,7 @@ def test_shapes_computed_in_the_file(imported, node):
 
 
 def test_a_disagreement_about_shapes_is_told(save, node, monkeypatch):
-    from convprof.networks.ops import Activation
+    from convprof.problems.ops import Activation
 
     monkeypatch.setattr(Activation, "output", lambda _, *shapes: (*shapes[0], 1))
     text = refusal(save([node("Relu", "x", name="r")]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import Convolution
+from convprof.problems.ops import Convolution
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx package")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     AdaptiveAverage,
     BatchNorm,
     Flatten,

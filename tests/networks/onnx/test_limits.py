@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import Activation, Clip, HardSigmoid
+from convprof.problems.ops import Activation, Clip, HardSigmoid
 
 LARGEST = float(np.finfo(np.float32).max)
 SHAPE = (1, 3, 4, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.ops import Pad, Pool2d
+from convprof.problems.ops import Pad, Pool2d
 
 AROUND, LATER = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 0, 0, 1, 1]
 NOTE = "1 x Pad before a convolution or pool: here it is their own padding"

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import Bias, Convolution, Flatten, Linear, MatMul, Reshape, Transpose
+from convprof.problems.ops import (
+    Bias,
+    Convolution,
+    Flatten,
+    Linear,
+    MatMul,
+    Reshape,
+    Transpose,
+)
 
 
 def test_convolution(imported, node):

@@ -13,7 +13,7 @@ from convprof.networks.onnx import load  # noqa: E402
 from convprof.networks.onnx.export import model  # noqa: E402
 from convprof.networks.parameters import draw, elements  # noqa: E402
 from convprof.networks.summary import summarise  # noqa: E402
-from convprof.networks.ties import Tie, shared_text  # noqa: E402
+from convprof.problems.ties import Tie, shared_text  # noqa: E402
 
 PADS = "pads=1,1,1,1"
 IMAGE = (1, 16, 32, 32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import InputError
-from convprof.networks.ops import Activation, Add, Affine
+from convprof.problems.ops import Activation, Add, Affine
 
 SHAPE = (1, 3, 4, 5)
 RELU, TANH = Activation("relu"), Activation("tanh")

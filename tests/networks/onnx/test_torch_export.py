@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 nn, functional = torch.nn, torch.nn.functional
 
 from convprof.networks.onnx import load  # noqa: E402
-from convprof.networks.ops import AttentionMix, AttentionScores, MatMul  # noqa: E402
 from convprof.networks.summary import summarise  # noqa: E402
+from convprof.problems.ops import AttentionMix, AttentionScores, MatMul  # noqa: E402
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from convprof.measure.report import describe
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Activation, Convolution, Flatten, Linear
 from convprof.networks.steps import steps
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.stats import Ratio
@@ -36,7 +36,7 @@ def small():
 
 
 def measured(name, seconds, **fields):
-    problem = Whole(small())
+    problem = NetworkProblem(small())
     made = Measurement(
         problem=describe(problem), strategy=name, layout="nhwc", dtype="f32", threads=1,
         cache="hot", status="ok", flops=Flops(problem.flops, problem.flops), max_rel_error=2e-7,
@@ -233,7 +233,7 @@ def test_without_rounds_in_common_there_is_no_ratio():
 
 
 def test_who_was_left_out():
-    problem = describe(Whole(small()))
+    problem = describe(NetworkProblem(small()))
     bad = Measurement(problem, "probe nhwc 2", "nhwc", "f32", 1, "hot", "refused", "too large")
     text = printed(found(excluded=[bad]))
     assert text.endswith("\nsmall: refused: probe nhwc 2 nhwc 1 thread: too large\n")

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from convprof.measure.report import describe
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
 from convprof.networks.steps import steps
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
 from convprof.render.network.run import run_csv, run_markdown, run_report
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
@@ -69,7 +69,7 @@ def layers():
 
 
 def found(chain_s=70e-6, **changes):
-    whole = Whole(small())
+    whole = NetworkProblem(small())
     chain = measured(whole, chain_s, phases=IN_CHAIN, peak_fraction=0.04, strategy="chain")
     made = Found(
         network="small",

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from convprof import networks
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Convolution
 from convprof.networks.summary import summarise
-from convprof.networks.ties import Tie
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Convolution
+from convprof.problems.ties import Tie
 from convprof.render.network.summary import (
     block_lines,
     list_report,

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from convprof.machine.ceilings import Peak
 from convprof.measure.report import describe
-from convprof.networks import Builder, Network
-from convprof.networks.ops import Activation, AttentionScores, Convolution, Flatten, Linear
 from convprof.problems.gradients import BACKWARD_DATA, FORWARD, TRAINING
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, AttentionScores, Convolution, Flatten, Linear
 from convprof.render.network.training import Report, passes_markdown, passes_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.studies.network.training import plan

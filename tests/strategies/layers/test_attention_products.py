@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from convprof.codegen.isa import available
 from convprof.errors import RefusedError
 from convprof.machine import facts
-from convprof.networks.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
 from convprof.problems.operation import Operation
+from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa
-from convprof.networks import ops
+from convprof.problems import ops
 from convprof.problems.operation import Operation
-from convprof.strategies import reference, registry
+from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.layers.vectors import BUILDERS
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
@@ -43,7 +46,7 @@ def check(problem, setting, name="vectors"):
     assert problem.result_shape(setting.layout) == y.shape
     if turned and problem.gives_image:
         y = y.transpose(0, 3, 1, 2)
-    expected = reference.operation(problem, drawn)
+    expected = problem.reference(drawn)
     assert expected.shape == y.shape
     error = np.abs(y - expected).max() / (np.abs(expected).max() or 1.0)
     # Channels of a pixel that are nearly equal leave few digits of what sets them apart.
@@ -250,6 +253,16 @@ def test_an_operation_without_a_kernel_is_refused():
     problem = Operation(op=ops.Linear(3), inputs=((2, 5),))
     reason = registry.find("operation", "vectors").why_not(problem, Setting())
     assert reason == "vectors has no kernel for linear"
+
+
+OPS = [each for each in vars(ops).values() if isinstance(each, type) and "kind" in vars(each)]
+
+
+@pytest.mark.parametrize("op", [each for each in OPS if not issubclass(each, ops.Weighted)])
+def test_every_operation_has_a_kernel(op):
+    assert op in BUILDERS, f"name what builds the plan of {op.__name__} in layers/vectors.py"
+    module, _, name = BUILDERS[op].partition(":")
+    assert callable(getattr(import_module(f"convprof.strategies.layers.{module}"), name))
 
 
 def test_batch_norm_is_folded_when_it_is_bound():

@@ -6,8 +6,9 @@ import pytest
 from convprof.errors import ProblemError, RefusedError
 from convprof.measure.operands import WholeOperands, max_rel_error
 from convprof.networks.fold import folded
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import (
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -29,7 +30,6 @@ from convprof.networks.ops import (
     Softmax,
     Tokens,
 )
-from convprof.problems import Whole
 from convprof.strategies.base import LAYOUTS, Setting
 from convprof.strategies.networks.choice import LayerChoice, ways
 from convprof.strategies.networks.strategy import Chained, Recipe
@@ -81,7 +81,7 @@ def transformer(n=2):
 def run(network, setting, *, fuse, names=("auto",), chosen=None):
     recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
     found = chosen or ways(recipe.steps, names, setting, setting.layout)
-    whole = Whole(network)
+    whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
     operands = WholeOperands(whole, setting.dtype, 0)
     prepared.bind(*operands.all(setting.layout))
@@ -133,7 +133,7 @@ def test_the_layers_are_timed_by_name():
 def test_new_operands_can_be_bound():
     network = convolutional()
     prepared, _ = run(network, Setting("nhwc", tune="off"), fuse=True)
-    other = WholeOperands(Whole(network), "f32", 1)
+    other = WholeOperands(NetworkProblem(network), "f32", 1)
     prepared.bind(*other.all("nhwc"))
     prepared.run()
     assert max_rel_error(other, prepared.output(), "nhwc") < 1e-5

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import RefusedError
-from convprof.networks.ops import Softmax
 from convprof.problems import Conv2d, Gemm, Operation
 from convprof.problems.epilogue import Epilogue
+from convprof.problems.ops import Softmax
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import WinogradBlocking
 from convprof.strategies.networks.choice import (

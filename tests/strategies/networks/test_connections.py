@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import (
+from convprof.networks.steps import steps
+from convprof.problems import Operation, Reorder
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -15,8 +17,6 @@ from convprof.networks.ops import (
     Slice,
     Tokens,
 )
-from convprof.networks.steps import steps
-from convprof.problems import Operation, Reorder
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.connections import Tensor, View, connect, view_start
 

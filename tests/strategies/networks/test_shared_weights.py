@@ -7,10 +7,10 @@ import pytest
 
 from convprof.measure.operands import WholeOperands, max_rel_error
 from convprof.networks.fold import folded
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Activation, BatchNorm, Convolution, Linear
-from convprof.networks.ties import Tie
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
+from convprof.problems.ties import Tie
 from convprof.strategies.base import LAYOUTS, Setting
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained, Recipe
@@ -40,7 +40,7 @@ def prepared(network, strategy, setting, *, fuse=False):
         LayerChoice(strategy if step.problem.kind == "conv2d" else "auto", setting.layout)
         for step in recipe.steps
     ]
-    whole = Whole(network)
+    whole = NetworkProblem(network)
     made = Chained("chain", recipe, chosen).prepare(whole, setting)
     operands = WholeOperands(whole, setting.dtype, 0)
     made.bind(*operands.all(setting.layout))
@@ -80,7 +80,7 @@ def test_in_float64_too():
 
 def test_weights_that_are_no_longer_one_get_places_of_their_own():
     made, _ = prepared(convolutions(), "winograd", Setting("nhwc", tune="off"))
-    other = WholeOperands(Whole(convolutions(tied=False)), "f32", 1)
+    other = WholeOperands(NetworkProblem(convolutions(tied=False)), "f32", 1)
     made.bind(*other.all("nhwc"))
     made.run()
     assert max_rel_error(other, made.output(), "nhwc") < 1e-5

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from convprof.errors import ProblemError, RefusedError, TooLargeError
 from convprof.measure.idle import settle
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import memory, oracle, registry
+from convprof.problems import Conv2d, Gemm, oracle
+from convprof.strategies import memory, registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.peers import package
 from convprof.strategies.peers.halide import autoschedulers, prepared, sharing, tuned

@@ -11,10 +11,10 @@ import pytest
 from convprof import networks
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
-from convprof.networks import Builder, Network, ops
 from convprof.networks.parameters import draw, elements
-from convprof.problems import Gemm, Whole
-from convprof.strategies import memory, reference, registry
+from convprof.problems import Gemm, NetworkProblem, ops
+from convprof.problems.graph import Builder, Network
+from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers import exported, package
 
@@ -51,7 +51,7 @@ def known(name):
 def computed(net):
     x = np.random.default_rng(1).standard_normal(net.input, dtype=np.float32)
     weights = draw(net, 1)
-    return x, weights, reference.network(net, x, weights)
+    return x, weights, net.reference(x, weights)
 
 
 def convolution():
@@ -82,7 +82,7 @@ def error(y, y64, layout="nchw"):
 
 def bound(name, net, x, weights, setting):
     skip_without(name)
-    strategy, whole = registry.find("network", name), Whole(net)
+    strategy, whole = registry.find("network", name), NetworkProblem(net)
     assert strategy.why_not(whole, setting) is None
     prepared = strategy.prepare(whole, setting)
     prepared.bind(laid_out(x, setting.layout), weights)
@@ -113,13 +113,13 @@ def test_results_are_in_the_layout(name, make, layout, threads):
     prepared = bound(name, net, x, weights, Setting(layout, threads=threads))
     prepared.run()
     y = prepared.output()
-    assert Whole(net).result_shape(layout) == y.shape
+    assert NetworkProblem(net).result_shape(layout) == y.shape
     assert y.flags.c_contiguous
     assert error(y, expected, layout) < TOLERANCE
     np.testing.assert_array_equal(before, x)
     prepared.bind(laid_out(2 * x, layout), weights)
     prepared.run()
-    twice = reference.network(net, 2 * x, weights)
+    twice = net.reference(2 * x, weights)
     assert error(prepared.output(), twice, layout) < TOLERANCE
     prepared.close()
 
@@ -153,11 +153,11 @@ def test_read_only_operands(name):
 
 @each_library
 def test_refusals(name, monkeypatch):
-    strategy, whole = registry.find("network", name), Whole(tokens())
+    strategy, whole = registry.find("network", name), NetworkProblem(tokens())
     assert f"{name} computes f32 here, not f64" == strategy.why_not(whole, Setting(dtype="f64"))
     product = Gemm(m=1, n=1, k=1)
     assert f"{name} computes network, not gemm" == strategy.why_not(product, Setting())
-    found = strategy.why_not(Whole(networks.network("vit-h14")), Setting())
+    found = strategy.why_not(NetworkProblem(networks.network("vit-h14")), Setting())
     assert found is not None
     assert found.startswith(f"{name} is given an ONNX model: vit-h14: its 6")
     assert found.endswith("weights do not fit an ONNX file, which holds 2 GiB")
@@ -184,7 +184,7 @@ def test_without_the_packages(name, lacking, monkeypatch):
         "find_spec",
         lambda item: None if item == missing else found(item) or present,
     )
-    reason = strategy.why_not(Whole(tokens()), Setting())
+    reason = strategy.why_not(NetworkProblem(tokens()), Setting())
     which = f"{name} is" if lacking == 0 else f"{name} needs onnx, which is"
     assert f"{which} not installed: pip install 'convprof[peers]'" == reason
 
@@ -193,7 +193,9 @@ def test_openvino_on_another_number_of_threads():
     skip_without("openvino")
     net = tokens()
     x, weights, _ = computed(net)
-    prepared = registry.find("network", "openvino").prepare(Whole(net), Setting(threads=4096))
+    prepared = registry.find("network", "openvino").prepare(
+        NetworkProblem(net), Setting(threads=4096)
+    )
     with pytest.raises(RefusedError, match=r"openvino would run on \d+ threads here, not 4096"):
         prepared.bind(x, weights)
     assert prepared.memory() == []  # nothing half-made is left
@@ -207,5 +209,5 @@ def test_the_weights_are_weighed_with_their_copies(monkeypatch):
         def build(self, exported, x, y):
             raise NotImplementedError
 
-    Nothing("nobody", Whole(net), Setting())
+    Nothing("nobody", NetworkProblem(net), Setting())
     assert asked == [(5 * 4 * (4 * 6 + 6), "nobody of tokens of 2x5x4")]

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from convprof.errors import ProblemError, TooLargeError
-from convprof.problems import Conv2d, parse
-from convprof.strategies import memory, oracle
+from convprof.problems import Conv2d, oracle, parse
+from convprof.strategies import memory
 from convprof.studies.explain.im2col import DEFAULT, LIMITS, cost, direct_sums, im2col, variants
 from convprof.studies.explain.layout import difference, reduced
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import RefusedError, UnknownNameError
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import oracle
+from convprof.problems import Conv2d, Gemm, oracle
 from convprof.studies.features.step import FEWEST_CALLS, MOST_CALLS, Choice, Step, check, compute
 
 

@@ -14,8 +14,9 @@ from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.networks.mixers import Grid
+from convprof.problems import oracle
 from convprof.results import plain
-from convprof.strategies import oracle, registry
+from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
 from convprof.studies.mixers import study as module
 from convprof.studies.mixers.growth import Crossing, Growth, crossing, growths, runs

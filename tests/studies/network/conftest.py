@@ -6,8 +6,8 @@ import pytest
 
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import (
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import Activation, Add, Convolution
 from convprof.networks.steps import steps
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import Activation, Add, Convolution
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs

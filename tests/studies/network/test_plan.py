@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Linear
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Linear
 from convprof.results import plain
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained
@@ -24,7 +24,7 @@ NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
 
 
 def planned(network, settings, how=HOW):
-    plan = Plan(Whole(network), how, settings)
+    plan = Plan(NetworkProblem(network), how, settings)
     for _ in plan.events():
         pass
     return plan
@@ -104,7 +104,7 @@ def test_routes_that_are_the_same_are_run_once(residual):
 
 
 def interrupted(network, settings, after):
-    plan = Plan(Whole(network), HOW, settings)
+    plan = Plan(NetworkProblem(network), HOW, settings)
     list(itertools.islice(plan.events(), after))
     return plan.found()
 
@@ -116,7 +116,7 @@ def test_interrupted_before_the_plan(residual, settings):
 
 
 def test_interrupted_while_the_chains_run(residual, settings):
-    plan = Plan(Whole(residual), HOW, settings)
+    plan = Plan(NetworkProblem(residual), HOW, settings)
     events = plan.events()
     while plan.together is None:
         next(events)
@@ -163,4 +163,4 @@ def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
 
 def test_unknown_libraries_are_refused_beforehand(residual, settings):
     with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
-        Plan(Whole(residual), replace(HOW, rivals=("nolib",)), settings)
+        Plan(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)

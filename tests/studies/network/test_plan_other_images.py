@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.networks.graph import INPUT, Builder, Network
-from convprof.networks.ops import (
+from convprof.networks.steps import steps
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
     Add,
@@ -15,8 +17,6 @@ from convprof.networks.ops import (
     Reshape,
     Transpose,
 )
-from convprof.networks.steps import steps
-from convprof.problems import Whole
 from convprof.strategies.networks.connections import convertible
 from convprof.studies.network.options import How
 from convprof.studies.network.plan import Plan
@@ -97,7 +97,7 @@ EVERY = [
 
 @pytest.mark.parametrize("build", EVERY)
 def test_a_plan_knows_what_every_conversion_takes(build, settings):
-    plan = Plan(Whole(build()), How((), tune="off", fuse=True), settings)
+    plan = Plan(NetworkProblem(build()), How((), tune="off", fuse=True), settings)
     for _ in plan.events():
         pass
     found = plan.found()

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Activation, Convolution, Flatten
 from convprof.networks.steps import steps
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, Convolution, Flatten
 from convprof.results import Measurement, Time
 from convprof.studies.network.layers import Layer, kinds
 from convprof.studies.network.reconcile import farthest, reconcile

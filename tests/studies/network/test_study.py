@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from convprof.errors import RefusedError, UnknownNameError
-from convprof.networks.graph import Builder, Network
-from convprof.networks.ops import Flatten, Linear
-from convprof.problems import Whole
+from convprof.problems import NetworkProblem
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Flatten, Linear
 from convprof.strategies import registry
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.options import How
@@ -21,7 +21,7 @@ HOW = How(tune="off")
 
 
 def measured(network, settings, how=HOW):
-    study = NetworkStudy(Whole(network), how, settings)
+    study = NetworkStudy(NetworkProblem(network), how, settings)
     for _ in study.events():
         pass
     return study
@@ -102,7 +102,7 @@ def test_a_single_node_and_a_view_alone(settings):
 
 def test_interrupted_studies_tell_what_they_have(residual, settings):
     for after in (0, 3, 20, 60, 90):
-        study = NetworkStudy(Whole(residual), HOW, settings)
+        study = NetworkStudy(NetworkProblem(residual), HOW, settings)
         list(itertools.islice(study.events(), after))
         found = study.found()
         assert found.reconciliation() is None
@@ -112,8 +112,8 @@ def test_interrupted_studies_tell_what_they_have(residual, settings):
 
 
 def test_a_library_beside_the_chain(residual, settings, monkeypatch):
-    (chain,) = (c.strategy for c in NetworkStudy(Whole(residual), HOW, settings)._whole)
-    rival = Chained("rival", chain.recipe, chain.ways)
+    (chain,) = (c.strategy for c in NetworkStudy(NetworkProblem(residual), HOW, settings)._whole)
+    rival = Chained("rival", chain.recipe, chain.choices)
     known = registry.strategies
     monkeypatch.setattr(
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)
@@ -128,12 +128,14 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
 def test_refusals_come_before_anything_is_measured(residual, strided, settings):
     words = r"layer stem .*: winograd needs .*; add a strategy: -s winograd,auto$"
     with pytest.raises(RefusedError, match=words):
-        NetworkStudy(Whole(strided), replace(HOW, strategies=("winograd",)), settings)
+        NetworkStudy(NetworkProblem(strided), replace(HOW, strategies=("winograd",)), settings)
     both = r"direct runs on one thread, not 2; use -t 1 or add a strategy: -s direct,auto$"
     with pytest.raises(RefusedError, match=both):
-        NetworkStudy(Whole(strided), replace(HOW, strategies=("direct",), threads=2), settings)
+        NetworkStudy(
+            NetworkProblem(strided), replace(HOW, strategies=("direct",), threads=2), settings
+        )
     with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
-        NetworkStudy(Whole(residual), replace(HOW, rivals=("nolib",)), settings)
+        NetworkStudy(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)
 
 
 def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeypatch):

@@ -6,8 +6,10 @@ from convprof import networks
 from convprof.errors import InputError
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
-from convprof.networks import Builder, Network
-from convprof.networks.ops import (
+from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, PASSES, TRAINING
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import (
     Activation,
     Add,
     AttentionMix,
@@ -20,8 +22,6 @@ from convprof.networks.ops import (
     Reshape,
     Softmax,
 )
-from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, PASSES, TRAINING
 from convprof.studies.network import training
 from convprof.studies.network.training import LayerPasses, plan
 from convprof.studies.run import Choice

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from convprof.measure.report import describe
-from convprof.networks import Builder, Network
-from convprof.networks.ops import Activation, Convolution, Flatten, Linear
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, TRAINING
+from convprof.problems.graph import Builder, Network
+from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.network.training import plan
 from convprof.studies.network.training_totals import by_kind, comparison, results, total

@@ -14,8 +14,8 @@ from convprof.machine.ceilings import Peak
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import oracle, registry
+from convprof.problems import Conv2d, Gemm, oracle
+from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
 from convprof.studies import run
 from convprof.studies.journal import Journal

@@ -19,12 +19,8 @@ from convprof.networks.onnx.converters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode, Value
-
-    Converter = Callable[[Importer, FileNode], Value | list[Value]]
+    from convprof.networks.onnx.importer import Converter
+    from convprof.networks.onnx.node import FileNode
 
 CONVERTERS: dict[str, Converter] = {
     **products.CONVERTERS,

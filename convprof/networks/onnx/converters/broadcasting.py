@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
 from convprof.networks.onnx.node import MOST_NUMBERS
-from convprof.networks.ops import PositionEmbedding
+from convprof.problems.ops import PositionEmbedding
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
-    from convprof.networks.ops import Op, Shape
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
 
 _IMAGE = 4
 

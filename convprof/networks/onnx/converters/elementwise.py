@@ -17,12 +17,12 @@ from convprof.networks.onnx.converters.broadcasting import (
     widened,
 )
 from convprof.networks.onnx.node import Value
-from convprof.networks.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
+from convprof.problems.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
-    from convprof.networks.ops import Function
+    from convprof.problems.epilogue import Function
 
 _DIRECT: dict[str, Function] = {
     "HardSwish": "hardswish",

@@ -11,7 +11,7 @@ from convprof.networks.onnx.activation_patterns import bounds
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import number_in, operands, pair, widened
 from convprof.networks.onnx.node import Value
-from convprof.networks.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
+from convprof.problems.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer

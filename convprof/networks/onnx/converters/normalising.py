@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
-from convprof.networks.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
+from convprof.problems.ops import BatchNorm, LayerNorm, ResponseNorm, Softmax
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer

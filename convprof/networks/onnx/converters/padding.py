@@ -9,7 +9,7 @@ from convprof.networks.onnx.converters.broadcasting import number_in
 from convprof.networks.onnx.converters.pooling import LOWEST
 from convprof.networks.onnx.converters.selecting import cut
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.ops import Pad
+from convprof.problems.ops import Pad
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer

@@ -11,12 +11,13 @@ import numpy as np
 from convprof.errors import ProblemError
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
-from convprof.networks.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
+from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
-    from convprof.networks.ops import Op, Shape
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
 
 
 _IMAGE = 4

@@ -10,7 +10,7 @@ from convprof.networks.onnx.converters.pooling import PAD_NOTE, before_padding, 
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped, transposed
 from convprof.networks.onnx.node import Value
 from convprof.networks.onnx.sum_patterns import LINEAR
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     AttentionMix,
     AttentionScores,
     Convolution,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.constant import Constant
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode
-    from convprof.networks.ops import Shape
+    from convprof.problems.shapes import Shape
 
 
 _PLANE = 2  # axes of an image that a 2-D filter moves along

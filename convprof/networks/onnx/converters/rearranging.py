@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.networks.ops import Flatten, Pad, Reshape, Tokens, Transpose
+from convprof.problems.ops import Flatten, Pad, Reshape, Tokens, Transpose
 
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import FileNode, Value
-    from convprof.networks.ops import Op, Shape
+    from convprof.problems.ops import Op
+    from convprof.problems.shapes import Shape
 
 
 _IMAGE = 4

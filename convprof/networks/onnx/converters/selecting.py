@@ -8,7 +8,7 @@ from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
 from convprof.networks.onnx.node import Value
-from convprof.networks.ops import ClassToken, Concat, SelectToken, Slice
+from convprof.problems.ops import ClassToken, Concat, SelectToken, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable

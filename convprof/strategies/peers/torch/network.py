@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
-from convprof.networks.graph import INPUT
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.peers.package import fastest, load
 from convprof.strategies.peers.torch.calls import UNSUPPORTED
 from convprof.strategies.peers.torch.ops import tensors_by_node
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.networks.graph import Network
+    from convprof.problems.graph import Network
 
     Array = np.ndarray[Any, Any]
     Tensor = Any

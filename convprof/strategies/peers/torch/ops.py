@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convprof.networks import ops
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems import ops
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.networks.graph import Network
-    from convprof.networks.ops import Shape
+    from convprof.problems.graph import Network
+    from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
     Run = Callable[..., Tensor]
     Maker = Callable[[Any, tuple[Shape, ...], Mapping[str, Tensor]], Run]
-    from convprof.networks.ops import AdaptiveAverage, Pool2d, Shape
+    from convprof.problems.ops import AdaptiveAverage, Pool2d
+    from convprof.problems.shapes import Shape
 
 
 # Pooling in PyTorch, whose padding is symmetric and at most half of the window.
@@ -311,7 +312,4 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
     ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
 }
-"""By class of op, what makes its call; all of ``networks.ops``."""
-
-ALIASES = (ops.Flatten, ops.Reshape, ops.SelectToken, ops.Slice, ops.Tokens, ops.Transpose)
-"""Ops whose result may lie where their input does."""
+"""By class of op, what makes its call; all of ``problems.ops``."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.networks import ops
-from convprof.networks.graph import INPUT
 from convprof.networks.steps import steps as fused_steps
-from convprof.problems import Operation
-from convprof.strategies.peers.torch.ops import ALIASES, attend, in_place_calls, make
+from convprof.problems import Operation, ops
+from convprof.problems.graph import INPUT
+from convprof.strategies.peers.torch.ops import attend, in_place_calls, make
 from convprof.strategies.peers.torch.packed import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from convprof.networks.graph import Network, Node
     from convprof.networks.steps import Step as Fused
+    from convprof.problems.graph import Network, Node
 
     Tensor = Any
     Run = Callable[..., Tensor]
@@ -87,7 +86,7 @@ def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
         make(node.op, inputs, tensors.get(node.name, {})),
         node.inputs,
         node.name,
-        alias=isinstance(node.op, ALIASES),
+        alias=node.op.only_rearranges,
         in_place=in_place_calls(node.op, inputs),
     )
 

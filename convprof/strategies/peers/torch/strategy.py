@@ -10,20 +10,21 @@ import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.fold import fold_weights, folded
-from convprof.networks.graph import INPUT, Network
 from convprof.networks.parameters import elements
-from convprof.problems.operation import IMAGE_AXES
+from convprof.problems.graph import INPUT, Network
+from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Role, Setting
 from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
+from convprof.strategies.peers.torch.ops import MAKERS
 from convprof.strategies.peers.torch.products import TorchLibrary
 from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.problems import Problem, Whole
+    from convprof.problems import NetworkProblem, Problem
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
@@ -38,15 +39,15 @@ class TorchNetworkPrepared(Prepared):
 
     # What PyTorch allocates is its own affair: unknown, not none.
     workspace_bytes = None
-    problem: Whole
+    problem: NetworkProblem
 
     def __init__(
-        self, name: str, whole: Whole, setting: Setting, ways: tuple[str, ...] = QUICK
+        self, name: str, whole: NetworkProblem, setting: Setting, ways: tuple[str, ...] = QUICK
     ) -> None:
         """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
-        network: Network = whole.network  # type: ignore[assignment]  # the protocol's only class
+        network: Network = whole.network
         self._network = network
         self._inner = folded(network)
         needed = (1 + WEIGHT_COPIES) * elements(network) * setting.itemsize
@@ -115,11 +116,23 @@ class TorchNetwork(TorchLibrary):
     summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
+    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+        """Refuse operations without a call."""
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
+        return _without_call(self.name, whole)
+
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
         return TorchNetworkPrepared(self.name, whole, setting)
+
+
+def _without_call(name: str, whole: NetworkProblem) -> str | None:
+    for node in whole.network.nodes:
+        if type(node.op) not in MAKERS:
+            return f"{name} has no call for {node.op.text} ({node.name})"
+    return None
 
 
 class TorchCompiledNetwork(TorchLibrary):
@@ -132,13 +145,17 @@ class TorchCompiledNetwork(TorchLibrary):
     role = Role.COMPILER
 
     def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse where there is no C++ compiler."""
+        """Refuse operations without a call, and where there is no C++ compiler."""
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
+        reason = _without_call(self.name, whole)
+        if reason is not None:
+            return reason
         if any(map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))):
             return None
         return f"{self.name} needs a C++ compiler: install g++ or set CXX"
 
     def prepare(self, problem: Problem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: Whole = problem  # type: ignore[assignment]  # why_not refused other kinds
+        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
         return TorchNetworkPrepared(self.name, whole, setting, (COMPILE,))

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from convprof.networks.ops.base import Op, Shape
+import numpy as np
+
+from convprof.problems.ops.base import Op
+
+if TYPE_CHECKING:
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+
+__all__ = ["ClassToken", "PositionEmbedding", "SelectToken", "Tokens"]
 
 
 class _OnTokens(Op):
@@ -36,6 +44,12 @@ class Tokens(Op):
         n, c, h, w = self.image(*inputs)
         return n, h * w, c
 
+    def reference(self, *operands: Array) -> Array:
+        """Return one row per pixel."""
+        (x,) = operands
+        n, c, h, w = x.shape
+        return x.reshape(n, c, h * w).swapaxes(1, 2)
+
 
 @dataclass(frozen=True, slots=True)
 class ClassToken(_OnTokens):
@@ -51,6 +65,12 @@ class ClassToken(_OnTokens):
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``weight`` (c,)."""
         return {"weight": (self.output(*inputs)[2],)}
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the learned token, then the others."""
+        x, weight = operands
+        first = np.broadcast_to(weight, (x.shape[0], 1, x.shape[2]))
+        return np.concatenate([first, x], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,11 @@ class PositionEmbedding(_OnTokens):
         """Return one per element."""
         return math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the tokens plus the learned terms."""
+        x, weight = operands
+        return x + weight
+
 
 @dataclass(frozen=True, slots=True)
 class SelectToken(_OnTokens):
@@ -87,3 +112,8 @@ class SelectToken(_OnTokens):
         if not 0 <= self.index < t:
             raise self.misfit(inputs[0], f"it has no token {self.index}")
         return n, c
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the token at ``index``."""
+        (x,) = operands
+        return x[:, self.index]

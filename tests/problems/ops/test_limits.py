@@ -7,7 +7,7 @@ import math
 import pytest
 
 from convprof.errors import ProblemError
-from convprof.networks.ops import Clip, HardSigmoid
+from convprof.problems.ops import Clip, HardSigmoid
 
 SHAPE = (2, 3, 4)
 

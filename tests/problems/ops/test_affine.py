@@ -7,7 +7,7 @@ import math
 import pytest
 
 from convprof.errors import ProblemError
-from convprof.networks.ops import Affine
+from convprof.problems.ops import Affine
 
 SHAPE = (2, 3, 4)
 

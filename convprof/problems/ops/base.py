@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.problems.operation import IMAGE_AXES, Shape, shape_text
+from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
 
-__all__ = ["IMAGE_AXES", "Op", "Shape", "channel_axis", "channels", "shape_text", "window_text"]
+Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class Op(ABC):
@@ -34,6 +37,11 @@ class Op(ABC):
     """Whether the result is an image if an input is one: it treats them alike in every layout."""
 
     @property
+    def only_rearranges(self) -> bool:
+        """Whether the result has the elements of the one input, or some of them, in any order."""
+        return self.is_view
+
+    @property
     def text(self) -> str:
         """A few words for a table: ``conv 3x3 s2``."""
         return self.kind
@@ -41,6 +49,14 @@ class Op(ABC):
     @abstractmethod
     def output(self, *inputs: Shape) -> Shape:
         """Return the shape of the result."""
+
+    @abstractmethod
+    def reference(self, *operands: Array) -> Array:
+        """Return the result in float64, computed by the definition alone, in its logical shape.
+
+        ``operands`` in float64 and in logical shapes: the inputs, then the weights, then the
+        buffers, in the order of ``weights`` and ``buffers``.
+        """
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return the learned tensors by name; all of them count as parameters."""
@@ -100,16 +116,6 @@ class Op(ABC):
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x
-
-
-def channel_axis(shape: Shape) -> int:
-    """Return where a shape has its channels: axis 1 of an image, else the last."""
-    return 1 if len(shape) == IMAGE_AXES else len(shape) - 1
-
-
-def channels(shape: Shape) -> int:
-    """Return how many channels a shape has."""
-    return shape[channel_axis(shape)]
 
 
 def window_text(r: int, s: int, stride: tuple[int, int]) -> str:

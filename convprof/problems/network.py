@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems.operation import IMAGE_AXES, Shape, shape_text
+from convprof.problems.shapes import Shape, physical, shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class Layers(Protocol):
-    """What is asked of a network; ``networks.Network`` is one."""
-
-    @property
-    def name(self) -> str:
-        """The network's name."""
-
-    @property
-    def input(self) -> Shape:
-        """The logical shape of its input."""
-
-    @property
-    def output(self) -> Shape:
-        """The logical shape of its result."""
-
-    @property
-    def shapes(self) -> Mapping[str, Shape]:
-        """The logical shapes of all results by name."""
-
-    @property
-    def images(self) -> frozenset[str]:
-        """The names of the results that lie in some layout."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates."""
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations."""
-
-    def bytes_min(self, itemsize: int) -> int:
-        """Return the bytes that its layers move at least."""
+    from convprof.problems.graph import Network, Weights
+    from convprof.problems.ops.base import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class NetworkProblem:
     """``network`` from its input to its result; input and result lie in the setting's layout."""
 
     kind: ClassVar[str] = "network"
 
-    network: Layers
+    network: Network
 
     @property
     def name(self) -> str:
@@ -76,18 +42,22 @@ class Whole:
 
     def operand_shapes(self, layout: str) -> tuple[Shape, ...]:
         """Return the shape of the input; the weights are bound by layer and name."""
-        return (_lying(self.network.input, layout),)
+        return (physical(self.network.input, layout),)
 
     def result_shape(self, layout: str) -> Shape:
         """Return the shape of the result."""
         output = self.network.output
-        return _lying(output, layout) if self.gives_image else output
+        return physical(output, layout) if self.gives_image else output
 
     @property
     def gives_image(self) -> bool:
         """Whether the result lies in the layout."""
         *_, last = self.network.shapes
         return last in self.network.images
+
+    def reference(self, x: Array, weights: Weights) -> Array:
+        """Return the result in float64 and in its logical shape, layer by layer."""
+        return self.network.reference(x, weights)
 
     def dims(self) -> dict[str, Any]:
         """Return the shapes for JSON."""
@@ -101,10 +71,3 @@ class Whole:
     def descriptor(self) -> str:
         """``resnet50 of 1x3x224x224``; nothing that could be parsed."""
         return f"{self.network.name} of {shape_text(self.network.input)}"
-
-
-def _lying(shape: Shape, layout: str) -> Shape:
-    if layout == "nchw" or len(shape) != IMAGE_AXES:
-        return shape
-    n, c, h, w = shape
-    return n, h, w, c

@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, shape_text
+from convprof.problems.ops.base import Array, Op
+from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
+
+__all__ = ["Concat", "Flatten", "Pad", "Reshape", "Slice", "Transpose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,11 @@ class Flatten(Op):
         """Return (n, c h w)."""
         (x,) = self.given(inputs)
         return x[0], math.prod(x[1:])
+
+    def reference(self, *operands: Array) -> Array:
+        """Return one row per image."""
+        (x,) = operands
+        return x.reshape(self.output(x.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,11 @@ class Reshape(Op):
             raise wrong
         return made
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the elements in C order in the new shape."""
+        (x,) = operands
+        return x.reshape(self.output(x.shape))
+
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Op):
@@ -62,12 +77,22 @@ class Transpose(Op):
 
     axes: tuple[int, ...]
 
+    @property
+    def only_rearranges(self) -> bool:
+        """True: another order of the axes."""
+        return True
+
     def output(self, *inputs: Shape) -> Shape:
         """Return the sizes in their new order."""
         (x,) = self.given(inputs)
         if sorted(self.axes) != list(range(len(x))):
             raise self.misfit(x, f"its axes are no permutation {self.axes}")
         return tuple(x[axis] for axis in self.axes)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a view with the axes exchanged."""
+        (x,) = operands
+        return x.transpose(self.axes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +112,11 @@ class Slice(Op):
         if not 0 <= self.axis < len(x) or not 0 <= self.start < self.stop <= x[self.axis]:
             raise self.misfit(x, f"it has no {self.start}:{self.stop} of axis {self.axis}")
         return (*x[: self.axis], self.stop - self.start, *x[self.axis + 1 :])
+
+    def reference(self, *operands: Array) -> Array:
+        """Return a view of the part."""
+        (x,) = operands
+        return x[(slice(None),) * self.axis + (slice(self.start, self.stop),)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +157,12 @@ class Pad(Op):
             for size, before, after in zip(x, self.before, self.after, strict=True)
         )
 
+    def reference(self, *operands: Array) -> Array:
+        """Return a padded copy."""
+        (x,) = operands
+        pads = list(zip(self.before, self.after, strict=True))
+        return np.pad(x, pads, constant_values=self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Concat(Op):
@@ -153,3 +189,7 @@ class Concat(Op):
 
     def _rest(self, shape: Shape) -> Shape:
         return shape[: self.axis] + shape[self.axis + 1 :]
+
+    def reference(self, *operands: Array) -> Array:
+        """Return all inputs along the axis."""
+        return np.concatenate(operands, axis=self.axis)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import Op, Shape, window_text
 from convprof.problems.checks import size, sizes
+from convprof.problems.ops.base import Op, window_text
+
+if TYPE_CHECKING:
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+
+__all__ = ["AdaptiveAverage", "Pool2d"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +96,30 @@ class Pool2d(Op):
         """Return one step per window element and result."""
         return self.r * self.s * math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the largest of every window, or the sum over the number of counted pixels."""
+        (x,) = operands
+        if self.which == "max":
+            largest: Array = self._windows(x, -np.inf, -np.inf).max((-2, -1))
+            return largest
+        pixels = np.ones((1, 1, *x.shape[2:]))
+        counts = self._windows(pixels, 1.0 if self.count_padding else 0.0, 0.0).sum((-2, -1))
+        average: Array = self._windows(x, 0.0, 0.0).sum((-2, -1)) / counts
+        return average
+
+    def _windows(self, x: Array, padding: float, beyond: float) -> Array:
+        """Return every window, (n, c, p, q, r, s), with values for what is not the image."""
+        top, left, bottom, right = self.pads
+        _, _, p, q = self.output(x.shape)
+        sides = ((0, 0), (0, 0), (top, bottom), (left, right))
+        padded = np.pad(x, sides, constant_values=padding)
+        ends = (p - 1) * self.stride[0] + self.r, (q - 1) * self.stride[1] + self.s
+        rows, columns = (max(0, end - n) for end, n in zip(ends, padded.shape[2:], strict=True))
+        sides = ((0, 0), (0, 0), (0, rows), (0, columns))
+        whole = np.pad(padded, sides, constant_values=beyond)
+        windows = sliding_window_view(whole, (self.r, self.s), (2, 3))
+        return windows[:, :, :: self.stride[0], :: self.stride[1]][:, :, :p, :q]
+
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveAverage(Op):
@@ -119,6 +152,17 @@ class AdaptiveAverage(Op):
         if (h, w) == (p, q):
             return 0
         return n * c * (_spans(h, p) * _spans(w, q) + p * q)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the mean of every region."""
+        (x,) = operands
+        h, w = x.shape[2:]
+        result = np.empty((*x.shape[:2], self.p, self.q))
+        for i, j in np.ndindex(self.p, self.q):
+            rows = slice(i * h // self.p, -(-(i + 1) * h // self.p))
+            columns = slice(j * w // self.q, -(-(j + 1) * w // self.q))
+            result[:, :, i, j] = x[:, :, rows, columns].mean((2, 3))
+        return result
 
 
 def _spans(pixels: int, regions: int) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.errors import ProblemError
-from convprof.networks.ops import (
+from convprof.problems.ops import (
     Activation,
     Add,
     BatchNorm,

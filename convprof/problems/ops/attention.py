@@ -7,16 +7,22 @@ its own; a plan that never writes the scores down replaces the three by one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.networks.ops.base import Op
-from convprof.networks.ops.normalisation import Softmax
-from convprof.networks.ops.products import Product
+import numpy as np
+
 from convprof.problems.gemm import Gemm
+from convprof.problems.ops.base import Op
+from convprof.problems.ops.normalisation import Softmax
+from convprof.problems.ops.products import Product
 
 if TYPE_CHECKING:
-    from convprof.networks.ops.base import Shape
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+
+__all__ = ["Attention", "AttentionMix", "AttentionScores"]
 
 _PARTS = 3  # queries, keys, values
 
@@ -47,6 +53,13 @@ class AttentionScores(Product):
         t = self.problem(*inputs).m
         return inputs[0][0], self.heads, t, t
 
+    def reference(self, *operands: Array) -> Array:
+        """Return queries x keys, transposed, / sqrt(depth) for every head."""
+        (packed,) = operands
+        queries, keys, _ = _heads(packed, self.heads)
+        scores: Array = np.matmul(queries, keys.swapaxes(-1, -2)) / math.sqrt(queries.shape[-1])
+        return scores
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionMix(Product):
@@ -76,6 +89,12 @@ class AttentionMix(Product):
         """Return (n, t, w)."""
         problem = self.problem(*inputs)
         return inputs[1][0], problem.m, self.heads * problem.n
+
+    def reference(self, *operands: Array) -> Array:
+        """Return weights x values, with the heads of a token in a row."""
+        weights, packed = operands
+        mixed: Array = np.matmul(weights, _heads(packed, self.heads)[2]).swapaxes(1, 2)
+        return mixed.reshape(self.output(weights.shape, packed.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,12 @@ class Attention(Op):
         square = scores.output(packed)
         return (scores, packed), (Softmax(), square), (AttentionMix(self.heads), square, packed)
 
+    def reference(self, *operands: Array) -> Array:
+        """Return what the three operations compute one after the other."""
+        (packed,) = operands
+        weights = Softmax().reference(AttentionScores(self.heads).reference(packed))
+        return AttentionMix(self.heads).reference(weights, packed)
+
 
 def _depth(op: Op, packed: Shape, heads: int) -> int:
     """Return the channels of one head."""
@@ -122,3 +147,10 @@ def _depth(op: Op, packed: Shape, heads: int) -> int:
         wanted = f"it needs (n, t, 3w) with w a multiple of the number of heads, {heads}"
         raise op.misfit(packed, wanted)
     return packed[-1] // (_PARTS * heads)
+
+
+def _heads(packed: Array, heads: int) -> Array:
+    """Return queries, keys and values, (3, n, heads, t, depth), of (n, t, 3w)."""
+    n, t, width = packed.shape
+    parts = packed.reshape(n, t, _PARTS, heads, width // (_PARTS * heads))
+    return parts.transpose(2, 0, 3, 1, 4)

@@ -6,12 +6,19 @@ the patches out at once, and contract. All of the output, or only some points of
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.problems.shapes import IMAGE_AXES
+
 if TYPE_CHECKING:
-    from convprof.problems import Attention, Conv2d, Gemm
+    from collections.abc import Callable, Sequence
+
+    from convprof.problems.attention import Attention
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
 
     Array = np.ndarray[Any, Any]
     Points = np.ndarray[Any, np.dtype[np.int64]]
@@ -198,3 +205,53 @@ def gemm_backward_weights(g: Gemm, a: Array, dc: Array, points: Points | None = 
     both = left.astype(np.float64), gradient.astype(np.float64)
     product: Array = np.einsum("bit,bij->btj", *both, optimize=True)
     return product.reshape(g.b_shape)
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))  # exp(-x) would overflow
+
+
+def _hardsigmoid(x: Array) -> Array:
+    return np.clip(x + 3.0, 0.0, 6.0) / 6.0
+
+
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "relu6": lambda x: np.clip(x, 0.0, 6.0),
+    "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+    "silu": lambda x: x * _sigmoid(x),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "hardsigmoid": _hardsigmoid,
+    "hardswish": lambda x: x * _hardsigmoid(x),
+}
+"""By name, each function of ``epilogue.STEPS`` of an array in float64."""
+
+
+def epilogue(
+    problem: Conv2d | Gemm, product: Array, operands: Sequence[Array], points: Points | None = None
+) -> Array:
+    """Return function(product + bias + residual) in float64, all of it or at flat indices.
+
+    ``operands`` are the problem's epilogue's: a bias per output channel, then a residual of
+    the result's shape, in NCHW for a convolution.
+    """
+    steps, more = problem.epilogue, list(operands)
+    if not steps:
+        return product
+    shape = problem.result_shape("nchw")
+    total = product
+    if steps.bias:
+        bias = more.pop(0).astype(np.float64)
+        wide = bias[:, None, None] if len(shape) == IMAGE_AXES else bias
+        total = total + _picked(np.broadcast_to(wide, shape), points)
+    if steps.add:
+        total = total + _picked(more.pop(0).astype(np.float64), points)
+    return FUNCTIONS[steps.function](total) if steps.function else total
+
+
+def _picked(values: Array, points: Points | None) -> Array:
+    return values if points is None else values[np.unravel_index(points, values.shape)]

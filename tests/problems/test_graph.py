@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import ProblemError
-from convprof.networks import INPUT, Builder, Network, Node
-from convprof.networks.ops import Activation, Add, Convolution, Flatten, Linear, Pool2d
 from convprof.problems import Conv2d
+from convprof.problems.graph import INPUT, Builder, Network, Node
+from convprof.problems.ops import Activation, Add, Convolution, Flatten, Linear, Pool2d
 
 RELU = Activation("relu")
 

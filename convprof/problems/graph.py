@@ -5,20 +5,28 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.products import Convolution, Linear
 from convprof.problems import checks
-from convprof.problems.epilogue import Epilogue
-from convprof.problems.operation import IMAGE_AXES, Operation
+from convprof.problems.operation import Operation
+from convprof.problems.ops.products import Weighted
+from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from convprof.networks.ops import Op, Shape
-    from convprof.networks.ties import Tie
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
+    from convprof.problems.ops import Op
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+    from convprof.problems.ties import Tie
+
+Weights: TypeAlias = "Mapping[str, Mapping[str, Array]]"
+"""Tensors by name of the node and name in its op."""
 
 INPUT = "input"
 """The name under which nodes read the network's input."""
@@ -132,11 +140,35 @@ class Network:
         A convolution or a linear layer with its bias as an epilogue; all else is an operation.
         """
         op, inputs = node.op, self.reads(node)
-        if isinstance(op, Convolution | Linear):
-            epilogue = Epilogue(bias=op.bias)
-            return replace(op.problem(*inputs), epilogue=epilogue, name=node.name)
+        if isinstance(op, Weighted):
+            return replace(op.with_epilogue(*inputs), name=node.name)
         laid_out = not self.images.isdisjoint((node.name, *node.inputs))
         return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
+
+    def reference(self, x: Array, weights: Weights) -> Array:
+        """Return the last result in float64, of the shape ``output``."""
+        for _, result in self.results(x, weights):
+            last = result  # unpacking would keep every result in memory
+        return last
+
+    def results(self, x: Array, weights: Weights) -> Iterator[tuple[Node, Array]]:
+        """Yield every node with its result in float64, a result kept until its last reader is done.
+
+        Activations in their logical shapes; the weights and buffers of an op by their names, by
+        name of the node. KeyError names a tensor that is missing.
+        """
+        last_reader = {name: node.name for node in self.nodes for name in node.inputs}
+        held: dict[str, Array] = {INPUT: x.astype(np.float64)}
+        for node in self.nodes:
+            shapes = self.reads(node)
+            names = [*node.op.weights(*shapes), *node.op.buffers(*shapes)]
+            tensors = (weights[node.name][name].astype(np.float64) for name in names)
+            result = node.op.reference(*(held[name] for name in node.inputs), *tensors)
+            yield node, result
+            held[node.name] = result
+            for name in {*node.inputs, node.name}:
+                if last_reader.get(name, node.name) == node.name:
+                    del held[name]
 
 
 def _images(nodes: tuple[Node, ...], shapes: Mapping[str, Shape]) -> frozenset[str]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import Op, Shape
 from convprof.problems.checks import shown
 from convprof.problems.epilogue import STEPS, Function
+from convprof.problems.ops.base import Op
+from convprof.problems.oracle import FUNCTIONS
+
+if TYPE_CHECKING:
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+
+__all__ = ["Activation", "Add", "Affine", "Clip", "HardSigmoid", "Maximum", "Minimum", "Multiply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,11 @@ class Activation(Op):
         """Return the function's steps for every element."""
         return STEPS[self.function] * math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the function of every element."""
+        (x,) = operands
+        return FUNCTIONS[self.function](x)
+
 
 @dataclass(frozen=True, slots=True)
 class Affine(Op):
@@ -62,6 +76,11 @@ class Affine(Op):
         """Return one step per element for a factor that is not 1, and one for a term not 0."""
         steps = int(self.factor != 1.0) + int(self.term != 0.0)
         return steps * math.prod(self.output(*inputs))
+
+    def reference(self, *operands: Array) -> Array:
+        """Return ``factor`` x + ``term``."""
+        (x,) = operands
+        return self.factor * x + self.term
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,11 @@ class Clip(Op):
         limits = (self.low is not None) + (self.high is not None)
         return limits * math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return every element within the limits."""
+        (x,) = operands
+        return np.clip(x, self.low, self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class HardSigmoid(Op):
@@ -130,6 +154,11 @@ class HardSigmoid(Op):
         """Return four per element: a product, a sum, two comparisons."""
         return 4 * math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return ``alpha`` x + ``beta`` within 0 and 1."""
+        (x,) = operands
+        return np.clip(self.alpha * x + self.beta, 0.0, 1.0)
+
 
 class _Pairwise(Op):
     """One step per element of two activations, of which sizes of 1 are repeated (as in NumPy)."""
@@ -156,12 +185,22 @@ class Add(_Pairwise):
 
     kind: ClassVar[str] = "add"
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the sum; NumPy repeats sizes of 1."""
+        a, b = operands
+        return a + b
+
 
 @dataclass(frozen=True, slots=True)
 class Multiply(_Pairwise):
     """The product of two activations, element by element: the gate of squeeze-and-excitation."""
 
     kind: ClassVar[str] = "multiply"
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the product; NumPy repeats sizes of 1."""
+        a, b = operands
+        return a * b
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +209,19 @@ class Maximum(_Pairwise):
 
     kind: ClassVar[str] = "maximum"
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the larger elements; NumPy repeats sizes of 1."""
+        a, b = operands
+        return np.maximum(a, b)
+
 
 @dataclass(frozen=True, slots=True)
 class Minimum(_Pairwise):
     """The smaller of two activations, element by element."""
 
     kind: ClassVar[str] = "minimum"
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the smaller elements; NumPy repeats sizes of 1."""
+        a, b = operands
+        return np.minimum(a, b)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convprof.problems import Conv2d, Gemm
-from convprof.strategies import oracle
+from convprof.problems import Conv2d, Gemm, oracle
 
 SMALL = st.integers(1, 3)
 

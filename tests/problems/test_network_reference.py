@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.networks import ops
-from convprof.networks.graph import Builder, Network
-from convprof.strategies import reference
+from convprof.problems import ops
+from convprof.problems.graph import Builder, Network
 
 
 def small():
@@ -34,7 +33,7 @@ def small():
 
 def test_every_node_by_formulas_of_its_own():
     net, weights, x = small()
-    found = {node.name: y for node, y in reference.results(net, x, weights)}
+    found = {node.name: y for node, y in net.results(x, weights)}
     padded = np.pad(x.astype(float), ((0, 0), (0, 0), (1, 1), (1, 1)))
     filters = weights["first"]["weight"].astype(float)
     first = np.zeros((2, 4, 5, 6)) + weights["first"]["bias"][:, None, None].astype(float)
@@ -52,8 +51,8 @@ def test_every_node_by_formulas_of_its_own():
 
 def test_the_last_result_is_the_networks():
     net, weights, x = small()
-    *_, (node, last) = reference.results(net, x, weights)
-    y = reference.network(net, x, weights)
+    *_, (node, last) = net.results(x, weights)
+    y = net.reference(x, weights)
     assert (net.nodes[-1].name, net.output) == (node.name, y.shape)
     np.testing.assert_array_equal(last, y)
 
@@ -62,7 +61,7 @@ def test_a_missing_tensor_is_named():
     net, weights, x = small()
     del weights["second"]["weight"]
     with pytest.raises(KeyError, match="weight"):
-        reference.network(net, x, weights)
+        net.reference(x, weights)
 
 
 def test_results_are_let_go_when_nobody_reads_them_any_more():
@@ -70,7 +69,7 @@ def test_results_are_let_go_when_nobody_reads_them_any_more():
 
     net, weights, x = small()
     kept = {}
-    for node, y in reference.results(net, x, weights):
+    for node, y in net.results(x, weights):
         kept[node.name] = weakref.ref(y)
         alive = {name for name, ref in kept.items() if ref() is not None}
         if node.name == "second":

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from convprof.errors import ProblemError
-from convprof.networks.ops import AdaptiveAverage, Pool2d
+from convprof.problems.ops import AdaptiveAverage, Pool2d
 
 SMALL = st.integers(1, 7)
 

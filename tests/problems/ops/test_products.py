@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convprof.errors import ProblemError
-from convprof.networks.ops import AttentionMix, AttentionScores, Convolution, Linear, MatMul
 from convprof.problems import Conv2d, Gemm
+from convprof.problems.ops import AttentionMix, AttentionScores, Convolution, Linear, MatMul
 
 
 def test_convolution():

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
-from convprof.networks.ops.base import IMAGE_AXES, Op, Shape, channels
 from convprof.problems.checks import shown
+from convprof.problems.ops.base import Op
+from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels
+
+if TYPE_CHECKING:
+    from convprof.problems.ops.base import Array
+    from convprof.problems.shapes import Shape
+
+__all__ = ["BatchNorm", "Bias", "LayerNorm", "LayerScale", "ResponseNorm", "Softmax"]
 
 _WIDEST = 64
 """Channels of a response norm's window: published ones have 5."""
@@ -32,6 +42,12 @@ class _Same(Op):
     def flops(self, *inputs: Shape) -> int:
         """Return the steps for every element."""
         return self.steps * math.prod(self.output(*inputs))
+
+
+def _along_channels(vector: Array, x: Array) -> Array:
+    """Return a vector with an element per channel in a shape that NumPy repeats to that of x."""
+    axis = channel_axis(x.shape)
+    return vector.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,12 @@ class BatchNorm(_Same):
             raise self.misfit(x, "it needs an image (n, c, h, w) or features (n, c)")
         return (x[1],)
 
+    def reference(self, *operands: Array) -> Array:
+        """Return x normalised with the given mean and variance: nothing is folded."""
+        x, *vectors = operands
+        weight, bias, mean, variance = (_along_channels(vector, x) for vector in vectors)
+        return (x - mean) / np.sqrt(variance + self.eps) * weight + bias
+
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm(_Same):
@@ -84,6 +106,15 @@ class LayerNorm(_Same):
         """Return ``weight`` and, where there is one, ``bias`` (c,)."""
         names = ("weight", "bias") if self.bias else ("weight",)
         return dict.fromkeys(names, (channels(self.output(*inputs)),))
+
+    def reference(self, *operands: Array) -> Array:
+        """Return every row normalised with its own mean and variance."""
+        x, *vectors = operands
+        weight, *bias = (_along_channels(vector, x) for vector in vectors)
+        axis = channel_axis(x.shape)
+        mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+        result: Array = (x - mean) / np.sqrt(variance + self.eps) * weight
+        return result + bias[0] if bias else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +165,15 @@ class ResponseNorm(_Same):
         """
         return (self.size + 4) * math.prod(self.output(*inputs))
 
+    def reference(self, *operands: Array) -> Array:
+        """Return x divided by the power of a padded sliding sum of squares."""
+        (x,) = operands
+        before, after = self.window
+        squares = np.pad(x * x, ((0, 0), (before, after), (0, 0), (0, 0)))
+        total = sliding_window_view(squares, self.size, 1).sum(-1)
+        result: Array = x / (self.bias + self.alpha / self.size * total) ** self.beta
+        return result
+
 
 @dataclass(frozen=True, slots=True)
 class Softmax(_Same):
@@ -142,6 +182,13 @@ class Softmax(_Same):
     kind: ClassVar[str] = "softmax"
     keeps_images: ClassVar[bool] = False
     steps: ClassVar[int] = 5
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the softmax; the largest element is subtracted first, or exp would overflow."""
+        (x,) = operands
+        powers: Array = np.exp(x - x.max(-1, keepdims=True))
+        result: Array = powers / powers.sum(-1, keepdims=True)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +202,11 @@ class LayerScale(_Same):
         """Return ``weight`` (c,)."""
         return {"weight": (channels(self.output(*inputs)),)}
 
+    def reference(self, *operands: Array) -> Array:
+        """Return x times the factor of its channel."""
+        x, weight = operands
+        return x * _along_channels(weight, x)
+
 
 @dataclass(frozen=True, slots=True)
 class Bias(_Same):
@@ -166,3 +218,8 @@ class Bias(_Same):
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``bias`` (c,)."""
         return {"bias": (channels(self.output(*inputs)),)}
+
+    def reference(self, *operands: Array) -> Array:
+        """Return x plus the term of its channel."""
+        x, bias = operands
+        return x + _along_channels(bias, x)

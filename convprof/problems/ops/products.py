@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from convprof.networks.ops.base import Op, Shape, channels, window_text
+import numpy as np
+
+from convprof.problems import oracle
 from convprof.problems.checks import size
 from convprof.problems.conv2d import Conv2d
+from convprof.problems.epilogue import Epilogue
 from convprof.problems.gemm import Gemm
+from convprof.problems.ops.base import Array, Op, window_text
+from convprof.problems.shapes import Shape, channels
+
+__all__ = ["Convolution", "Linear", "MatMul", "Product", "Weighted"]
 
 
 class Product(Op):
@@ -37,8 +44,28 @@ class Product(Op):
         return self.problem(*inputs).bytes_min(itemsize) + itemsize * math.prod(bias)
 
 
+class Weighted(Product):
+    """A product of an activation and a learned ``weight``, and a learned ``bias`` where asked for.
+
+    It is the only kind of operation that a strategy computes as a problem of its own.
+    """
+
+    __slots__ = ()
+
+    bias: bool
+
+    @property
+    def steps(self) -> int:
+        """One for the bias."""
+        return int(self.bias)
+
+    def with_epilogue(self, *inputs: Shape) -> Conv2d | Gemm:
+        """Return the problem with the bias in its epilogue."""
+        return replace(self.problem(*inputs), epilogue=Epilogue(bias=self.bias))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Convolution(Product):
+class Convolution(Weighted):
     """(n, c, h, w) -> (n, k, p, q); the fields are those of the problem Conv2d."""
 
     kind: ClassVar[str] = "conv"
@@ -82,11 +109,6 @@ class Convolution(Product):
         groups = f" g{self.groups}" if self.groups > 1 else ""
         return f"{self.kind} {window_text(self.r, self.s, self.stride)}{groups}"
 
-    @property
-    def steps(self) -> int:
-        """One for the bias."""
-        return int(self.bias)
-
     def problem(self, *inputs: Shape) -> Conv2d:
         """Return the convolution of an image of that shape."""
         n, c, h, w = self.image(*inputs)
@@ -113,9 +135,15 @@ class Convolution(Product):
         weight: dict[str, Shape] = {"weight": self.problem(*inputs).weight_shape}
         return weight | ({"bias": (self.k,)} if self.bias else {})
 
+    def reference(self, *operands: Array) -> Array:
+        """Return the convolution plus the bias."""
+        x, weight, *bias = operands
+        product = oracle.conv2d(self.problem(x.shape), x, weight)
+        return product + bias[0][:, None, None] if bias else product
+
 
 @dataclass(frozen=True, slots=True)
-class Linear(Product):
+class Linear(Weighted):
     """(..., k) -> (..., outputs): every row times the same matrix. An image has no rows."""
 
     kind: ClassVar[str] = "linear"
@@ -123,11 +151,6 @@ class Linear(Product):
 
     outputs: int
     bias: bool = True
-
-    @property
-    def steps(self) -> int:
-        """One for the bias."""
-        return int(self.bias)
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return the product of all rows, of all images, with the matrix."""
@@ -144,6 +167,12 @@ class Linear(Product):
         """Return ``weight`` (inputs, outputs), the problem's B, and ``bias`` (outputs,)."""
         weight: dict[str, Shape] = {"weight": (channels(inputs[0]), self.problem(*inputs).n)}
         return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the product plus the bias."""
+        x, weight, *bias = operands
+        product = oracle.gemm(self.problem(x.shape), x, weight).reshape(self.output(x.shape))
+        return product + bias[0] if bias else product
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +206,9 @@ class MatMul(Product):
         """Return (..., m, n)."""
         problem = self.problem(*inputs)
         return (*inputs[0][:-2], problem.m, problem.n)
+
+    def reference(self, *operands: Array) -> Array:
+        """Return the batch of products times the factor."""
+        a, b = operands
+        product: Array = self.scale * np.matmul(a, b.swapaxes(-1, -2) if self.transpose_b else b)
+        return product

@@ -1,0 +1,15 @@
+"""What the nodes of a network compute, as frozen values that know shapes, costs and a reference.
+
+A module per family; the operations in its ``__all__`` are named here.
+"""
+
+from __future__ import annotations
+
+from convprof.problems.ops.arranging import *
+from convprof.problems.ops.attention import *
+from convprof.problems.ops.base import Op as Op
+from convprof.problems.ops.elementwise import *
+from convprof.problems.ops.normalisation import *
+from convprof.problems.ops.pooling import *
+from convprof.problems.ops.products import *
+from convprof.problems.ops.tokens import *

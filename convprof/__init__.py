@@ -13,12 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import affinity as _affinity  # noqa: F401 -- before any library: see there
-from convprof.version import __version__
+from convprof.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from convprof import strategies
     from convprof.api import prepare
     from convprof.problems import Attention, Conv2d, Gemm
+
+__version__ = _VERSION
 
 __all__ = ["Attention", "Conv2d", "Gemm", "__version__", "prepare", "strategies"]
 

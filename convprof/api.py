@@ -47,8 +47,8 @@ def check_threads(threads: int) -> None:
     """Raise InputError unless this process can run that many threads at once here."""
     most = facts().topology.usable_cpus
     if not 1 <= threads <= most:
-        uses = f"1-{most}, or 'all'" if most > 1 else "1"
-        raise InputError(f"--threads {threads}: {thread_limit()}. Use {uses}")
+        uses = f"1-{most}" if most > 1 else "1"
+        raise InputError(f"{thread_limit()}. Use {uses}", field="threads", value=threads)
 
 
 def thread_limit() -> str:

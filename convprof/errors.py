@@ -3,17 +3,20 @@
     ConvprofError               exit 1  something failed at run time
     ├── ToolchainError                  numba or LLVM is absent, broken, too old or not allowed
     ├── ThreadsError                    the system allows no more threads
-    └── InputError              exit 2  a flag, a field or a file is wrong
+    └── InputError              exit 2  a field or a file is wrong
         ├── ProblemError                a shape that cannot be computed
         ├── DescriptorError             a PROBLEM text that cannot be read
         │   └── NotComputedError        a text that means something convprof does not compute
         ├── UnknownNameError            no strategy, network or layer of that name
+        ├── NotAResultError             a file that is not a result of convprof
         ├── RefusedError                the strategy cannot do this problem; says why
         └── TooLargeError               the buffers exceed the available memory
 
-The message is one line that names the flag or the field, the value and the way out.
+The message is one line that names the field, the value and the way out. An ``InputError`` keeps the
+field apart, so that each interface spells it in its own way: ``threads=64`` in Python and
+``--threads 64`` on the command line. No message below the command line names a flag.
 A strategy that computes a wrong result is not an exception but a measurement with
-``status: wrong`` (exit 3); a regression is a verdict (exit 4).
+``status: wrong`` (exit 3).
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    Spelling = Callable[[str, str | None], str]
+    """Writes a field and its value, or the field alone where the value is None."""
 
 
 def one_line(text: str) -> str:
@@ -51,17 +57,64 @@ class ThreadsError(ConvprofError):
 
     @classmethod
     def of(cls, threads: int) -> ThreadsError:
-        """Build the message for a team of so many threads."""
+        """Build the message for that number of threads."""
         return cls(
             f"the system does not allow this process {threads} threads: raise the limit "
-            f"(ulimit -u, pids.max) or use fewer --threads"
+            f"(ulimit -u, pids.max) or use fewer threads"
         )
 
 
 class InputError(ConvprofError):
-    """A flag, a field or a file is wrong; the message names the way out."""
+    """A field or a file is wrong; the message names the way out."""
 
     exit_code = 2
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        examples: Iterable[str] = (),
+        where: str = "",
+    ) -> None:
+        """``examples``: values of the field that would be right; ``where``: whose field it is."""
+        super().__init__(reason)
+        self.where = where
+        self.reason = reason
+        self.field = field
+        self.value = None if value is None else str(value)
+        self.examples = tuple(examples)
+
+    def __str__(self) -> str:
+        """Return the message as Python spells it: ``threads=64: this machine has 2 cores``."""
+        return self.text(in_python)
+
+    def text(self, spell: Spelling) -> str:
+        """Return the message with the field as ``spell`` writes it."""
+        text = self.reason
+        if self.field is not None and self.examples:
+            shown = " ".join(spell(self.field, example) for example in self.examples)
+            text = f"{text}, e.g. {shown}"
+        elif self.field is not None:
+            text = f"{spell(self.field, self.value)}: {text}"
+        return f"{self.where}: {text}" if self.where else text
+
+    def at(self, where: str) -> InputError:
+        """Return the error with the place of its field, such as a file, in front."""
+        place = f"{where}: {self.where}" if self.where else where
+        return InputError(
+            self.reason, field=self.field, value=self.value, examples=self.examples, where=place
+        )
+
+    def within(self, field: str, value: object = None) -> InputError:
+        """Return the error of a field whose value has this error as a part."""
+        return InputError(self.text(in_python), field=field, value=value)
+
+
+def in_python(field: str, value: str | None) -> str:
+    """Return ``field=value``, or the field alone."""
+    return field if value is None else f"{field}={value}"
 
 
 class ProblemError(InputError, ValueError):
@@ -78,8 +131,8 @@ class NotComputedError(DescriptorError):
     ``group`` is a short reason under which a file's report counts such texts.
     """
 
-    def __init__(self, message: str, group: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, group: str) -> None:
+        super().__init__(reason)
         self.group = group
 
 
@@ -88,18 +141,37 @@ class UnknownNameError(InputError, LookupError):
 
     @classmethod
     def of(
-        cls, kind: str, name: str, known: Iterable[str], listed: Iterable[str] | None = None
+        cls,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        listed: Iterable[str] | None = None,
+        *,
+        field: str | None = None,
     ) -> UnknownNameError:
         """Build the message ``unknown KIND 'NAME'`` with the nearest known names.
 
-        Where none is near, ``listed`` are shown, in this order; without it all that are known.
+        If no name is near, ``listed`` are shown, in this order; without ``listed`` all known ones.
+        With ``field`` the message is ``unknown FIELD KIND 'NAME'``.
         """
         names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=_NEAR)
         first = names[:_MOST_NAMES] if listed is None else list(listed)
         shown = ", ".join(first) + (", ..." if len(first) < len(names) else "")
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {shown}"
-        return cls(f"unknown {kind} {name!r}: {hint}")
+        if field is None:
+            return cls(f"unknown {kind} {name!r}: {hint}")
+        return cls(f"{kind} {name!r}: {hint}", field=field)
+
+    def text(self, spell: Spelling) -> str:
+        """Return the message; a field without a value is what is unknown."""
+        if self.field is None or self.value is not None:
+            return super().text(spell)
+        return f"unknown {spell(self.field, None)} {self.reason}"
+
+
+class NotAResultError(InputError):
+    """A file that is not a result document of convprof."""
 
 
 class RefusedError(InputError):

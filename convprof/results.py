@@ -1,7 +1,8 @@
-"""What a measurement is, and the JSON document that other programs read.
+"""What a measurement is, and the JSON documents that other programs read.
 
-History of the format:
+History of the format, which docs/result-format.md explains:
 1   first version
+2   `kind` in every document; every `ratio` is a / b; networks apart from comparisons
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.archive import Archive
+from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+KIND = "result"
+"""Of the document of measurements; the other kinds have documents of their own."""
 
 Status = Literal["ok", "refused", "wrong", "failed"]
 
@@ -113,7 +117,7 @@ class Measurements(Archive[Measurement]):
 
 @dataclass
 class Document:
-    """Everything that one command found out."""
+    """What a command measured: a document of kind ``result``."""
 
     tool_version: str
     machine: dict[str, Any]
@@ -122,17 +126,28 @@ class Document:
     settings: dict[str, Any]
     measurements: Measurements = field(default_factory=Measurements)
     comparisons: Archive[dict[str, Any]] = field(default_factory=Archive)
+    networks: Archive[dict[str, Any]] = field(default_factory=Archive)
     interrupted: bool = False
 
     def parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the keys and values of the document's JSON object, not yet in JSON types."""
         yield "schema_version", SCHEMA_VERSION
+        yield "kind", KIND
         for each in dataclasses.fields(self):
             yield each.name, getattr(self, each.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
         return {key: plain(value) for key, value in self.parts()}
+
+
+def envelope(kind: str, **fields: Any) -> dict[str, Any]:
+    """Return a document of another kind in JSON types: what all begin with, then its own fields.
+
+    SI units, null for unknown, never NaN.
+    """
+    first = {"schema_version": SCHEMA_VERSION, "kind": kind, "tool_version": VERSION}
+    return {**first, **{key: plain(value) for key, value in fields.items()}}
 
 
 def plain(value: Any) -> Any:

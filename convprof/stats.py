@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CONFIDENCE = 0.95
 SAME_WITHIN = 0.02
@@ -65,6 +65,13 @@ class Ratio:
     rounds: int
 
     @property
+    def inverse(self) -> Ratio:
+        """How many times as long ``b`` takes as ``a``."""
+        low = None if self.high is None else 1 / self.high
+        high = None if self.low is None else 1 / self.low
+        return Ratio(1 / self.value, low, high, self.rounds)
+
+    @property
     def verdict(self) -> Verdict:
         """Return what can be said of ``a``: never a winner by force."""
         if self.low is None or self.high is None:
@@ -88,6 +95,14 @@ def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     interval = median_interval(logs)
     low, high = (math.exp(interval[0]), math.exp(interval[1])) if interval else (None, None)
     return Ratio(math.exp(median(logs)), low, high, len(logs))
+
+
+def ratio_by_round(a: Mapping[int, float], b: Mapping[int, float]) -> Ratio | None:
+    """Compare the rounds that two contestants share; None if they share none."""
+    common = sorted(a.keys() & b.keys())
+    if not common:
+        return None
+    return paired_ratio([a[number] for number in common], [b[number] for number in common])
 
 
 def geometric_mean(values: Sequence[float]) -> float:

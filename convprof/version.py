@@ -1,3 +1,5 @@
-"""The version of convprof, for every floor: nothing below the facade may import the facade."""
+"""The version, below everything that writes it down: documents, journals, kept choices."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+VERSION = "0.1.0"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,3 +20,13 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVPROF_CACHE_DIR", str(tmp_path_factory.mktemp("choices")))
         yield
+
+
+@pytest.fixture(scope="session")
+def invalid():
+    """Return what lists how a document of any kind breaks the schema."""
+    jsonschema = pytest.importorskip("jsonschema")
+    path = Path(__file__).parents[1] / "docs" / "result-schema.json"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    return lambda document: [error.message for error in validator.iter_errors(document)]

@@ -17,6 +17,7 @@ TREE = {
     "NotComputedError": (errors.DescriptorError, 2),
     "UnknownNameError": (errors.InputError, 2),
     "RefusedError": (errors.InputError, 2),
+    "NotAResultError": (errors.InputError, 2),
     "TooLargeError": (errors.InputError, 2),
 }
 

@@ -140,17 +140,17 @@ def cores(monkeypatch):
         (
             {"strategy": "threaded", "threads": 0},
             errors.InputError,
-            "--threads 0: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=0: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "threaded", "threads": -1},
             errors.InputError,
-            "--threads -1: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=-1: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "threaded", "threads": 99},
             errors.InputError,
-            "--threads 99: this machine has 4 usable cores. Use 1-4, or 'all'",
+            "threads=99: this machine has 4 usable cores. Use 1-4",
         ),
         (
             {"strategy": "direct", "threads": 2},
@@ -170,7 +170,7 @@ def test_a_machine_of_one_core(cores):
     cores(1)
     with pytest.raises(errors.InputError) as caught:
         convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
-    assert str(caught.value) == "--threads 2: this machine has 1 usable core. Use 1"
+    assert str(caught.value) == "threads=2: this machine has 1 usable core. Use 1"
 
 
 def test_a_quota_is_named_where_it_is_the_limit(cores):
@@ -178,7 +178,7 @@ def test_a_quota_is_named_where_it_is_the_limit(cores):
     with pytest.raises(errors.InputError) as caught:
         convprof.prepare(convprof.Conv2d(**CONV), strategy="threaded", threads=2)
     assert str(caught.value) == (
-        "--threads 2: the CPU quota (cgroup) is 1.5 CPUs, and more threads than 1 would all be "
+        "threads=2: the CPU quota (cgroup) is 1.5 CPUs, and more threads than 1 would all be "
         "stopped in each period. Use 1"
     )
 

@@ -30,6 +30,7 @@ from convprof.results import Cycles, Document, Flops, Measurement, Measurements,
 from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
 from convprof.strategies.networks.choice import LayerChoice
+from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import How
 from convprof.studies.network.planned import FoundPlan, Planned, Standing
@@ -115,7 +116,9 @@ COMPARISON = {
     "problem": describe(CONV),
     "a": {"strategy": "tiled", "layout": "nhwc", "threads": 1},
     "b": {"strategy": "tiled", "layout": "nchw", "threads": 1},
-    "ratio": {"value": 0.8, "low": 0.7, "high": 0.9, "rounds": 25},
+    "ratio": 0.8,
+    "ci95": [0.7, 0.9],
+    "rounds": 25,
     "verdict": "faster",
     "break_even": 2,
     "conversions": {
@@ -129,12 +132,16 @@ PEERS = {
     "threads": 2,
     "a": {"strategy": "threaded", "layout": None, "threads": 2},
     "b": {"strategy": "torch", "layout": None, "threads": 2},
-    "ratio": {"value": 1.1, "low": 1.05, "high": 1.2, "rounds": 25},
-    "verdict": "faster",
+    "ratio": 1.1,
+    "ci95": [1.05, 1.2],
+    "rounds": 25,
+    "verdict": "slower",
 }
 UNCERTAIN = {
     **COMPARISON,
-    "ratio": {"value": 1.0, "low": None, "high": None, "rounds": 3},
+    "ratio": 1.0,
+    "ci95": None,
+    "rounds": 3,
     "verdict": "undecided",
     "break_even": None,
     "conversions": None,
@@ -146,7 +153,7 @@ RATIO = Ratio(1.4, 1.3, 1.5, 25)
 CHAIN = replace(OK, problem=describe(WHOLE), strategy="chain", phases={"fc": 1e-3})
 NETWORK = Found(
     "small", (1, 6), How(), [Layer(FC, OK, OK, 1e-3, 0.5, "memory", "packed")], CHAIN,
-    {"fc to nchw": 1e-5}, [(replace(CHAIN, strategy="torch"), RATIO)], [],
+    {"fc to nchw": 1e-5}, [Comparison(replace(CHAIN, strategy="torch"), CHAIN, RATIO)], [],
 ).to_json()  # fmt: skip
 NOTHING_YET = Found(
     "small", (1, 6), How(), [Layer(FC, None, None, None, None, None)], None, {}, [], []
@@ -180,7 +187,8 @@ def document():
         ceilings={"peaks": [{"dtype": "f32", "threads": 1, "flop_per_s": 1e11, "ports": 2}]},
         settings={"argv": ["run"], "seed": 0, "budget_s": 0.2, "strategies": None},
         measurements=Measurements(MEASUREMENTS.values()),
-        comparisons=Archive([COMPARISON, UNCERTAIN, PEERS, NETWORK, NOTHING_YET, PLAN, NO_PLAN]),
+        comparisons=Archive([COMPARISON, UNCERTAIN, PEERS]),
+        networks=Archive([NETWORK, NOTHING_YET, PLAN, NO_PLAN]),
     )
     return json.loads(json.dumps(whole.to_json(), allow_nan=False))
 
@@ -216,8 +224,12 @@ def test_each_measurement(name):
 
 
 WRONG = {
-    "another version": lambda d: d.update(schema_version=2),
+    "another version": lambda d: d.update(schema_version=1),
     "no machine key": lambda d: d["machine"].pop("key"),
+    "no kind": lambda d: d.pop("kind"),
+    "another kind": lambda d: d.update(kind="colours"),
+    "a network among the comparisons": lambda d: d["comparisons"].append(NETWORK),
+    "an interval with one end": lambda d: d["comparisons"][0].update(ci95=[1.0]),
     "a field too many": lambda d: d.update(extra=1),
     "a field missing": lambda d: d.pop("interrupted"),
     "a text for a boolean": lambda d: d.update(interrupted="no"),
@@ -246,11 +258,11 @@ WRONG = {
     "layouts without conversions": lambda d: d["comparisons"][0].pop("conversions"),
     "peers without threads": lambda d: d["comparisons"][2].pop("threads"),
     "an unknown comparison": lambda d: d["comparisons"][2].update(kind="colours"),
-    "a network without layers": lambda d: d["comparisons"][3].update(layers=[]),
-    "a layer without a name": lambda d: d["comparisons"][3]["layers"][0].pop("name"),
-    "a chain in no time": lambda d: d["comparisons"][3]["reconciliation"].update(chain_s=0),
-    "a plan without chains": lambda d: d["comparisons"][5].pop("chains"),
-    "a plan in another layout": lambda d: d["comparisons"][5]["layers"][0].update(layout="chwn"),
+    "a network without layers": lambda d: d["networks"][0].update(layers=[]),
+    "a layer without a name": lambda d: d["networks"][0]["layers"][0].pop("name"),
+    "a chain in no time": lambda d: d["networks"][0]["reconciliation"].update(chain_s=0),
+    "a plan without chains": lambda d: d["networks"][2].pop("chains"),
+    "a plan in another layout": lambda d: d["networks"][2]["layers"][0].update(layout="chwn"),
     "an operation without inputs": lambda d: d["measurements"][AT("ok pool")]["problem"].update(
         inputs=[]
     ),
@@ -258,7 +270,7 @@ WRONG = {
         name=None
     ),
     "an unknown verdict": lambda d: d["comparisons"][0].update(verdict="better"),
-    "a ratio of nothing": lambda d: d["comparisons"][0]["ratio"].update(value=0),
+    "a ratio of nothing": lambda d: d["comparisons"][0].update(ratio=0),
     "a peak without threads": lambda d: d["ceilings"]["peaks"][0].pop("threads"),
 }
 
@@ -277,14 +289,17 @@ def test_the_schema_knows_the_program():
     assert list(DTYPES) == SCHEMA["$defs"]["dtype"]["enum"]
     assert list(LAYOUTS) == SCHEMA["$defs"]["layout"]["enum"]
     assert SCHEMA["properties"]["schema_version"] == {"const": results.SCHEMA_VERSION}
-    assert list(document()) == list(SCHEMA["properties"])
+    assert list(document()) == list(SCHEMA["$defs"]["result_document"]["properties"])
     for name, value in (("time", Time), ("cycles", Cycles), ("flops", Flops)):
         assert list(value.__dataclass_fields__) == list(SCHEMA["$defs"][name]["properties"])
 
 
 @pytest.mark.parametrize("name", ["measurement", "time", "flops", "cycles", "comparison", "peak"])
 def test_every_field_is_explained(name):
-    fields = {*SCHEMA["properties"], *SCHEMA["$defs"][name]["properties"]}
+    fields = {
+        *SCHEMA["$defs"]["result_document"]["properties"],
+        *SCHEMA["$defs"][name]["properties"],
+    }
     assert {field for field in fields if f"`{field}`" not in EXPLAINED} == set()
 
 

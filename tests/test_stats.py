@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof import stats
-from convprof.stats import Ratio, paired_ratio
+from convprof.stats import Ratio, paired_ratio, ratio_by_round
 
 times = st.floats(1e-9, 1e3)
 pairs = st.lists(st.tuples(times, times), min_size=1, max_size=40)
@@ -208,3 +208,15 @@ def test_the_geometric_mean_of_inverses_is_the_inverse(values):
     mean = stats.geometric_mean(values)
     assert stats.geometric_mean([1 / value for value in values]) == pytest.approx(1 / mean)
     assert min(values) * (1 - 1e-9) <= mean <= max(values) * (1 + 1e-9)
+
+
+def test_the_inverse_says_the_same_of_the_other_side():
+    ratio = Ratio(2.0, 1.6, 2.5, 25)
+    assert ratio.inverse == Ratio(0.5, 0.4, 0.625, 25)
+    assert (ratio.verdict, ratio.inverse.verdict) == ("slower", "faster")
+    assert Ratio(4.0, None, None, 3).inverse == Ratio(0.25, None, None, 3)
+
+
+def test_only_rounds_of_both_are_compared():
+    assert ratio_by_round({0: 2.0, 1: 6.0, 3: 9.0}, {1: 2.0, 2: 1.0}) == paired_ratio([6.0], [2.0])
+    assert ratio_by_round({0: 1.0}, {1: 1.0}) is None

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from convprof.cli import driver, signals
+from convprof.cli import driver, flags, signals
 from convprof.codegen import spare_threads
-from convprof.errors import ConvprofError, one_line
+from convprof.errors import ConvprofError, InputError, one_line
 from convprof.render import streams
 
 COMMANDS = {
@@ -127,7 +127,8 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"{path}: {one_line(error.format_message())} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
-        click.echo(f"convprof: {one_line(str(error))}", err=True)
+        command = _command(arguments) if isinstance(error, InputError) else None
+        click.echo(f"convprof: {one_line(flags.message(error, command))}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         name = signals.name()
@@ -137,6 +138,13 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"convprof: {driver.reason(error)}", err=True)
         return driver.EXIT_FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _command(arguments: list[str] | None) -> click.Command | None:
+    """Return the command that the first word names."""
+    words = sys.argv[1:] if arguments is None else arguments
+    with click.Context(cli) as context:
+        return cli.get_command(context, words[0]) if words else None
 
 
 def _told(status: int, out: streams.Guarded, err: streams.Guarded) -> int:

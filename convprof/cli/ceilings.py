@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, signals
-from convprof.cli.driver import Driver
+from convprof.cli import options
+from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.render.files import Text
     from convprof.studies.ceilings import Measured
 
 
@@ -41,82 +47,74 @@ def command(**flags: Any) -> int:  # fmt: skip
     and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then kept
     for this machine (in CONVPROF_CACHE_DIR or the user's cache folder).
     """
+    from convprof.studies import ceilings
+
     dtypes = _dtypes(flags["dtype"])
     threads = options.threads_from(flags["threads"])
     driver = Driver(Outputs.of(flags))
-    from convprof.machine.noise import NoiseWatch
-    from convprof.studies import ceilings
-
-    found = ceilings.Measured(threads, again=flags["again"])
-    watch = NoiseWatch(_cores())
-    interrupted = driver.interrupts(lambda: _measure(found, driver))
-    with signals.held():
-        _write(found, dtypes, driver)
-    signals.reopen()
-    driver.show(lambda: _show(found, dtypes, driver))
-    if found.fresh:
-        driver.noise(watch)
-    if interrupted:
-        text = (
-            "what was measured until then is above" if found.fresh else "nothing was measured yet"
-        )
-        return driver.interrupted(text)
-    return driver.code(0)
+    return driver.run(_Work(ceilings.Measured(threads, again=flags["again"]), dtypes))
 
 
-def measure(found: Measured, driver: Driver) -> None:
-    """Measure what is not kept, with progress and what disturbed it on stderr."""
-    from convprof.machine.noise import NoiseWatch
+class _Work(Work):
+    """Measure what is not in the store; show all that is in it."""
 
-    watch = NoiseWatch(_cores())
-    _measure(found, driver)
-    if found.fresh:
-        driver.noise(watch)
+    def __init__(self, measured: Measured, dtypes: tuple[str, ...]) -> None:
+        self._measured, self._dtypes = measured, dtypes
+        self._watch = noise_watch()
 
+    def noise(self) -> NoiseWatch | None:
+        """Return the watch, if anything was measured now."""
+        return self._watch if self._measured.fresh else None
 
-def _measure(found: Measured, driver: Driver) -> None:
-    from convprof.render.progress import Progress
+    def steps(self) -> Iterator[str]:
+        """Measure; yield what is measured next."""
+        return _steps(self._measured)
 
-    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        for step in found.steps():
-            progress.say(f"measuring this machine: {step}")
-            signals.check()
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document, its rows and its tables."""
+        from convprof.render import ceilings as view
+        from convprof.studies import ceilings
 
-
-def _cores() -> int:
-    from convprof.machine import facts
-
-    return facts().topology.logical_cpus or 1
-
-
-def _write(found: Measured, dtypes: tuple[str, ...], driver: Driver) -> None:
-    from convprof.render import ceilings as view
-    from convprof.studies import ceilings
-
-    document = ceilings.document(found.listed(), dtypes)
-    key = document["machine"]["key"]
-    driver.files(
-        {
+        document = ceilings.document(self._measured.listed(), self._dtypes)
+        return {
             "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
             "csv": lambda: view.to_csv(document),
             "markdown": lambda: view.to_markdown(
-                found.listed(), dtypes, now=time.time(), machine=key
+                self._measured.listed(),
+                self._dtypes,
+                now=time.time(),
+                machine=document["machine"]["key"],
             ),
         }
-    )
+
+    def show(self, console: Console) -> None:
+        """Print peaks and bandwidths."""
+        from convprof.machine import facts
+        from convprof.render import ceilings as view
+
+        view.ceilings_report(
+            console,
+            self._measured.listed(),
+            self._dtypes,
+            now=time.time(),
+            machine=facts().identity_key(),
+        )
+
+    def so_far(self) -> str:
+        """Return whether anything was measured now."""
+        return super().so_far() if self._measured.fresh else NOTHING
 
 
-def _show(found: Measured, dtypes: tuple[str, ...], driver: Driver) -> None:
-    from convprof.machine import facts
-    from convprof.render import ceilings as view
+def measure(measured: Measured, driver: Driver) -> None:
+    """Measure what is not in the store, for a command that places its results under ceilings."""
+    watch = noise_watch()
+    driver.follow(_steps(measured))
+    if measured.fresh:
+        driver.noise(watch)
 
-    view.ceilings_report(
-        driver.stdout,
-        found.listed(),
-        dtypes,
-        now=time.time(),
-        machine=facts().identity_key(),
-    )
+
+def _steps(measured: Measured) -> Iterator[str]:
+    return (f"measuring this machine: {step}" for step in measured.steps())
 
 
 def _dtypes(text: str) -> tuple[str, ...]:

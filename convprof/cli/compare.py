@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import dry_run, measuring, options
 from convprof.cli.compare_mixers import mixers
 from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
@@ -60,7 +60,7 @@ def layouts(**flags: Any) -> int:
     for problem in asked.problems:
         _convolution(problem)
     if flags["dry_run"]:
-        measuring.dry_run(asked, measuring.command_line("compare layouts", flags, KEPT))
+        dry_run.dry_run(asked, dry_run.command_line("compare layouts", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
     from convprof.studies.layouts import Layouts
@@ -113,7 +113,7 @@ class _View(View["Layouts"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
-        from convprof.studies.compared import layouts as read
+        from convprof.studies.layouts import read
 
         self._take(problem, measurements, read(comparisons, measurements))
         return True

@@ -31,8 +31,6 @@ MOST_IMAGES = 32
 DEFAULT_IMAGE = 224
 CHART_WIDTH, CHART_HEIGHT = 100, 20
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_FIELD = re.compile(r"\b(image|patch|dim|heads|mb)=")
-"""What errors call by a field's name, and the user by a flag."""
 
 
 def _mixer_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,27 +87,25 @@ def mixers(**flags: Any) -> int:
 
 
 def _grids(flags: dict[str, Any]) -> list[Grid]:
-    """Return the grids of tokens; InputError that names the flag for sizes that do not fit."""
+    """Return the grids of tokens; ProblemError for sizes that do not fit."""
     from convprof.networks.mixers import Grid, default_heads
 
     if flags["images"] is None:
         image = DEFAULT_IMAGE if flags["image"] is None else flags["image"]
-        sizes, prefix = [image], ""
+        sizes = [image]
     elif flags["image"] is not None:
         raise InputError(f"--image {flags['image']}: --images says which; use one of them")
     else:
-        sizes, prefix = _images(flags["images"]), f"--images {flags['images']}: "
-    try:
-        heads = default_heads(flags["dim"]) if flags["heads"] is None else flags["heads"]
-        rest = {key: flags[key] for key in ("patch", "dim", "mb")}
-        Grid(image=rest["patch"], heads=heads, **rest)  # whatever the image
-    except ProblemError as error:
-        raise InputError(_FIELD.sub(r"--\1 ", str(error))) from None
+        sizes = _images(flags["images"])
+    heads = default_heads(flags["dim"]) if flags["heads"] is None else flags["heads"]
+    rest = {key: flags[key] for key in ("patch", "dim", "mb")}
+    Grid(image=rest["patch"], heads=heads, **rest)  # whatever the image
     try:
         return [Grid(image=size, heads=heads, **rest) for size in sizes]
     except ProblemError as error:
-        text = str(error) if prefix else _FIELD.sub(r"--\1 ", str(error))
-        raise InputError(f"{prefix}{text}") from None
+        if flags["images"] is None:
+            raise
+        raise error.within("images", flags["images"]) from None
 
 
 def _images(text: str) -> list[int]:
@@ -147,7 +143,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     except ProblemError as error:
         raise InputError(f"--dim {flags['dim']}, --mb {flags['mb']}: {error}") from None
     problems = [part.problem for part in parts]
-    preflight.check_strategies(others, problems, preflight.WITH)
+    preflight.check_strategies(others, problems, preflight.LIBRARY)
     asked = options.asked(
         {
             **flags,
@@ -164,7 +160,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
         Setting(LAYOUT, choice.dtype, threads, choice.isa, choice.tune)
         for threads in choice.threads
     ]
-    preflight.check_takers(others, problems, settings, preflight.WITH)
+    preflight.check_takers(others, problems, settings, preflight.LIBRARY)
     products = [part.problem for part in parts if part.quadratic]
     return replace(asked, problems=products, notes=[])
 

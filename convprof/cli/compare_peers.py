@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import dry_run, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
 from convprof.cli.view import View
@@ -57,7 +57,7 @@ def peers(**flags: Any) -> int:
             "evicted; use --cache hot"
         )
     if flags["dry_run"]:
-        measuring.dry_run(asked, measuring.command_line("compare peers", flags, KEPT))
+        dry_run.dry_run(asked, dry_run.command_line("compare peers", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
     from convprof.studies.peers import Peers
@@ -96,7 +96,7 @@ class _View(View["Peers"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
-        from convprof.studies.compared import peers as read
+        from convprof.studies.peers import read
 
         self._take(problem, measurements, read(comparisons, measurements))
         return True

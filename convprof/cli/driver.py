@@ -1,6 +1,7 @@
-"""The ending that every command has: files first, then what is printed, then remarks.
+"""The one way in which a command runs: measure, write files, print tables, remark, exit code.
 
-No part of the ending can cost another one: each failure is one line on stderr, and exit code 1.
+A command describes its work as a ``Work``; ``Driver.run`` returns the exit code. A part that fails
+does not stop the other parts: each failure is one line on stderr, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -12,26 +13,90 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convprof.cli import signals
+from convprof.cli.flags import message
+from convprof.cli.outputs import STDOUT
 from convprof.errors import ConvprofError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from rich.console import Console
 
     from convprof.cli.outputs import Outputs
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
+    from convprof.render.progress import Step
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_WRONG = 3
-STDOUT = "-"
-
 Picture = tuple[str, "Callable[[], None]"]
 """A file, and what draws it."""
 
 
+class Work:
+    """What one command does. As it is here, a command measures, writes and prints nothing."""
+
+    writes_itself: frozenset[str] = frozenset()
+    """Flags whose files are written while measuring."""
+    ends_after_errors = False
+    """Whether results are written and printed even after an error that ends the command."""
+
+    def noise(self) -> NoiseWatch | None:
+        """Return what collected disturbances of the measurement."""
+        return None
+
+    def ready(self) -> bool:
+        """Whether there is something to write and to print."""
+        return True
+
+    def notes(self) -> Iterable[str]:
+        """Return lines for stderr before anything is measured."""
+        return ()
+
+    def steps(self) -> Iterator[Step]:
+        """Measure; yield what progress shows."""
+        return iter(())
+
+    def measure(self, driver: Driver) -> None:
+        """Measure with progress on stderr."""
+        driver.follow(self.steps())
+
+    def complete(self, *, interrupted: bool) -> None:
+        """Prepare what is written and printed."""
+
+    def forms(self) -> Mapping[str, Callable[[], Text]]:
+        """Return, by flag, the function that makes the text of a file; same text at every call."""
+        return {}
+
+    def pictures(self) -> Iterable[Picture]:
+        """Return the pictures to draw."""
+        return ()
+
+    def written(self, driver: Driver) -> None:
+        """Do what follows the files; signals still wait."""
+
+    def show(self, console: Console) -> None:
+        """Print the tables."""
+
+    def remarks(self) -> Iterable[str]:
+        """Return lines for stderr at the end."""
+        return ()
+
+    def so_far(self) -> str:
+        """Return what an interrupted command leaves."""
+        return "what was measured until then is above" if self.ready() else NOTHING
+
+    def status(self) -> int:
+        """Return the exit code that the results mean."""
+        return 0
+
+
+NOTHING = "nothing was measured yet"
+
+
 class Driver:
-    """What one command writes, prints and remarks, and whether any of it failed."""
+    """Runs the work of one command, and records whether any part failed."""
 
     def __init__(self, outputs: Outputs) -> None:
         from convprof.render import console
@@ -41,35 +106,75 @@ class Driver:
         self.stderr = console.stderr(outputs.color)
         self._failed = False
         self._written: set[str] = set()
+        self._ended = False
+        """Whether the files are written."""
 
-    def files(
-        self, forms: Mapping[str, Callable[[], Text]], pictures: Iterable[Picture] = ()
-    ) -> None:
-        """Write every file that was asked for, then the document for stdout, if one was.
+    def run(self, work: Work) -> int:
+        """Measure, write, print and remark; return the exit code."""
+        for note in work.notes():
+            self.remark(note)
+        try:
+            interrupted = self._interrupts(lambda: work.measure(self))
+        except ConvprofError:
+            if work.ends_after_errors:
+                self._end(work, interrupted=False)
+            raise
+        try:
+            return self._end(work, interrupted=interrupted)
+        except KeyboardInterrupt:
+            if self._ended:
+                raise
+        return self._end(work, interrupted=True)  # the signal came just before the files
 
-        ``forms``: by flag, what makes its text, the same at every call. A signal waits until all
-        are written.
-        """
+    def _end(self, work: Work, *, interrupted: bool) -> int:
         with signals.held():
-            to_files = {f: path for f, path in self.outputs.paths.items() if path != STDOUT}
-            for flag, path in to_files.items():
-                if self.attempt(f"--{flag} {path}", functools.partial(_write, path, forms[flag])):
-                    self._written.add(flag)
-            self.pictures(pictures)
-            for flag in self.outputs.paths.keys() - to_files.keys():
+            work.complete(interrupted=interrupted)
+            if work.ready():
+                self._files(work)
+            work.written(self)
+            self._ended = True
+        signals.reopen()
+        if work.ready():
+            self.show(lambda: work.show(self.stdout))
+        watch = work.noise()
+        if watch is not None:
+            self.noise(watch)
+        for text in work.remarks():
+            self.remark(text)
+        if interrupted:
+            return self._interrupted(work.so_far())
+        return self._code(work.status())
+
+    def follow(self, steps: Iterable[Step], title: str = "") -> None:
+        """Do the steps, each shown on stderr; a signal ends them between two steps."""
+        from convprof.render.progress import Progress
+
+        with Progress(self.stderr, quiet=self.outputs.quiet) as progress:
+            progress.title = title
+            for step in steps:
+                progress.show(step)
+                signals.check()
+
+    def _files(self, work: Work) -> None:
+        """Write every file that was asked for, the pictures, then the document for stdout."""
+        forms = work.forms()
+        paths = {f: path for f, path in self.outputs.paths.items() if f not in work.writes_itself}
+        for flag, path in paths.items():
+            if path != STDOUT and self.attempt(
+                f"--{flag} {path}", functools.partial(_write, path, forms[flag])
+            ):
+                self._written.add(flag)
+        for path, draw in work.pictures():
+            self.attempt(f"--plot {path}", draw)
+        for flag, path in paths.items():
+            if path == STDOUT:
                 self.attempt(f"--{flag} -", functools.partial(_print, flag, forms[flag]))
-
-    def pictures(self, pictures: Iterable[Picture]) -> None:
-        """Draw every picture; a signal waits until all are written."""
-        with signals.held():
-            for path, draw in pictures:
-                self.attempt(f"--plot {path}", draw)
 
     def written(self, flag: str) -> bool:
         """Whether the file of a flag was written."""
         return flag in self._written
 
-    def interrupts(self, work: Callable[[], None]) -> bool:
+    def _interrupts(self, work: Callable[[], None]) -> bool:
         """Measure; return whether a signal ended it.
 
         An error that nobody expected is a line: what was measured before it is still written.
@@ -83,12 +188,6 @@ class Driver:
         except Exception as error:  # noqa: BLE001  # as above
             self.failure(reason(error))
         return False
-
-    def unread(self) -> bool:
-        """Whether nobody will see what else is measured: stdout has failed, no file is named."""
-        from convprof.render.streams import stdout_lost
-
-        return stdout_lost() and not self.outputs.files
 
     def show(self, work: Callable[[], None]) -> None:
         """Print tables; not where stdout belongs to a document."""
@@ -104,7 +203,7 @@ class Driver:
         for finding in watch.findings():
             self.remark(f"noise: {finding.message}; {finding.hint}")
 
-    def interrupted(self, text: str) -> int:
+    def _interrupted(self, text: str) -> int:
         """Say what an interrupted command leaves; return its exit code."""
         name = signals.name()
         self.remark(f"interrupted{f' by {name}' if name else ''}: {text}", always=True)
@@ -121,7 +220,7 @@ class Driver:
         try:
             work()
         except ConvprofError as error:
-            self.failure(str(error))
+            self.failure(message(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, the rest must not be lost
             self.failure(f"{what}: {reason(error)}")
         else:
@@ -133,9 +232,17 @@ class Driver:
         self._failed = True
         self.remark(f"convprof: {text}", always=True)
 
-    def code(self, status: int) -> int:
+    def _code(self, status: int) -> int:
         """Return the exit code of the results; 1 if they are fine and part of the ending failed."""
         return status or (EXIT_FAILURE if self._failed else 0)
+
+
+def noise_watch() -> NoiseWatch:
+    """Return a watch for what disturbs measurements on this machine."""
+    from convprof.machine import facts
+    from convprof.machine.noise import NoiseWatch
+
+    return NoiseWatch(facts().topology.logical_cpus or 1)
 
 
 def reason(error: BaseException) -> str:

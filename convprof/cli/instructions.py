@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, signals
-from convprof.cli.driver import Driver
+from convprof.cli import options
+from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from convprof.studies.instructions import Instructions
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.machine.noise import NoiseWatch
+    from convprof.render.files import Text
 
 
 @click.command("instructions")
@@ -27,52 +32,53 @@ def command(**flags: Any) -> int:
     figures of known cores of this architecture; the last line says which one this machine
     resembles most.
     """
-    driver = Driver(Outputs.of(flags))
-    from convprof.machine import facts
-    from convprof.machine.noise import NoiseWatch
-    from convprof.studies.instructions import Instructions
+    return Driver(Outputs.of(flags)).run(_Work(flags["match"]))
 
-    watch = NoiseWatch(facts().topology.logical_cpus or 1)
-    study = Instructions(flags["match"])
-    study.interrupted = driver.interrupts(lambda: _measure(study, driver))
-    with signals.held():
-        rows = study.rows()
+
+class _Work(Work):
+    """Measure the instructions; write and show them with published figures."""
+
+    def __init__(self, match: str | None) -> None:
+        from convprof.studies.instructions import Instructions
+
+        self._watch = noise_watch()
+        self._study = Instructions(match)
+        self._document: dict[str, Any] = {}
+
+    def noise(self) -> NoiseWatch:
+        """Return the watch."""
+        return self._watch
+
+    def steps(self) -> Iterator[str]:
+        """Measure; yield what is measured next."""
+        return self._study.passes()
+
+    def complete(self, *, interrupted: bool) -> None:
+        """Make the document."""
+        self._study.interrupted = interrupted
+        rows = self._study.rows()
         for row in rows:
             if row.core_hz:
-                watch.see_clock(row.core_hz)
-        _write(study, driver, study.to_json(rows, watch, {"argv": sys.argv[1:]}))
-    signals.reopen()
-    driver.show(lambda: _show(study, driver))
-    driver.noise(watch)
-    if study.interrupted:
-        found = "what was measured until then is above" if rows else "nothing was measured yet"
-        return driver.interrupted(found)
-    return driver.code(0)
+                self._watch.see_clock(row.core_hz)
+        self._document = self._study.to_json(rows, self._watch, {"argv": sys.argv[1:]})
 
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document, its rows and its tables."""
+        from convprof.render import instructions as view
 
-def _measure(study: Instructions, driver: Driver) -> None:
-    from convprof.render.progress import Progress
-
-    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        for step in study.passes():
-            progress.say(step)
-            signals.check()
-
-
-def _write(study: Instructions, driver: Driver, document: dict[str, Any]) -> None:
-    from convprof.render import instructions as view
-
-    found = view.View.of(study)
-    driver.files(
-        {
-            "json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
-            "csv": lambda: view.to_csv(found),
-            "markdown": lambda: view.to_markdown(found),
+        shown = view.View.of(self._study)
+        return {
+            "json": lambda: json.dumps(self._document, indent=2, allow_nan=False) + "\n",
+            "csv": lambda: view.to_csv(shown),
+            "markdown": lambda: view.to_markdown(shown),
         }
-    )
 
+    def show(self, console: Console) -> None:
+        """Print the table and the core that this machine resembles."""
+        from convprof.render import instructions as view
 
-def _show(study: Instructions, driver: Driver) -> None:
-    from convprof.render import instructions as view
+        view.instructions_report(console, view.View.of(self._study))
 
-    view.instructions_report(driver.stdout, view.View.of(study))
+    def so_far(self) -> str:
+        """Return whether anything was measured."""
+        return super().so_far() if self._study.rows() else NOTHING

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from convprof.cli.flags import message
 from convprof.errors import ConvprofError
 from convprof.render.files import STDOUT, one_line
 
@@ -52,8 +53,8 @@ class Keeping:
         from convprof.studies import journal, run_journal
 
         shown = one_line(self._path)
-        where, way_out = f"--json {one_line(self._json)}", _way_out(shown)
-        self._journal = journal.Journal(self._path, run_journal.KIND, f"{where}: {shown}", way_out)
+        name = f"{one_line(self._json)}: {shown}"
+        self._journal = journal.Journal(self._path, run_journal.KIND, name, _way_out(shown))
         if self._journal.header is not None:
             try:
                 if next(self._journal.records(), None) is None:
@@ -164,7 +165,9 @@ class Keeping:
         try:
             work(self._journal)
         except (ConvprofError, OSError, ValueError) as error:
-            self._driver.failure(f"{error}. Measuring goes on; nothing more is kept meanwhile")
+            self._driver.failure(
+                f"{message(error)}. Measuring goes on; nothing more is kept meanwhile"
+            )
             if not self._finished:
                 self._journal.remove()
             self._close()

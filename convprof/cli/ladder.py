@@ -124,7 +124,7 @@ def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
     known = (*LADDERS[kind], PARALLEL)
     for name in names:
         if name not in known:
-            raise UnknownNameError.of(f"--strategy of the {word} ladder", name, known)
+            raise UnknownNameError.of(f"of the {word} ladder", name, known, field="strategy")
     return names
 
 
@@ -179,11 +179,11 @@ def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
 def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
     from convprof.problems.families import parse_range, vary
 
-    values = parse_range(text, "--size")
+    values = parse_range(text, "size")
     try:
         return [vary(base, VARIED[kind], value) for value in values]
     except InputError as error:
-        raise InputError(f"--size {text}: {error}") from None
+        raise error.within("size", text) from None
 
 
 class _View(View["Ladder"]):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Generic
 
-import click
-
 from convprof.cli import signals
-from convprof.cli.driver import Driver, exit_code, reason
+from convprof.cli.driver import NOTHING, Driver, Work, exit_code, noise_watch, reason
+from convprof.cli.flags import message
 from convprof.cli.keeping import Keeping
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from rich.console import Console
+
+    from convprof.cli.driver import Picture
     from convprof.cli.options import Asked
     from convprof.cli.outputs import Outputs
     from convprof.cli.view import View
@@ -28,37 +29,10 @@ if TYPE_CHECKING:
     from convprof.results import Document, Measurement
 
 
-def dry_run(asked: Asked, command: str) -> None:
-    """Print what would be measured, each problem as a command that can be pasted back."""
-    from convprof.studies.selection import command_for
+class Measuring(Work, Generic[AnyStudy]):
+    """The work of a command that puts one study to each problem."""
 
-    quiet = click.get_current_context().params.get("quiet", False)
-    for note in [] if quiet else asked.notes:
-        click.echo(f"note: {note}", err=True)
-    # The passes of a layer are one command where --pass says which; a file may say so by line.
-    with_pass = "--pass" not in command.split()
-    for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
-        click.echo(f"{command} {text}")
-    left_out = [f"{line.source}: {line.reason}" for line in asked.left_out]
-    for text in [] if quiet else [*left_out, *map(str, asked.refused.values())]:
-        click.echo(f"left out: {text}", err=True)
-
-
-def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
-    """Return ``convprof NAME`` with those of the flags that differ from their defaults."""
-    words = ["convprof", *name.split()]
-    context = click.get_current_context()
-    for key in kept:
-        source = context.get_parameter_source(key)
-        if source is not click.core.ParameterSource.DEFAULT and flags.get(key) is not None:
-            value = flags[key]
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            words += [f"--{key.rstrip('_')}", shlex.quote(text)]
-    return " ".join(words)
-
-
-class Measuring(Generic[AnyStudy]):
-    """One command's work. ``run()`` returns the exit code."""
+    _document: Document
 
     def __init__(
         self,
@@ -67,18 +41,14 @@ class Measuring(Generic[AnyStudy]):
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         view: View[AnyStudy],
     ) -> None:
-        from convprof.machine import facts
-        from convprof.machine.noise import NoiseWatch
-
         self._asked = asked
         self._outputs = outputs
         self._study = study
         self._view = view
         self._driver = Driver(outputs)
-        self._watch = NoiseWatch(facts().topology.logical_cpus or 1)
+        self._watch = noise_watch()
+        self._keeping = Keeping(asked, outputs, self._driver)
         self._shown = 0
-        self._written = False
-        """Whether the files are written."""
         self._waiting: Callable[[], None] | None = None
         """Prints the problem measured last: the files come before it at the end."""
         self._unseen = 0
@@ -86,39 +56,56 @@ class Measuring(Generic[AnyStudy]):
 
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
-        with Keeping(self._asked, self._outputs, self._driver) as keeping:
-            document = self._begin(keeping)
-            for note in self._asked.notes:
-                self._driver.remark(f"note: {note}")
-            document.measurements += self._refused()
-            try:
-                self._measure(document, keeping)
-            except KeyboardInterrupt:  # between two problems
-                document.interrupted = True
-            try:
-                return self._end(document, keeping)
-            except KeyboardInterrupt:
-                if self._written:
-                    raise
-            document.interrupted = True  # the signal came just before the files
-            return self._end(document, keeping)
+        with self._keeping:
+            self._begin()
+            return self._driver.run(self)
 
-    def _begin(self, keeping: Keeping) -> Document:
-        from convprof.render.progress import Progress
+    def noise(self) -> NoiseWatch:
+        """Return the watch."""
+        return self._watch
+
+    def notes(self) -> list[str]:
+        """Return what is to be known about the problems."""
+        return [f"note: {note}" for note in self._asked.notes]
+
+    def measure(self, driver: Driver) -> None:
+        """Measure one problem after the other, each with its own progress."""
+        from convprof.studies.forget import forget
+
+        self._document.measurements += self._refused()
+        for number, problem in enumerate(self._asked.problems):
+            if self._document.interrupted:
+                raise signals.Interrupted
+            self._show_waiting()
+            if self._outputs.unread():
+                break
+            if number:
+                forget()
+            if self._keeping.has(number):
+                self._again(problem, number)
+            else:
+                self._one(problem, number, driver)
+        if self._document.interrupted:
+            raise signals.Interrupted
+
+    def _begin(self) -> None:
+        self._driver.follow(self._begin_document())
+        self._keeping.begin(self._document)
+
+    def _begin_document(self) -> Iterator[str]:
         from convprof.strategies.base import NATIVE
         from convprof.studies import document, run
 
         choice = self._asked.choice
-        with Progress(self._driver.stderr, quiet=self._outputs.quiet) as progress:
-            progress.say("measuring this machine's peak")
-            peaks = run.peaks(choice.dtype, choice.threads)
-            own = None
-            if choice.isa != NATIVE:
-                own = run.peaks(choice.dtype, choice.threads, choice.isa)
-        begun = document.begin({"argv": sys.argv[1:], **self._asked.settings_shown()}, peaks)
-        begun.ceilings["isa_peaks"] = own
-        keeping.begin(begun)
-        return begun
+        yield "measuring this machine's peak"
+        peaks = run.peaks(choice.dtype, choice.threads)
+        own = None
+        if choice.isa != NATIVE:
+            own = run.peaks(choice.dtype, choice.threads, choice.isa)
+        self._document = document.begin(
+            {"argv": sys.argv[1:], **self._asked.settings_shown()}, peaks
+        )
+        self._document.ceilings["isa_peaks"] = own
 
     def _refused(self) -> list[Measurement]:
         """Say which problems are not begun at all; return their records."""
@@ -126,32 +113,16 @@ class Measuring(Generic[AnyStudy]):
 
         found: list[Measurement] = []
         for problem, error in self._asked.refused.items():
-            self._driver.remark(f"refused: {error}")
-            found += run.refused(problem, self._asked.choice, str(error))
+            self._driver.remark(f"refused: {message(error)}")
+            found += run.refused(problem, self._asked.choice, message(error))
         return found
 
-    def _measure(self, document: Document, keeping: Keeping) -> None:
-        from convprof.studies.forget import forget
-
-        for number, problem in enumerate(self._asked.problems):
-            if document.interrupted:
-                break
-            self._show_waiting()
-            if self._driver.unread():
-                break
-            if number:
-                forget()
-            if keeping.has(number):
-                self._again(problem, number, document, keeping)
-            else:
-                self._one(problem, number, document, keeping)
-
-    def _again(self, problem: Problem, number: int, document: Document, keeping: Keeping) -> None:
+    def _again(self, problem: Problem, number: int) -> None:
         """Take over what an earlier process measured of a problem."""
         with signals.held():  # a signal that came now would cost a part of the problem
-            measurements, comparisons = keeping.kept(number, self._asked.choice.isa)
-            document.measurements += measurements
-            document.comparisons += comparisons
+            measurements, comparisons = self._keeping.kept(number, self._asked.choice.isa)
+            self._document.measurements += measurements
+            self._document.comparisons += comparisons
         shown = False
 
         def take() -> None:
@@ -164,13 +135,13 @@ class Measuring(Generic[AnyStudy]):
         else:
             self._unseen += 1
 
-    def _one(self, problem: Problem, number: int, document: Document, keeping: Keeping) -> None:
+    def _one(self, problem: Problem, number: int, driver: Driver) -> None:
         """Measure a problem; what is found goes to the document, the journal and the screen."""
         study: AnyStudy | None = None
         error: Exception | None = None
         try:
             study = self._study(problem, self._watch)
-            self._watch_events(study, number, document)
+            self._follow(study, number, driver)
         except Exception as raised:  # one problem must not cost the others
             if isinstance(raised, ToolchainError):  # all others would fail alike: one line for all
                 raise
@@ -178,15 +149,13 @@ class Measuring(Generic[AnyStudy]):
                 raise
             error = raised
         with signals.held():  # a signal that came now would cost the whole problem
-            self._take(problem, number, (study, error), document, keeping)
+            self._take(problem, number, (study, error))
 
     def _take(
         self,
         problem: Problem,
         number: int,
         ended: tuple[AnyStudy | None, Exception | None],
-        document: Document,
-        keeping: Keeping,
     ) -> None:
         """Put what was found into the document and the journal."""
         study, error = ended
@@ -200,10 +169,10 @@ class Measuring(Generic[AnyStudy]):
             error = raised
         if error is not None:
             found = [*(found or _bare(study)), self._lost(problem, error)]
-        document.measurements += found
-        document.comparisons += comparisons
-        if not document.interrupted:
-            keeping.add(number, (problem, found, comparisons), self._watch)
+        self._document.measurements += found
+        self._document.comparisons += comparisons
+        if not self._document.interrupted:
+            self._keeping.add(number, (problem, found, comparisons), self._watch)
         show = functools.partial(self._show_rows, found)
         self._waiting = self._show if error is None else show
 
@@ -212,7 +181,7 @@ class Measuring(Generic[AnyStudy]):
         from convprof.studies.run import unmeasured
 
         if isinstance(error, InputError):
-            return unmeasured(problem, self._asked.choice, "refused", str(error))
+            return unmeasured(problem, self._asked.choice, "refused", message(error))
         return unmeasured(problem, self._asked.choice, "failed", reason(error))
 
     def _show_rows(self, found: Sequence[Measurement]) -> None:
@@ -237,55 +206,58 @@ class Measuring(Generic[AnyStudy]):
         self._shown += 1
         self._driver.show(lambda: self._view.show(self._driver.stdout))
 
-    def _watch_events(self, study: AnyStudy, number: int, document: Document) -> None:
-        from convprof.render.progress import Progress
-
+    def _follow(self, study: AnyStudy, number: int, driver: Driver) -> None:
         total = len(self._asked.problems)
-        with Progress(self._driver.stderr, quiet=self._outputs.quiet) as progress:
-            progress.title = f"problem {number + 1}/{total}, " if total > 1 else ""
-            try:
-                for event in study.events():
-                    progress.show(event)
-                    signals.check()
-            except KeyboardInterrupt:
-                document.interrupted = True
+        title = f"problem {number + 1}/{total}, " if total > 1 else ""
+        try:
+            driver.follow(study.events(), title)
+        except KeyboardInterrupt:  # what was measured of the problem is kept
+            self._document.interrupted = True
 
-    def _end(self, document: Document, keeping: Keeping) -> int:
-        """Write the files, print what only the end shows, say what was in the way."""
-        driver = self._driver
-        with signals.held():
-            self._complete(document)
-            driver.files(self._forms(document), self._view.pictures())
-            keeping.end(interrupted=document.interrupted)
-            self._written = True
-        signals.reopen()
-        self._show_waiting()
-        if document.measurements:
-            driver.show(lambda: self._summary(document))
-        driver.noise(self._watch)
-        if self._unseen:
-            path, more = self._outputs.paths["json"], self._unseen
-            driver.remark(
-                f"{path} has {more} problem{'s' if more > 1 else ''} more, finished before, than "
-                f"is printed or drawn here: convprof show {path} prints all"
-            )
-        if document.interrupted:
-            found = bool(document.measurements)
-            text = "what was measured until then is above" if found else "nothing was measured yet"
-            return driver.interrupted(f"{text}{keeping.way_on()}")
-        return driver.code(exit_code({m.status for m in document.measurements}))
-
-    def _complete(self, document: Document) -> None:
-        """Add what is known at the end only."""
+    def complete(self, *, interrupted: bool) -> None:
+        """Add to the document what is known at the end only."""
         from convprof.studies.document import observe
 
+        document = self._document
+        document.interrupted |= interrupted
         self._driver.attempt("the machine's state", lambda: observe(document, self._watch))
-        if document.measurements:
-            self._driver.attempt(
-                "the comparisons", lambda: document.comparisons.extend(self._view.conclude())
-            )
+        self._driver.attempt("the network", lambda: document.networks.extend(self._view.networks()))
 
-    def _forms(self, document: Document) -> dict[str, Callable[[], Text]]:
+    def pictures(self) -> list[Picture]:
+        """Return the pictures of the view."""
+        return self._view.pictures()
+
+    def written(self, driver: Driver) -> None:
+        """Remove the journal where the document has all of it."""
+        del driver
+        self._keeping.end(interrupted=self._document.interrupted)
+
+    def show(self, console: Console) -> None:
+        """Print the last problem, and what only the end shows."""
+        self._show_waiting()
+        if self._document.measurements:
+            self._driver.show(lambda: self._summary(console))
+
+    def remarks(self) -> list[str]:
+        """Return how many problems the document has that were not printed."""
+        if not self._unseen:
+            return []
+        path, more = self._outputs.paths["json"], self._unseen
+        several = "s" if more > 1 else ""
+        text = f"{path} has {more} problem{several} more, finished before, than is printed or drawn"
+        return [f"{text} here: convprof show {path} prints all"]
+
+    def so_far(self) -> str:
+        """Return where the finished problems are."""
+        text = super().so_far() if self._document.measurements else NOTHING
+        return f"{text}{self._keeping.way_on()}"
+
+    def status(self) -> int:
+        """Return the exit code of the measurements."""
+        return exit_code({m.status for m in self._document.measurements})
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document, its rows and its tables."""
         from convprof.render import export
 
         forms: dict[str, Callable[[Document], Text]] = {
@@ -294,12 +266,12 @@ class Measuring(Generic[AnyStudy]):
             "markdown": export.to_markdown,
             **self._view.forms(),
         }
-        return {flag: functools.partial(form, document) for flag, form in forms.items()}
+        return {flag: functools.partial(form, self._document) for flag, form in forms.items()}
 
-    def _summary(self, document: Document) -> None:
+    def _summary(self, console: Console) -> None:
         from convprof.render import describe
 
-        console = self._driver.stdout
+        document = self._document
         self._driver.show(lambda: self._view.summary(console))
         cycles = describe.cycles_line(document.measurements)
         for line in filter(None, (describe.machine_line(document), cycles)):

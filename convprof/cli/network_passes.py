@@ -95,11 +95,13 @@ class _View(View["LayerPasses"]):
 
         passes_report(console, self._report())
 
-    def conclude(self) -> list[dict[str, Any]]:
-        """Return the comparison for the document."""
-        from convprof.studies.network.training_totals import comparison, results
+    def networks(self) -> list[dict[str, Any]]:
+        """Return the layers and the totals for the document."""
+        from convprof.studies.network.training_totals import results, to_json
 
-        return [comparison(self._plan, results(self._plan, self._measured))]
+        if not self._measured:
+            return []
+        return [to_json(self._plan, results(self._plan, self._measured))]
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return the tables of layers."""

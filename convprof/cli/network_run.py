@@ -116,10 +116,13 @@ class _View(View[_Finding]):
         return measuring.Measuring(asked, outputs, lambda _, watch: study(watch), self).run()
 
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
-        """Take what was found, and return it for the document."""
+        """Take what was found."""
         self._found = study.found()
-        found: dict[str, Any] = self._found.to_json()
-        return [found]
+        return []
+
+    def networks(self) -> list[dict[str, Any]]:
+        """Return what was found, for the document."""
+        return [] if self._found is None else [self._found.to_json()]
 
     def show(self, console: Console) -> None:
         """Print the layers and the chain."""

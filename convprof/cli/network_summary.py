@@ -7,13 +7,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.cli.driver import Driver
-from convprof.errors import InputError, ProblemError
+from convprof.cli.driver import Driver, Work
+from convprof.errors import InputError
 from convprof.problems.checks import MAX_SIZE, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
     from convprof.cli.outputs import Outputs
     from convprof.problems.graph import Network
+    from convprof.render.files import Text
 
 
 def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
@@ -22,19 +27,15 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     from convprof.networks.summary import summarise
     from convprof.render.network import summary as view
 
-    driver = Driver(outputs)
     summaries = [summarise(networks.network(name)) for name in networks.names()]
     found = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
     document = _document("networks", found)
-    driver.files(
-        {
-            "json": lambda: _to_json(document),
-            "csv": lambda: view.list_csv(document),
-            "markdown": lambda: view.list_markdown(summaries),
-        }
-    )
-    driver.show(lambda: view.list_report(driver.stdout, summaries))
-    return driver.code(0)
+    forms: dict[str, Callable[[], Text]] = {
+        "json": lambda: _to_json(document),
+        "csv": lambda: view.list_csv(document),
+        "markdown": lambda: view.list_markdown(summaries),
+    }
+    return Driver(outputs).run(_Work(forms, lambda out: view.list_report(out, summaries)))
 
 
 def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -42,22 +43,35 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.networks.summary import summarise
     from convprof.render.network import summary as view
 
-    driver = Driver(outputs)
     summary = summarise(network_from(flags))
     document = _document("network", summary.to_json())
-    driver.files(
-        {
-            "json": lambda: _to_json(document),
-            "csv": lambda: view.summary_csv(document),
-            "markdown": lambda: view.summary_markdown(summary),
-        }
-    )
-    driver.show(lambda: view.summary_report(driver.stdout, summary))
-    return driver.code(0)
+    forms: dict[str, Callable[[], Text]] = {
+        "json": lambda: _to_json(document),
+        "csv": lambda: view.summary_csv(document),
+        "markdown": lambda: view.summary_markdown(summary),
+    }
+    return Driver(outputs).run(_Work(forms, lambda out: view.summary_report(out, summary)))
+
+
+class _Work(Work):
+    """Write and print what is known without measuring."""
+
+    def __init__(
+        self, forms: dict[str, Callable[[], Text]], show: Callable[[Console], None]
+    ) -> None:
+        self._forms, self._show = forms, show
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the forms."""
+        return self._forms
+
+    def show(self, console: Console) -> None:
+        """Print the table."""
+        self._show(console)
 
 
 def network_from(flags: dict[str, Any]) -> Network:
-    """Return the network that NAME, --image, --mb and --dim mean; errors name the flags."""
+    """Return the network that NAME, --image, --mb and --dim mean."""
     from convprof import networks
 
     if is_file(flags["name"]):
@@ -67,26 +81,14 @@ def network_from(flags: dict[str, Any]) -> Network:
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
         )
     mb = 1 if flags["mb"] is None else flags["mb"]
-    try:
-        return networks.network(flags["name"].lower(), mb, flags["image"])
-    except ProblemError as error:
-        text = str(error)
-        for key in ("image", "mb"):
-            text = text.replace(f": {key}=", f": --{key} ")
-        raise InputError(text) from None
+    return networks.network(flags["name"].lower(), mb, flags["image"])
 
 
 def _document(key: str, value: Any) -> dict[str, Any]:
     from convprof.networks.summary import CONVENTION
-    from convprof.results import SCHEMA_VERSION, plain
-    from convprof.version import __version__
+    from convprof.results import envelope
 
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tool_version": __version__,
-        "counting": list(CONVENTION),
-        key: plain(value),
-    }
+    return envelope(key, counting=list(CONVENTION), **{key: value})
 
 
 def _to_json(document: dict[str, Any]) -> str:

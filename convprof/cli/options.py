@@ -139,7 +139,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
     check_range("--seed", flags["seed"], 0, 2**63 - 1)
     dry = flags.get("dry_run", False)
     selection = selected(flags)
-    notes = selection.notes + ([] if dry else selection.summary())
+    notes = selection.notes + ([] if dry else _summary(selection))
     problems = selection.problems
     problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
     problems = passes_from(flags.get("pass_", "forward"), problems)
@@ -172,7 +172,11 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
     """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
     selection = selected(flags)
-    return selection.problems, selection.notes + selection.summary()
+    return selection.problems, selection.notes + _summary(selection)
+
+
+def _summary(selection: Selection) -> list[str]:
+    return [f"{line}; run --dry-run lists them all" for line in selection.summary()]
 
 
 def selected(flags: dict[str, Any]) -> Selection:
@@ -331,7 +335,11 @@ def threads_from(text: str) -> tuple[int, ...]:
         if part != "all" and not part.lstrip("-").isdecimal():
             raise InputError(f"--threads {text}: use numbers such as 1 or 1,2, or 'all'")
         count = facts().topology.usable_cores if part == "all" else int(part[:9])
-        check_threads(count)
+        try:
+            check_threads(count)
+        except InputError as error:
+            way_out = ", or 'all'" if facts().topology.usable_cpus > 1 else ""
+            raise InputError(f"{error.reason}{way_out}", field="threads", value=count) from None
         counts.append(count)
     if not counts:
         raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")

@@ -50,6 +50,12 @@ class Outputs:
         """Whether stdout shows tables: not when a flag claims it for its own document."""
         return STDOUT not in self.paths.values()
 
+    def unread(self) -> bool:
+        """Whether nobody will see what else is measured: stdout has failed, no file is named."""
+        from convprof.render.streams import stdout_lost
+
+        return stdout_lost() and not self.files
+
     @property
     def files(self) -> bool:
         """Whether results go to a file: then measuring goes on when nobody reads stdout."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import dry_run, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
-from convprof.cli.driver import Driver
+from convprof.cli.driver import Driver, Work
 from convprof.cli.outputs import Outputs
 from convprof.cli.run import KEPT
 from convprof.cli.view import View
@@ -58,7 +58,7 @@ def command(**flags: Any) -> int:
         return _read(results, flags["plot"], outputs)
     asked = options.asked(flags)
     if flags["dry_run"]:
-        measuring.dry_run(asked, measuring.command_line("roofline", flags, KEPT))
+        dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
     return _measure(asked, outputs, flags["plot"])
@@ -94,15 +94,33 @@ def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
     if not groups:
         raise InputError(f"{paths[0]}: there is no time in it, so there is no point to draw")
     view.plots = plot_names(plot, groups)
-    found: list[Roofline] = []
+    rooflines: list[Roofline] = []
+    notes: list[str] = []
     for file in files:
-        made, notes = roofline.rooflines(_with_bandwidths(file, driver))
-        found += made
-        for note in notes:
-            driver.remark(f"note: {note}")
-    driver.files({}, view.pictures(found))
-    driver.show(lambda: view.show(found))
-    return driver.code(0)
+        of_file, notes_of_file = roofline.rooflines(_with_bandwidths(file, driver))
+        rooflines += of_file
+        notes += notes_of_file
+    return driver.run(_ReadWork(rooflines, notes, view))
+
+
+class _ReadWork(Work):
+    """Show the rooflines of files; nothing is measured."""
+
+    def __init__(self, rooflines: list[Roofline], notes: list[str], charts: Charts) -> None:
+        self._rooflines, self._notes, self._charts = rooflines, notes, charts
+
+    def notes(self) -> list[str]:
+        """Return what the files lack."""
+        return [f"note: {note}" for note in self._notes]
+
+    def pictures(self) -> list[Picture]:
+        """Return a picture for each chart."""
+        return self._charts.pictures(self._rooflines)
+
+    def show(self, console: Console) -> None:
+        """Print the charts."""
+        del console
+        self._charts.show(self._rooflines)
 
 
 def _with_bandwidths(file: Saved, driver: Driver) -> Saved:

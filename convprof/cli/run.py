@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import dry_run, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
 from convprof.cli.view import View
@@ -57,7 +57,7 @@ def command(**flags: Any) -> int:
     """
     asked = options.asked(flags)
     if flags["dry_run"]:
-        measuring.dry_run(asked, measuring.command_line("run", flags, KEPT))
+        dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
     from convprof.studies.run import Run

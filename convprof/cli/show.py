@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import options
-from convprof.cli.driver import Driver
+from convprof.cli.driver import Driver, Work
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from convprof.render.files import Text
     from convprof.studies.show import Saved
 
 
@@ -31,27 +36,35 @@ def command(**flags: Any) -> int:
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
     from convprof.studies import show
 
-    found = [show.read(path) for path in paths]
-    driver = Driver(outputs)
-    for saved in found:
-        _show(saved, driver, named=len(found) > 1)
-    return driver.code(0)
+    return Driver(outputs).run(_Work([show.read(path) for path in paths]))
 
 
-def _show(saved: Saved, driver: Driver, *, named: bool) -> None:
-    from convprof.render import export
-    from convprof.render.show import document_report
+class _Work(Work):
+    """Show saved documents; write the only one in other forms."""
 
-    document = saved.document
-    driver.files(
-        {
+    def __init__(self, files: list[Saved]) -> None:
+        self._files = files
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the forms of the only document; several are not written."""
+        from convprof.render import export
+
+        document = self._files[0].document
+        return {
             "json": lambda: export.to_json(document),
             "csv": lambda: export.to_csv(document),
             "markdown": lambda: export.to_markdown(document),
         }
-    )
-    if named:
-        driver.show(lambda: driver.stdout.print(saved.source, style="bold", markup=False))
-    driver.show(lambda: document_report(driver.stdout, document))
-    if saved.note is not None:
-        driver.remark(f"note: {saved.note}")
+
+    def show(self, console: Console) -> None:
+        """Print each document, under its name if there are several."""
+        from convprof.render.show import document_report
+
+        for saved in self._files:
+            if len(self._files) > 1:
+                console.print(saved.source, style="bold", markup=False)
+            document_report(console, saved.document)
+
+    def remarks(self) -> list[str]:
+        """Return what was noticed when the files were read."""
+        return [f"note: {saved.note}" for saved in self._files if saved.note is not None]

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import options
-from convprof.cli.driver import EXIT_WRONG, STDOUT, Driver
-from convprof.cli.outputs import Outputs
+from convprof.cli.driver import EXIT_WRONG, Driver, Work
+from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.cli.driver import Picture
+    from convprof.render.files import Text
     from convprof.studies.features.study import Study
 
 SMALLEST, LARGEST = 16, 1024
@@ -76,14 +82,12 @@ def command(**flags: Any) -> int:  # fmt: skip
     from convprof.render.features import file
 
     path = file.require(flags["output"])
-    driver = Driver(Outputs.of(flags))
+    outputs = Outputs.of(flags)
     json_path = flags["json_path"]
     same = json_path not in (None, STDOUT) and os.path.realpath(json_path) == os.path.realpath(path)
     if same:
         raise InputError(f"--json {json_path}: the sheet goes there; name another file")
-    study = _study(flags, path)
-    _compute(study, driver)
-    return _report(study, driver, path)
+    return Driver(outputs).run(_Work(_study(flags, path), path))
 
 
 def _study(flags: dict[str, Any], path: str) -> Study:
@@ -107,29 +111,56 @@ def _study(flags: dict[str, Any], path: str) -> Study:
     return Study(picture.read(source, flags["size"]), choice, bank, flags["patch"])
 
 
-def _compute(study: Study, driver: Driver) -> None:
-    from convprof.render.progress import Progress
+class _Work(Work):
+    """Compute every convolution; draw the sheet."""
 
-    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        for name in study.run():
-            progress.say(f"computing: {name}")
+    def __init__(self, study: Study, path: str) -> None:
+        self._study, self._path = study, path
+        self._computed = False
 
+    def ready(self) -> bool:
+        """Whether all parts of the sheet are computed."""
+        return self._computed
 
-def _report(study: Study, driver: Driver, path: str) -> int:
-    """Write the sheet and the document, print the table, and return the exit code."""
-    from convprof.render.features import file, table
-    from convprof.studies.features import panels
+    def steps(self) -> Iterator[str]:
+        """Compute; yield the name of each part."""
+        for name in self._study.run():
+            yield f"computing: {name}"
+        self._computed = True
 
-    steps = list(study.computed.values())
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document."""
+        return {"json": self._to_json}
 
-    def to_json() -> str:
-        made = _document(study, path)
+    def _to_json(self) -> str:
+        made = _document(self._study, self._path)
         return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
-    sheet = (path, lambda: file.write(_title(study), panels.sections(study), path))
-    driver.files({"json": to_json}, [sheet])
-    driver.show(lambda: table.show(driver.stdout, study.picture, steps, path))
-    return driver.code(EXIT_WRONG if any(step.wrong for step in steps) else 0)
+    def pictures(self) -> list[Picture]:
+        """Return the sheet."""
+        return [(self._path, self._draw)]
+
+    def _draw(self) -> None:
+        from convprof.render.features import file
+        from convprof.studies.features import panels
+
+        file.write(_title(self._study), panels.sections(self._study), self._path)
+
+    def show(self, console: Console) -> None:
+        """Print a row for each convolution."""
+        from convprof.render.features import table
+
+        steps = list(self._study.computed.values())
+        table.show(console, self._study.picture, steps, self._path)
+
+    def so_far(self) -> str:
+        """Return that the sheet is not drawn in parts."""
+        return "the sheet is drawn" if self.ready() else "nothing is drawn before all is computed"
+
+    def status(self) -> int:
+        """Return 3 if a result is wrong."""
+        wrong = any(step.wrong for step in self._study.computed.values())
+        return EXIT_WRONG if wrong else 0
 
 
 def _title(study: Study) -> str:
@@ -143,22 +174,20 @@ def _title(study: Study) -> str:
 
 def _document(study: Study, path: str) -> dict[str, Any]:
     from convprof.render.features import table
-    from convprof.results import SCHEMA_VERSION, plain
-    from convprof.version import __version__
+    from convprof.results import envelope
 
     _, h, w = study.picture.rgb.shape
     grid = study.grid
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tool_version": __version__,
-        "picture": {"name": study.picture.name, "size": list(study.picture.size), "shown": [w, h]},
-        "settings": plain(study.choice),
-        "steps": table.to_json(list(study.computed.values())),
-        "attention": {
+    return envelope(
+        "features",
+        picture={"name": study.picture.name, "size": list(study.picture.size), "shown": [w, h]},
+        settings=study.choice,
+        steps=table.to_json(list(study.computed.values())),
+        attention={
             "patch": grid.patch,
             "rows": grid.rows,
             "columns": grid.columns,
             "queries": [{"name": q.name, "patch": q.token} for q in study.queries],
         },
-        "sheet": path,
-    }
+        sheet=path,
+    )

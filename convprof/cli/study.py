@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, signals
-from convprof.cli.driver import EXIT_FAILURE, EXIT_WRONG, Driver
+from convprof.cli import options
+from convprof.cli.driver import EXIT_FAILURE, EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
+    from convprof.cli.driver import Picture
     from convprof.machine.noise import NoiseWatch
+    from convprof.render.files import Text
+    from convprof.render.progress import Step
     from convprof.studies.experiments.page import Page
-    from convprof.studies.experiments.study import Study
+    from convprof.studies.experiments.study import Options, Study
 
 LEAST_SIZE, MOST_SIZE = 2, 4096
 MOST_SIZES = 32
@@ -145,32 +150,13 @@ def layout(**flags: Any) -> int:
 
 
 def _run(name: str, flags: dict[str, Any]) -> int:
-    from convprof.machine import facts
-    from convprof.machine.noise import NoiseWatch
-
-    asked = _options(name, flags)
-    module = importlib.import_module(f"convprof.studies.experiments.{name}")
-    driver = Driver(Outputs.of(flags))
-    _check_plot(flags["plot"], driver.outputs)
-    watch = NoiseWatch(facts().topology.logical_cpus or 1)
-    study: Study = getattr(module, name.title())(asked, watch)
-    study.check()
-    interrupted = driver.interrupts(lambda: _measure(study, driver))
-    with signals.held():
-        page = study.page() if study.ready and study.found.statuses else None
-        if page is not None:
-            _write(page, flags, driver, watch, interrupted=interrupted)
-    signals.reopen()
-    if page is not None:
-        driver.show(lambda: _show(page, driver))
-    driver.noise(watch)
-    if interrupted:
-        found = "nothing was measured yet" if page is None else "what was measured is above"
-        return driver.interrupted(found)
-    return driver.code(_exit_code(study.found.statuses))
+    chosen = _options(name, flags)
+    outputs = Outputs.of(flags)
+    _check_plot(flags["plot"], outputs)
+    return Driver(outputs).run(_Work(name, chosen, flags))
 
 
-def _options(name: str, flags: dict[str, Any]) -> Any:
+def _options(name: str, flags: dict[str, Any]) -> Options:
     from convprof.studies.experiments.study import Options
 
     threads = options.threads_from(flags.get("threads") or "1")
@@ -214,39 +200,79 @@ def _check_plot(plot: str | None, outputs: Outputs) -> None:
             raise InputError(f"--plot {plot}: --{flag} writes there; name another file")
 
 
-def _measure(study: Study, driver: Driver) -> None:
-    from convprof.render.progress import Progress
+class _Work(Work):
+    """Measure one study; write and show its page."""
 
-    with Progress(driver.stderr, quiet=driver.outputs.quiet) as progress:
-        for event in study.steps():
-            if isinstance(event, str):
-                progress.say(f"measuring {event}")
-            else:
-                progress.show(event)
-            signals.check()
+    def __init__(self, name: str, chosen: Options, flags: dict[str, Any]) -> None:
+        module = importlib.import_module(f"convprof.studies.experiments.{name}")
+        self._watch = noise_watch()
+        self._flags = flags
+        self._study: Study = getattr(module, name.title())(chosen, self._watch)
+        self._study.check()
+        self._page: Page | None = None
+        self._interrupted = False
 
+    def noise(self) -> NoiseWatch:
+        """Return the watch."""
+        return self._watch
 
-def _write(
-    page: Page, flags: dict[str, Any], driver: Driver, watch: NoiseWatch, *, interrupted: bool
-) -> None:
-    from convprof.render.experiments import page as view
-    from convprof.studies.document import document
+    def ready(self) -> bool:
+        """Whether there is a page."""
+        return self._page is not None
 
-    settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
+    @property
+    def page(self) -> Page:
+        """The page; only where the work is ready."""
+        if self._page is None:
+            raise RuntimeError("there is no page")
+        return self._page
 
-    def to_json() -> str:
-        made = document(page, settings, watch, interrupted=interrupted)
+    def steps(self) -> Iterator[Step]:
+        """Measure; yield what progress shows."""
+        for event in self._study.steps():
+            yield f"measuring {event}" if isinstance(event, str) else event
+
+    def complete(self, *, interrupted: bool) -> None:
+        """Make the page."""
+        self._interrupted = interrupted
+        if self._study.ready and self._study.found.statuses:
+            self._page = self._study.page()
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document and the rows of the page."""
+        from convprof.render.experiments import page as view
+
+        return {"json": self._to_json, "csv": lambda: view.to_csv(self.page)}
+
+    def _to_json(self) -> str:
+        from convprof.studies.document import document
+
+        flags = self._flags
+        settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
+        made = document(self.page, settings, self._watch, interrupted=self._interrupted)
         return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
-    plot = flags["plot"]
-    pictures = [] if plot is None else [(plot, lambda: _draw(page, plot))]
-    driver.files({"json": to_json, "csv": lambda: view.to_csv(page)}, pictures)
+    def pictures(self) -> list[Picture]:
+        """Return the chart of the page, if it was asked for."""
+        plot = self._flags["plot"]
+        return [] if plot is None else [(plot, lambda: _draw(self.page, plot))]
 
+    def show(self, console: Console) -> None:
+        """Print the page."""
+        from convprof.render.experiments import page as view
 
-def _show(page: Page, driver: Driver) -> None:
-    from convprof.render.experiments import page as view
+        view.page_report(console, self.page)
 
-    view.page_report(driver.stdout, page)
+    def so_far(self) -> str:
+        """Return whether there is a page."""
+        return "what was measured is above" if self.ready() else NOTHING
+
+    def status(self) -> int:
+        """Return 3 for a wrong result, 1 for a failed one or none, else 0."""
+        statuses = self._study.found.statuses
+        if "wrong" in statuses:
+            return EXIT_WRONG
+        return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0
 
 
 def _draw(page: Page, path: str) -> None:
@@ -261,9 +287,3 @@ def _draw(page: Page, path: str) -> None:
         made = chart(page, section, caption)
         if made is not None:
             picture.write(made, path)
-
-
-def _exit_code(statuses: Collection[str]) -> int:
-    if "wrong" in statuses:
-        return EXIT_WRONG
-    return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0

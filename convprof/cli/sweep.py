@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options, signals
-from convprof.cli.driver import STDOUT, Driver, exit_code
-from convprof.cli.outputs import Outputs
+from convprof.cli import options
+from convprof.cli.driver import Driver, Work, exit_code
+from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convprof.render.progress import Progress
+    from rich.console import Console
+
+    from convprof.cli.driver import Picture
+    from convprof.render.progress import Step
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
-    from convprof.studies.sweep.study import Sweep
-
 
 BASES = {"gemm": "512x512:512x512", "conv2d": options.DEFAULT_PROBLEM}
 DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
@@ -132,7 +133,12 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     with _journal_path(json_path) as path, Journal(path, sweep_plan.KIND) as journal:
         if journal.header is not None:
             sweep_plan.check_same(journal, plan)
-        return Sweeping(plan, journal, flags).run()
+        outputs = Outputs(_paths(json_path), flags["color"], flags["quiet"], plot is not None)
+        return Driver(outputs).run(SweepWork(plan, journal, outputs, plot))
+
+
+def _paths(json_path: str | None) -> dict[str, str]:
+    return {} if json_path is None else {"json": json_path}
 
 
 @contextlib.contextmanager
@@ -203,81 +209,60 @@ def _check_threads(text: str, largest: int) -> None:
         raise InputError(f"--range {text}: {thread_limit()}. End at {most}")
 
 
-# Drive a sweep: measure what is missing, then show and draw what there is.
+class SweepWork(Work):
+    """Measure the points that are missing; print and draw all points of the journal."""
 
+    writes_itself = frozenset({"json"})
+    ends_after_errors = True
 
-class Sweeping:
-    """One command's work. `run()` returns the exit code."""
-
-    def __init__(self, plan: Plan, journal: Journal, flags: dict[str, Any]) -> None:
-        self._plan, self._journal = plan, journal
-        self._plot, self._json = flags["plot"], flags["json_path"]
-        paths = {} if self._json is None else {"json": self._json}
-        outputs = Outputs(paths, flags["color"], flags["quiet"], self._plot is not None)
-        self._driver = Driver(outputs)
-
-    def run(self) -> int:
-        """Measure; draw, print, and return the exit code."""
+    def __init__(self, plan: Plan, journal: Journal, outputs: Outputs, plot: str | None) -> None:
         from convprof.studies.sweep.study import Sweep
 
-        study = Sweep(self._plan, self._journal)
-        if study.done:
-            self._driver.remark(f"continuing {self._json}: {self._count(study)} are there")
-        interrupted = False
-        try:
-            interrupted = self._driver.interrupts(lambda: self._measure(study))
-        finally:
-            # Whatever happens, what was measured is shown.
-            self._end(study)
-        if interrupted:
-            return self._driver.interrupted(self._so_far(study))
-        return self._driver.code(exit_code(study.statuses))
+        self._plan, self._journal, self._outputs, self._plot = plan, journal, outputs, plot
+        self._json = outputs.paths.get("json")
+        self._study = Sweep(plan, journal)
 
-    def _measure(self, study: Sweep) -> None:
-        """Measure the points that are missing; each is in the journal when it is finished."""
-        from convprof.render.progress import Progress
+    def ready(self) -> bool:
+        """Whether there is a point."""
+        return bool(self._study.done)
 
-        with Progress(self._driver.stderr, quiet=self._driver.outputs.quiet) as progress:
-            self._points(study, progress)
+    def notes(self) -> list[str]:
+        """Return how many points are finished already."""
+        there = f"continuing {self._json}: {self._count()} are there"
+        return [there] if self._study.done else []
 
-    def _points(self, study: Sweep, progress: Progress) -> None:
+    def steps(self) -> Iterator[Step]:
+        """Measure; each point is in the journal when it is finished."""
+        from convprof.render.progress import Title
         from convprof.studies.sweep import study as sweep
 
         if self._journal.header is None:
-            progress.say("measuring this machine's peak")
+            yield "measuring this machine's peak"
             self._journal.begin(sweep.begin(self._plan, sys.argv[1:]))
             self._echo(self._journal.header)
-        for event in study.events():
+        for event in self._study.events():
             if isinstance(event, sweep.Began):
                 name = f"{self._plan.over} {event.x}"
-                progress.title = f"point {event.index + 1}/{event.total} ({name}), "
+                yield Title(f"point {event.index + 1}/{event.total} ({name}), ")
             elif isinstance(event, sweep.Ended):
                 self._echo(event.record)
+                yield f"finished: {self._count()}"
             else:
-                progress.show(event)
-            signals.check()
-            if self._driver.unread():
+                yield event
+            if self._outputs.unread():
                 break
 
     def _echo(self, record: dict[str, Any] | None) -> None:
-        """Print a line of the journal where stdout is what was asked for."""
+        """Print a line of the journal where --json - has stdout."""
         if self._json == STDOUT and record is not None:
             print(json.dumps(record, allow_nan=False), flush=True)  # noqa: T201  # it is the data
 
-    def _end(self, study: Sweep) -> None:
-        """Draw the picture; print the table and the chart; say what disturbed."""
-        if not study.done:
-            signals.reopen()
-            return
-        driver, plot = self._driver, self._plot
-        driver.pictures([] if plot is None else [(plot, lambda: self._draw(plot))])
-        signals.reopen()
-        driver.show(self._show)
-        for finding, count in study.noise.values():
-            where = f" (at {count} points)" if count > 1 else ""
-            driver.remark(f"noise{where}: {finding.message}; {finding.hint}")
+    def pictures(self) -> list[Picture]:
+        """Return the chart, if it was asked for."""
+        plot = self._plot
+        return [] if plot is None else [(plot, lambda: self._draw(plot))]
 
-    def _found(self) -> tuple[dict[str, Any], Any, Any]:
+    def _points(self) -> tuple[dict[str, Any], Any, Any]:
         """Return the header, the rows and the capacities that the range passes."""
         from convprof.studies.sweep.plan import THREADS
         from convprof.studies.sweep.points import capacities, rows_of
@@ -286,21 +271,33 @@ class Sweeping:
         rows = rows_of(self._journal.records(), threads=self._plan.over != THREADS)
         return header, rows, capacities(self._plan, header["machine"].get("caches") or ())
 
-    def _show(self) -> None:
+    def show(self, console: Console) -> None:
+        """Print the table and the chart."""
         from convprof.render.sweep import sweep_report
 
-        sweep_report(self._driver.stdout, *self._found())
+        sweep_report(console, *self._points())
 
     def _draw(self, plot: str) -> None:
         from convprof.render.charts import picture
         from convprof.render.sweep import sweep_chart
 
-        picture.write(sweep_chart(*self._found()), plot)
+        picture.write(sweep_chart(*self._points()), plot)
 
-    def _count(self, study: Sweep) -> str:
-        return f"{len(study.done)} of {len(self._plan.values)} points"
+    def remarks(self) -> Iterator[str]:
+        """Yield what disturbed the points."""
+        for finding, count in self._study.noise.values():
+            where = f" (at {count} points)" if count > 1 else ""
+            yield f"noise{where}: {finding.message}; {finding.hint}"
 
-    def _so_far(self, study: Sweep) -> str:
+    def so_far(self) -> str:
+        """Return where the measured points are."""
         if self._json in (None, STDOUT):
-            return f"{self._count(study)} were measured; --json FILE would keep them"
-        return f"{self._count(study)} are in {self._json}; the same command goes on from there"
+            return f"{self._count()} were measured; --json FILE would keep them"
+        return f"{self._count()} are in {self._json}; the same command goes on from there"
+
+    def status(self) -> int:
+        """Return the exit code of the points."""
+        return exit_code(self._study.statuses)
+
+    def _count(self) -> str:
+        return f"{len(self._study.done)} of {len(self._plan.values)} points"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli.driver import Driver
+from convprof.cli.driver import Driver, Work
 from convprof.cli.options import color_option
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
     from convprof.render.console import Color
+    from convprof.render.files import Text
 
 
 @click.command("sysinfo")
@@ -30,12 +35,24 @@ def command(json_path: str | None, color: Color) -> int:
     about a second: the core clock and the peak FLOP/s on one thread and on all cores.
     A fact that cannot be known is shown as unknown; in JSON it is null.
     """
-    from convprof.render import sysinfo
     from convprof.studies.sysinfo import gather
 
     driver = Driver(Outputs.of({"json_path": json_path, "color": color}))
-    document = gather()
-    driver.files({"json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n"})
-    boxed = driver.stdout.is_terminal
-    driver.show(lambda: sysinfo.show(driver.stdout, document, boxed=boxed))
-    return driver.code(0)
+    return driver.run(_Work(gather()))
+
+
+class _Work(Work):
+    """Show the document of this machine."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document."""
+        return {"json": lambda: json.dumps(self._document, indent=2, allow_nan=False) + "\n"}
+
+    def show(self, console: Console) -> None:
+        """Print the facts, in boxes in a terminal."""
+        from convprof.render import sysinfo
+
+        sysinfo.show(console, self._document, boxed=console.is_terminal)

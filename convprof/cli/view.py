@@ -55,8 +55,8 @@ class View(Generic[AnyStudy]):
     def summary(self, console: Console) -> None:
         """Print what only the end of all problems shows."""
 
-    def conclude(self) -> list[dict[str, Any]]:
-        """Return the comparisons that only the end allows."""
+    def networks(self) -> list[dict[str, Any]]:
+        """Return what was measured of whole networks, for the document."""
         return []
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:

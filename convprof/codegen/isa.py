@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from convprof.codegen.target import target
 from convprof.errors import InputError
+from convprof.integers import even_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def find(name: str) -> Isa:
         return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
     if name not in names:
         known = ", ".join(names) or "none that kernels are generated for"
-        raise InputError(f"--isa {name}: this CPU has {known}; use one of them or {NATIVE}")
+        raise InputError(
+            f"this CPU has {known}; use one of them or {NATIVE}", field="isa", value=name
+        )
     return ISAS[name]
 
 
@@ -81,4 +84,4 @@ def register_vectors(across: int, isa: Isa) -> int:
     takes a shuffle, which the multiplications and additions have to make room for.
     """
     wide = 2 if isa.fused else 4
-    return -(-across // -(-across // wide))
+    return even_block(across, wide)

@@ -29,6 +29,7 @@ import numpy as np
 from convprof.codegen import affinity
 from convprof.codegen.threads_code import functions
 from convprof.errors import ThreadsError
+from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +79,7 @@ class Program:
         self.address = int(self._table.ctypes.data)
         for row, (function, lo, hi, buffers, dims, fixed) in enumerate(Work(*s) for s in stages):
             # Four chunks a thread: enough to even out a disturbed core, few enough to be free.
-            grain = 0 if fixed else max(1, -(-(hi - lo) // (4 * threads)))
+            grain = 0 if fixed else max(1, ceil_div(hi - lo, 4 * threads))
             at = row * STAGE_WORDS
             self._table[at : at + 6] = (function, lo, hi, buffers, dims, grain)
 

@@ -26,6 +26,7 @@ from convprof.codegen.probes.streams import (
 )
 from convprof.codegen.threads import Program, team
 from convprof.errors import ThreadsError
+from convprof.integers import round_up
 from convprof.machine import facts
 from convprof.machine.caches import MEMORY, WorkingSet, levels, working_sets
 from convprof.machine.memory import available_bytes
@@ -97,10 +98,10 @@ class _Arena:
 
     def __init__(self, sets: Sequence[WorkingSet], threads: int) -> None:
         most = max(ws.bytes_per_thread or 0 for ws in sets)
-        self.stride = -(-most // _HUGE_PAGE) * _HUGE_PAGE
+        self.stride = round_up(most, _HUGE_PAGE)
         # NumPy asks for huge pages for large arrays, where the system leaves it to programs.
         self._raw = np.empty(threads * self.stride + _HUGE_PAGE, dtype=np.uint8)
-        self.address = -(-self._raw.ctypes.data // _HUGE_PAGE) * _HUGE_PAGE
+        self.address = round_up(self._raw.ctypes.data, _HUGE_PAGE)
         self._threads = threads
         self._touched = 0
 

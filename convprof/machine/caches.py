@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from convprof import units
+from convprof.integers import ceil_div
 from convprof.machine.sources import cpu_list, integer, size_bytes
 from convprof.machine.topology import online_cpus
 
@@ -137,7 +138,7 @@ def _macos_level(
         if size is None:
             continue
         shared = _macos_sharing(source, prefix, level)
-        instances = -(-cpus // shared) if cpus and shared else None
+        instances = ceil_div(cpus, shared) if cpus and shared else None
         yield Cache(level, kind, size, line, None, shared, instances, core_kind)
 
 
@@ -222,7 +223,7 @@ def _instances(cache: Cache, threads: int) -> int:
 
 
 def _threads_on_each(cache: Cache, threads: int) -> int:
-    return min(-(-threads // _instances(cache, threads)), cache.shared_by or threads)
+    return min(ceil_div(threads, _instances(cache, threads)), cache.shared_by or threads)
 
 
 # How much memory to go through, so that one level of it and no nearer one is measured.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
 from convprof.machine.brand import clean
 from convprof.machine.sources import ARM, cpu_list
 
@@ -52,7 +53,7 @@ def detect(source: Source, cores: Mapping[int, object]) -> tuple[CoreKind, ...]:
 
 def _kind(name: str, cpus: Sequence[int], cores: Mapping[int, object]) -> CoreKind:
     physical = len({cores[cpu] for cpu in cpus})
-    return CoreKind(name, len(cpus), physical, -(-len(cpus) // physical), tuple(cpus))
+    return CoreKind(name, len(cpus), physical, ceil_div(len(cpus), physical), tuple(cpus))
 
 
 def _intel(source: Source, cores: Mapping[int, object]) -> list[tuple[str, list[int]]]:

@@ -177,7 +177,7 @@ class NoiseWatch:
         if not self._restless:
             return None
         text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {_some(list(self._restless))}"
-        return Noise("spread", text, "a larger --budget narrows the intervals")
+        return Noise("spread", text, "a larger budget narrows the intervals")
 
     def _counter(self) -> Noise | None:
         if not self._partial_counts:

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.integers import ceil_div
 from convprof.machine import cgroup, kinds
 from convprof.machine.kinds import CoreKind
 from convprof.machine.sources import CPU_LIMIT, cpu_list, integer
@@ -183,7 +184,7 @@ def _threads_per_core(
     if cores:
         return max(Counter(cores.values()).values())
     # Cores may differ, so a count that does not divide means that some have more.
-    return -(-logical // physical) if logical and physical else None
+    return ceil_div(logical, physical) if logical and physical else None
 
 
 def _sockets(source: Source, online: tuple[int, ...]) -> int | None:

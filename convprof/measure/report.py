@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Entry
+    from convprof.measure.session import Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 
@@ -59,11 +59,13 @@ def failed(contestant: Contestant, error: Exception) -> Measurement:
     return excluded(contestant, "failed", text)
 
 
-def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> Measurement:
+def finished(
+    participant: Participant, samples: Sequence[Sample], source: Source | None
+) -> Measurement:
     """Return the record of a contestant from its samples; without the ceiling's part."""
-    contestant, prepared = entry.contestant, entry.prepared
+    contestant, prepared = participant.contestant, participant.prepared
     problem, setting = contestant.problem, contestant.setting
-    time = _time([sample.seconds for sample in samples], entry.calls)
+    time = _time([sample.seconds for sample in samples], participant.calls)
     bytes_min = problem.bytes_min(setting.itemsize)
     return Measurement(
         problem=describe(problem),
@@ -80,11 +82,11 @@ def finished(entry: Entry, samples: Sequence[Sample], source: Source | None) -> 
         bytes_min=bytes_min,
         intensity=problem.flops / bytes_min if bytes_min else None,
         bytes_moved=prepared.bytes_moved(),
-        phases=dict(entry.phases) or None,
+        phases=dict(participant.phases) or None,
         workspace_bytes=prepared.workspace_bytes,
         prepare_s=prepared.prepare_s,
         compile_s=prepared.compile_s,
-        max_rel_error=entry.error,
+        max_rel_error=participant.error,
     )
 
 

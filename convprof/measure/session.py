@@ -79,7 +79,7 @@ def operands_of(problem: Problem, dtype: str, seed: int) -> Operands | WholeOper
 
 
 @dataclass
-class Entry:
+class Participant:
     """A contestant under way."""
 
     contestant: Contestant
@@ -92,6 +92,11 @@ class Entry:
     phases: Mapping[str, float] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
     """By round."""
+
+    @property
+    def seconds(self) -> dict[int, float]:
+        """Seconds per call by round."""
+        return {number: sample.seconds for number, sample in self.samples.items()}
 
 
 class Session:
@@ -112,12 +117,12 @@ class Session:
         self._watch = watch
         self._stopwatch = stopwatch or Stopwatch()
         self._operands: dict[tuple[Problem, str], Operands | WholeOperands] = {}
-        self.entries: list[Entry] = []
+        self.participants: list[Participant] = []
         self._prepared: list[Prepared] = []
         self._released = False
         self._kept: dict[int, Measurement] = {}
-        """By the identity of an entry that was released."""
-        self._found: list[Entry | Measurement] = []
+        """By the identity of an participant that was released."""
+        self._found: list[Participant | Measurement] = []
         """In the contestants' order: who takes part, and the record of who does not."""
 
     def events(self) -> Iterator[Event]:
@@ -133,8 +138,8 @@ class Session:
             self._operands.clear()
             yield from self._rounds()
             yield from self._phases()
-            for entry in list(self.entries):
-                yield Finished(self.measurement(entry))
+            for participant in list(self.participants):
+                yield Finished(self.measurement(participant))
         finally:
             for prepared in self._prepared:
                 prepared.close()
@@ -143,18 +148,18 @@ class Session:
     def release(self) -> None:
         """Give the memory of all contestants back; results stay, nothing can be run any more."""
         self._released = True
-        for entry in self.entries:
-            if entry.samples:
-                self._kept[id(entry)] = self.measurement(entry)
-            del entry.prepared
+        for participant in self.participants:
+            if participant.samples:
+                self._kept[id(participant)] = self.measurement(participant)
+            del participant.prepared
         self._prepared.clear()
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the contestants' order; those without a sample left out."""
         return [
-            self.measurement(item) if isinstance(item, Entry) else item
+            self.measurement(item) if isinstance(item, Participant) else item
             for item in self._found
-            if not isinstance(item, Entry) or item.samples
+            if not isinstance(item, Participant) or item.samples
         ]
 
     def _enter(self, contestant: Contestant) -> Refused | Failed | None:
@@ -164,14 +169,14 @@ class Session:
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.kept(contestant.setting.threads):
-                    entry = self._prepare(contestant)
+                    participant = self._prepare(contestant)
                 limit = TOLERANCE[contestant.setting.dtype]
-                if entry.error <= limit:
-                    self.entries.append(entry)
-                    self._found.append(entry)
+                if participant.error <= limit:
+                    self.participants.append(participant)
+                    self._found.append(participant)
                     return None
-                reason = f"max_rel_error {entry.error:.2g} is over {limit:g}"
-                wrong = report.excluded(contestant, "wrong", reason, entry.error)
+                reason = f"max_rel_error {participant.error:.2g} is over {limit:g}"
+                wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
         except ToolchainError:  # every other contestant would fail alike: one line for all
             raise
@@ -185,14 +190,14 @@ class Session:
         self._found.append(measurement)
         return measurement
 
-    def _drop(self, entry: Entry, error: Exception) -> Failed:
+    def _drop(self, participant: Participant, error: Exception) -> Failed:
         """Record that a contestant under way has raised; it takes no further part."""
-        measurement = report.failed(entry.contestant, error)
-        self.entries = [other for other in self.entries if other is not entry]
-        self._found = [measurement if item is entry else item for item in self._found]
+        measurement = report.failed(participant.contestant, error)
+        self.participants = [other for other in self.participants if other is not participant]
+        self._found = [measurement if item is participant else item for item in self._found]
         return Failed(measurement)
 
-    def _prepare(self, contestant: Contestant) -> Entry:
+    def _prepare(self, contestant: Contestant) -> Participant:
         problem, setting = contestant.problem, contestant.setting
         key = (problem, setting.dtype)
         if key not in self._operands:
@@ -204,111 +209,121 @@ class Session:
         start = time.perf_counter()
         prepared.run()
         first_s = time.perf_counter() - start
-        entry = Entry(
+        participant = Participant(
             contestant, prepared, max_rel_error(operands, prepared.output(), setting.layout)
         )
         if contestant.cache == "cold":
-            entry.before = evictor(prepared.memory())
-        entry.estimate_s = self._warm_up(entry, first_s)
-        self._plan_rounds(entry)
-        return entry
+            participant.before = evictor(prepared.memory())
+        participant.estimate_s = self._warm_up(participant, first_s)
+        self._plan_rounds(participant)
+        return participant
 
-    def _warm_up(self, entry: Entry, first_s: float) -> float:
+    def _warm_up(self, participant: Participant, first_s: float) -> float:
         """Call until two successive calls agree; return the seconds of the last one."""
         before_s = first_s
         if first_s > SLOW * self._settings.budget_s:
             return first_s  # start-up effects are milliseconds, lost in a call this long
         for _ in range(WARM_UP_CALLS):
-            now_s = self._stopwatch.sample(entry.prepared.run, 1, entry.before).seconds
+            now_s = self._stopwatch.sample(participant.prepared.run, 1, participant.before).seconds
             if abs(now_s - before_s) <= WARM_WITHIN * before_s:
                 return now_s
             before_s = now_s
         return before_s
 
-    def _plan_rounds(self, entry: Entry) -> None:
+    def _plan_rounds(self, participant: Participant) -> None:
         """Choose calls per sample and rounds from the budget and the time of a call."""
         settings = self._settings
         rounds = settings.rounds or ROUNDS
-        budgets = WHOLE_BUDGETS if isinstance(entry.contestant.problem, NetworkProblem) else 1
+        budgets = WHOLE_BUDGETS if isinstance(participant.contestant.problem, NetworkProblem) else 1
         budget_s = budgets * settings.budget_s
         shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
         sample_s = max(settings.budget_s / rounds, shortest)
-        call_s = max(entry.estimate_s, self._stopwatch.resolution_s)
-        entry.calls = max(1, round(sample_s / call_s))
-        entry.rounds = rounds
+        call_s = max(participant.estimate_s, self._stopwatch.resolution_s)
+        participant.calls = max(1, round(sample_s / call_s))
+        participant.rounds = rounds
         if settings.rounds is None:
             wanted = max(int(budget_s / call_s), FEWEST_ROUNDS)
             affordable = max(1, int(budgets * settings.longest_s / call_s))
-            entry.rounds = min(rounds, wanted, affordable)
+            participant.rounds = min(rounds, wanted, affordable)
 
     def _rounds(self) -> Iterator[Sampled | Failed]:
         order = random.Random(self._settings.seed)
-        rounds = max((entry.rounds for entry in self.entries), default=0)
+        rounds = max((participant.rounds for participant in self.participants), default=0)
         for number in range(rounds):
-            active = [entry for entry in self.entries if entry.rounds > number]
+            active = [
+                participant for participant in self.participants if participant.rounds > number
+            ]
             order.shuffle(active)
-            for position, entry in enumerate(active):
+            for position, participant in enumerate(active):
                 try:
-                    sample = self._sample(entry)
+                    sample = self._sample(participant)
                 except Exception as error:  # noqa: BLE001  # the others go on
-                    yield self._drop(entry, error)
+                    yield self._drop(participant, error)
                     continue
-                entry.samples[number] = sample
+                participant.samples[number] = sample
                 if self._watch is not None and sample.core_hz:
                     self._watch.see_clock(sample.core_hz)
                 if self._watch is not None and sample.source not in {None, self._stopwatch.source}:
                     self._watch.see_partial_count()
                 left = self._remaining(number, active[position + 1 :])
-                yield Sampled(entry.contestant.label, number + 1, rounds, sample.seconds, left)
+                yield Sampled(
+                    participant.contestant.label, number + 1, rounds, sample.seconds, left
+                )
 
     def _phases(self) -> Iterator[Failed]:
         """Time the phases of everyone apart, in a few rounds; keep the median of each."""
         runs: dict[int, list[Mapping[str, float]]] = {}
         for number in range(MANY_PHASE_RUNS):
-            for entry in list(self.entries):
-                if number >= self._phase_runs(entry):
+            for participant in list(self.participants):
+                if number >= self._phase_runs(participant):
                     continue
                 settle()
                 try:
-                    runs.setdefault(id(entry), []).append(entry.prepared.run_phases())
+                    runs.setdefault(id(participant), []).append(participant.prepared.run_phases())
                 except Exception as error:  # noqa: BLE001  # the others go on
-                    yield self._drop(entry, error)
-        for entry in self.entries:
-            found = runs.get(id(entry), [{}])
-            entry.phases = {name: stats.median([run[name] for run in found]) for name in found[0]}
+                    yield self._drop(participant, error)
+        for participant in self.participants:
+            found = runs.get(id(participant), [{}])
+            participant.phases = {
+                name: stats.median([run[name] for run in found]) for name in found[0]
+            }
 
-    def _phase_runs(self, entry: Entry) -> int:
+    def _phase_runs(self, participant: Participant) -> int:
         """Return how often the phases of a contestant are timed: slow ones' are not."""
-        if entry.prepared.times_phases:
-            affordable = int(WHOLE_BUDGETS * self._settings.budget_s / entry.estimate_s)
+        if participant.prepared.times_phases:
+            affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
-        return 0 if entry.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
+        return 0 if participant.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
 
-    def _sample(self, entry: Entry) -> Sample:
-        if len(self.entries) > 1:
+    def _sample(self, participant: Participant) -> Sample:
+        if len(self.participants) > 1:
             settle()
         # The first call after a switch finds the caches as the last contestant left them: it is
         # not timed, unless it is the whole sample.
-        if entry.calls > 1 and entry.before is None:
-            entry.prepared.run()
-        return self._stopwatch.sample(entry.prepared.run, entry.calls, entry.before)
-
-    def _remaining(self, number: int, rest: list[Entry]) -> float:
-        """Estimate the seconds left: this round, all later ones, chains layer by layer."""
-        this_round = sum(entry.estimate_s * entry.calls for entry in rest)
-        later = sum(
-            entry.estimate_s * entry.calls * max(0, entry.rounds - number - 1)
-            for entry in self.entries
+        if participant.calls > 1 and participant.before is None:
+            participant.prepared.run()
+        return self._stopwatch.sample(
+            participant.prepared.run, participant.calls, participant.before
         )
-        taken_apart = [entry for entry in self.entries if entry.prepared.times_phases]
-        apart = sum(entry.estimate_s * MANY_PHASE_RUNS for entry in taken_apart)
+
+    def _remaining(self, number: int, rest: list[Participant]) -> float:
+        """Estimate the seconds left: this round, all later ones, chains layer by layer."""
+        this_round = sum(participant.estimate_s * participant.calls for participant in rest)
+        later = sum(
+            participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
+            for participant in self.participants
+        )
+        timed = [
+            participant for participant in self.participants if participant.prepared.times_phases
+        ]
+        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in timed)
         return this_round + later + apart
 
-    def measurement(self, entry: Entry) -> Measurement:
+    def measurement(self, participant: Participant) -> Measurement:
         """Return the result of a contestant that has samples."""
-        if id(entry) in self._kept:
-            return self._kept[id(entry)]
-        samples = [entry.samples[number] for number in sorted(entry.samples)]
+        if id(participant) in self._kept:
+            return self._kept[id(participant)]
+        samples = [participant.samples[number] for number in sorted(participant.samples)]
         if self._watch is not None:
-            self._watch.see_samples(entry.contestant.label, [s.seconds for s in samples])
-        return report.finished(entry, samples, self._stopwatch.source)
+            self._watch.see_samples(participant.contestant.label, [s.seconds for s in samples])
+        return report.finished(participant, samples, self._stopwatch.source)

@@ -57,7 +57,7 @@ def network(name: str, mb: int = 1, image: int | None = None) -> Network:
         published.build(net)
         return Network(name, shape, tuple(net.nodes))
     except ProblemError as error:
-        raise ProblemError(f"{name}: {error}") from None
+        raise ProblemError(error.reason, field=error.field, value=error.value, where=name) from None
 
 
 def layers(name: str, mb: int = 1, image: int | None = None) -> list[Layer]:
@@ -129,7 +129,7 @@ class Images:
         side = size("image", image, least=self.least)
         if side % self.step:
             raise ProblemError(
-                f"image={side}: must be a multiple of {self.step}, the side of a patch"
+                f"must be a multiple of {self.step}, the side of a patch", field="image", value=side
             )
         return side
 

@@ -44,18 +44,21 @@ class Grid:
             below = self.image // self.patch * self.patch
             near = f"{below} or {below + self.patch}" if below else f"{self.patch}"
             raise ProblemError(
-                f"image={self.image}: patches of {self.patch} do not divide it; use {near}, "
-                "or another patch"
+                f"patches of {self.patch} do not divide it; use {near}, or another patch",
+                field="image",
+                value=self.image,
             )
         if self.tokens > MOST_TOKENS:
             largest = self.patch * math.isqrt(MOST_TOKENS)
             raise ProblemError(
-                f"image={self.image}: {self.tokens:,} tokens, and attention's work grows with "
-                f"their square; use at most {largest} at patches of {self.patch}"
+                f"{self.tokens:,} tokens, and attention's work grows with their square; use at "
+                f"most {largest} at patches of {self.patch}",
+                field="image",
+                value=self.image,
             )
         if self.dim % self.heads:
             raise ProblemError(
-                f"heads={self.heads}: must divide dim={self.dim}; change one of them"
+                f"must divide dim={self.dim}; change one of them", field="heads", value=self.heads
             )
 
     @property
@@ -73,8 +76,10 @@ def default_heads(dim: int) -> int:
     """Return how many heads of 64 channels there are; ProblemError if 64 does not divide them."""
     if size("dim", dim) % CHANNELS_PER_HEAD:
         raise ProblemError(
-            f"dim={dim}: not a multiple of {CHANNELS_PER_HEAD}, the usual channels of a head; "
-            "use a multiple, or say how many heads"
+            f"not a multiple of {CHANNELS_PER_HEAD}, the usual channels of a head; use a multiple, "
+            "or give the number of heads",
+            field="dim",
+            value=dim,
         )
     return dim // CHANNELS_PER_HEAD
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convprof.integers import ceil_div
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -57,7 +59,7 @@ class Axis:
 
     def same(self) -> tuple[int, int]:
         """Return TensorFlow's SAME padding: ceil(size / stride) outputs, the extra at the end."""
-        total = max(0, self.need(-(-self.size // self.stride)))
+        total = max(0, self.need(ceil_div(self.size, self.stride)))
         return total // 2, total - total // 2
 
     def touched(self, out: int, begin: int) -> int:

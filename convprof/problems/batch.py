@@ -98,7 +98,7 @@ def read_batch(path: str | Path) -> Batch:
         )
     if batch.unmatched == batch.lines:
         raise InputError(
-            f"{file_name(path)}: its --match passes over all of its {batch.lines} lines"
+            f"{file_name(path)}: its match option passes over all of its {batch.lines} lines"
         )
     return batch
 

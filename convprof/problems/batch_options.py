@@ -34,10 +34,10 @@ _DIRECTIONS = {
 }
 
 # What is said of an option that does not hold here, and the options it is said of.
-_LAYOUT = "--layout decides"
-_DTYPE = "--dtype decides"
-_STRATEGY = "--strategy decides"
-_EPILOGUE = "--epilogue decides"
+_LAYOUT = "the chosen layout decides"
+_DTYPE = "the chosen dtype decides"
+_STRATEGY = "the chosen strategy decides"
+_EPILOGUE = "the chosen epilogue decides"
 _WITHOUT = "computed without"
 _STEERING = "no effect (they steer benchdnn itself)"
 _ANSWERS = {
@@ -89,7 +89,7 @@ class Options:
         name, value = match.groups() if match else (word, None)
         if name == "batch":
             if not value:
-                raise DescriptorError("--batch: write --batch=FILE")
+                raise DescriptorError("batch without a file: write --batch=FILE")
             return str(value)
         if name == "reset":
             self._reset()

@@ -45,14 +45,15 @@ def text_of(path: Path) -> str:
 
 def text_of_stdin() -> str:
     """Return what comes from stdin; InputError as for a file."""
-    where = "--batch -"
     if sys.stdin is None:
-        raise InputError(f"{where}: stdin is closed; name a file")
+        raise InputError("stdin is closed; name a file", field="batch", value="-")
     try:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise InputError(f"{where}: stdin cannot be read: {_reason(error)}") from None
-    return _decoded(data, where)
+        raise InputError(
+            f"stdin cannot be read: {_reason(error)}", field="batch", value="-"
+        ) from None
+    return _decoded(data, "stdin")
 
 
 def words(text: str) -> Iterator[tuple[int, str]]:

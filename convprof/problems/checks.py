@@ -24,11 +24,13 @@ def size(field: str, value: Any, least: int = 1) -> int:
     try:
         number = int(operator.index(value))  # of True and of named constants too: plain digits
     except TypeError:
-        raise ProblemError(f"{field}={shown(value)}: must be a whole number") from None
+        raise ProblemError("must be a whole number", field=field, value=shown(value)) from None
     if number < least:
-        raise ProblemError(f"{field}={shown(number)}: must be at least {least}")
+        raise ProblemError(f"must be at least {least}", field=field, value=shown(number))
     if number > MAX_SIZE:
-        raise ProblemError(f"{field}={shown(number)}: must be at most {MAX_SIZE} (2**31 - 1)")
+        raise ProblemError(
+            f"must be at most {MAX_SIZE} (2**31 - 1)", field=field, value=shown(number)
+        )
     return number
 
 
@@ -40,7 +42,7 @@ def sizes(field: str, value: object, lengths: Sequence[int], least: int) -> tupl
     if not isinstance(value, tuple | list) or len(value) not in lengths:
         forms = {2: "(height, width)", 4: "(top, left, bottom, right)"}
         wanted = " or ".join(forms[length] for length in lengths)
-        raise ProblemError(f"{field}={shown(value)}: give {wanted}")
+        raise ProblemError(f"give {wanted}", field=field, value=shown(value))
     return tuple(size(field, item, least) for item in value)
 
 

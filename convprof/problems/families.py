@@ -79,56 +79,62 @@ _RANGE = re.compile(
 )
 
 
-def parse_range(text: str, flag: str = "--range") -> tuple[int, ...]:
+def parse_range(text: str, field: str = "range") -> tuple[int, ...]:
     """Return the numbers that a text means, each once, in ascending order; both ends belong.
 
     A factor may be a fraction (`x1.5`); what it gives is rounded to whole numbers.
 
-    Raises InputError `FLAG TEXT: reason` for another form, an end before its start, numbers
+    Raises InputError of the field for another form, an end before its start, numbers
     below 1 or above 2**31 - 1, and more than 10,000 points.
     """
-    where = f"{flag} {shown(text)}"
-    found: set[int] = set()
+    try:
+        return _numbers(text)
+    except InputError as error:
+        raise error.within(field, shown(text)) from None
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers: set[int] = set()
     for part in text.split(","):
-        values = _values(part.strip().lower(), where)
-        if len(found) + len(values) > MOST_VALUES:
-            raise InputError(f"{where}: more than {MOST_VALUES:,} points; take larger steps")
-        found.update(values)
-    return tuple(sorted(found))
+        values = _values(part.strip().lower())
+        if len(numbers) + len(values) > MOST_VALUES:
+            raise InputError(f"more than {MOST_VALUES:,} points; take larger steps")
+        numbers.update(values)
+    return tuple(sorted(numbers))
 
 
-def _values(part: str, where: str) -> list[int]:
+def _values(part: str) -> list[int]:
     if _NUMBER.fullmatch(part):
-        return [_checked(part, where)]
+        return [_checked(part)]
     match = _RANGE.fullmatch(part)
     if match is None:
-        raise InputError(f"{where}: {shown(part)} is not a range; {FORMS}")
-    first, last = (_checked(match[k], where) for k in (1, 2))
+        raise InputError(f"{shown(part)} is not a range; {FORMS}")
+    first, last = (_checked(match[k]) for k in (1, 2))
     if last < first:
-        raise InputError(f"{where}: ends at {last} before it starts at {first}; swap them")
+        raise InputError(f"ends at {last} before it starts at {first}; swap them")
     if match[3]:
-        return _steps(first, last, int(match[3]), where)
-    return _factors(first, last, float(match[4]), where)
+        return _steps(first, last, int(match[3]))
+    return _factors(first, last, float(match[4]))
 
 
-def _checked(digits: str, where: str) -> int:
+def _checked(digits: str) -> int:
     number = int(digits)
     if not 1 <= number <= MAX_SIZE:
-        raise InputError(f"{where}: {digits} is not from 1 to {MAX_SIZE} (2**31 - 1)")
+        raise InputError(f"{digits} is not from 1 to {MAX_SIZE} (2**31 - 1)")
     return number
 
 
-def _steps(first: int, last: int, step: int, where: str) -> list[int]:
+def _steps(first: int, last: int, step: int) -> list[int]:
     if step < 1:
-        raise InputError(f"{where}: a step of 0 leads nowhere; use +1 or more")
-    _check_count((last - first) // step + 1, where)
+        raise InputError("a step of 0 leads nowhere; use +1 or more")
+    _check_count((last - first) // step + 1)
     return list(range(first, last + 1, step))
 
 
-def _factors(first: int, last: int, factor: float, where: str) -> list[int]:
+def _factors(first: int, last: int, factor: float) -> list[int]:
     if factor <= 1:
-        raise InputError(f"{where}: x{factor:g} does not grow; use a factor above 1, such as x2")
-    _check_count(math.floor(math.log(last / first) / math.log(factor)) + 2, where)
+        raise InputError(f"x{factor:g} does not grow; use a factor above 1, such as x2")
+    _check_count(math.floor(math.log(last / first) / math.log(factor)) + 2)
     found, value = [], float(first)
     while round(value) <= last:
         found.append(round(value))
@@ -136,6 +142,6 @@ def _factors(first: int, last: int, factor: float, where: str) -> list[int]:
     return found
 
 
-def _check_count(count: int, where: str) -> None:
+def _check_count(count: int) -> None:
     if count > MOST_VALUES:
-        raise InputError(f"{where}: {count:,} points, more than {MOST_VALUES:,}; take larger steps")
+        raise InputError(f"{count:,} points, more than {MOST_VALUES:,}; take larger steps")

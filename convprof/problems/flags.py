@@ -1,4 +1,4 @@
-"""Problems from the texts of command-line flags: ``--input 1x64x56x56 --kernel 3 --pad same``."""
+"""Problems from texts of their parts: input ``1x64x56x56``, kernel ``3``, pad ``same``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10})*")  # 2**31 - 1 has ten digi
 
 def conv2d_from_flags(
     *,
-    input: str,  # noqa: A002  # the flag's name
+    input: str,  # noqa: A002  # the field's name
     filters: int,
     kernel: str,
     stride: str = "1",
@@ -25,31 +25,31 @@ def conv2d_from_flags(
     groups: int = 1,
     name: str = "",
 ) -> Conv2d:
-    """Return the convolution that the flags mean.
+    """Return the convolution that the texts mean.
 
     ``input`` is NxCxHxW; ``kernel``, ``stride`` and ``dilation`` are one number or two (height x
     width); ``pad`` is one, two or four (top x left x bottom x right), ``valid`` (none) or ``same``:
     ceil(size / stride) outputs with the extra padding at the end, as in TensorFlow.
 
-    Raises DescriptorError naming the flag and the value; ProblemError for impossible shapes.
+    Raises DescriptorError naming the field and the value; ProblemError for impossible shapes.
     """
-    n, c, h, w = _numbers("--input", input, "NxCxHxW, e.g. 1x64x56x56", (4,))
-    r, s = _pair("--kernel", kernel)
-    down, across = _pair("--stride", stride)
-    far, wide = _pair("--dilation", dilation)
+    n, c, h, w = _numbers("input", input, "NxCxHxW, e.g. 1x64x56x56", (4,))
+    r, s = _pair("kernel", kernel)
+    down, across = _pair("stride", stride)
+    far, wide = _pair("dilation", dilation)
     rows, columns = Axis(h, r, down, far), Axis(w, s, across, wide)
     return Conv2d(
         n=n,
         c=c,
         h=h,
         w=w,
-        k=_count("--filters", filters),
+        k=_count("filters", filters),
         r=r,
         s=s,
         stride=(down, across),
         pad=_pads(pad, rows, columns),
         dilation=(far, wide),
-        groups=_count("--groups", groups),
+        groups=_count("groups", groups),
         name=name,
     )
 
@@ -57,19 +57,19 @@ def conv2d_from_flags(
 def gemm_from_flags(size: str, name: str = "") -> Gemm:
     """Return the product for ``MxNxK``, or for ``BxMxNxK``: B independent ones.
 
-    Raises DescriptorError naming the flag ``--gemm`` and the value.
+    Raises DescriptorError naming the field ``gemm`` and the value.
     """
-    *batch, m, n, k = _numbers("--gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
+    *batch, m, n, k = _numbers("gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
     return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
 
 
 def attention_from_flags(size: str, name: str = "") -> Attention:
     """Return the attention for ``BATCHxHEADSxTOKENSxDIM``.
 
-    Raises DescriptorError naming the flag ``--attention`` and the value.
+    Raises DescriptorError naming the field ``attention`` and the value.
     """
     form = "BATCHxHEADSxTOKENSxDIM, e.g. 1x12x197x64"
-    batch, heads, tokens, dim = _numbers("--attention", size, form, (4,))
+    batch, heads, tokens, dim = _numbers("attention", size, form, (4,))
     return Attention(batch=batch, heads=heads, tokens=tokens, dim=dim, name=name)
 
 
@@ -80,33 +80,33 @@ def _pads(text: str, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:
         (top, bottom), (left, right) = rows.same(), columns.same()
         return top, left, bottom, right
     form = "same, valid, or one, two or four numbers: 1, 1x0, 1x1x2x2 (top, left, bottom, right)"
-    pads = _numbers("--pad", text, form, (1, 2, 4), least=0)
+    pads = _numbers("pad", text, form, (1, 2, 4), least=0)
     top, left, bottom, right = pads * (4 // len(pads))
     return top, left, bottom, right
 
 
-def _pair(flag: str, text: str) -> tuple[int, int]:
-    numbers = _numbers(flag, text, "one number or height x width, e.g. 3 or 3x5", (1, 2))
+def _pair(field: str, text: str) -> tuple[int, int]:
+    numbers = _numbers(field, text, "one number or height x width, e.g. 3 or 3x5", (1, 2))
     return numbers[0], numbers[-1]
 
 
 def _numbers(
-    flag: str, text: str, form: str, lengths: tuple[int, ...], least: int = 1
+    field: str, text: str, form: str, lengths: tuple[int, ...], least: int = 1
 ) -> list[int]:
     numbers = [int(part) for part in text.split("x")] if _NUMBERS.fullmatch(text) else []
     if len(numbers) not in lengths:
-        raise DescriptorError(f"{flag} {_plain(text)}: write {form}")
+        raise DescriptorError(f"write {form}", field=field, value=_plain(text))
     for number in numbers:
         if not least <= number <= MAX_SIZE:
             raise DescriptorError(
-                f"{flag} {_plain(text)}: {number} must be between {least} and {MAX_SIZE}"
+                f"{number} must be between {least} and {MAX_SIZE}", field=field, value=_plain(text)
             )
     return numbers
 
 
-def _count(flag: str, value: int) -> int:
+def _count(field: str, value: int) -> int:
     if not 1 <= value <= MAX_SIZE:
-        raise ProblemError(f"{flag} {shown(value)}: must be between 1 and {MAX_SIZE}")
+        raise ProblemError(f"must be between 1 and {MAX_SIZE}", field=field, value=shown(value))
     return value
 
 

@@ -143,6 +143,11 @@ def forward_only(problems: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(p.forward if isinstance(p, _Backward) else p for p in problems))
 
 
+def pass_of(problem: object) -> str:
+    """Return which pass a problem is: ``forward`` for all but a backward one."""
+    return problem.which if isinstance(problem, _Backward) else FORWARD
+
+
 def family(problem: Any) -> str:
     """Return the kind of the forward problem: ``conv2d`` for each pass of a convolution."""
     kind: str = problem.forward.kind if isinstance(problem, _Backward) else problem.kind

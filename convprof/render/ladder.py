@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.results import Measurement
+    from convprof.studies.comparison import Comparison
     from convprof.studies.evidence import Evidence
-    from convprof.studies.ladder import Comparison, Pair, Step
+    from convprof.studies.ladder import Pair, Step
 
     Row = tuple[Step, Evidence]
     from convprof.machine.ceilings import Peak
@@ -135,15 +136,14 @@ def _pair_columns() -> list[Column[Pair]]:
     ]
 
 
-def ratio_cell(comparison: Comparison | None) -> str:
+def ratio_cell(comparison: Comparison[Measurement] | None) -> str:
     """Return ``1.93 [1.92, 1.95]``: the speed-up and its 95 % interval."""
     if comparison is None:
         return NOTHING
-    ratio = comparison.ratio
-    if ratio.low is None or ratio.high is None:
+    ratio = comparison.ratio.inverse
+    if ratio.low is None:
         return f"{units.digits(ratio.value)} [?]"
-    decimals = len(units.digits(ratio.value).partition(".")[2])
-    return f"{ratio.value:.{decimals}f} [{ratio.low:.{decimals}f}, {ratio.high:.{decimals}f}]"
+    return tables.ratio_text(ratio, len(units.digits(ratio.value).partition(".")[2]))
 
 
 def _samples_cell(step: Step) -> str:

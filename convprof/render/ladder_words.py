@@ -27,7 +27,7 @@ def sentence(step: Step, below: Step | None) -> str:
         parts.append(_change(step, below))
     parts += step.explanation
     if step.before is not None and step.before.verdict == "slower":
-        slower = units.digits(1 / step.before.ratio.value)
+        slower = units.digits(step.before.ratio.value)
         parts.append(f"yet it takes {slower} times as long as the rung before")
     parts.append(_left(step))
     return f"{step.rung.name}: {'; '.join(part for part in parts if part)}."

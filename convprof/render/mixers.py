@@ -196,12 +196,10 @@ def who(threads: int, strategy: str, *, named: bool) -> str:
 def beside_line(beside: Beside, *, named: bool) -> str:
     """Return how many times as long the block takes as another mixer, and the verdict."""
     block, ratio = beside.block, beside.ratio
-    times = f"{ratio.value:.2f}"
-    if ratio.low is not None and ratio.high is not None:
-        times += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
     return (
-        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes {times} "
-        f"times as long as {beside.other.mixer.name}: {_VERDICTS[beside.verdict]}"
+        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
+        f"{tables.ratio_text(ratio)} times as long as {beside.other.mixer.name}: "
+        f"{_VERDICTS[beside.verdict]}"
     )
 
 

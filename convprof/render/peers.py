@@ -151,10 +151,8 @@ def _summary_line(summary: Summary) -> str:
 
 
 def _ratio_cell(standing: Standing) -> str:
-    ratio = standing.ratio
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.2f}"
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    """Return how many times as long the library takes."""
+    return tables.ratio_text(standing.ratio.inverse)
 
 
 def _way(measurement: Measurement) -> str:

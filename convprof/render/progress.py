@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from convprof.measure.events import Event, Sampled, Started
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 REFRESHES_PER_SECOND = 12.5
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What the following events are of: ``point 3/7 (size 128), ``."""
+
+    text: str
+
+
+Step = str | Title | Event
+"""What progress shows: a text, a title of further events, or an event."""
 
 
 class Progress:
@@ -63,20 +75,22 @@ class Progress:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Show what is being done when no event tells."""
+        """Show a text."""
         if self._spinner is not None:
             self._spinner.update(text=self._fitted(text))
 
-    def show(self, event: Event) -> None:
-        """Show an event."""
-        if self._spinner is None:
-            return
-        if isinstance(event, Started):
-            self.say(f"{self.title}preparing {event.index + 1}/{event.total}: {event.label}")
-        elif isinstance(event, Sampled):
+    def show(self, step: Step) -> None:
+        """Show a step."""
+        if isinstance(step, str):
+            self.say(step)
+        elif isinstance(step, Title):
+            self.title = step.text
+        elif isinstance(step, Started):
+            self.say(f"{self.title}preparing {step.index + 1}/{step.total}: {step.label}")
+        elif isinstance(step, Sampled):
             self.say(
-                f"{self.title}round {event.round}/{event.rounds}, "
-                f"{event.remaining_s:.0f} s left: {event.label}"
+                f"{self.title}round {step.round}/{step.rounds}, "
+                f"{step.remaining_s:.0f} s left: {step.label}"
             )
 
     def _fitted(self, text: str) -> str:

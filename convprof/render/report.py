@@ -123,18 +123,10 @@ def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[Layo
         Column("threads", lambda c: str(c.threads), 6),
         Column(f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3),
         Column(f"NHWC [{unit.name}]", lambda c: tables.time_cell(c.nhwc, unit), 3),
-        Column("NHWC/NCHW", ratio_cell, 2),
+        Column("NHWC/NCHW", lambda c: tables.ratio_text(c.ratio), 2),
         Column("NHWC is", lambda c: c.verdict, 4, "left"),
         Column("pays after", _break_even_cell, 5),
     ]
-
-
-def ratio_cell(comparison: LayoutComparison) -> str:
-    """Return ``0.93 [0.92, 0.95]``: the median ratio and its 95 % interval."""
-    ratio = comparison.ratio
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.2f}"
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
 def _break_even_cell(comparison: LayoutComparison) -> str:

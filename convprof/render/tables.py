@@ -8,9 +8,10 @@ from convprof import units
 from convprof.render.columns import Column, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convprof.results import Measurement
+    from convprof.stats import Ratio
     from convprof.units import Unit
 
 NOTHING = "-"
@@ -97,6 +98,14 @@ def over_ceiling(measurement: Measurement) -> bool:
     return share * min(1.0, flops.executed / flops.direct) > OVER_CEILING
 
 
+def ratio_text(ratio: Ratio, decimals: int = 2) -> str:
+    """Return ``0.93 [0.92, 0.95]``: the ratio and its 95 % interval, where that is known."""
+    value = f"{ratio.value:.{decimals}f}"
+    if ratio.low is None or ratio.high is None:
+        return value
+    return f"{value} [{ratio.low:.{decimals}f}, {ratio.high:.{decimals}f}]"
+
+
 def _decimals(value: float) -> int:
     return max(0, len(units.digits(value, 3).partition(".")[2]))
 
@@ -157,7 +166,7 @@ def _most(measurements: Sequence[Measurement], name: str) -> float:
     return max((m.phases or {}).get(name, 0.0) for m in measurements)
 
 
-def _phase_cell(name: str, unit: Unit):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _phase_cell(name: str, unit: Unit) -> Callable[[Measurement], str]:
     def cell(measurement: Measurement) -> str:
         seconds = (measurement.phases or {}).get(name)
         return NOTHING if seconds is None else units.digits(unit.scale(seconds))

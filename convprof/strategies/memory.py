@@ -40,7 +40,7 @@ def require(needed: int, what: str) -> None:
     if available is not None and needed > available:
         raise TooLargeError(
             f"{what} needs {units.size(needed)} of memory and {units.size(available)} are "
-            "available: use a smaller problem (for images, --mb) or another strategy"
+            "available: use a smaller problem (for images, a smaller minibatch) or another strategy"
         )
 
 

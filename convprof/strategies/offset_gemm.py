@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.memory import l1_data_bytes
 
 if TYPE_CHECKING:
@@ -144,21 +145,16 @@ class OffsetBlocking:
         ``b`` must stay in L1. ``tc``: half of L1 for the rows of ``b``. ``mc``: enough tiles for
         the threads to share evenly, each as tall as possible.
         """
-        nc = _even(n, 256 * 4 // itemsize)
+        nc = even_block(n, 256 * 4 // itemsize)
         tc = max(8, l1_data_bytes() // 2 // (nc * itemsize) // 4 * 4)
-        columns = batch * -(-n // nc)
-        wanted = 1 if threads == 1 else -(-8 * threads // columns)
-        mc = _even(m, max(4, min(128, -(-m // wanted))))
-        return cls(mc=-(-mc // 4) * 4, nc=nc, tc=tc)
+        columns = batch * ceil_div(n, nc)
+        wanted = 1 if threads == 1 else ceil_div(8 * threads, columns)
+        mc = even_block(m, max(4, min(128, ceil_div(m, wanted))))
+        return cls(mc=round_up(mc, 4), nc=nc, tc=tc)
 
     def tiles(self, m: int, n: int, batch: int) -> int:
         """Return the number of tasks."""
-        return batch * -(-m // self.mc) * -(-n // self.nc)
-
-
-def _even(extent: int, most: int) -> int:
-    """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
-    return -(-extent // -(-extent // most))
+        return batch * ceil_div(m, self.mc) * ceil_div(n, self.nc)
 
 
 @dataclass(frozen=True)

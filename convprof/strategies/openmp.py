@@ -125,7 +125,7 @@ def _too_few(who: str, found: int, asked: int) -> str:
     ran = f"{who} runs on {found} thread{several} here, not {asked}"
     names = [name for name in LIMITS if os.environ.get(name)]
     if not names:
-        return f"{ran}: OpenMP gives it no more; use --threads {found}"
+        return f"{ran}: OpenMP gives it no more; use {found} thread{several}"
     cause = " and ".join(f"{name}={os.environ[name]}" for name in names)
     are, them = ("are", "them") if len(names) > 1 else ("is", "it")
     return f"{ran}: {cause} {are} set; unset {them}"

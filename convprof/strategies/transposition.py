@@ -12,6 +12,7 @@ from convprof.codegen.kernels import transpose
 from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.integers import ceil_div
 from convprof.problems import Reorder
 from convprof.strategies.base import Planned, Setting
 from convprof.strategies.plan import Native, Plan, Stage, X, Y
@@ -97,11 +98,11 @@ def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, i
     wanted = TASKS_PER_THREAD * threads if threads > 1 else 1
     if min(rows, columns) <= transpose.MOST:
         long = LONG
-        while n * -(-max(rows, columns) // long) < wanted and long > lanes:
+        while n * ceil_div(max(rows, columns), long) < wanted and long > lanes:
             long //= 2
         return (rows, long) if rows <= transpose.MOST else (long, columns)
     tall, wide = ROWS, COLUMNS
-    while n * -(-rows // tall) * -(-columns // wide) < wanted and max(tall, wide) > lanes:
+    while n * ceil_div(rows, tall) * ceil_div(columns, wide) < wanted and max(tall, wide) > lanes:
         tall, wide = (tall // 2, wide) if tall >= wide else (tall, wide // 2)
     return tall, wide
 

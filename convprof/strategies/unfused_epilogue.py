@@ -45,7 +45,7 @@ class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
         if not isinstance(problem, Conv2d | Gemm) or problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
-            return f"{self.name} computes an epilogue; add --epilogue, or use {self.inner.name}"
+            return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
         if not isinstance(self.inner, Planned):
             return f"{self.name}: the library keeps its result; use {self.inner.name}"
         reason = self.inner.why_not(_bare(problem), setting)

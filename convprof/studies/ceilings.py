@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen import isa as isas
 from convprof.machine import bandwidth, ceilings, ceilings_store, facts
 from convprof.machine.ceilings_store import Ceilings
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import envelope
 from convprof.studies import roofline_model
-from convprof.version import __version__
+from convprof.studies.document import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,19 +132,12 @@ def highest_peak(sets: Sequence[Ceilings], dtype: str, threads: int) -> Peak | N
 
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = DTYPES) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
-    known = facts()
-    made: dict[str, Any] = plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "tool_version": __version__,
-            "machine": {**known.identity(), "key": known.identity_key()},
-            "ceilings": {
-                "measured": [
-                    {"threads": found.threads, "measured_at_s": found.measured_at} for found in sets
-                ],
-                "peaks": [p for s in sets for p in s.peaks if p.dtype in dtypes],
-                "bandwidths": [b for s in sets for b in s.bandwidths],
-            },
-        }
+    return envelope(
+        "ceilings",
+        machine=machine(),
+        ceilings={
+            "measured": [{"threads": s.threads, "measured_at_s": s.measured_at} for s in sets],
+            "peaks": [p for s in sets for p in s.peaks if p.dtype in dtypes],
+            "bandwidths": [b for s in sets for b in s.bandwidths],
+        },
     )
-    return made

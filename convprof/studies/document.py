@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts
-from convprof.results import SCHEMA_VERSION, Document, plain
+from convprof.results import Document, envelope, plain
 from convprof.studies import roofline_model
-from convprof.version import __version__
+from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,23 @@ if TYPE_CHECKING:
     from convprof.studies.experiments.page import Page
 
 
+def machine() -> dict[str, Any]:
+    """Return what this machine is, and the key that two documents to be compared must share."""
+    known = facts()
+    return {**known.identity(), "key": known.identity_key()}
+
+
+def state(watch: NoiseWatch) -> dict[str, Any]:
+    """Return how the machine was while measuring, and what disturbed it."""
+    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
+    return {**watch.state(), "noise": noise}
+
+
 def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
     """Return a document with the machine's identity and ceilings, and nothing measured yet."""
-    known = facts()
     return Document(
-        tool_version=__version__,
-        machine={**known.identity(), "key": known.identity_key()},
+        tool_version=VERSION,
+        machine=machine(),
         state={},
         ceilings={"peaks": [plain(peak) for peak in peaks]},
         settings={**settings, "llvm_model": scheduling.model().name},
@@ -50,27 +61,18 @@ def document(
     page: Page, settings: dict[str, Any], watch: NoiseWatch, *, interrupted: bool
 ) -> dict[str, Any]:
     """Return the page in JSON types: SI units, null for unknown, never NaN."""
-    known = facts()
-    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
-    made: dict[str, Any] = plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "study",
-            "tool_version": __version__,
-            "machine": {**known.identity(), "key": known.identity_key()},
-            "state": {**watch.state(), "noise": noise},
-            "settings": {**settings, **page.settings},
-            "study": page.study,
-            "title": page.title,
-            "facts": page.facts,
-            "sections": [
-                {"title": s.title, "unit": s.unit.name, "cycles_per": s.cycles_per, "rows": s.rows}
-                for s in page.sections
-            ],
-            "findings": [
-                {**dataclasses.asdict(f), "difference": f.difference} for f in page.findings
-            ],
-            "interrupted": interrupted,
-        }
+    return envelope(
+        "study",
+        machine=machine(),
+        state=state(watch),
+        settings={**settings, **page.settings},
+        study=page.study,
+        title=page.title,
+        facts=page.facts,
+        sections=[
+            {"title": s.title, "unit": s.unit.name, "cycles_per": s.cycles_per, "rows": s.rows}
+            for s in page.sections
+        ],
+        findings=[{**dataclasses.asdict(f), "difference": f.difference} for f in page.findings],
+        interrupted=interrupted,
     )
-    return made

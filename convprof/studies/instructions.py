@@ -12,9 +12,9 @@ from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_ruler, missing
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import envelope
 from convprof.stats import median
-from convprof.version import __version__
+from convprof.studies import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class Instructions:
         if not self._chosen and not self.missing:
             names = ", ".join(row.key.name for row in everything[:3])
             raise InputError(
-                f"--match {match}: no instruction's name matches; names are {names}, ..."
+                f"no instruction's name matches; names are {names}, ...", field="match", value=match
             )
         glue = {row.glue for row in self._chosen if row.glue}
         self._measured = [row for row in able if row in self._chosen or row.key in glue]
@@ -134,29 +134,23 @@ class Instructions:
         self, rows: list[Row], watch: NoiseWatch, settings: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
-        known = facts()
         alike = self.resemblances(rows)
-        noise = [dataclasses.asdict(finding) for finding in watch.findings()]
-        document: dict[str, Any] = plain(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "tool_version": __version__,
-                "machine": {**known.identity(), "key": known.identity_key()},
-                "state": {**watch.state(), "noise": noise},
-                "settings": {**settings, "match": self._match},
-                "cycle_source": self.cycle_source,
-                "rows": rows,
-                "missing": self.missing,
-                "published": [
-                    {"name": core.name, "source": core.source, "model": core.model}
-                    for core in self.cores
-                ],
-                "resemblances": alike,
-                "resembles": verdict(alike),
-                "interrupted": self.interrupted,
-            }
+        return envelope(
+            "instructions",
+            machine=document.machine(),
+            state=document.state(watch),
+            settings={**settings, "match": self._match},
+            cycle_source=self.cycle_source,
+            rows=rows,
+            missing=self.missing,
+            published=[
+                {"name": core.name, "source": core.source, "model": core.model}
+                for core in self.cores
+            ],
+            resemblances=alike,
+            resembles=verdict(alike),
+            interrupted=self.interrupted,
         )
-        return document
 
     def _row(self, row: Instruction, cost: Cost) -> Row:
         key = row.key
@@ -192,11 +186,11 @@ def _matching(rows: list[Any], match: str | None) -> list[Any]:
     if match is None:
         return list(rows)
     if len(match) > LONGEST_PATTERN:
-        raise InputError(f"--match: a pattern has at most {LONGEST_PATTERN} characters")
+        raise InputError(f"a pattern has at most {LONGEST_PATTERN} characters", field="match")
     try:
         pattern = re.compile(match)
     except re.error as error:
-        raise InputError(f"--match {match}: not a regular expression: {error}") from None
+        raise InputError(f"not a regular expression: {error}", field="match", value=match) from None
     return [row for row in rows if pattern.search(row.key.name)]
 
 

@@ -32,16 +32,16 @@ class Journal:
     """One open file. Use it in a `with` block; `header` is None for a file just begun."""
 
     def __init__(
-        self, path: str, kind: str, where: str | None = None, way_out: str = "Name another file"
+        self, path: str, kind: str, shown: str | None = None, way_out: str = "Name another file"
     ) -> None:
         """Open or create the file.
 
         `kind` is what the header's field of that name must say. InputError for a file of another
-        kind, a damaged or oversize one, or one that another process is writing; `where` says in
-        its text which file of which flag it is, and `way_out` what to do.
+        kind, a damaged or oversize one, or one that another process is writing; `shown` is
+        the name of the file in the error, and `way_out` what to do.
         """
         self.path, self._kind = path, kind
-        self._where, self._way_out = where or f"--json {path}", way_out
+        self._shown, self._way_out = one_line(shown or path), way_out
         self._file = self._open()
         self._end = 0
         """Bytes that are known to be whole lines."""
@@ -88,7 +88,7 @@ class Journal:
 
     def damaged(self, reason: str) -> InputError:
         """Return the error that says that the file cannot be continued."""
-        return InputError(one_line(f"{self._where}: {reason}. {self._way_out}"))
+        return InputError(one_line(f"{reason}. {self._way_out}"), field="json", value=self._shown)
 
     def remove(self) -> None:
         """Delete the file: what is in it is elsewhere by now."""
@@ -136,7 +136,9 @@ class Journal:
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{self._where}: cannot be written: {reason}") from None
+            raise InputError(
+                f"cannot be written: {reason}", field="json", value=self._shown
+            ) from None
         file = os.fdopen(descriptor, "r+b", buffering=0)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             file.close()

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof import stats
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
@@ -18,7 +17,8 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.peers.package import EXTRA
-from convprof.studies import evidence, run
+from convprof.studies import comparison, evidence, run
+from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.measure.session import Entry, Settings
+    from convprof.measure.session import Participant, Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
-    from convprof.stats import Ratio, Verdict
     from convprof.studies.evidence import Evidence
     from convprof.studies.run import Choice
 
@@ -55,21 +54,6 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A rung against another contestant of the same rounds."""
-
-    other: Measurement
-    ratio: Ratio
-    """The other's time over the rung's: the speed-up of the rung."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What can be said of the rung."""
-        turned: dict[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
-        return turned.get(self.ratio.verdict, self.ratio.verdict)
-
-
-@dataclass(frozen=True)
 class Step:
     """A rung and what was found out about it."""
 
@@ -77,7 +61,7 @@ class Step:
     summary: str
     measurement: Measurement
     evidence: Evidence | None = None
-    before: Comparison | None = None
+    before: Comparison[Measurement] | None = None
     """Against the nearest rung below that was timed."""
     explanation: tuple[str, ...] = ()
     """What was chosen, where the strategy chooses."""
@@ -92,7 +76,8 @@ class Pair:
     rung: str | None
     ours: Measurement | None
     theirs: Measurement
-    comparison: Comparison | None
+    comparison: Comparison[Measurement] | None
+    """Of our rung with the schedule."""
 
 
 def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
@@ -177,38 +162,36 @@ class Ladder:
 
     def steps(self) -> list[Step]:
         """Return the rungs that have a result, lowest first."""
-        found, entries = self._found(), self._entries()
+        found, participants = self._found(), self._participants()
         steps: list[Step] = []
-        below: Entry | None = None
+        below: Participant | None = None
         for rung, contestant in zip(self.rungs, self._ours, strict=True):
             if contestant.label not in found:
                 continue
             measurement = found[contestant.label]
-            entry = entries.get(contestant.label)
+            participant = participants.get(contestant.label)
             summary = contestant.strategy.summary
-            if entry is None:
+            if participant is None:
                 steps.append(Step(rung, summary, measurement))
                 continue
-            before = None
-            if below is not None:
-                before = _compared(entry, below, found[below.contestant.label])
+            before = None if below is None else self._compare(participant, below)
             steps.append(
                 Step(
                     rung,
                     summary,
                     measurement,
-                    self._evidence(entry),
+                    self._evidence(participant),
                     before,
-                    entry.prepared.explanation,
-                    self._of_all_cores(entry, measurement),
+                    participant.prepared.explanation,
+                    self._of_all_cores(participant, measurement),
                 )
             )
-            below = entry
+            below = participant
         return steps
 
     def pairs(self) -> list[Pair]:
         """Return Halide's schedules, each beside the rung that has the same idea."""
-        found, entries = self._found(), self._entries()
+        found, participants = self._found(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
         made = []
         for pair, contestant in zip(self._beside, self._theirs, strict=True):
@@ -216,10 +199,10 @@ class Ladder:
                 continue
             mine = ours.get(pair.rung or "")
             own = found.get(mine.label) if mine else None
-            one = entries.get(mine.label) if mine else None
-            two = entries.get(contestant.label)
+            one = participants.get(mine.label) if mine else None
+            two = participants.get(contestant.label)
             theirs = found[contestant.label]
-            comparison = _compared(one, two, theirs) if one and two else None
+            comparison = self._compare(one, two) if one and two else None
             made.append(Pair(pair.rung, own, theirs, comparison))
         return made
 
@@ -228,7 +211,7 @@ class Ladder:
         steps = self.steps()
         by_label = {step.measurement.label: step for step in steps}
         return [
-            _to_json(step.measurement, against, step, by_label.get(against.other.label))
+            _to_json(against, step, by_label.get(against.b.label))
             for step, against in (
                 *((step, step.before) for step in steps),
                 *(
@@ -244,52 +227,41 @@ class Ladder:
         measured = (run.with_peak(m, self.isa) for m in self._session.measurements())
         return {m.label: m for m in measured} | self._refused
 
-    def _entries(self) -> dict[str, Entry]:
+    def _participants(self) -> dict[str, Participant]:
         """Return the contestants that have samples, by label."""
-        return {e.contestant.label: e for e in self._session.entries if e.samples}
+        return {e.contestant.label: e for e in self._session.participants if e.samples}
 
-    def _isa_of(self, entry: Entry) -> str:
-        return self.isa if entry.contestant.strategy.generated else NATIVE
+    def _compare(self, one: Participant, other: Participant) -> Comparison[Measurement] | None:
+        ratio = ratio_of(one, other)
+        if ratio is None:
+            return None
+        a, b = (run.with_peak(self._session.measurement(p), self.isa) for p in (one, other))
+        return Comparison(a, b, ratio)
 
-    def _evidence(self, entry: Entry) -> Evidence | None:
-        dtype = entry.contestant.setting.dtype
-        return evidence.here(entry.prepared, run.peaks(dtype, [1], self._isa_of(entry))[0])
+    def _isa_of(self, participant: Participant) -> str:
+        return self.isa if participant.contestant.strategy.generated else NATIVE
 
-    def _of_all_cores(self, entry: Entry, measurement: Measurement) -> float | None:
+    def _evidence(self, participant: Participant) -> Evidence | None:
+        dtype = participant.contestant.setting.dtype
+        return evidence.here(
+            participant.prepared, run.peaks(dtype, [1], self._isa_of(participant))[0]
+        )
+
+    def _of_all_cores(self, participant: Participant, measurement: Measurement) -> float | None:
         if measurement.flop_per_s is None:
             return None
-        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(entry))
+        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(participant))
         return measurement.flop_per_s / peak.flop_per_s
 
 
-def _compared(entry: Entry, other: Entry, measurement: Measurement) -> Comparison:
-    """Compare by the rounds that both have; everybody has the first."""
-    common = sorted(entry.samples.keys() & other.samples.keys())
-    ratio = stats.paired_ratio(
-        [other.samples[number].seconds for number in common],
-        [entry.samples[number].seconds for number in common],
-    )
-    return Comparison(measurement, ratio)
-
-
-def _to_json(
-    measurement: Measurement, against: Comparison, step: Step, other: Step | None
-) -> dict[str, Any]:
-    def side(m: Measurement) -> dict[str, Any]:
-        return {"strategy": m.strategy, "layout": m.layout, "threads": m.threads}
-
-    def shown(found: Evidence | None) -> dict[str, Any] | None:
-        return None if found is None else found.to_json()
+def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -> dict[str, Any]:
+    def counted(one: Step | None) -> dict[str, Any] | None:
+        return one.evidence.to_json() if one and one.evidence else None
 
     return {
-        "kind": "ladder",
-        "problem": measurement.problem,
-        "threads": measurement.threads,
-        "a": side(measurement),
-        "b": side(against.other),
-        "ratio": against.ratio,
-        "verdict": against.verdict,
-        "evidence": {"a": shown(step.evidence), "b": shown(other.evidence if other else None)},
+        **comparison.to_json("ladder", against.a.problem, against),
+        "threads": against.a.threads,
+        "evidence": {"a": counted(step), "b": counted(other)},
     }
 
 
@@ -389,7 +361,7 @@ def over_patience(
             break
         rows *= GROWTH
     reason = (
-        f"predicted to take {seconds:.0f} s on this problem, over the --patience of "
+        f"predicted to take {seconds:.0f} s on this problem, over the patience of "
         f"{patience_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)

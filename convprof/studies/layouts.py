@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.machine.untrusted import mapping, positive
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Entry, Session, Settings
+from convprof.measure.session import Participant, Session, Settings
 from convprof.problems import BackwardData, Conv2d, Reorder
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.studies import comparison
+from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.run import Choice, contestants, with_peak
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.problems import Backward
     from convprof.results import Measurement
-    from convprof.stats import Ratio, Verdict
+    from convprof.stats import Ratio
 
+KIND = "layouts"
+"""Of the comparisons in the result document."""
 OTHER = {"nchw": "nhwc", "nhwc": "nchw"}
 
 
@@ -41,21 +46,30 @@ class Conversions:
 
 
 @dataclass(frozen=True)
-class LayoutComparison:
-    """One strategy on one number of threads, in both layouts."""
+class LayoutComparison(Comparison["Measurement"]):
+    """One strategy on one number of threads: NHWC is ``a``, NCHW is ``b``."""
 
-    strategy: str
-    threads: int
-    nchw: Measurement
-    nhwc: Measurement
-    ratio: Ratio
-    """Time in NHWC over time in NCHW."""
     conversions: Conversions | None
 
     @property
-    def verdict(self) -> Verdict:
-        """What can be said of NHWC."""
-        return self.ratio.verdict
+    def nhwc(self) -> Measurement:
+        """The measurement in NHWC."""
+        return self.a
+
+    @property
+    def nchw(self) -> Measurement:
+        """The measurement in NCHW."""
+        return self.b
+
+    @property
+    def strategy(self) -> str:
+        """The strategy of both."""
+        return self.a.strategy
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of both."""
+        return self.a.threads
 
     @property
     def better(self) -> str | None:
@@ -77,14 +91,8 @@ class LayoutComparison:
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
         conversions = dataclasses.asdict(self.conversions) if self.conversions else None
-        side = {"strategy": self.strategy, "threads": self.threads}
         return {
-            "kind": "layouts",
-            "problem": self.nchw.problem,
-            "a": {**side, "layout": "nhwc"},
-            "b": {**side, "layout": "nchw"},
-            "ratio": dataclasses.asdict(self.ratio),
-            "verdict": self.verdict,
+            **comparison.to_json(KIND, self.b.problem, self),
             "break_even": self.break_even,
             "conversions": conversions,
         }
@@ -121,43 +129,34 @@ class Layouts:
 
     def comparisons(self) -> list[LayoutComparison]:
         """Return what can be compared so far, fastest strategy first."""
-        sides: dict[tuple[str, int], dict[str, Entry]] = {}
-        for entry in self.session.entries:
-            contestant = entry.contestant
-            if contestant.problem == self.problem and entry.samples:
+        sides: dict[tuple[str, int], dict[str, Participant]] = {}
+        for participant in self.session.participants:
+            contestant = participant.contestant
+            if contestant.problem == self.problem and participant.samples:
                 key = (contestant.strategy.name, contestant.setting.threads)
-                sides.setdefault(key, {})[contestant.setting.layout] = entry
-        found = [
-            self._compare(name, threads, pair["nchw"], pair["nhwc"])
-            for (name, threads), pair in sides.items()
-            if len(pair) == len(OTHER) and pair["nchw"].samples.keys() & pair["nhwc"].samples.keys()
+                sides.setdefault(key, {})[contestant.setting.layout] = participant
+        comparisons = [
+            self._compare(threads, pair["nhwc"], pair["nchw"], ratio)
+            for (_, threads), pair in sides.items()
+            if len(pair) == len(OTHER) and (ratio := ratio_of(pair["nhwc"], pair["nchw"]))
         ]
-        return sorted(found, key=_best_s)
+        return sorted(comparisons, key=_best_s)
 
-    def _compare(self, name: str, threads: int, nchw: Entry, nhwc: Entry) -> LayoutComparison:
-        common = sorted(nchw.samples.keys() & nhwc.samples.keys())
-        ratio = stats.paired_ratio(
-            [nhwc.samples[number].seconds for number in common],
-            [nchw.samples[number].seconds for number in common],
-        )
-        return LayoutComparison(
-            strategy=name,
-            threads=threads,
-            nchw=with_peak(self.session.measurement(nchw), self.isa),
-            nhwc=with_peak(self.session.measurement(nhwc), self.isa),
-            ratio=ratio,
-            conversions=self._costs(threads),
-        )
+    def _compare(
+        self, threads: int, nhwc: Participant, nchw: Participant, ratio: Ratio
+    ) -> LayoutComparison:
+        a, b = (with_peak(self.session.measurement(each), self.isa) for each in (nhwc, nchw))
+        return LayoutComparison(a, b, ratio, self._costs(threads))
 
     def _costs(self, threads: int) -> Conversions | None:
         """Return the conversions' medians on that many threads; None if one is missing."""
         medians: dict[tuple[bool, str], float] = {}
         shapes = _shapes(self.problem)
-        for entry in self.session.entries:
-            contestant = entry.contestant
+        for participant in self.session.participants:
+            contestant = participant.contestant
             problem, setting = contestant.problem, contestant.setting
-            if isinstance(problem, Reorder) and setting.threads == threads and entry.samples:
-                middle = stats.median([sample.seconds for sample in entry.samples.values()])
+            if isinstance(problem, Reorder) and setting.threads == threads and participant.samples:
+                middle = stats.median([sample.seconds for sample in participant.samples.values()])
                 for position, shape in enumerate(shapes):
                     if problem == shape:
                         medians[bool(position), setting.layout] = middle
@@ -167,6 +166,25 @@ class Layouts:
             {layout: medians[False, layout] for layout in OTHER},
             {layout: medians[True, layout] for layout in OTHER},
         )
+
+
+def read(
+    comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+) -> list[LayoutComparison]:
+    """Return the comparisons of layouts in a document; one that does not fit is left out."""
+    return comparison.read(KIND, _from_json, comparisons, measurements)
+
+
+def _from_json(fields: dict[str, Any], sides: Comparison[Measurement]) -> LayoutComparison:
+    conversions = None
+    if fields.get("conversions") is not None:
+        seconds = mapping(fields["conversions"])
+        input_s, output_s = (
+            {layout: positive(mapping(seconds.get(key)).get(layout)) for layout in OTHER}
+            for key in ("input_s", "output_s")
+        )
+        conversions = Conversions(input_s, output_s)
+    return LayoutComparison(sides.a, sides.b, sides.ratio, conversions)
 
 
 def advice(comparisons: list[LayoutComparison]) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.measure.session import Entry, Session, Settings
+from convprof.measure.session import Participant, Session, Settings
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS
 from convprof.strategies.unfused_epilogue import ways
+from convprof.studies import comparison
+from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.run import Choice, contestants, with_peak
 
 if TYPE_CHECKING:
@@ -20,53 +22,49 @@ if TYPE_CHECKING:
     from convprof.measure.events import Event
     from convprof.problems import Problem
     from convprof.results import Measurement
-    from convprof.stats import Ratio, Verdict
     from convprof.strategies.base import Strategy
 
+KIND = "peers"
+"""Of the comparisons in the result document."""
 OURS = "auto"
 """What stands for us unless others are named: the best of our own, chosen for the problem."""
 LARGEST_ERROR = 1e-4
 """``max_rel_error`` up to which two f32 results are worth the same."""
 
-_TURNED: dict[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
-
 
 @dataclass(frozen=True)
-class Standing:
-    """One problem on one number of threads: our best strategy and each library's best layout."""
+class Standing(Comparison["Measurement"]):
+    """One problem on one number of threads: our best strategy is ``a``, the fastest library ``b``.
 
-    ours: Measurement
-    peers: tuple[Measurement, ...]
-    """At least one, fastest first."""
-    ratio: Ratio
-    """The fastest peer's time over ours: how many times as long the peer takes."""
+    Of each library the best layout takes part.
+    """
+
+    others: tuple[Measurement, ...] = ()
+    """The other libraries, fastest first."""
+
+    @property
+    def ours(self) -> Measurement:
+        """Our best strategy."""
+        return self.a
 
     @property
     def peer(self) -> Measurement:
         """The fastest library."""
-        return self.peers[0]
+        return self.b
+
+    @property
+    def peers(self) -> tuple[Measurement, ...]:
+        """All libraries, fastest first."""
+        return (self.b, *self.others)
 
     @property
     def threads(self) -> int:
         """The number of threads."""
-        return self.ours.threads
-
-    @property
-    def verdict(self) -> Verdict:
-        """What can be said of ours."""
-        return _TURNED.get(self.ratio.verdict, self.ratio.verdict)
+        return self.a.threads
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
-        return {
-            "kind": "peers",
-            "problem": self.ours.problem,
-            "threads": self.threads,
-            "a": _side(self.ours),
-            "b": _side(self.peer),
-            "ratio": dataclasses.asdict(self.ratio),
-            "verdict": self.verdict,
-        }
+        return {**comparison.to_json(KIND, self.a.problem, self), "threads": self.threads}
 
 
 class Peers:
@@ -108,30 +106,58 @@ class Peers:
         several, so that luck favours neither.
         """
         exact = [
-            entry
-            for entry in self.session.entries
-            if entry.samples and entry.error <= LARGEST_ERROR
+            participant
+            for participant in self.session.participants
+            if participant.samples and participant.error <= LARGEST_ERROR
         ]
         found = []
-        for threads in dict.fromkeys(entry.contestant.setting.threads for entry in exact):
-            entries = [e for e in exact if e.contestant.setting.threads == threads]
-            ours = [e for e in entries if not e.contestant.strategy.role.is_peer]
-            peers = _best_layouts([e for e in entries if e.contestant.strategy.role.is_peer])
+        for threads in dict.fromkeys(
+            participant.contestant.setting.threads for participant in exact
+        ):
+            participants = [e for e in exact if e.contestant.setting.threads == threads]
+            ours = [e for e in participants if not e.contestant.strategy.role.is_peer]
+            peers = _best_layouts([e for e in participants if e.contestant.strategy.role.is_peer])
             if ours and peers:
                 found.append(self._standing(min(ours, key=_median_s), peers))
-        return found
+        return [standing for standing in found if standing is not None]
 
-    def _standing(self, ours: Entry, peers: list[Entry]) -> Standing:
-        # Whoever has samples has one of the first round: there is always something in common.
-        common = sorted(ours.samples.keys() & peers[0].samples.keys())
-        ratio = stats.paired_ratio(
-            [peers[0].samples[number].seconds for number in common],
-            [ours.samples[number].seconds for number in common],
+    def _standing(self, ours: Participant, peers: list[Participant]) -> Standing | None:
+        ratio = ratio_of(ours, peers[0])
+        if ratio is None:
+            return None
+        a, b, *others = (
+            with_peak(self.session.measurement(each), self.choice.isa) for each in (ours, *peers)
         )
-        mine, *theirs = (
-            with_peak(self.session.measurement(e), self.choice.isa) for e in (ours, *peers)
-        )
-        return Standing(mine, tuple(theirs), ratio)
+        return Standing(a, b, ratio, tuple(others))
+
+
+def read(
+    comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+) -> list[Standing]:
+    """Return the comparisons with libraries in a document; one that does not fit is left out.
+
+    The document names the fastest library only: the others are found among the measurements.
+    """
+
+    def build(_: dict[str, Any], sides: Comparison[Measurement]) -> Standing:
+        others = _others(sides.a, sides.b, measurements)
+        return Standing(sides.a, sides.b, sides.ratio, tuple(others))
+
+    return comparison.read(KIND, build, comparisons, measurements)
+
+
+def _others(
+    ours: Measurement, fastest: Measurement, measurements: Sequence[Measurement]
+) -> list[Measurement]:
+    """Return the other libraries' fastest exact results on the same problem and threads."""
+    names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.role.is_peer}
+    best: dict[str, Measurement] = {}
+    for m in sorted(measurements, key=lambda m: m.time_s.median if m.time_s else 0.0):
+        same = (m.problem, m.threads) == (ours.problem, ours.threads)
+        exact = m.time_s is not None and (m.max_rel_error or 0.0) <= LARGEST_ERROR
+        if same and exact and m.strategy in names and m.strategy != fastest.strategy:
+            best.setdefault(m.strategy, m)
+    return list(best.values())
 
 
 def libraries(problem: Problem, choice: Choice) -> frozenset[str]:
@@ -149,7 +175,7 @@ class Summary:
     mean: float
     """Geometric mean of the ratios: how many times as long the fastest library takes."""
     worst: Standing
-    """The one with the smallest ratio."""
+    """The one in which the library takes the least time, by ours."""
 
 
 def summaries(standings: Sequence[Standing]) -> list[Summary]:
@@ -157,8 +183,8 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
     found = []
     for threads in dict.fromkeys(standing.threads for standing in standings):
         those = [standing for standing in standings if standing.threads == threads]
-        ratios = [standing.ratio.value for standing in those]
-        worst = min(those, key=lambda standing: standing.ratio.value)
+        ratios = [standing.ratio.inverse.value for standing in those]
+        worst = max(those, key=lambda standing: standing.ratio.value)
         found.append(Summary(threads, len(those), stats.geometric_mean(ratios), worst))
     return found
 
@@ -181,21 +207,13 @@ def _libraries(problem: Problem) -> list[Strategy[Any]]:
     return [ways(strategy, problem)[0] for strategy in compared]
 
 
-def _median_s(entry: Entry) -> float:
-    return stats.median([sample.seconds for sample in entry.samples.values()])
+def _median_s(participant: Participant) -> float:
+    return stats.median([sample.seconds for sample in participant.samples.values()])
 
 
-def _best_layouts(entries: Sequence[Entry]) -> list[Entry]:
-    """Return each strategy's fastest entry, the fastest strategy first."""
-    best: dict[str, Entry] = {}
-    for entry in sorted(entries, key=_median_s):
-        best.setdefault(entry.contestant.strategy.name, entry)
+def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:
+    """Return each strategy's fastest participant, the fastest strategy first."""
+    best: dict[str, Participant] = {}
+    for participant in sorted(participants, key=_median_s):
+        best.setdefault(participant.contestant.strategy.name, participant)
     return list(best.values())
-
-
-def _side(measurement: Measurement) -> dict[str, Any]:
-    return {
-        "strategy": measurement.strategy,
-        "layout": measurement.layout,
-        "threads": measurement.threads,
-    }

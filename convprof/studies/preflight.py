@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 
-WITH = "--with"
-"""The flag that names libraries."""
+LIBRARY = "library"
+"""The field that names libraries; strategies of both sides are named by ``strategy``."""
 MOST_MACS = 10**14
 """Multiply-accumulates of one call: a core takes hours for them, and every strategy calls often."""
 _HOUR_S = 3600.0
 
 
 def check_strategies(
-    names: Iterable[str], problems: Sequence[Problem], flag: str = "--strategy"
+    names: Iterable[str], problems: Sequence[Problem], field: str = "strategy"
 ) -> None:
     """Raise UnknownNameError for a name that no strategy for these kinds of problem has."""
     kinds = sorted({problem.kind for problem in problems})
@@ -38,16 +38,16 @@ def check_strategies(
     # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
     libraries = sorted({strategy.name for strategy in known if strategy.role.is_compared})
     ours = sorted({strategy.name for strategy in known if not strategy.role.is_peer})
-    listed = libraries if flag == WITH else [*ours, *libraries]
+    listed = libraries if field == LIBRARY else [*ours, *libraries]
     shown = [kind for kind in kinds if kind != "operation"] or kinds
     for name in names:
         if name.removesuffix(SUFFIX) not in {strategy.name for strategy in known}:
             every = [strategy.name for strategy in known]
-            raise UnknownNameError.of(f"{flag} of {' or '.join(shown)}", name, every, listed)
+            raise UnknownNameError.of(f"of {' or '.join(shown)}", name, every, listed, field=field)
 
 
 def check_takers(
-    names: Iterable[str], problems: Sequence[Problem], settings: Sequence[Setting], flag: str
+    names: Iterable[str], problems: Sequence[Problem], settings: Sequence[Setting], field: str
 ) -> None:
     """Raise RefusedError for a strategy that takes none of the problems in none of the settings."""
     for name in names:
@@ -57,8 +57,8 @@ def check_takers(
             for strategy in registry.named(problem.kind, [name])
             for setting in settings
         ]
-        if reasons and None not in reasons:
-            raise RefusedError(f"{flag} {name}: {reasons[0]}")
+        if reasons and reasons[0] is not None and None not in reasons:
+            raise RefusedError(reasons[0], field=field, value=name)
 
 
 def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:

@@ -13,7 +13,7 @@ from convprof.errors import InputError
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
 from convprof.results import (
-    SCHEMA_VERSION,
+    KIND,
     Cycles,
     Document,
     Flops,
@@ -23,6 +23,7 @@ from convprof.results import (
     plain,
 )
 from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.studies import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +41,6 @@ _SOURCES: tuple[Literal["pmu", "calibrated", "tsc"], ...] = ("pmu", "calibrated"
 _BOUNDS: tuple[Literal["compute", "memory"], ...] = ("compute", "memory")
 
 T = TypeVar("T")
-
-
-def check_version(fields: dict[str, Any]) -> None:
-    """Raise InputError unless the JSON is of the format that is read here."""
-    version = fields.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise InputError(f"its schema_version is not {SCHEMA_VERSION}")
 
 
 def measurement(value: Any) -> Measurement:
@@ -85,13 +79,16 @@ def measurement(value: Any) -> Measurement:
 def document(value: Any) -> Document:
     """Return the result document that JSON describes; InputError says what is wrong with it."""
     fields = mapping(value)
-    check_version(fields)
+    fields = versions.upgraded(fields, versions.of(fields))
+    if fields.get("kind", KIND) != KIND:
+        raise InputError("it is of another kind")
     if "measurements" not in fields:
         raise InputError("there are no measurements in it")
     made = head(fields)
     made.state = state(fields.get("state", {}))
     made.measurements += map(measurement, array(fields["measurements"]))
-    made.comparisons += comparisons(fields.get("comparisons", []))
+    made.comparisons += objects(fields.get("comparisons", []))
+    made.networks += objects(fields.get("networks", []))
     made.interrupted = fields.get("interrupted") is True
     return made
 
@@ -108,8 +105,8 @@ def head(fields: dict[str, Any]) -> Document:
     )
 
 
-def comparisons(value: Any) -> list[dict[str, Any]]:
-    """Return comparisons, of which only the form is checked."""
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return comparisons or networks, of which only the form is checked."""
     found: list[dict[str, Any]] = [tree(mapping(item)) for item in array(value)]
     return found
 

@@ -103,18 +103,18 @@ class Run:
     def explanations(self) -> list[tuple[str, str]]:
         """Return what was chosen and why, by contestant, where there was a choice."""
         return [
-            (entry.contestant.label, line)
-            for entry in self.session.entries
-            for line in entry.prepared.explanation
+            (participant.contestant.label, line)
+            for participant in self.session.participants
+            for line in participant.prepared.explanation
         ]
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return title and assembly of the inner loops of each strategy's kernels, by layout."""
         found: dict[tuple[str, str | None], list[tuple[str, str]]] = {}
-        for entry in self.session.entries:
-            key = (entry.contestant.strategy.name, entry.contestant.layout)
+        for participant in self.session.participants:
+            key = (participant.contestant.strategy.name, participant.contestant.layout)
             if key not in found:
-                found[key] = entry.prepared.inner_loops()
+                found[key] = participant.prepared.inner_loops()
         return [
             (f"{' '.join(filter(None, key))}: {title}", text)
             for key, loops in found.items()

@@ -15,9 +15,8 @@ from convprof.archive import Archive
 from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.untrusted import array
-from convprof.results import SCHEMA_VERSION, Measurements, plain
+from convprof.results import Measurements, envelope, plain
 from convprof.studies import reading
-from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +35,13 @@ def identity(
     """Return what must be the same for a journal to be continued."""
     listed = [[p.kind, p.descriptor, p.name] for p in problems]
     digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-    made: Record = plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "tool_version": __version__,
-            "machine": {"key": facts().identity_key()},
-            "command": {"command": command, "problems": len(problems), "sha256": digest},
-            "flags": flags,
-            "settings": settings,
-        }
+    return envelope(
+        KIND,
+        machine={"key": facts().identity_key()},
+        command={"command": command, "problems": len(problems), "sha256": digest},
+        flags=flags,
+        settings=settings,
     )
-    return made
 
 
 def difference(journal: Journal, wanted: Record) -> str | None:
@@ -59,18 +54,15 @@ def difference(journal: Journal, wanted: Record) -> str | None:
 
 def header(known: Record, begun: Document) -> Record:
     """Return the first line: who continues it, and what the document will begin with."""
-    made: Record = plain(
+    own: Record = plain(
         {
-            "schema_version": SCHEMA_VERSION,
-            "kind": KIND,
-            **known,
             "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "machine": begun.machine,
             "ceilings": begun.ceilings,
             "settings": begun.settings,
         }
     )
-    return made
+    return {**known, **own}
 
 
 def record(
@@ -101,7 +93,7 @@ class Kept:
         self.index: Any = value.get("index")
         self.descriptor: Any = value.get("problem")
         self.measurements = Measurements(map(reading.measurement, array(value["measurements"])))
-        self.comparisons = Archive(reading.comparisons(value.get("comparisons", [])))
+        self.comparisons = Archive(reading.objects(value.get("comparisons", [])))
         self.measurements.compress()
         self.comparisons.compress()
         self.state: Any = value.get("state")

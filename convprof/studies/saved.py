@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.strategies.base import NATIVE
-from convprof.studies import reading
+from convprof.studies import reading, versions
 
 if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
@@ -67,15 +67,13 @@ def read(path: str) -> Saved:
         reason = str(error)
     except (ValueError, RecursionError):
         reason = "it is no JSON"
-    raise InputError(
-        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
-    )
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def parsed(document: Any, source: str) -> Saved:
     """Return what is in the JSON of a result document; InputError says what is wrong with it."""
     fields = mapping(document)
-    reading.check_version(fields)
+    versions.of(fields)
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     brand = machine.get("brand")
     isa = mapping(fields.get("settings")).get("isa", NATIVE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard
@@ -15,7 +14,7 @@ from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
-from convprof.problems.gradients import BackwardData, BackwardWeights, family
+from convprof.problems.gradients import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,7 +48,7 @@ class Selection:
         if not self.left_out:
             return []
         count = f"{len(self.left_out)} of {self.lines} lines left out"
-        return [f"{count}: {_grouped(self.left_out)}; run --dry-run lists them all"]
+        return [f"{count}: {_grouped(self.left_out)}"]
 
 
 def select(
@@ -84,9 +83,9 @@ def select(
         more = f" (and {len(others)} more lines: {_grouped(others)})" if others else ""
         raise InputError(f"nothing to measure: {first.source}: {first.reason}{more}")
     if not problems:
-        raise InputError(f"no problem given: name {_FORMS}, a layer (resnet50:conv1) or --batch")
+        raise InputError(f"no problem given: name {_FORMS}, a layer (resnet50:conv1) or a file")
     if not kept:
-        raise InputError(f"--match {shown(match)}: matches none of {_listed(problems)}")
+        raise InputError(f"matches none of {_listed(problems)}", field="match", value=shown(match))
     return Selection(
         _distinct(kept, notes), list(dict.fromkeys(notes)), files.left_out, files.lines
     )
@@ -106,7 +105,9 @@ class _Files:
         """Return the problems of a file; keep what is left out."""
         if str(path) == STDIN:
             if self._stdin_read:
-                raise InputError("--batch -: given twice, and stdin can be read once; keep one")
+                raise InputError(
+                    "given twice, and stdin can be read once; keep one", field="batch", value=STDIN
+                )
             self._stdin_read = True
         content = read_batch(path)
         left_out = list(content.left_out)
@@ -116,15 +117,15 @@ class _Files:
                 found += _with_minibatch([entry.problem], self._mb, notes)
             except ProblemError as error:
                 text = entry.problem.descriptor
-                reason = f"{shown(text)}: --mb {self._mb}: {error}"
-                left_out.append(LeftOut(entry.source, text, "--mb too large for it", reason))
+                reason = f"{shown(text)}: minibatch {self._mb}: {error}"
+                left_out.append(LeftOut(entry.source, text, "minibatch too large for it", reason))
         pattern = self._pattern
         self.left_out += [item for item in left_out if not pattern or pattern.search(item.text)]
         self.lines += content.lines
         if content.unmatched:
             notes.append(
-                f"{file_name(path)}: --match in the file passes over {content.unmatched} of "
-                f"{content.lines} lines"
+                f"{file_name(path)}: the match option in the file passes over "
+                f"{content.unmatched} of {content.lines} lines"
             )
         if content.answers:
             notes.append(f"{file_name(path)}: options of the file: {options_note(content.answers)}")
@@ -151,17 +152,6 @@ def _lines(sources: Sequence[str]) -> str:
         words.append(line if file == last else source)
         last = file
     return ", ".join(words)
-
-
-def command_for(problem: Problem, *, with_pass: bool = False) -> str:
-    """Return the problem's descriptor, quoted for a POSIX shell, to be pasted after a command.
-
-    ``with_pass`` puts ``--pass`` before a backward one.
-    """
-    flag = ""
-    if with_pass and isinstance(problem, BackwardData | BackwardWeights):
-        flag = f"--pass {problem.which} "
-    return flag + shlex.quote(problem.descriptor)
 
 
 def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
@@ -197,7 +187,7 @@ def _check_minibatch(mb: int) -> None:
     try:
         size("mb", mb)
     except ProblemError as error:
-        raise InputError(f"--mb {shown(mb)}: {str(error).partition(': ')[2]}") from None
+        raise InputError(error.reason, field="mb", value=shown(mb)) from None
 
 
 def _with_minibatch(
@@ -206,7 +196,7 @@ def _with_minibatch(
     if mb is None:
         return problems
     if not all(_has_minibatch(problem) for problem in problems):
-        note = f"--mb {mb}: matrix products have no minibatch and stay as they are"
+        note = f"minibatch {mb}: matrix products have no minibatch and stay as they are"
         if note not in notes[-1:]:
             notes.append(note)
     return [p.with_batch(mb) if _has_minibatch(p) else p for p in problems]
@@ -218,13 +208,17 @@ def _has_minibatch(problem: Problem) -> TypeGuard[Conv2d | Attention | Backward]
 
 def _compiled(match: str) -> re.Pattern[str]:
     if len(match) > MAX_PATTERN:
-        raise InputError(f"--match {shown(match)}: must have at most {MAX_PATTERN} characters")
+        raise InputError(
+            f"must have at most {MAX_PATTERN} characters", field="match", value=shown(match)
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubtful expressions warn where nobody reads it
             return re.compile(match)
     except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(f"--match {shown(match)}: not a regular expression: {error}") from None
+        raise InputError(
+            f"not a regular expression: {error}", field="match", value=shown(match)
+        ) from None
 
 
 def _matches(pattern: re.Pattern[str], problem: Problem) -> bool:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
 from convprof.machine.ceilings_store import read_peak
 from convprof.machine.untrusted import count, mapping
-from convprof.studies import compared, reading, run_journal
+from convprof.results import KIND
+from convprof.studies import layouts, peers, reading, run_journal, versions
 from convprof.studies.journal import MOST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
 _LINES_OF_OTHERS = {"sweep": "it is a sweep's, which the same sweep command prints and continues"}
 _REORDER = "reorder"
-LAYOUTS, PEERS = "layouts", "peers"
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,18 @@ def read(path: str) -> Saved:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown}: cannot be read: {reason}") from None
-    raise InputError(
-        f"{shown}: not a result of convprof: {reason}. Write one with: convprof run --json FILE"
-    )
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def _read(file: BinaryIO, shown: str) -> Saved:
     first = file.readline(MOST_LINE_BYTES + 1)
     header = _json(first) if first.startswith(b'{"schema_version"') else None
     if isinstance(header, dict) and "kind" in header:
-        if header["kind"] != run_journal.KIND:
+        if header["kind"] == run_journal.KIND:
+            return _journal(header, file, shown)
+        if header["kind"] != KIND:
             what = _LINES_OF_OTHERS.get(str(header["kind"]), "it is of another kind")
             raise InputError(what)
-        return _journal(header, file, shown)
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
     if len(data) > MOST_BYTES:
         raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
@@ -92,7 +91,7 @@ def _json(data: bytes) -> Any:
 
 
 def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
-    reading.check_version(header)
+    version = versions.of(header)
     made = reading.head(header)
     total = count(mapping(header.get("command")).get("problems"))
     if total > _MOST_PROBLEMS:
@@ -100,7 +99,7 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
     found: dict[int, run_journal.Kept] = {}
     for number, value in enumerate(_records(file), 2):
         try:
-            kept = run_journal.Kept(mapping(value))
+            kept = run_journal.Kept(versions.upgraded(mapping(value), version))
             index = count(kept.index, 0)
         except (InputError, LookupError) as error:
             raise InputError(f"line {number} is damaged: {error}") from None
@@ -160,12 +159,12 @@ def _key(measurement: Measurement) -> tuple[str, str]:
 
 def _layouts(comparisons: list[dict[str, Any]], group: list[Measurement]) -> list[LayoutComparison]:
     own = [c for c in comparisons if c.get("problem") == group[0].problem]
-    return compared.layouts(own, group)
+    return layouts.read(own, group)
 
 
 def standings(document: Document) -> list[Standing]:
     """Return the comparisons with libraries; an empty list where the document has none."""
-    return compared.peers(list(document.comparisons), list(document.measurements))
+    return peers.read(list(document.comparisons), list(document.measurements))
 
 
 def libraries(document: Document) -> set[str]:

@@ -12,8 +12,8 @@ from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
 from convprof.machine.noise import NoiseWatch
 from convprof.measure.stopwatch import Stopwatch
-from convprof.results import SCHEMA_VERSION, plain
-from convprof.version import __version__
+from convprof.results import envelope
+from convprof.studies.document import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,20 +44,16 @@ def gather() -> dict[str, Any]:
     if scalar_hz:
         watch.see_clock(scalar_hz)
     peaks = [_peak(dtype, count, notes) for dtype in DTYPE_BITS for count in sorted({1, cores})]
-    noise = [dataclasses.asdict(finding) for finding in watch.findings()]
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "tool_version": __version__,
-        "machine": {**found.to_json(), "key": found.identity_key()},
-        "state": {**watch.state(), "noise": noise},
-        "clock": {"scalar_hz": scalar_hz, "simd_hz": peaks[0]["core_hz"]},
-        "ceilings": {"peaks": peaks},
-        "counters": counters,
-        "threads": _threads(found),
-        "notes": notes,
-    }
-    json_ready: dict[str, Any] = plain(document)
-    return json_ready
+    return envelope(
+        "sysinfo",
+        machine={**found.to_json(), "key": found.identity_key()},
+        state=state(watch),
+        clock={"scalar_hz": scalar_hz, "simd_hz": peaks[0]["core_hz"]},
+        ceilings={"peaks": peaks},
+        counters=counters,
+        threads=_threads(found),
+        notes=notes,
+    )
 
 
 def _attempt(what: str, measure: Callable[[], T], notes: list[str]) -> T | None:

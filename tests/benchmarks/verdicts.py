@@ -61,8 +61,8 @@ def verdicts(strategies: tuple[Strategy, Strategy], times: int, budget: float) -
         for _ in session.events():
             pass
         a, b = (
-            [sample.seconds for _, sample in sorted(entry.samples.items())]
-            for entry in session.entries
+            [sample.seconds for _, sample in sorted(participant.samples.items())]
+            for participant in session.participants
         )
         counts[stats.paired_ratio(b, a).verdict] += 1
     return counts

@@ -216,9 +216,9 @@ def test_what_is_done_about_the_other_options(run, write):
     _, _, err = run("run", "--batch", path, "--dry-run", "-t", "1")
     (said,) = err
     assert said == (
-        f"note: {path}: options of the file: --dtype decides: --dt=u8:s8:u8; "
-        "--layout decides: --stag=abx; no effect (they steer benchdnn itself): --mode=P; "
-        "--epilogue decides: --attr-post-ops=relu"
+        f"note: {path}: options of the file: the chosen dtype decides: --dt=u8:s8:u8; "
+        "the chosen layout decides: --stag=abx; no effect (they steer benchdnn itself): --mode=P; "
+        "the chosen epilogue decides: --attr-post-ops=relu"
     )
 
 
@@ -226,7 +226,7 @@ def test_match_in_the_file(run, write):
     path = write(f'--match=.*keep.*\n{CONV}n"drop"\n{CONV}n"keep"\n')
     status, out, err = run("run", "--batch", path, "--dry-run", "-t", "1")
     assert (status, out) == (0, f"convprof run --threads 1 '{CONV}n\"keep\"'\n")
-    assert err == [f"note: {path}: --match in the file passes over 1 of 2 lines"]
+    assert err == [f"note: {path}: the match option in the file passes over 1 of 2 lines"]
 
 
 def test_impossible_output_sizes_are_refused_and_the_way_out_works(run):

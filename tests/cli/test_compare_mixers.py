@@ -127,7 +127,7 @@ def test_a_strategy_without_attention_still_measures_the_convolutions(capsys):
         (["--patch", "0"], "--patch 0: must be at least 1"),
         (["--dim", "0"], "--dim 0: must be at least 1"),
         (["--dim", "100"], "--dim 100: not a multiple of 64"),
-        (["--dim", "96", "--heads", "5"], "--heads 5: must divide --dim 96"),
+        (["--dim", "96", "--heads", "5"], "--heads 5: must divide dim=96"),
         (["--mb", "0"], "--mb 0: must be at least 1"),
         (["--mb", "100000000"], "--mb 100000000: m=19600000000: must be at most 2147483647"),
         (["--dim", "6400000"], "--dim 6400000, --mb 1: weights of 6400000x6400000x3x3: more than"),

@@ -114,7 +114,7 @@ def test_bad_input_is_one_line(capsys, words, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-s", "microkernel+passes"], "add --epilogue, or use microkernel"),
+        (["-s", "microkernel+passes"], "add one, or use microkernel"),
         (["-s", "tiled", "--epilogue", "relu"], "tiled fuses no epilogue; use tiled+passes"),
     ],
 )

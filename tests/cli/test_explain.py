@@ -53,7 +53,7 @@ def test_what_has_no_effect_is_noted(capsys):
     status, out, err = run(capsys, "tile 64x64:64x64 --mb 4")
     assert status == 0
     assert out.startswith("tile: gemm (64x64) (64x64)")
-    assert err.startswith("note: --mb 4: matrix products have no minibatch")
+    assert err.startswith("note: minibatch 4: matrix products have no minibatch")
 
 
 def test_the_seed_draws_the_numbers(capsys):

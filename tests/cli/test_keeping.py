@@ -65,12 +65,13 @@ def journal_of(path):
     return path.with_name(f"{path.name}.journal")
 
 
-def test_after_a_kill_the_same_command_goes_on(killed, capsys, tmp_path):
+def test_after_a_kill_the_same_command_goes_on(killed, capsys, tmp_path, invalid):
     path = tmp_path / "o.json"
     killed([*RUN, "--json", path])
     assert not path.exists()
     lines = journal_of(path).read_text().splitlines()
     assert [json.loads(line).get("problem") for line in lines[1:]] == PROBLEMS[:2]
+    assert invalid(json.loads(lines[0])) == []
     kept = json.loads(lines[1])["measurements"]
     capsys.readouterr()
     # what is shown and written may differ, and where the problems' names come from

@@ -36,11 +36,11 @@ def test_sizes(capsys):
     assert "4x577x768" in out
 
 
-def test_json_and_nothing_else(capsys):
+def test_json_and_nothing_else(capsys, invalid):
     status, out, _ = run(capsys, "network", "resnet50", "--summary", "--json", "-")
     document = json.loads(out)
     assert status == 0
-    assert document["schema_version"] == 1
+    assert invalid(document) == []
     assert document["network"]["totals"]["parameters"] == 25_557_032
     assert document["network"]["totals"]["macs"] == 4_089_184_256
     assert len(document["network"]["layers"]) == 175
@@ -59,13 +59,15 @@ def test_csv_and_markdown_files(capsys, tmp_path):
     assert page.read_text().startswith("### lenet5")
 
 
-def test_list(capsys):
+def test_list(capsys, invalid):
     status, out, _ = run(capsys, "network", "--list")
     assert status == 0
     for name in networks.names():
         assert f"\n{name} " in out
     _, out, _ = run(capsys, "network", "--list", "--json", "-")
-    found = {each["name"]: each for each in json.loads(out)["networks"]}
+    document = json.loads(out)
+    assert invalid(document) == []
+    found = {each["name"]: each for each in document["networks"]}
     assert list(found) == networks.names()
     assert found["vit-h14"]["totals"]["parameters"] == 632_045_800
     _, out, _ = run(capsys, "network", "--list", "--csv", "-")

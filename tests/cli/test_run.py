@@ -137,11 +137,11 @@ def test_ctrl_c_keeps_and_writes_what_was_measured(capsys, monkeypatch, tmp_path
     sample = Session._sample
     taken = []
 
-    def interrupted(self, entry):
+    def interrupted(self, participant):
         if len(taken) == 4:
             raise KeyboardInterrupt
-        taken.append(entry)
-        return sample(self, entry)
+        taken.append(participant)
+        return sample(self, participant)
 
     monkeypatch.setattr(Session, "_sample", interrupted)
     path = tmp_path / "out.json"
@@ -250,9 +250,9 @@ def test_a_batch_holds_one_problem_at_a_time(capsys, tmp_path, monkeypatch):
         held.extend(ref for ref in before if ref() is not None)
         if seen and len(before) == len(seen):  # the first contestant of a problem
             held.extend(tile_list._KERNELS)
-        entry = prepare(self, contestant)
-        seen.append((contestant.problem, weakref.ref(entry.prepared)))
-        return entry
+        participant = prepare(self, contestant)
+        seen.append((contestant.problem, weakref.ref(participant.prepared)))
+        return participant
 
     monkeypatch.setattr(Session, "_prepare", watched)
     words = ["run", "--batch", batch, "-s", "im2col-blas,microkernel,winograd,fft", "-t", "1"]

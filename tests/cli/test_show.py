@@ -8,6 +8,7 @@ import os
 import pytest
 
 from convprof import cli
+from convprof.results import SCHEMA_VERSION
 from convprof.studies import show as study
 
 PROBLEMS = ["4x4:4x4", "5x5:5x5"]
@@ -33,7 +34,7 @@ def run(capsys, *words):
 
 def header(path, **more):
     made = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "kind": "run",
         "tool_version": "1",
         "machine": {"key": "0123456789ab"},
@@ -132,7 +133,7 @@ BAD = {
     "no JSON": "{",
     "a number": "3",
     "deep": "[" * 100_000,
-    "another version": json.dumps({"schema_version": 2, "machine": {}, "measurements": []}),
+    "another version": json.dumps({"schema_version": 3, "machine": {}, "measurements": []}),
     "a sweep": json.dumps({"schema_version": 1, "kind": "sweep"}) + "\n",
     "another kind": json.dumps({"schema_version": 1, "kind": ["run"]}) + "\n",
     "no machine": json.dumps({"schema_version": 1, "kind": "run"}) + "\n",
@@ -175,6 +176,7 @@ def test_a_damaged_journal_is_one_line(name, capsys, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("version", [1, SCHEMA_VERSION])
 @pytest.mark.parametrize(
     "comparison",
     [
@@ -183,8 +185,10 @@ def test_a_damaged_journal_is_one_line(name, capsys, tmp_path):
     ],
     ids=str,
 )
-def test_a_comparison_of_nothing_does_not_cost_the_measurements(comparison, capsys, tmp_path):
-    path = record(header(tmp_path / "o.journal"), comparisons=[comparison])
+def test_a_comparison_of_nothing_does_not_cost_the_measurements(
+    comparison, version, capsys, tmp_path
+):
+    path = record(header(tmp_path / "o.journal", schema_version=version), comparisons=[comparison])
     status, out, _ = run(capsys, "show", path)
     assert status == 0
     assert "naive" in out

@@ -41,10 +41,11 @@ def test_a_sheet_a_table_and_problems_that_can_be_pasted(capsys, caplog, tmp_pat
     assert [parse(row[1]).kind for row in rows] == ["conv2d"] * 6 + ["gemm"]
 
 
-def test_the_default_picture_and_json(capsys, tmp_path):
+def test_the_default_picture_and_json(capsys, tmp_path, invalid):
     status, out, err = run(capsys, "-s tiled --size 40 --json - -o a.png")
     assert (status, err) == (0, "")
     document = json.loads(out)
+    assert invalid(document) == []
     assert document["picture"]["shown"] == [34, 40]
     assert document["sheet"] == "a.png"
     assert {step["status"] for step in document["steps"]} == {"ok"}

@@ -11,7 +11,7 @@ import pytest
 
 from convprof import cli
 from convprof.cli import signals
-from convprof.cli.measuring import Measuring
+from convprof.cli.driver import Driver
 from convprof.measure.session import Session
 from convprof.render import files
 
@@ -50,11 +50,11 @@ def after(monkeypatch):
     def plan(count, work):
         sample, taken = Session._sample, []
 
-        def counted(self, entry):
+        def counted(self, participant):
             taken.append(1)
             if len(taken) == count:
                 work()
-            return sample(self, entry)
+            return sample(self, participant)
 
         monkeypatch.setattr(Session, "_sample", counted)
 
@@ -106,15 +106,15 @@ def test_a_signal_while_a_problem_is_taken_over_does_not_cost_it(tmp_path, monke
 
 def test_a_signal_just_before_the_files_does_not_cost_them(tmp_path, monkeypatch, capsys):
     path = tmp_path / "o.json"
-    end, ended = Measuring._end, []
+    end, ended = Driver._end, []
 
-    def interrupted(self, *arguments):
+    def interrupted(self, work, *, interrupted):
         ended.append(1)
         if len(ended) == 1:
             send("SIGTERM")
-        return end(self, *arguments)
+        return end(self, work, interrupted=interrupted)
 
-    monkeypatch.setattr(Measuring, "_end", interrupted)
+    monkeypatch.setattr(Driver, "_end", interrupted)
     assert cli._status([*RUN, "--json", str(path)]) == 143
     assert len(read(path)["measurements"]) == 4
     assert "interrupted by SIGTERM" in capsys.readouterr().err

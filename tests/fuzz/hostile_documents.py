@@ -170,7 +170,9 @@ def journals(draw: st.DrawFn) -> bytes:
 
 def read_journal(data: bytes, folder: Path) -> bool:
     """Continue a sweep, and show what is there."""
-    from convprof.cli.sweep import Sweeping
+    from convprof.cli.outputs import Outputs
+    from convprof.cli.sweep import SweepWork
+    from convprof.render import console
     from convprof.studies.journal import Journal
     from convprof.studies.sweep import plan as sweep_plan
     from convprof.studies.sweep.study import Sweep
@@ -186,8 +188,8 @@ def read_journal(data: bytes, folder: Path) -> bool:
         if study.done:
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-                flags = {"plot": None, "json_path": str(path), "quiet": True, "color": "never"}
-                Sweeping(plan, journal, flags)._show()
+                outputs = Outputs({"json": str(path)}, "never", quiet=True)
+                SweepWork(plan, journal, outputs, plot=None).show(console.stdout("never"))
     return True
 
 
@@ -201,6 +203,18 @@ WHOLE = {
 }  # fmt: skip
 
 
+COMPARED = {
+    "kind": "peers", "problem": WHOLE["problem"], "threads": 2,
+    "a": {"strategy": "tiled", "layout": None, "threads": 2},
+    "b": {"strategy": "tiled", "layout": None, "threads": 2},
+    "ratio": 0.8, "ci95": [0.7, 0.9], "rounds": 25, "verdict": "faster",
+}  # fmt: skip
+COMPARED_BY_1 = {
+    **{key: value for key, value in COMPARED.items() if key not in ("ci95", "rounds")},
+    "ratio": {"value": 1.25, "low": 1.1, "high": 1.4, "rounds": 25},
+}
+
+
 def shown() -> st.SearchStrategy[bytes]:
     """Return result documents and journals of `run` for `show`."""
     from convprof.results import SCHEMA_VERSION
@@ -211,9 +225,13 @@ def shown() -> st.SearchStrategy[bytes]:
         "tool_version": "0.1.0",
         "state": {"core_hz": {"median": 2e9, "min": 2e9, "max": 2e9}, "noise": []},
         "measurements": [WHOLE, {**WHOLE, "status": "failed", "reason": "an error"}],
-        "comparisons": [],
+        "comparisons": [COMPARED],
+        "networks": [],
     }
-    return documents(document) | _run_journals(document)
+    first = {**document, "schema_version": 1, "comparisons": [COMPARED_BY_1]}
+    return st.one_of(
+        *(form(each) for each in (document, first) for form in (documents, _run_journals))
+    )
 
 
 @st.composite
@@ -230,7 +248,10 @@ def _run_journals(draw: st.DrawFn, document: dict[str, Any]) -> bytes:
         **{key: document[key] for key in ("machine", "ceilings", "settings")},
         "started": "2026-01-01T00:00:00+00:00",
     }
-    record = {"problem": "8x8:8x8", "state": {}, "measurements": [WHOLE], "comparisons": []}
+    record = {
+        "problem": "8x8:8x8", "state": {}, "measurements": [WHOLE],
+        "comparisons": document["comparisons"],
+    }  # fmt: skip
     lines: list[Any] = [header, {"index": 0, **record}, {"index": 2, **record}]
     whole = [json.dumps(line).encode() for line in lines]
     for _ in range(draw(st.integers(0, 2))):

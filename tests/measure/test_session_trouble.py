@@ -245,14 +245,14 @@ def test_after_a_release_results_stay_and_memory_goes(scene):
     strategies = [scene.strategy("a"), scene.strategy("b", trouble={1: ValueError("no")})]
     session = scene.session(*strategies, rounds=3)
     list(session.events())
-    before, phases = session.measurements(), [dict(e.phases) for e in session.entries]
+    before, phases = session.measurements(), [dict(e.phases) for e in session.participants]
     gone = [weakref.ref(strategies[0].made.pop())]
     session.release()
     gc.collect()
     assert [reference() for reference in gone] == [None]
     assert session.measurements() == before
     assert [m.status for m in before] == ["ok", "failed"]
-    assert [dict(entry.phases) for entry in session.entries] == phases
+    assert [dict(participant.phases) for participant in session.participants] == phases
     with pytest.raises(ConvprofError, match="its memory was given back"):
         next(session.events())
 

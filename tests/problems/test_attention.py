@@ -61,7 +61,7 @@ def test_texts_that_mean_nothing(text, message):
 
 @pytest.mark.parametrize("size", ["1x12x197", "1x12x197x64x2", "0x1x1x1", "a", ""])
 def test_flags_that_mean_nothing(size):
-    with pytest.raises(InputError, match=f"^--attention {size}: "):
+    with pytest.raises(InputError, match=f"^attention={size}: "):
         attention_from_flags(size)
 
 

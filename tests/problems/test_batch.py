@@ -59,14 +59,15 @@ def test_options(tmp_path):
     sizes = [e.problem.n for e in batch.entries if isinstance(e.problem, Conv2d)]
     assert sizes == [2, 1, 50, 50]
     assert notes(batch.answers) == (
-        "--dtype decides: --dt=u8:s8:f32; --epilogue decides: --attr-post-ops=relu; "
+        "the chosen dtype decides: --dt=u8:s8:f32; "
+        "the chosen epilogue decides: --attr-post-ops=relu; "
         "no effect (they steer benchdnn itself): -v1"
     )
 
 
 def test_many_options_are_counted_in_the_note():
-    answers = {"--layout decides": dict.fromkeys(f"--stag={x}" for x in "abcde")}
-    assert notes(answers) == "--layout decides: --stag=a --stag=b --stag=c and 2 more"
+    answers = {"the chosen layout decides": dict.fromkeys(f"--stag={x}" for x in "abcde")}
+    assert notes(answers) == "the chosen layout decides: --stag=a --stag=b --stag=c and 2 more"
     long = notes({"x": {f"--dt=\x1b{'a' * 80}": None}})
     assert long.startswith("x: '--dt=\\x1baaa")
     assert long.endswith("aaa...")
@@ -113,7 +114,7 @@ def test_match_selects_the_lines_that_follow(tmp_path):
 
 def test_match_that_leaves_nothing(tmp_path):
     path = write(tmp_path, f"--match=none\n{CONV}\n2x3:3x4\n")
-    with pytest.raises(InputError, match="shapes: its --match passes over all of its 2 lines"):
+    with pytest.raises(InputError, match="shapes: its match option passes over all of its 2 lines"):
         read_batch(path)
 
 
@@ -183,7 +184,7 @@ def test_stdin(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"^stdin: no problem in this file"):
         read_batch("-")
     monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(InputError, match=r"^--batch -: stdin is closed; name a file"):
+    with pytest.raises(InputError, match=r"^batch=-: stdin is closed; name a file"):
         read_batch("-")
 
 
@@ -223,7 +224,7 @@ def test_nested_files_lie_beside_the_file_and_share_its_options(tmp_path):
         ("--dir=FWD", ":1: '--dir=FWD': use FWD_B, FWD_D, FWD_I, BWD_D, BWD_W, BWD_WB, BWD_DW"),
         ("--match=[a", ":1: --match='[a': [ without ]"),
         ("--batch=a\x1b/no", ":1: '"),
-        ("--batch=\n", ":1: --batch: write --batch=FILE"),
+        ("--batch=\n", ":1: batch without a file: write --batch=FILE"),
         (f'{CONV}n"a*0"\n', ":1: 'a*0': a multiplicity must be at least 1"),
         ("-\n", ":1: '-': no benchdnn option of that name; remove it"),
     ],

@@ -48,17 +48,17 @@ def test_products():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"kernel": "3y"}, "--kernel 3y: write one number or height x width, e.g. 3 or 3x5"),
-        ({"kernel": ""}, "--kernel : write one number"),
-        ({"kernel": "1x2x3"}, "--kernel 1x2x3: write one number"),
-        ({"stride": "0"}, "--stride 0: 0 must be between 1 and 2147483647"),
-        ({"stride": "9" * 99}, "--stride '999"),
-        ({"input": "1x64x56"}, "--input 1x64x56: write NxCxHxW, e.g. 1x64x56x56"),
-        ({"input": "1x64x56x56\x1b"}, "--input '1x64x56x56\\x1b': write NxCxHxW"),
-        ({"pad": "big"}, "--pad big: write same, valid, or one, two or four numbers"),
-        ({"pad": "1x2x3"}, "--pad 1x2x3: write same, valid"),
-        ({"dilation": "-1"}, "--dilation -1: write one number"),
-        ({"filters": 0}, "--filters 0: must be between 1"),
+        ({"kernel": "3y"}, "kernel=3y: write one number or height x width, e.g. 3 or 3x5"),
+        ({"kernel": ""}, "kernel=: write one number"),
+        ({"kernel": "1x2x3"}, "kernel=1x2x3: write one number"),
+        ({"stride": "0"}, "stride=0: 0 must be between 1 and 2147483647"),
+        ({"stride": "9" * 99}, "stride='999"),
+        ({"input": "1x64x56"}, "input=1x64x56: write NxCxHxW, e.g. 1x64x56x56"),
+        ({"input": "1x64x56x56\x1b"}, "input='1x64x56x56\\x1b': write NxCxHxW"),
+        ({"pad": "big"}, "pad=big: write same, valid, or one, two or four numbers"),
+        ({"pad": "1x2x3"}, "pad=1x2x3: write same, valid"),
+        ({"dilation": "-1"}, "dilation=-1: write one number"),
+        ({"filters": 0}, "filters=0: must be between 1"),
         ({"groups": 3}, "groups=3: must divide c=64"),
     ],
 )
@@ -69,5 +69,5 @@ def test_bad_flags(flags, message):
 
 
 def test_bad_product():
-    with pytest.raises(DescriptorError, match="--gemm 2x3: write MxNxK or BxMxNxK"):
+    with pytest.raises(DescriptorError, match="gemm=2x3: write MxNxK or BxMxNxK"):
         gemm_from_flags("2x3")

@@ -57,7 +57,7 @@ def test_forms(text, values):
 def test_what_is_refused_in_one_line(text, message):
     with pytest.raises(InputError, match=message) as error:
         parse_range(text)
-    assert str(error.value).startswith("--range '")
+    assert str(error.value).startswith("range='")
     assert "\n" not in str(error.value)
 
 

@@ -15,8 +15,9 @@ from convprof.render.ladder import halide_report, ladder_chart, ladder_report, s
 from convprof.render.ladder_words import loop_counts, sentence
 from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
+from convprof.studies.comparison import Comparison
 from convprof.studies.evidence import Core, evidence
-from convprof.studies.ladder import Comparison, Pair, Rung, Step
+from convprof.studies.ladder import Pair, Rung, Step
 
 GEMM = {
     "kind": "gemm", "descriptor": "64x64:64x64", "name": None,
@@ -58,7 +59,7 @@ def measurement(strategy, seconds, threads=1, samples=25):
 
 def step(name, seconds, found=None, below=None, ratio=None, **options):
     made = measurement(options.pop("strategy", name), seconds, **options)
-    before = Comparison(below.measurement, ratio) if ratio else None
+    before = Comparison(made, below.measurement, ratio.inverse) if ratio else None
     rung = Rung(name, made.strategy, made.threads)
     share = made.flop_per_s / 400e9
     return Step(rung, f"what {name} does", made, found, before, (), share)
@@ -177,11 +178,15 @@ fma          ↓ 58.3   ↓ 58.3
     assert printed(sizes_report, ladders) == expected
 
 
+def faster(ours, theirs):
+    return Comparison(ours, theirs, Ratio(2.0, 1.9, 2.1, 25).inverse)
+
+
 def test_halide_beside():
     theirs = measurement("halide-tuned", 6e-6)
     lone = measurement("halide-parallel", 5e-6, threads=2)
     pairs = [
-        Pair("packed", PACKED.measurement, theirs, Comparison(theirs, Ratio(2.0, 1.9, 2.1, 25))),
+        Pair("packed", PACKED.measurement, theirs, faster(PACKED.measurement, theirs)),
         Pair(None, None, lone, None),
     ]
     rows = [line.split() for line in printed(halide_report, pairs).splitlines()[4:6]]

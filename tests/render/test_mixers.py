@@ -133,7 +133,7 @@ def test_several_strategies_are_named_and_nothing_measured_prints_nothing():
 )
 def test_verdicts(ratio, words):
     block, conv, _ = totals()
-    assert words in printed(mixers_report, GRID, [block, conv], [Beside(GRID, block, conv, ratio)])
+    assert words in printed(mixers_report, GRID, [block, conv], [Beside(block, conv, ratio, GRID)])
 
 
 GRIDS = [Grid(image=size, dim=64, heads=1) for size in (64, 128, 256)]

@@ -404,7 +404,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, layout
     assert text.startswith(f"{name} of {p.descriptor} needs ")
     assert text.endswith(
         " of memory and 3 MiB are available: "
-        "use a smaller problem (for images, --mb) or another strategy"
+        "use a smaller problem (for images, a smaller minibatch) or another strategy"
     )
 
 

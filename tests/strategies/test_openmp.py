@@ -122,7 +122,7 @@ def test_a_refusal_gives_back_what_was_lifted(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     runtime = Runtime(gives=2, dynamic=1)
     with pytest.raises(
-        RefusedError, match=r"it runs on 2 threads here, not 3: OpenMP .* use --threads 2$"
+        RefusedError, match=r"it runs on 2 threads here, not 3: OpenMP .* use 2 threads$"
     ):
         openmp.demand("it", 3, [runtime])
     assert runtime.dynamic == 1

@@ -132,7 +132,7 @@ def test_what_it_refuses():
     bare = Conv2d(c=4, h=5, w=5, k=8, r=3, s=3)
     strided = Conv2d(c=4, h=5, w=5, k=8, r=5, s=5, epilogue=ALL)
     assert found.why_not(bare, setting) == (
-        "winograd+passes computes an epilogue; add --epilogue, or use winograd"
+        "winograd+passes computes an epilogue; add one, or use winograd"
     )
     assert found.why_not(strided, setting) == (
         "winograd+passes: winograd needs a 3x3 stride-1 filter; got 5x5 stride 1"

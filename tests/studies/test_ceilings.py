@@ -84,11 +84,12 @@ def test_the_highest_peak_of_a_type(fake):  # noqa: ARG001
     assert ceilings.highest_peak(found.listed(), "f16", 2) is None
 
 
-def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake):  # noqa: ARG001
+def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake, invalid):  # noqa: ARG001
     found = Measured([1], clock=lambda: 7.0)
     list(found.steps())
     document = ceilings.document(found.listed(), ("f64",))
-    assert list(document) == ["schema_version", "tool_version", "machine", "ceilings"]
+    assert list(document) == ["schema_version", "kind", "tool_version", "machine", "ceilings"]
+    assert invalid(document) == []
     assert document["ceilings"]["measured"] == [{"threads": 1, "measured_at_s": 7.0}]
     assert {p["dtype"] for p in document["ceilings"]["peaks"]} == {"f64"}
     assert document["ceilings"]["bandwidths"] == [

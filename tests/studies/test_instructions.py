@@ -79,14 +79,15 @@ def test_a_root_needs_the_multiplication_but_does_not_show_it():
 
 
 @pytest.mark.usefixtures("fake")
-def test_the_document_is_plain_json():
+def test_the_document_is_plain_json(invalid):
     made, _ = measured()
     document = made.to_json(made.rows(), NoiseWatch(1), {"argv": ["instructions"]})
     again = json.loads(json.dumps(document, allow_nan=False))
     assert again == document
+    assert invalid(document) == []
     assert set(document) == {
-        "schema_version", "tool_version", "machine", "state", "settings", "cycle_source", "rows",
-        "missing", "published", "resemblances", "resembles", "interrupted",
+        "schema_version", "kind", "tool_version", "machine", "state", "settings", "cycle_source",
+        "rows", "missing", "published", "resemblances", "resembles", "interrupted",
     }  # fmt: skip
     assert document["settings"] == {"argv": ["instructions"], "match": None}
     assert document["cycle_source"] == "calibrated"
@@ -128,9 +129,9 @@ def test_interrupted_before_anything(fake):
 
 
 def test_patterns_that_make_no_sense():
-    with pytest.raises(InputError, match=r"--match \(: not a regular expression"):
+    with pytest.raises(InputError, match=r"match=\(: not a regular expression"):
         Instructions("(")
-    with pytest.raises(InputError, match="--match quux: no instruction's name matches"):
+    with pytest.raises(InputError, match="match=quux: no instruction's name matches"):
         Instructions("quux")
     with pytest.raises(InputError, match="at most 1000 characters"):
         Instructions("x" * 1001)

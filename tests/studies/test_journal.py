@@ -82,7 +82,7 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_foreign_or_damaged_file_is_refused_and_stays_as_it_is(name, path):
     path.write_bytes(FOREIGN[name])
-    with pytest.raises(InputError, match=r"--json .*(not a sweep|is damaged).* Name another file"):
+    with pytest.raises(InputError, match=r"json=.*(not a sweep|is damaged).* Name another file"):
         Journal(str(path), "sweep")
     assert FOREIGN[name] == path.read_bytes()
 

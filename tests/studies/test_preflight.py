@@ -36,16 +36,16 @@ def test_the_names_that_are_listed():
 
 
 def test_of_libraries_only_libraries_are_listed():
-    with pytest.raises(UnknownNameError, match="unknown --with of gemm 'foo': known: blas,") as it:
-        preflight.check_strategies(["foo"], [PRODUCT], preflight.WITH)
+    with pytest.raises(UnknownNameError, match="unknown library of gemm 'foo': known: blas,") as it:
+        preflight.check_strategies(["foo"], [PRODUCT], preflight.LIBRARY)
     assert "naive" not in str(it.value)
 
 
 def test_who_takes_one_problem_in_one_setting_is_welcome():
     settings = [Setting(threads=1), Setting(threads=2)]
-    preflight.check_takers(["direct"], [CONV, PRODUCT], settings, "--with")
-    with pytest.raises(RefusedError, match=r"^--with direct: direct runs on one thread, not 2$"):
-        preflight.check_takers(["direct"], [CONV, PRODUCT], settings[1:], "--with")
+    preflight.check_takers(["direct"], [CONV, PRODUCT], settings, "library")
+    with pytest.raises(RefusedError, match=r"^library=direct: direct runs on one thread, not 2$"):
+        preflight.check_takers(["direct"], [CONV, PRODUCT], settings[1:], "library")
 
 
 @pytest.mark.usefixtures("_peak")

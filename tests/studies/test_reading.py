@@ -42,7 +42,7 @@ LOST = {
 }
 SIDE = {"strategy": "tiled", "threads": 1}
 DOCUMENT = {
-    "schema_version": 1, "tool_version": "0.1.0",
+    "schema_version": 2, "kind": "result", "tool_version": "0.1.0",
     "machine": {"key": "0123456789ab", "brand": "A CPU", "simd": {"isa": "avx2", "bits": 256},
                 "physical_cores": 2, "caches": []},
     "state": {"core_hz": {"median": 3e9, "min": 2e9, "max": 4e9}, "noise": []},
@@ -58,11 +58,11 @@ DOCUMENT = {
     "comparisons": [{
         "kind": "layouts", "problem": CONV, "a": {**SIDE, "layout": "nhwc"},
         "b": {**SIDE, "layout": "nchw"}, "verdict": "same", "break_even": None,
-        "ratio": {"value": 1.0, "low": 0.9, "high": 1.1, "rounds": 25},
+        "ratio": 1.0, "ci95": [0.9, 1.1], "rounds": 25,
         "conversions": {"input_s": {"nchw": 1e-6, "nhwc": 1e-6},
                         "output_s": {"nchw": 1e-6, "nhwc": 1e-6}},
     }],
-    "interrupted": False,
+    "networks": [], "interrupted": False,
 }  # fmt: skip
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.cli.dry_run import command_for
 from convprof.errors import ConvprofError, InputError
 from convprof.problems import Conv2d, Gemm, parse
-from convprof.studies.selection import command_for, select
+from convprof.studies.selection import select
 
 CONV = "mb1ic64ih56oc64oh56kh3ph1"
 
@@ -38,8 +39,8 @@ def test_mb_overrides_every_minibatch(tmp_path):
     selection = select([CONV, "resnet50:conv1", "resnet50:fc"], batch=[path], mb=8)
     assert [p.n for p in selection.problems if isinstance(p, Conv2d)] == [8, 8]
     assert [p.m for p in selection.problems if isinstance(p, Gemm)] == [8, 2]
-    assert "--mb 8: matrix products have no minibatch and stay as they are" in selection.notes
-    assert f"{path}: options of the file: --dtype decides: --dt=f32" in selection.notes
+    assert "minibatch 8: matrix products have no minibatch and stay as they are" in selection.notes
+    assert f"{path}: options of the file: the chosen dtype decides: --dt=f32" in selection.notes
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,15 @@ def test_match_comes_before_duplicates_are_dropped():
         (["kc64ih3"], {}, ["unknown network 'kc64ih3'", "did you mean oc"]),
         (["resnet50:conv9"], {}, ["unknown layer of resnet50", "did you mean conv1?"]),
         (["ic64"], {}, ["'ic64': missing oc"]),
-        ([CONV], {"mb": 0}, ["--mb 0: must be at least 1"]),
-        ([CONV], {"match": "("}, ["--match '(': not a regular expression"]),
+        ([CONV], {"mb": 0}, ["mb=0: must be at least 1"]),
+        ([CONV], {"match": "("}, ["match='(': not a regular expression"]),
         (
             [CONV],
             {"match": "a{99999999999}"},
-            ["--match 'a{99999999999}': not a regular expression"],
+            ["match='a{99999999999}': not a regular expression"],
         ),
         ([CONV], {"match": "a" * 201}, ["must have at most 200 characters"]),
-        ([CONV], {"match": "zz"}, [f"--match 'zz': matches none of {CONV}"]),
+        ([CONV], {"match": "zz"}, [f"match='zz': matches none of {CONV}"]),
         (["vgg16"], {"match": "zz"}, ["vgg16:features.0, ", " and 11 more"]),
     ],
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from convprof.codegen.kernels import functions
 from convprof.codegen.writer import UNROLL, Writer, counted, function, sweep
+from convprof.integers import ceil_div
 from convprof.problems.epilogue import Function
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class RowsTile:
 
     @property
     def _vectors(self) -> int:
-        return -(-self.length // self.lanes)
+        return ceil_div(self.length, self.lanes)
 
     def _held(self, w: Writer) -> dict[tuple[int, str], str]:
         """Write the loads of what is the same in every row, if there are registers for it."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.epilogue import PARAMETERS, Finish
 from convprof.codegen.writer import LLVM, Writer
+from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ done:
         In a row, several lines would wait for each other and the sums for them.
         """
         line = LINE_BYTES // self.w.size
-        lines = -(-count * self.tile.fetch_row // line)
+        lines = ceil_div(count * self.tile.fetch_row, line)
         for k in range(lines * u // count, lines * (u + 1) // count):
             self.w.prefetch(self.w.at("%d_now", k * line), level=2)
 

@@ -18,6 +18,7 @@ from convprof.codegen.writer import (
     summed,
     sweep,
 )
+from convprof.integers import ceil_div
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class SoftmaxRows:
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         v = w.vector
-        some = min(UNROLL, -(-self.length // self.lanes))
+        some = min(UNROLL, ceil_div(self.length, self.lanes))
         first = w.broadcast(x)  # masked lanes count as the first element, which changes nothing
 
         def largest(offset: str, mask: str | None, before: str) -> str:
@@ -147,7 +148,7 @@ class LayerNormRows:
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         v, c = w.vector, self.channels
-        zeros = [w.splat(0.0)] * min(UNROLL, -(-c // self.lanes))
+        zeros = [w.splat(0.0)] * min(UNROLL, ceil_div(c, self.lanes))
 
         def add(offset: str, mask: str | None, total: str) -> str:
             return w.add(f"fadd {v} {total}, {w.load(w.at(x, offset), mask)}")

@@ -19,6 +19,7 @@ from convprof.codegen.writer import (
     over_channels,
     sweep,
 )
+from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,7 +213,7 @@ class PlanesTile:
 
             return sweep(w, width, add, sums)
 
-        some = min(UNROLL, -(-width // w.lanes))
+        some = min(UNROLL, ceil_div(width, w.lanes))
         total, *others = counted(w, height, line, [nothing] * some)
         for other in others:
             total = joined(w, which, total, other)
@@ -300,7 +301,7 @@ class ImageRowsTile:
     @property
     def _length(self) -> int:
         """Elements of a line: whole vectors of windows, and what is beside them."""
-        vectors = -(-len(self.factors) // self.lanes)
+        vectors = ceil_div(len(self.factors), self.lanes)
         windows = vectors * self.lanes * self.stride + self.window
         return max(windows, self.before + self.columns)
 

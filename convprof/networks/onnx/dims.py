@@ -30,7 +30,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
     An open dimension without a name is called by its axis. Raises InputError naming every open
-    dimension that is not set and the flag that sets it, or the dimensions that there are when one
+    dimension that is not set, or the dimensions that there are when one
     is set that does not exist.
     """
     value = source.input
@@ -43,7 +43,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
         if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
             raise InputError(
                 f"{label}, axis {place}: {dim.dim_value} is no size; "
-                "export it with a size of at least 1, or with a name for --dim to set"
+                "export it with a size of at least 1, or with a name, so that it can be set"
             )
     usual = axis_names(source, len(tensor.shape.dim))
     axes = _axes(tensor.shape, usual)
@@ -53,17 +53,18 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
         if name not in opened:
             known = ", ".join(_printable(each) for each in opened)
             there = f"open dimensions: {known}" if opened else "the file leaves none open"
-            raise InputError(f"--dim {_printable(name)}: {label} is {shape}; {there}")
+            raise InputError(f"{label} is {shape}; {there}", field="dim", value=_printable(name))
     missing = [name for name in opened if name not in dims]
     if missing:
         sizes = [USUAL.get(usual[axes.index(name)], 1) for name in missing]
         pairs = zip(missing, sizes, strict=True)
-        flags = " ".join(f"--dim {_printable(name)}={example}" for name, example in pairs)
         raise InputError(
-            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}, e.g. {flags}"
+            f"{label} is {shape}: set {' and '.join(map(_printable, missing))}",
+            field="dim",
+            examples=[f"{_printable(name)}={example}" for name, example in pairs],
         )
     return tuple(
-        size(f"--dim {_printable(axis)}", dims[axis])
+        size(f"dim {_printable(axis)}", dims[axis])
         if isinstance(axis, str)
         else size(f"{label}, axis {place}", axis)
         for place, axis in enumerate(axes)

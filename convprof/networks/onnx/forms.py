@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _regions(w: Writer, node: Node, x: str, *, axis: int, pixels: int, count: in
     """Return the averages over the regions of one axis."""
     means = []
     for index in range(count):
-        begin, end = index * pixels // count, -(-(index + 1) * pixels // count)
+        begin, end = index * pixels // count, ceil_div((index + 1) * pixels, count)
         bounds = (w.integers(node, number) for number in (begin, end, axis))
         part = w.add(node, "Slice", x, *bounds, last=False)
         axes = w.integers(node, axis)

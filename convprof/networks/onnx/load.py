@@ -48,7 +48,7 @@ def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
     try:
         return _load(Path(path), dims)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise error.at(str(path)) from None
 
 
 def _load(path: Path, dims: Mapping[str, int]) -> Imported:

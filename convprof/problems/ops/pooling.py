@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
+from convprof.integers import ceil_div
 from convprof.problems.checks import size, sizes
 from convprof.problems.ops.base import Op, window_text
 
@@ -89,7 +90,7 @@ class Pool2d(Op):
         room = inputs + begin + end - window
         if not self.ceil:
             return room // stride + 1
-        out = -(-room // stride) + 1
+        out = ceil_div(room, stride) + 1
         return out - 1 if (out - 1) * stride >= inputs + begin else out
 
     def flops(self, *inputs: Shape) -> int:
@@ -159,8 +160,8 @@ class AdaptiveAverage(Op):
         h, w = x.shape[2:]
         result = np.empty((*x.shape[:2], self.p, self.q))
         for i, j in np.ndindex(self.p, self.q):
-            rows = slice(i * h // self.p, -(-(i + 1) * h // self.p))
-            columns = slice(j * w // self.q, -(-(j + 1) * w // self.q))
+            rows = slice(i * h // self.p, ceil_div((i + 1) * h, self.p))
+            columns = slice(j * w // self.q, ceil_div((j + 1) * w, self.q))
             result[:, :, i, j] = x[:, :, rows, columns].mean((2, 3))
         return result
 

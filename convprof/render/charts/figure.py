@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from convprof.integers import ceil_div
 from convprof.render.charts import palette, scale
 from convprof.render.charts.chart import Chart, HeatMap
 from convprof.render.charts.heat_figure import draw_heat_map
@@ -246,8 +247,8 @@ class Drawing:
             return
         entries = sorted(self.legend, key=lambda entry: -entry[0])
         lines = sum(text.count("\n") + 1 for _, _, text in entries)
-        columns = -(-lines // MOST_LINES)
-        room = 72 * AXES_HEIGHT / LINE_HEIGHT / -(-lines // columns)
+        columns = ceil_div(lines, MOST_LINES)
+        room = 72 * AXES_HEIGHT / LINE_HEIGHT / ceil_div(lines, columns)
         self.axes.legend(
             [handle for _, handle, _ in entries],
             [text for _, _, text in entries],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.integers import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,7 +124,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
         shown = [value for value in made if low <= value <= high]
         if len(shown) <= most:
             return shown
-    every = -(-len(shown) // max(1, most))
+    every = ceil_div(len(shown), max(1, most))
     return shown[::every]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof import units
+from convprof.integers import ceil_div
 from convprof.render.columns import Column
 from convprof.render.explain.grid import LETTERS, MORE, channel_style, fitting
 from convprof.render.explain.page import Page, counted
@@ -55,7 +56,7 @@ def _strip(out: Page, arranged: Arranged, per_cache_line: int) -> None:
     name = arranged.layout.upper()
     out.section(f"{name}: strides in elements n {s.n}, c {s.c}, h {s.h}, w {s.w}")
     per_line = next((n for n in PER_LINE if ADDRESS + n * CELL <= out.width), PER_LINE[-1])
-    lines = -(-len(arranged.order) // per_line)
+    lines = ceil_div(len(arranged.order), per_line)
     drawn = []
     for line in fitting(lines, MOST_LINES):
         if line is None:

@@ -8,6 +8,7 @@ import numpy as np
 from rich.text import Text
 
 from convprof import units
+from convprof.integers import ceil_div
 from convprof.problems import Conv2d, Gemm
 from convprof.render.columns import Column
 from convprof.render.explain.page import GAP, Block, Page, counted
@@ -195,7 +196,7 @@ def _around(positions: Array, extent: int, most: int) -> Axis:
         return Axis(0, min(extent, most), 1, extent)
     low, high = int(positions.min()), int(positions.max())
     if high - low >= most:
-        return Axis(0, extent, -(-extent // most), extent)
+        return Axis(0, extent, ceil_div(extent, most), extent)
     start = low - (most - (high - low + 1)) // 2
     return Axis(max(0, min(start, extent - most)), most, 1, extent)
 

@@ -239,6 +239,4 @@ def _ratio_cell(standing: Standing) -> str:
     ratio = standing.ratio
     if ratio is None:
         return "1" if OPTIMAL in (standing.name, *standing.also) else NOTHING
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.2f}"
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return tables.ratio_text(ratio)

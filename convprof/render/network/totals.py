@@ -134,16 +134,13 @@ def residual_lines(found: Found) -> list[str]:
 
 def library_lines(found: Found) -> list[str]:
     """Return how long each library takes beside the chain."""
-    return [verdict(library, "convprof's chain", ratio) for library, ratio in found.libraries]
+    return [verdict(each.a, "convprof's chain", each.ratio) for each in found.libraries]
 
 
 def verdict(library: Measurement, ours: str, ratio: Ratio) -> str:
     """Return ``torch takes 62.0 ms, 1.41 [1.38, 1.44] times as long as …``."""
     time = f"{units.time(library.time_s.median)}, " if library.time_s else ""
-    between = ""
-    if ratio.low is not None and ratio.high is not None:
-        between = f" [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return f"{library.strategy} takes {time}{ratio.value:.2f}{between} times as long as {ours}."
+    return f"{library.strategy} takes {time}{tables.ratio_text(ratio)} times as long as {ours}."
 
 
 def _compared(seconds: float, other: float, noise_s: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from convprof.codegen.kernels.attention import PackQueries, ScaleRows, Softmax
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
 from convprof.codegen.tile_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
+from convprof.integers import ceil_div, even_parts, round_up
 from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
 from convprof.strategies.plan import Native, Stage, Y
@@ -64,7 +64,7 @@ class Blocks:
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.size)
         self.width = blocking.queries * self.lanes
-        self.blocks = -(-p.tokens // blocking.keys)
+        self.blocks = ceil_div(p.tokens, blocking.keys)
         self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
         self.wide = p.tokens // self.width
         self.packed = 3 * self.width  # after the numbers of each query
@@ -83,7 +83,7 @@ class Blocks:
         p = self.p
         rest = p.tokens - self.wide * self.width
         self._block(self.width, self.blocking.queries)
-        self._block(rest, -(-rest // self.lanes))
+        self._block(rest, ceil_div(rest, self.lanes))
         blocks = self.wide + (rest > 0)
         places = self.placement
         strides = Strides(
@@ -111,7 +111,7 @@ class Blocks:
 
     def _pages(self, elements: int) -> int:
         page = PAGE_BYTES // self.size
-        return -(-elements // page) * page
+        return round_up(elements, page)
 
     def _block(self, queries: int, vectors: int) -> None:
         """Write the four lists of a block of queries; empty ones if there are none."""
@@ -145,10 +145,10 @@ class Blocks:
         """Scores, their powers, and the sums of values."""
         self._score_tiles(vectors, keys)
         width = vectors * self.lanes
-        for left, right in _parts(vectors, SOFTMAX_ACROSS):
-            at = left * self.lanes
+        for across in even_parts(vectors, SOFTMAX_ACROSS):
+            at = across.start * self.lanes
             softmax = Softmax(
-                keys=keys, vectors=right - left, width=width, first=first, **self.common
+                keys=keys, vectors=len(across), width=width, first=first, **self.common
             )
             self._place(softmax, (SCRATCH, self.scores + at), (SCRATCH, at), (ROWS, 0))
         if not first:
@@ -172,62 +172,55 @@ class Blocks:
     def _score_tiles(self, vectors: int, keys: int) -> None:
         """Scores ``(keys, queries)`` from keys in place and queries turned over."""
         dim, width = self.p.dim, vectors * self.lanes
-        parts = _parts(vectors, self.blocking.across)
-        tall = register_rows(max(b - a for a, b in parts), self.isa)
-        for first, last in _parts(keys, tall):
-            for left, right in parts:
+        parts = even_parts(vectors, self.blocking.across)
+        tall = register_rows(max(map(len, parts)), self.isa)
+        for rows in even_parts(keys, tall):
+            for across in parts:
                 tile = Tile(
-                    rows=tuple(i * self.key_row for i in range(last - first)),
+                    rows=tuple(i * self.key_row for i in range(len(rows))),
                     segments=((0, 0),),
                     run=dim,
-                    vectors=right - left,
+                    vectors=len(across),
                     b_row=width,
-                    c_rows=tuple(i * width for i in range(last - first)),
-                    columns=(right - left) * self.lanes,
+                    c_rows=tuple(i * width for i in range(len(rows))),
+                    columns=len(across) * self.lanes,
                     **self.common,
                 )
-                at = left * self.lanes
+                at = across.start * self.lanes
                 self._place(
                     tile,
-                    (KEYS, self.placement.first_key + first * self.key_row),
+                    (KEYS, self.placement.first_key + rows.start * self.key_row),
                     (SCRATCH, self.packed + at),
-                    (SCRATCH, self.scores + first * width + at),
+                    (SCRATCH, self.scores + rows.start * width + at),
                 )
 
     def _value_tiles(self, queries: int, width: int, keys: int, *, accumulate: bool) -> None:
         """Results ``(queries, dim)`` from the turned powers and the values, both in place."""
         dim = self.p.dim
-        parts = _parts(-(-dim // self.lanes), self.blocking.wide)
-        tall = register_rows(max(b - a for a, b in parts), self.isa)
-        for left, right in parts:
-            at = left * self.lanes
-            for first, last in _parts(queries, tall):
+        parts = even_parts(ceil_div(dim, self.lanes), self.blocking.wide)
+        tall = register_rows(max(map(len, parts)), self.isa)
+        for across in parts:
+            at = across.start * self.lanes
+            for rows in even_parts(queries, tall):
                 tile = Tile(
-                    rows=tuple(range(last - first)),
+                    rows=tuple(range(len(rows))),
                     a_step=width,
                     segments=((0, 0),),
                     run=keys,
-                    vectors=right - left,
+                    vectors=len(across),
                     b_row=self.key_row,
-                    c_rows=tuple(i * self.result_row for i in range(last - first)),
-                    columns=min((right - left) * self.lanes, dim - at),
+                    c_rows=tuple(i * self.result_row for i in range(len(rows))),
+                    columns=min(len(across) * self.lanes, dim - at),
                     padded=False,
                     accumulate=accumulate,
                     **self.common,
                 )
                 self._place(
                     tile,
-                    (SCRATCH, self.scores + first),
+                    (SCRATCH, self.scores + rows.start),
                     (VALUES, at),
-                    (RESULTS, first * self.result_row + at),
+                    (RESULTS, rows.start * self.result_row + at),
                 )
 
     def _place(self, tile: Generated, *places: tuple[int, int]) -> None:
         self.tiles.place(kernel(tile, self.isa), *places)
-
-
-def _parts(extent: int, most: int) -> list[tuple[int, int]]:
-    """Cut ``extent`` into as few parts as possible of at most ``most``, as equal as possible."""
-    count = -(-extent // most)
-    edges = [extent * i // count for i in range(count + 1)]
-    return list(itertools.pairwise(edges))

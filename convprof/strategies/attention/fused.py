@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
+from convprof.integers import ceil_div
 from convprof.problems import Attention
 from convprof.strategies.attention.blocks import CLAIMS, SPACE, AttentionBlocking, Blocks
 from convprof.strategies.memory import l1_data_bytes
@@ -46,16 +47,16 @@ def choose(
 ) -> AttentionBlocking:
     """Choose the blocking from the shape: the scores of a block stay in the first-level cache."""
     lanes = isa.lanes(itemsize)
-    vectors = min(max(1, queries // lanes), -(-p.tokens // lanes))
+    vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
     if threads > 1:  # enough blocks for every thread to have some
-        every = p.items * -(-p.tokens // lanes)
+        every = p.items * ceil_div(p.tokens, lanes)
         vectors = min(vectors, max(1, every // (TASKS_PER_THREAD * threads)))
     most = ACROSS if isa.registers >= 32 else register_vectors(vectors, isa)  # noqa: PLR2004
     across = min(vectors, most)
     tall = register_rows(across, isa)
     room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * itemsize)
     keys = max(tall, max(room, FEWEST_KEYS) // tall * tall)
-    return AttentionBlocking(vectors, keys, across, register_vectors(-(-p.dim // lanes), isa))
+    return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
 
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:

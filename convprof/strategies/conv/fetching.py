@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div
+
 if TYPE_CHECKING:
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -30,7 +32,7 @@ class Fetching:
 
     def each_step(self, rows: int) -> int:
         """Return the elements that each step of a tile of so many rows is to fetch."""
-        return -(-self._panel * rows // max(1, self._work))
+        return ceil_div(self._panel * rows, max(1, self._work))
 
     def take(self, tiles: int, elements: int) -> Integers:
         """Return where each of so many tiles starts to fetch, ``elements`` each."""

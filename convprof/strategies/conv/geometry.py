@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
 from convprof.strategies.plan import Stage, X
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def padded_nchw(p: Conv2d, *, phases: bool = False) -> Padded:
     phases_h, phases_w = sh if p.r > 1 else 1, sw if p.s > 1 else 1
     if not any(p.pads) and (sh, sw) == (1, 1):
         return Padded(X, (p.n, p.c, 1, 1, p.h, p.w), ())
-    rows, columns = -(-(p.h + top + bottom) // sh), -(-(p.w + left + right) // sw)
+    rows, columns = ceil_div(p.h + top + bottom, sh), ceil_div(p.w + left + right, sw)
     shape = (p.n, p.c, phases_h, phases_w, rows, columns)
     dims = (p.h, p.w, top, left, sh, sw, phases_h, phases_w, rows, columns)
     return Padded(PADDED, shape, (Stage("pad", pad_planes, p.n * p.c, (X, PADDED), dims),))

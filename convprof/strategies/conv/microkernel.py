@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.codegen.tile_list import runner_address
+from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.strategies import epilogue
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
@@ -76,7 +77,7 @@ def estimated_cycles(tiles: TilePlan) -> float:
     """Estimate the core cycles of a convolution on one thread, operands in cache."""
     p = tiles.p
     rate = 2 * EFFICIENCY if isinstance(tiles, DensePlan) else 1
-    across = -(-p.kg // tiles.lanes) * p.groups if p.kg > 1 else -(-p.k // tiles.lanes)
+    across = ceil_div(p.kg, tiles.lanes) * p.groups if p.kg > 1 else ceil_div(p.k, tiles.lanes)
     pixels = p.n * p.p * p.q
     calls = pixels / tiles.chosen.rows * across / tiles.chosen.vectors
     return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES

@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
+
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
 
@@ -58,7 +60,7 @@ def cuts(outputs: int, span: int, stride: int) -> list[Cut]:
     found: list[Cut] = []
     for points in smooth_sizes(span, most):
         each = min(outputs, (points - span) // stride + 1)
-        count = -(-outputs // each)
+        count = ceil_div(outputs, each)
         if not found or count < found[-1].count:
             found.append(Cut(points, each, count))
     return found

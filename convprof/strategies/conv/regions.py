@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.integers import ceil_div, even_parts
 from convprof.problems.axis import Axis
 
 if TYPE_CHECKING:
@@ -110,25 +111,18 @@ def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, i
     Wide rectangles row by row, narrow ones across rows; the tiles are as equal as can be.
     """
     tiles: dict[Pattern, list[tuple[int, int]]] = {}
-    per_row = width / -(-width // most)
+    per_row = width / ceil_div(width, most)
     if per_row >= FILLED * most or height * width > MOST_PATTERNS * most:
-        for first, last in _parts(width, most):
-            pattern = tuple((0, j) for j in range(last - first))
-            tiles.setdefault(pattern, []).extend((i, first) for i in range(height))
+        for part in even_parts(width, most):
+            pattern = tuple((0, j) for j in range(len(part)))
+            tiles.setdefault(pattern, []).extend((i, part.start) for i in range(height))
         return tiles
-    for first, last in _parts(height * width, most):
-        pixels = [divmod(k, width) for k in range(first, last)]
+    for part in even_parts(height * width, most):
+        pixels = [divmod(k, width) for k in part]
         i0, j0 = pixels[0]
         pattern = tuple((i - i0, j - j0) for i, j in pixels)
         tiles.setdefault(pattern, []).append((i0, j0))
     return tiles
-
-
-def _parts(count: int, most: int) -> Iterator[tuple[int, int]]:
-    """Yield ``count`` things as few nearly equal parts of at most ``most``."""
-    parts = -(-count // most)
-    for k in range(parts):
-        yield count * k // parts, count * (k + 1) // parts
 
 
 # Where the pixels of a convolution's tiles lie in its input and its output.

@@ -14,6 +14,7 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.depthwise import DepthwiseTile
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import TileKernel, TileList, kernel
+from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.regions import Output, Region, Spot, cover, regions
@@ -192,10 +193,10 @@ class TilePlan(ABC):
         row_bytes = (p.stride[0] * p.w * p.c + p.q * p.k) * self.itemsize
         fitting = max(1, int(share * l2_bytes()) // row_bytes)
         if self.threads > 1:
-            wanted = -(-TASKS_PER_THREAD * self.threads // (p.n * panels))
+            wanted = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
             fitting = min(fitting, max(1, p.p // wanted))
-        blocks = -(-p.p // fitting)
-        return -(-p.p // blocks)  # as equal as can be
+        blocks = ceil_div(p.p, fitting)
+        return ceil_div(p.p, blocks)  # as equal as can be
 
     def _spots(self, first: int, last: int, most: int) -> list[Spot]:
         p = self.p
@@ -232,7 +233,7 @@ class DensePlan(TilePlan):
     @property
     def width(self) -> int:
         """Packed columns of a group's weights: whole vectors."""
-        return -(-self.p.kg // self.lanes) * self.lanes
+        return round_up(self.p.kg, self.lanes)
 
     @property
     def weights_bytes(self) -> int:
@@ -271,11 +272,11 @@ class DensePlan(TilePlan):
     def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches."""
         p, (vectors, rows) = self.p, self.shapes()[0]
-        panels = p.groups * -(-self.width // self.lanes // vectors)
+        panels = p.groups * ceil_div(ceil_div(self.width, self.lanes), vectors)
         if self.weights_far:  # read them seldom
             return ConvBlocking(vectors, rows, self.block_rows(panels, share=1 / 2))
         if p.r == 1:  # rows share no input: few at a time keep it, and the output, in L1
-            return ConvBlocking(vectors, rows, min(p.p, -(-rows // p.q)))
+            return ConvBlocking(vectors, rows, min(p.p, ceil_div(rows, p.q)))
         return ConvBlocking(vectors, rows, self.block_rows(panels))
 
     def panels(self) -> list[tuple[int, int, int]]:
@@ -379,7 +380,7 @@ class DepthwisePlan(TilePlan):
 
     def panel_elements(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
         """Return the elements of all weights, channels in whole vectors."""
-        return self.p.r * self.p.s * -(-self.p.c // self.lanes) * self.lanes
+        return self.p.r * self.p.s * round_up(self.p.c, self.lanes)
 
     def panel_start(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
         """Return 0: they start with it."""
@@ -388,7 +389,7 @@ class DepthwisePlan(TilePlan):
     def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
         """Add the tiles at some pixels, all channels each."""
         p, region = self.p, spot.region
-        width = -(-p.c // self.lanes) * self.lanes
+        width = round_up(p.c, self.lanes)
         tile = DepthwiseTile(
             dtype=self.dtype,
             lanes=self.lanes,
@@ -407,7 +408,7 @@ class DepthwisePlan(TilePlan):
     def packed(self) -> Packed:
         """Return the packing of ``(c, 1, r, s)`` as ``(r * s, c)``, channels in whole vectors."""
         p = self.p
-        width = -(-p.c // self.lanes) * self.lanes
+        width = round_up(p.c, self.lanes)
 
         def fill(target: Array, w: Array) -> None:
             target[:, : p.c] = w.reshape(p.c, p.r * p.s).T

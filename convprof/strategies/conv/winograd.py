@@ -20,6 +20,7 @@ from convprof.codegen.isa import register_rows
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Conv2d
 from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
@@ -71,7 +72,7 @@ def blockings(p: Conv2d, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
 def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
     """Return blocks for F(m): the one that keeps what is reused in L2, half and twice of it."""
     elements = (m + 2) ** 2
-    count = p.n * -(-p.p // m) * -(-p.q // m)
+    count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
     filters = elements * p.c * p.k * itemsize
     rows = register_rows(2, isa)
     if filters > l2_bytes() // 2:
@@ -79,22 +80,22 @@ def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[WinogradBlock
     else:
         most = max(rows, l2_bytes() // 2 // (elements * (p.c + p.k) * itemsize) // rows * rows)
     sizes = (most, max(rows, most // 2), 2 * most)
-    return [WinogradBlocking(m, -(-count // -(-count // size))) for size in sizes]
+    return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
 
 
 def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
     """Estimate the cycles of F(m): products at two vectors a cycle, and the transforms."""
-    tiles = p.n * -(-p.p // m) * -(-p.q // m)
-    across_c, across_k = -(-p.c // lanes), -(-p.k // lanes)
+    tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
+    across_c, across_k = ceil_div(p.c, lanes), ceil_div(p.k, lanes)
     elements = (m + 2) ** 2
-    calls = -(-tiles // TALL) * elements * -(-across_k // 2)
+    calls = ceil_div(tiles, TALL) * elements * ceil_div(across_k, 2)
     products = tiles * elements * p.c * across_k / 2 + calls * CALL_CYCLES
     transforms = tiles * TRANSFORM_CYCLES[m] / 2 * (across_c + across_k)
     filters = elements * p.c * across_k * lanes * itemsize
     if filters <= l2_bytes() // 2:
         return products + transforms
     # The filters come from beyond L2 for every block of tiles, while the products wait.
-    reads = -(-tiles // MOST_TILES)
+    reads = ceil_div(tiles, MOST_TILES)
     return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
 
 
@@ -109,9 +110,9 @@ class WinogradBlocks:
         self.most = blocking.tiles
         self.algorithm: Algorithm = ALGORITHMS[blocking.m]
         self.elements = self.algorithm.size**2
-        self.down, self.across = -(-p.p // blocking.m), -(-p.q // blocking.m)
+        self.down, self.across = ceil_div(p.p, blocking.m), ceil_div(p.q, blocking.m)
         self.count = p.n * self.down * self.across
-        self.width = -(-p.k // self.lanes) * self.lanes
+        self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
         self.tall = register_rows(self.vectors, self.isa)
         self.by_rows = self.elements * p.c * self.width * setting.itemsize <= l2_bytes() // 2
@@ -239,7 +240,7 @@ class WinogradBlocks:
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency; a task is some tiles, or some frequencies."""
         made = TileList(self.dtype)
-        parts = -(-len(tiles) // self.tall)
+        parts = ceil_div(len(tiles), self.tall)
         edges = [len(tiles) * k // parts for k in range(parts + 1)]
         rows = list(itertools.pairwise(edges))
         frequencies = np.arange(self.elements)

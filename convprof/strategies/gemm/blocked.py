@@ -1,7 +1,15 @@
-"""The tiles of a blocked matrix product: which register tile runs where, when, on which thread."""
+"""The tiles of blocked matrix products: which register tile runs where, when, on which thread.
+
+    c[z] = scale * a[z] @ b[z],   or with b[z] transposed
+
+One class for every product that ``b`` enters in blocks: the strategies of GEMM and of its
+gradients, whose matrices are dense, and the products of two activations, whose rows have any
+distance. ``gemm.prepacked_tiles`` has another order: one panel after the other, all rows each.
+"""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +18,12 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.integers import ceil_div, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
-from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
+from convprof.strategies.gemm.panels import PANELS, Operands, filled, pack_stage
+from convprof.strategies.memory import PAGE_BYTES
+from convprof.strategies.plan import Native, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +33,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-B_PANELS = "b_panels"
-
-IN_PLACE, PACKED = range(2)
-"""Where ``b`` is read: as it was given, or from panels that each call packs."""
+IN_PLACE, PACKED, AHEAD = range(3)
+"""Where ``b`` is read: where it is; from panels that the first tile of rows packs in passing; from
+panels that a stage before packs, scaled or transposed."""
 
 PANELS_PER_THREAD = 4
 """With fewer panels the threads share out rows, and each packs panels of its own."""
@@ -35,7 +45,7 @@ STAGE_MACS = 500_000_000
 
 
 @dataclass(frozen=True)
-class PackedBlocking:
+class GemmBlocking:
     """How the product is cut."""
 
     rows: int
@@ -43,11 +53,11 @@ class PackedBlocking:
     vectors: int
     """Vectors across a register tile."""
     mc: int
-    """Rows that meet one panel after the other; the next rows follow when all panels are done."""
+    """Rows that use one panel after the other; the next rows follow when all panels are done."""
     kc: int
     nc: int
     pack_b: int
-    """``IN_PLACE`` or ``PACKED``."""
+    """``IN_PLACE``, ``PACKED`` or ``AHEAD``."""
     unroll: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
 
@@ -61,84 +71,99 @@ class _Unit:
     rows: range
 
 
-class Stages:
-    """The stages of one product. A stage has a task per thread: some units, one after the other."""
+def row_parts(g: Gemm, nr: int, threads: int) -> int:
+    """Return into how many parts the rows of a product are cut, so that every thread has work."""
+    if threads > 1 and ceil_div(g.n, nr) * g.batch < PANELS_PER_THREAD * threads:
+        return ceil_div(ROW_UNITS_PER_THREAD * threads, g.batch)
+    return 1
+
+
+class BlockedProducts:
+    """The stages of a batch of products. A stage has a task per thread: some units in turn."""
 
     def __init__(
         self,
         g: Gemm,
         setting: Setting,
-        blocking: PackedBlocking,
+        blocking: GemmBlocking,
+        operands: Operands | None = None,
         *,
         fused: bool = True,
-        a: str = X,
-        b: str = WEIGHTS,
+        scale: float = 1.0,
+        transposed: bool = False,
+        parts: int | None = None,
     ) -> None:
-        """Take the operands from the buffers ``a`` and ``b``.
+        """Take dense operands from the usual buffers, unless ``operands`` says where they are.
 
-        Without ``fused`` multiply and add are apart whatever the instruction set has.
+        Without ``fused`` multiply and add are apart whatever the instruction set has. ``scale`` and
+        ``transposed`` matrices ``b`` need panels packed ``AHEAD``. ``parts`` of the rows are units
+        of their own; None: ``row_parts`` chooses.
         """
-        self.a, self.b = a, b
-        self.g = g
-        self.blocking = blocking
-        self.fused = fused
+        self.g, self.setting, self.blocking = g, setting, blocking
+        operands = operands or Operands.dense(g)
+        self.a, self.b, self.c = operands.a, operands.b, operands.c
+        self.scale, self.transposed = scale, transposed
         self.isa = isas.find(setting.isa)
-        self.dtype = setting.dtype
+        self.fused = fused and self.isa.fused
         self.threads = setting.threads
         self.lanes = self.isa.lanes(setting.itemsize)
         self.nr = blocking.vectors * self.lanes
-        self.table_words = 0
+        self.parts = row_parts(g, self.nr, self.threads) if parts is None else parts
 
     def all(self) -> list[Stage]:
         """Return every stage, in order."""
+        g = self.g
+        ahead = []
+        if self.blocking.pack_b == AHEAD:
+            ahead = [
+                pack_stage(
+                    g,
+                    self.b,
+                    self.nr,
+                    self.setting,
+                    scale=self.scale,
+                    transposed=self.transposed,
+                )
+            ]
         units = list(self._units())
-        largest = max((len(u.columns) * len(u.rows) * self.g.k for u in units), default=1)
+        largest = max((len(u.columns) * len(u.rows) * g.k for u in units), default=1)
         together = max(1, STAGE_MACS // largest // self.threads) * self.threads
-        return [self._stage(units[i : i + together]) for i in range(0, len(units), together)]
+        cuts = range(0, len(units), together)
+        return [*ahead, *(self._stage(units[i : i + together]) for i in cuts)]
 
     def workspaces(self) -> dict[str, tuple[int, ...]]:
-        """Return the buffers: for each thread the panels of one block of ``b``."""
+        """Return the panels: of one block of ``b`` for each thread, or of all of ``b``."""
         if self.blocking.pack_b == IN_PLACE:
             return {}
-        return {B_PANELS: (self.threads, self._block_elements())}
+        if self.blocking.pack_b == AHEAD:
+            return {PANELS: (self.g.batch, ceil_div(self.g.n, self.nr), self.g.k, self.nr)}
+        return {PANELS: (self.threads, self._block_elements())}
 
     def _block_elements(self) -> int:
         """Return the size of the packed panels of one block, in whole pages."""
-        panels = -(-min(self.blocking.nc, self.g.n) // self.nr)
-        return -(-self.blocking.kc * panels * self.nr // 1024) * 1024
+        panels = ceil_div(min(self.blocking.nc, self.g.n), self.nr)
+        page = PAGE_BYTES // self.setting.itemsize
+        return round_up(self.blocking.kc * panels * self.nr, page)
 
     def _units(self) -> Iterator[_Unit]:
         """Yield the units, in the order of use."""
-        g, blocking = self.g, self.blocking
-        tall = g.m
-        panels = -(-g.n // self.nr)
-        if self.threads > 1 and panels * g.batch < PANELS_PER_THREAD * self.threads:
-            parts = -(-ROW_UNITS_PER_THREAD * self.threads // g.batch)
-            tall = -(-g.m // parts // blocking.rows) * blocking.rows
-        for z in range(g.batch):
-            for j in range(0, g.n, blocking.nc):
-                for i in range(0, g.m, max(1, tall)):
-                    columns, rows = (
-                        range(j, min(j + blocking.nc, g.n)),
-                        range(i, min(i + tall, g.m)),
-                    )
-                    yield _Unit(z, columns, rows)
+        g, nc = self.g, self.blocking.nc
+        tall = round_up(ceil_div(g.m, self.parts), self.blocking.rows)
+        for z, j, i in itertools.product(range(g.batch), range(0, g.n, nc), range(0, g.m, tall)):
+            yield _Unit(z, range(j, min(j + nc, g.n)), range(i, min(i + tall, g.m)))
 
     def _stage(self, units: list[_Unit]) -> Stage:
         """Return the stage that does ``units``: the threads take equal shares."""
-        tiles = TileList(self.dtype)
-        for member in range(self.threads):
+        tiles = TileList(self.setting.dtype)
+        for member, share in enumerate(split(len(units), self.threads)):
             tiles.task()
-            share = len(units) * member // self.threads, len(units) * (member + 1) // self.threads
-            for unit in units[slice(*share)]:
+            for unit in units[share.start : share.stop]:
                 self._add_unit(tiles, unit, member * self._block_elements())
-        table = tiles.dims()
-        self.table_words += table.size
-        packed = self.blocking.pack_b == PACKED
-        given = (self.a, B_PANELS if packed else self.b, Y, self.b)
-        buffers = epilogue.buffers(self.g.epilogue, given)
+        read = self.b.buffer if self.blocking.pack_b == IN_PLACE else PANELS
+        four = (self.a.buffer, read, self.c.buffer, self.b.buffer)
+        buffers = epilogue.buffers(self.g.epilogue, four)
         native = Native(runner_address(len(buffers)), tiles)
-        return Stage("tiles", native, self.threads, buffers, lambda: table, fixed=True)
+        return Stage("tiles", native, self.threads, buffers, tiles.dims(), fixed=True)
 
     def _add_unit(self, tiles: TileList, unit: _Unit, panels: int) -> None:
         """Add the tiles of one unit, block by block of the reduction.
@@ -147,23 +172,51 @@ class Stages:
         """
         g, blocking = self.g, self.blocking
         columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
-        across = columns - unit.columns.start
-        c = unit.z * g.m * g.n + columns
+        c = self.c.starts[unit.z] + columns
         for t in range(0, g.k, blocking.kc):
             steps = min(blocking.kc, g.k - t)
-            a, given = unit.z * g.m * g.k + t, unit.z * g.k * g.n + t * g.n + columns
-            b = given if blocking.pack_b == IN_PLACE else panels + across * steps
+            a, in_place = self.a.starts[unit.z] + t, self._in_place(unit, t)
+            b = self._read(unit, t, steps, panels)
             done = unit.rows.start
             if blocking.pack_b == PACKED:
                 rows = min(blocking.rows, len(unit.rows))
-                made = [
-                    kernel(replace(tile, pack_row=g.n), self.isa)
+                packing = [
+                    kernel(replace(tile, pack_row=self.b.row), self.isa)
                     for tile in self._tiles(rows, unit, steps, t)
                 ]
-                to = c + done * g.n
-                tiles.add_each(made, a + done * g.k, b, to, given, *self._more(columns, to))
+                to = c + done * self.c.row
+                first = a + done * self.a.row
+                tiles.add_each(packing, first, b, to, in_place, *self._more(columns, to))
                 done += rows
             self._add_rows(tiles, unit, range(done, unit.rows.stop), (steps, t), (a, b, c))
+
+    def _in_place(self, unit: _Unit, t: int) -> Array:
+        """Return where the panels of a unit start in ``b`` itself, from the ``t``-th step."""
+        columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
+        first: int = self.b.starts[unit.z] + t * self.b.row
+        return first + columns
+
+    def _read(self, unit: _Unit, t: int, steps: int, panels: int) -> Array:
+        """Return where the tiles of a unit read each panel, from the ``t``-th step."""
+        if self.blocking.pack_b == IN_PLACE:
+            return self._in_place(unit, t)
+        columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
+        if self.blocking.pack_b == PACKED:
+            return panels + (columns - unit.columns.start) * steps
+        first = (unit.z * ceil_div(self.g.n, self.nr) + columns // self.nr) * self.g.k * self.nr
+        rows = np.array([self._panel_row(width) for width in self._widths(unit)])
+        start: Array = first + t * rows
+        return start
+
+    def _widths(self, unit: _Unit) -> list[int]:
+        """Return the columns of each panel of a unit; the last may be narrower."""
+        return [min(self.nr, unit.columns.stop - j) for j in unit.columns[:: self.nr]]
+
+    def _panel_row(self, columns: int) -> int:
+        """Return the elements from one step to the next where a tile reads ``b``."""
+        if self.blocking.pack_b == IN_PLACE:
+            return self.b.row
+        return self.nr if self.blocking.pack_b == PACKED else filled(columns, self.lanes)
 
     def _more(self, columns: Array, c: Array) -> tuple[Array, ...]:
         """Return where the epilogue's bias and residual start, if there is one."""
@@ -177,8 +230,8 @@ class Stages:
         reduction: tuple[int, int],
         places: tuple[int, Array, Array],
     ) -> None:
-        """Add the tiles of some rows: ``mc`` rows meet every panel, then the next ``mc``."""
-        g, blocking, (steps, t), (a, b, c) = self.g, self.blocking, reduction, places
+        """Add the tiles of some rows: ``mc`` rows use every panel, then the next ``mc``."""
+        blocking, (steps, t), (a, b, c) = self.blocking, reduction, places
         whole = len(rows) // blocking.mc
         rest = rows.start + whole * blocking.mc
         for firsts, tall in (
@@ -199,9 +252,9 @@ class Stages:
             # blocks of rows, panels, tiles down a block; the last two are one axis of kernels
             i = firsts[:, None, None] + starts
             shape = (len(firsts), len(b) * len(starts))
-            to = c[:, None] + i * g.n
+            to = c[:, None] + i * self.c.row
             more = self._more((c - c[0] + unit.columns.start)[:, None] + 0 * i, to)
-            offsets = (a + i * g.k + 0 * b[:, None], b[:, None] + 0 * i, to, 0 * to, *more)
+            offsets = (a + i * self.a.row + 0 * b[:, None], b[:, None] + 0 * i, to, 0 * to, *more)
             tiles.add_each(made, *(offset.reshape(shape) for offset in offsets))
 
     def _tiles(self, rows: int, unit: _Unit, steps: int, t: int) -> list[Tile]:
@@ -209,24 +262,22 @@ class Stages:
 
         Of ``steps`` steps from the ``t``-th: the last ones end with the epilogue.
         """
-        packed = self.blocking.pack_b == PACKED
-        widths = [min(self.nr, unit.columns.stop - j) for j in unit.columns[:: self.nr]]
         return [
             Tile(
-                dtype=self.dtype,
+                dtype=self.setting.dtype,
                 lanes=self.lanes,
-                rows=tuple(i * self.g.k for i in range(rows)),
+                rows=tuple(i * self.a.row for i in range(rows)),
                 segments=((0, 0),),
                 run=steps,
-                vectors=-(-columns // self.lanes),
-                b_row=self.nr if packed else self.g.n,
-                c_rows=tuple(i * self.g.n for i in range(rows)),
+                vectors=ceil_div(columns, self.lanes),
+                b_row=self._panel_row(columns),
+                c_rows=tuple(i * self.c.row for i in range(rows)),
                 columns=columns,
-                padded=packed,
+                padded=self.blocking.pack_b != IN_PLACE,
                 accumulate=t > 0,
-                fused=self.fused and self.isa.fused,
+                fused=self.fused,
                 turn=self.blocking.unroll,
                 epilogue=self.g.epilogue if t + steps == self.g.k else NO_EPILOGUE,
             )
-            for columns in widths
+            for columns in self._widths(unit)
         ]

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
-from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, PackedBlocking, Stages
+from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
+from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -44,10 +46,10 @@ ALIASED_ROWS = 10
 faster than 14 at 2048 and 4096."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> PackedBlocking:
+def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
     lanes = isa.lanes(itemsize)
-    across = -(-g.n // lanes)
+    across = ceil_div(g.n, lanes)
     if g.m <= FEW_ROWS:
         return _few_rows(g, isa, itemsize, threads)
     vectors = register_vectors(across, isa)
@@ -56,45 +58,40 @@ def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> PackedBlocking:
         most = min(most, CHAINS)
     elif g.k * itemsize % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
-    rows = _even(g.m, most)
+    rows = even_block(g.m, most)
     kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize, threads)
     if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
-    return PackedBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
+    return GemmBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
-def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> PackedBlocking:
+def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` that is used by a few register tiles only."""
     lanes = isa.lanes(itemsize)
-    vectors = min(-(-g.n // lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
-    rows = _even(g.m, register_rows(vectors, isa))
+    vectors = min(ceil_div(g.n, lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
+    rows = even_block(g.m, register_rows(vectors, isa))
     steps = SHALLOW if g.k * g.n * itemsize > l2_bytes() else STRIP
-    kc = _even(g.k, LONE if g.m <= rows else steps)
+    kc = even_block(g.k, LONE if g.m <= rows else steps)
     nr = vectors * lanes
-    nc = _shared(g, -(-g.n // nr), -(-g.n // nr), threads) * nr
-    return PackedBlocking(rows, vectors, -(-g.m // rows) * rows, kc, nc, IN_PLACE)
+    nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
+    return GemmBlocking(rows, vectors, round_up(g.m, rows), kc, nc, IN_PLACE)
 
 
 def fitted(g: Gemm, nr: int, kc: int, itemsize: int, threads: int) -> tuple[int, int]:
     """Return steps and columns per block, at most ``kc`` steps, so that ``b`` stays in L2."""
-    steps = _even(g.k, kc)
+    steps = even_block(g.k, kc)
     most = max(1, int(B_SHARE * l2_bytes()) // (steps * itemsize) // nr)
-    return steps, _shared(g, -(-g.n // nr), most, threads) * nr
+    return steps, _shared(g, ceil_div(g.n, nr), most, threads) * nr
 
 
 def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     """Return the panels per block, at most ``most``, that keep the busiest thread least busy."""
-    fewest = -(-panels // most)
-    sizes = [-(-panels // count) for count in range(fewest, fewest + 2 * threads)]
-    return min(sizes, key=lambda size: -(-g.batch * -(-panels // size) // threads) * size)
+    fewest = ceil_div(panels, most)
+    sizes = [ceil_div(panels, count) for count in range(fewest, fewest + 2 * threads)]
+    return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
-def _even(extent: int, most: int) -> int:
-    """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
-    return -(-extent // -(-extent // most))
-
-
-class Packed(Tunable[Gemm, PackedBlocking]):
+class Packed(Tunable[Gemm, GemmBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
     name = "packed"
@@ -104,7 +101,7 @@ class Packed(Tunable[Gemm, PackedBlocking]):
     generated = True
     fuses = True
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[PackedBlocking]:
+    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
         isa = isas.find(setting.isa)
         size, threads = setting.itemsize, setting.threads
@@ -119,12 +116,12 @@ class Packed(Tunable[Gemm, PackedBlocking]):
         else:
             kc, nc = fitted(g, nr, KC_BYTES // size, size, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
-            found += [replace(first, kc=_even(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
+            found += [replace(first, kc=even_block(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = _even(g.m, register_rows(vectors, isa))
-            mc = -(-first.mc // first.rows) * rows
-            nc = -(-first.nc // (vectors * isa.lanes(size))) * vectors * isa.lanes(size)
+            rows = even_block(g.m, register_rows(vectors, isa))
+            mc = ceil_div(first.mc, first.rows) * rows
+            nc = ceil_div(first.nc, vectors * isa.lanes(size)) * vectors * isa.lanes(size)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
         return distinct(found)
 
@@ -134,12 +131,12 @@ class Packed(Tunable[Gemm, PackedBlocking]):
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
 
-    def plan_blocked(self, g: Gemm, setting: Setting, blocking: PackedBlocking) -> Plan:
+    def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        stages = Stages(g, setting, blocking)
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, stages.workspaces())
+        products = BlockedProducts(g, setting, blocking)
+        plan = Plan(g.a_shape, g.b_shape, g.c_shape, products.workspaces())
         plan.more = epilogue.operands(g, setting.layout)
         plan.reusable = frozenset(plan.workspaces)
-        plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
+        plan.steps = [*products.all()]
+        count_tables(plan)
         return plan

@@ -1,4 +1,4 @@
-"""Matrices that lie anywhere, and the stage that brings them into panels for the register tiles."""
+"""Where the matrices of a batch are, and the stage that packs them into panels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.strategies.plan import Native, Stage
+from convprof.integers import round_up
+from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 
 if TYPE_CHECKING:
     from convprof.problems import Gemm
@@ -25,7 +26,7 @@ PANELS = "b_panels"
 
 @dataclass(frozen=True, eq=False)
 class Matrices:
-    """Where the matrices of a batch lie; lengths in elements."""
+    """The places of a batch of matrices in one buffer; lengths in elements."""
 
     buffer: str
     starts: Array
@@ -39,18 +40,36 @@ class Matrices:
         return cls(buffer, np.arange(batch) * rows * columns, columns)
 
 
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """The places of both factors and of the product."""
+
+    a: Matrices
+    b: Matrices
+    c: Matrices
+
+    @classmethod
+    def dense(cls, g: Gemm, a: str = X, b: str = WEIGHTS) -> Operands:
+        """Return dense matrices in the buffers ``a``, ``b`` and that of the result."""
+        return cls(
+            Matrices.dense(a, g.batch, g.m, g.k),
+            Matrices.dense(b, g.batch, g.k, g.n),
+            Matrices.dense(Y, g.batch, g.m, g.n),
+        )
+
+
 def filled(columns: int, lanes: int) -> int:
     """Return the columns of a panel, filled up to whole vectors."""
-    return -(-columns // lanes) * lanes
+    return round_up(columns, lanes)
 
 
 def pack_stage(
-    g: Gemm, b: Matrices, nr: int, setting: Setting, *, scale: float, turned: bool
+    g: Gemm, b: Matrices, nr: int, setting: Setting, *, scale: float, transposed: bool
 ) -> Stage:
     """Return the stage that brings every ``b`` into panels of ``nr`` columns, a panel a task.
 
     ``PANELS`` is (batch, panels, k, nr); the last panel of a matrix is as wide as its columns need.
-    With ``turned``, the matrices are (n, k).
+    With ``transposed``, the matrices are (n, k).
     """
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.itemsize)
@@ -64,14 +83,14 @@ def pack_stage(
 
     def packer(columns: int) -> PackQueries | CopyPanel:
         width = filled(columns, lanes)
-        if turned:
+        if transposed:
             return PackQueries(queries=columns, width=width, dim=g.k, **common)
         return CopyPanel(rows=g.k, columns=columns, width=width, **common)
 
     tiles = TileList(setting.dtype)
     columns = range(0, g.n, nr)
     made = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
-    along = b.row if turned else 1  # from one column to the next
+    along = b.row if transposed else 1  # from one column to the next
     for z, (panel, j) in itertools.product(range(g.batch), enumerate(columns)):
         tiles.task()
         target = (z * len(columns) + panel) * g.k * nr

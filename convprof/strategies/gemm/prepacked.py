@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS
@@ -40,12 +41,12 @@ as well."""
 
 def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across = -(-g.n // isa.lanes(itemsize))
+    across = ceil_div(g.n, isa.lanes(itemsize))
     wide = min(across, vectors or _vectors(across, isa))
     rows = min(g.m, register_rows(wide, isa))
     if across == 1:
         rows = min(rows, CHAINS)
-    tiles = -(-g.m // rows)
+    tiles = ceil_div(g.m, rows)
     if tiles == 1 or (across <= wide and g.k * g.n * itemsize <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
     kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // itemsize)
@@ -56,22 +57,17 @@ def _vectors(across: int, isa: Isa) -> int:
     """Return the vectors across a panel, so that few equal panels make ``across``."""
     if register_rows(WIDE, isa) < CHAINS:
         return register_vectors(across, isa)
-    return _even(across, WIDE)
+    return even_block(across, WIDE)
 
 
 def _steps(k: int, most: int) -> int:
     """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
-    return min(k, -(-_even(k, most) // UNROLL) * UNROLL)
+    return min(k, round_up(even_block(k, most), UNROLL))
 
 
 def _fitting(m: int, row_bytes: int, rows: int) -> int:
     """Return the rows of a block of ``a`` that stays in L2, at least two register tiles high."""
-    return _even(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
-
-
-def _even(extent: int, most: int) -> int:
-    """Return the largest block of at most ``most`` that splits ``extent`` into equal parts."""
-    return -(-extent // -(-extent // most))
+    return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
 class Prepacked(Tunable[Gemm, PanelBlocking]):
@@ -91,9 +87,11 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
         found = [first]
         if first.rows < g.m:
             found.append(choose(g, isa, size, 2))
-            kc = _steps(g.k, -(-first.kc // 2))
+            kc = _steps(g.k, ceil_div(first.kc, 2))
             found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * size, first.rows)))
-            found.append(replace(first, mc=_even(g.m, max(2 * first.rows, -(-first.mc // 2)))))
+            found.append(
+                replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2))))
+            )
             found.append(replace(first, mc=g.m))
         # With 16 registers three vectors by four rows leave none for a mask.
         found += [choose(g, isa, size, vectors) for vectors in (1, 2, 4)]

@@ -16,6 +16,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import LINE_BYTES, UNROLL, Tile
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
+from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
 from convprof.strategies.plan import Native, Stage, X, Y
@@ -73,8 +74,8 @@ class PanelStages:
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(setting.itemsize)
         self.nr = blocking.vectors * self.lanes
-        self.panels = -(-g.n // self.nr)
-        self.blocks = -(-g.k // blocking.kc)
+        self.panels = ceil_div(g.n, self.nr)
+        self.blocks = ceil_div(g.k, blocking.kc)
         self.table_words = 0
 
     @property
@@ -105,9 +106,9 @@ class PanelStages:
     def _passes(self, member: int) -> Iterator[_Pass]:
         """Yield what one thread does, in order: at most ``STAGE_MACS`` each, or one panel."""
         kc, (lo, hi), rows = self.blocking.kc, self._share(member), self._rows(member)
-        count = max(1, -(-len(rows) // self.blocking.mc))
+        count = max(1, ceil_div(len(rows), self.blocking.mc))
         edges = [rows.start + len(rows) * i // count for i in range(count + 1)]
-        most = max(1, STAGE_MACS // (-(-len(rows) // count) * self.nr * kc or 1))
+        most = max(1, STAGE_MACS // (ceil_div(len(rows), count) * self.nr * kc or 1))
         for z in range(self.g.batch):
             first, last = max(0, lo - z * self.panels), min(self.panels, hi - z * self.panels)
             for start, stop in itertools.pairwise(edges):
@@ -118,7 +119,7 @@ class PanelStages:
     def _by_rows(self) -> bool:
         """Whether the threads share out the rows."""
         panels = self.panels * self.g.batch
-        uneven = -(-panels // self.threads) * self.threads > UNEVEN * panels
+        uneven = round_up(panels, self.threads) > UNEVEN * panels
         return uneven and self.g.m >= self.threads * self.blocking.rows
 
     def _share(self, member: int) -> tuple[int, int]:
@@ -201,7 +202,7 @@ class PanelStages:
         if tiles == 1:
             return 0
         line = max(1, LINE_BYTES // self.itemsize // UNROLL)
-        return -(-self.nr // tiles // line) * line
+        return round_up(ceil_div(self.nr, tiles), line)
 
     def _kernel(
         self, rows: int, columns: int, reduction: tuple[int, int], fetch: int, *, cold: bool
@@ -214,7 +215,7 @@ class PanelStages:
             rows=tuple(i * g.k for i in range(rows)),
             segments=((0, 0),),
             run=steps,
-            vectors=-(-columns // self.lanes),
+            vectors=ceil_div(columns, self.lanes),
             b_row=self.nr,
             c_rows=tuple(i * g.n for i in range(rows)),
             columns=columns,
@@ -229,5 +230,5 @@ class PanelStages:
 
 def _heights(rows: int, most: int) -> list[int]:
     """Return as few heights of tiles as possible, at most ``most``, none two rows below another."""
-    count = -(-rows // most)
+    count = ceil_div(rows, most)
     return [rows // count + (i < rows % count) for i in range(count)]

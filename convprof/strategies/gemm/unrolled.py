@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.isa import register_rows, register_vectors
-from convprof.strategies.gemm.vectorized import Vectorized, even
+from convprof.integers import ceil_div, even_block
+from convprof.strategies.gemm.vectorized import Vectorized
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
@@ -26,5 +27,5 @@ class Unrolled(Vectorized):
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:
         """Return rows and vectors that leave no register unused."""
-        vectors = register_vectors(-(-g.n // lanes), isa)
-        return even(g.m, register_rows(vectors, isa)), vectors
+        vectors = register_vectors(ceil_div(g.n, lanes), isa)
+        return even_block(g.m, register_rows(vectors, isa)), vectors

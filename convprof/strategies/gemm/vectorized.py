@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import UNROLL
+from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.base import Planned, Setting
-from convprof.strategies.gemm.blocked import IN_PLACE, PackedBlocking, Stages
+from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
+from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
@@ -26,11 +28,6 @@ ROWS, VECTORS = 4, 2
 four cycles each busy. It fits sixteen registers."""
 B_SHARE = 1 / 2
 """Of the first-level cache, for a block of ``b`` as wide as the register tile."""
-
-
-def even(extent: int, most: int) -> int:
-    """Return the largest part of at most ``most`` when ``extent`` is cut into equal parts."""
-    return -(-extent // -(-extent // most))
 
 
 class Vectorized(Planned[Gemm]):
@@ -47,7 +44,7 @@ class Vectorized(Planned[Gemm]):
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:  # noqa: ARG002
         """Return rows and vectors of the register tile, at most."""
-        return min(ROWS, g.m), min(VECTORS, -(-g.n // lanes))
+        return min(ROWS, g.m), min(VECTORS, ceil_div(g.n, lanes))
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """Generate the kernels and the list of tiles; all rows pass a block of ``b`` in L1."""
@@ -55,11 +52,11 @@ class Vectorized(Planned[Gemm]):
         lanes = isa.lanes(setting.itemsize)
         rows, vectors = self.tile(g, isa, lanes)
         steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * setting.itemsize)
-        kc = -(-even(g.k, max(1, steps)) // UNROLL) * UNROLL
-        blocking = PackedBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
-        stages = Stages(g, setting, blocking, fused=self.fused)
+        kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
+        blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
+        products = BlockedProducts(g, setting, blocking, fused=self.fused)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.more = epilogue.operands(g, setting.layout)
-        plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
+        plan.steps = [*products.all()]
+        count_tables(plan)
         return plan

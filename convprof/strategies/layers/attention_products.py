@@ -10,8 +10,8 @@ from convprof.errors import RefusedError
 from convprof.problems import Attention
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.attention.placement import side_by_side
-from convprof.strategies.gemm.panels import Matrices
-from convprof.strategies.layers.batched_products import Products
+from convprof.strategies.gemm.panels import Matrices, Operands
+from convprof.strategies.layers import batched_products
 from convprof.strategies.layers.stages import activations, plan_of
 from convprof.strategies.plan import X, Y
 
@@ -26,42 +26,42 @@ PACKED = 3
 
 
 def scores(problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of ``AttentionScores``: keys turned over and scaled, queries in place."""
+    """Return the plan of ``AttentionScores``: keys transposed and scaled, queries in place."""
     op: AttentionScores = problem.op  # type: ignore[assignment]  # the table of builders is by class
     (packed,) = problem.inputs
     g = op.problem(packed)
     p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.k)
-    operands = (
+    operands = Operands(
         _heads(X, p, PACKED),
         _heads(X, p, PACKED, part=1),
         Matrices.dense(Y, g.batch, g.m, g.n),
     )
     plan = plan_of(problem, setting)
-    Products(g, setting, operands, scale=p.dim**-0.5, turned=True).fill(plan)
+    batched_products.fill(plan, g, setting, operands, scale=p.dim**-0.5, transposed=True)
     return plan
 
 
 def mix(problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of ``AttentionMix``: values in place, results beside those of other heads."""
+    """Return the plan of ``AttentionMix``: values in place, all heads side by side."""
     op: AttentionMix = problem.op  # type: ignore[assignment]  # the table of builders is by class
     weights, packed = problem.inputs
     g = op.problem(weights, packed)
     p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.n)
     first, values = activations(problem)
-    operands = (
+    operands = Operands(
         Matrices.dense(first, g.batch, g.m, g.k),
         _heads(values, p, PACKED, part=2),
         _heads(Y, p, 1),
     )
     plan = plan_of(problem, setting)
-    Products(g, setting, operands).fill(plan)
+    batched_products.fill(plan, g, setting, operands)
     return plan
 
 
 def matmul(problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of ``MatMul``: dense operands, each product's one after the other.
+    """Return the plan of ``MatMul``: dense operands, one product after the other.
 
-    Raises RefusedError for images that do not lie as their shape says.
+    Raises RefusedError for images whose order in memory is not the order of their shape.
     """
     op: MatMul = problem.op  # type: ignore[assignment]  # the table of builders is by class
     a, b = problem.inputs
@@ -69,13 +69,13 @@ def matmul(problem: Operation, setting: Setting) -> Plan:
     if problem.laid_out and setting.layout != "nchw" and len(a) == IMAGE_AXES:
         raise RefusedError(f"{op.text}: the rows of an image are matrices in nchw only")
     first, second = activations(problem)
-    operands = (
+    operands = Operands(
         Matrices.dense(first, g.batch, g.m, g.k),
         Matrices.dense(second, g.batch, *b[-2:]),
         Matrices.dense(Y, g.batch, g.m, g.n),
     )
     plan = plan_of(problem, setting)
-    Products(g, setting, operands, scale=op.scale, turned=op.transpose_b).fill(plan)
+    batched_products.fill(plan, g, setting, operands, scale=op.scale, transposed=op.transpose_b)
     return plan
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from convprof.codegen.kernels.pooling import ChannelsTile, ImageRowsTile, PlanesTile, RegionTile
 from convprof.codegen.tile_list import TileList, kernel
+from convprof.integers import ceil_div
 from convprof.strategies.layers.arranging import copy_stage
 from convprof.strategies.layers.stages import Made, Nest, inputs_lying, parts, plan_of, result_lying
 from convprof.strategies.layers.windows import Axis, Pooled, Window, channel_parts
@@ -198,5 +199,5 @@ def adaptive_average(problem: Operation, setting: Setting) -> Plan:
 
 def _regions(size: int, count: int) -> list[tuple[int, int]]:
     """Return ``(first, length)`` of each region: floor(i x / p) to ceil((i + 1) x / p)."""
-    edges = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    edges = [(i * size // count, ceil_div((i + 1) * size, count)) for i in range(count)]
     return [(low, high - low) for low, high in edges]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convprof.integers import ceil_div
 from convprof.strategies.layers.stages import parts
 
 if TYPE_CHECKING:
@@ -123,6 +124,6 @@ class Window(NamedTuple):
 
 def channel_parts(rows: int, channels: int, made: Made) -> list[tuple[int, int]]:
     """Return parts of the channels, so that every thread has some where there are few rows."""
-    wanted = -(-4 * made.setting.threads // rows)
-    vectors = -(-channels // made.lanes)
-    return parts(channels, -(-vectors // wanted) * made.lanes)
+    wanted = ceil_div(4 * made.setting.threads, rows)
+    vectors = ceil_div(channels, made.lanes)
+    return parts(channels, ceil_div(vectors, wanted) * made.lanes)

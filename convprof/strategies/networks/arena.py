@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.integers import round_up
 from convprof.strategies.memory import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -52,4 +53,4 @@ def places(lives: Mapping[str, Lifetime]) -> tuple[dict[str, int], int]:
 
 
 def _pages(size: int) -> int:
-    return -(-size // PAGE_BYTES) * PAGE_BYTES
+    return round_up(size, PAGE_BYTES)

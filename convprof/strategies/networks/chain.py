@@ -16,6 +16,7 @@ import numpy as np
 
 from convprof.codegen.threads import Program, Work, team
 from convprof.errors import ConvprofError, ProblemError
+from convprof.integers import round_up
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
@@ -283,7 +284,7 @@ def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _pages(size: int) -> int:
-    return -(-size // memory.PAGE_BYTES) * memory.PAGE_BYTES
+    return round_up(size, memory.PAGE_BYTES)
 
 
 def _scratch(prepared: Prepared) -> dict[str, int]:

@@ -68,10 +68,10 @@ def strategy_for(
         else:
             return found
     title = f"layer {problem.name} ({problem.descriptor})"
-    ways_out = [] if AUTO in names else [f"add a strategy: -s {','.join((*names, AUTO))}"]
+    ways_out = [] if AUTO in names else [f"add a strategy: {','.join((*names, AUTO))}"]
     alone = replace(setting, threads=1)
     if setting.threads > 1 and any(_takes(each, problem, alone) for each in known):
-        ways_out.insert(0, "use -t 1")
+        ways_out.insert(0, "use 1 thread")
     parts = [*reasons, " or ".join(ways_out)] if ways_out else reasons
     raise RefusedError(f"{title}: {'; '.join(parts)}")
 

@@ -47,9 +47,9 @@ def need_threads(library: str, threads: int) -> None:
     found = spare_threads.startable(more)
     if found < more:
         raise RefusedError(
-            f"{library} starts {more} thread{'s' if more > 1 else ''} for --threads {threads}, and "
+            f"{library} starts {more} thread{'s' if more > 1 else ''} for {threads} threads, and "
             f"the system allows this process {found}: raise the limit (ulimit -u, pids.max) or use "
-            f"fewer --threads"
+            f"fewer threads"
         )
     if library not in OWN_POOLS:
         _started[library] = threads

@@ -46,7 +46,7 @@ class Library(Strategy[P]):
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
         if not self.fuses and getattr(problem, "epilogue", None):
-            return f"{self.name} is given no epilogue here; leave out --epilogue, or use torch"
+            return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
         reason = super().why_not(problem, setting)
         if reason is None and setting.dtype not in self.dtypes:
             reason = f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"

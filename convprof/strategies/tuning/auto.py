@@ -15,7 +15,7 @@ from convprof.machine import facts
 from convprof.strategies.base import Planned, Role, Setting
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, spelled, stored
-from convprof.version import __version__
+from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
     return {
         "format": FORMAT,
         "among": sorted(set(names)),
-        "version": __version__,
+        "version": VERSION,
         "machine": facts().identity_key(),
         "problem": {"kind": problem.kind, **problem.dims()},
         "layout": setting.layout,

@@ -85,10 +85,7 @@ class Found:
     def ratio(self, a: str, b: str) -> Ratio | None:
         """Return how many times as long a call of `a` takes as one of `b`, round by round."""
         first, second = (self._samples.get(self._labels.get(name, ""), {}) for name in (a, b))
-        shared = sorted(first.keys() & second.keys())
-        if not shared:
-            return None
-        return stats.paired_ratio([first[k] for k in shared], [second[k] for k in shared])
+        return stats.ratio_by_round(first, second)
 
     def row(
         self,
@@ -168,7 +165,7 @@ class Study(ABC):
         if session is None:
             return Found([], [], {})
         samples = {
-            entry.contestant.label: {k: s.seconds for k, s in entry.samples.items()}
-            for entry in session.entries
+            participant.contestant.label: participant.seconds
+            for participant in session.participants
         }
         return Found(self._entered, session.measurements(), samples)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
+from convprof.integers import ceil_div
 from convprof.machine import facts
 from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Planned, Setting
-from convprof.strategies.gemm.blocked import PACKED, PackedBlocking
+from convprof.strategies.gemm.blocked import PACKED, GemmBlocking
 from convprof.strategies.gemm.packed import Packed
 from convprof.studies import preflight
 from convprof.studies.experiments.page import Finding, Page, Plot, Row, Section, Unit, apart
@@ -41,7 +42,7 @@ class _Blocked(Planned[Gemm]):
     summary = "packed with a given blocking"
     parallel = True
 
-    def __init__(self, name: str, blocking: PackedBlocking) -> None:
+    def __init__(self, name: str, blocking: GemmBlocking) -> None:
         self.name, self._blocking = name, blocking
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
@@ -131,7 +132,7 @@ class Tile(Study):
     def _cell(self, kc: int, nc: int, item: int) -> Cell:
         g, rows = self._g, self._first.rows
         columns = self._first.vectors * self._lanes()
-        moved = g.m * g.k * -(-g.n // nc) + g.k * g.n + 2 * g.m * g.n * -(-g.k // kc)
+        moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
         return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
 
     def _lanes(self) -> int:

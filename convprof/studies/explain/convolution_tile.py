@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div
 from convprof.problems.axis import Axis
 from convprof.strategies import memory
 from convprof.strategies.base import Setting
@@ -41,12 +42,12 @@ def tiling(p: Conv2d) -> Tiling:
     n = p.c if depthwise else p.kg
     depth = 1 if depthwise else p.cg
     nr = chosen.vectors * plan.lanes
-    panels = -(-n // nr)
+    panels = ceil_div(n, nr)
     uses = [use for first in range(0, p.p, chosen.block_rows) for use in _uses(p, plan, first)]
     shown = _shown(p, plan)
     channels = n if depthwise else p.cg
     seen = _touched(p)
-    blocks = -(-p.p // chosen.block_rows)
+    blocks = ceil_div(p.p, chosen.block_rows)
     taps = p.r * p.s * depth
     return Tiling(
         strategy="microkernel",
@@ -118,7 +119,7 @@ class _Shown:
 
 def _shown(p: Conv2d, plan: TilePlan) -> _Shown:
     """Return a tile of the commonest shape in the middle block."""
-    blocks = -(-p.p // plan.chosen.block_rows)
+    blocks = ceil_div(p.p, plan.chosen.block_rows)
     first = blocks // 2 * plan.chosen.block_rows
     region, pattern, starts = max(
         (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import ProblemError
+from convprof.integers import ceil_div
 from convprof.problems.axis import Axis
 from convprof.strategies import memory
 from convprof.studies.explain.layout import Limits, difference, reduced
@@ -251,7 +252,7 @@ def _inside(axis: Axis, out: int, before: int) -> int:
         fewer, step, more, stride = more, stride, fewer, step
     memory.require(4 * fewer * np.dtype(np.int64).itemsize, f"counting {fewer} positions")
     start = before - np.arange(fewer, dtype=np.int64) * step
-    first = np.maximum(0, -(-start // stride))
+    first = np.maximum(0, ceil_div(start, stride))
     last = np.minimum(more, (axis.size - 1 + start) // stride + 1)
     return int(np.maximum(0, last - first).sum())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.codegen import isa as isas
+from convprof.integers import ceil_div
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import choose
 from convprof.studies.explain.tiling import Tiling
@@ -22,8 +23,8 @@ def tiling(g: Gemm) -> Tiling:
     chosen = choose(g, isa, itemsize, threads=1)
     nr = chosen.vectors * isa.lanes(itemsize)
     nc, kc, mc = min(chosen.nc, g.n), min(chosen.kc, g.k), min(chosen.mc, g.m)
-    panels = sum(-(-min(nc, g.n - j) // nr) for j in range(0, g.n, nc))
-    tall = sum(-(-min(mc, g.m - i) // chosen.rows) for i in range(0, g.m, mc))
+    panels = sum(ceil_div(min(nc, g.n - j), nr) for j in range(0, g.n, nc))
+    tall = sum(ceil_div(min(mc, g.m - i), chosen.rows) for i in range(0, g.m, mc))
     # The second tile each way, where there is one: its surroundings show on every side.
     i = chosen.rows if g.m > chosen.rows and mc > chosen.rows else 0
     j = nr if min(nc, g.n) > nr else 0
@@ -48,6 +49,6 @@ def tiling(g: Gemm) -> Tiling:
         a_elements=g.m * g.k,
         a_block=(mc, kc),
         a_tile=(len(rows), kc),
-        a_reads=g.m * g.k * -(-g.n // nc),
+        a_reads=g.m * g.k * ceil_div(g.n, nc),
         b_reads=g.k * g.n,
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div, round_up
+
 if TYPE_CHECKING:
     Integers = np.ndarray[Any, np.dtype[np.int64]]
     Marks = np.ndarray[Any, np.dtype[np.uint8]]
@@ -27,7 +29,7 @@ class Axis:
     @property
     def cells(self) -> int:
         """Cells along the axis."""
-        return -(-self.length // self.each)
+        return ceil_div(self.length, self.each)
 
     def mark(self, positions: Integers) -> Integers:
         """Return the distinct cells in which these elements lie."""
@@ -97,7 +99,7 @@ class Tiling:
     @property
     def k_blocks(self) -> int:
         """How often C is gone through."""
-        return -(-self.k // self.kc)
+        return ceil_div(self.k, self.kc)
 
     def fetched(self, *, b_fits: bool) -> int:
         """Return the elements of A and B from beyond the cache."""
@@ -156,9 +158,9 @@ def _axis(extent: int, start: int, block: int, most: int, tile: int) -> Axis:
     Twice the block is shown where there is as much, so that one sees where it ends.
     """
     length = min(extent, 2 * block)
-    each = -(-length // most)
+    each = ceil_div(length, most)
     if each > tile:
-        each = -(-each // tile) * tile
+        each = round_up(each, tile)
     else:
         each = next(d for d in range(each, tile + 1) if tile % d == 0)
     return Axis(max(0, min(start, extent - length)), length, each, extent)

@@ -13,6 +13,7 @@ import numpy as np
 
 from convprof.codegen.kernels.winograd import ALGORITHMS
 from convprof.errors import RefusedError
+from convprof.integers import ceil_div
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.winograd import Winograd
 
@@ -143,7 +144,7 @@ def counts(p: Conv2d, seed: int) -> tuple[Count, ...]:
     channels = min(p.c, MOST_CHANNELS)
     found = [Count("direct", p.macs, 1.0, rounding_error(None, channels, seed))]
     for m in SIZES:
-        products = p.n * -(-p.p // m) * -(-p.q // m) * (m + 2) ** 2 * p.c * p.k
+        products = p.n * ceil_div(p.p, m) * ceil_div(p.q, m) * (m + 2) ** 2 * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
         error = rounding_error(m, channels, seed)
         found.append(Count(label, products, p.macs / products, error))

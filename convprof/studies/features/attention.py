@@ -74,12 +74,16 @@ def grid(h: int, w: int, patch: int | None) -> Grid:
         while (h // patch) * (w // patch) > MOST_TOKENS:
             patch += 1
     if patch > side:
-        raise InputError(f"--patch {patch}: the picture is {w}x{h} here; use at most {side}")
+        raise InputError(
+            f"the picture is {w}x{h} here; use at most {side}", field="patch", value=patch
+        )
     made = Grid(patch, h // patch, w // patch)
     if made.tokens > MOST_TOKENS:
         raise InputError(
-            f"--patch {patch}: makes {made.tokens} patches of {w}x{h} pixels, and at most "
-            f"{MOST_TOKENS} are compared; use larger patches or a smaller --size"
+            f"makes {made.tokens} patches of {w}x{h} pixels, and at most {MOST_TOKENS} are "
+            "compared; use larger patches or a smaller size",
+            field="patch",
+            value=patch,
         )
     return made
 

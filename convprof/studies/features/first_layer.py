@@ -104,13 +104,14 @@ def read(path: str) -> Bank:
             weights = _array(Path(path))
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"--weights {shown}: cannot be read: {reason}") from None
+        raise InputError(f"cannot be read: {reason}", field="weights", value=shown) from None
     except Exception as error:  # noqa: BLE001  # NumPy tokenizes headers, and that raises much
         first = next(iter(str(error).splitlines()), "")
         reason = first if first.isprintable() and first else type(error).__name__
         raise InputError(
-            f"--weights {shown}: {reason}. Write it with: numpy.save(FILE, weights), "
-            "weights of shape (k, 3, r, s)"
+            f"{reason}. Write it with: numpy.save(FILE, weights), weights of shape (k, 3, r, s)",
+            field="weights",
+            value=shown,
         ) from None
     names = tuple(f"filter {k}" for k in range(len(weights)))
     return Bank(shown, names, weights)

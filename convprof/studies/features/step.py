@@ -98,7 +98,9 @@ def check(steps: Iterable[Step], choice: Choice) -> None:
     steps = list(steps)
     reasons = [_chosen(step, choice).why_not(step.problem, choice.setting()) for step in steps]
     if steps and None not in reasons:
-        raise RefusedError(f"--strategy {choice.strategy}: refuses every filter here: {reasons[0]}")
+        raise RefusedError(
+            f"refuses every filter here: {reasons[0]}", field="strategy", value=choice.strategy
+        )
 
 
 def compute(step: Step, choice: Choice, now: Callable[[], float] = time.perf_counter) -> Computed:

@@ -13,6 +13,7 @@ from convprof.measure.session import Session, Settings
 from convprof.networks.mixers import mixers
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.studies.comparison import Comparison, figures
 from convprof.studies.mixers.costs import Total
 from convprof.studies.run import Choice, with_peak
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from convprof.measure.events import Event
     from convprof.networks.mixers import Grid, Mixer
     from convprof.results import Measurement
-    from convprof.stats import Ratio, Verdict
 
 OURS = "auto"
 """Who computes the parts unless others are named: the best of our own, chosen for each."""
@@ -32,19 +32,20 @@ LAYOUT = "nhwc"
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The attention block beside another mixer, computed by the same strategy and threads."""
+class Beside(Comparison["Total"]):
+    """The attention block ``a`` and another mixer ``b``, by the same strategy and threads."""
 
     grid: Grid
-    block: Total
-    other: Total
-    ratio: Ratio
-    """The block's time over the other's."""
 
     @property
-    def verdict(self) -> Verdict:
-        """What can be said of the block."""
-        return self.ratio.verdict
+    def block(self) -> Total:
+        """The attention block."""
+        return self.a
+
+    @property
+    def other(self) -> Total:
+        """The mixer that the block is compared with."""
+        return self.b
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as the result document has it."""
@@ -56,8 +57,7 @@ class Beside:
             "grid": {**dataclasses.asdict(self.grid), "tokens": self.grid.tokens},
             "a": self.block.to_json(),
             "b": self.other.to_json(),
-            "ratio": dataclasses.asdict(self.ratio),
-            "verdict": self.verdict,
+            **figures(self.ratio),
         }
 
 
@@ -119,22 +119,25 @@ class Mixers:
         return sorted(found, key=lambda total: (total.threads, names.index(total.strategy)))
 
     def _total(self, row: _Row) -> Total | None:
-        entries = [
-            entry
+        participants = [
+            participant
             for contestant in row.contestants
-            for entry in self.session.entries
-            if entry.contestant is contestant and entry.samples
+            for participant in self.session.participants
+            if participant.contestant is contestant and participant.samples
         ]
-        if len(entries) < len(row.contestants):
+        if len(participants) < len(row.contestants):
             return None
-        common = set.intersection(*(set(entry.samples) for entry in entries))
+        common = set.intersection(*(set(participant.samples) for participant in participants))
         return Total(
             row.mixer,
             row.strategy,
             row.threads,
-            tuple(with_peak(self.session.measurement(entry), self._isa) for entry in entries),
+            tuple(
+                with_peak(self.session.measurement(participant), self._isa)
+                for participant in participants
+            ),
             {
-                number: sum(entry.samples[number].seconds for entry in entries)
+                number: sum(participant.samples[number].seconds for participant in participants)
                 for number in sorted(common)
             },
         )
@@ -152,13 +155,9 @@ def besides(grid: Grid, totals: Sequence[Total]) -> list[Beside]:
             same = (block.strategy, block.threads) == (other.strategy, other.threads)
             if not same or not block.mixer.quadratic_flops or other.mixer.quadratic_flops:
                 continue
-            # Whoever has samples has one of the first round: there is always one in common.
-            common = sorted(block.sums.keys() & other.sums.keys())
-            ratio = stats.paired_ratio(
-                [block.sums[number] for number in common],
-                [other.sums[number] for number in common],
-            )
-            found.append(Beside(grid, block, other, ratio))
+            ratio = stats.ratio_by_round(block.sums, other.sums)
+            if ratio is not None:
+                found.append(Beside(block, other, ratio, grid))
     return found
 
 

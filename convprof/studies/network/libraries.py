@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import stats
 from convprof.errors import RefusedError, UnknownNameError
 from convprof.measure.contestant import Contestant
 from convprof.problems.checks import shown
 from convprof.strategies import registry
 
 if TYPE_CHECKING:
-    from convprof.measure.session import Entry
     from convprof.problems import NetworkProblem
-    from convprof.stats import Ratio
     from convprof.studies.network.options import How
-
-
-def paired(other: Entry, ours: Entry) -> Ratio:
-    """Return the time of one over that of another, from the rounds that both took part in."""
-    common = sorted(other.samples.keys() & ours.samples.keys())
-    return stats.paired_ratio(
-        [other.samples[number].seconds for number in common],
-        [ours.samples[number].seconds for number in common],
-    )
 
 
 def names() -> list[str]:
@@ -43,10 +31,10 @@ def rivals(whole: NetworkProblem, how: How) -> list[Contestant]:
         if name not in names():
             known = ", ".join(names())
             typed = name if name.isprintable() else shown(name)
-            raise UnknownNameError(f"--with {typed}: no such library; use {known}")
+            raise UnknownNameError(f"no such library; use {known}", field="library", value=typed)
         strategy = registry.find("network", name)
         reason = strategy.why_not(whole, how.setting)
         if reason is not None:
-            raise RefusedError(f"--with {name}: {reason}")
+            raise RefusedError(reason, field="library", value=name)
         found.append(Contestant(strategy, whole, how.setting))
     return found

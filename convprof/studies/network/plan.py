@@ -15,9 +15,10 @@ from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning.tunable import stored
+from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
-from convprof.studies.network.libraries import paired, rivals
+from convprof.studies.network.libraries import rivals
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
     AS_WRITTEN,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.measure.session import Entry, Settings
+    from convprof.measure.session import Participant, Settings
     from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
@@ -109,11 +110,11 @@ class Plan:
     def costs(self) -> Costs:
         """Return what was measured by step and way; RefusedError for a step without a result."""
         measured = [
-            (self._probes[name], entry.phases)
-            for entry in self.alone.entries
-            if (name := entry.contestant.strategy.name) in self._probes
+            (self._probes[name], participant.phases)
+            for participant in self.alone.participants
+            if (name := participant.contestant.strategy.name) in self._probes
         ]
-        conversions = self._conversions.seconds(self.alone.entries)
+        conversions = self._conversions.seconds(self.alone.participants)
         return Costs(times(self.steps, measured), lambda name, layout: conversions[name, layout])
 
     def routes(self, costs: Costs) -> dict[str, Route]:
@@ -141,7 +142,7 @@ class Plan:
 
     def _timed(self) -> bool:
         """Return whether any chain has the times of its layers; RefusedError if all refuse."""
-        names = {e.contestant.strategy.name for e in self.alone.entries if e.phases}
+        names = {e.contestant.strategy.name for e in self.alone.participants if e.phases}
         if names & self._probes.keys():
             return True
         reasons = [m for m in self.alone.measurements() if m.strategy in self._probes]
@@ -179,8 +180,10 @@ class Plan:
         """Return the chains and libraries that have a time, the fastest first."""
         if self.together is None:
             return []
-        entries = {e.contestant.strategy.name: e for e in self.together.entries if e.samples}
-        best = entries.get(OPTIMAL)
+        participants = {
+            e.contestant.strategy.name: e for e in self.together.participants if e.samples
+        }
+        best = participants.get(OPTIMAL)
         chosen = {item.name: item for item in self.chosen}
         found = [
             Standing(
@@ -189,19 +192,17 @@ class Plan:
                 name not in chosen,
                 chosen[name].predicted_s if name in chosen else None,
                 len(chosen[name].conversions) if name in chosen else None,
-                with_peak(self.together.measurement(entry)),
-                _ratio(entry, best),
+                with_peak(self.together.measurement(participant)),
+                _ratio(participant, best),
             )
-            for name, entry in entries.items()
+            for name, participant in participants.items()
         ]
         return sorted(found, key=lambda standing: standing.seconds)
 
 
-def _ratio(entry: Entry, best: Entry | None) -> Ratio | None:
+def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
     """Return the time over that of the optimal chain; None for itself and without both."""
-    if best is None or entry is best or not entry.samples.keys() & best.samples.keys():
-        return None
-    return paired(entry, best)
+    return None if best is None or participant is best else ratio_of(participant, best)
 
 
 # The chains that follow from a plan's routes, and the network as written beside them.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems.layouts import has_layout
+from convprof.studies.comparison import FIGURES, figures
 
 if TYPE_CHECKING:
     from convprof.networks.steps import Step
@@ -84,7 +85,7 @@ class Standing:
             "predicted_s": self.predicted_s,
             "measured_s": self.seconds,
             "conversions": self.conversions,
-            "ratio": asdict(self.ratio) if self.ratio else None,
+            **(figures(self.ratio) if self.ratio else dict.fromkeys(FIGURES)),
         }
 
 
@@ -111,7 +112,7 @@ class FoundPlan:
         return next(found, None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan for the document's comparisons."""
+        """Return the plan for the document's ``networks``."""
         return {
             "kind": "plan",
             "network": self.network,

@@ -24,7 +24,7 @@ from convprof.studies.network.assign import is_view
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.measure.session import Entry
+    from convprof.measure.session import Participant
     from convprof.networks.steps import Step
     from convprof.problems import Problem
     from convprof.problems.graph import Network
@@ -161,12 +161,16 @@ class Conversions:
         """Those to be measured."""
         return list(self._contestants.values())
 
-    def seconds(self, entries: Iterable[Entry]) -> Mapping[tuple[str, str], float]:
+    def seconds(self, participants: Iterable[Participant]) -> Mapping[tuple[str, str], float]:
         """Return the median by name of the result and layout that it is converted from.
 
         Infinite for what was not measured: no plan has a conversion whose cost is unknown.
         """
-        measured = {id(entry.contestant): entry.samples for entry in entries if entry.samples}
+        measured = {
+            id(participant.contestant): participant.samples
+            for participant in participants
+            if participant.samples
+        }
         found = {}
         for name in self._names:
             for layout in LAYOUTS:

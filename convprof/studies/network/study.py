@@ -11,8 +11,9 @@ from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, spelled, ways
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
+from convprof.studies.comparison import Comparison, figures, ratio_of
 from convprof.studies.network.layers import Layer, ceiling, kinds
-from convprof.studies.network.libraries import paired, rivals
+from convprof.studies.network.libraries import rivals
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
 from convprof.studies.run import peaks, with_peak
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Cache
     from convprof.measure.events import Event
-    from convprof.measure.session import Entry, Settings
+    from convprof.measure.session import Participant, Settings
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
-    from convprof.stats import Ratio
     from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.network.options import How
     from convprof.studies.network.reconcile import Reconciliation
@@ -68,9 +68,9 @@ class NetworkStudy:
     def found(self) -> Found:
         """Return what was found so far."""
         measured = {
-            id(entry.contestant): with_peak(self.session.measurement(entry))
-            for entry in self.session.entries
-            if entry.samples
+            id(participant.contestant): with_peak(self.session.measurement(participant))
+            for participant in self.session.participants
+            if participant.samples
         }
         chain = measured.get(id(self._whole[0]))
         phases = (chain.phases or {}) if chain else {}
@@ -90,7 +90,7 @@ class NetworkStudy:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was found, for the document's comparisons."""
+        """Return what was found, for the document's ``networks``."""
         return self.found().to_json()
 
     def _layers(
@@ -99,7 +99,7 @@ class NetworkStudy:
         """Return every step with its times so far; equal ones were measured once."""
         (peak,) = peaks(self.how.dtype, [self.how.threads])
         links = {link.step.name: link for link in self.made.links if link.step is not None}
-        chosen = {id(e.contestant): _chosen(e) for e in self.session.entries}
+        chosen = {id(e.contestant): _chosen(e) for e in self.session.participants}
         layers = []
         for step in self.recipe.steps:
             if step.name not in links:
@@ -112,14 +112,18 @@ class NetworkStudy:
             layers.append(Layer(step, hot, cold, phases.get(step.name), share, bound, by))
         return layers
 
-    def _libraries(self, measured: Mapping[int, Measurement]) -> list[tuple[Measurement, Ratio]]:
-        """Return those that have rounds in common with the chain."""
-        entries = {id(entry.contestant): entry for entry in self.session.entries}
-        chain, *others = (entries.get(id(contestant)) for contestant in self._whole)
+    def _libraries(self, measured: Mapping[int, Measurement]) -> list[Comparison[Measurement]]:
+        """Return the libraries that share rounds with the chain."""
+        participants = {
+            id(participant.contestant): participant for participant in self.session.participants
+        }
+        chain, *others = (participants.get(id(contestant)) for contestant in self._whole)
+        if chain is None:
+            return []
         return [
-            (measured[id(other.contestant)], paired(other, chain))
+            Comparison(measured[id(other.contestant)], measured[id(chain.contestant)], ratio)
             for other in others
-            if chain is not None and other is not None and chain.samples.keys() & other.samples
+            if other is not None and (ratio := ratio_of(other, chain)) is not None
         ]
 
     def _alone(self) -> dict[tuple[Problem, str, str], dict[Cache, Contestant]]:
@@ -142,11 +146,11 @@ def _key(link: Link) -> tuple[Problem, str, str]:
     return link.problem, link.choice.strategy, link.layout
 
 
-def _chosen(entry: Entry) -> str:
+def _chosen(participant: Participant) -> str:
     """Return the strategy that computes a layer: what ``auto`` has chosen, where it says so."""
-    contestant = entry.contestant
+    contestant = participant.contestant
     name = spelled(contestant.problem.kind, contestant.strategy.name)
-    explanation = entry.prepared.explanation
+    explanation = participant.prepared.explanation
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 
@@ -166,8 +170,8 @@ class Found:
     """All of them one after the other."""
     conversions: dict[str, float]
     """Seconds within the chain of each change of layout, by name."""
-    libraries: list[tuple[Measurement, Ratio]]
-    """Those that ran the whole network, and their time over the chain's, round by round."""
+    libraries: list[Comparison[Measurement]]
+    """Each library that ran the whole network, compared with the chain."""
     excluded: list[Measurement]
     """Who was refused, failed or computed a wrong result."""
 
@@ -189,7 +193,7 @@ class Found:
         return reconcile(self.layers, chain.time_s.median, sum(self.conversions.values()))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was found, for the document's comparisons."""
+        """Return what was found, for the document's ``networks``."""
         found = self.reconciliation()
         return {
             "kind": "network",
@@ -203,7 +207,6 @@ class Found:
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
             "libraries": [
-                {"name": library.strategy, "ratio": asdict(ratio)}
-                for library, ratio in self.libraries
+                {"name": each.a.strategy, **figures(each.ratio)} for each in self.libraries
             ],
         }

@@ -120,7 +120,7 @@ def plan(network: Network, which: str) -> Plan:
         if passes:
             groups.setdefault((problem, passes, learned), []).append(node)
     if not groups:
-        raise InputError(f"--pass {which}: {network.name} has no layer that computes it")
+        raise InputError(f"{network.name} has no layer that computes it", field="pass", value=which)
     layers = tuple(_layer(network.name, *key, nodes) for key, nodes in groups.items())
     return Plan(network, which, layers, tuple(left_out))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convprof.studies.network.training import Layer, Plan
 
 KIND = "training"
-"""Of the comparison in the result document."""
+"""Of the entry in the document's ``networks``."""
 BACKWARD = (BACKWARD_DATA, BACKWARD_WEIGHTS)
 
 
@@ -129,7 +129,7 @@ def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:
     return {kind: groups[kind] for kind in slowest}
 
 
-def comparison(plan: Plan, sides: Sequence[Sequence[Result]]) -> dict[str, Any]:
+def to_json(plan: Plan, sides: Sequence[Sequence[Result]]) -> dict[str, Any]:
     """Return what the result document says of the network: layers, totals, what is left out."""
     return {
         "kind": KIND,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
+from convprof.integers import ceil_div
 from convprof.problems import Gemm
 from convprof.strategies.base import Planned, Setting
 from convprof.strategies.tuning.tunable import Tunable, stored
@@ -83,12 +84,14 @@ def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -
         known = "; ".join(f"{name} has {', '.join(numbers)}" for name, numbers in has.items())
         everyone = list(dict.fromkeys(c.strategy.name for c in contestants))
         who = ", ".join(everyone) if len(everyone) <= MOST_NAMED else "these strategies"
-        way_out = f"use --over tile.NAME: {known}" if known else "name a strategy that is blocked"
-        raise InputError(f"--over {over}: {who} cannot vary {', '.join(wanted)}; {way_out}")
+        way_out = f"vary tile.NAME: {known}" if known else "name a strategy that is blocked"
+        raise InputError(
+            f"{who} cannot vary {', '.join(wanted)}; {way_out}", field="over", value=over
+        )
     _check_blocks(blocked(contestants, over, values[0]), over, values[0])
     for name in wanted:
         if values[-1] > MOST.get(name, values[-1]):
-            raise InputError(f"--range: {name} may be at most {MOST[name]}, not {values[-1]}")
+            raise InputError(f"{name} may be at most {MOST[name]}, not {values[-1]}", field="range")
 
 
 def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -> None:
@@ -100,11 +103,17 @@ def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -
         sides = stored(strategy.blocking(g, contestant.setting))
         if not set(TILES["gemm"]) <= sides.keys():
             continue
-        blocks = g.batch * -(-g.n // sides["nc"]) * -(-g.k // sides["kc"]) * -(-g.m // sides["mc"])
+        blocks = (
+            g.batch
+            * ceil_div(g.n, sides["nc"])
+            * ceil_div(g.k, sides["kc"])
+            * ceil_div(g.m, sides["mc"])
+        )
         if blocks > MOST_BLOCKS:
             raise InputError(
-                f"--range: {over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
-                f"{MOST_BLOCKS:,}; start higher"
+                f"{over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
+                f"{MOST_BLOCKS:,}; start higher",
+                field="range",
             )
 
 

@@ -11,10 +11,9 @@ from convprof.machine.ceilings_store import read_peak
 from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.families import VARIABLES, vary
-from convprof.results import SCHEMA_VERSION
+from convprof.results import envelope
 from convprof.studies import preflight, run
 from convprof.studies.sweep import blocking
-from convprof.version import __version__
 
 if TYPE_CHECKING:
     from convprof.measure.contestant import Contestant
@@ -67,16 +66,15 @@ class Plan:
     def identity(self) -> Record:
         """Return what must be the same for a file to be continued."""
         choice, settings = self.choice, self.settings
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "tool_version": __version__,
-            "machine": {"key": facts().identity_key()},
-            "sweep": {
+        return envelope(
+            KIND,
+            machine={"key": facts().identity_key()},
+            sweep={
                 "problem": report.describe(self.base),
                 "over": self.over,
                 "values": list(self.values),
             },
-            "settings": {
+            settings={
                 "budget_s": settings.budget_s,
                 "rounds": settings.rounds,
                 "seed": settings.seed,
@@ -88,11 +86,11 @@ class Plan:
                 "layouts": list(choice.layouts),
                 "strategies": list(choice.strategies),
             },
-        }
+        )
 
 
 def variables(kind: str) -> tuple[str, ...]:
-    """Return the names that --over takes for a kind of problem."""
+    """Return the variables of a sweep of a kind of problem."""
     return (*VARIABLES[kind], THREADS, blocking.TILE, blocking.UNROLL)
 
 
@@ -104,7 +102,7 @@ def check(plan: Plan) -> None:
     try:
         problems = [plan.problem(x) for x in plan.values]
     except InputError as error:
-        raise InputError(f"--range of {plan.over}: {error}") from None
+        raise error.within("range", plan.over) from None
     preflight.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
 
 

@@ -14,14 +14,13 @@ from convprof.machine import facts
 from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
 from convprof.measure.session import Session
-from convprof.results import SCHEMA_VERSION, plain
+from convprof.results import envelope, plain
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE
 from convprof.studies import document, run
 from convprof.studies.forget import forget
 from convprof.studies.sweep.plan import KIND
 from convprof.studies.sweep.points import flop_rates
-from convprof.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,19 +58,14 @@ def begin(plan: Plan, argv: Sequence[str]) -> Record:
     peaks = run.peaks(choice.dtype, plan.threads)
     begun = document.begin({}, peaks)
     own = run.peaks(choice.dtype, plan.threads, choice.isa) if choice.isa != NATIVE else None
-    header: Record = plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "kind": KIND,
-            "tool_version": __version__,
-            "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "machine": begun.machine,
-            "ceilings": {**begun.ceilings, "isa_peaks": own},
-            "sweep": {**identity["sweep"], "meaning": plan.meaning},
-            "settings": {**identity["settings"], "argv": list(argv)},
-        }
+    return envelope(
+        KIND,
+        started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        machine=begun.machine,
+        ceilings={**begun.ceilings, "isa_peaks": own},
+        sweep={**identity["sweep"], "meaning": plan.meaning},
+        settings={**identity["settings"], "argv": list(argv)},
     )
-    return header
 
 
 class Sweep:
@@ -146,8 +140,8 @@ class Sweep:
         if seconds <= self._plan.patience_s:
             return None
         reason = (
-            f"predicted to take {seconds:.0f} s at this point, over the --patience of "
-            f"{self._plan.patience_s:g} s: raise it (and name a new --json FILE if you keep one)"
+            f"predicted to take {seconds:.0f} s at this point, over the patience of "
+            f"{self._plan.patience_s:g} s: raise it (and name a new file if you keep one)"
         )
         return report.excluded(contestant, "refused", reason)
 

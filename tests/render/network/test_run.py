@@ -18,6 +18,7 @@ from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flat
 from convprof.render.network.run import run_csv, run_markdown, run_report
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
+from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import How
 from convprof.studies.network.study import Found
@@ -78,7 +79,9 @@ def found(chain_s=70e-6, **changes):
         layers=layers(),
         chain=chain,
         conversions={},
-        libraries=[(replace(chain, strategy="torch"), Ratio(1.414, 1.38, 1.44, 25))],
+        libraries=[
+            Comparison(replace(chain, strategy="torch"), chain, Ratio(1.414, 1.38, 1.44, 25))
+        ],
         excluded=[],
     )
     return replace(made, **changes)

@@ -13,6 +13,7 @@ from convprof.machine import facts
 from convprof.problems.operation import Operation
 from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
 from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
 from convprof.strategies.layers.fused_attention import attention
@@ -149,7 +150,7 @@ def test_any_product_of_two_activations(batch, mnk, transpose_b, scale, setting)
 def test_sums_and_columns_in_blocks(monkeypatch, op, threads):
     monkeypatch.setattr(batched_products, "KC_BYTES", 128)  # 32 steps
     monkeypatch.setattr(batched_products, "l2_bytes", lambda: 16 << 10)
-    monkeypatch.setattr(batched_products, "STAGE_MACS", 50_000)
+    monkeypatch.setattr(blocked, "STAGE_MACS", 50_000)
     setting = Setting(threads=threads)
     a, b = drawn((2, 50, 70), setting), drawn((2, 70, 90), setting, 1)
     b = b.swapaxes(1, 2).copy() if op.transpose_b else b

@@ -71,7 +71,7 @@ def test_every_listed_study_has_a_class_of_its_name():
 @pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
 @pytest.mark.usefixtures("_known")
 @pytest.mark.parametrize("name", ["simd", "fma", "tile", "threads"])
-def test_a_study_verifies_and_times_every_variant(name):
+def test_a_study_verifies_and_times_every_variant(name, invalid):
     sizes = {"tile": (64,), "threads": (8, 16)}.get(name, ())
     study = CLASSES[name](Options(sizes=sizes, budget_s=1e-4), stopwatch=FakeStopwatch())
     for _ in study.steps():
@@ -83,6 +83,7 @@ def test_a_study_verifies_and_times_every_variant(name):
     assert page.findings
     made = document(page, {}, NoiseWatch(1), interrupted=False)
     assert json.loads(json.dumps(made, allow_nan=False)) == made
+    assert invalid(made) == []
 
 
 @pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")

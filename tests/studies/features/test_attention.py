@@ -37,9 +37,9 @@ def test_patches_suit_the_picture(size, patch, found):
 
 
 def test_patches_that_do_not_fit_or_are_too_many():
-    with pytest.raises(InputError, match=r"--patch 41: the picture is 50x40 here; use at most 40"):
+    with pytest.raises(InputError, match=r"patch=41: the picture is 50x40 here; use at most 40"):
         attention.grid(40, 50, 41)
-    with pytest.raises(InputError, match=r"--patch 1: makes 65536 patches of 256x256 pixels"):
+    with pytest.raises(InputError, match=r"patch=1: makes 65536 patches of 256x256 pixels"):
         attention.grid(256, 256, 1)
 
 

@@ -115,7 +115,7 @@ def test_other_files_are_refused_in_one_line(tmp_path, data, message):
     path.write_bytes(data)
     with pytest.raises(InputError, match=message) as caught:
         first_layer.read(str(path))
-    assert str(caught.value).startswith(f"--weights {path}: ")
+    assert str(caught.value).startswith(f"weights={path}: ")
     assert "\n" not in str(caught.value)
 
 

@@ -33,7 +33,7 @@ def test_every_filter_gives_a_picture_of_the_same_size():
 
 
 def test_what_cannot_be_is_refused_before_anything_is_computed():
-    with pytest.raises(InputError, match="--patch 10: the picture is 12x9 here"):
+    with pytest.raises(InputError, match="patch=10: the picture is 12x9 here"):
         Study(PICTURE, Choice(), first_layer.built_in(), patch=10)
     with pytest.raises(RefusedError, match="runs on one thread, not 2"):
         Study(PICTURE, Choice("direct", threads=2), first_layer.built_in())

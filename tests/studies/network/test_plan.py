@@ -70,7 +70,7 @@ def test_what_was_measured_survives_the_release_of_its_memory(residual, settings
     probes = [m for m in plan.measurements() if m.strategy.startswith("probe ")]
     assert probes
     assert all(m.phases["conv0"] > 0 for m in probes)
-    assert all(not hasattr(entry, "prepared") for entry in plan.alone.entries)
+    assert all(not hasattr(participant, "prepared") for participant in plan.alone.participants)
 
 
 def test_a_network_without_images(features, settings):
@@ -162,5 +162,5 @@ def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
 
 
 def test_unknown_libraries_are_refused_beforehand(residual, settings):
-    with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
+    with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
         Plan(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)

@@ -119,22 +119,22 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)
     )
     found = measured(residual, settings, replace(HOW, rivals=("rival",))).found()
-    ((library, ratio),) = found.libraries
-    assert library.strategy == "rival"
-    assert ratio.rounds == 6
+    (comparison,) = found.libraries
+    assert (comparison.a.strategy, comparison.b.strategy) == ("rival", "chain")
+    assert comparison.ratio.rounds == 6
     assert found.to_json()["libraries"][0]["name"] == "rival"
 
 
 def test_refusals_come_before_anything_is_measured(residual, strided, settings):
-    words = r"layer stem .*: winograd needs .*; add a strategy: -s winograd,auto$"
+    words = r"layer stem .*: winograd needs .*; add a strategy: winograd,auto$"
     with pytest.raises(RefusedError, match=words):
         NetworkStudy(NetworkProblem(strided), replace(HOW, strategies=("winograd",)), settings)
-    both = r"direct runs on one thread, not 2; use -t 1 or add a strategy: -s direct,auto$"
+    both = r"direct runs on one thread, not 2; use 1 thread or add a strategy: direct,auto$"
     with pytest.raises(RefusedError, match=both):
         NetworkStudy(
             NetworkProblem(strided), replace(HOW, strategies=("direct",), threads=2), settings
         )
-    with pytest.raises(UnknownNameError, match="--with nolib: no such library; use torch"):
+    with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
         NetworkStudy(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)
 
 

@@ -147,7 +147,7 @@ def test_nothing_to_time():
     def only_relu(net):
         net.add("relu", Activation("relu"))
 
-    with pytest.raises(InputError, match="--pass forward: net has no layer that computes it"):
+    with pytest.raises(InputError, match="pass=forward: net has no layer that computes it"):
         plan(network(only_relu), FORWARD)
 
     def one(net):
@@ -155,7 +155,7 @@ def test_nothing_to_time():
         net.add("reshape", Reshape((1, 256)))
         net.add("fc", Linear(3))
 
-    with pytest.raises(InputError, match="--pass backward-data: net has no layer"):
+    with pytest.raises(InputError, match="pass=backward-data: net has no layer"):
         plan(network(one), BACKWARD_DATA)
 
 

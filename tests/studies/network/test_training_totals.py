@@ -10,7 +10,7 @@ from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.network.training import plan
-from convprof.studies.network.training_totals import by_kind, comparison, results, total
+from convprof.studies.network.training_totals import by_kind, results, to_json, total
 
 ALL = (FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS)
 
@@ -119,7 +119,7 @@ def test_the_slowest_kind_comes_first():
 
 
 def test_the_comparison_holds_it_all():
-    found = comparison(PLAN, results(PLAN, measured()))
+    found = to_json(PLAN, results(PLAN, measured()))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["kind"], found["network"], found["pass"]) == ("training", "net", "training")
     assert found["input"] == [1, 4, 8, 8]
@@ -140,7 +140,7 @@ def test_the_comparison_holds_it_all():
 def test_a_partial_comparison_says_so():
     found = measured()
     del found[FC]
-    (side,) = comparison(PLAN, results(PLAN, found))["totals"]
+    (side,) = to_json(PLAN, results(PLAN, found))["totals"]
     assert (side["complete"], side["missing"], side["counted"]) == (False, 3, 8)
     assert side["kinds"]["linear"]["time_s"] is None
     assert side["layers"][2] == {}

@@ -67,11 +67,11 @@ def test_only_strategies_with_the_number_take_part():
 @pytest.mark.parametrize(
     ("problem", "names", "over", "values", "message"),
     [
-        (GEMM, ("packed",), "tile.foo", (1,), "use --over tile.NAME: packed has rows"),
+        (GEMM, ("packed",), "tile.foo", (1,), "vary tile.NAME: packed has rows"),
         (GEMM, ("naive",), "tile", (16,), "naive cannot vary mc, kc, nc; name a strategy"),
         (GEMM, (), "tile.foo", (1,), "these strategies cannot vary foo"),
         (CONV, ("microkernel",), "tile.kc", (8,), "microkernel has vectors, rows, block_rows"),
-        (GEMM, ("packed",), "tile.rows", (8, 100), "--range: rows may be at most 64, not 100"),
+        (GEMM, ("packed",), "tile.rows", (8, 100), "range: rows may be at most 64, not 100"),
         (BIG, ("packed",), "tile", (2,), "tile 2 cuts 999x999:999x999 into 125,000,000 blocks"),
     ],
 )  # fmt: skip

@@ -194,9 +194,9 @@ def test_another_sweep_is_refused(swept, changes, message):
     [
         (lambda h, _: h["machine"].update(key="0" * 12), "another sweep: machine 000000000000"),
         (lambda h, _: h.update(tool_version="0"), "tool_version is 0, here"),
-        (lambda h, _: h.update(schema_version=2), "schema_version is 2, here 1"),
+        (lambda h, _: h.update(schema_version=1), "schema_version is 1, here 2"),
         (lambda h, _: h.update(settings=None), "another sweep: budget_s None"),
-        (lambda h, _: h.update(schema_version="\x1b[2J"), r"schema_version is \\x1b\[2J, here 1"),
+        (lambda h, _: h.update(schema_version="\x1b[2J"), r"schema_version is \\x1b\[2J, here 2"),
         (lambda h, _: h.update(ceilings={}), "its first line is damaged: a list is missing"),
         (lambda h, _: h["ceilings"].update(peaks=[]), "first line is damaged: there is no peak"),
         (lambda h, _: h["ceilings"].update(isa_peaks=[1]), "first line is damaged: an object is"),
@@ -246,7 +246,7 @@ def test_who_would_take_too_long_is_refused_with_the_way_out(swept):
     statuses = [[m["status"] for m in record["measurements"]] for record in records]
     assert statuses == [["ok", "ok"], ["ok", "ok"], ["ok", "ok"], ["refused", "ok"]]
     reason = records[3]["measurements"][0]["reason"]
-    assert reason.startswith("predicted to take 573 s at this point, over the --patience of 100 s")
+    assert reason.startswith("predicted to take 573 s at this point, over the patience of 100 s")
     assert "raise it" in reason
 
 
@@ -338,7 +338,7 @@ def test_without_known_caches_nothing_is_marked():
 
 def test_points_that_cannot_be_are_refused_before_measuring():
     conv = Conv2d(c=4, h=5, w=5, k=4, r=5, s=5)
-    with pytest.raises(InputError, match=r"--range of image: r=5: .*does not fit"):
+    with pytest.raises(InputError, match=r"range=image: r=5: .*does not fit"):
         check(plan(base=conv, over="image", values=(3, 9)))
     with pytest.raises(InputError, match=r"needs .* of memory"):
         check(plan(values=(2, 10_000_000)))

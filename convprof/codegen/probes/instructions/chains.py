@@ -17,6 +17,7 @@ from convprof.codegen.jit import Module
 from convprof.codegen.probes.instructions import aarch64, x86
 from convprof.codegen.probes.instructions.instruction import SIZE, Instruction
 from convprof.codegen.target import target
+from convprof.integers import round_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +52,7 @@ class Chain:
         """Steps per turn, each of which may be a few instructions."""
         steps = SLOW_STEPS if self.instruction.slow else FAST_STEPS
         period = len(self._texts)
-        return -(-steps // period) * period
+        return round_up(steps, period)
 
     @property
     def rounds(self) -> int:

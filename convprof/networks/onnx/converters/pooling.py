@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from convprof.errors import ProblemError
+from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped, transposed
 from convprof.networks.onnx.folding import axis_in
 from convprof.problems.ops import Activation, AdaptiveAverage, Clip, HardSigmoid, Pad, Pool2d
@@ -155,10 +156,10 @@ def padding(
     if min(stride) < 1:
         raise node.refused(f"strides {stride} must be at least 1")
     totals = [
-        max((-(-size // step) - 1) * step + (taps - 1) * apart + 1 - size, 0)
+        max((ceil_div(size, step) - 1) * step + (taps - 1) * apart + 1 - size, 0)
         for size, taps, step, apart in zip(image[2:], window, stride, dilation, strict=True)
     ]
-    less, more = ([total // 2 for total in totals], [-(-total // 2) for total in totals])
+    less, more = ([total // 2 for total in totals], [ceil_div(total, 2) for total in totals])
     (top, left), (bottom, right) = (less, more) if auto == "SAME_UPPER" else (more, less)
     return top, left, bottom, right
 

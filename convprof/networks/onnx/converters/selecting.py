@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
 from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
@@ -95,7 +96,7 @@ def _split(net: Importer, node: FileNode) -> list[Value]:
     if net.opset >= _SPLIT_BY_INPUT and node.has(1):
         sizes = net.integers(node, 1, "the sizes")
     else:
-        most = -(-total // pieces)
+        most = ceil_div(total, pieces)
         sizes = node.integers("split", (*(most,) * (pieces - 1), total - most * (pieces - 1)))
     if len(sizes) != pieces or sum(sizes) != total or min(sizes) < 1:
         raise node.refused(f"{total} cannot be split into {pieces} pieces of {sizes}")

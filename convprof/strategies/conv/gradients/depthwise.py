@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
 from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
 from convprof.strategies.plan import Stage, Y
 from convprof.strategies.transposition import count_tables, turn_stage
@@ -56,7 +57,7 @@ def depthwise_weights(problem: BackwardWeights, setting: Setting) -> Plan:
     p = forward_of(problem)
     top, left, _, _ = p.pads
     dims = (p.n, p.h, p.w, p.c, p.r, p.s, p.p, p.q, *p.stride, *p.dilation, top, left, CHANNELS)
-    tasks = -(-p.c // CHANNELS)
+    tasks = ceil_div(p.c, CHANNELS)
 
     def stages(x: str, dy: str) -> list[Stage]:
         return [

@@ -17,6 +17,7 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.transpose import TransposeTile
 from convprof.codegen.tile_list import TileList, kernel
+from convprof.integers import ceil_div, even_block, even_parts, round_up, split
 from convprof.strategies.memory import l2_bytes
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class WeightTiles:
     def blockings(self) -> list[SumBlocking]:
         """Return the blockings worth trying, the model's choice first."""
         p = self.p
-        across = -(-p.kg // self.lanes)
+        across = ceil_div(p.kg, self.lanes)
         first = register_vectors(across, self.isa)
         pixel_bytes = (p.c * p.stride[0] * p.stride[1] + p.k) * self.itemsize
         fitting = max(p.q, int(BLOCK_SHARE * l2_bytes()) // pixel_bytes)
@@ -116,13 +117,13 @@ class WeightTiles:
         if self.padded:
             return most
         if self.parts > 1:
-            return -(-p.cg // -(-p.cg // most))
-        panels = p.groups * -(-p.kg // (vectors * self.lanes))
-        least = -(-p.cg // most)
+            return even_block(p.cg, most)
+        panels = p.groups * ceil_div(p.kg, vectors * self.lanes)
+        least = ceil_div(p.cg, most)
         # A tile of few rows waits for its loads of dy, some two rows' worth.
         return min(
-            (-(-p.cg // parts) for parts in range(least, min(p.cg, 2 * least) + 1)),
-            key=lambda rows: -(-panels * -(-p.cg // rows) // self.threads) * (rows + 2),
+            (ceil_div(p.cg, parts) for parts in range(least, min(p.cg, 2 * least) + 1)),
+            key=lambda rows: ceil_div(panels * ceil_div(p.cg, rows), self.threads) * (rows + 2),
         )
 
     @property
@@ -181,7 +182,7 @@ class WeightTiles:
     def part_sums(self) -> int:
         """Elements of the sums of all tasks."""
         p = self.p
-        return p.c * self.taps * -(-p.kg // self.lanes) * self.lanes
+        return p.c * self.taps * round_up(p.kg, self.lanes)
 
     @property
     def parts(self) -> int:
@@ -203,13 +204,13 @@ class WeightTiles:
         """
         p = self.p
         if not self.padded:
-            return _parts(p.cg, self.chosen.rows)
+            return even_parts(p.cg, self.chosen.rows)
         enough = self.parts > 1 or p.groups * len(self._panels()) >= self.threads
-        return _parts(p.cg, p.cg if enough else 1)
+        return even_parts(p.cg, p.cg if enough else 1)
 
     def _panels(self) -> list[tuple[int, int]]:
         """Return first column and vectors of every panel of a group's output channels."""
-        across, most = -(-self.p.kg // self.lanes), self.chosen.vectors
+        across, most = ceil_div(self.p.kg, self.lanes), self.chosen.vectors
         return [(v * self.lanes, min(most, across - v)) for v in range(0, across, most)]
 
     def _rows(self, channels: int) -> list[Rows]:
@@ -242,7 +243,7 @@ class WeightTiles:
             for c in range(channels)
         ]
         found = []
-        for part in _parts(len(every), self.chosen.rows):
+        for part in even_parts(len(every), self.chosen.rows):
             offsets, places = zip(*every[part.start : part.stop], strict=True)
             whole = range(p.p), range(p.q)
             moved = tuple(offset - offsets[0] for offset in offsets)
@@ -252,16 +253,14 @@ class WeightTiles:
     def _blocks(self) -> list[Block]:
         """Cut the pixels into blocks of some images, or some rows of one; as many in each part."""
         p, parts = self.p, self.parts
-        wanted = -(-p.n * p.p * p.q // self.chosen.pixels)
-        wanted = -(-max(wanted, parts) // parts) * parts
+        wanted = ceil_div(p.n * p.p * p.q, self.chosen.pixels)
+        wanted = round_up(max(wanted, parts), parts)
         if p.n % wanted == 0 or (parts == 1 and wanted < p.n):
-            return [Block(images, range(p.p)) for images in _parts(p.n, -(-p.n // wanted))]
-        cuts = min(p.p, -(-wanted // p.n))
+            return [Block(images, range(p.p)) for images in even_parts(p.n, ceil_div(p.n, wanted))]
+        cuts = min(p.p, ceil_div(wanted, p.n))
         while p.n * cuts % parts:
             cuts += 1
-        edges = [p.p * i // cuts for i in range(cuts + 1)]
-        rows = [range(first, last) for first, last in itertools.pairwise(edges)]
-        return [Block(range(n, n + 1), part) for n in range(p.n) for part in rows]
+        return [Block(range(n, n + 1), rows) for n in range(p.n) for rows in split(p.p, cuts)]
 
     def _add_sums(
         self, tiles: TileList, block: Block, task: _Task, start: int, *, first: bool
@@ -338,9 +337,3 @@ def _meeting(start: int, size: int, stride: int, out: int) -> range:
     """Return the outputs ``o`` below ``out`` whose input ``start + o * stride`` is in the image."""
     first = min(out, max(0, -(start // stride)))
     return range(first, max(first, min(out, (size - 1 - start) // stride + 1)))
-
-
-def _parts(count: int, most: int) -> list[range]:
-    """Return ``count`` things as few nearly equal parts of at most ``most``."""
-    parts = -(-count // most)
-    return [range(count * i // parts, count * (i + 1) // parts) for i in range(parts)]

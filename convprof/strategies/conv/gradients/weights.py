@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convprof.codegen.tile_list import runner_address
+from convprof.integers import ceil_div
 from convprof.problems import BackwardWeights
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.gradients.depthwise import depthwise_weights
@@ -48,10 +49,10 @@ class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
         """Estimate two vector multiply-adds a cycle, and each tile's own cost."""
         tiles = WeightTiles(forward_of(problem), setting)
         p, chosen = tiles.p, tiles.chosen
-        across = p.groups * -(-p.kg // tiles.lanes)
+        across = p.groups * ceil_div(p.kg, tiles.lanes)
         pixels = p.n * p.p * p.q
         rows = p.cg * tiles.taps
-        calls = -(-pixels // chosen.pixels) * rows / chosen.rows * across / chosen.vectors
+        calls = ceil_div(pixels, chosen.pixels) * rows / chosen.rows * across / chosen.vectors
         return pixels * rows * across / 2 / EFFICIENCY + calls * CALL_CYCLES
 
     def plan_blocked(

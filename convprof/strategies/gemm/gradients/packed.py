@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import Backward, BackwardData
-from convprof.strategies.gemm.blocked import PackedBlocking, Stages
+from convprof.strategies.gemm.blocked import BlockedProducts, GemmBlocking
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
     as_product,
@@ -19,6 +19,7 @@ from convprof.strategies.gemm.gradients.plans import (
     forward_of,
 )
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.gemm.panels import Operands
 from convprof.strategies.plan import X
 from convprof.strategies.transposition import count_tables, turn_stage
 from convprof.strategies.tuning.tunable import Tunable
@@ -31,7 +32,7 @@ FORWARD = Packed()
 A_TURNED = "a_turned"
 
 
-class PackedData(Tunable[Backward, PackedBlocking]):
+class PackedData(Tunable[Backward, GemmBlocking]):
     """dC B^T on generated register tiles."""
 
     name = "packed"
@@ -40,7 +41,7 @@ class PackedData(Tunable[Backward, PackedBlocking]):
     parallel = True
     generated = True
 
-    def blockings(self, problem: Backward, setting: Setting) -> list[PackedBlocking]:
+    def blockings(self, problem: Backward, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
         return FORWARD.blockings(as_product(problem), setting)
 
@@ -48,15 +49,19 @@ class PackedData(Tunable[Backward, PackedBlocking]):
         """Estimate two vector multiply-adds a cycle."""
         return FORWARD.cycles(as_product(problem), setting)
 
-    def plan_blocked(self, backward: Backward, setting: Setting, blocking: PackedBlocking) -> Plan:
+    def plan_blocked(self, backward: Backward, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
         g, plan = forward_of(backward), empty_plan(backward)
         if isinstance(backward, BackwardData):
-            stages = Stages(as_product(backward), setting, blocking, b=B_TURNED)
+            product = as_product(backward)
+            operands = Operands.dense(product, b=B_TURNED)
+            stages = BlockedProducts(product, setting, blocking, operands)
             plan.packed[B_TURNED] = b_turned(g, setting)
             plan.steps = [*stages.all()]
         else:
-            stages = Stages(as_product(backward), setting, blocking, a=A_TURNED)
+            product = as_product(backward)
+            operands = Operands.dense(product, a=A_TURNED)
+            stages = BlockedProducts(product, setting, blocking, operands)
             turn = turn_stage("turn a", X, A_TURNED, (g.batch, g.m, g.k), setting)
             plan.workspaces = {A_TURNED: (g.batch, g.k, g.m)}
             plan.steps = [turn, *stages.all()]

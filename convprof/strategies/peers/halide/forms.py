@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.integers import ceil_div
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,7 +58,7 @@ class Form:
 
     def _extent(self, axis: str, sizes: Mapping[str, int]) -> int:
         if axis.isupper():
-            return -(-sizes[axis.lower()] // self.width)
+            return ceil_div(sizes[axis.lower()], self.width)
         return self.width if self._is_within(axis) else sizes[axis]
 
     def _index(self, axis: str, place: Mapping[str, Any]) -> Any:

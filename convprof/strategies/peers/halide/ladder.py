@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from convprof.integers import ceil_div
 from convprof.strategies.peers.halide.sharing import share
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def scheduled(nest: Nest, step: Step, threads: int, vector: int) -> Any:
 
 def _steps(nest: Nest, tiles: Mapping[str, int]) -> dict[str, int]:
     """Return the steps of each of y's loops, the outermost first."""
-    return {axis: -(-nest.shape.sizes[axis] // tiles.get(axis, 1)) for axis in nest.shape.y.order}
+    return {
+        axis: ceil_div(nest.shape.sizes[axis], tiles.get(axis, 1)) for axis in nest.shape.y.order
+    }
 
 
 def _strips(nest: Nest, shared: Share | None, tiles: Mapping[str, int]) -> list[Any]:

@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.integers import ceil_div
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,7 +52,7 @@ def share(steps: Mapping[str, int], threads: int) -> Share | None:
     """
 
     def speedup(axis: str) -> float:
-        return steps[axis] / -(-steps[axis] // threads)
+        return steps[axis] / ceil_div(steps[axis], threads)
 
     if threads == 1 or not steps:
         return None
@@ -63,11 +65,11 @@ def share(steps: Mapping[str, int], threads: int) -> Share | None:
 def _strip(steps: int, threads: int) -> int:
     """Return the length with which the last thread is done first; the longest such."""
     if threads < pool_size():
-        return -(-steps // threads)
-    shortest, longest = (-(-steps // (threads * n)) for n in (MOST_STRIPS, FEWEST_STRIPS))
+        return ceil_div(steps, threads)
+    shortest, longest = (ceil_div(steps, threads * n) for n in (MOST_STRIPS, FEWEST_STRIPS))
 
     def turns(strip: int) -> int:
-        strips = -(-steps // strip)
-        return -(-strips // threads) * strip
+        strips = ceil_div(steps, strip)
+        return ceil_div(strips, threads) * strip
 
     return min(range(shortest, longest + 1), key=lambda strip: (turns(strip), -strip))

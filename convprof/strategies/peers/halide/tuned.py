@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.integers import ceil_div, round_up
 from convprof.strategies import memory
 from convprof.strategies.peers.halide.forms import Form
 from convprof.strategies.peers.halide.ladder import Step, pad, power_below
@@ -103,7 +104,7 @@ def _fit(rows: int, columns: int, vector: int, registers: int) -> tuple[int, int
     def quality(shape: tuple[int, int]) -> tuple[float, int]:
         high, vectors = shape
         wide = vectors * vector
-        used = rows * columns / (-(-rows // high) * high * (-(-columns // wide) * wide))
+        used = rows * columns / (round_up(rows, high) * (round_up(columns, wide)))
         sums = high * vectors
         slowdown = max(1.0, (high + vectors) / sums, ENOUGH_CHAINS / sums)
         return used / slowdown, sums
@@ -177,7 +178,7 @@ def _in_registers(nest: Nest, tile: Tile, result: Any, loop: Any) -> None:
 def _steps(nest: Nest, tile: Tile) -> dict[str, int]:
     """Return the steps of each of y's loops, in tiles where it has them."""
     size = {tile.column: tile.width, tile.row: tile.rows}
-    return {a: -(-nest.shape.sizes[a] // size.get(a, 1)) for a in nest.shape.y.order}
+    return {a: ceil_div(nest.shape.sizes[a], size.get(a, 1)) for a in nest.shape.y.order}
 
 
 def _order(nest: Nest, tile: Tile, itemsize: int) -> list[str]:
@@ -208,5 +209,5 @@ def _strip_and_block(
     if steps <= 2 * max(1, room):
         return strip, 0
     sizes = range(max(1, room // 2), 2 * max(1, room) + 1)
-    block = min(sizes, key=lambda size: (-(-steps // size) * size, -size))
-    return (-(-strip // block) * block if of_rows else strip), block
+    block = min(sizes, key=lambda size: (round_up(steps, size), -size))
+    return (round_up(strip, block) if of_rows else strip), block

@@ -1,0 +1,51 @@
+"""How the command line spells the fields of errors: as flags of the command that runs."""
+
+from __future__ import annotations
+
+import functools
+
+import click
+
+from convprof.errors import InputError, NotAResultError, in_python
+
+WORDS = {"library": "with"}
+"""Fields whose flag is another word."""
+
+
+def message(error: BaseException, command: click.Command | None = None) -> str:
+    """Return the message of an error for the reader of a terminal.
+
+    ``command``: whose flags are spelled; the command that runs if it is None.
+    """
+    if not isinstance(error, InputError):
+        return str(error)
+    if command is None:
+        context = click.get_current_context(silent=True)
+        command = context.command if context else None
+    text = error.text(functools.partial(_spelled, {} if command is None else flags(command)))
+    if isinstance(error, NotAResultError):
+        return f"{text}. Write one with: convprof run --json FILE"
+    return text
+
+
+def flags(command: click.Command) -> dict[str, str]:
+    """Return the flag of each field of a command and of its subcommands."""
+    own = {
+        parameter.name.removesuffix("_path").rstrip("_"): max(parameter.opts, key=len)
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name
+    }
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            subcommand = command.get_command(context, name)
+            own |= {} if subcommand is None else flags(subcommand)
+    return own
+
+
+def _spelled(known: dict[str, str], field: str, value: str | None) -> str:
+    """Return ``--field value``; a field that no flag sets is spelled as in Python."""
+    flag = known.get(WORDS.get(field, field))
+    if flag is None:
+        return in_python(field, value)
+    return flag if value is None else f"{flag} {value}"

@@ -1,0 +1,130 @@
+"""One comparison for all commands: how many times as long `a` takes as `b`, the reference.
+
+A module that compares derives its own class here: it names the kind, and adds what only that kind
+has. The JSON of all kinds begins with the same fields, which are written and read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from convprof import stats
+from convprof.errors import InputError
+from convprof.machine.untrusted import array, count, mapping, positive, text
+from convprof.stats import Ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convprof.measure.session import Participant
+    from convprof.results import Measurement
+    from convprof.stats import Verdict
+
+FIGURES = ("ratio", "ci95", "rounds", "verdict")
+"""What the JSON of every comparison has besides its two sides."""
+
+Side = TypeVar("Side")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[Side]):
+    """Two sides that were timed in the same rounds."""
+
+    a: Side
+    b: Side
+    """The reference."""
+    ratio: Ratio
+    """The time of ``a`` over the time of ``b``."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of ``a``."""
+        return self.ratio.verdict
+
+
+def ratio_of(a: Participant, b: Participant) -> Ratio | None:
+    """Return the time of ``a`` over the time of ``b``, from the rounds that both took part in."""
+    return stats.ratio_by_round(a.seconds, b.seconds)
+
+
+def figures(ratio: Ratio) -> dict[str, Any]:
+    """Return the ratio, its interval and its verdict in JSON types."""
+    return {
+        "ratio": ratio.value,
+        "ci95": None if ratio.low is None else [ratio.low, ratio.high],
+        "rounds": ratio.rounds,
+        "verdict": ratio.verdict,
+    }
+
+
+def to_json(
+    kind: str, problem: dict[str, Any], comparison: Comparison[Measurement]
+) -> dict[str, Any]:
+    """Return what every comparison of two measurements has in the result document."""
+    return {
+        "kind": kind,
+        "problem": problem,
+        "a": side(comparison.a),
+        "b": side(comparison.b),
+        **figures(comparison.ratio),
+    }
+
+
+def side(measurement: Measurement) -> dict[str, Any]:
+    """Return which of the measurements a side is: those have the times."""
+    return {
+        "strategy": measurement.strategy,
+        "layout": measurement.layout,
+        "threads": measurement.threads,
+    }
+
+
+# Comparisons out of a document or a journal. Only the form of the JSON was checked before.
+
+
+def read(
+    kind: str,
+    build: Callable[[dict[str, Any], Comparison[Measurement]], T],
+    comparisons: Sequence[dict[str, Any]],
+    measurements: Sequence[Measurement],
+) -> list[T]:
+    """Return what ``build`` makes of the comparisons of a kind, in their order.
+
+    A comparison that does not fit the measurements is left out.
+    """
+    found = []
+    for fields in comparisons:
+        if fields.get("kind") != kind:
+            continue
+        try:
+            a, b = (_measured(fields, key, measurements) for key in ("a", "b"))
+            found.append(build(fields, Comparison(a, b, _ratio(fields))))
+        except InputError:
+            continue
+    return found
+
+
+def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measurement]) -> Measurement:
+    """Return the measurement that one side of a comparison is about."""
+    side = mapping(fields.get(key))
+    problem = mapping(fields.get("problem"))
+    labels = (text(side.get("strategy")), side.get("layout"), count(side.get("threads")))
+    for m in measurements:
+        if m.time_s and m.problem == problem and (m.strategy, m.layout, m.threads) == labels:
+            return m
+    raise InputError("a comparison is of nothing that was measured")
+
+
+def _ratio(fields: dict[str, Any]) -> Ratio:
+    interval = fields.get("ci95")
+    low, high = (None, None) if interval is None else map(positive, _pair(interval))
+    return Ratio(positive(fields.get("ratio")), low, high, count(fields.get("rounds")))
+
+
+def _pair(value: Any) -> list[Any]:
+    items = array(value)
+    if len(items) != 2:  # noqa: PLR2004  # the two ends of an interval
+        raise InputError("an interval does not have two ends")
+    return items

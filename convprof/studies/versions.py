@@ -1,0 +1,80 @@
+"""Documents and journals of earlier versions of the format, turned into this version's.
+
+In version 1, `ratio` was an object. In comparisons of the kinds `peers` and `ladder` it was the
+time of `b` over the time of `a`. What was measured of a network was among the comparisons.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from convprof.errors import InputError
+from convprof.machine.untrusted import array, count, mapping, positive
+from convprof.results import SCHEMA_VERSION
+from convprof.stats import Ratio
+from convprof.studies.comparison import FIGURES, figures
+
+_READ = (1, SCHEMA_VERSION)
+_INVERTED = ("peers", "ladder")
+_NETWORKS = ("network", "plan", "training")
+
+
+def of(fields: dict[str, Any]) -> int:
+    """Return the version of a document; InputError for one that cannot be read here."""
+    version = fields.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version not in _READ:
+        raise InputError(f"its schema_version is neither 1 nor {SCHEMA_VERSION}")
+    return version
+
+
+def upgraded(fields: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return a document, or a line of a journal, in the form of this version.
+
+    A comparison that cannot be converted is left out: the measurements are what counts.
+    """
+    if version == SCHEMA_VERSION or not fields.get("comparisons"):
+        return fields
+    comparisons, networks = [], []
+    for entry in map(mapping, array(fields["comparisons"])):
+        with contextlib.suppress(InputError):
+            if entry.get("kind") in _NETWORKS:
+                networks.append(_network(entry))
+            else:
+                comparisons.append(_comparison(entry))
+    return {**fields, "comparisons": comparisons, "networks": networks}
+
+
+def _comparison(fields: dict[str, Any]) -> dict[str, Any]:
+    ratio = _ratio(fields)
+    if fields.get("kind") in _INVERTED:
+        ratio = ratio.inverse
+    first = {key: value for key, value in fields.items() if key not in FIGURES}
+    return {**first, **figures(ratio), "verdict": fields.get("verdict")}
+
+
+def _network(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's entry: its ratios were a / b, the chain being b, and still are."""
+    lists: dict[str, Any] = {
+        key: [_beside(mapping(item)) for item in array(fields[key])]
+        for key in ("libraries", "chains")
+        if key in fields
+    }
+    return {**fields, **lists}
+
+
+def _beside(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("ratio") is None:
+        return {**fields, **dict.fromkeys(FIGURES)}
+    return {**fields, **figures(_ratio(fields))}
+
+
+def _ratio(fields: dict[str, Any]) -> Ratio:
+    ratio = mapping(fields.get("ratio"))
+    low, high = ratio.get("low"), ratio.get("high")
+    return Ratio(
+        value=positive(ratio.get("value")),
+        low=None if low is None else positive(low),
+        high=None if high is None else positive(high),
+        rounds=count(ratio.get("rounds")),
+    )

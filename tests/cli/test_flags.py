@@ -1,0 +1,111 @@
+"""The flags of errors: only the command line knows them, and each is one that exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import convprof
+from convprof import api, cli
+from convprof.cli import flags
+from convprof.errors import InputError, NotAResultError, UnknownNameError
+
+ROOT = Path(convprof.__file__).parent
+OTHER_PROGRAMS = {("machine/host.py", "--json")}
+"""Flags that are words of a command for another program."""
+
+
+@pytest.fixture(scope="module")
+def known():
+    return flags.flags(cli.cli)
+
+
+def modules_below():
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(("cli/", "render/")):
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts_of(tree):
+    """Yield the string literals of a module that are not documentation."""
+    documentation = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        literal = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if literal and id(node) not in documentation:
+            yield node.value
+
+
+def test_no_message_below_the_command_line_names_a_flag(known):
+    long = "|".join(sorted(map(re.escape, known.values()), key=len, reverse=True))
+    # --mb=4 is an option in a file of benchdnn; -s, -t, -q and -o are our short flags.
+    pattern = re.compile(rf"(?<![\w-])(?:{long})(?![\w=-])|(?<![\w-])-[stqo](?= )")
+    wrong = [
+        (name, match.group())
+        for name, tree in modules_below()
+        for text in texts_of(tree)
+        for match in pattern.finditer(text)
+        if (name, match.group()) not in OTHER_PROGRAMS
+    ]
+    assert wrong == []
+
+
+def test_every_field_of_an_error_is_a_flag(known):
+    fields = {
+        keyword.value.value
+        for _, tree in modules_below()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "field" and isinstance(keyword.value, ast.Constant)
+    }
+    assert "threads" in fields
+    assert {field for field in fields if flags.WORDS.get(field, field) not in known} == set()
+
+
+def command_of(*names):
+    command = cli.cli
+    for name in names:
+        command = command.get_command(click.Context(command), name)
+    return command
+
+
+def test_a_field_is_a_flag_of_the_command_that_has_it():
+    error = InputError("too many", field="threads", value=9)
+    assert str(error) == "threads=9: too many"
+    assert flags.message(error) == "threads=9: too many"
+    assert flags.message(error, command_of("run")) == "--threads 9: too many"
+    assert flags.message(error, command_of("instructions")) == "threads=9: too many"
+    size = InputError("must be at least 1", field="n", value=0)
+    assert flags.message(size, command_of("run")) == "n=0: must be at least 1"
+
+
+def test_flags_of_subcommands_and_of_other_words():
+    error = UnknownNameError.of("of gemm", "foo", ["blas"], field="library")
+    assert str(error) == "unknown library of gemm 'foo': known: blas"
+    expected = "unknown --with of gemm 'foo': known: blas"
+    assert flags.message(error, command_of("compare")) == expected
+    dims = InputError("set N and s", field="dim", examples=["N=1", "s=224"], where="net.onnx")
+    expected = "net.onnx: set N and s, e.g. --dim N=1 --dim s=224"
+    assert flags.message(dims, command_of("network")) == expected
+    within = InputError("5 is odd").within("size", "4,5")
+    assert flags.message(within, command_of("ladder")) == "--size 4,5: 5 is odd"
+
+
+def test_other_errors_keep_their_text():
+    assert flags.message(ValueError("no"), command_of("run")) == "no"
+    error = NotAResultError("x: not a result of convprof")
+    assert flags.message(error).endswith("of convprof. Write one with: convprof run --json FILE")
+
+
+def test_python_speaks_of_arguments():
+    with pytest.raises(InputError, match=r"^threads=0: "):
+        api.check_threads(0)

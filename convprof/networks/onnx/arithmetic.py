@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from convprof.networks.onnx.constant import Constant
-from convprof.networks.onnx.node import MOST_NUMBERS
+from convprof.networks.onnx.node import MOST_NUMBERS, Constant
 from convprof.networks.onnx.package import onnx_package
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
 
 if TYPE_CHECKING:

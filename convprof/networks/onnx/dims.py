@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
-from convprof.networks.onnx.axis_names import USUAL, axis_names
-from convprof.networks.onnx.constant import MOST_AXES
-from convprof.networks.onnx.node import text_of
+from convprof.networks.onnx.node import MOST_AXES, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown, size
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.source import Source
     from convprof.problems.shapes import Shape
+
 
 _NO_NAMES = ("", "?", "-1", "None")
 """What some exporters write as the name of every open dimension: one may not be the other."""
@@ -103,3 +102,36 @@ def _printable(name: str) -> str:
     most = 40
     plain = name.isprintable() and len(name) <= most
     return name if plain else shown(name)
+
+
+CHANNELS_FIRST = ("batch", "channels", "height", "width")
+CHANNELS_LAST = ("batch", "height", "width", "channels")
+USUAL = {"batch": 1, "channels": 3, "height": 224, "width": 224}
+"""Sizes for an example that a network for images can be run with."""
+
+_TO_CHANNELS_FIRST = (0, 3, 1, 2)
+_ASK_FOR_SHAPES = ("Shape", "Size")
+_KEEP_AXES = (
+    *("Add", "BatchNormalization", "Cast", "Clip", "DequantizeLinear", "Div", "Identity", "Mul"),
+    *("Pad", "QuantizeLinear", "Relu", "Sub"),
+)
+
+
+def axis_names(source: Source, rank: int) -> tuple[str, ...]:
+    """Return a name for each axis of the input.
+
+    TensorFlow and Keras have images (n, h, w, c): their files transpose the input before the first
+    convolution reads it. What shifts or scales the input may come before that.
+    """
+    if rank != len(CHANNELS_FIRST):
+        return ("batch", *(f"dim{axis}" for axis in range(1, rank)))
+    same = {source.input.name}
+    for node in source.nodes:
+        if same.isdisjoint(node.inputs) or node.kind in _ASK_FOR_SHAPES:
+            continue
+        if node.kind == "Transpose" and node.integers("perm", ()) == _TO_CHANNELS_FIRST:
+            return CHANNELS_LAST
+        if node.kind not in _KEEP_AXES:
+            break
+        same.update(node.outputs)
+    return CHANNELS_FIRST

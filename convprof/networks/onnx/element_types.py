@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.constant import Constant
+from convprof.networks.onnx.node import Constant
 from convprof.networks.onnx.package import onnx_package
 
 if TYPE_CHECKING:

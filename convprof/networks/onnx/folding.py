@@ -12,8 +12,7 @@ import numpy as np
 
 from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.arithmetic import EVALUATORS
-from convprof.networks.onnx.constant import MOST_AXES, Constant
-from convprof.networks.onnx.node import MOST_NUMBERS
+from convprof.networks.onnx.node import MOST_AXES, MOST_NUMBERS, Constant
 from convprof.problems.checks import MAX_ELEMENTS, shown
 from convprof.problems.ops import Reshape, Transpose
 

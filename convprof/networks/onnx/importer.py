@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convprof.errors import InputError, ProblemError
-from convprof.networks.onnx.constant import MOST_AXES, Constant
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import MOST_AXES, Constant, Value
 from convprof.networks.onnx.sharing import Sharing
 from convprof.problems import checks
 from convprof.problems.checks import shown

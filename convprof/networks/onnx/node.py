@@ -1,12 +1,19 @@
-"""A node of the file's graph in plain Python, whose attributes are checked where they are read."""
+"""What an ONNX graph holds, in plain Python: nodes, activations, and constants known beforehand.
+
+Attributes of a node are checked where they are read.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convprof.errors import InputError
-from convprof.problems.checks import shown
+from convprof.networks.onnx.package import onnx_package
+from convprof.problems.checks import MAX_ELEMENTS, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,9 +110,6 @@ class FileNode:
         return value
 
 
-# What the importer follows from node to node.
-
-
 @dataclass(frozen=True, slots=True)
 class Value:
     """An activation: the node that computes it, its shape, and a factor not yet applied.
@@ -118,3 +122,70 @@ class Value:
     factor: float = 1.0
     origin: FileNode | None = None
     """The node of the file that asked for the factor."""
+
+
+MOST_FLOATS = 16
+"""Real numbers of a constant that are read: factors, epsilons and bounds are single ones."""
+MOST_AXES = 8
+_MOST_CHANNELS = 2**16
+"""Of a vector that is looked at; larger tensors are weights that no tool fills with one number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor that does not depend on the input; ``values`` is None where it was not read."""
+
+    shape: Shape
+    values: np.ndarray[Any, Any] | None = None
+    stored: str = ""
+    """The element type in the file, ``FLOAT16``, of the tensor itself or what it is made from."""
+    uniform: bool = False
+    """Whether a tensor of the file is known to hold one number only, as untrained norms do."""
+
+    @classmethod
+    def of(cls, values: Any) -> Constant:
+        """Return the constant with these values."""
+        array = np.asarray(values)
+        return cls(array.shape, array)
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+def constant_from(tensor: onnx.TensorProto) -> Constant:
+    """Return a tensor of the file, without its values unless they are few and in the file."""
+    shape = tuple(tensor.dims)
+    label = f"tensor {shown(text_of(tensor.name))}"
+    if len(shape) > MOST_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise InputError(f"{label}: impossible shape {shown(shape)}")
+    package = onnx_package()
+    try:
+        dtype = np.dtype(package.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{label}: unknown element type {tensor.data_type}") from None
+    most = {"i": MOST_NUMBERS, "u": MOST_NUMBERS, "b": MOST_NUMBERS, "f": MOST_FLOATS}
+    stored = package.TensorProto.DataType.Name(tensor.data_type)
+    outside = tensor.data_location == package.TensorProto.EXTERNAL
+    if outside or math.prod(shape) > most.get(dtype.kind, 0):
+        return Constant(shape, stored=stored, uniform=not outside and _is_uniform(tensor, shape))
+    try:
+        array = package.numpy_helper.to_array(tensor).reshape(shape)
+        return Constant(shape, array, stored, uniform=_holds_one_number(array))
+    except (ValueError, TypeError, RuntimeError):
+        raise InputError(f"{label}: its data do not have the shape {shown(shape)}") from None
+
+
+def _is_uniform(tensor: onnx.TensorProto, shape: Shape) -> bool:
+    """Return whether a vector holds one number only; False if its data cannot be read."""
+    if math.prod(shape) > min(_MOST_CHANNELS, max(shape)):
+        return False
+    try:
+        return _holds_one_number(onnx_package().numpy_helper.to_array(tensor))
+    except (ValueError, TypeError, RuntimeError):
+        return False
+
+
+def _holds_one_number(array: np.ndarray[Any, Any]) -> bool:
+    return array.size > 0 and bool(np.all(array == array.flat[0]))

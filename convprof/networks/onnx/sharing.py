@@ -12,8 +12,7 @@ from convprof.problems.ties import Tie
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from convprof.networks.onnx.constant import Constant
-    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.node import Constant, FileNode
     from convprof.problems.graph import Node
     from convprof.problems.shapes import Shape
 

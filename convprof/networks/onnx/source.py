@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
-from convprof.networks.onnx.constant import Constant, constant_from
-from convprof.networks.onnx.node import MOST_NUMBERS, FileNode, text_of
+from convprof.networks.onnx.node import MOST_NUMBERS, Constant, FileNode, constant_from, text_of
 from convprof.networks.onnx.package import onnx_package
 from convprof.problems.checks import shown
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections import Counter
 
-    from convprof.networks.onnx.constant import Constant
-    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.node import Constant, FileNode
     from convprof.networks.onnx.source import Source
 
 TOLERANCE = 1e-3

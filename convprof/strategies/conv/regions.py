@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convprof.integers import ceil_div, even_parts
 from convprof.problems.axis import Axis
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Conv2d
-    from convprof.strategies.conv.gradients.phases import Phase
+    from convprof.problems.epilogue import Epilogue
 
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -29,6 +28,77 @@ FILLED = 0.7
 """A region whose rows fill the register tile less than this is tiled across its rows."""
 MOST_PATTERNS = 16
 """Tiles across rows differ in shape, and each shape is a kernel to compile."""
+
+
+class Convolution(Protocol):
+    """What register tiles need of a convolution: sizes, and where the image is padded.
+
+    ``Conv2d`` has it, and a part of its gradient has it too: the tiles are the same.
+    """
+
+    @property
+    def n(self) -> int:
+        """Images."""
+
+    @property
+    def c(self) -> int:
+        """Channels of the input."""
+
+    @property
+    def h(self) -> int:
+        """Rows of the input."""
+
+    @property
+    def w(self) -> int:
+        """Columns of the input."""
+
+    @property
+    def k(self) -> int:
+        """Channels of the output."""
+
+    @property
+    def r(self) -> int:
+        """Rows of the filter."""
+
+    @property
+    def s(self) -> int:
+        """Columns of the filter."""
+
+    @property
+    def p(self) -> int:
+        """Rows of the output."""
+
+    @property
+    def q(self) -> int:
+        """Columns of the output."""
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Input rows and columns from one output pixel to the next."""
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Input rows and columns from one tap to the next."""
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Zeros at the top, left, bottom and right; negative: so much is not read."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that do not mix."""
+
+    @property
+    def cg(self) -> int:
+        """Input channels per group."""
+
+    @property
+    def kg(self) -> int:
+        """Output channels per group."""
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """What follows the sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +159,7 @@ class Region:
         )
 
 
-def regions(p: Conv2d | Phase, first: int, last: int) -> Iterator[Region]:
+def regions(p: Convolution, first: int, last: int) -> Iterator[Region]:
     """Yield the regions of output rows ``first`` to ``last - 1``."""
     top, left, _, _ = p.pads
     down = spans(Axis(p.h, p.r, p.stride[0], p.dilation[0]), p.p, top)
@@ -140,7 +210,7 @@ class Output:
     image: int
 
     @classmethod
-    def dense(cls, p: Conv2d | Phase) -> Output:
+    def dense(cls, p: Convolution) -> Output:
         """Return the output of a convolution, pixel after pixel."""
         return cls(0, p.k, p.q * p.k, p.p * p.q * p.k)
 
@@ -154,12 +224,12 @@ class Spot:
     a: Integers
     c: Integers
 
-    def image(self, n: int, p: Conv2d | Phase, output: Output) -> Spot:
+    def image(self, n: int, p: Convolution, output: Output) -> Spot:
         """Return the same pixels of the ``n``-th image."""
         a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
         return Spot(self.region, self.pattern, a, c)
 
-    def input_offsets(self, p: Conv2d | Phase) -> tuple[int, ...]:
+    def input_offsets(self, p: Convolution) -> tuple[int, ...]:
         """Return where the pattern's pixels start in the input, from its first."""
         sh, sw = p.stride
         return tuple((i * sh * p.w + j * sw) * p.c for i, j in self.pattern)

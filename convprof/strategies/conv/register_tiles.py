@@ -22,9 +22,8 @@ from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, shared
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
-    from convprof.strategies.conv.gradients.phases import Phase
+    from convprof.strategies.conv.regions import Convolution
 
     Array = np.ndarray[Any, Any]
     Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -57,7 +56,7 @@ class ConvBlocking:
 class TilePlan(ABC):
     """The tiles of one convolution: per block of output rows, image and panel of channels."""
 
-    def __init__(self, p: Conv2d | Phase, setting: Setting, output: Output | None = None) -> None:
+    def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
         self.p = p
         self.output = output or Output.dense(p)
@@ -220,7 +219,7 @@ class TilePlan(ABC):
 class DensePlan(TilePlan):
     """Tiles of pixels by output channels, the sum over filter taps and input channels."""
 
-    def __init__(self, p: Conv2d | Phase, setting: Setting, output: Output | None = None) -> None:
+    def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
@@ -416,7 +415,7 @@ class DepthwisePlan(TilePlan):
         return Packed((p.r * p.s, width), fill, into=True)
 
 
-def _tap_offset(p: Conv2d | Phase, region: Region, r: int, s: int) -> int:
+def _tap_offset(p: Convolution, region: Region, r: int, s: int) -> int:
     """Return how far a tap lies from the region's first tap, in elements of the input."""
     down = (r - region.rows.tap_first) * p.dilation[0]
     across = (s - region.columns.tap_first) * p.dilation[1]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import on_last_axis, reshaped
-from convprof.networks.onnx.node import MOST_NUMBERS
+from convprof.networks.onnx.node import MOST_NUMBERS, Constant
 from convprof.problems.ops import PositionEmbedding
 
 if TYPE_CHECKING:

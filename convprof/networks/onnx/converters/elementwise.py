@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from convprof.networks.onnx.activation_patterns import FUNCTION
-from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import (
     along_one_axis,
     number_in,
@@ -16,7 +15,7 @@ from convprof.networks.onnx.converters.broadcasting import (
     per_token,
     widened,
 )
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import Constant, Value
 from convprof.problems.ops import Activation, Add, Affine, Bias, LayerScale, MatMul, Multiply
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.networks.onnx.activation_patterns import bounds
-from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.broadcasting import number_in, operands, pair, widened
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import Constant, Value
 from convprof.problems.ops import Activation, Clip, HardSigmoid, Maximum, Minimum
 
 if TYPE_CHECKING:

@@ -24,9 +24,8 @@ from convprof.problems.ops import (
 )
 
 if TYPE_CHECKING:
-    from convprof.networks.onnx.constant import Constant
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode
+    from convprof.networks.onnx.node import Constant, FileNode
     from convprof.problems.shapes import Shape
 
 

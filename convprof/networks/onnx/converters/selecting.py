@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
-from convprof.networks.onnx.constant import Constant
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Value
+from convprof.networks.onnx.node import Constant, Value
 from convprof.problems.ops import ClassToken, Concat, SelectToken, Slice
 
 if TYPE_CHECKING:

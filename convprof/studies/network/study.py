@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
-    from convprof.strategies.networks.connections import Link, Links
+    from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.network.options import How
     from convprof.studies.network.reconcile import Reconciliation
 
@@ -49,7 +49,7 @@ class NetworkStudy:
         self.network = network
         self.recipe = recipe_for(network, fuse=how.fuse)
         chosen = ways(self.recipe.steps, how.strategies, how.setting, how.layout)
-        self.made: Links = connect(self.recipe.inner, self.recipe.steps, chosen, how.layout)
+        self.made: Connections = connect(self.recipe.inner, self.recipe.steps, chosen, how.layout)
         self._contestants = self._alone()
         chain = Chained(CHAIN, self.recipe, chosen)
         together = [Contestant(chain, whole, how.setting), *rivals(whole, how)]
@@ -133,7 +133,7 @@ class NetworkStudy:
             if link.step is None or _key(link) in found:
                 continue
             setting = replace(self.how.setting, layout=link.layout)
-            strategy = registry.find(link.problem.kind, link.way.strategy)
+            strategy = registry.find(link.problem.kind, link.choice.strategy)
             problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
             found[_key(link)] = {
                 "hot": Contestant(strategy, problem, setting, "hot"),
@@ -143,7 +143,7 @@ class NetworkStudy:
 
 
 def _key(link: Link) -> tuple[Problem, str, str]:
-    return link.problem, link.way.strategy, link.layout
+    return link.problem, link.choice.strategy, link.layout
 
 
 def _chosen(participant: Participant) -> str:

@@ -17,7 +17,7 @@ from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
 from convprof.strategies.layers.fused_attention import attention
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.plan_runner import PlanRunner
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
@@ -63,7 +63,7 @@ def drawn(shape, setting, seed=0):
 
 def check(builder, op, operands, setting, expected):
     problem = Operation(op=op, inputs=tuple(x.shape for x in operands))
-    prepared = StagedPrepared("vectors", problem, setting, builder(op, problem, setting))
+    prepared = PlanRunner("vectors", problem, setting, builder(op, problem, setting))
     assert None is not prepared.works()
     prepared.bind(*operands)
     before = [x.tobytes() for x in operands]

@@ -113,7 +113,7 @@ def test_interrupted_studies_tell_what_they_have(residual, settings):
 
 def test_a_library_beside_the_chain(residual, settings, monkeypatch):
     (chain,) = (c.strategy for c in NetworkStudy(NetworkProblem(residual), HOW, settings)._whole)
-    rival = Chained("rival", chain.recipe, chain.ways)
+    rival = Chained("rival", chain.recipe, chain.choices)
     known = registry.strategies
     monkeypatch.setattr(
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)

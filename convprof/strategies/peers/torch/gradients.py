@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.problems import Backward
 from convprof.strategies.conv.gradients.plans import forward_of as convolution_of
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.products import TorchLibrary
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Backward, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -133,42 +133,41 @@ class GemmWeightsGradient(_GemmGradient):
         return self.product(x.mT, weights)
 
 
-class _Gradient(TorchLibrary):
+class _Gradient(TorchLibrary[Backward]):
     computes: ClassVar[type[_ConvGradient | _GemmGradient]]
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Backward, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return self.computes(self.name, backward, setting)
+        return self.computes(self.name, problem, setting)
 
 
 class TorchConvData(_Gradient):
     """PyTorch's gradient of the input."""
 
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the input only"
+    kind = "conv2d-backward-data"
+    summary = "PyTorch: convolution_backward, the gradient of the input only"
     computes = ConvDataGradient
 
 
 class TorchConvWeights(_Gradient):
     """PyTorch's gradient of the weights."""
 
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the weights only"
+    kind = "conv2d-backward-weights"
+    summary = "PyTorch: convolution_backward, the gradient of the weights only"
     computes = ConvWeightsGradient
 
 
 class TorchGemmData(_Gradient):
     """PyTorch's gradient of the first operand."""
 
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of B"
+    kind = "gemm-backward-data"
+    summary = "PyTorch: the product with a transposed view of B"
     computes = GemmDataGradient
 
 
 class TorchGemmWeights(_Gradient):
     """PyTorch's gradient of the second operand."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of A"
+    kind = "gemm-backward-weights"
+    summary = "PyTorch: the product with a transposed view of A"
     computes = GemmWeightsGradient

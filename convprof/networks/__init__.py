@@ -79,19 +79,19 @@ def find(text: str, mb: int = 1, image: int | None = None) -> list[Problem]:
 
     Raises UnknownNameError when no network or no layer of that name exists.
     """
-    wanted, _, pattern = text.partition(":")
-    networks = [name for name in names() if fnmatchcase(name, wanted.lower())]
+    glob, _, pattern = text.partition(":")
+    networks = [name for name in names() if fnmatchcase(name, glob.lower())]
     if not networks:
-        raise UnknownNameError.of("network", wanted, names())
+        raise UnknownNameError.of("network", glob, names())
     everything = [(name, layer) for name in networks for layer in layers(name, mb, image)]
     if ":" not in text:
         pattern = "*"
-    found = [layer.problem for _, layer in everything if fnmatchcase(layer.name, pattern)]
-    if not found:
+    problems = [layer.problem for _, layer in everything if fnmatchcase(layer.name, pattern)]
+    if not problems:
         raise UnknownNameError.of(
             f"layer of {' or '.join(networks)}:", pattern, (layer.name for _, layer in everything)
         )
-    return found
+    return problems
 
 
 def definition(name: str) -> Definition:

@@ -31,7 +31,7 @@ _FEATURES = (  # channels, filter, stride, padding, whether pooling follows
 
 
 def build(net: Builder) -> None:
-    """Add the 5 convolutions and 3 linear layers with what lies between them."""
+    """Add the 5 convolutions and 3 linear layers, and the layers between them."""
     index = 0
     for channels, side, stride, pad, pooled in _FEATURES:
         conv = Convolution.square(channels, side, stride=stride, pad=pad, bias=True)

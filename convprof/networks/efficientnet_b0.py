@@ -37,7 +37,7 @@ _STAGES = (  # expansion, filter, stride of the first, output channels, blocks: 
 
 
 def build(net: Builder) -> None:
-    """Add the 49 convolutions, the 16 gates and the classifier with what lies between them."""
+    """Add the 49 convolutions, the 16 gates and the classifier, and the layers between them."""
     conv_block(net, "features.0", Convolution.square(_STEM, 3, stride=2), "silu")
     channels = _STEM
     for stage, (expansion, side, first, out, blocks) in enumerate(_STAGES, 1):

@@ -59,9 +59,9 @@ def folds(network: Network) -> dict[str, str]:
 
 
 def fold_weights(network: Network, weights: Weights) -> dict[str, dict[str, Array]]:
-    """Return the weights of ``folded(network)`` from those of ``network``, by node and name."""
+    """Return the weights of ``folded(network)``, by node and name."""
     into = folds(network)
-    made = {
+    folded_weights = {
         node.name: dict(weights[node.name])
         for node in network.nodes
         if node.name not in into and node.name in weights
@@ -69,14 +69,14 @@ def fold_weights(network: Network, weights: Weights) -> dict[str, dict[str, Arra
     by_name = {node.name: node for node in network.nodes}
     for name, target in into.items():
         factor, term = _affine(by_name[name], weights[name])
-        layer, op = made[target], by_name[target].op
+        layer, op = folded_weights[target], by_name[target].op
         wide = factor[:, None, None, None] if isinstance(op, Convolution) else factor
         kind = layer["weight"].dtype
         bias = layer["bias"] if "bias" in layer else np.zeros(len(factor))
         product = np.empty_like(layer["weight"])  # rounded once, without a float64 copy of it all
         layer["weight"] = np.multiply(layer["weight"], wide, out=product, casting="same_kind")
         layer["bias"] = (bias * factor + term).astype(kind)
-    return made
+    return folded_weights
 
 
 def _affine(node: Node, weights: Mapping[str, Array]) -> tuple[Array, Array]:

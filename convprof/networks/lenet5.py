@@ -3,7 +3,7 @@
 LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition", for images of 32x32.
 The paper connects some of the maps only, gives its pooling weights and ends in radial basis
 functions; the form everyone builds has full connections, ReLU, max pooling and linear layers:
-61,706 parameters. Layer names are those of PyTorch's tutorial. Another image size changes ``fc1``.
+61,706 parameters. Layer names are from PyTorch's tutorial. Another image size changes ``fc1``.
 """
 
 from __future__ import annotations

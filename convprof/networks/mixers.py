@@ -195,7 +195,7 @@ def _conv(grid: Grid, mixer: str, part: str, taps: int, groups: int = 1) -> Part
 def quadratic_overtakes(block: Mixer, tokens: int) -> float:
     """Return at how many tokens the block's quadratic FLOPs are as many as its linear ones.
 
-    ``block`` is that of ``tokens`` tokens. For attention: 2 dim, whatever the heads.
+    ``block`` is for ``tokens`` tokens. For attention: 2 dim, whatever the heads.
     """
     return tokens * block.linear_flops / block.quadratic_flops
 
@@ -203,7 +203,7 @@ def quadratic_overtakes(block: Mixer, tokens: int) -> float:
 def overtakes(block: Mixer, other: Mixer, tokens: int) -> float | None:
     """Return from how many tokens the block takes more FLOPs than another mixer, which is linear.
 
-    Both are those of ``tokens`` tokens. None if it always does. Against the 3x3 convolution: 2.5
+    Both are for ``tokens`` tokens. None if it always does. Against the 3x3 convolution: 2.5
     dim, for 18 t dim^2 = 8 t dim^2 + 4 t^2 dim.
     """
     room = other.flops - block.linear_flops

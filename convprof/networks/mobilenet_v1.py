@@ -36,7 +36,7 @@ _BLOCKS = (  # name, output channels, stride of the depthwise filter
 
 
 def build(net: Builder) -> None:
-    """Add the 27 convolutions and the classifier with what lies between them."""
+    """Add the 27 convolutions and the classifier, and the layers between them."""
     _unit(net, "conv1", Convolution.square(_STEM, 3, stride=2))
     channels = _STEM
     for name, out, stride in _BLOCKS:

@@ -35,7 +35,7 @@ _STAGES = (  # expansion, output channels, blocks, stride of the first: table 2 
 
 
 def build(net: Builder) -> None:
-    """Add the 52 convolutions and the classifier with what lies between them."""
+    """Add the 52 convolutions and the classifier, and the layers between them."""
     conv_block(net, "features.0", Convolution.square(_STEM, 3, stride=2), "relu6")
     channels, index = _STEM, 1
     for expansion, out, blocks, first in _STAGES:

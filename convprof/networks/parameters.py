@@ -1,4 +1,4 @@
-"""Weights for a network from a seed, such that activations stay of order one all the way down."""
+"""Weights for a network from a seed, chosen so that activations stay of order one."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ def draw(network: Network, seed: int) -> dict[str, dict[str, Array]]:
     A shared weight is one array, drawn for its owner.
     """
     by_name = {node.name: node for node in network.nodes}
-    found: dict[str, dict[str, Array]] = {}
+    tensors: dict[str, dict[str, Array]] = {}
     for node in network.nodes:
         gain = _gain(network, by_name, node)
         for name, shape in _shapes(network, node).items():
             tie = network.tied.get((node.name, name))
             random = _random(seed, node.name, name)
-            found.setdefault(node.name, {})[name] = (
+            tensors.setdefault(node.name, {})[name] = (
                 _tensor(node.op, name, shape, random, gain)
                 if tie is None
-                else tie.seen(found[tie.owner][tie.owned], shape)
+                else tie.seen(tensors[tie.owner][tie.owned], shape)
             )
-    return found
+    return tensors
 
 
 def _shapes(network: Network, node: Node) -> dict[str, Shape]:
@@ -138,7 +138,7 @@ def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[N
 
 
 def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
-    """Return whether a result is that of a layer, past factors and terms per channel."""
+    """Return whether a layer computed a result, apart from factors and terms per channel."""
     while name != INPUT and isinstance(by_name[name].op, _AFFINE):
         name = by_name[name].inputs[0]
     return name != INPUT and isinstance(by_name[name].op, Weighted)

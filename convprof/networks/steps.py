@@ -1,8 +1,8 @@
 """What is computed one after the other when a network runs: a step per node, or fewer when fused.
 
-A convolution or linear layer takes along what follows it element by element and reads nothing that
-is not there yet: a residual that is added, then an activation. The three nodes of attention become
-one. A sum goes to whichever of its two layers is computed last, when the other result exists.
+A convolution or linear layer takes in its epilogue the element-wise nodes after it: a residual that
+is added, if it is computed already, then an activation. The three nodes of attention become one. A
+sum joins the layer that is computed last, when the other operand exists.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Step:
     reads: tuple[str, ...]
     """Names of the activations: the input, and a residual; or all that an operation reads."""
     writes: str
-    """The name of the result: that of the last node."""
+    """The name of the result, which is the name of the last node."""
 
     @property
     def name(self) -> str:
@@ -65,15 +65,15 @@ class _Fusing:
 
     def steps(self) -> list[Step]:
         """Return the fused steps."""
-        found = []
+        fused = []
         for node in self._network.nodes:
             if node.name in self._taken:
                 continue
             step = self._attention(node) or self._layer(node) or _alone(self._network, node)
             self._taken.update(step.nodes)
             self._there.add(step.writes)
-            found.append(step)
-        return found
+            fused.append(step)
+        return fused
 
     def _only_reader(self, name: str) -> Node | None:
         """Return the node that alone reads a result; None if there are more, or none."""

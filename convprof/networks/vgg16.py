@@ -24,7 +24,7 @@ _STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, cha
 
 
 def build(net: Builder) -> None:
-    """Add the 13 convolutions and 3 linear layers with what lies between them."""
+    """Add the 13 convolutions and 3 linear layers, and the layers between them."""
     index = 0
     for convolutions, channels in _STAGES:
         for _ in range(convolutions):

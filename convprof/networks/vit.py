@@ -34,7 +34,7 @@ _EPS = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
-    """The sizes that tell one from another (table 1 of the paper)."""
+    """The sizes in which the variants differ (table 1 of the paper)."""
 
     patch: int
     width: int

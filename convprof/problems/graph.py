@@ -46,7 +46,7 @@ class Network:
     """Nodes in an order in which they can be computed; the last one's result is the network's.
 
     ``input`` is the shape of the one input, the minibatch first: (n, c, h, w) for images. Shapes
-    are logical: none depends on the layout in which an activation lies in memory.
+    are logical: they do not depend on the layout of an activation in memory.
 
     Raises ProblemError, naming the node, when a name occurs twice or is read before it is
     computed, or shapes do not fit.
@@ -60,7 +60,7 @@ class Network:
     shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
     """By name of the node, the shape of its result; ``input`` as well."""
     images: frozenset[str] = field(init=False, repr=False, compare=False)
-    """Names of the results that are images (n, c, h, w), which lie in memory in some layout."""
+    """Names of the results that are images (n, c, h, w), whose order in memory is the layout."""
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -88,14 +88,14 @@ class Network:
     def readers(self) -> Mapping[str, tuple[str, ...]]:
         """By name of each result, the nodes that read it, once for each time they do.
 
-        Whoever asks for the network's result reads it too, and is named ``""``.
+        The caller reads the network's result too; its name is ``""``.
         """
-        found: dict[str, list[str]] = {name: [] for name in self.shapes}
+        readers: dict[str, list[str]] = {name: [] for name in self.shapes}
         for node in self.nodes:
             for name in node.inputs:
-                found[name].append(node.name)
-        found[self.nodes[-1].name].append("")
-        return {name: tuple(nodes) for name, nodes in found.items()}
+                readers[name].append(node.name)
+        readers[self.nodes[-1].name].append("")
+        return {name: tuple(nodes) for name, nodes in readers.items()}
 
     @functools.cached_property
     def tied(self) -> Mapping[tuple[str, str], Tie]:
@@ -135,7 +135,7 @@ class Network:
         return node.op.problem(*self.reads(node))
 
     def computes(self, node: Node) -> Conv2d | Gemm | Operation:
-        """Return what a strategy is asked to compute for a node, under the node's name.
+        """Return the problem that a strategy computes for a node, under the node's name.
 
         A convolution or a linear layer with its bias as an epilogue; all else is an operation.
         """
@@ -173,12 +173,14 @@ class Network:
 
 def _images(nodes: tuple[Node, ...], shapes: Mapping[str, Shape]) -> frozenset[str]:
     """Return the names of the four-axis results of ops that make images, or keep what they are."""
-    found = {INPUT} if len(shapes[INPUT]) == IMAGE_AXES else set()
+    images = {INPUT} if len(shapes[INPUT]) == IMAGE_AXES else set()
     for node in nodes:
-        made = node.op.makes_images or (node.op.keeps_images and found.intersection(node.inputs))
-        if made and len(shapes[node.name]) == IMAGE_AXES:
-            found.add(node.name)
-    return frozenset(found)
+        is_image = node.op.makes_images or (
+            node.op.keeps_images and images.intersection(node.inputs)
+        )
+        if is_image and len(shapes[node.name]) == IMAGE_AXES:
+            images.add(node.name)
+    return frozenset(images)
 
 
 def _result(node: Node, shapes: Mapping[str, Shape]) -> Shape:

@@ -1,4 +1,4 @@
-"""A whole network as a problem: what is timed when its layers run one after the other."""
+"""A network as a problem: all its layers, one after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NetworkProblem:
-    """``network`` from its input to its result; input and result lie in the setting's layout."""
+    """``network`` from its input to its result, images in the layout of the setting."""
 
     kind: ClassVar[str] = "network"
 
@@ -51,7 +51,7 @@ class NetworkProblem:
 
     @property
     def gives_image(self) -> bool:
-        """Whether the result lies in the layout."""
+        """Whether the result is an image, in the layout of the setting."""
         *_, last = self.network.shapes
         return last in self.network.images
 

@@ -65,7 +65,7 @@ def attention(p: Attention, q: Array, kv: Array, points: Points | None = None) -
     """Return attention in float64, ``(batch, heads, tokens, dim)``, or its values at some points.
 
     ``q`` of that shape, ``kv`` both others, stacked. Head by head, all scores of the rows that are
-    asked for; ``points`` are flat indices into the output.
+    needed; ``points`` are flat indices into the output.
     """
     if points is None:
         result: Array = np.empty(p.shape)

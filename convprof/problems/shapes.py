@@ -16,7 +16,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def physical(shape: Shape, layout: str) -> Shape:
-    """Return the sizes in the order of memory: those of an image are reordered for NHWC."""
+    """Return the sizes in the order of memory: an image in NHWC has its channels last."""
     if layout == "nchw" or len(shape) != IMAGE_AXES:
         return shape
     n, c, h, w = shape

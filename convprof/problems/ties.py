@@ -20,17 +20,17 @@ class Tie:
     owner: str
     owned: str
     """The owner's name for it."""
-    turned: bool = False
-    """Whether one of the two reads it as a matrix with rows and columns exchanged."""
+    transposed: bool = False
+    """Whether one of the two nodes reads the transposed matrix."""
 
     def seen(self, tensor: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """Return the owner's tensor as this node reads it, of that shape, without a copy.
 
         The same object where nothing has to be changed.
         """
-        if tensor.shape == shape and not self.turned:
+        if tensor.shape == shape and not self.transposed:
             return tensor
-        return tensor.reshape(shape[::-1]).T if self.turned else tensor.reshape(shape)
+        return tensor.reshape(shape[::-1]).T if self.transposed else tensor.reshape(shape)
 
 
 def shared_text(ties: Sequence[Tie]) -> str:

@@ -21,7 +21,7 @@ _SQRT2 = math.sqrt(2)
 
 
 def function(node: FileNode, name: str, x: str) -> FileNode:
-    """Return the node that stands for an activation of x."""
+    """Return the node that replaces the steps of an activation of x."""
     return replace(node, kind=FUNCTION, inputs=(x,), attributes={"function": name})
 
 
@@ -53,7 +53,7 @@ def _hard_sigmoid_input(net: View, name: str) -> str | None:
 
 
 def _shifted(net: View, clip: FileNode, sixth: float) -> str | None:
-    """Return x where a Clip is min(max(x + 3, 0), 6) and the factor beside it is 1 / 6."""
+    """Return x where a Clip is min(max(x + 3, 0), 6) and the other factor is 1 / 6."""
     low, high = bounds(clip, net.number)
     if (low, high) != (0, 6) or not math.isclose(sixth, 1 / 6, rel_tol=TOLERANCE):
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _plain(function: Callable[..., Any], count: int) -> Evaluator:
-    """Return an operator that is a NumPy function of so many arrays and has no attributes."""
+    """Return an operator that is a NumPy function of a number of arrays, without attributes."""
 
     def evaluator(node: FileNode, arrays: Arrays, _: int) -> Any:
         if len(arrays) != count:
@@ -75,8 +75,8 @@ def _slice(node: FileNode, arrays: Arrays, opset: int) -> Any:
     inputs_since = 10
     data, *rest = arrays
     if opset < inputs_since:
-        given = (node.attributes.get(key) for key in ("starts", "ends", "axes"))
-        rest = [None if value is None else np.array(value) for value in given]
+        attributes = (node.attributes.get(key) for key in ("starts", "ends", "axes"))
+        rest = [None if value is None else np.array(value) for value in attributes]
     starts, ends, axes, steps = (*rest, None, None)[:4]
     axes = np.arange(len(starts)) if axes is None else axes
     steps = np.ones_like(starts) if steps is None else steps
@@ -102,8 +102,8 @@ def _squeeze(node: FileNode, arrays: Arrays, _: int) -> Any:
 
 def _reshape(_: FileNode, arrays: Arrays, __: int) -> Any:
     data, shape = arrays
-    asked = [data.shape[axis] if size == 0 else int(size) for axis, size in enumerate(shape)]
-    return data.reshape(asked)
+    requested = [data.shape[axis] if size == 0 else int(size) for axis, size in enumerate(shape)]
+    return data.reshape(requested)
 
 
 def _constant_of_shape(node: FileNode, arrays: Arrays, _: int) -> Any:

@@ -63,10 +63,10 @@ def _bare(
     package = onnx_package()
     helper, number = package.helper, source.input.type.tensor_type.elem_type
     live = [node for node in nodes if not _is_known(node, values)]
-    wanted = [node for node in live if not _is_counted_otherwise(node, source.opset)]
-    read = {name for node in wanted for name in node.inputs}
+    checked = [node for node in live if not _is_counted_otherwise(node, source.opset)]
+    read = {name for node in checked for name in node.inputs}
     inputs = [helper.make_tensor_value_info(source.input.name, number, shape)]
-    computed = {name for node in wanted for name in node.outputs} | {source.input.name}
+    computed = {name for node in checked for name in node.outputs} | {source.input.name}
     small: list[Any] = []
     for name in sorted(read - computed):
         value = values.get(name)
@@ -77,7 +77,7 @@ def _bare(
         else:
             small.append(package.numpy_helper.from_array(value.values, name))
     output = helper.make_empty_tensor_value_info(source.output)
-    protos = [_in_default_domain(node.proto) for node in wanted if node.proto is not None]
+    protos = [_in_default_domain(node.proto) for node in checked if node.proto is not None]
     graph = helper.make_graph(protos, "shapes", inputs, [output], small)
     model: onnx.ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", source.opset)]

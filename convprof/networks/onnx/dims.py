@@ -1,4 +1,4 @@
-"""The input's shape: what the file fixes, and what it leaves open for ``--dim`` to set."""
+"""The shape of the input: fixed sizes, and the open dimensions that the user sets."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     """Return the input's shape with its open dimensions set.
 
     An open dimension without a name is called by its axis. Raises InputError naming every open
-    dimension that is not set, or the dimensions that there are when one
-    is set that does not exist.
+    dimension that is not set, or all open dimensions when another one is set.
     """
     value = source.input
     label = f"input {shown(value.name)}"
@@ -41,7 +40,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     for place, dim in enumerate(tensor.shape.dim):
         if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
             raise InputError(
-                f"{label}, axis {place}: {dim.dim_value} is no size; "
+                f"{label}, axis {place}: {dim.dim_value} is not a size; "
                 "export it with a size of at least 1, or with a name, so that it can be set"
             )
     usual = axis_names(source, len(tensor.shape.dim))
@@ -72,7 +71,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
 
 def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
     if value.type.WhichOneof("value") != "tensor_type":
-        raise InputError(f"{label} is no tensor")
+        raise InputError(f"{label} is not a tensor")
     types = onnx_package().TensorProto.DataType
     number = value.type.tensor_type.elem_type
     if number not in [types.Value(name) for name in _FLOATS]:

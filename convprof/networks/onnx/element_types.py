@@ -24,10 +24,12 @@ def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> lis
     Half the bytes are half the traffic from memory, which decides the time of many layers.
     """
     types = onnx_package().TensorProto.DataType
-    given = types.Name(source.input.type.tensor_type.elem_type)
+    input_type = types.Name(source.input.type.tensor_type.elem_type)
     weights = _weight_types(source, values)
-    notes = [] if given == _HERE else [f"its numbers are {given} in the file, and f32 here"]
-    if weights and weights not in ([_HERE], [given]):
+    notes = (
+        [] if input_type == _HERE else [f"its numbers are {input_type} in the file, and f32 here"]
+    )
+    if weights and weights not in ([_HERE], [input_type]):
         notes.append(f"its weights are {' and '.join(weights)} in the file, and f32 here")
     return notes
 

@@ -30,7 +30,7 @@ _ROOM = 2**24
 def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, Any]]]) -> bytes:
     """Return the file: input ``input``, output named as the last node, all in f32 and NCHW.
 
-    ``weights`` has by name of the node what ``op.weights`` and ``op.buffers`` ask for: filters
+    ``weights`` has by name of the node the tensors of ``op.weights`` and ``op.buffers``: filters
     (k, c / groups, r, s), matrices (inputs, outputs). Raises InputError where one is missing or of
     another shape, and for what ``why_not`` says.
     """
@@ -51,8 +51,8 @@ def model(network: Network, weights: Mapping[str, Mapping[str, np.ndarray[Any, A
         writer.initializers,
     )
     opsets = [helper.make_opsetid("", OPSET)]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    data: bytes = made.SerializeToString()
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+    data: bytes = proto.SerializeToString()
     return data
 
 

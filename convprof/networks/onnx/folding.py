@@ -76,8 +76,8 @@ def shape_of(node: FileNode, shape: Shape) -> Constant:
 def _values(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> Any:
     arrays = [None if constant is None else constant.values for constant in inputs]
     with np.errstate(all="ignore"):
-        made = EVALUATORS[node.kind](node, arrays, opset)
-    return made if isinstance(made, list) else [made]
+        results = EVALUATORS[node.kind](node, arrays, opset)
+    return results if isinstance(results, list) else [results]
 
 
 def _kept(node: FileNode, value: Any) -> tuple[Shape, np.ndarray[Any, Any]]:
@@ -116,8 +116,8 @@ def numbers(node: FileNode, constant: Constant | None, what: str) -> tuple[int, 
 
 def axes_of(node: FileNode, inputs: tuple[Constant | None, ...]) -> tuple[int, ...]:
     """Return the axes that a node names: an input, or an attribute in older files."""
-    given = inputs[1] if len(inputs) > 1 else None
-    return numbers(node, given, "axes") if given is not None else node.integers("axes", ())
+    axes = inputs[1] if len(inputs) > 1 else None
+    return numbers(node, axes, "axes") if axes is not None else node.integers("axes", ())
 
 
 def axis_in(node: FileNode, axis: int, rank: int) -> int:
@@ -138,24 +138,24 @@ def squeezed(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) 
 
 def unsqueezed(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
     """Return what Unsqueeze gives: axes of size 1 at the places named, of the result."""
-    asked = axes_of(node, inputs)
-    rank = len(shape) + len(asked)
-    new = {axis_in(node, axis, rank) for axis in asked}
-    if len(new) != len(asked):
-        raise node.refused(f"axes {shown(asked)} name one twice")
+    requested = axes_of(node, inputs)
+    rank = len(shape) + len(requested)
+    new = {axis_in(node, axis, rank) for axis in requested}
+    if len(new) != len(requested):
+        raise node.refused(f"axes {shown(requested)} name one twice")
     sizes = iter(shape)
     return tuple(1 if axis in new else next(sizes) for axis in range(rank))
 
 
 def target(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
     """Return the shape that Reshape gives."""
-    asked = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
-    if 0 in asked and node.integer("allowzero", 0):
+    requested = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
+    if 0 in requested and node.integer("allowzero", 0):
         raise node.refused("allowzero=1 makes an empty tensor")
-    if not asked and math.prod(shape) == 1:
+    if not requested and math.prod(shape) == 1:
         return ()
     try:
-        return Reshape(asked).output(shape)
+        return Reshape(requested).output(shape)
     except ProblemError as error:
         raise InputError(f"{node.label}: {error}") from None
 
@@ -165,8 +165,8 @@ def _transpose(node: FileNode, shape: Shape, _: tuple[Constant | None, ...]) -> 
 
 
 def _expand(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:
-    asked = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
-    return tuple(map(int, np.broadcast_shapes(shape, asked)))
+    requested = numbers(node, inputs[1] if len(inputs) > 1 else None, "the new shape")
+    return tuple(map(int, np.broadcast_shapes(shape, requested)))
 
 
 def _tile(node: FileNode, shape: Shape, inputs: tuple[Constant | None, ...]) -> Shape:

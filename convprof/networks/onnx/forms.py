@@ -47,7 +47,7 @@ def pool(w: Writer, node: Node, op: Pool2d) -> None:
 def adaptive(w: Writer, node: Node, op: AdaptiveAverage) -> None:
     """Write averages over regions: one window moved on where they are alike, else one by one.
 
-    A region's average is that of its rows' averages, so rows and columns are taken in turn.
+    The average of a region is the average of its rows' averages: rows first, then columns.
     """
     (x,), ((_, _, h, width),) = node.inputs, w.reads(node)
     if (op.p, op.q) == (1, 1):
@@ -126,8 +126,8 @@ def _scores(w: Writer, node: Node, heads: int, *, last: bool) -> str:
 def _mix(w: Writer, node: Node, weights: str, packed: str, heads: int) -> None:
     values = _heads(w, node, _parts(w, node, packed)[2], heads, [0, 2, 1, 3])
     mixed = w.add(node, "MatMul", weights, values, last=False)
-    beside = w.add(node, "Transpose", mixed, perm=[0, 2, 1, 3], last=False)
-    w.add(node, "Reshape", beside, w.integers(node, *w.network.shapes[node.name]))
+    rows = w.add(node, "Transpose", mixed, perm=[0, 2, 1, 3], last=False)
+    w.add(node, "Reshape", rows, w.integers(node, *w.network.shapes[node.name]))
 
 
 _IMAGE = 4

@@ -69,10 +69,10 @@ class Importer:
             if self._fold(node):
                 continue
             try:
-                made = converter(node)(self, node)
+                results = converter(node)(self, node)
             except ProblemError as error:
                 raise node.refused(str(error)) from None
-            self._store(node, made if isinstance(made, list) else [made])
+            self._store(node, results if isinstance(results, list) else [results])
 
     def result(self) -> tuple[Node, ...]:
         """Return the nodes that the output depends on, which is the last one's result."""
@@ -82,11 +82,11 @@ class Importer:
         name = self.settled(last)
         if name == INPUT:
             raise InputError("nothing is computed: the output is the input")
-        wanted = {name}
+        needed = {name}
         kept = []
         for node in reversed(self.nodes.values()):
-            if node.name in wanted:
-                wanted.update(node.inputs)
+            if node.name in needed:
+                needed.update(node.inputs)
                 kept.append(node)
         return tuple(reversed(kept))
 
@@ -124,8 +124,8 @@ class Importer:
 
     def constants(self, node: FileNode) -> tuple[Constant | None, ...]:
         """Return all inputs that are constants, None in the place of the others."""
-        found = (self.values.get(name) for name in node.inputs)
-        return tuple(each if isinstance(each, Constant) else None for each in found)
+        values = (self.values.get(name) for name in node.inputs)
+        return tuple(each if isinstance(each, Constant) else None for each in values)
 
     def integers(self, node: FileNode, index: int, what: str) -> tuple[int, ...]:
         """Return the whole numbers that an input holds."""
@@ -154,15 +154,15 @@ class Importer:
         if len(shape) > MOST_AXES:
             raise node.refused(f"its result has {len(shape)} axes; at most {MOST_AXES} are read")
         name = self._names.of(node, part)
-        made = self.nodes[name] = Node(name, op, names)
-        self._sharing.read(node, made, [each.shape for each in inputs], self._weights(node))
+        result = self.nodes[name] = Node(name, op, names)
+        self._sharing.read(node, result, [each.shape for each in inputs], self._weights(node))
         self._shapes[name] = shape
         return replace(first, name=name, shape=shape) if moves_on else Value(name, shape)
 
     def _weights(self, node: FileNode) -> list[tuple[str, Constant]]:
         """Return names and constants that a node reads, in their order."""
-        found = [(name, self.values[name]) for name in node.inputs if name]
-        return [(name, each) for name, each in found if isinstance(each, Constant)]
+        values = [(name, self.values[name]) for name in node.inputs if name]
+        return [(name, each) for name, each in values if isinstance(each, Constant)]
 
     def op(self, value: Value) -> Op | None:
         """Return the operation whose result a value is; None for the input."""
@@ -199,22 +199,22 @@ class Importer:
         if node.kind in _ASK_FOR_SHAPES and node.input(0) in self.values:
             self._store(node, [shape_of(node, self.values[node.input(0)].shape)])
             return True
-        found = [self.values.get(name) if name else None for name in node.inputs]
-        known = [each if isinstance(each, Constant) else None for each in found]
-        given = [bool(name) for name in node.inputs]
-        if not any(given) or [each is not None for each in known] != given:
+        values = [self.values.get(name) if name else None for name in node.inputs]
+        known = [each if isinstance(each, Constant) else None for each in values]
+        present = [bool(name) for name in node.inputs]
+        if not any(present) or [each is not None for each in known] != present:
             return False
         self._store(node, evaluate(node, tuple(known), self.opset))
         if known[0] is not None:
             self._sharing.follow(node, known[0])
         return True
 
-    def _store(self, node: FileNode, made: Sequence[Value | Constant]) -> None:
+    def _store(self, node: FileNode, results: Sequence[Value | Constant]) -> None:
         for place, name in enumerate(node.outputs):
             if not name:
                 continue
-            if place < len(made):
-                self.values[name] = made[place]
+            if place < len(results):
+                self.values[name] = results[place]
             elif self.used(name):
                 raise node.refused(f"its output {place + 1} is used; only the first is supported")
 

@@ -54,12 +54,12 @@ def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
 def _load(path: Path, dims: Mapping[str, int]) -> Imported:
     source = source_of(read_model(path))
     shape = input_shape(source, dims)
-    given = list(source.nodes)
+    file_nodes = list(source.nodes)
     importer = Importer(source, shape)
     importer.fold()
     replace_patterns(source)
     importer.run(converter)
-    check_shapes(source, given, importer.values, shape)
+    check_shapes(source, file_nodes, importer.values, shape)
     name = plain(path.stem) or INPUT
     nodes = importer.result()
     network = Network(name, shape, nodes, importer.ties(nodes))

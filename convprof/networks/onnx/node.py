@@ -101,12 +101,12 @@ class FileNode:
             raise self.refused(f"{key}={shown(value)} must have {length} numbers (2-D)")
         return tuple(value)
 
-    def _read(self, key: str, default: Any, kinds: Any, wanted: str) -> Any:
+    def _read(self, key: str, default: Any, kinds: Any, description: str) -> Any:
         value = self.attributes.get(key, default)
         if value is None:
             raise self.refused(f"{key} is missing")
         if not isinstance(value, kinds):
-            raise self.refused(f"{key}={shown(value)} must be {wanted}")
+            raise self.refused(f"{key}={shown(value)} must be {description}")
         return value
 
 
@@ -121,7 +121,7 @@ class Value:
     shape: Shape
     factor: float = 1.0
     origin: FileNode | None = None
-    """The node of the file that asked for the factor."""
+    """The node of the file that has the factor."""
 
 
 MOST_FLOATS = 16

@@ -1,4 +1,4 @@
-"""What a file is that is no ONNX model, told from its first bytes: the mistake is then plain."""
+"""The kind of a file that is not an ONNX model, from its first bytes: for the error message."""
 
 from __future__ import annotations
 

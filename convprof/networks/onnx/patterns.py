@@ -1,7 +1,7 @@
 """Several nodes that are one operation: what exporters write out step by step.
 
 Each pattern is looked for from its last node backwards. That node is replaced by one that names
-the operation and reads what the first of them read; nodes that nobody needs then are dropped.
+the operation and reads what the first of them read; nodes that are then unused are dropped.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def replace_patterns(source: Source) -> None:
     view = View(source)
     for index, node in enumerate(source.nodes):
         find = _BY_LAST_NODE.get(node.kind)
-        found = find(view, node) if find else None
-        if found is not None:
-            source.nodes[index] = found
-            view.replace(found)
+        operation = find(view, node) if find else None
+        if operation is not None:
+            source.nodes[index] = operation
+            view.replace(operation)
     source.prune()

@@ -24,10 +24,10 @@ _SAME_TENSOR = frozenset(("Cast", "DequantizeLinear", "Identity", *_RESHAPE))
 
 @dataclass(frozen=True, slots=True)
 class _Root:
-    """A tensor of the file, by name; ``turned`` if rows and columns of a matrix are exchanged."""
+    """A tensor of the file, by name, or the transposed matrix."""
 
     name: str
-    turned: bool = False
+    transposed: bool = False
 
 
 class Sharing:
@@ -40,34 +40,34 @@ class Sharing:
         self._uses: list[tuple[str, str, _Root]] = []
         """Node and weight of the network, and the tensor of the file."""
 
-    def follow(self, node: FileNode, given: Constant) -> None:
+    def follow(self, node: FileNode, constant: Constant) -> None:
         """Note that a node of the file only gives a constant another name, shape or type."""
         if node.kind in _SAME_TENSOR:
-            turns = node.kind == "Transpose" and len(given.shape) == _MATRIX
+            turns = node.kind == "Transpose" and len(constant.shape) == _MATRIX
             turns = turns and node.integers("perm", (1, 0)) == (1, 0)
-            self._roots[node.outputs[0]] = self._root(node.input(0), turned=turns)
+            self._roots[node.outputs[0]] = self._root(node.input(0), transposed=turns)
 
     def read(
         self,
         node: FileNode,
-        made: Node,
+        user: Node,
         shapes: Sequence[Shape],
-        given: Sequence[tuple[str, Constant]],
+        constants: Sequence[tuple[str, Constant]],
     ) -> None:
         """Note which constants of a file's node are the weights of an operation, in their order."""
-        op = made.op
-        wanted = {**op.weights(*shapes), **op.buffers(*shapes)}
-        turned = node.kind == "Gemm" and bool(node.integer("transB", 0))
-        for (weight, shape), (name, constant) in zip(wanted.items(), given, strict=False):
+        op = user.op
+        tensors = {**op.weights(*shapes), **op.buffers(*shapes)}
+        transposed = node.kind == "Gemm" and bool(node.integer("transB", 0))
+        for (weight, shape), (name, constant) in zip(tensors.items(), constants, strict=False):
             if constant.elements == math.prod(shape):
-                root = self._root(name, turned=turned and len(shape) == _MATRIX)
-                self._uses.append((made.name, weight, root))
+                root = self._root(name, transposed=transposed and len(shape) == _MATRIX)
+                self._uses.append((user.name, weight, root))
 
     def ties(self, kept: Sequence[Node]) -> tuple[Tie, ...]:
         """Return the ties of the nodes that a network has; the first reader owns a weight."""
         names = {node.name for node in kept}
         owners: dict[tuple[str, bool], tuple[str, str, _Root]] = {}
-        found = []
+        ties = []
         for node, weight, root in self._uses:
             if node not in names:
                 continue
@@ -75,18 +75,20 @@ class Sharing:
             key = root.name, weight == VARIANCE
             owner, owned, first = owners.setdefault(key, (node, weight, root))
             if (owner, owned) != (node, weight):
-                found.append((Tie(node, weight, owner, owned, root.turned != first.turned), root))
+                ties.append(
+                    (Tie(node, weight, owner, owned, root.transposed != first.transposed), root)
+                )
         # Exporters merge tensors that are equal, such as the factors of norms that were never
         # trained. Those are no weight of a shared layer, unless another tensor of it is shared.
-        sure = {(tie.node, tie.owner) for tie, root in found if not self._uniform(root)}
+        sure = {(tie.node, tie.owner) for tie, root in ties if not self._uniform(root)}
         return tuple(
-            tie for tie, root in found if not self._uniform(root) or (tie.node, tie.owner) in sure
+            tie for tie, root in ties if not self._uniform(root) or (tie.node, tie.owner) in sure
         )
 
     def _uniform(self, root: _Root) -> bool:
         constant = self._constants.get(root.name)
         return constant is not None and constant.uniform
 
-    def _root(self, name: str, *, turned: bool) -> _Root:
+    def _root(self, name: str, *, transposed: bool) -> _Root:
         root = self._roots.get(name, _Root(name))
-        return replace(root, turned=root.turned != turned)
+        return replace(root, transposed=root.transposed != transposed)

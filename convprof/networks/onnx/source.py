@@ -72,13 +72,13 @@ def source_of(model: onnx.ModelProto) -> Source:
 def needed(nodes: Sequence[FileNode], output: str) -> list[FileNode]:
     """Return the nodes on which a value depends, in their order."""
     producers = {name: node for node in nodes for name in node.outputs if name}
-    wanted, seen = [output], {output}
+    pending, seen = [output], {output}
     keep: set[int] = set()
-    while wanted:
-        node = producers.get(wanted.pop())
+    while pending:
+        node = producers.get(pending.pop())
         if node is not None and id(node) not in keep:
             keep.add(id(node))
-            wanted += [name for name in node.inputs if name not in seen]
+            pending += [name for name in node.inputs if name not in seen]
             seen.update(node.inputs)
     return [node for node in nodes if id(node) in keep]
 
@@ -142,7 +142,7 @@ def _check_sparse(graph: onnx.GraphProto, read: set[str]) -> None:
 def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
     kinds = type(item)
     if item.ref_attr_name:
-        raise node.refused(f"{shown(item.name)} belongs to a function, and there is none")
+        raise node.refused(f"{shown(item.name)} belongs to a function that is missing")
     if item.type in (kinds.GRAPH, kinds.GRAPHS):
         raise node.refused("nested graphs (If, Loop, Scan) are not supported")
     if item.type in (kinds.INTS, kinds.FLOATS):
@@ -164,23 +164,23 @@ def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
 def _constant(node: FileNode) -> Constant:
     if not node.outputs[0]:
         raise node.refused("it has no output")
-    given = [key for key in _CONSTANT_KEYS if key in node.attributes]
-    if len(given) != 1:
+    keys = [key for key in _CONSTANT_KEYS if key in node.attributes]
+    if len(keys) != 1:
         raise node.refused(f"it needs one of {', '.join(_CONSTANT_KEYS)}")
-    value = node.attributes[given[0]]
-    if given[0] == "value":
+    value = node.attributes[keys[0]]
+    if keys[0] == "value":
         if not isinstance(value, Constant):
             raise node.refused("value must be a tensor")
         return value
-    return Constant.of(np.array(value, np.float32 if "float" in given[0] else np.int64))
+    return Constant.of(np.array(value, np.float32 if "float" in keys[0] else np.int64))
 
 
-def _check_names(nodes: list[FileNode], given: set[str]) -> None:
+def _check_names(nodes: list[FileNode], names: set[str]) -> None:
     for node in nodes:
         for name in filter(None, node.outputs):
-            if name in given:
+            if name in names:
                 raise node.refused(f"the value {shown(name)} is computed twice")
-            given.add(name)
+            names.add(name)
 
 
 def _output(graph: onnx.GraphProto, nodes: list[FileNode]) -> str:
@@ -199,14 +199,14 @@ def _input(
 ) -> onnx.ValueInfoProto:
     """Return the only input that is used; older files list the weights as inputs too."""
     read = {name for node in nodes for name in node.inputs}
-    found = [value for value in graph.input if value.name in read and value.name not in constants]
-    if len(found) != 1:
-        names = [value.name for value in found]
+    inputs = [value for value in graph.input if value.name in read and value.name not in constants]
+    if len(inputs) != 1:
+        names = [value.name for value in inputs]
         raise InputError(
             f"the file has {len(names)} inputs{_listed(names)} that its output depends on; "
             "a network has exactly one here"
         )
-    only: onnx.ValueInfoProto = found[0]
+    only: onnx.ValueInfoProto = inputs[0]
     return only
 
 

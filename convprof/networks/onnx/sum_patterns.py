@@ -29,9 +29,9 @@ def find_sum(net: View, node: FileNode) -> FileNode | None:
                 return replace(node, kind=LINEAR, inputs=(*product.inputs, vector))
         scaled = net.producer(value, "Mul")
         if scaled is not None:
-            found = _layer_norm(net, node, scaled, vector)
-            if found is not None:
-                return found
+            norm = _layer_norm(net, node, scaled, vector)
+            if norm is not None:
+                return norm
     return None
 
 
@@ -67,8 +67,8 @@ def _mean_input(net: View, name: str) -> str | None:
     mean = net.producer(name, "ReduceMean")
     if mean is None or not mean.integer("keepdims", 1):
         return None
-    given = net.number(mean.input(1)) if mean.has(1) else None
-    axes = mean.integers("axes", ()) if given is None else (given,)
+    axis = net.number(mean.input(1)) if mean.has(1) else None
+    axes = mean.integers("axes", ()) if axis is None else (axis,)
     return mean.input(0) if axes == (-1,) else None
 
 

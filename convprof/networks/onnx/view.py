@@ -16,7 +16,7 @@ TOLERANCE = 1e-3
 
 
 class View:
-    """Answers what computes a value, and whether it is a certain number."""
+    """Finds the node that computes a value, and the number that a constant holds."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -45,7 +45,7 @@ class View:
         return number is not None and math.isclose(number, value, rel_tol=TOLERANCE)
 
     def weight(self, name: str, rank: int) -> Constant | None:
-        """Return a constant with so many axes that has more than one number."""
+        """Return a constant with ``rank`` axes."""
         constant = self._source.constants.get(name)
         return constant if constant is not None and len(constant.shape) == rank else None
 
@@ -61,11 +61,11 @@ class View:
         return [(a, b), (b, a)]
 
     def factors(self, name: str, stops: frozenset[str]) -> tuple[float, list[str]]:
-        """Return a value as a number times other values: those of ``stops``, or no products.
+        """Return a value as a number times other values, which are in ``stops`` or not products.
 
         At most four products deep, which is more than a pattern has.
         """
-        total, found, open_ = 1.0, [], [(name, 4)]
+        total, values, open_ = 1.0, [], [(name, 4)]
         while open_:
             value, depth = open_.pop()
             node = self._producers.get(value)
@@ -73,12 +73,12 @@ class View:
             if number is not None:
                 total *= number
             elif value in stops or depth == 0 or node is None or len(node.inputs) < 2:  # noqa: PLR2004
-                found.append(value)
+                values.append(value)
             elif node.kind == "Mul":
                 open_ += [(each, depth - 1) for each in node.inputs]
             elif node.kind == "Div" and (divisor := self.number(node.input(1))):
                 total /= divisor
                 open_.append((node.input(0), depth - 1))
             else:
-                found.append(value)
-        return total, found
+                values.append(value)
+        return total, values

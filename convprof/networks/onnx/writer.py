@@ -38,17 +38,17 @@ class Writer:
     def add(self, node: Node, kind: str, *inputs: str, last: bool = True, **attributes: Any) -> str:
         """Append an ONNX node; return its result's name, the node's own if it is the last."""
         output = node.name if last else self._fresh(node)
-        made = self._helper.make_node(kind, inputs, [output], name=output, **attributes)
-        self.nodes.append(made)
+        proto = self._helper.make_node(kind, inputs, [output], name=output, **attributes)
+        self.nodes.append(proto)
         return output
 
     def split(self, node: Node, x: str, axis: int, pieces: int) -> tuple[str, ...]:
         """Append a division into equal pieces; return their names."""
         outputs = tuple(self._fresh(node) for _ in range(pieces))
-        made = self._helper.make_node(
+        proto = self._helper.make_node(
             "Split", [x], outputs, name=outputs[0], axis=axis, num_outputs=pieces
         )
-        self.nodes.append(made)
+        self.nodes.append(proto)
         return outputs
 
     def reads(self, node: Node) -> tuple[Shape, ...]:
@@ -67,11 +67,11 @@ class Writer:
             raise InputError(f"{node.name}: its weight {key!r} is missing")
         if array.shape != needed:
             raise InputError(f"{node.name}: {key!r} is {array.shape}, must be {needed}")
-        wanted = id(array), shape or needed
-        if wanted not in self._written:
+        key_and_shape = id(array), shape or needed
+        if key_and_shape not in self._written:
             exact = array.astype(np.float32, copy=False).reshape(shape or needed)
-            self._written[wanted] = self.constant(node, exact)
-        return self._written[wanted]
+            self._written[key_and_shape] = self.constant(node, exact)
+        return self._written[key_and_shape]
 
     def integers(self, node: Node, *numbers: int) -> str:
         """Return the name of a list of whole numbers."""

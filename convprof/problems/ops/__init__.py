@@ -1,4 +1,4 @@
-"""What the nodes of a network compute, as frozen values that know shapes, costs and a reference.
+"""What the nodes of a network compute, as frozen values with shapes, costs and a reference.
 
 A module per family; the operations in its ``__all__`` are named here.
 """

@@ -1,4 +1,4 @@
-"""Operations that rearrange numbers and compute none."""
+"""Operations that rearrange numbers and compute nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Flatten(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return (n, c h w)."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         return x[0], math.prod(x[1:])
 
     def reference(self, *operands: Array) -> Array:
@@ -49,7 +49,7 @@ class Reshape(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the new shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         wrong = self.misfit(x, f"it does not hold as many elements as {self.shape}")
         if not self.shape or 0 in self.shape[len(x) :]:
             raise wrong
@@ -57,10 +57,10 @@ class Reshape(Op):
         known = math.prod(size for size in sizes if size != -1)
         if min(sizes) < -1 or known < 1 or sizes.count(-1) > 1 or math.prod(x) % known:
             raise wrong
-        made = tuple(math.prod(x) // known if size == -1 else size for size in sizes)
-        if math.prod(made) != math.prod(x):
+        sizes_found = tuple(math.prod(x) // known if size == -1 else size for size in sizes)
+        if math.prod(sizes_found) != math.prod(x):
             raise wrong
-        return made
+        return sizes_found
 
     def reference(self, *operands: Array) -> Array:
         """Return the elements in C order in the new shape."""
@@ -84,7 +84,7 @@ class Transpose(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the sizes in their new order."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if sorted(self.axes) != list(range(len(x))):
             raise self.misfit(x, f"its axes are no permutation {self.axes}")
         return tuple(x[axis] for axis in self.axes)
@@ -108,7 +108,7 @@ class Slice(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the shape with that axis cut."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if not 0 <= self.axis < len(x) or not 0 <= self.start < self.stop <= x[self.axis]:
             raise self.misfit(x, f"it has no {self.start}:{self.stop} of axis {self.axis}")
         return (*x[: self.axis], self.stop - self.start, *x[self.axis + 1 :])
@@ -149,7 +149,7 @@ class Pad(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the sizes with the padding."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if len(x) != len(self.before):
             raise self.misfit(x, f"it needs {len(self.before)} axes")
         return tuple(
@@ -175,12 +175,12 @@ class Concat(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the first shape with the sum of all sizes along the axis."""
-        first, *others = self.given(inputs)
+        first, *others = self.checked(inputs)
         if not 0 <= self.axis < len(first):
             raise self.misfit(first, f"it has no axis {self.axis}")
         for other in others:
             if len(other) != len(first) or self._rest(other) != self._rest(first):
-                raise self.misfit(other, f"beside {shape_text(first)} along axis {self.axis}")
+                raise self.misfit(other, f"it must fit {shape_text(first)} along axis {self.axis}")
         return (
             *first[: self.axis],
             sum(shape[self.axis] for shape in inputs),

@@ -43,7 +43,7 @@ class AttentionScores(Product):
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return one product per head and image, of t x depth and depth x t."""
-        (packed,) = self.given(inputs)
+        (packed,) = self.checked(inputs)
         depth = _depth(self, packed, self.heads)
         n, t, _ = packed
         return Gemm(m=t, n=t, k=depth, batch=n * self.heads)
@@ -78,7 +78,7 @@ class AttentionMix(Product):
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return one product per head and image, of t x t and t x depth."""
-        weights, packed = self.given(inputs)
+        weights, packed = self.checked(inputs)
         depth = _depth(self, packed, self.heads)
         n, t, _ = packed
         if weights != (n, self.heads, t, t):
@@ -116,11 +116,11 @@ class Attention(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return (n, t, w)."""
-        (packed,) = self.given(inputs)
+        (packed,) = self.checked(inputs)
         return (*packed[:2], self.heads * _depth(self, packed, self.heads))
 
     def macs(self, *inputs: Shape) -> int:
-        """Return those of both products."""
+        """Return the multiply-accumulates of both products."""
         return sum(op.macs(*shapes) for op, *shapes in self._parts(*inputs))
 
     def flops(self, *inputs: Shape) -> int:
@@ -129,7 +129,7 @@ class Attention(Op):
 
     def _parts(self, *inputs: Shape) -> tuple[tuple[Op, *tuple[Shape, ...]], ...]:
         """Return the three operations, each with the shapes it reads."""
-        (packed,) = self.given(inputs)
+        (packed,) = self.checked(inputs)
         scores = AttentionScores(self.heads)
         square = scores.output(packed)
         return (scores, packed), (Softmax(), square), (AttentionMix(self.heads), square, packed)
@@ -144,8 +144,8 @@ class Attention(Op):
 def _depth(op: Op, packed: Shape, heads: int) -> int:
     """Return the channels of one head."""
     if len(packed) != len(("n", "t", "3w")) or heads < 1 or packed[-1] % (_PARTS * heads):
-        wanted = f"it needs (n, t, 3w) with w a multiple of the number of heads, {heads}"
-        raise op.misfit(packed, wanted)
+        requirement = f"it needs (n, t, 3w) with w a multiple of the number of heads, {heads}"
+        raise op.misfit(packed, requirement)
     return packed[-1] // (_PARTS * heads)
 
 

@@ -1,4 +1,4 @@
-"""What every operation of a network answers, given the shapes of what it reads."""
+"""What every operation of a network has: a shape rule, a cost and a reference."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ Array: TypeAlias = np.ndarray[Any, Any]
 class Op(ABC):
     """A frozen value that says what is computed; sizes follow from the shapes of its inputs.
 
-    Every method takes those shapes, in order, and raises ProblemError when they do not fit.
+    Methods with ``inputs`` take the shapes of the inputs, in order, and raise ProblemError when the
+    shapes do not fit.
     """
 
     __slots__ = ()
 
     kind: ClassVar[str]
     arity: ClassVar[int] = 1
-    """How many activations it reads; 0 means any number from one."""
+    """The number of activations that are read; 0 means any number from one."""
     is_view: ClassVar[bool] = False
-    """Whether it only gives the same numbers another shape."""
+    """Whether the result is the same memory, or a part of it, in another shape."""
     makes_images: ClassVar[bool] = False
     """Whether a result of four axes is an image."""
     keeps_images: ClassVar[bool] = True
-    """Whether the result is an image if an input is one: it treats them alike in every layout."""
+    """Whether the result is an image if an input is one, in the same layout."""
 
     @property
     def only_rearranges(self) -> bool:
@@ -59,26 +60,26 @@ class Op(ABC):
         """
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return the learned tensors by name; all of them count as parameters."""
-        self.given(inputs)
+        """Return the shapes of the learned tensors by name: the parameters."""
+        self.checked(inputs)
         return {}
 
     def buffers(self, *inputs: Shape) -> dict[str, Shape]:
-        """Return the tensors by name that are known before inference, but were not learned."""
-        self.given(inputs)
+        """Return the shapes of constant tensors that were not learned, by name."""
+        self.checked(inputs)
         return {}
 
     def parameters(self, *inputs: Shape) -> int:
-        """Return how many numbers are learned."""
+        """Return the number of learned elements."""
         return sum(math.prod(shape) for shape in self.weights(*inputs).values())
 
     def problem(self, *inputs: Shape) -> Conv2d | Gemm | None:
-        """Return the convolution or matrix product that it is, without bias and name; or None."""
-        self.given(inputs)
+        """Return the equal convolution or product, without bias and name, or None."""
+        self.checked(inputs)
         return None
 
     def macs(self, *inputs: Shape) -> int:
-        """Return the multiply-accumulates: those of its problem, and none without one."""
+        """Return the multiply-accumulates of the problem; 0 without one."""
         problem = self.problem(*inputs)
         return 0 if problem is None else problem.macs
 
@@ -88,7 +89,7 @@ class Op(ABC):
         A step is an addition, multiplication, division, comparison, square root, exponential or
         error function of one element.
         """
-        self.given(inputs)
+        self.checked(inputs)
         return 0
 
     def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
@@ -99,20 +100,20 @@ class Op(ABC):
         moved = (*inputs, output, *self.weights(*inputs).values())
         return itemsize * sum(math.prod(shape) for shape in moved)
 
-    def given(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """Return the inputs; ProblemError unless there are as many as it reads."""
+    def checked(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return the inputs; ProblemError if their number is not the operation's."""
         if len(inputs) != (self.arity or max(1, len(inputs))):
-            wanted = self.arity or "1 or more"
-            raise ProblemError(f"{self.text}: number of inputs {len(inputs)}, must be {wanted}")
+            expected = self.arity or "1 or more"
+            raise ProblemError(f"{self.text}: number of inputs {len(inputs)}, must be {expected}")
         return inputs
 
-    def misfit(self, shape: Shape, wanted: str) -> ProblemError:
+    def misfit(self, shape: Shape, requirement: str) -> ProblemError:
         """Return the error for an input of a shape that does not fit."""
-        return ProblemError(f"{self.text}: cannot read {shape_text(shape)}; {wanted}")
+        return ProblemError(f"{self.text}: cannot read {shape_text(shape)}; {requirement}")
 
     def image(self, *inputs: Shape) -> Shape:
         """Return the only input if it is (n, c, h, w)."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if len(x) != IMAGE_AXES:
             raise self.misfit(x, "it needs an image (n, c, h, w)")
         return x

@@ -40,7 +40,7 @@ class Activation(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         return x
 
     def flops(self, *inputs: Shape) -> int:
@@ -69,7 +69,7 @@ class Affine(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         return x
 
     def flops(self, *inputs: Shape) -> int:
@@ -108,7 +108,7 @@ class Clip(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         return x
 
     def flops(self, *inputs: Shape) -> int:
@@ -147,7 +147,7 @@ class HardSigmoid(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         return x
 
     def flops(self, *inputs: Shape) -> int:
@@ -169,7 +169,7 @@ class _Pairwise(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the larger size of every axis."""
-        a, b = self.given(inputs)
+        a, b = self.checked(inputs)
         if len(a) != len(b) or any(x != y and 1 not in (x, y) for x, y in zip(a, b, strict=True)):
             raise self.misfit(b, f"it does not fit the first input {a}")
         return tuple(max(x, y) for x, y in zip(a, b, strict=True))

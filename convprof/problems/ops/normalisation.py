@@ -34,7 +34,7 @@ class _Same(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if len(x) <= 1:
             raise self.misfit(x, "it needs a minibatch and channels")
         return x
@@ -54,8 +54,8 @@ def _along_channels(vector: Array, x: Array) -> Array:
 class BatchNorm(_Same):
     """(x - mean) / sqrt(variance + eps) x weight + bias, per channel of (n, c, h, w) or (n, c).
 
-    Mean and variance are those of the training data (Ioffe & Szegedy 2015): buffers, which do not
-    count as parameters. What is left per element is a factor and a term, two steps.
+    Mean and variance come from the training data (Ioffe & Szegedy 2015): they are buffers, not
+    parameters. Per element, a factor and a term remain: two steps.
     """
 
     kind: ClassVar[str] = "batch norm"

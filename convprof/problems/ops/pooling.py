@@ -25,7 +25,7 @@ __all__ = ["AdaptiveAverage", "Pool2d"]
 class Pool2d(Op):
     """(n, c, h, w) -> (n, c, p, q): a window of r x s per channel, moved by the stride.
 
-    ``pad`` is (rows, columns) or (top, left, bottom, right). Padding is never the largest. An
+    ``pad`` is (rows, columns) or (top, left, bottom, right). Padding is never the maximum. An
     average divides by r x s where ``count_padding``, else by the pixels it saw; pixels past the
     padding, which ``ceil`` can reach, are neither seen nor counted. ``ceil``: the output's size
     is rounded up, but every window begins within the image or the padding before it.
@@ -51,7 +51,7 @@ class Pool2d(Op):
         if max(top, bottom) >= self.r or max(left, right) >= self.s:
             raise ProblemError(
                 f"pad={self.pad}: must be less than the window {self.r}x{self.s}, "
-                "or some results would see nothing but padding"
+                "or some windows would hold only padding"
             )
 
     @classmethod
@@ -127,7 +127,7 @@ class AdaptiveAverage(Op):
     """(n, c, h, w) -> (n, c, p, q): averages over p x q regions that cover the image.
 
     Region i of p spans the rows from floor(i h / p) to ceil((i + 1) h / p), likewise the columns:
-    1 x 1 is the average of the whole image, and an image of p x q stays what it is.
+    1 x 1 is the average of the whole image, and an image of p x q does not change.
     """
 
     kind: ClassVar[str] = "adaptive pool"
@@ -169,7 +169,7 @@ class AdaptiveAverage(Op):
 def _spans(pixels: int, regions: int) -> int:
     """Return the sum of the lengths of all regions, which overlap where they do not divide.
 
-    Between neighbours, the end ceil(i x / p) lies one past the beginning floor(i x / p) unless
-    p divides i x, which it does gcd(x, p) - 1 times.
+    Between neighbours, the end ceil(i x / p) is one past the beginning floor(i x / p), unless p
+    divides i x. That happens gcd(x, p) - 1 times.
     """
     return pixels + regions - math.gcd(pixels, regions)

@@ -21,7 +21,7 @@ __all__ = ["Convolution", "Linear", "MatMul", "Product", "Weighted"]
 
 
 class Product(Op):
-    """An operation with a problem; what it does beside the MACs is one step per result."""
+    """An operation with a problem; besides the MACs, a result takes the same few steps."""
 
     __slots__ = ()
 
@@ -32,20 +32,20 @@ class Product(Op):
     @property
     @abstractmethod
     def steps(self) -> int:
-        """Steps per element of the result beside the MACs: a bias added, a factor applied."""
+        """Steps per element of the result besides the MACs: a bias added, a factor applied."""
 
     def flops(self, *inputs: Shape) -> int:
         """Return 2 per MAC and the steps per element of the result."""
         return self.problem(*inputs).flops + self.steps * math.prod(self.output(*inputs))
 
     def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
-        """Return the problem's bytes and those of a bias."""
+        """Return the bytes of the problem and of the bias."""
         bias = self.weights(*inputs).get("bias", (0,))
         return self.problem(*inputs).bytes_min(itemsize) + itemsize * math.prod(bias)
 
 
 class Weighted(Product):
-    """A product of an activation and a learned ``weight``, and a learned ``bias`` where asked for.
+    """A product of an activation and a learned ``weight``, and, if ``bias``, a learned bias.
 
     It is the only kind of operation that a strategy computes as a problem of its own.
     """
@@ -66,7 +66,7 @@ class Weighted(Product):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution(Weighted):
-    """(n, c, h, w) -> (n, k, p, q); the fields are those of the problem Conv2d."""
+    """(n, c, h, w) -> (n, k, p, q); the fields are the fields of Conv2d."""
 
     kind: ClassVar[str] = "conv"
     makes_images: ClassVar[bool] = True
@@ -154,7 +154,7 @@ class Linear(Weighted):
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return the product of all rows, of all images, with the matrix."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if len(x) not in (2, 3):
             raise self.misfit(x, "it needs features (n, c) or tokens (n, t, c)")
         return Gemm(m=math.prod(x[:-1]), n=self.outputs, k=x[-1])
@@ -196,7 +196,7 @@ class MatMul(Product):
 
     def problem(self, *inputs: Shape) -> Gemm:
         """Return the products as one batch."""
-        a, b = self.given(inputs)
+        a, b = self.checked(inputs)
         k, n = (b[-1:], b[-2:-1]) if self.transpose_b else (b[-2:-1], b[-1:])
         if len(a) < len(("m", "k")) or a[:-2] != b[:-2] or a[-1:] != k or not n:
             raise self.misfit(b, f"it does not fit the first input {a}")

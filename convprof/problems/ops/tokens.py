@@ -24,7 +24,7 @@ class _OnTokens(Op):
 
     def tokens(self, *inputs: Shape) -> tuple[int, int, int]:
         """Return the only input as (n, t, c)."""
-        (x,) = self.given(inputs)
+        (x,) = self.checked(inputs)
         if len(x) != len(("n", "t", "c")):
             raise self.misfit(x, "it needs tokens (n, t, c)")
         n, t, c = x

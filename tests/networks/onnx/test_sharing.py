@@ -95,10 +95,10 @@ def test_one_tensor_is_drawn_and_written_for_all(save, parsed, name):
     for tie in network.ties:
         own, owner = drawn[tie.node][tie.weight], drawn[tie.owner][tie.owned]
         assert np.shares_memory(own, owner)
-        np.testing.assert_array_equal(owner.T if tie.turned else owner, own)
+        np.testing.assert_array_equal(owner.T if tie.transposed else owner, own)
     written = onnx.load_from_string(model(network, drawn)).graph.initializer
     sizes = [int(np.prod(each.dims)) for each in written if each.data_type == 1]
-    turned = sum(drawn[tie.node][tie.weight].size for tie in network.ties if tie.turned)
+    turned = sum(drawn[tie.node][tie.weight].size for tie in network.ties if tie.transposed)
     assert sum(sizes) == parameters + turned  # an ONNX product reads its matrix one way only
 
 

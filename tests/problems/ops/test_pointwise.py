@@ -140,7 +140,7 @@ def test_impossible_rearrangements(op):
 def test_concat():
     assert Concat(1).output(IMAGE, (2, 1, 4, 5), IMAGE) == (2, 7, 4, 5)
     assert Concat(1).output(IMAGE) == IMAGE
-    with pytest.raises(ProblemError, match="beside 2x3x4x5 along axis 1"):
+    with pytest.raises(ProblemError, match="it must fit 2x3x4x5 along axis 1"):
         Concat(1).output(IMAGE, (2, 3, 4, 6))
     with pytest.raises(ProblemError, match="number of inputs 0, must be 1 or more"):
         Concat(1).output()

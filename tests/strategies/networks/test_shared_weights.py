@@ -30,7 +30,7 @@ def embeddings():
     net.add("in", Linear(24, bias=False))
     net.add("gelu", Activation("gelu"))
     net.add("out", Linear(16, bias=False))
-    tie = Tie("out", "weight", "in", "weight", turned=True)
+    tie = Tie("out", "weight", "in", "weight", transposed=True)
     return Network("tied", (4, 16), tuple(net.nodes), (tie,))
 
 

@@ -51,11 +51,11 @@ def _transpose(net: Importer, node: FileNode) -> Value:
 def _expand(net: Importer, node: FileNode) -> Value:
     """Expand an activation to the shape that it has; repeating one is not supported."""
     x = net.activation(node)
-    asked = net.integers(node, 1, "the new shape")
+    requested = net.integers(node, 1, "the new shape")
     try:
-        shape = tuple(map(int, np.broadcast_shapes(x.shape, asked)))
+        shape = tuple(map(int, np.broadcast_shapes(x.shape, requested)))
     except ValueError:
-        raise node.refused(f"{x.shape} cannot become {asked}") from None
+        raise node.refused(f"{x.shape} cannot become {requested}") from None
     if math.prod(shape) != math.prod(x.shape):
         raise node.refused("repeating an activation is not supported")
     return reshaped(net, node, x, shape)

@@ -90,10 +90,10 @@ def _product(net: Importer, node: FileNode) -> Value:
     number = number_in(b)
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
-    found = along_one_axis(net, node, LayerScale(), a, b)
-    if found is None:
+    scaled = along_one_axis(net, node, LayerScale(), a, b)
+    if scaled is None:
         raise node.refused(f"a factor of {b.shape} on {a.shape}: only one per channel is supported")
-    return found
+    return scaled
 
 
 def _quotient(net: Importer, node: FileNode) -> Value:

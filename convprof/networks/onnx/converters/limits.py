@@ -45,8 +45,8 @@ def _extreme(net: Importer, node: FileNode) -> Value:
     values = operands(net, node)
     activations = [value for value in values if isinstance(value, Value)]
     known = [name for name in node.inputs if isinstance(net.values[name], Constant)]
-    found = [_limit(net, name) for name in known]
-    limits = [limit for limit in found if limit is not None and not math.isnan(limit)]
+    bounds_of_inputs = [_limit(net, name) for name in known]
+    limits = [limit for limit in bounds_of_inputs if limit is not None and not math.isnan(limit)]
     if not activations or len(limits) < len(known):
         raise node.refused("only activations, and numbers within the file, are supported")
     low = max(limits, default=None) if node.kind == "Max" else None

@@ -72,10 +72,10 @@ def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | Non
     if op.which == "avg" and any(op.pads) and not op.count_padding:
         return None
     try:
-        made = replace(op, pad=widened_by(op.pads, around), count_padding=True)
+        pooling = replace(op, pad=widened_by(op.pads, around), count_padding=True)
     except ProblemError:  # more padding than window
         return None
-    return (made, image) if made.output(image.shape) == op.output(x.shape) else None
+    return (pooling, image) if pooling.output(image.shape) == op.output(x.shape) else None
 
 
 def _max(net: Importer, node: FileNode) -> Value:
@@ -94,8 +94,8 @@ def _mean(net: Importer, node: FileNode) -> Value:
     """Average over any axes but the minibatch: they are the pixels of an image for it."""
     x = net.activation(node)
     rank = len(x.shape)
-    asked = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
-    gone = {axis_in(node, axis, rank) for axis in asked}
+    removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
+    gone = {axis_in(node, axis, rank) for axis in removed}
     if not gone or 0 in gone:
         raise node.refused("a mean over the minibatch is not supported")
     kept = [axis for axis in range(rank) if axis not in gone]

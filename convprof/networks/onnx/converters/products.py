@@ -87,14 +87,14 @@ def _gemm(net: Importer, node: FileNode) -> Value:
         raise node.refused("transA=1 is not supported: the first operand must be (n, c)")
     if node.real("alpha", 1.0) != 1.0 or (node.has(2) and node.real("beta", 1.0) != 1.0):
         raise node.refused("alpha and beta other than 1 are not supported")
-    turned = bool(node.integer("transB", 0))
+    transposed = bool(node.integer("transB", 0))
     if isinstance(b, Value):
         if node.has(2):
             raise node.refused("two computed operands and a bias are not supported")
-        return _both(net, node, a, b, turned=turned)
+        return _both(net, node, a, b, transposed=transposed)
     if len(b.shape) != len(("k", "n")) or len(a.shape) != len(b.shape):
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
-    inputs, outputs = reversed(b.shape) if turned else b.shape
+    inputs, outputs = reversed(b.shape) if transposed else b.shape
     _check_matrix(node, a, b, inputs)
     return net.emit(node, Linear(outputs, bias=_bias(net, node, 2, outputs)), a)
 
@@ -102,7 +102,7 @@ def _gemm(net: Importer, node: FileNode) -> Value:
 def _matmul(net: Importer, node: FileNode) -> Value:
     b = net.values[node.input(1)]
     if isinstance(b, Value):
-        return _both(net, node, net.activation(node), b, turned=False)
+        return _both(net, node, net.activation(node), b, transposed=False)
     return _linear(net, node)
 
 
@@ -121,16 +121,16 @@ def _check_matrix(node: FileNode, a: Value, b: Constant, inputs: int) -> None:
         raise node.refused(f"a matrix of {b.shape} does not fit {a.shape}")
 
 
-def _both(net: Importer, node: FileNode, a: Value, b: Value, *, turned: bool) -> Value:
+def _both(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bool) -> Value:
     """Two activations: factors that exporters put on one or both become one of the product."""
-    packed = None if turned else packed_attention(net, node, a, b)
+    packed = None if transposed else packed_attention(net, node, a, b)
     if packed is not None:
         return packed
-    if not turned:
-        b, turned = _untransposed(net, node, b)
+    if not transposed:
+        b, transposed = _untransposed(net, node, b)
     scale = a.factor * b.factor
     a, b = (replace(each, factor=1.0, origin=None) for each in (a, b))
-    return net.emit(node, MatMul(transpose_b=turned, scale=scale), a, b)
+    return net.emit(node, MatMul(transpose_b=transposed, scale=scale), a, b)
 
 
 def _untransposed(net: Importer, node: FileNode, b: Value) -> tuple[Value, bool]:
@@ -198,7 +198,7 @@ def packed_attention(net: Importer, node: FileNode, weights: Value, values: Valu
 
 
 def _batch_first(net: Importer, node: FileNode, base: Value, packed: Shape) -> Value:
-    """Return (n, t, 3w) of a projection that lies so, or has its tokens first."""
+    """Return (n, t, 3w) of a projection in that order, or with its tokens first."""
     n, t, channels = packed
     if n > 1 and base.shape == (t, n, channels):
         return transposed(net, node, base, _TURNED, "packed")
@@ -231,37 +231,37 @@ def _base(net: Importer, value: Value, shape: Shape, part: int) -> Value | None:
         value = net.source_of(value)
     n, heads, t, depth = shape
     channels = _PARTS * heads * depth
-    found: Strided | None = Strided.whole(value.shape)
+    view: Strided | None = Strided.whole(value.shape)
     for op, made in reversed(chain):
-        if found is None:
+        if view is None:
             return None
         if isinstance(op, Transpose):
-            found = found.transposed(op.axes)
+            view = view.transposed(op.axes)
         elif isinstance(op, Slice):
-            found = found.sliced(op.axis, op.start, op.stop)
+            view = view.sliced(op.axis, op.start, op.stop)
         else:
-            found = found.reshaped(made)
+            view = view.reshaped(made)
     image, token = t * channels, channels
     if value.shape == (t, n, channels):
         image, token = channels, n * channels
     thirds = Strided.of(shape, (image, depth, token, 1), part * heads * depth)
     fits = math.prod(value.shape) == n * t * channels
-    return value if fits and found is not None and found.same(thirds) else None
+    return value if fits and view is not None and view.same(thirds) else None
 
 
-# Where the elements of a rearranged tensor lie in the one that it was made from.
+# The places of a rearranged tensor's elements in the original tensor.
 #
-# Steps and offsets are in elements of the original, which lies in the order of its shape.
+# Steps and offsets are in elements of the original, which is in the order of its shape.
 
 Run: TypeAlias = tuple[int, int]
-"""So many elements, so many steps apart."""
+"""The number of elements, and the step between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strided:
     """Every axis is a nest of runs, the outermost first; an axis of size 1 has none.
 
-    Two axes that were put together need not lie evenly: images and heads as one axis are two runs.
+    Two axes in one need not have an even step: images and heads as one axis are two runs.
     """
 
     axes: tuple[tuple[Run, ...], ...]
@@ -277,7 +277,7 @@ class Strided:
 
     @classmethod
     def whole(cls, shape: Shape) -> Strided:
-        """Return a tensor as it lies."""
+        """Return a tensor in the order of its shape."""
         return cls.of(shape, tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape))))
 
     def transposed(self, axes: tuple[int, ...]) -> Strided:
@@ -322,7 +322,7 @@ class Strided:
 
 
 def _merged(runs: list[Run]) -> list[Run]:
-    """Return the runs with those as one that lie one after the other."""
+    """Return the runs, with adjacent ones joined."""
     merged: list[Run] = []
     for count, step in runs:
         if merged and merged[-1][1] == count * step:

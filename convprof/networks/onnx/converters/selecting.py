@@ -78,13 +78,17 @@ def _gather(net: Importer, node: FileNode) -> Value:
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
     given = numbers(node, indices, "the index")
-    found = [axis_in(node, index, x.shape[axis]) for index in given]
-    if len(indices.shape) > 1 or not found or found != list(range(found[0], found[-1] + 1)):
+    positions = [axis_in(node, index, x.shape[axis]) for index in given]
+    if (
+        len(indices.shape) > 1
+        or not positions
+        or positions != list(range(positions[0], positions[-1] + 1))
+    ):
         raise node.refused("only one index, or neighbours in order, are supported")
     if not indices.shape and axis == 1 and len(x.shape) == _TOKENS:
-        return net.emit(node, SelectToken(found[0]), x)
-    piece = cut(net, node, x, axis, start=found[0], end=found[-1] + 1)
-    rest = () if not indices.shape else (len(found),)
+        return net.emit(node, SelectToken(positions[0]), x)
+    piece = cut(net, node, x, axis, start=positions[0], end=positions[-1] + 1)
+    rest = () if not indices.shape else (len(positions),)
     return reshaped(net, node, piece, (*x.shape[:axis], *rest, *x.shape[axis + 1 :]), "squeeze")
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from convprof.problems import Problem
-    from convprof.strategies.plan import Plan
-    from convprof.strategies.plan_runner import PlanRunner
 
 P = TypeVar("P", bound="Problem")
 
@@ -179,21 +177,3 @@ class Strategy(ABC, Generic[P]):
     @abstractmethod
     def prepare(self, problem: P, setting: Setting) -> Prepared:
         """Allocate and compile. ``TooLargeError`` if the memory is not there."""
-
-
-class Planned(Strategy[P]):
-    """A strategy that is written down as data: buffers, and stages that run over them."""
-
-    @abstractmethod
-    def plan(self, problem: P, setting: Setting) -> Plan:
-        """Return the buffers and the stages; no memory of the problem is allocated yet."""
-
-    def prepare(self, problem: P, setting: Setting) -> PlanRunner:
-        """Allocate and compile what the plan says."""
-        return self.prepared(problem, setting, self.plan(problem, setting))
-
-    def prepared(self, problem: P, setting: Setting, plan: Plan) -> PlanRunner:
-        """Allocate and compile one of the strategy's plans."""
-        from convprof.strategies.plan_runner import PlanRunner  # late: it imports NumPy
-
-        return PlanRunner(self.name, problem, setting, plan)

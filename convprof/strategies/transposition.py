@@ -14,8 +14,9 @@ from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div
 from convprof.problems import Reorder
-from convprof.strategies.base import Planned, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import Native, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

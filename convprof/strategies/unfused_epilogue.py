@@ -18,12 +18,12 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue
-from convprof.strategies.base import Planned, Strategy
 from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
-    from convprof.strategies.base import Setting
+    from convprof.strategies.base import Setting, Strategy
     from convprof.strategies.plan import Plan
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from convprof.problems import Attention
-from convprof.strategies.base import Planned, Role, Setting
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
+from convprof.strategies.planned import Planned
 
 SCORES, ROWS = "scores", "rows"
 

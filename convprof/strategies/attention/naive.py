@@ -7,10 +7,14 @@ three times, and soon it is far larger than all the operands.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from convprof.problems import Attention
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 SCORES = "scores"
 

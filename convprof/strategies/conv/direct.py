@@ -7,10 +7,15 @@ The limit it shows: one multiply-add at a time, each waiting for the sum before 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convprof.problems import Conv2d
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 
 def direct_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201

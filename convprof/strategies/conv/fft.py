@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import Conv2d
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.frequency import (
     FILTERS,
     PRODUCT,
@@ -25,9 +24,11 @@ from convprof.strategies.conv.frequency import (
 from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
 from convprof.strategies.plan import Call, Stage
+from convprof.strategies.planned import Planned
 from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
 

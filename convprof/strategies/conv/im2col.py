@@ -7,14 +7,18 @@ again, in exchange for a plain matrix product. The phases show what that costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convprof.problems import Conv2d
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 PATCHES, PRODUCT = "patches", "product"
 

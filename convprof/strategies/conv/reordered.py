@@ -6,11 +6,16 @@ sum waits for another. What is left: every multiply-add loads and stores its sum
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convprof.problems import Conv2d
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.plan import WEIGHTS, Packed, Plan, Stage, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 RSCK = "weights_rsck"
 

@@ -8,15 +8,20 @@ a 7-pixel row fills them (the few columns that straddle two rows are computed an
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from convprof.problems import Conv2d
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 WIDE = "wide"
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Role, Setting
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
+from convprof.strategies.planned import Planned
 
 
 def _multiply(buffers: dict[str, np.ndarray[Any, Any]]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convprof.strategies.base import Setting
 
 
 def naive(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201

@@ -6,10 +6,15 @@ Removes the limit of ``reordered``: a loaded row of ``b`` serves four rows of ``
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 
 class Tiled(Planned[Gemm]):

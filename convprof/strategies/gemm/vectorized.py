@@ -14,14 +14,15 @@ from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import epilogue
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
+from convprof.strategies.planned import Planned
 from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.strategies.base import Setting
 
 ROWS, VECTORS = 4, 2
 """The tile: the four rows of ``tiled``, and just as many sums as keep two multiply-adds a cycle of

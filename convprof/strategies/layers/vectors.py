@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems import Operation, ops
-from convprof.strategies.base import Planned, Role, Setting
+from convprof.strategies.base import Role, Setting
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof import choice_store
 from convprof.machine import facts
-from convprof.strategies.base import Planned, Role, Setting
+from convprof.strategies.base import Role, Setting
+from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.search import EFFORTS, times
 from convprof.strategies.tuning.tunable import Tunable, spelled, stored
 from convprof.version import VERSION

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.strategies.base import P, Planned, Setting
+from convprof.strategies.base import P, Setting
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

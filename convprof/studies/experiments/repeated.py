@@ -14,9 +14,10 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.writer import LLVM
 from convprof.problems import Gemm
-from convprof.strategies.base import DTYPES, Planned, Setting
+from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 L1_SHARE = 0.7
 """Of the first-level cache, for the operands of the product."""

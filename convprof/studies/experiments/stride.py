@@ -13,8 +13,9 @@ from convprof.machine import bandwidth, facts
 from convprof.machine.caches import MEMORY
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import DTYPES, Planned, Setting
+from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 from convprof.studies.experiments.page import Figure, Finding, Line, Plot, Row, Section, Unit, apart
 from convprof.studies.explain.here import here
 

@@ -11,8 +11,9 @@ from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.planned import Planned
 from convprof.studies import preflight
 from convprof.studies.experiments.page import (
     Figure,

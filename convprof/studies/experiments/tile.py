@@ -11,9 +11,10 @@ from convprof.machine import facts
 from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.gemm.blocked import PACKED, GemmBlocking
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.planned import Planned
 from convprof.studies import preflight
 from convprof.studies.experiments.page import Finding, Page, Plot, Row, Section, Unit, apart
 from convprof.studies.experiments.study import Study

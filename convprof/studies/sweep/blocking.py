@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.integers import ceil_div
 from convprof.problems import Gemm
-from convprof.strategies.base import Planned, Setting
+from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.tunable import Tunable, stored
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.measure.contestant import Contestant
     from convprof.problems import Problem
+    from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
 TILE, UNROLL = "tile", "unroll"

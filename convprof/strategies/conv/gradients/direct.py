@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import BackwardData, BackwardWeights
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
 

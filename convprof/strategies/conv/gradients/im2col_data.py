@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.problems import BackwardData
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.gradients.direct import backward_dims
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import Call, Packed, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
 

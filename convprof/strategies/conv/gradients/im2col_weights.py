@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.problems import BackwardWeights
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.conv.im2col import patches_nhwc
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, Y
+from convprof.strategies.planned import Planned
 from convprof.strategies.transposition import count_tables, turn_stage
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
 

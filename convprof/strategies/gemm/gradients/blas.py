@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.problems import Backward, BackwardData
-from convprof.strategies.base import Planned, Role, Setting
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.gemm.gradients.plans import empty_plan
 from convprof.strategies.plan import WEIGHTS, Call, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.plan import Plan

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.problems import Backward, BackwardData
-from convprof.strategies.base import Planned, Setting
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
     as_product,
@@ -22,8 +21,10 @@ from convprof.strategies.gemm.gradients.plans import (
 )
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
 

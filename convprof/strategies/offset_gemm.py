@@ -130,7 +130,7 @@ def offset_gemm(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @dataclass(frozen=True)
-class Blocking:
+class OffsetBlocking:
     """Rows, columns and reduction steps of one tile pass."""
 
     mc: int
@@ -138,7 +138,7 @@ class Blocking:
     tc: int
 
     @classmethod
-    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> Blocking:
+    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> OffsetBlocking:
         """Choose a blocking from the shape and the first-level cache.
 
         ``nc``: long rows amortise the loading of the 16 scalars; four of them and as many rows of
@@ -183,7 +183,7 @@ class Offsets:
             b_row=np.arange(t) * n,
         )
 
-    def dims(self, m: int, n: int, t: int, blocking: Blocking) -> Table:
+    def dims(self, m: int, n: int, t: int, blocking: OffsetBlocking) -> Table:
         """Return the kernel's integers: sizes, blocking, batch, then the tables."""
         head = np.array([m, n, t, blocking.mc, blocking.nc, blocking.tc, len(self.a_base)])
         tables = (self.a_base, self.b_base, self.c_base, self.a_row, self.c_row)

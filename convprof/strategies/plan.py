@@ -106,7 +106,13 @@ class Plan:
     table_words: int = 0
     """Size of the integer tables, in 64-bit words."""
     executed_flops: int | None = None
-    """FLOPs that a run executes, where they are not those of the definition."""
+    """FLOPs that a run executes, where the definition has another number."""
+    blas_threads: int | None = None
+    """Threads that NumPy's BLAS may use in a run; None for a plan without calls of BLAS."""
+    explanation: tuple[str, ...] = ()
+    """What was chosen and why, where there was a choice."""
+    chosen_s: float = 0.0
+    """Seconds that the choice took."""
 
     @property
     def workspace_elements(self) -> int:

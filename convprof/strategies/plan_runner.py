@@ -14,6 +14,7 @@ from convprof.codegen.tile_list import TileList, inner_loop
 from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.blas_threads import blas
 from convprof.strategies.plan import Call, Native, Plan, Stage, Y
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ UNINTERRUPTED_MACS = 500_000_000
 """Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
 
 
-class StagedPrepared(Prepared):
+class PlanRunner(Prepared):
     """A plan with memory and machine code behind it."""
 
     def __init__(self, name: str, problem: Problem, setting: Setting, plan: Plan) -> None:
@@ -58,7 +59,8 @@ class StagedPrepared(Prepared):
             (step.phase, self._call(step) if isinstance(step, Call) else self._stage(step))
             for step in plan.steps
         ]
-        self.compile_s = kernels.compile_seconds() - start
+        self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
+        self.explanation = plan.explanation
         self._actions: list[Callable[[], None]] = []
 
     @property
@@ -90,7 +92,7 @@ class StagedPrepared(Prepared):
         if self._actions:
             self._connect()
 
-    def share_packed(self, other: StagedPrepared) -> None:
+    def share_packed(self, other: PlanRunner) -> None:
         """Read packed weights where another one, bound already, has packed the same numbers."""
         for key in self._plan.packed:
             there = other._arrays.get(key)
@@ -133,7 +135,7 @@ class StagedPrepared(Prepared):
         self._actions = self._joined()
 
     def run(self) -> None:
-        """Run every step once."""
+        """Run every step once, BLAS on exactly the plan's threads."""
         for action in self._actions:
             action()
 
@@ -167,7 +169,7 @@ class StagedPrepared(Prepared):
         """Run, to wake the threads; then run with a clock between the steps."""
         seconds: dict[str, float] = {}
         steps = list(self._by_phase())  # making a launch takes longer than many steps
-        self.run()
+        self.run()  # holds BLAS to the plan's threads, too
         for phase, actions in steps:
             start = time.perf_counter()
             for action in actions:
@@ -247,4 +249,14 @@ class StagedPrepared(Prepared):
                 rows = []
             else:
                 rows += step
-        return actions + self._actions_of(rows)
+        return [*self._holding(), *actions, *self._actions_of(rows)]
+
+    def _holding(self) -> list[Callable[[], None]]:
+        """Return the action that holds BLAS to the plan's threads, where the plan calls BLAS."""
+        threads = self._plan.blas_threads
+        return [] if threads is None else [lambda: blas().hold(threads)]
+
+    def close(self) -> None:
+        """Give back BLAS's thread count."""
+        if self._plan.blas_threads is not None:
+            blas().release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Reorder
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import Native, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
-    from convprof.problems import Problem
-    from convprof.problems.reorder import Reorder
 
 
 ROWS, COLUMNS = 128, 64
@@ -123,22 +122,21 @@ def count_tables(plan: Plan) -> None:
 # Convert an activation between NCHW and NHWC: transpose each image through vector registers.
 
 
-class Transpose(Strategy):
+class Transpose(Planned[Reorder]):
     """The conversion out of the setting's layout into the other one."""
 
-    name: ClassVar[str] = "transpose"
-    kind: ClassVar[str] = "reorder"
-    summary: ClassVar[str] = "convert between NCHW and NHWC in squares of vector registers"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "transpose"
+    kind = "reorder"
+    summary = "convert between NCHW and NHWC in squares of vector registers"
+    parallel = True
+    generated = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Reorder, setting: Setting) -> Plan:
         """One stage over blocks of each image."""
-        p: Reorder = problem  # type: ignore[assignment]  # why_not refused other kinds
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
         other = "nhwc" if setting.layout == "nchw" else "nchw"
         plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
         plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
         count_tables(plan)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

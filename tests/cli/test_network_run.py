@@ -19,7 +19,7 @@ from convprof.measure.session import Session
 from convprof.networks import vit
 from convprof.networks.vit import Transformer
 from convprof.strategies.peers.torch.strategy import TorchNetwork
-from convprof.strategies.unfused_epilogue import Separate
+from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 from convprof.studies import preflight
 from convprof.studies.network import plan as plan_module
 
@@ -223,7 +223,7 @@ def test_a_plan_with_strategies_by_name(capsys):
 
 def spoil(monkeypatch):
     """Let every convolution in direct loops go wrong."""
-    prepare = Separate.prepare
+    prepare = UnfusedEpilogue.prepare
 
     def spoilt(self, problem, setting):
         prepared = prepare(self, problem, setting)
@@ -232,7 +232,7 @@ def spoil(monkeypatch):
             prepared.bind = lambda x, weights, *more: bind(x, weights + 1, *more)
         return prepared
 
-    monkeypatch.setattr(Separate, "prepare", spoilt)
+    monkeypatch.setattr(UnfusedEpilogue, "prepare", spoilt)
 
 
 class Interrupting(Session):

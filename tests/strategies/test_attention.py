@@ -180,10 +180,10 @@ def test_every_variant_is_right():
     p = Attention(heads=2, tokens=300, dim=33)
     strategy, setting = registry.find("attention", "fused"), Setting(threads=THREADS[-1])
     q, kv = operands(p, "f32", 0)
-    variants = strategy.variants(p, setting)
+    variants = strategy.blockings(p, setting)
     assert len(variants) > 2
     for variant in variants:
-        prepared = strategy.prepare_variant(p, setting, variant)
+        prepared = strategy.prepare_blocked(p, setting, variant)
         prepared.bind(q, kv)
         prepared.run()
         assert error(prepared, oracle.attention(p, q, kv)) < 1e-5

@@ -123,8 +123,8 @@ def test_it_promises_what_the_strategy_promises():
     assert found.parallel
     assert found.generated
     assert not found.fuses
-    assert not found.peer
-    assert registry.find("gemm", "blas+passes").peer
+    assert not found.role.is_peer
+    assert registry.find("gemm", "blas+passes").role.is_peer
 
 
 def test_what_it_refuses():

@@ -29,7 +29,7 @@ SOFTMAX_ACROSS = 4
 
 
 @dataclass(frozen=True)
-class Blocking:
+class AttentionBlocking:
     """How queries and keys are cut."""
 
     queries: int
@@ -49,7 +49,7 @@ class Blocks:
         self,
         p: Attention,
         setting: Setting,
-        blocking: Blocking,
+        blocking: AttentionBlocking,
         placement: Placement | None = None,
     ) -> None:
         """Without a ``placement``, the operands lie as the problem says."""

@@ -7,18 +7,18 @@ again, in exchange for a plain matrix product. The phases show what that costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 PATCHES, PRODUCT = "patches", "product"
 
@@ -118,7 +118,9 @@ def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
 def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     """Return our own blocked product of the patch matrix and the weights."""
     m, n, t = product.m, product.n, product.t
-    blocking = Blocking.choose(m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize)
+    blocking = OffsetBlocking.choose(
+        m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize
+    )
     return Stage(
         "gemm",
         offset_gemm,
@@ -128,17 +130,16 @@ def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     )
 
 
-class Im2col(Strategy):
+class Im2col(Planned[Conv2d]):
     """Patch matrix times weights, our product."""
 
-    name: ClassVar[str] = "im2col"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "patch matrix, then our own tiled GEMM"
-    parallel: ClassVar[bool] = True
+    name = "im2col"
+    kind = "conv2d"
+    summary = "patch matrix, then our own tiled GEMM"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, copy the patches, multiply, reorder the result."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         layout = setting.layout
         padded = padded_nchw(p) if layout == "nchw" else padded_nhwc(p)
         plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
@@ -161,12 +162,8 @@ class Im2col(Strategy):
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
             plan.steps.append(reshape)
-        return self.prepared(p, setting, plan)
+        return plan
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
         """Return the step that multiplies."""
         return tiled_gemm(p, setting, product)
-
-    def prepared(self, p: Conv2d, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real."""
-        return StagedPrepared(self.name, p, setting, plan)

@@ -8,20 +8,20 @@ a 7-pixel row fills them (the few columns that straddle two rows are computed an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 WIDE = "wide"
 
@@ -46,7 +46,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
     wide = columns != p.q
-    blocking = Blocking.choose(
+    blocking = OffsetBlocking.choose(
         p.kg, pixels, p.n * p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
@@ -89,7 +89,7 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
     rows, columns = padded.shape[1:3]
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
-    blocking = Blocking.choose(
+    blocking = OffsetBlocking.choose(
         pixels, p.kg, p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
@@ -133,20 +133,19 @@ def _plan_depthwise_nhwc(p: Conv2d) -> Plan:
     return plan
 
 
-class Tiled(Strategy):
+class Tiled(Planned[Conv2d]):
     """Blocked for registers and caches, one thread."""
 
-    name: ClassVar[str] = "tiled"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "cache and register tiles over the image in place, one thread"
+    name = "tiled"
+    kind = "conv2d"
+    summary = "cache and register tiles over the image in place, one thread"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, multiply in tiles, and in NCHW drop the columns between the rows."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         if setting.layout == "nchw":
             plan = _plan_nchw(p, setting)
         elif p.cg == p.kg == 1:
             plan = _plan_depthwise_nhwc(p)
         else:
             plan = _plan_nhwc(p, setting)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

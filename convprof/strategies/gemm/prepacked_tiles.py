@@ -39,7 +39,7 @@ STAGE_MACS = 500_000_000
 
 
 @dataclass(frozen=True)
-class Blocking:
+class PanelBlocking:
     """How the product is cut."""
 
     rows: int
@@ -65,7 +65,7 @@ class _Pass(NamedTuple):
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
-    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
+    def __init__(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> None:
         self.g = g
         self.blocking = blocking
         self.dtype = setting.dtype

@@ -21,8 +21,8 @@ from convprof.strategies.layers.stages import plan_of
 from convprof.strategies.plan import Native, Stage, X
 
 if TYPE_CHECKING:
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
-    from convprof.problems.ops import Attention as Op
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -33,9 +33,8 @@ ROWS = 64
 """Keys or values that a task of the copying stage takes."""
 
 
-def attention(problem: Operation, setting: Setting) -> Plan:
+def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``Attention`` of (n, t, 3w): the projection is read where it lies."""
-    op: Op = problem.op  # type: ignore[assignment]  # the table of builders is by class
     ((n, tokens, _),) = problem.inputs
     width = problem.output[-1]
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)

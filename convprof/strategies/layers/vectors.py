@@ -82,12 +82,8 @@ class Vectors(Planned[Operation]):
 
     def plan(self, operation: Operation, setting: Setting) -> Plan:
         """Build the plan, allocate and compile."""
-        from convprof.strategies.transposition import count_tables
-
         op: ops.Op = operation.op
-        plan = builder(op)(operation, setting)
-        count_tables(plan)
-        return plan
+        return builder(op)(operation, setting)
 
 
 class AutoOperation(Vectors):

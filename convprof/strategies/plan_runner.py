@@ -40,9 +40,7 @@ class PlanRunner(Prepared):
         self._plan = plan
         item = setting.itemsize
         elements = plan.operand_elements + plan.workspace_elements
-        memory.require(
-            elements * item + _bytes_of_late_tables(plan), f"{name} of {problem.descriptor}"
-        )
+        memory.require(elements * item + _table_bytes(plan), f"{name} of {problem.descriptor}")
         kind = DTYPES[setting.dtype][0]
         shapes = {
             Y: plan.y_shape,
@@ -272,10 +270,16 @@ class PlanRunner(Prepared):
             blas().release()
 
 
-def _bytes_of_late_tables(plan: Plan) -> int:
-    """Return the bytes of the tables that are still to be built."""
-    dims = [step.dims for step in plan.steps if isinstance(step, Stage)]
-    return sum(WORD_BYTES * table.words for table in dims if isinstance(table, LateTable))
+def _table_bytes(plan: Plan) -> int:
+    """Return the bytes of all tables, also of the ones that are still to be built."""
+    stages = [step for step in plan.steps if isinstance(step, Stage)]
+    late = [each.dims.words for each in stages if isinstance(each.dims, LateTable)]
+    built = {
+        id(each.dims): np.size(each.dims) for each in stages if isinstance(each.dims, np.ndarray)
+    }
+    short = [len(each.dims) for each in stages if not isinstance(each.dims, LateTable | np.ndarray)]
+    words = sum(late) + sum(built.values()) + sum(short) + sum(len(s.buffers) for s in stages)
+    return WORD_BYTES * words + sum(table.nbytes for table in _packing_tables(plan))
 
 
 def _packing_tables(plan: Plan) -> list[Array]:

@@ -17,9 +17,15 @@ import numpy as np
 
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.memory import l1_data_bytes
+from convprof.strategies.plan import LateTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Table = np.ndarray[Any, np.dtype[np.int64]]
+
+HEAD_WORDS = 7
+"""Integers before the tables of offsets: three sizes, the blocking, the batch."""
 
 
 def offset_gemm(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912, PLR0915
@@ -188,3 +194,13 @@ class Offsets:
         head = np.array([m, n, t, blocking.mc, blocking.nc, blocking.tc, len(self.a_base)])
         tables = (self.a_base, self.b_base, self.c_base, self.a_row, self.c_row)
         return np.concatenate([head, *tables, self.a_col, self.b_row]).astype(np.int64)
+
+
+def late_table(
+    sizes: tuple[int, int, int, int], blocking: OffsetBlocking, offsets: Callable[[], Offsets]
+) -> LateTable:
+    """Return the kernel's integers for ``sizes (m, n, t, batch)``, built when they are needed."""
+    m, n, t, batch = sizes
+    return LateTable(
+        HEAD_WORDS + 3 * batch + 2 * (m + t), lambda: offsets().dims(m, n, t, blocking)
+    )

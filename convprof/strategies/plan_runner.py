@@ -15,7 +15,7 @@ from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
 from convprof.strategies.blas_threads import blas
-from convprof.strategies.plan import Call, Native, Plan, Stage, Y
+from convprof.strategies.plan import Call, LateTable, Native, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+WORD_BYTES = 8
+"""Of an integer in a table."""
 UNINTERRUPTED_MACS = 500_000_000
 """Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
 
@@ -37,10 +39,8 @@ class PlanRunner(Prepared):
         self.setting = setting
         self._plan = plan
         item = setting.itemsize
-        self.workspace_bytes = plan.workspace_elements * item + plan.table_words * 8
-        memory.require(
-            plan.operand_elements * item + self.workspace_bytes, f"{name} of {problem.descriptor}"
-        )
+        elements = plan.operand_elements + plan.workspace_elements
+        memory.require(elements * item + _table_bytes(plan), f"{name} of {problem.descriptor}")
         kind = DTYPES[setting.dtype][0]
         shapes = {
             Y: plan.y_shape,
@@ -60,6 +60,8 @@ class PlanRunner(Prepared):
             for step in plan.steps
         ]
         self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
+        buffers = sum(array.nbytes for key, array in self._arrays.items() if key != Y)
+        self.workspace_bytes = buffers + self.table_bytes
         self.explanation = plan.explanation
         self._actions: list[Callable[[], None]] = []
 
@@ -181,6 +183,12 @@ class PlanRunner(Prepared):
         """Return operands, result, workspaces and tables."""
         return [*self._arrays.values(), *self._tables]
 
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables of integers that the stages and the packing read, each once."""
+        tables = (*self._tables, *_packing_tables(self._plan))
+        return sum({id(table): table.nbytes for table in tables}.values())
+
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return the inner loop of the register tile that does most of the work."""
         kept = [
@@ -208,7 +216,7 @@ class PlanRunner(Prepared):
             address = step.kernel.address
         else:
             address = kernels.address(step.kernel, self.setting.dtype)
-        given = step.dims() if callable(step.dims) else step.dims
+        given = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(given, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
@@ -260,3 +268,19 @@ class PlanRunner(Prepared):
         """Give back BLAS's thread count."""
         if self._plan.blas_threads is not None:
             blas().release()
+
+
+def _table_bytes(plan: Plan) -> int:
+    """Return the bytes of all tables, also of the ones that are still to be built."""
+    stages = [step for step in plan.steps if isinstance(step, Stage)]
+    late = [each.dims.words for each in stages if isinstance(each.dims, LateTable)]
+    built = {
+        id(each.dims): np.size(each.dims) for each in stages if isinstance(each.dims, np.ndarray)
+    }
+    short = [len(each.dims) for each in stages if not isinstance(each.dims, LateTable | np.ndarray)]
+    words = sum(late) + sum(built.values()) + sum(short) + sum(len(s.buffers) for s in stages)
+    return WORD_BYTES * words + sum(table.nbytes for table in _packing_tables(plan))
+
+
+def _packing_tables(plan: Plan) -> list[Array]:
+    return [table for packed in plan.packed.values() for table in packed.tables]

@@ -57,14 +57,12 @@ class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
             raise TypeError(f"{self.inner.name} has no plan to extend")
         plan = self.inner.plan(_bare(p), setting)
         stages = [stage(p, step, setting) for step in steps(p.epilogue)]
-        tables = sum(len(each.dims) for each in stages if not callable(each.dims))
         flops = plan.executed_flops
         return replace(
             plan,
             more=epilogue.operands(p, setting.layout),
             steps=[*plan.steps, *stages],
             passes=plan.passes + len(stages),
-            table_words=plan.table_words + tables,
             executed_flops=None if flops is None else flops + epilogue.flops(p),
         )
 

@@ -136,7 +136,7 @@ def test_the_packed_operand_counts_as_memory():
     prepared = Prepacked().prepare(g, Setting())
     assert prepared.scratch() == {}
     assert list(prepared.plan.packed) == [PANELS]
-    assert prepared.workspace_bytes == 4 * g.k * g.n + 8 * prepared.plan.table_words
+    assert prepared.workspace_bytes == 4 * g.k * g.n + prepared.table_bytes
 
 
 def passes(made):

@@ -61,11 +61,9 @@ def choose(
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
     """Give a plan of the right operands its one stage, and the scratch memory for it."""
-    stage, words = lists.stage(threads)
     plan.workspaces = {SPACE: (threads, lists.slot), CLAIMS: lists.claims(threads)}
     plan.reusable = frozenset({SPACE})
-    plan.steps = [stage]
-    plan.table_words = words
+    plan.steps = [lists.stage(threads)]
 
 
 class Fused(Tunable[Attention, AttentionBlocking]):

@@ -25,7 +25,6 @@ from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
 from convprof.strategies.plan import Call, Stage
 from convprof.strategies.planned import Planned
-from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -111,7 +110,6 @@ class Fft(Planned[Conv2d]):
         }
         plan.packed[FILTERS] = filter_spectra(tiling, setting.dtype)
         plan.executed_flops = tiling.flops()
-        count_tables(plan)
         plan.blas_threads = 1  # whole products are shared out instead
         return plan
 

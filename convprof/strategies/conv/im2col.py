@@ -13,7 +13,7 @@ from convprof.problems import Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
@@ -117,7 +117,8 @@ def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
 
 def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     """Return our own blocked product of the patch matrix and the weights."""
-    m, n, t = product.m, product.n, product.t
+    m, n = product.m, product.n
+    sizes = (m, n, product.t, p.groups)
     blocking = OffsetBlocking.choose(
         m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
@@ -126,7 +127,7 @@ def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
         offset_gemm,
         blocking.tiles(m, n, p.groups),
         (product.a, product.b, product.c),
-        lambda: Offsets.dense(m, n, t, p.groups).dims(m, n, t, blocking),
+        late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
     )
 
 
@@ -156,8 +157,6 @@ class Im2col(Planned[Conv2d]):
             plan.packed[RSCK] = rsck(p)
         step = self.gemm(p, setting, product)
         plan.steps.append(step)
-        if isinstance(step, Stage):
-            plan.table_words = 2 * (product.m + product.t) + 3 * p.groups
         if product.swap:
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)

@@ -23,7 +23,6 @@ from convprof.strategies.conv.register_tiles import (
     TilePlan,
 )
 from convprof.strategies.plan import Native, Stage
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         plan.packed[PANELS] = tiles.packed()
         plan.reusable = frozenset(plan.workspaces)
         add_late(plan, p, setting)
-        count_tables(plan)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
         return plan
 

@@ -16,7 +16,7 @@ from convprof.problems import Conv2d
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
 from convprof.strategies.planned import Planned
 
@@ -71,7 +71,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         offset_gemm,
         blocking.tiles(p.kg, pixels, p.n * p.groups),
         (WEIGHTS, padded.buffer, WIDE if wide else Y),
-        lambda: offsets().dims(p.kg, pixels, taps, blocking),
+        late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
     )
     plan = Plan(p.x_shape("nchw"), p.weight_shape, p.y_shape("nchw"), padded.workspaces)
     plan.steps = [*padded.stages, stage]
@@ -79,7 +79,6 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         plan.workspaces = {**plan.workspaces, WIDE: (p.n, p.k, p.p, columns)}
         crop = (p.p, p.q, columns)
         plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))
-    plan.table_words = 2 * taps + 2 * p.kg + 3 * p.n * p.groups
     return plan
 
 
@@ -112,12 +111,11 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
         offset_gemm,
         blocking.tiles(pixels, p.kg, p.groups),
         (padded.buffer, RSCK, Y),
-        lambda: offsets().dims(pixels, p.kg, taps, blocking),
+        late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
     )
     plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
     plan.packed[RSCK] = rsck(p)
     plan.steps = [*padded.stages, stage]
-    plan.table_words = 2 * taps + 2 * pixels + 3 * p.groups
     return plan
 
 

@@ -28,7 +28,6 @@ from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Native, Packed, Stage, shared
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -149,10 +148,11 @@ class WinogradBlocks:
         Some filters at a time, which stay in the cache: their taps as the rows of a matrix, that of
         both passes of the transform times it in float64, written where the panel lies.
         """
-        p, both = self.p, np.kron(self.algorithm.g, self.algorithm.g)
+        p = self.p
         spots = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
         def fill(target: Array, w: Array) -> None:
+            both = np.kron(self.algorithm.g, self.algorithm.g)
             by_tap = w.transpose(2, 3, 1, 0)
             for (k, vectors), c in spots:
                 wide = vectors * self.lanes
@@ -336,7 +336,6 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         plan.reusable = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
         add_late(plan, p, setting)
-        count_tables(plan)
         return plan
 
 

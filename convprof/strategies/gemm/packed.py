@@ -18,7 +18,6 @@ from convprof.strategies import epilogue
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -138,5 +137,4 @@ class Packed(Tunable[Gemm, GemmBlocking]):
         plan.more = epilogue.operands(g, setting.layout)
         plan.reusable = frozenset(plan.workspaces)
         plan.steps = [*products.all()]
-        count_tables(plan)
         return plan

@@ -108,5 +108,4 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
         plan.packed = {PANELS: Packed(stages.shape, stages.pack)}
         plan.more = epilogue.operands(g, setting.layout)
         plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
         return plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import Gemm
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
@@ -29,13 +29,12 @@ class Tiled(Planned[Gemm]):
         blocking = OffsetBlocking.choose(
             g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
         )
+        sizes = (g.m, g.n, g.k, g.batch)
         stage = Stage(
             "gemm",
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
             (X, WEIGHTS, Y),
-            lambda: Offsets.dense(g.m, g.n, g.k, g.batch).dims(g.m, g.n, g.k, blocking),
+            late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, steps=[stage])
-        plan.table_words = 2 * (g.m + g.k) + 3 * g.batch
-        return plan
+        return Plan(g.a_shape, g.b_shape, g.c_shape, steps=[stage])

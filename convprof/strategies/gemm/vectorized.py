@@ -18,7 +18,6 @@ from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBloc
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.planned import Planned
-from convprof.strategies.transposition import count_tables
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
@@ -59,5 +58,4 @@ class Vectorized(Planned[Gemm]):
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.more = epilogue.operands(g, setting.layout)
         plan.steps = [*products.all()]
-        count_tables(plan)
         return plan

@@ -82,12 +82,8 @@ class Vectors(Planned[Operation]):
         return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 
     def plan(self, operation: Operation, setting: Setting) -> Plan:
-        """Return the plan of the builder, with the size of its tables."""
-        from convprof.strategies.transposition import count_tables
-
-        plan = builder(operation.op)(operation.op, operation, setting)
-        count_tables(plan)
-        return plan
+        """Return the plan that the operation's builder makes."""
+        return builder(operation.op)(operation.op, operation, setting)
 
 
 class AutoOperation(Vectors):

@@ -75,11 +75,9 @@ class Repeated(Planned[Gemm]):
             np.tile(columns, times),
             np.tile(rows * g.n + columns, times),
         )
-        table = listed.dims()
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         native = Native(tile_list.runner_address(), listed)
-        plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), lambda: table)]
-        plan.table_words = table.size
+        plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), listed.dims())]
         plan.executed_flops = times * g.flops
         return plan
 

@@ -192,7 +192,7 @@ def test_workspace_and_phases(which, name, layout):
     prepared.run()
     arrays = sum(array.nbytes for key, array in prepared._arrays.items() if key != "y")
     operand_bytes = sum(array.nbytes for array in operands.all(layout))
-    tables = 8 * prepared._plan.table_words
+    tables = prepared.table_bytes
     assert prepared.workspace_bytes == arrays - operand_bytes + tables
     prepared.run_phases()
     assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")

@@ -16,7 +16,6 @@ from convprof.strategies.conv.gradients.plans import data_plan, forward_of
 from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
 from convprof.strategies.conv.register_tiles import ConvBlocking, DensePlan, DepthwisePlan, TilePlan
 from convprof.strategies.plan import Native, Packed, Stage
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ class MicrokernelData(Tunable[BackwardData, ConvBlocking]):
         plan = data_plan(backward, setting, stages)
         for number, tiles in enumerate(made):
             plan.packed[f"{PANELS}{number}"] = _packed(tiles)
-        count_tables(plan)
         plan.executed_flops = 2 * sum(tiles.executed_macs for tiles in made)
         return plan
 

@@ -14,7 +14,7 @@ import numpy as np
 from convprof.problems import BackwardData
 from convprof.strategies.conv.gradients.direct import backward_dims
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import Call, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
@@ -121,8 +121,6 @@ class Im2colData(Planned[BackwardData]):
         gather = Stage("col2im", kernel, tasks, (PATCHES, Y), backward_dims(p, layout))
         step = self.product(p, setting)
         plan.steps = [step, gather]
-        if isinstance(step, Stage):
-            plan.table_words = 2 * p.n * p.p * p.q + 2 * p.kg + 3 * p.n * p.groups
         return plan
 
     def product(self, p: Conv2d, setting: Setting) -> Stage | Call:
@@ -134,9 +132,9 @@ class Im2colData(Planned[BackwardData]):
         else:
             m, n, batch = p.n * pixels, taps, p.groups
             buffers = (X, TURNED, PATCHES)
-        item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
 
         def offsets() -> Offsets:
+            item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
             if setting.layout == "nchw":
                 return Offsets(
                     a_base=item % p.groups * taps * p.kg,
@@ -162,7 +160,7 @@ class Im2colData(Planned[BackwardData]):
         )
         tasks = blocking.tiles(m, n, batch)
         return Stage(
-            "gemm", offset_gemm, tasks, buffers, lambda: offsets().dims(m, n, p.kg, blocking)
+            "gemm", offset_gemm, tasks, buffers, late_table((m, n, p.kg, batch), blocking, offsets)
         )
 
 

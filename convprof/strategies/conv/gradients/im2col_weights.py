@@ -16,10 +16,10 @@ from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.conv.im2col import patches_nhwc
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, Y
 from convprof.strategies.planned import Planned
-from convprof.strategies.transposition import count_tables, turn_stage
+from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
@@ -80,16 +80,20 @@ class Im2colWeights(Planned[BackwardWeights]):
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, taps)}
             turn = turn_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg), setting)
             plan.steps.append(turn)
-            count_tables(plan)
         return plan
 
-    def product(self, p: Conv2d, setting: Setting, plan: Plan, result: str) -> list[Stage | Call]:
+    def product(
+        self,
+        p: Conv2d,
+        setting: Setting,
+        plan: Plan,  # noqa: ARG002
+        result: str,
+    ) -> list[Stage | Call]:
         """Return our own blocked product, which reads dy down its columns or across its images."""
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         blocking = OffsetBlocking.choose(
             p.kg, taps, p.groups, threads=setting.threads, itemsize=setting.itemsize
         )
-        plan.table_words = 2 * p.kg + 2 * pixels + 3 * p.groups
 
         def offsets() -> Offsets:
             group, i, t = np.arange(p.groups), np.arange(p.kg), np.arange(pixels)
@@ -111,7 +115,7 @@ class Im2colWeights(Planned[BackwardWeights]):
                 offset_gemm,
                 blocking.tiles(p.kg, taps, p.groups),
                 (WEIGHTS, PATCHES, result),
-                lambda: offsets().dims(p.kg, taps, pixels, blocking),
+                late_table((p.kg, taps, pixels, p.groups), blocking, offsets),
             )
         ]
 

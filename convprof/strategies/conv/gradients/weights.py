@@ -19,7 +19,6 @@ from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
 from convprof.strategies.conv.gradients.weight_tiles import SumBlocking, WeightTiles
 from convprof.strategies.conv.register_tiles import CALL_CYCLES
 from convprof.strategies.plan import Native, Stage, Y
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -91,6 +90,5 @@ class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
         if tiles.padded:
             plan.workspaces = {**plan.workspaces, **padded.workspaces}
         plan.workspaces = {**plan.workspaces, SUMS: (tiles.parts, tiles.part_sums)}
-        count_tables(plan)
         plan.executed_flops = 2 * tiles.executed_macs
         return plan

@@ -12,7 +12,6 @@ from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.plans import data_plan, forward_of
 from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocking, WinogradBlocks
 from convprof.strategies.plan import Packed
-from convprof.strategies.transposition import count_tables
 from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
@@ -77,5 +76,4 @@ class WinogradData(Tunable[BackwardData, WinogradBlocking]):
         plan.packed[FILTERS] = Packed(packed.shape, fill, into=True)
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
         plan.executed_flops = blocks.executed_flops()
-        count_tables(plan)
         return plan

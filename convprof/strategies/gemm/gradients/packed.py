@@ -21,7 +21,7 @@ from convprof.strategies.gemm.gradients.plans import (
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.gemm.panels import Operands
 from convprof.strategies.plan import X
-from convprof.strategies.transposition import count_tables, turn_stage
+from convprof.strategies.transposition import turn_stage
 from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ class PackedData(Tunable[Backward, GemmBlocking]):
             plan.workspaces = {A_TURNED: (g.batch, g.k, g.m)}
             plan.steps = [turn, *stages.all()]
         plan.workspaces = {**plan.workspaces, **stages.workspaces()}
-        count_tables(plan)
         return plan
 
 

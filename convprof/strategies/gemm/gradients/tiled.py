@@ -19,7 +19,7 @@ from convprof.strategies.gemm.gradients.plans import (
     empty_plan,
     forward_of,
 )
-from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
 from convprof.strategies.planned import Planned
 
@@ -61,10 +61,9 @@ class TiledData(Planned[Backward]):
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
             (X, second, Y),
-            lambda: offsets().dims(g.m, g.n, g.k, blocking),
+            late_table((g.m, g.n, g.k, g.batch), blocking, offsets),
         )
         plan.steps = [stage]
-        plan.table_words = 2 * (g.m + g.k) + 3 * g.batch
         return plan
 
 

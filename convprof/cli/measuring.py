@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.driver import Picture
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.cli.outputs import Outputs
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
@@ -188,7 +188,7 @@ class Measuring(Work, Generic[AnyStudy]):
         """Print what was measured of a problem before an error, and the error."""
         from convprof.render import describe
         from convprof.render.console import say
-        from convprof.render.report import run_report
+        from convprof.render.run import run_report
 
         line = describe.problem_line(found[-1].problem, found[-1].dtype)
         if not any(m.time_s for m in found):  # else it is the title

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from convprof.cli import measuring, network_options, options
+from convprof.cli import from_flags, measuring, network_options
+from convprof.cli.from_flags import Asked
 from convprof.cli.network_summary import network_from
-from convprof.cli.options import Asked
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convprof.problems import NetworkProblem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 
 class _Finding(Protocol):
@@ -32,7 +32,7 @@ class _Finding(Protocol):
     def measurements(self) -> list[Measurement]:
         """Return the results so far."""
 
-    def found(self) -> Any:
+    def result(self) -> Any:
         """Return what was found so far."""
 
 
@@ -64,27 +64,27 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     return shown.measure(asked, outputs, lambda w: Plan(whole, how, asked.settings, w))
 
 
-def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
+def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
     from convprof.problems import NetworkProblem
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
-    top = network_options.top_from(flags)
+    top = flags["top"]
     choice = network_options.choice_from(flags)
     settings = network_options.settings_from(flags)
-    how = How(
+    how = Options(
         strategies=choice.strategies,
         layout=choice.layouts[0],
         threads=choice.threads[0],
         dtype=choice.dtype,
         tune=choice.tune,
         fuse=flags["fuse"],
-        rivals=options.comma_list(flags["with_"]),
+        libraries=from_flags.comma_list(flags["with_"]),
     )
     return top, how, Asked([NetworkProblem(network_from(flags))], [], choice, settings)
 
 
-def _whole(asked: Asked, how: How) -> NetworkProblem:
+def _whole(asked: Asked, how: Options) -> NetworkProblem:
     """Return the network; InputError for strategies it has no use for, or too little memory."""
     from convprof.studies import preflight
     from convprof.studies.network.options import recipe_for
@@ -117,7 +117,7 @@ class _View(View[_Finding]):
 
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
         """Take what was found."""
-        self._found = study.found()
+        self._found = study.result()
         return []
 
     def networks(self) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
-PATIENCE = 20
+MOST_BUDGETS = 20
 """A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
@@ -60,13 +60,13 @@ class Settings:
     rounds: int | None = None
     """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
     seed: int = 0
-    patience_s: float | None = None
-    """Seconds that a contestant may take to reach the fewest rounds; None: PATIENCE budgets."""
+    time_limit_s: float | None = None
+    """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
 
     @property
     def longest_s(self) -> float:
         """Seconds of samples that a slow contestant may take."""
-        return PATIENCE * self.budget_s if self.patience_s is None else self.patience_s
+        return MOST_BUDGETS * self.budget_s if self.time_limit_s is None else self.time_limit_s
 
 
 class Session:
@@ -260,7 +260,7 @@ class Session:
 
     def _phase_runs(self, participant: Participant) -> int:
         """Return how often the phases of a contestant are timed: slow ones' are not."""
-        if participant.prepared.taken_apart:
+        if participant.prepared.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
         return 0 if participant.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
@@ -283,10 +283,10 @@ class Session:
             participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
             for participant in self.participants
         )
-        taken_apart = [
-            participant for participant in self.participants if participant.prepared.taken_apart
+        timed = [
+            participant for participant in self.participants if participant.prepared.times_phases
         ]
-        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in taken_apart)
+        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in timed)
         return this_round + later + apart
 
     def measurement(self, participant: Participant) -> Measurement:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convprof.studies.run import Choice
 
 
-PATIENCE_S = 60.0
+TIME_LIMIT_S = 60.0
 """A rung may take so long unless it is said otherwise."""
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
@@ -81,7 +81,7 @@ class Pair:
 
 
 def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
-    """Return the rungs of a kind of problem, or those of them that are named.
+    """Return the rungs of a kind of problem, or only the named ones.
 
     Without a second thread there is no rung for it.
     """
@@ -105,7 +105,7 @@ class Ladder:
         watch: NoiseWatch | None = None,
         *,
         names: Sequence[str] = (),
-        patience_s: float = PATIENCE_S,
+        time_limit_s: float = TIME_LIMIT_S,
         halide: bool = False,
     ) -> None:
         self.problem = problem
@@ -113,8 +113,8 @@ class Ladder:
         self.threads = max(choice.threads)
         self.rungs = rungs(problem.kind, self.threads, names)
         # A rung that is let in at all has the time for an interval, if its calls allow it.
-        self._settings = replace(settings, patience_s=patience_s)
-        self._watch, self._patience_s = watch, patience_s
+        self._settings = replace(settings, time_limit_s=time_limit_s)
+        self._watch, self._time_limit_s = watch, time_limit_s
         setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
         self._ours = [
             Contestant(
@@ -125,9 +125,9 @@ class Ladder:
             )
             for rung in self.rungs
         ]
-        pairs = beside(problem.kind, self.threads) if halide else []
+        pairs = schedules(problem.kind, self.threads) if halide else []
         kept = {rung.name for rung in self.rungs}
-        self._beside = [p for p in pairs if p.rung is None or p.rung in kept or not names]
+        self._schedules = [p for p in pairs if p.rung is None or p.rung in kept or not names]
         self._theirs = [
             Contestant(
                 registry.find(problem.kind, pair.strategy),
@@ -135,18 +135,18 @@ class Ladder:
                 replace(setting, threads=pair.threads),
                 choice.cache,
             )
-            for pair in self._beside
+            for pair in self._schedules
         ]
         self._refused: dict[str, Measurement] = {}
         self._session = Session([], settings, watch)
 
     def events(self) -> Iterator[Event]:
-        """Leave out who would take too long, measure the others; yield what happens."""
+        """Leave out rungs that would take too long, measure the others; yield what happens."""
         taking_part = []
-        everybody = [*self._ours, *self._theirs]
-        for index, contestant in enumerate(everybody):
-            yield Started(contestant.label, index, len(everybody))
-            refusal = over_patience(contestant, self._settings, self._patience_s)
+        contestants = [*self._ours, *self._theirs]
+        for index, contestant in enumerate(contestants):
+            yield Started(contestant.label, index, len(contestants))
+            refusal = too_slow(contestant, self._settings, self._time_limit_s)
             if refusal is None:
                 taking_part.append(contestant)
             else:
@@ -190,11 +190,11 @@ class Ladder:
         return steps
 
     def pairs(self) -> list[Pair]:
-        """Return Halide's schedules, each beside the rung that has the same idea."""
+        """Return Halide's schedules, each with the rung that has the same idea."""
         found, participants = self._found(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
         made = []
-        for pair, contestant in zip(self._beside, self._theirs, strict=True):
+        for pair, contestant in zip(self._schedules, self._theirs, strict=True):
             if contestant.label not in found:
                 continue
             mine = ours.get(pair.rung or "")
@@ -265,7 +265,7 @@ def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -
     }
 
 
-# Halide's schedules beside the rungs: which of them has which idea.
+# Halide's schedules and the rungs: which schedule has which idea.
 
 PACKAGE = "halide"
 
@@ -300,8 +300,8 @@ SHARED: dict[str, str | None] = {
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A schedule that takes part, and the rung beside it."""
+class Schedule:
+    """A schedule that takes part, and the rung with the same idea."""
 
     rung: str | None
     strategy: str
@@ -315,7 +315,7 @@ def missing() -> str | None:
     return None
 
 
-def beside(kind: str, threads: int) -> list[Beside]:
+def schedules(kind: str, threads: int) -> list[Schedule]:
     """Return the schedules that take part, in the order of the rungs.
 
     On one thread `parallel` would be the schedule before it once more; it is left out.
@@ -327,8 +327,8 @@ def beside(kind: str, threads: int) -> list[Beside]:
         if threads > 1 or (name not in serial and name != "parallel")
     }
     return [
-        *(Beside(rung, f"halide-{name}", 1) for name, rung in serial.items()),
-        *(Beside(rung, f"halide-{name}", threads) for name, rung in shared.items()),
+        *(Schedule(rung, f"halide-{name}", 1) for name, rung in serial.items()),
+        *(Schedule(rung, f"halide-{name}", threads) for name, rung in shared.items()),
     ]
 
 
@@ -341,12 +341,10 @@ ENOUGH_S = 0.5
 """A run this long shows the rate of the whole; shorter ones may be all overhead."""
 
 
-def over_patience(
-    contestant: Contestant, settings: Settings, patience_s: float
-) -> Measurement | None:
-    """Return the refusal of a contestant predicted to take over ``patience_s``; None if it fits."""
+def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) -> Measurement | None:
+    """Return the refusal of a contestant predicted to take over the time limit; None if it fits."""
     flops = contestant.problem.flops
-    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= patience_s:
+    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= time_limit_s:
         return None
     rows = FIRST_ROWS
     while True:
@@ -355,14 +353,14 @@ def over_patience(
         if found is None:
             return None  # whatever keeps it from running, the session will say
         seconds = predicted_s(found * flops / max(1, part.flops), settings)
-        if seconds <= patience_s:
+        if seconds <= time_limit_s:
             return None
         if found >= ENOUGH_S or part.flops >= flops:
             break
         rows *= GROWTH
     reason = (
         f"predicted to take {seconds:.0f} s on this problem, over the patience of "
-        f"{patience_s:g} s: raise it"
+        f"{time_limit_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats
 from convprof.dtypes import F32
-from convprof.machine.untrusted import mapping, positive
+from convprof.json_checks import mapping, positive
 from convprof.measure.contestant import Contestant, Participant
 from convprof.measure.session import Session, Settings
 from convprof.problems import LayoutConversion
@@ -75,7 +75,7 @@ class LayoutComparison(Comparison["Measurement"]):
 
     @property
     def better(self) -> str | None:
-        """The faster layout, None where there is none for certain."""
+        """The layout that is certainly faster; None if neither is."""
         return {"faster": "nhwc", "slower": "nchw"}.get(self.verdict)
 
     @property
@@ -223,7 +223,7 @@ def _best_s(comparison: LayoutComparison) -> float:
 def _shapes(problem: Problem) -> tuple[LayoutConversion, ...]:
     """Return the activation that is read and the one that is written, as things to convert.
 
-    Of the gradient of the weights, which have no layout, none: nothing stays in a layout.
+    The gradient of the weights has no layout: nothing is to be converted.
     """
     tensors = problem.operands(NCHW, F32)[0], problem.result(NCHW, F32)
     if any(tensor.layout is None for tensor in tensors):

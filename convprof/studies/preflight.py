@@ -35,8 +35,8 @@ def check_strategies(
     kinds = sorted({problem.kind for problem in problems})
     known = [strategy for kind in kinds for strategy in registry.strategies(kind)]
     # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
-    libraries = sorted({strategy.name for strategy in known if strategy.peer and strategy.compared})
-    ours = sorted({strategy.name for strategy in known if not strategy.peer})
+    libraries = sorted({strategy.name for strategy in known if strategy.role.is_compared})
+    ours = sorted({strategy.name for strategy in known if not strategy.role.is_peer})
     listed = libraries if field == LIBRARY else [*ours, *libraries]
     shown = [kind for kind in kinds if kind != "operation"] or kinds
     for name in names:
@@ -134,7 +134,7 @@ def _duration(seconds: float) -> str:
     return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
 
 
-# ``strategies PROBLEM``: who would compute it, who refuses, and why.
+# ``strategies PROBLEM``: which strategies compute the problem, which refuse, and why.
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.dtypes import types
@@ -44,12 +44,12 @@ class Choice:
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"
-    """For strategies whose kernels are generated; others do not heed it."""
+    """For strategies whose kernels are generated; others ignore it."""
     cache: Cache = "hot"
 
 
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
-    """Return who takes part, in ladder order.
+    """Return the contestants, in ladder order.
 
     A strategy that runs on one thread only is left out at other thread counts, unless it would
     not take part at all: then it is there to be refused with its reason.
@@ -64,7 +64,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     return found
 
 
-def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
+def _chosen(problem: Problem, choice: Choice) -> list[Strategy[Any]]:
     """Return the chosen strategies that the problem's kind has; of several kinds, each its own.
 
     Without a choice all that need no further package: the libraries take part when named. An
@@ -72,12 +72,14 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
     """
     if not choice.strategies:
         every = registry.strategies(problem.kind)
-        return [way for strategy in every if strategy.listed for way in ways(strategy, problem)]
+        return [
+            way for strategy in every if strategy.role.is_listed for way in ways(strategy, problem)
+        ]
     return registry.named(problem.kind, choice.strategies)
 
 
 def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
-    """Return the records of a problem that nobody may begin."""
+    """Return the records of a problem that is refused before it begins."""
     return [excluded(each, "refused", reason) for each in contestants(problem, choice)]
 
 

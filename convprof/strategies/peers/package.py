@@ -18,32 +18,31 @@ import numpy as np
 from convprof.codegen import affinity
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
 from convprof.strategies.peers import precision
 from convprof.strategies.peers.first_use import first_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Attention, Backward, Conv2d, Gemm, Problem, Trainable
+    from convprof.problems import Attention, Backward, Conv2d, Gemm, Trainable
 
     Array = np.ndarray[Any, Any]
 
 EXTRA = "pip install 'convprof[peers]'"
 
 
-class Library(Strategy):
+class Library(Strategy[P]):
     """A strategy that needs packages which convprof itself does not."""
 
-    parallel: ClassVar[bool] = True
-    peer: ClassVar[bool] = True
-    listed: ClassVar[bool] = False
+    parallel = True
+    role = Role.LIBRARY
     packages: ClassVar[tuple[str, ...]]
     """What has to be importable, the library itself first."""
     hint: ClassVar[str] = ""
     """What else helps to install them."""
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
         if not self.fuses and problem.epilogue:
             return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
@@ -52,7 +51,7 @@ class Library(Strategy):
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+    def cannot(self, problem: P, setting: Setting) -> str | None:  # noqa: ARG002
         """Return why the library does not do this problem, in one line; else None."""
         return None
 

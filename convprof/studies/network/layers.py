@@ -18,7 +18,7 @@ Bound = Literal["compute", "memory"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One step of a network and its times; None where there is none."""
+    """One step of a network and its times; None where a time is missing."""
 
     step: Step
     hot: Measurement | None

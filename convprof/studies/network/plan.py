@@ -10,20 +10,21 @@ from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Session
 from convprof.problems.layouts import LAYOUTS
-from convprof.strategies.networks.choice import AUTO, blocking, spelled, ways
+from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
+from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
-from convprof.studies.network.libraries import rivals
+from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
     AS_WRITTEN,
     GREEDY,
     OPTIMAL,
-    FoundPlan,
     Planned,
+    PlanResult,
     Standing,
 )
 from convprof.studies.network.probe import Conversions, probes, times
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
-    from convprof.networks.steps import Step, Way
+    from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.strategy import Recipe
     from convprof.studies.network.assign import Route
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 
 PROBE_ROUNDS = 6
@@ -58,32 +59,36 @@ class Plan:
     """
 
     def __init__(
-        self, whole: NetworkProblem, how: How, settings: Settings, watch: NoiseWatch | None = None
+        self,
+        whole: NetworkProblem,
+        options: Options,
+        settings: Settings,
+        watch: NoiseWatch | None = None,
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
         network: Network = whole.network
         self._whole, self._settings, self._watch = whole, settings, watch
-        self.how, self.network = how, network
+        self.options, self.network = options, network
         self.recipe = recipe_for(network, fuse=True)
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
         self._probes = {
-            probe.name: probe for probe in probes(self.steps, how.strategies, how.setting)
+            probe.name: probe for probe in probes(self.steps, options.strategies, options.setting)
         }
-        self._conversions = Conversions(self.inner, self.steps, how.setting)
+        self._conversions = Conversions(self.inner, self.steps, options.setting)
         probing = [
             Contestant(
                 Chained(probe.name, self.recipe, probe.ways),
                 whole,
-                replace(how.setting, layout=probe.layout),
+                replace(options.setting, layout=probe.layout),
             )
             for probe in self._probes.values()
         ]
         contestants = [*probing, *self._conversions.contestants]
         self.alone = Session(contestants, replace(settings, rounds=PROBE_ROUNDS), watch)
-        self._rivals = rivals(whole, how)
+        self._rivals = libraries(whole, options)
         self._costs: Costs | None = None
-        self.chosen: list[Chosen] = []
+        self.chosen: list[Candidate] = []
         self.together: Session | None = None
 
     def events(self) -> Iterator[Event]:
@@ -93,8 +98,8 @@ class Plan:
             return
         self._costs = self.costs()
         self.alone.release()
-        self.chosen = chains(self.recipe, self.routes(self._costs), self.how)
-        setting = self.how.setting
+        self.chosen = chains(self.recipe, self.routes(self._costs), self.options)
+        setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         contestants = [*chosen, *self._rivals]
         self.together = Session(contestants, self._settings, self._watch)
@@ -118,17 +123,17 @@ class Plan:
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
-        given = self.inner, self.steps, costs, self.how.layout
+        given = self.inner, self.steps, costs, self.options.layout
         found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
         found |= {f"all {layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
         return found
 
-    def found(self) -> FoundPlan:
+    def result(self) -> PlanResult:
         """Return what was found so far."""
-        return FoundPlan(
+        return PlanResult(
             network=self.network.name,
             input=self.network.input,
-            how=self.how,
+            options=self.options,
             layers=self._layers(),
             conversions=list(self.chosen[0].conversions) if self.chosen else [],
             standings=self._standings(),
@@ -137,7 +142,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""
-        return self.found().to_json()
+        return self.result().to_json()
 
     def _timed(self) -> bool:
         """Return whether any chain has the times of its layers; RefusedError if all refuse."""
@@ -153,13 +158,13 @@ class Plan:
         """Return every step in the way of the optimal chain."""
         if self._costs is None or not self.chosen:
             return []
-        ways = self.chosen[0].strategy.ways
+        ways = self.chosen[0].strategy.choices
         return [
             self._planned(step, way, self._costs)
             for step, way in zip(self.steps, ways, strict=True)
         ]
 
-    def _planned(self, step: Step, way: Way, costs: Costs) -> Planned:
+    def _planned(self, step: Step, way: LayerChoice, costs: Costs) -> Planned:
         kind = step.problem.kind
         found = {
             layout: (spelled(kind, fastest[0].strategy), fastest[1])
@@ -170,7 +175,7 @@ class Plan:
             step,
             way,
             spelled(kind, way.strategy),
-            blocking(step.problem, way, self.how.setting),
+            None if way.blocking is None else stored(way.blocking),
             costs.steps[step.name][way],
             found,
         )
@@ -200,15 +205,15 @@ class Plan:
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
-    """Return the time over that of the optimal chain; None for itself and without both."""
+    """Return the time over the optimal chain's time; None for that chain, and without both."""
     return None if best is None or participant is best else ratio_of(participant, best)
 
 
-# The chains that follow from a plan's routes, and the network as written beside them.
+# The chains that follow from a plan's routes, and the network as written.
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Candidate:
     """A chain that was planned."""
 
     name: str
@@ -222,26 +227,26 @@ class Chosen:
     """Other names, of routes that turned out to be the same."""
 
 
-def chains(recipe: Recipe, routes: Mapping[str, Route], how: How) -> list[Chosen]:
+def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> list[Candidate]:
     """Return a chain per different route, in their order, and the network as written."""
-    names: dict[tuple[Way, ...], list[str]] = {}
+    names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
     found = [
-        _chosen(name, recipe, routes[name].ways, how, _known(routes[name]), also=tuple(also))
+        _chosen(name, recipe, routes[name].ways, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
     plain = recipe_for(recipe.network, fuse=False)
-    written = ways(plain.steps, (AUTO,), how.setting, how.layout)
-    return [*found, _chosen(AS_WRITTEN, plain, written, how)]
+    written = ways(plain.steps, (AUTO,), options.setting, options.layout)
+    return [*found, _chosen(AS_WRITTEN, plain, written, options)]
 
 
 def _known(route: Route) -> float | None:
-    """Return the seconds; None with a conversion of which nobody knows what it takes."""
+    """Return the seconds; None with a conversion that was not timed."""
     return route.seconds if math.isfinite(route.seconds) else None
 
 
-def _told_apart(recipe: Recipe, route: Route) -> tuple[Way, ...]:
+def _told_apart(recipe: Recipe, route: Route) -> tuple[LayerChoice, ...]:
     """Return the ways of a route; what has no layout is the same in both."""
     return tuple(
         replace(way, layout=read_layout(step.problem, way.layout))
@@ -252,12 +257,12 @@ def _told_apart(recipe: Recipe, route: Route) -> tuple[Way, ...]:
 def _chosen(
     name: str,
     recipe: Recipe,
-    chosen: Sequence[Way],
-    how: How,
+    chosen: Sequence[LayerChoice],
+    options: Options,
     seconds: float | None = None,
     *,
     also: tuple[str, ...] = (),
-) -> Chosen:
-    links = connect(recipe.inner, recipe.steps, chosen, how.layout)
+) -> Candidate:
+    links = connect(recipe.inner, recipe.steps, chosen, options.layout)
     conversions = tuple(link.name for link in links.conversions)
-    return Chosen(name, Chained(name, recipe, chosen), seconds, conversions, also)
+    return Candidate(name, Chained(name, recipe, chosen), seconds, conversions, also)

@@ -1,7 +1,7 @@
 """``network --pass``: which layers of a network are timed in which passes, and each in a session.
 
 Layers that are alike are timed once. A training step computes a layer's gradients only where they
-lead somewhere: that of the data where something learned lies before the layer.
+lead somewhere: the gradient of the data only behind a layer that learns.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Plan:
 
 
 def asked_passes(which: str) -> tuple[str, ...]:
-    """Return the passes that one of ``PASSES`` stands for."""
+    """Return the passes that one of ``PASSES`` means."""
     return ORDER if which == TRAINING else (which,)
 
 
@@ -200,7 +200,7 @@ class Step:
     """The fastest way of each pass on one side, in one layout and on one number of threads."""
 
     library: bool
-    """Whether somebody else's libraries compute it."""
+    """Whether libraries compute it."""
     passes: tuple[Measurement, ...]
     """In the order forward, backward-data, backward-weights; each has a time."""
 
@@ -245,7 +245,7 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
     for m in measurements:
         if m.time_s is None or m.problem["kind"] == LayoutConversion.kind:
             continue
-        library = registry.find(m.problem["kind"], m.strategy).peer
+        library = registry.find(m.problem["kind"], m.strategy).role.is_peer
         found = best.setdefault((m.threads, library, m.layout), {})
         known = found.get(which_pass(m))
         if known is None or known.time_s is None or m.time_s.median < known.time_s.median:

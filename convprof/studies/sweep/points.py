@@ -28,7 +28,7 @@ class Cell:
     high: float | None
     peak_fraction: float | None
     executed: float | None
-    """FLOPs executed over those of the definition."""
+    """Executed FLOPs over the FLOPs of the definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
         return lambda x: plan.problem(x).bytes_min(of)
     names = blocking.TILES["gemm"]
     blocked = [
-        c.strategy.variant(plan.base, c.setting)
+        c.strategy.blocking(plan.base, c.setting)
         for c in plan.contestants(plan.values[0])
         if isinstance(c.strategy, blocking.Blocked)
     ]

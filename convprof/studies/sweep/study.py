@@ -93,8 +93,8 @@ class Sweep:
     def _take_over(self, record: Record) -> None:
         """Learn from a point measured before; InputError if it is not one of this sweep."""
         index, values = record.get("index"), self._plan.values
-        known = isinstance(index, int) and 0 <= index < len(values)
-        if not known or record.get("x") != values[index] or index in self.done:  # type: ignore[index]
+        x = values[index] if isinstance(index, int) and 0 <= index < len(values) else None
+        if x is None or record.get("x") != x or index in self.done:
             raise self._journal.damaged(
                 f"point {str(index)[:MOST_SHOWN]} does not belong to this sweep"
             )
@@ -111,11 +111,11 @@ class Sweep:
     def _point(self, index: int, x: int) -> Iterator[Event | Ended]:
         watch = NoiseWatch(facts().topology.logical_cpus or 1)
         contestants = self._plan.contestants(x)
-        impatient = {c.label: m for c in contestants if (m := self._over_patience(c)) is not None}
-        taking_part = [c for c in contestants if c.label not in impatient]
+        refused = {c.label: m for c in contestants if (m := self._too_slow(c)) is not None}
+        taking_part = [c for c in contestants if c.label not in refused]
         measured = Session(taking_part, self._plan.settings, watch)
         yield from measured.events()
-        found = {m.label: self._with_peak(m) for m in measured.measurements()} | impatient
+        found = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
         record: Record = plain(
             {
                 "index": index,
@@ -131,17 +131,17 @@ class Sweep:
         forget()
         yield Ended(record)
 
-    def _over_patience(self, contestant: Contestant) -> Measurement | None:
+    def _too_slow(self, contestant: Contestant) -> Measurement | None:
         """Return a refusal if the contestant is predicted to take too long at this point."""
         rate = self._rates.get(contestant.label)
         if rate is None:
             return None
         seconds = predicted_s(contestant.problem.flops / rate, self._plan.settings)
-        if seconds <= self._plan.patience_s:
+        if seconds <= self._plan.time_limit_s:
             return None
         reason = (
             f"predicted to take {seconds:.0f} s at this point, over the patience of "
-            f"{self._plan.patience_s:g} s: raise it (and name a new file if you keep one)"
+            f"{self._plan.time_limit_s:g} s: raise it (and name a new file if you keep one)"
         )
         return report.excluded(contestant, "refused", reason)
 

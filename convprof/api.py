@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import types
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, LAYOUTS, NATIVE, Prepared, Setting
+from convprof.strategies.base import NATIVE, Prepared, Setting
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -31,12 +33,10 @@ def prepare(
     """
     if layout not in LAYOUTS:
         raise UnknownNameError.of("layout", layout, LAYOUTS)
-    if dtype not in DTYPES:
-        raise UnknownNameError(f"unknown dtype {dtype!r}: use {' or '.join(DTYPES)}")
     check_threads(threads)
     check_isa(isa)
     found = registry.find(problem.kind, strategy)
-    setting = Setting(layout, dtype, threads, isa)
+    setting = Setting(layout, types(dtype).name, threads, isa)
     reason = found.why_not(problem, setting)
     if reason is not None:
         raise RefusedError(reason)

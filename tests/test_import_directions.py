@@ -17,11 +17,7 @@ PACKAGE = ROOT / "convprof"
 ABOVE = ("convprof", "convprof.__main__")
 """What starts the program or is the package's face: on top of all floors."""
 
-KNOWN_CIRCLES = (
-    {"problems", "problems.batch", "problems.descriptor"},
-    {"problems.attention", "problems.conv2d", "problems.formatting", "problems.gemm"},
-    {"measure.report", "measure.session"},
-)
+KNOWN_CIRCLES: tuple[set[str], ...] = ()
 """Circles that may only become smaller, without ``convprof.`` in front of each name."""
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from convprof import results
 from convprof.archive import Archive
+from convprof.dtypes import DTYPES
 from convprof.measure.report import describe
 from convprof.networks.steps import steps
 from convprof.problems import (
@@ -20,15 +21,15 @@ from convprof.problems import (
     BackwardWeights,
     Conv2d,
     Gemm,
+    LayoutConversion,
     NetworkProblem,
     Operation,
-    Reorder,
 )
 from convprof.problems.graph import INPUT, Network, Node
+from convprof.problems.layouts import LAYOUTS
 from convprof.problems.ops import AdaptiveAverage, Linear, Softmax
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
-from convprof.strategies.base import DTYPES, LAYOUTS
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
@@ -43,7 +44,7 @@ EXPLAINED = (DOCS / "result-format.md").read_text(encoding="utf-8")
 CONV = Conv2d(n=1, c=8, h=6, w=5, k=4, r=3, s=2, pad=(1, 0, 1, 1), name="layer")
 GEMM = Gemm(m=4, n=5, k=6, batch=2)
 ATTENTION = Attention(heads=2, tokens=5, dim=3)
-REORDER = Reorder(n=1, c=8, h=6, w=5)
+REORDER = LayoutConversion(n=1, c=8, h=6, w=5)
 POOL = Operation(op=AdaptiveAverage(1, 1), inputs=((1, 8, 6, 5),), laid_out=True, name="pool")
 SOFTMAX = Operation(op=Softmax(), inputs=((1, 2, 5, 5),))
 WHOLE = NetworkProblem(Network("small", (1, 6), (Node("fc", Linear(3), (INPUT,)),)))

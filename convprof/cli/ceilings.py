@@ -105,6 +105,6 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.studies.ceilings import DTYPES
+    from convprof.dtypes import DTYPES
 
-    return DTYPES if text == "all" else (from_flags.dtype_from(text),)
+    return tuple(DTYPES) if text == "all" else (from_flags.dtype_from(text),)

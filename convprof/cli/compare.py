@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.problems import Backward, Conv2d, Problem
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.layouts import LayoutComparison, Layouts
 
@@ -73,13 +73,10 @@ def layouts(**flags: Any) -> int:
     ).run()
 
 
-def _convolution(problem: Problem) -> Conv2d | Backward:
-    from convprof.problems import BackwardData, BackwardWeights, Conv2d
-    from convprof.problems.gradients import family
+def _convolution(problem: Problem) -> Problem:
+    from convprof.problems import Conv2d
 
-    if family(problem) != Conv2d.kind or not isinstance(
-        problem, Conv2d | BackwardData | BackwardWeights
-    ):
+    if problem.family != Conv2d.kind:
         raise InputError(
             f"{problem.descriptor}: {_a(problem.kind)} has no layouts to compare; "
             "name a convolution"

@@ -46,8 +46,8 @@ def command_for(problem: Problem, *, with_pass: bool = False) -> str:
 
     ``with_pass`` puts ``--pass`` before a backward one.
     """
-    from convprof.problems.gradients import FORWARD, pass_of
+    from convprof.problems.base import FORWARD
 
-    which = pass_of(problem)
+    which = problem.pass_name
     flag = f"--pass {which} " if with_pass and which != FORWARD else ""
     return flag + shlex.quote(problem.descriptor)

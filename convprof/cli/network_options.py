@@ -58,7 +58,7 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
 
 def choice_from(flags: dict[str, Any]) -> Choice:
     """Return the strategies, the layout and the threads; InputError unless it is one of each."""
-    from convprof.strategies.base import LAYOUTS
+    from convprof.problems.layouts import LAYOUTS
     from convprof.studies.run import Choice
 
     layouts = from_flags.comma_list((flags["layout"].lower(),))

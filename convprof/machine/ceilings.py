@@ -11,6 +11,7 @@ import numpy as np
 
 from convprof.codegen.probes.fma import FmaKernel, fma_kernel
 from convprof.codegen.threads import Program, team
+from convprof.dtypes import find
 from convprof.machine import facts
 from convprof.machine.clock import CoreClock
 
@@ -108,7 +109,7 @@ class _Load:
 
     def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
         self.kernel = kernel
-        kind = {"f32": np.float32, "f64": np.float64}[dtype]
+        kind = find(dtype).numpy
         self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
         self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)
         self._dims = np.array([200], dtype=np.int64)

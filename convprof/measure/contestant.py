@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from convprof.problems.layouts import has_layout
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convprof.measure.stopwatch import Sample
     from convprof.problems import Problem
-    from convprof.strategies.base import Setting, Strategy
+    from convprof.strategies.base import Prepared, Setting, Strategy
 
 Cache = Literal["hot", "cold"]
 
@@ -26,10 +27,31 @@ class Contestant:
     @property
     def layout(self) -> str | None:
         """The layout, or None where the kind of problem has none."""
-        return self.setting.layout if has_layout(self.problem) else None
+        return self.setting.layout if self.problem.has_layout else None
 
     @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``."""
         threads = f"{self.setting.threads} thread{'s' if self.setting.threads > 1 else ''}"
         return " ".join(part for part in (self.strategy.name, self.layout, threads) if part)
+
+
+@dataclass
+class Participant:
+    """A contestant under way."""
+
+    contestant: Contestant
+    prepared: Prepared
+    error: float
+    calls: int = 1
+    rounds: int = 0
+    estimate_s: float = 0.0
+    before: Callable[[], None] | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    samples: dict[int, Sample] = field(default_factory=dict)
+    """By round."""
+
+    @property
+    def seconds(self) -> dict[int, float]:
+        """Seconds per call by round."""
+        return {number: sample.seconds for number, sample in self.samples.items()}

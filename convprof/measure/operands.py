@@ -3,60 +3,52 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from convprof.networks import parameters
-from convprof.problems import Attention, BackwardData, BackwardWeights, Conv2d, Gemm, oracle
-from convprof.problems.layouts import operands_in_layout, result_in_nhwc
-from convprof.problems.operation import Operation
-from convprof.problems.shapes import IMAGE_AXES
+from convprof.problems import NetworkProblem
+from convprof.problems.layouts import NCHW, to_layout, to_logical
 from convprof.strategies import memory
-from convprof.strategies.base import DTYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.dtypes import Types
     from convprof.problems import Problem
-
-    Array = np.ndarray[Any, Any]
-    Points = np.ndarray[Any, np.dtype[np.int64]]
-    from collections.abc import Mapping
-
-    from convprof.problems import NetworkProblem
-    from convprof.problems.graph import Network
+    from convprof.problems.graph import Weights
+    from convprof.problems.tensors import Array, Points, TensorSpec
 
 
-# Input and weights of a whole network from a seed, and the float64 reference of its result.
-
-
-class WholeOperands:
+class NetworkOperands:
     """The input, standard normal, and weights that keep activations of order one."""
 
     points = None
     """All of the result is verified."""
 
-    def __init__(self, problem: NetworkProblem, dtype: str, seed: int) -> None:
+    def __init__(self, problem: NetworkProblem, types: Types, seed: int) -> None:
         """Draw them; ``TooLargeError`` if they would not fit."""
         self.problem = problem
-        self._network: Network = problem.network
-        kind, item = DTYPES[dtype]
+        self.types = types
+        network = problem.network
         # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
-        memory.require(2 * item * parameters.elements(self._network), problem.descriptor)
+        needed = 2 * types.weights.bytes * parameters.elements(network)
+        memory.require(needed, problem.descriptor)
         random = np.random.default_rng(seed)
-        self._x = random.standard_normal(problem.network.input, dtype=np.float32).astype(kind)
-        self.weights: Mapping[str, Mapping[str, Array]] = parameters.draw(self._network, seed)
+        drawn = random.standard_normal(network.input, dtype=np.float32)
+        self._x: Array = drawn.astype(types.source.numpy)
+        self.weights: Weights = parameters.draw(network, seed)
 
     def all(self, layout: str) -> tuple[Any, ...]:
         """Return the input in ``layout``, and the weights by layer and name."""
-        turned = layout == "nhwc" and self._x.ndim == IMAGE_AXES
-        x = np.ascontiguousarray(self._x.transpose(0, 2, 3, 1)) if turned else self._x
-        return x, self.weights
+        stored_in = self.problem.operands(layout, self.types)[0].layout
+        return np.ascontiguousarray(to_layout(self._x, stored_in)), self.weights
 
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, in its logical shape."""
-        return self.problem.reference(self._x, self.weights)
+        return self.problem.network.reference(self._x, self.weights)
 
 
 WHOLE_MACS = 300_000_000
@@ -64,16 +56,22 @@ WHOLE_MACS = 300_000_000
 
 POINTS = 4096
 LEAST_VARIANCE = 0.5
+LARGEST_WHOLE = 127
+"""Whole numbers are drawn up to here, so that long sums of their products fit 32 bits."""
 GATHERED_ELEMENTS = 1 << 24
 """At most as many operand elements are gathered for the points: 128 MiB in float64."""
 
 
 class Drawn(Protocol):
-    """What a result is verified against."""
+    """Operands that were drawn, and what a result is verified against."""
 
     @property
     def problem(self) -> Problem:
-        """What was computed."""
+        """What is computed."""
+
+    @property
+    def types(self) -> Types:
+        """The element types of the tensors."""
 
     @property
     def points(self) -> Points | None:
@@ -83,21 +81,20 @@ class Drawn(Protocol):
     def reference(self) -> Array:
         """The float64 result."""
 
+    def all(self, layout: str) -> tuple[Any, ...]:
+        """Return every operand, for ``Prepared.bind``."""
+
 
 class Operands:
     """Operands of one problem, uniform in [-1, 1), and the float64 reference of its output."""
 
-    def __init__(self, problem: Problem, dtype: str, seed: int) -> None:
+    def __init__(self, problem: Problem, types: Types, seed: int) -> None:
         """Draw the operands; ``TooLargeError`` if they would not fit."""
         self.problem = problem
-        self._kind = DTYPES[dtype][0]
+        self.types = types
         random = np.random.default_rng(seed)
-        self._turned: dict[int, Array] = {}
-        self._drawn = tuple(self._draw(random, shape) for shape in problem.operand_shapes("nchw"))
-        if isinstance(problem, Operation):
-            for position in problem.positive_operands():
-                np.abs(self._drawn[position], out=self._drawn[position])
-                self._drawn[position][...] += LEAST_VARIANCE
+        self._stored: dict[tuple[int, str], Array] = {}
+        self._drawn = tuple(_draw(random, spec) for spec in problem.operands(NCHW, types))
 
     @property
     def second(self) -> Array:
@@ -109,22 +106,20 @@ class Operands:
         return self.all(layout)[0]
 
     def all(self, layout: str) -> tuple[Array, ...]:
-        """Return every operand; those that lie in some layout are in ``layout``."""
-        if layout == "nchw":
-            return self._drawn
-        turned = operands_in_layout(self.problem)
-        return tuple(
-            self._in_nhwc(position) if position in turned else drawn
-            for position, drawn in enumerate(self._drawn)
-        )
+        """Return every operand as it is in memory in that layout."""
+        specs = self.problem.operands(layout, self.types)
+        return tuple(self._in_memory(i, spec) for i, spec in enumerate(specs))
 
-    def _in_nhwc(self, position: int) -> Array:
-        if position not in self._turned:
-            turned = self._drawn[position].transpose(0, 2, 3, 1)
-            copy = memory.zeros(turned.shape, self._kind)
-            copy[...] = turned
-            self._turned[position] = copy
-        return self._turned[position]
+    def _in_memory(self, position: int, spec: TensorSpec) -> Array:
+        drawn = self._drawn[position]
+        if spec.layout in (None, NCHW):
+            return drawn
+        key = position, spec.layout
+        if key not in self._stored:
+            copy = memory.zeros(spec.shape, spec.dtype.numpy)
+            copy[...] = to_layout(drawn, spec.layout)
+            self._stored[key] = copy
+        return self._stored[key]
 
     @functools.cached_property
     def points(self) -> Points | None:
@@ -132,7 +127,7 @@ class Operands:
         problem = self.problem
         if problem.macs <= WHOLE_MACS:
             return None
-        size = math.prod(problem.result_shape("nchw"))
+        size = problem.result(NCHW, self.types).elements
         count = max(1, min(POINTS, size, GATHERED_ELEMENTS * size // problem.macs))
         corners = np.array([0, size - 1])
         return np.unique(np.append(np.random.default_rng(0).integers(0, size, count), corners))
@@ -140,47 +135,38 @@ class Operands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, all of it (NCHW) or at ``points``."""
-        problem = self.problem
-        if isinstance(problem, Operation):
-            return problem.reference(self._drawn)
-        first, second, *more = self._drawn
-        if isinstance(problem, Conv2d):
-            product = oracle.conv2d(problem, first, second, self.points)
-            return oracle.epilogue(problem, product, more, self.points)
-        if isinstance(problem, Gemm):
-            product = oracle.gemm(problem, first, second, self.points)
-            return oracle.epilogue(problem, product, more, self.points)
-        if isinstance(problem, BackwardData | BackwardWeights):
-            return _gradient(problem, (first, second), self.points)
-        if isinstance(problem, Attention):
-            return oracle.attention(problem, first, second, self.points)
-        return np.asarray(first, dtype=np.float64)
+        return self.problem.reference(self._drawn, self.points)
 
-    def _draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        memory.require(
-            4 * math.prod(shape) * np.dtype(self._kind).itemsize, f"an operand of {shape}"
-        )
-        array = memory.zeros(shape, self._kind)
-        array[...] = random.random(shape, dtype=np.float32) * 2 - 1
+
+def _draw(random: np.random.Generator, spec: TensorSpec) -> Array:
+    """Return numbers from -1 to 1, or a little above 0; of a type of whole numbers, small ones."""
+    memory.require(4 * spec.nbytes, f"an operand of {spec.shape}")
+    array = memory.zeros(spec.shape, spec.dtype.numpy)
+    if spec.dtype.is_exact:
+        limits = np.iinfo(spec.dtype.numpy)
+        least, most = max(limits.min, -LARGEST_WHOLE), min(limits.max, LARGEST_WHOLE)
+        array[...] = random.integers(least, most, spec.shape, endpoint=True)
         return array
+    array[...] = random.random(spec.shape, dtype=np.float32) * 2 - 1
+    if spec.positive:
+        np.abs(array, out=array)
+        array[...] += LEAST_VARIANCE
+    return array
 
 
-def _gradient(
-    problem: BackwardData | BackwardWeights, operands: tuple[Array, Array], points: Points | None
-) -> Array:
-    """Return the float64 gradient, all of it (NCHW) or at ``points``."""
-    forward, data = problem.forward, isinstance(problem, BackwardData)
-    if isinstance(forward, Conv2d):
-        of_conv = oracle.conv2d_backward_data if data else oracle.conv2d_backward_weights
-        return of_conv(forward, *operands, points)
-    of_gemm = oracle.gemm_backward_data if data else oracle.gemm_backward_weights
-    return of_gemm(forward, *operands, points)
+_CLASSES: dict[str, Callable[[Any, Types, int], Drawn]] = {NetworkProblem.kind: NetworkOperands}
+"""By kind of problem, where operands are not drawn one by one."""
+
+
+def draw(problem: Problem, types: Types, seed: int) -> Drawn:
+    """Draw the operands of a problem; ``TooLargeError`` if they would not fit."""
+    return _CLASSES.get(problem.kind, Operands)(problem, types, seed)
 
 
 def max_rel_error(operands: Drawn, output: Array, layout: str) -> float:
     """Return ``max|y - y64| / max|y64|`` of an output in ``layout`` against the reference."""
-    turned = result_in_nhwc(operands.problem, layout)
-    y = output.transpose(0, 3, 1, 2) if turned else output
+    stored_in = operands.problem.result(layout, operands.types).layout
+    y = to_logical(output, stored_in)
     if operands.points is not None:
         y = y[np.unravel_index(operands.points, y.shape)]
     reference = operands.reference

@@ -12,8 +12,7 @@ from convprof.results import Cycles, Flops, Measurement, Status, Time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.measure.contestant import Contestant
-    from convprof.measure.session import Participant
+    from convprof.measure.contestant import Contestant, Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
 
@@ -66,7 +65,7 @@ def finished(
     contestant, prepared = participant.contestant, participant.prepared
     problem, setting = contestant.problem, contestant.setting
     time = _time([sample.seconds for sample in samples], participant.calls)
-    bytes_min = problem.bytes_min(setting.itemsize)
+    bytes_min = problem.bytes_min(setting.types)
     return Measurement(
         problem=describe(problem),
         strategy=contestant.strategy.name,

@@ -9,32 +9,30 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import stats
 from convprof.codegen import affinity
+from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.measure import report
+from convprof.measure.contestant import Contestant, Participant
 from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
 from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
-from convprof.measure.operands import Operands, WholeOperands, max_rel_error
+from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.problems import NetworkProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from convprof.dtypes import Types
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Contestant
+    from convprof.measure.operands import Drawn
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Prepared
-
-TOLERANCE = {"f32": 1e-3, "f64": 1e-10}
-"""Above this ``max_rel_error`` a result is wrong, not merely rounded: a single misplaced element
-gives an error near 1, and sums of ten thousand products in random order stay below 1e-4 in f32."""
 
 ROUNDS = 25
 FEWEST_ROUNDS = 6
@@ -71,34 +69,6 @@ class Settings:
         return MOST_BUDGETS * self.budget_s if self.time_limit_s is None else self.time_limit_s
 
 
-def operands_of(problem: Problem, dtype: str, seed: int) -> Operands | WholeOperands:
-    """Draw the operands of a problem; ``TooLargeError`` if they would not fit."""
-    if isinstance(problem, NetworkProblem):
-        return WholeOperands(problem, dtype, seed)
-    return Operands(problem, dtype, seed)
-
-
-@dataclass
-class Participant:
-    """A contestant under way."""
-
-    contestant: Contestant
-    prepared: Prepared
-    error: float
-    calls: int = 1
-    rounds: int = 0
-    estimate_s: float = 0.0
-    before: Callable[[], None] | None = None
-    phases: Mapping[str, float] = field(default_factory=dict)
-    samples: dict[int, Sample] = field(default_factory=dict)
-    """By round."""
-
-    @property
-    def seconds(self) -> dict[int, float]:
-        """Seconds per call by round."""
-        return {number: sample.seconds for number, sample in self.samples.items()}
-
-
 class Session:
     """Contestants that are measured against each other. Iterate over ``events()``.
 
@@ -116,7 +86,7 @@ class Session:
         self._settings = settings
         self._watch = watch
         self._stopwatch = stopwatch or Stopwatch()
-        self._operands: dict[tuple[Problem, str], Operands | WholeOperands] = {}
+        self._operands: dict[tuple[Problem, Types], Drawn] = {}
         self.participants: list[Participant] = []
         self._prepared: list[Prepared] = []
         self._released = False
@@ -170,12 +140,12 @@ class Session:
                 # A library may bind this thread to a CPU when it is first used.
                 with affinity.kept(contestant.setting.threads):
                     participant = self._prepare(contestant)
-                limit = TOLERANCE[contestant.setting.dtype]
+                limit = tolerance(contestant.setting.types, contestant.problem.terms)
                 if participant.error <= limit:
                     self.participants.append(participant)
                     self._found.append(participant)
                     return None
-                reason = f"max_rel_error {participant.error:.2g} is over {limit:g}"
+                reason = f"max_rel_error {participant.error:.2g} is over {limit:.2g}"
                 wrong = report.excluded(contestant, "wrong", reason, participant.error)
                 return Failed(self._exclude(wrong))
         except ToolchainError:  # every other contestant would fail alike: one line for all
@@ -199,9 +169,9 @@ class Session:
 
     def _prepare(self, contestant: Contestant) -> Participant:
         problem, setting = contestant.problem, contestant.setting
-        key = (problem, setting.dtype)
+        key = (problem, setting.types)
         if key not in self._operands:
-            self._operands[key] = operands_of(problem, setting.dtype, self._settings.seed)
+            self._operands[key] = draw(problem, setting.types, self._settings.seed)
         operands = self._operands[key]
         prepared = contestant.strategy.prepare(problem, setting)
         self._prepared.append(prepared)
@@ -234,7 +204,7 @@ class Session:
         """Choose calls per sample and rounds from the budget and the time of a call."""
         settings = self._settings
         rounds = settings.rounds or ROUNDS
-        budgets = WHOLE_BUDGETS if isinstance(participant.contestant.problem, NetworkProblem) else 1
+        budgets = WHOLE_BUDGETS if participant.contestant.problem.is_network else 1
         budget_s = budgets * settings.budget_s
         shortest = RESOLUTIONS_PER_SAMPLE * self._stopwatch.resolution_s
         sample_s = max(settings.budget_s / rounds, shortest)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import F32
+
 if TYPE_CHECKING:
     from convprof.problems.graph import Network, Node
     from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
     from convprof.problems.ties import Tie
-
-ITEMSIZE = 4
-"""Bytes of an element: f32."""
 
 CONVENTION = (
     "MACs: convolutions (padding counts), linear layers, attention's two products",
@@ -123,5 +122,5 @@ def _cost(network: Network, node: Node) -> Cost:
         network.parameters(node),
         op.macs(*inputs),
         op.flops(*inputs),
-        op.bytes_min(ITEMSIZE, *inputs),
+        op.bytes_min(F32, *inputs),
     )

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from convprof.problems.attention import Attention
+from convprof.problems.base import Problem, Trainable
 from convprof.problems.batch import Batch, BatchEntry, LeftOut, read_batch
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
 from convprof.problems.gradients import Backward, BackwardData, BackwardWeights
+from convprof.problems.layout_conversion import LayoutConversion
 from convprof.problems.network import NetworkProblem
 from convprof.problems.operation import Operation
-from convprof.problems.reorder import Reorder
-
-Problem: TypeAlias = (
-    Conv2d
-    | Gemm
-    | Attention
-    | Operation
-    | Reorder
-    | BackwardData
-    | BackwardWeights
-    | NetworkProblem
-)
 
 __all__ = [
     "Attention",
@@ -35,11 +23,12 @@ __all__ = [
     "BatchEntry",
     "Conv2d",
     "Gemm",
+    "LayoutConversion",
     "LeftOut",
     "NetworkProblem",
     "Operation",
     "Problem",
-    "Reorder",
+    "Trainable",
     "attention_from_flags",
     "conv2d_from_flags",
     "gemm_from_flags",

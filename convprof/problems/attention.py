@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems import checks
-from convprof.problems.checks import check_name
-from convprof.problems.formatting import format_attention
+from convprof.problems.base import Problem
+from convprof.problems.checks import check_name, quoted
+from convprof.problems.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.dtypes import Types
+    from convprof.problems.tensors import Array, Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
+class Attention(Problem):
     """softmax(Q K^T / sqrt(dim)) V, for every head of every item of the batch, without a mask.
 
     Q, K, V and the result are ``(batch, heads, tokens, dim)``, ``dim`` per head. A problem has two
@@ -64,17 +71,21 @@ class Attention:
         """Exponentials of the softmax, one per score; with each come some four additions more."""
         return self.items * self.tokens**2
 
-    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:  # noqa: ARG002
-        """Return the shapes of Q, and of K and V stacked; attention has no layout."""
-        return self.shape, (2, *self.shape)
+    @property
+    def terms(self) -> int:
+        """The products behind a score, and then the weighted values behind an element."""
+        return self.dim + self.tokens
 
-    def result_shape(self, layout: str) -> tuple[int, ...]:  # noqa: ARG002
-        """Return the shape of the result; attention has no layout."""
-        return self.shape
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:  # noqa: ARG002
+        """Return Q, and K and V stacked; attention has no layout."""
+        return (
+            TensorSpec("q", self.shape, None, types.source),
+            TensorSpec("kv", (2, *self.shape), None, types.source),
+        )
 
-    def bytes_min(self, itemsize: int) -> int:
-        """Return the minimum bytes that must move: Q, K and V read once, the result written."""
-        return 4 * self.items * self.tokens * self.dim * itemsize
+    def result(self, layout: str, types: Types) -> TensorSpec:  # noqa: ARG002
+        """Return the result; attention has no layout."""
+        return TensorSpec("o", self.shape, None, types.result)
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON."""
@@ -87,9 +98,44 @@ class Attention:
 
     @property
     def descriptor(self) -> str:
-        """The canonical text, e.g. ``attention:1x12x197x64``."""
-        return format_attention(self)
+        """The canonical text, ``attention:BATCHxHEADSxTOKENSxDIM[n"name"]``."""
+        return f"attention:{'x'.join(map(str, self.shape))}{quoted(self.name)}"
 
     def with_batch(self, n: int) -> Attention:
         """Return the same attention over ``n`` items."""
         return replace(self, batch=n)
+
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return attention in float64, (batch, heads, tokens, dim), or its values at some points.
+
+        Head by head, all scores of the rows that are needed.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        q, kv = operands
+        if points is None:
+            result: Array = np.empty(self.shape)
+            for head in np.ndindex(self.batch, self.heads):
+                result[head] = _attend(q[head], kv[0][head], kv[1][head])
+            return result
+        item, token, column = np.unravel_index(points, (self.items, self.tokens, self.dim))
+        queries, keys, values = (x.reshape(self.items, self.tokens, self.dim) for x in (q, *kv))
+        found: Array = np.empty(len(points))
+        for head in np.unique(item):
+            here = item == head
+            rows, back = np.unique(token[here], return_inverse=True)
+            attended = _attend(queries[head][rows], keys[head], values[head])
+            found[here] = attended[back, column[here]]
+        return found
+
+
+def _attend(q: Array, k: Array, v: Array) -> Array:
+    """Return ``softmax(q k^T / sqrt(dim)) v`` for some rows of ``q``."""
+    import numpy as np  # late: `convprof --help` must not load it
+
+    both = q.astype(np.float64), k.astype(np.float64)
+    scores = np.einsum("id,jd->ij", *both, optimize=True) / np.sqrt(q.shape[-1])
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    sums = np.einsum("ij,jd->id", weights, v.astype(np.float64), optimize=True)
+    attended: Array = sums / weights.sum(axis=1, keepdims=True)
+    return attended

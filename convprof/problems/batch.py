@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convprof.errors import DescriptorError, InputError, NotComputedError, ProblemError
+from convprof.problems.base import FORWARD
 from convprof.problems.batch_options import OWN, Options
 from convprof.problems.batch_text import (
     MAX_BYTES,
@@ -27,10 +28,10 @@ from convprof.problems.batch_text import (
 from convprof.problems.checks import shown
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.descriptor import parse
-from convprof.problems.gradients import FORWARD, passes_of
+from convprof.problems.gradients import passes_of
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from convprof.problems.base import Problem
 
 MAX_DEPTH = 10
 MAX_PROBLEMS = 100_000  # files that include others twice each would otherwise grow without end

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof.errors import DescriptorError
+from convprof.problems.base import FORWARD
 from convprof.problems.basic_regex import BasicRegex
 from convprof.problems.checks import MAX_SIZE, shown
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

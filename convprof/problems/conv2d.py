@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import ProblemError
 from convprof.problems import checks
 from convprof.problems.axis import Axis
-from convprof.problems.checks import check_name
+from convprof.problems.base import Trainable
+from convprof.problems.checks import check_name, quoted
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
-from convprof.problems.formatting import format_conv2d
+from convprof.problems.layouts import arranged
+from convprof.problems.tensors import TensorSpec, activation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.dtypes import Types
+    from convprof.problems.shapes import Shape
+    from convprof.problems.tensors import Array, Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conv2d:
+class Conv2d(Trainable):
     """x (n, c, h, w) * weights (k, c / groups, r, s) -> y (n, k, p, q), and its epilogue.
 
     ``pad`` is (rows, columns) or (top, left, bottom, right); it is stored as a pair whenever
@@ -155,30 +164,52 @@ class Conv2d:
         """Floating-point operations: 1 MAC = 2 FLOPs, and the steps of the epilogue."""
         return 2 * self.macs + self.epilogue.steps * self.n * self.k * self.p * self.q
 
-    def x_shape(self, layout: str) -> tuple[int, int, int, int]:
+    def x_shape(self, layout: str) -> Shape:
         """Return the input's shape in the layout ``nchw`` or ``nhwc``."""
-        return _arranged(layout, self.n, self.c, self.h, self.w)
+        return arranged((self.n, self.c, self.h, self.w), layout)
 
-    def y_shape(self, layout: str) -> tuple[int, int, int, int]:
+    def y_shape(self, layout: str) -> Shape:
         """Return the output's shape in the layout ``nchw`` or ``nhwc``."""
-        return _arranged(layout, self.n, self.k, self.p, self.q)
+        return arranged((self.n, self.k, self.p, self.q), layout)
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """The shape of the weights, the same in every layout: (k, c / groups, r, s)."""
         return self.k, self.cg, self.r, self.s
 
-    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], ...]:
-        """Return the shapes of the input in a layout, the weights, and the epilogue's operands."""
-        bias = ((self.k,),) * self.epilogue.bias
-        residual = (self.y_shape(layout),) * self.epilogue.add
-        return self.x_shape(layout), self.weight_shape, *bias, *residual
+    @property
+    def has_layout(self) -> bool:
+        """Its activations are images."""
+        return True
 
-    def result_shape(self, layout: str) -> tuple[int, ...]:
-        """Return the shape of the output in a layout."""
-        return self.y_shape(layout)
+    @property
+    def terms(self) -> int:
+        """The products behind an element of the output: c / groups, r, s."""
+        return self.cg * self.r * self.s
 
-    def bytes_min(self, itemsize: int) -> int:
+    @property
+    def data_terms(self) -> int:
+        """The products behind an element of dx, at most: k / groups, r, s."""
+        return self.kg * self.r * self.s
+
+    @property
+    def weights_terms(self) -> int:
+        """The products behind an element of dw: n, p, q."""
+        return self.n * self.p * self.q
+
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return the input, the weights and the epilogue's operands."""
+        return (
+            activation("x", self.x_shape("nchw"), layout, types.source),
+            TensorSpec("weights", self.weight_shape, None, types.weights, constant=True),
+            *self.epilogue.operands(self.k, self.result(layout, types), types),
+        )
+
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return the output."""
+        return activation("y", self.y_shape("nchw"), layout, types.result)
+
+    def bytes_min(self, types: Types) -> int:
         """Return the minimum bytes that must cross the memory bus when no cache is warm.
 
         Every weight once, every output once, the epilogue's operands, and the input rows and
@@ -187,10 +218,9 @@ class Conv2d:
         """
         rows = self._rows.touched(self.p, self.pads[0])
         columns = self._columns.touched(self.q, self.pads[1])
-        weights = self.k * self.cg * self.r * self.s
-        outputs = self.n * self.k * self.p * self.q
-        more = self.epilogue.bias * self.k + self.epilogue.add * outputs
-        return (weights + outputs + self.n * self.c * rows * columns + more) * itemsize
+        _, *others = (*self.operands("nchw", types), self.result("nchw", types))
+        read = self.n * self.c * rows * columns * types.source.bytes
+        return read + sum(tensor.nbytes for tensor in others)
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON; ``pad`` has two or four numbers, as it is stored."""
@@ -201,17 +231,161 @@ class Conv2d:
 
     @property
     def descriptor(self) -> str:
-        """The canonical benchdnn text, e.g. ``mb1ic64ih56oc64oh56kh3ph1n"name"``."""
-        return format_conv2d(self)
+        """``[g]mb ic ih[iw] oc oh[ow] kh[kw] [sh[sw]] ph[pw] [eh[ew]] [dh[dw]] [n"name"]``.
+
+        benchdnn takes all widths from the heights or none, so a square problem names no width
+        and any other names every one. Stride 1 and a dense filter are left out. The output size
+        is always there: together with the padding at the beginning it fixes the padding at the end,
+        which is named only where ``conv_text`` would not believe it.
+        """
+        top, left, bottom, right = self.pads
+        rows = (self.h, self.p, self.r, self.stride[0], top, self.dilation[0])
+        columns = (self.w, self.q, self.s, self.stride[1], left, self.dilation[1])
+        square = rows == columns
+
+        def both(letter: str, height: int, width: int) -> str:
+            return f"{letter}h{height}" if square else f"{letter}h{height}{letter}w{width}"
+
+        parts = [
+            f"g{self.groups}" if self.groups > 1 else "",
+            f"mb{self.n}ic{self.c}",
+            both("i", self.h, self.w),
+            f"oc{self.k}",
+            both("o", self.p, self.q),
+            both("k", self.r, self.s),
+            both("s", *self.stride) if self.stride != (1, 1) else "",
+            both("p", top, left),
+            both("e", bottom, right) if self.end_is_doubtful else "",
+            both("d", *(d - 1 for d in self.dilation)) if self.dilation != (1, 1) else "",
+            quoted(self.name),
+        ]
+        return "".join(parts)
 
     def with_batch(self, n: int) -> Conv2d:
         """Return the same convolution of ``n`` images."""
         return replace(self, n=n)
 
+    # The float64 reference, in the textbook way: pad, pick the patches out, contract.
 
-def _arranged(layout: str, n: int, c: int, h: int, w: int) -> tuple[int, int, int, int]:
-    if layout == "nchw":
-        return n, c, h, w
-    if layout == "nhwc":
-        return n, h, w, c
-    raise ProblemError(f"layout={checks.shown(layout)}: use nchw or nhwc")
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return the output in float64, (n, k, p, q), or its values at some points."""
+        x, weights, *more = operands
+        product = self._product(x, weights, points)
+        return self.epilogue.reference(product, more, self.y_shape("nchw"), points)
+
+    def _product(self, x: Array, weights: Array, points: Points | None = None) -> Array:
+        """Return the convolution in float64, ``(n, k, p, q)``, or its values at some points.
+
+        ``x (n, c, h, w)``, ``weights (k, c/groups, r, s)``; ``points`` are flat indices into the
+        output, for which the result is one-dimensional.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        top, left, bottom, right = self.pads
+        image = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+        filters = weights.astype(np.float64)
+        # Row t of the patch matrix is (c, r, s): each index repeated for the ones inside it and
+        # tiled for the ones outside it.
+        channel = np.repeat(np.arange(self.cg), self.r * self.s)
+        row = np.tile(np.repeat(np.arange(self.r) * self.dilation[0], self.s), self.cg)
+        column = np.tile(np.arange(self.s) * self.dilation[1], self.cg * self.r)
+        if points is not None:
+            n, k, out_row, out_column = np.unravel_index(points, (self.n, self.k, self.p, self.q))
+            first = k // self.kg * self.cg
+            patches = image[
+                n[:, None],
+                first[:, None] + channel,
+                (out_row * self.stride[0])[:, None] + row,
+                (out_column * self.stride[1])[:, None] + column,
+            ]
+            found: Array = np.einsum("it,it->i", patches, filters.reshape(self.k, -1)[k])
+            return found
+        out_row = np.repeat(np.arange(self.p) * self.stride[0], self.q)
+        out_column = np.tile(np.arange(self.q) * self.stride[1], self.p)
+        result = np.empty((self.n, self.groups, self.kg, self.p * self.q))
+        grouped = filters.reshape(self.groups, self.kg, -1)
+        for item in range(self.n):  # image by image, so that the patch matrices stay small
+            for group in range(self.groups):
+                planes = image[item, group * self.cg : (group + 1) * self.cg]
+                patches = planes[
+                    channel[:, None], row[:, None] + out_row, column[:, None] + out_column
+                ]
+                result[item, group] = np.einsum("kt,ti->ki", grouped[group], patches, optimize=True)
+        return result.reshape(self.n, self.k, self.p, self.q)
+
+    def data_gradient(self, dy: Array, weights: Array, points: Points | None = None) -> Array:
+        """Return dx in float64, ``(n, c, h, w)``, or its values at some flat indices of it.
+
+        ``dy (n, k, p, q)``, ``weights (k, c/groups, r, s)``. Tap by tap: what a tap has read in the
+        forward pass gets back the gradient of what it went into.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        if points is not None:
+            return self._data_points(dy, weights, points)
+        top, left, bottom, right = self.pads
+        padded = np.zeros(
+            (self.n, self.groups, self.cg, self.h + top + bottom, self.w + left + right)
+        )
+        gradient = dy.astype(np.float64).reshape(self.n, self.groups, self.kg, self.p, self.q)
+        filters = weights.astype(np.float64).reshape(self.groups, self.kg, self.cg, self.r, self.s)
+        for r, s in np.ndindex(self.r, self.s):
+            spread = np.einsum("gkc,ngkpq->ngcpq", filters[..., r, s], gradient, optimize=True)
+            padded[self._read_by(r, s)] += spread
+        image = padded[..., top : top + self.h, left : left + self.w]
+        return image.reshape(self.n, self.c, self.h, self.w)
+
+    def _data_points(self, dy: Array, weights: Array, points: Points) -> Array:
+        """Return dx at some flat indices: which outputs each of them went into, tap by tap."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        n, c, row, column = np.unravel_index(points, (self.n, self.c, self.h, self.w))
+        outputs = (c // self.cg * self.kg)[:, None] + np.arange(self.kg)
+        found = np.zeros(len(points))
+        for r, s in np.ndindex(self.r, self.s):
+            out_row, rest_row = np.divmod(row + self.pads[0] - r * self.dilation[0], self.stride[0])
+            out_column, rest_column = np.divmod(
+                column + self.pads[1] - s * self.dilation[1], self.stride[1]
+            )
+            meets = (rest_row == 0) & (rest_column == 0)
+            meets &= (out_row >= 0) & (out_row < self.p) & (out_column >= 0) & (out_column < self.q)
+            at, k = n[meets][:, None], outputs[meets]
+            gradient = dy[at, k, out_row[meets][:, None], out_column[meets][:, None]]
+            factors = weights[k, (c % self.cg)[meets][:, None], r, s]
+            found[meets] += np.einsum(
+                "ik,ik->i", gradient.astype(np.float64), factors.astype(np.float64)
+            )
+        return found
+
+    def weights_gradient(self, x: Array, dy: Array, points: Points | None = None) -> Array:
+        """Return dw in float64, (k, c / groups, r, s), or its values at some points.
+
+        For every tap: what it has read in the forward pass, times the gradient of the output that
+        the product is part of, summed over all images and pixels.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        top, left, bottom, right = self.pads
+        border = ((0, 0), (0, 0), (top, bottom), (left, right))
+        image = np.pad(x.astype(np.float64), border)
+        if points is not None:
+            found = np.empty(len(points))
+            for i, point in enumerate(points):
+                k, c, r, s = np.unravel_index(point, self.weight_shape)
+                plane = image[:, k // self.kg * self.cg + c][:, *self._read_by(int(r), int(s))[1:]]
+                found[i] = np.einsum("npq,npq->", plane, dy[:, k].astype(np.float64))
+            return found
+        grouped = image.reshape(self.n, self.groups, self.cg, *image.shape[2:])
+        gradient = dy.astype(np.float64).reshape(self.n, self.groups, self.kg, self.p, self.q)
+        result = np.empty((self.groups, self.kg, self.cg, self.r, self.s))
+        for r, s in np.ndindex(self.r, self.s):
+            read = grouped[self._read_by(r, s)]
+            result[..., r, s] = np.einsum("ngkpq,ngcpq->gkc", gradient, read, optimize=True)
+        return result.reshape(self.weight_shape)
+
+    def _read_by(self, r: int, s: int) -> tuple[Any, ...]:
+        """Return the index of all that one tap reads from a padded image, output by output."""
+        top, left = r * self.dilation[0], s * self.dilation[1]
+        rows = slice(top, top + (self.p - 1) * self.stride[0] + 1, self.stride[0])
+        columns = slice(left, left + (self.q - 1) * self.stride[1] + 1, self.stride[1])
+        return ..., rows, columns

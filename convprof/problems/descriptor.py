@@ -19,7 +19,9 @@ from convprof.problems.conv_text import parse_conv2d
 from convprof.problems.matmul_text import parse_gemm
 
 if TYPE_CHECKING:
-    from convprof.problems import Attention, Conv2d, Gemm
+    from convprof.problems.attention import Attention
+    from convprof.problems.conv2d import Conv2d
+    from convprof.problems.gemm import Gemm
 
 MAX_TEXT = MAX_NAME + 300  # the longest canonical text without its name has under 290 characters
 

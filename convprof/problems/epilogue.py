@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
+from convprof.problems.shapes import channel_axis
+from convprof.problems.tensors import TensorSpec, picked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.dtypes import Types
+    from convprof.problems.shapes import Shape
+    from convprof.problems.tensors import Array, Points
 
 # Functions of one element that networks apply between their products.
 
@@ -28,6 +37,8 @@ STEPS: dict[str, int] = {
 
 
 BIAS, ADD = "bias", "add"
+RESIDUAL = "residual"
+"""The name of the operand that ``add`` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,34 @@ class Epilogue:
     def steps(self) -> int:
         """Floating-point operations per element of the result."""
         return self.bias + self.add + (STEPS[self.function] if self.function else 0)
+
+    def operands(self, channels: int, result: TensorSpec, types: Types) -> tuple[TensorSpec, ...]:
+        """Return the bias and the residual, as far as they are read."""
+        bias = TensorSpec(BIAS, (channels,), None, types.accumulator, constant=True)
+        residual = replace(result, name=RESIDUAL)
+        return (*[bias] * self.bias, *[residual] * self.add)
+
+    def reference(
+        self, product: Array, operands: Sequence[Array], shape: Shape, points: Points | None = None
+    ) -> Array:
+        """Return function(product + bias + residual) in float64, all of it or at flat indices.
+
+        ``operands``: a bias, then a residual, as far as they are read. ``shape`` is the logical one
+        of the result; ``product`` has that shape, or is its values at the points.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        from convprof.problems.functions import FUNCTIONS
+
+        total, more = product, list(operands)
+        if self.bias:
+            axis = channel_axis(shape)
+            bias = more.pop(0).astype(np.float64)
+            wide = bias.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+            total = total + picked(np.broadcast_to(wide, shape), points)
+        if self.add:
+            total = total + picked(more.pop(0).astype(np.float64), points)
+        return FUNCTIONS[self.function](total) if self.function else total
 
 
 _WORDS = (BIAS, ADD, *STEPS)

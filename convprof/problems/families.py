@@ -14,7 +14,7 @@ from convprof.problems.gradients import BackwardData, BackwardWeights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Problem
+    from convprof.problems.base import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems import checks
-from convprof.problems.checks import check_name
+from convprof.problems.base import Trainable
+from convprof.problems.checks import check_name, quoted
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
-from convprof.problems.formatting import format_gemm
+from convprof.problems.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.dtypes import Types
+    from convprof.problems.tensors import Array, Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gemm:
+class Gemm(Trainable):
     """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` of them side by side.
 
     ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
@@ -62,19 +69,32 @@ class Gemm:
         """(m, n), or (batch, m, n) when the batch exceeds 1."""
         return self._shape(self.m, self.n)
 
-    def operand_shapes(self, layout: str) -> tuple[tuple[int, ...], ...]:  # noqa: ARG002
-        """Return the shapes of A, B and the epilogue's operands; a product has no layout."""
-        bias = ((self.n,),) * self.epilogue.bias
-        return self.a_shape, self.b_shape, *bias, *(self.c_shape,) * self.epilogue.add
+    @property
+    def terms(self) -> int:
+        """The products behind an element of C: k."""
+        return self.k
 
-    def result_shape(self, layout: str) -> tuple[int, ...]:  # noqa: ARG002
-        """Return the shape of C; a product has no layout."""
-        return self.c_shape
+    @property
+    def data_terms(self) -> int:
+        """The products behind an element of dA: n."""
+        return self.n
 
-    def bytes_min(self, itemsize: int) -> int:
-        """Return the minimum bytes that must move: operands read once, C written once."""
-        one = self.m * self.k + self.k * self.n + self.m * self.n * (1 + self.epilogue.add)
-        return (self.batch * one + self.epilogue.bias * self.n) * itemsize
+    @property
+    def weights_terms(self) -> int:
+        """The products behind an element of dB: m."""
+        return self.m
+
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return A, B and the epilogue's operands; a product has no layout."""
+        return (
+            TensorSpec("a", self.a_shape, None, types.source),
+            TensorSpec("b", self.b_shape, None, types.weights, constant=True),
+            *self.epilogue.operands(self.n, self.result(layout, types), types),
+        )
+
+    def result(self, layout: str, types: Types) -> TensorSpec:  # noqa: ARG002
+        """Return C; a product has no layout."""
+        return TensorSpec("c", self.c_shape, None, types.result)
 
     def dims(self) -> dict[str, Any]:
         """Return the sizes for JSON."""
@@ -83,9 +103,66 @@ class Gemm:
 
     @property
     def descriptor(self) -> str:
-        """The canonical benchdnn text, e.g. ``1024x512:512x768`` or ``16x40x64:16x64x40``."""
-        return format_gemm(self)
+        """The benchdnn text, ``MxK:KxN[n"name"]``; a batch above 1 comes first."""
+        a, b = ("x".join(map(str, shape)) for shape in (self.a_shape, self.b_shape))
+        return f"{a}:{b}{quoted(self.name)}"
 
     def with_batch(self, n: int) -> Gemm:
         """Return ``n`` independent products of the same sizes."""
         return replace(self, batch=n)
+
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return C in float64, or its values at some flat indices."""
+        a, b, *more = operands
+        product = self._product(a, b, points)
+        return self.epilogue.reference(product, more, self.c_shape, points)
+
+    def _product(self, x: Array, weights: Array, points: Points | None = None) -> Array:
+        """Return ``a b`` in float64, or its values at some flat indices of the result."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        left = x.reshape(self.batch, self.m, self.k)
+        right = weights.reshape(self.batch, self.k, self.n)
+        if points is not None:
+            item, i, j = np.unravel_index(points, (self.batch, self.m, self.n))
+            rows = left[item, i].astype(np.float64)
+            found: Array = np.einsum("it,it->i", rows, right[item, :, j].astype(np.float64))
+            return found
+        product: Array = np.einsum(
+            "bik,bkj->bij", left.astype(np.float64), right.astype(np.float64), optimize=True
+        )
+        return product.reshape(self.c_shape)
+
+    def data_gradient(self, dy: Array, weights: Array, points: Points | None = None) -> Array:
+        """Return dA = dC B^T in float64, or its values at some flat indices of it."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        gradient, right = (
+            dy.reshape(self.batch, self.m, self.n),
+            weights.reshape(self.batch, self.k, self.n),
+        )
+        if points is not None:
+            item, i, t = np.unravel_index(points, (self.batch, self.m, self.k))
+            rows = gradient[item, i].astype(np.float64)
+            found: Array = np.einsum("ij,ij->i", rows, right[item, t].astype(np.float64))
+            return found
+        both = gradient.astype(np.float64), right.astype(np.float64)
+        product: Array = np.einsum("bij,btj->bit", *both, optimize=True)
+        return product.reshape(self.a_shape)
+
+    def weights_gradient(self, x: Array, dy: Array, points: Points | None = None) -> Array:
+        """Return dB = A^T dC in float64, or its values at some flat indices of it."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        left, gradient = (
+            x.reshape(self.batch, self.m, self.k),
+            dy.reshape(self.batch, self.m, self.n),
+        )
+        if points is not None:
+            item, t, j = np.unravel_index(points, (self.batch, self.k, self.n))
+            columns = left[item, :, t].astype(np.float64)
+            found: Array = np.einsum("pi,pi->p", columns, gradient[item, :, j].astype(np.float64))
+            return found
+        both = left.astype(np.float64), gradient.astype(np.float64)
+        product: Array = np.einsum("bit,bij->btj", *both, optimize=True)
+        return product.reshape(self.b_shape)

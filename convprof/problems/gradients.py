@@ -9,36 +9,43 @@ multiply-adds.
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from convprof.problems.base import FORWARD, Problem, Trainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from typing import Self
 
-    from convprof.problems.conv2d import Conv2d
-    from convprof.problems.gemm import Gemm
+    from convprof.dtypes import Types
+    from convprof.problems.tensors import Array, Points, TensorSpec
 
-    Shapes = tuple[tuple[int, ...], ...]
-
-FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS = "forward", "backward-data", "backward-weights"
+BACKWARD_DATA, BACKWARD_WEIGHTS = "backward-data", "backward-weights"
 TRAINING = "training"
 """All three, one after the other."""
 PASSES = (FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING)
 
 
+F_co = TypeVar("F_co", bound=Trainable, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class _Backward:
-    """A gradient of the problem ``forward``."""
+class Backward(Problem, Generic[F_co]):
+    """A gradient of the layer ``forward``."""
 
     which: ClassVar[str]
-    forward: Conv2d | Gemm
+    forward: F_co = field()  # a field without a default: the base class has a property here
 
     @property
     def kind(self) -> str:
         """The forward problem's kind and the pass: ``conv2d-backward-data``."""
         return f"{self.forward.kind}-{self.which}"
+
+    @property
+    def pass_name(self) -> str:
+        """Which gradient it is."""
+        return self.which
 
     @property
     def name(self) -> str:
@@ -60,13 +67,27 @@ class _Backward:
         """The forward problem's benchdnn text; the pass is the ``kind``, or ``--pass``."""
         return self.forward.descriptor
 
+    @property
+    def has_layout(self) -> bool:
+        """Whether the layer has activations in a layout."""
+        return self.forward.has_layout
+
     def dims(self) -> dict[str, Any]:
         """Return the forward problem's sizes for JSON, and the pass."""
         return {**self.forward.dims(), "pass": self.which}
 
+    def with_batch(self, n: int) -> Self:
+        """Return the same pass of ``n`` images or products."""
+        return replace(self, forward=self.forward.with_batch(n))
+
+    def _dy(self, layout: str, types: Types) -> TensorSpec:
+        """Return the gradient of the layer's result, which has the type of the result."""
+        result = self.forward.result(layout, types)
+        return replace(result, name=f"d{result.name}")
+
 
 @dataclass(frozen=True, slots=True)
-class BackwardData(_Backward):
+class BackwardData(Backward[F_co]):
     """dy, w -> dx: the gradient with respect to the activation.
 
     For a convolution dy ``(n, k, p, q)`` and dx ``(n, c, h, w)`` in a layout, weights
@@ -75,29 +96,28 @@ class BackwardData(_Backward):
 
     which: ClassVar[str] = BACKWARD_DATA
 
-    def with_batch(self, n: int) -> BackwardData:
-        """Return the same pass of ``n`` images or products."""
-        return dataclasses.replace(self, forward=self.forward.with_batch(n))
+    @property
+    def terms(self) -> int:
+        """The products behind an element of dx."""
+        return self.forward.data_terms
 
-    def operand_shapes(self, layout: str) -> Shapes:
-        """Return the shapes of dy in a layout and of the weights (of dC and B)."""
-        return self.forward.result_shape(layout), self.forward.operand_shapes(layout)[1]
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return dy and the weights (dC and B)."""
+        return self._dy(layout, types), self.forward.operands(layout, types)[1]
 
-    def result_shape(self, layout: str) -> tuple[int, ...]:
-        """Return the shape of dx in a layout (of dA)."""
-        return self.forward.operand_shapes(layout)[0]
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return dx (dA): all of it, for where no filter tap reads the input it is 0."""
+        x = self.forward.operands(layout, types)[0]
+        return replace(x, name=f"d{x.name}")
 
-    def bytes_min(self, itemsize: int) -> int:
-        """Return the minimum bytes that must move: dy and the weights read, dx written, each once.
-
-        All of dx: where no filter tap meets the input its gradient is zero, and is written too.
-        """
-        first, second = self.operand_shapes("nchw")
-        return sum(map(math.prod, (first, second, self.result_shape("nchw")))) * itemsize
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return dx in float64, or its values at some points."""
+        dy, weights = operands
+        return self.forward.data_gradient(dy, weights, points)
 
 
 @dataclass(frozen=True, slots=True)
-class BackwardWeights(_Backward):
+class BackwardWeights(Backward[F_co]):
     """x, dy -> dw: the gradient with respect to the weights.
 
     For a convolution x ``(n, c, h, w)`` and dy ``(n, k, p, q)`` in a layout, dw
@@ -106,49 +126,43 @@ class BackwardWeights(_Backward):
 
     which: ClassVar[str] = BACKWARD_WEIGHTS
 
-    def with_batch(self, n: int) -> BackwardWeights:
-        """Return the same pass of ``n`` images or products."""
-        return dataclasses.replace(self, forward=self.forward.with_batch(n))
+    @property
+    def terms(self) -> int:
+        """The products behind an element of dw."""
+        return self.forward.weights_terms
 
-    def operand_shapes(self, layout: str) -> Shapes:
-        """Return the shapes of x and dy in a layout (of A and dC)."""
-        return self.forward.operand_shapes(layout)[0], self.forward.result_shape(layout)
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return x and dy (A and dC)."""
+        return self.forward.operands(layout, types)[0], self._dy(layout, types)
 
-    def result_shape(self, layout: str) -> tuple[int, ...]:
-        """Return the shape of dw, the same in every layout (of dB)."""
-        return self.forward.operand_shapes(layout)[1]
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return dw, the same in every layout (dB)."""
+        weights = self.forward.operands(layout, types)[1]
+        return replace(weights, name=f"d{weights.name}", constant=False)
 
-    def bytes_min(self, itemsize: int) -> int:
+    def bytes_min(self, types: Types) -> int:
         """Return the minimum bytes that must move: the same tensors as in the forward pass."""
-        return self.forward.bytes_min(itemsize)
+        return self.forward.bytes_min(types)
+
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return dw in float64, or its values at some points."""
+        x, dy = operands
+        return self.forward.weights_gradient(x, dy, points)
 
 
-Backward: TypeAlias = BackwardData | BackwardWeights
-
-_CLASSES: dict[str, type[Backward]] = {
+_CLASSES: dict[str, type[Backward[Trainable]]] = {
     BACKWARD_DATA: BackwardData,
     BACKWARD_WEIGHTS: BackwardWeights,
 }
 
 
-def passes_of(problem: Conv2d | Gemm, which: str) -> list[Conv2d | Gemm | Backward]:
+def passes_of(problem: Trainable, which: str) -> list[Problem]:
     """Return the problems that one of ``PASSES`` of a layer consists of, in order."""
     if which == TRAINING:
         return [problem, BackwardData(problem), BackwardWeights(problem)]
     return [problem if which == FORWARD else _CLASSES[which](problem)]
 
 
-def forward_only(problems: Iterable[Any]) -> list[Any]:
+def forward_only(problems: Iterable[Problem]) -> list[Problem]:
     """Return the forward problem of each pass, each once and in order."""
-    return list(dict.fromkeys(p.forward if isinstance(p, _Backward) else p for p in problems))
-
-
-def pass_of(problem: object) -> str:
-    """Return which pass a problem is: ``forward`` for all but a backward one."""
-    return problem.which if isinstance(problem, _Backward) else FORWARD
-
-
-def family(problem: Any) -> str:
-    """Return the kind of the forward problem: ``conv2d`` for each pass of a convolution."""
-    kind: str = problem.forward.kind if isinstance(problem, _Backward) else problem.kind
-    return kind
+    return list(dict.fromkeys(problem.forward for problem in problems))

@@ -18,6 +18,7 @@ from convprof.problems.shapes import IMAGE_AXES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from convprof.dtypes import Types
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
     from convprof.problems.ops import Op
@@ -113,6 +114,11 @@ class Network:
         return node.op.parameters(*inputs) - sum(shared)
 
     @property
+    def takes_image(self) -> bool:
+        """Whether the input is an image (n, c, h, w)."""
+        return INPUT in self.images
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of all nodes."""
         return sum(node.op.macs(*self.reads(node)) for node in self.nodes)
@@ -122,9 +128,9 @@ class Network:
         """Floating-point operations of all nodes."""
         return sum(node.op.flops(*self.reads(node)) for node in self.nodes)
 
-    def bytes_min(self, itemsize: int) -> int:
+    def bytes_min(self, types: Types) -> int:
         """Return the bytes that all nodes move at least, each with cold caches."""
-        return sum(node.op.bytes_min(itemsize, *self.reads(node)) for node in self.nodes)
+        return sum(node.op.bytes_min(types, *self.reads(node)) for node in self.nodes)
 
     def reads(self, node: Node) -> tuple[Shape, ...]:
         """Return the shapes of what a node reads, in order: what every method of its op takes."""

@@ -1,44 +1,47 @@
-"""Which tensors of a problem lie in memory in the layout of the setting."""
+"""The layouts of images: the only place that knows the order of their axes in memory.
+
+The logical order is (n, c, h, w). A tensor whose layout is None has its logical order in memory.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from convprof.problems import Conv2d, NetworkProblem
-from convprof.problems.operation import Operation
+from convprof.errors import ProblemError
+from convprof.problems.checks import shown
 from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    import numpy as np
 
-_OPERANDS = {"conv2d": 1, "conv2d-backward-data": 1, "conv2d-backward-weights": 2, "reorder": 1}
-"""By kind of problem, how many of the first operands."""
+    from convprof.problems.shapes import Shape
 
+    Array = np.ndarray[Any, Any]
 
-def has_layout(problem: Problem) -> bool:
-    """Return whether any tensor of the problem has a layout."""
-    if isinstance(problem, NetworkProblem):
-        return bool(problem.network.images)
-    return problem.laid_out if isinstance(problem, Operation) else problem.kind in _OPERANDS
+NCHW, NHWC = LAYOUTS = ("nchw", "nhwc")
+_ORDERS = {NCHW: (0, 1, 2, 3), NHWC: (0, 2, 3, 1)}
+"""By layout, the logical axis at each place in memory."""
 
 
-def operands_in_layout(problem: Problem) -> frozenset[int]:
-    """Return the positions of the operands that lie in the layout; the others lie one way."""
-    if isinstance(problem, Operation):
-        images = [len(shape) == IMAGE_AXES for shape in problem.inputs]
-        return frozenset(i for i, image in enumerate(images) if image and problem.laid_out)
-    found = set(range(_OPERANDS.get(problem.kind, 0)))
-    if isinstance(problem, Conv2d) and problem.epilogue.add:
-        found.add(2 + problem.epilogue.bias)  # after x, the weights and a bias
-    return frozenset(found)
+def _order(layout: str) -> tuple[int, int, int, int]:
+    if layout not in _ORDERS:
+        raise ProblemError(f"layout={shown(layout)}: use {' or '.join(LAYOUTS)}")
+    return _ORDERS[layout]
 
 
-def result_in_nhwc(problem: Problem, layout: str) -> bool:
-    """Return whether the result is an image that lies in NHWC when ``layout`` is asked for."""
-    if problem.kind == "reorder":  # its result is in the other one
-        return layout == "nchw"
-    if isinstance(problem, NetworkProblem | Operation):
-        image = problem.gives_image
-    else:
-        image = problem.kind in ("conv2d", "conv2d-backward-data")
-    return image and layout == "nhwc"
+def arranged(shape: Shape, layout: str | None) -> Shape:
+    """Return the shape in memory of a tensor of this logical shape."""
+    return shape if layout is None else tuple(shape[axis] for axis in _order(layout))
+
+
+def to_layout(image: Array, layout: str | None) -> Array:
+    """Return a view of a logical tensor, with the axes in the order of ``layout``."""
+    return image if layout is None else image.transpose(_order(layout))
+
+
+def to_logical(stored: Array, layout: str | None) -> Array:
+    """Return a view of a tensor in ``layout``, with the axes in the logical order."""
+    if layout is None:
+        return stored
+    order = _order(layout)
+    return stored.transpose([order.index(axis) for axis in range(IMAGE_AXES)])

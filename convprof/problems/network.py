@@ -6,16 +6,21 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems.shapes import Shape, physical, shape_text
+from convprof.problems.base import Problem
+from convprof.problems.shapes import shape_text
+from convprof.problems.tensors import TensorSpec, activation, picked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.dtypes import Types
     from convprof.problems.graph import Network, Weights
-    from convprof.problems.ops.base import Array
+    from convprof.problems.tensors import Array, Points
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkProblem:
-    """``network`` from its input to its result, images in the layout of the setting."""
+class NetworkProblem(Problem):
+    """``network`` from its input to its result; input and result are in the setting's layout."""
 
     kind: ClassVar[str] = "network"
 
@@ -36,28 +41,64 @@ class NetworkProblem:
         """Floating-point operations of all layers, as written: nothing folded."""
         return self.network.flops
 
-    def bytes_min(self, itemsize: int) -> int:
+    @property
+    def is_network(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def terms(self) -> int:
+        """The terms of all layers: the errors of one layer are operands of the next."""
+        net = self.network
+        return sum(net.computes(node).terms for node in net.nodes)
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether there are any images."""
+        return bool(self.network.images)
+
+    def bytes_min(self, types: Types) -> int:
         """Return the least bytes: each layer's operands read, its result written, caches cold."""
-        return self.network.bytes_min(itemsize)
+        return self.network.bytes_min(types)
 
-    def operand_shapes(self, layout: str) -> tuple[Shape, ...]:
-        """Return the shape of the input; the weights are bound by layer and name."""
-        return (physical(self.network.input, layout),)
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return the input, then the weights and buffers of every node; they are bound by name."""
+        net = self.network
+        order = layout if net.takes_image else None
+        return (activation("x", net.input, order, types.source), *self._constants(types))
 
-    def result_shape(self, layout: str) -> Shape:
-        """Return the shape of the result."""
-        output = self.network.output
-        return physical(output, layout) if self.gives_image else output
+    def _constants(self, types: Types) -> Iterator[TensorSpec]:
+        net = self.network
+        for node in net.nodes:
+            shapes = net.reads(node)
+            tensors = {**node.op.weights(*shapes), **node.op.buffers(*shapes)}
+            for name, shape in tensors.items():
+                yield TensorSpec(f"{node.name}.{name}", shape, None, types.weights, constant=True)
+
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return the result of the last node."""
+        order = layout if self.gives_image else None
+        return activation("y", self.network.output, order, types.result)
 
     @property
     def gives_image(self) -> bool:
-        """Whether the result is an image, in the layout of the setting."""
+        """Whether the result is stored in the layout of the setting."""
         *_, last = self.network.shapes
         return last in self.network.images
 
-    def reference(self, x: Array, weights: Weights) -> Array:
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
         """Return the result in float64 and in its logical shape, layer by layer."""
-        return self.network.reference(x, weights)
+        x, *constants = operands
+        return picked(self.network.reference(x, self._by_node(constants)), points)
+
+    def _by_node(self, constants: Sequence[Array]) -> Weights:
+        arrays, net = iter(constants), self.network
+        weights: dict[str, dict[str, Array]] = {}
+        for node in net.nodes:
+            shapes = net.reads(node)
+            names = [*node.op.weights(*shapes), *node.op.buffers(*shapes)]
+            weights[node.name] = {name: next(arrays) for name in names}
+        return weights
 
     def dims(self) -> dict[str, Any]:
         """Return the shapes for JSON."""

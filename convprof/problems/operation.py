@@ -6,25 +6,27 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems.shapes import IMAGE_AXES, Shape, physical, shape_text
+from convprof.problems.base import Problem
+from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
+from convprof.problems.tensors import TensorSpec, activation, picked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
-    from convprof.problems.ops.base import Array, Op
+    from convprof.dtypes import Types
+    from convprof.problems.ops.base import Op
+    from convprof.problems.tensors import Array, Points
 
 VARIANCE = "running_var"
 """The name of a batch norm's variances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Problem):
     """``op`` of inputs of given logical shapes; ``name`` takes no part in comparisons.
 
-    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that lie in memory in the
-    layout asked for; elsewhere every tensor lies as its shape says, whatever the layout.
+    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that are stored in the
+    layout asked for; elsewhere the order of axes in memory is the logical one.
     Operands are the activations in order, then the op's weights and its buffers, in their order.
     """
 
@@ -52,47 +54,45 @@ class Operation:
 
     @property
     def gives_image(self) -> bool:
-        """Whether the result lies in the layout, not as its shape says."""
+        """Whether the result is stored in the layout of the setting."""
         image = self.op.makes_images or self.op.keeps_images
         return self.laid_out and image and len(self.output) == IMAGE_AXES
 
-    def bytes_min(self, itemsize: int) -> int:
-        """Return the bytes that must move: operands read once, the result written once.
+    @property
+    def has_layout(self) -> bool:
+        """Whether its images are stored in the layout of the setting."""
+        return self.laid_out
 
-        A view that has to be made in another place moves too.
-        """
-        shapes = (*self.operand_shapes("nchw"), self.output)
-        return sum(math.prod(shape) for shape in shapes) * itemsize
+    @property
+    def terms(self) -> int:
+        """The steps behind one element of the result, or the longest axis that it may sum over."""
+        axes = [axis for shape in self.inputs for axis in shape]
+        return max(self.flops // max(1, math.prod(self.output)), *axes, 1)
 
-    def operand_shapes(self, layout: str) -> tuple[Shape, ...]:
-        """Return the shapes as they lie in memory."""
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return the activations, then the op's weights and buffers."""
         op, inputs = self.op, self.inputs
         known = {**op.weights(*inputs), **op.buffers(*inputs)}
-        return (*(self.physical(shape, layout) for shape in inputs), *known.values())
+        activations = (
+            activation(f"x{i}", shape, layout if self._is_image(shape) else None, types.source)
+            for i, shape in enumerate(inputs)
+        )
+        constants = (
+            TensorSpec(name, shape, None, types.weights, constant=True, positive=name == VARIANCE)
+            for name, shape in known.items()
+        )
+        return (*activations, *constants)
 
-    def positive_operands(self) -> frozenset[int]:
-        """Return the positions of the operands whose elements are variances: never negative."""
-        op, inputs = self.op, self.inputs
-        names = [*("" for _ in inputs), *op.weights(*inputs), *op.buffers(*inputs)]
-        return frozenset(i for i, name in enumerate(names) if name == VARIANCE)
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return the result."""
+        return activation("y", self.output, layout if self.gives_image else None, types.result)
 
-    def result_shape(self, layout: str) -> Shape:
-        """Return the shape of the result as it lies in memory."""
-        return self.physical(self.output, layout) if self.gives_image else self.output
+    def _is_image(self, shape: Shape) -> bool:
+        return self.laid_out and len(shape) == IMAGE_AXES
 
-    def physical(self, shape: Shape, layout: str) -> Shape:
-        """Return the sizes in memory of a tensor of a logical shape."""
-        return physical(shape, layout) if self.laid_out else shape
-
-    def reference(
-        self, operands: Sequence[Array], points: np.ndarray[Any, np.dtype[np.int64]] | None = None
-    ) -> Array:
-        """Return the result in float64 and in its logical shape, or at flat indices of it.
-
-        ``operands`` in logical shapes, in the order of the class.
-        """
-        result = self.op.reference(*(operand.astype("f8") for operand in operands))
-        return result if points is None else result.ravel()[points]
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return the result in float64 and in its logical shape, or at flat indices of it."""
+        return picked(self.op.reference(*(operand.astype("f8") for operand in operands)), points)
 
     def dims(self) -> dict[str, Any]:
         """Return what is computed and the logical shapes, for JSON."""

@@ -15,14 +15,6 @@ def shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def physical(shape: Shape, layout: str) -> Shape:
-    """Return the sizes in the order of memory: an image in NHWC has its channels last."""
-    if layout == "nchw" or len(shape) != IMAGE_AXES:
-        return shape
-    n, c, h, w = shape
-    return n, h, w, c
-
-
 def channel_axis(shape: Shape) -> int:
     """Return where a shape has its channels: axis 1 of an image, else the last."""
     return 1 if len(shape) == IMAGE_AXES else len(shape) - 1

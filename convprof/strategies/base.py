@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from convprof.dtypes import types
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
 
+    from convprof.dtypes import Types
     from convprof.problems import Problem
 
 P = TypeVar("P", bound="Problem")
@@ -43,9 +46,14 @@ class Setting:
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
 
     @property
+    def types(self) -> Types:
+        """The element types of the problem's tensors."""
+        return types(self.dtype)
+
+    @property
     def itemsize(self) -> int:
-        """Bytes per element."""
-        return DTYPES[self.dtype][1]
+        """Bytes per element of the activations."""
+        return self.types.source.bytes
 
 
 class Prepared(ABC):
@@ -73,7 +81,7 @@ class Prepared(ABC):
         ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; then what
         their epilogue reads: the bias, the residual in the setting's layout. For attention ``q``,
         and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``. In all, as many and of
-        such shapes as the problem's ``operand_shapes(layout)``; ``ProblemError`` otherwise.
+        such shapes as the problem's ``operands(layout, types)``; ``ProblemError`` otherwise.
         """
 
     @abstractmethod
@@ -94,7 +102,7 @@ class Prepared(ABC):
         A strategy that is known to move more adds it. What a cache then keeps from the memory is
         not taken off: this is what the algorithm asks for.
         """
-        return self.problem.bytes_min(self.setting.itemsize)
+        return self.problem.bytes_min(self.setting.types)
 
     def run_phases(self) -> Mapping[str, float]:
         """Run once with a clock between the phases: seconds by name; empty if it has just one."""
@@ -157,6 +165,8 @@ class Strategy(ABC, Generic[P]):
     parallel: bool = False
     """Whether it can use more than one thread."""
     role: Role = Role.OWN
+    dtypes: tuple[str, ...] = ("f32", "f64")
+    """The element types that it has kernels for."""
     generated: bool = False
     """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
     fuses: bool = False
@@ -166,11 +176,11 @@ class Strategy(ABC, Generic[P]):
         """Return why this strategy refuses, in one line that starts with its name; else None."""
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
-        if setting.dtype not in DTYPES:
-            return f"{self.name} computes {' and '.join(DTYPES)}, not {setting.dtype}"
+        if setting.dtype not in self.dtypes:
+            return f"{self.name} computes {' and '.join(self.dtypes)}, not {setting.dtype}"
         if setting.threads > 1 and not self.parallel:
             return f"{self.name} runs on one thread, not {setting.threads}"
-        if not self.fuses and getattr(problem, "epilogue", None):
+        if not self.fuses and problem.epilogue:
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
         return None
 

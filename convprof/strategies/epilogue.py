@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from convprof.strategies.plan import BIAS, RESIDUAL
+from convprof.dtypes import F32
+from convprof.problems.epilogue import BIAS, RESIDUAL
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d, Gemm
@@ -20,12 +20,13 @@ def operands(problem: Conv2d | Gemm, layout: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of what the epilogue reads, by buffer name, in the order of binding."""
     epilogue = problem.epilogue
     names = [*[BIAS] * epilogue.bias, *[RESIDUAL] * epilogue.add]
-    return dict(zip(names, problem.operand_shapes(layout)[2:], strict=True))
+    specs = problem.operands(layout, F32)[2:]
+    return {name: spec.shape for name, spec in zip(names, specs, strict=True)}
 
 
 def flops(problem: Conv2d | Gemm) -> int:
     """Return the floating-point operations of the epilogue."""
-    return problem.epilogue.steps * math.prod(problem.result_shape("nhwc"))
+    return problem.epilogue.steps * problem.result("nhwc", F32).elements
 
 
 def buffers(epilogue: Epilogue, given: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import numba_setup
+from convprof.dtypes import find
 from convprof.machine import noise
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _signature(dtype: str) -> Any:
     types: Any = numba_types  # numba has no annotations
     sigutils: Any = numba_signatures
 
-    element = {"f32": types.float32, "f64": types.float64}[dtype]
+    element = getattr(types, find(dtype).numpy)
     buffers = types.CPointer(types.CPointer(element))
     words = types.CPointer(types.intp)
     return sigutils.normalize_signature(types.void(types.intp, types.intp, buffers, words))

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 X, WEIGHTS, Y = "x", "weights", "y"
 """Names of the operands (``a``, ``b`` and the product for a GEMM)."""
-BIAS, RESIDUAL = "bias", "residual"
-"""Names of what an epilogue reads."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, inner_loop
 from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
-from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.blas_threads import blas
 from convprof.strategies.plan import Call, LateTable, Native, Plan, Stage, Y
 
@@ -41,7 +41,7 @@ class PlanRunner(Prepared):
         item = setting.itemsize
         elements = plan.operand_elements + plan.workspace_elements
         memory.require(elements * item + _table_bytes(plan), f"{name} of {problem.descriptor}")
-        kind = DTYPES[setting.dtype][0]
+        kind = setting.types.source.numpy
         shapes = {
             Y: plan.y_shape,
             **plan.workspaces,
@@ -76,7 +76,7 @@ class PlanRunner(Prepared):
         start = time.perf_counter()
         for key, packed in self._plan.packed.items():
             if key in self._borrowed:
-                self._arrays[key] = memory.zeros(packed.shape, DTYPES[self.setting.dtype][0])
+                self._arrays[key] = memory.zeros(packed.shape, self.setting.types.source.numpy)
             sources = [self._arrays[source] for source in packed.sources]
             packed.fill(self._arrays[key], *sources)
         self._borrowed.clear()
@@ -120,7 +120,7 @@ class PlanRunner(Prepared):
         return rows
 
     def _take(self, operands: tuple[Array, ...]) -> None:
-        kind = DTYPES[self.setting.dtype][0]
+        kind = self.setting.types.source.numpy
         wanted = self._plan.operands
         if len(operands) != len(wanted):
             raise ProblemError(f"{len(operands)} operands; this problem needs {', '.join(wanted)}")

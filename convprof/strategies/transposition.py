@@ -13,7 +13,7 @@ from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div
-from convprof.problems import Reorder
+from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
 from convprof.strategies.plan import Native, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
@@ -115,7 +115,7 @@ def _parts(size: int, most: int) -> list[range]:
 # Convert an activation between NCHW and NHWC: transpose each image through vector registers.
 
 
-class Transpose(Planned[Reorder]):
+class Transpose(Planned[LayoutConversion]):
     """The conversion out of the setting's layout into the other one."""
 
     name = "transpose"
@@ -124,11 +124,11 @@ class Transpose(Planned[Reorder]):
     parallel = True
     generated = True
 
-    def plan(self, p: Reorder, setting: Setting) -> Plan:
+    def plan(self, p: LayoutConversion, setting: Setting) -> Plan:
         """One stage over blocks of each image."""
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
-        other = "nhwc" if setting.layout == "nchw" else "nchw"
-        plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
+        (x,), y = p.operands(setting.layout, setting.types), p.result(setting.layout, setting.types)
+        plan = Plan(x.shape, None, y.shape)
         plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
         return plan

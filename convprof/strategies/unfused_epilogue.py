@@ -6,7 +6,6 @@ whole result from memory and write it back, one after the other, as eager framew
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +102,7 @@ ROWS = 8
 def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
     """Return the stage that computes a step, or several, over the whole result, in place."""
     isa = isas.find(setting.isa)
-    size = math.prod(p.result_shape(setting.layout))
+    size = p.result(setting.layout, setting.types).elements
     made = _cut(p, step, setting, size)
     block = made.rows * made.columns
     whole, together = size // block, max(1, TASK_ELEMENTS // block)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
+from convprof.dtypes import DTYPES
 from convprof.machine import bandwidth, ceilings, ceilings_store, facts
 from convprof.machine.ceilings_store import Ceilings
 from convprof.results import envelope
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from convprof.machine.ceilings import Peak
 
-DTYPES = ("f32", "f64")
 
 NARROW = {"avx2": 128}
 """ISA -> a narrower width whose multiply-adds no other ISA here has."""
@@ -130,7 +130,7 @@ def highest_peak(sets: Sequence[Ceilings], dtype: str, threads: int) -> Peak | N
     return max(peaks, key=lambda peak: peak.flop_per_s, default=None)
 
 
-def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = DTYPES) -> dict[str, Any]:
+def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = tuple(DTYPES)) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
     return envelope(
         "ceilings",

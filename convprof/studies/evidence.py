@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.codegen import inner_loop
 from convprof.codegen.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
+from convprof.dtypes import find
 from convprof.errors import ConvprofError
 from convprof.machine import ceilings
-from convprof.strategies.base import DTYPES
 from convprof.studies import roofline_model
 from convprof.studies.instructions import Instructions
 
@@ -151,7 +151,7 @@ def here(prepared: Prepared, peak: Peak) -> Evidence | None:
 
 
 def _elements(dtype: str) -> int:
-    return SCALAR_BITS // (8 * DTYPES[dtype][1])
+    return SCALAR_BITS // find(dtype).bits
 
 
 def _arithmetic_share(dtype: str, bits: int, peak: Peak, *, fused: bool) -> float:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
-    from convprof.measure.session import Participant, Settings
+    from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
@@ -382,7 +383,7 @@ def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:
     try:
         if strategy.why_not(part, setting) is not None:
             return None
-        operands = Operands(part, setting.dtype, seed)
+        operands = Operands(part, setting.types, seed)
         prepared = strategy.prepare(part, setting)
         try:
             prepared.bind(*operands.all(setting.layout))

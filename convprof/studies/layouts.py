@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.dtypes import F32
 from convprof.json_checks import mapping, positive
-from convprof.measure.contestant import Contestant
-from convprof.measure.session import Participant, Session, Settings
-from convprof.problems import BackwardData, Conv2d, Reorder
+from convprof.measure.contestant import Contestant, Participant
+from convprof.measure.session import Session, Settings
+from convprof.problems import LayoutConversion
+from convprof.problems.layouts import NCHW
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies import comparison
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.problems import Backward
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio
 
@@ -103,7 +105,7 @@ class Layouts:
 
     def __init__(
         self,
-        problem: Conv2d | Backward,
+        problem: Problem,
         choice: Choice,
         settings: Settings,
         watch: NoiseWatch | None = None,
@@ -155,7 +157,8 @@ class Layouts:
         for participant in self.session.participants:
             contestant = participant.contestant
             problem, setting = contestant.problem, contestant.setting
-            if isinstance(problem, Reorder) and setting.threads == threads and participant.samples:
+            converts = problem.kind == LayoutConversion.kind
+            if converts and setting.threads == threads and participant.samples:
                 middle = stats.median([sample.seconds for sample in participant.samples.values()])
                 for position, shape in enumerate(shapes):
                     if problem == shape:
@@ -217,22 +220,19 @@ def _best_s(comparison: LayoutComparison) -> float:
     return min(side.median for side in sides if side is not None)
 
 
-def _shapes(problem: Conv2d | Backward) -> tuple[Reorder, ...]:
-    """Return the input and the output as things to convert.
+def _shapes(problem: Problem) -> tuple[LayoutConversion, ...]:
+    """Return the activation that is read and the one that is written, as things to convert.
 
     The gradient of the weights has no layout: nothing is to be converted.
     """
-    if isinstance(problem, Conv2d):
-        p, turned = problem, False
-    elif isinstance(problem, BackwardData) and isinstance(problem.forward, Conv2d):
-        p, turned = problem.forward, True
-    else:
+    tensors = problem.operands(NCHW, F32)[0], problem.result(NCHW, F32)
+    if any(tensor.layout is None for tensor in tensors):
         return ()
-    shapes = Reorder(n=p.n, c=p.c, h=p.h, w=p.w), Reorder(n=p.n, c=p.k, h=p.p, w=p.q)
-    return shapes[::-1] if turned else shapes
+    shapes = (tensor.shape for tensor in tensors)
+    return tuple(LayoutConversion(n=n, c=c, h=h, w=w) for n, c, h, w in shapes)
 
 
-def _conversions(p: Conv2d | Backward, choice: Choice, threads: int) -> list[Contestant]:
+def _conversions(p: Problem, choice: Choice, threads: int) -> list[Contestant]:
     strategy = registry.find("reorder", "transpose")
     return [
         Contestant(strategy, shape, Setting(layout, choice.dtype, threads), choice.cache)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.measure.session import Participant, Session, Settings
+from convprof.measure.session import Session, Settings
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies import comparison
 from convprof.studies.comparison import Comparison, ratio_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
     from convprof.problems import Problem
     from convprof.results import Measurement

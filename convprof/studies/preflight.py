@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import types
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
 from convprof.machine import ceilings
 from convprof.machine.memory import available_bytes
-from convprof.problems.gradients import forward_only
-from convprof.problems.layouts import has_layout
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.epilogue import SUFFIX
 
 if TYPE_CHECKING:
@@ -74,12 +73,11 @@ def without_memory(
     problems: Iterable[Problem], dtype: str, layouts: int
 ) -> Iterator[tuple[Problem, TooLargeError]]:
     """Yield the problems of which that is true, each with the error that says so."""
-    item = DTYPES[dtype][1]
+    of = types(dtype)
     available = available_bytes()  # takes a millisecond: once for all problems
     for problem in problems:
-        first, *others = map(math.prod, problem.operand_shapes("nchw"))
-        result = math.prod(problem.result_shape("nchw"))
-        needed = (layouts * first + sum(others) + result) * item
+        first, *others = (spec.nbytes for spec in problem.operands("nchw", of))
+        needed = layouts * first + sum(others) + problem.result("nchw", of).nbytes
         if available is not None and needed > available:
             try:
                 memory.require(needed, f"{problem.descriptor}: {dtype}")
@@ -98,8 +96,8 @@ def with_siblings(
     refused: dict[Problem, TooLargeError], problems: Iterable[Problem]
 ) -> dict[Problem, TooLargeError]:
     """Return the errors of all passes of each layer of which one pass is refused."""
-    layers = {forward_only([problem])[0]: error for problem, error in refused.items()}
-    return {p: layers[layer] for p in problems if (layer := forward_only([p])[0]) in layers}
+    layers = {problem.forward: error for problem, error in refused.items()}
+    return {p: layers[layer] for p in problems if (layer := p.forward) in layers}
 
 
 def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) -> None:
@@ -118,7 +116,8 @@ def without_end(
     for problem in problems:
         if problem.macs <= MOST_MACS:
             continue
-        rate = ceilings.peak(dtype, max(threads)).flop_per_s
+        measured = dtype if types(dtype).has_peak else "f32"  # a type without kernels is slower
+        rate = ceilings.peak(measured, max(threads)).flop_per_s
         yield (
             problem,
             TooLargeError(
@@ -154,7 +153,7 @@ def refusals(
     """Ask every strategy of the problem's kind, in ladder order."""
     asked = [
         Setting(layout, dtype, count)
-        for layout in (layouts if has_layout(problem) else LAYOUTS[:1])
+        for layout in (layouts if problem.has_layout else LAYOUTS[:1])
         for count in threads
     ]
     answers = []

@@ -10,9 +10,11 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from convprof.dtypes import types
 from convprof.errors import InputError, NotAResultError
 from convprof.json_checks import array, count, mapping, number, positive, text, tree, words
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
+from convprof.problems.layouts import LAYOUTS
 from convprof.results import (
     KIND,
     Cycles,
@@ -23,7 +25,6 @@ from convprof.results import (
     Time,
     plain,
 )
-from convprof.strategies.base import DTYPES, LAYOUTS
 from convprof.studies import versions
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def measurement(value: Any) -> Measurement:
         problem=_problem(fields.get("problem")),
         strategy=text(fields.get("strategy")),
         layout=optional("layout", lambda v: one_of(v, LAYOUTS, "layout")),
-        dtype=one_of(fields.get("dtype"), tuple(DTYPES), "dtype"),
+        dtype=types(text(fields.get("dtype"))).name,
         threads=threads(fields.get("threads")),
         cache="cold" if fields.get("cache") == "cold" else "hot",
         status=status,

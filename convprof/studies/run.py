@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
+from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.machine import ceilings
 from convprof.measure import report
@@ -14,10 +15,10 @@ from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
 from convprof.measure.session import Session, Settings
 from convprof.problems import NetworkProblem
-from convprof.problems.layouts import has_layout
+from convprof.problems.layouts import LAYOUTS
 from convprof.results import Measurement
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, NATIVE, Setting
+from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies import roofline_model
 
@@ -56,7 +57,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     found = []
     for strategy in _chosen(problem, choice):
         counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
-        for layout in choice.layouts if has_layout(problem) else LAYOUTS[:1]:
+        for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
                 setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
                 found.append(Contestant(strategy, problem, setting, choice.cache))
@@ -147,6 +148,8 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
     kind = measurement.problem["kind"]
     if isa != NATIVE and not registry.find(kind, measurement.strategy).generated:
         isa = NATIVE
+    if not types(measurement.dtype).has_peak:
+        return measurement
     try:
         (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
     except ThreadsError:  # the threads were a library's own, and no more are to be had
@@ -165,10 +168,12 @@ def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
 
 
 def peaks(dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
-    """Measure the ceilings that the results will be held against.
+    """Measure the ceilings that the results will be compared with; none for types without kernels.
 
     Numbers of threads that the system does not allow are left out, ``ThreadsError`` if that is all.
     """
+    if not types(dtype).has_peak:
+        return []
     widest: list[Peak] = []
     reason: ThreadsError | None = None
     for count in threads:

@@ -14,13 +14,12 @@ from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
-from convprof.problems.gradients import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from convprof.problems import Problem
+    from convprof.problems import Problem, Trainable
 
 MAX_PATTERN = 200  # a longer one is a mistake, and may take for ever to search
 _EXAMPLES = 5  # how many problems an error lists
@@ -202,8 +201,8 @@ def _with_minibatch(
     return [p.with_batch(mb) if _has_minibatch(p) else p for p in problems]
 
 
-def _has_minibatch(problem: Problem) -> TypeGuard[Conv2d | Attention | Backward]:
-    return family(problem) in (Conv2d.kind, Attention.kind)
+def _has_minibatch(problem: Problem) -> TypeGuard[Conv2d | Attention | Backward[Trainable]]:
+    return problem.family in (Conv2d.kind, Attention.kind)
 
 
 def _compiled(match: str) -> re.Pattern[str]:

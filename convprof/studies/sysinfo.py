@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convprof.dtypes import DTYPES, find
 from convprof.errors import ConvprofError
 from convprof.machine import ceilings, facts
 from convprof.machine.clock import CoreClock
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DTYPE_BITS = {"f32": 32, "f64": 64}
 """The kinds of arithmetic whose ceilings are shown."""
 
 TEAM = "spinning team"
@@ -43,7 +43,7 @@ def gather() -> dict[str, Any]:
     scalar_hz = _attempt("the clock under scalar code", _scalar_hz, notes)
     if scalar_hz:
         watch.see_clock(scalar_hz)
-    peaks = [_peak(dtype, count, notes) for dtype in DTYPE_BITS for count in sorted({1, cores})]
+    peaks = [_peak(dtype, count, notes) for dtype in DTYPES for count in sorted({1, cores})]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},
@@ -100,7 +100,7 @@ def agreement(peak: Peak) -> float | None:
     """
     if not peak.core_hz or not peak.ports:
         return None
-    lanes = peak.bits / DTYPE_BITS[peak.dtype]
+    lanes = peak.bits / find(peak.dtype).bits
     return peak.flop_per_s / (peak.threads * peak.core_hz * lanes * 2 * peak.ports)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hostile_making import NUMBERS, mutated
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -206,5 +208,5 @@ def read_model(data: bytes, folder: Path) -> bool:
     path.write_bytes(data)
     found = load(path, {"N": 1}).network
     assert found.macs >= 0
-    assert found.bytes_min(4) > 0
+    assert found.bytes_min(F32) > 0
     return True

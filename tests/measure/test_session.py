@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32
 from convprof.measure import session as session_module
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Finished, Sampled, Started
@@ -201,8 +202,10 @@ def test_the_result_of_a_contestant(scene):
     assert measurement.flops.direct == scene.problem.flops
     assert measurement.flops.executed == scene.problem.flops // 2
     assert measurement.flop_per_s == pytest.approx(scene.problem.flops / 3.5e-3)
-    assert measurement.bytes_min == scene.problem.bytes_min(4)
-    assert measurement.intensity == pytest.approx(scene.problem.flops / scene.problem.bytes_min(4))
+    assert measurement.bytes_min == scene.problem.bytes_min(F32)
+    assert measurement.intensity == pytest.approx(
+        scene.problem.flops / scene.problem.bytes_min(F32)
+    )
     assert measurement.phases is None  # a call took a third of the budget
     assert measurement.workspace_bytes == 123
     assert (measurement.prepare_s, measurement.compile_s) == (0.5, 0.25)

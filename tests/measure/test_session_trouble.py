@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from convprof.codegen import affinity
+from convprof.dtypes import F32, tolerance
 from convprof.errors import ConvprofError, ThreadsError, TooLargeError, ToolchainError
 from convprof.machine.counters import Count
 from convprof.measure import session as session_module
@@ -89,16 +90,18 @@ def test_a_wrong_result_is_marked_and_never_timed(scene, spoil, error):
     assert not wrong.max_rel_error <= 1e-3
     assert error is None or wrong.max_rel_error == error
     assert wrong.reason.startswith("max_rel_error ")
-    assert wrong.reason.endswith(" is over 0.001")
+    limit = tolerance(F32, scene.problem.terms)
+    assert wrong.reason.endswith(f" is over {limit:.2g}")
     check_the_others(scene, session, events)
 
 
 def test_rounding_is_not_wrong(scene):
-    session = scene.session(scene.strategy("a", spoil=lambda y: y * (1 + 9e-4)))
+    within = 0.9 * tolerance(F32, scene.problem.terms)
+    session = scene.session(scene.strategy("a", spoil=lambda y: y * (1 + within)))
     list(session.events())
     (measurement,) = session.measurements()
     assert measurement.status == "ok"
-    assert measurement.max_rel_error == pytest.approx(9e-4, rel=0.01)
+    assert measurement.max_rel_error == pytest.approx(within, rel=0.01)
 
 
 def test_a_result_is_verified_in_its_layout(scene):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.networks import mixers as module
 from convprof.networks.mixers import Grid, default_heads, mixers, overtakes, quadratic_overtakes
@@ -69,8 +70,8 @@ def test_every_mixer_gives_back_as_many_elements_as_it_takes(grid):
     elements = grid.mb * grid.tokens * grid.dim
     for mixer in mixers(grid):
         first, last = mixer.parts[0].problem, mixer.parts[-1].problem
-        assert product(first.operand_shapes("nhwc")[0]) == elements
-        assert product(last.result_shape("nhwc")) == elements
+        assert product(first.operands("nhwc", F32)[0].shape) == elements
+        assert product(last.result("nhwc", F32).shape) == elements
 
 
 @given(grids)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
 from convprof.errors import DescriptorError, InputError, ProblemError
 from convprof.problems import Attention, attention_from_flags, parse
 
@@ -14,9 +15,9 @@ def test_one_layer():
     assert p.macs == 2 * 6 * 5 * 5 * 7
     assert p.flops == 2 * p.macs
     assert p.exponentials == 6 * 25
-    assert p.operand_shapes("nchw") == ((2, 3, 5, 7), (2, 2, 3, 5, 7))
-    assert p.result_shape("nhwc") == (2, 3, 5, 7)
-    assert p.bytes_min(4) == 4 * 4 * 210
+    assert tuple(spec.shape for spec in p.operands("nchw", F32)) == ((2, 3, 5, 7), (2, 2, 3, 5, 7))
+    assert p.result("nhwc", F32).shape == (2, 3, 5, 7)
+    assert p.bytes_min(F32) == 4 * 4 * 210
     assert p.dims() == {"batch": 2, "heads": 3, "tokens": 5, "dim": 7}
     assert p.descriptor == 'attention:2x3x5x7n"block0"'
     assert p.with_batch(4).shape == (4, 3, 5, 7)

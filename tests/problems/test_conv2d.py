@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems import Conv2d
 
@@ -22,7 +23,7 @@ def test_a_resnet_layer():
     assert p.x_shape("nchw") == (1, 64, 56, 56)
     assert p.x_shape("nhwc") == (1, 56, 56, 64)
     assert p.weight_shape == (64, 64, 3, 3)
-    assert p.bytes_min(4) == 4 * (64 * 64 * 9 + 2 * 64 * 56 * 56)
+    assert p.bytes_min(F32) == 4 * (64 * 64 * 9 + 2 * 64 * 56 * 56)
 
 
 def test_y_shape_differs_from_x_shape():
@@ -47,7 +48,7 @@ def test_groups():
 
 def test_strided_pointwise_reads_a_quarter_of_its_input():
     p = conv(r=1, s=1, stride=(2, 2))
-    assert p.bytes_min(4) == 4 * (64 * 64 + 2 * 64 * 28 * 28)
+    assert p.bytes_min(F32) == 4 * (64 * 64 + 2 * 64 * 28 * 28)
 
 
 def test_dilated_output_size():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.families import VARIABLES, vary
@@ -50,5 +51,5 @@ def test_any_filter_keeps_the_image(size, dilation):
 @pytest.mark.parametrize(("kind", "problem"), [("gemm", GEMM), ("conv2d", CONV)])
 def test_the_bytes_grow_with_every_variable(kind, problem):
     for over in VARIABLES[kind]:
-        sizes = [vary(problem, over, x).bytes_min(4) for x in range(1, 9)]
+        sizes = [vary(problem, over, x).bytes_min(F32) for x in range(1, 9)]
         assert sizes == sorted(sizes), over

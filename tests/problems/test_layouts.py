@@ -6,20 +6,20 @@ import math
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.problems import (
     Attention,
     BackwardData,
     BackwardWeights,
     Conv2d,
     Gemm,
+    LayoutConversion,
     NetworkProblem,
     Operation,
-    Reorder,
     ops,
 )
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.graph import Builder, Network
-from convprof.problems.layouts import has_layout, operands_in_layout, result_in_nhwc
 
 CONV = Conv2d(n=2, c=3, h=5, w=7, k=4, r=1, s=1)
 FUSED = Conv2d(
@@ -54,7 +54,7 @@ OPERANDS = [
     (BackwardWeights(CONV), {0, 1}),
     (BackwardData(Gemm(m=5, n=6, k=7)), set()),
     (Attention(heads=2, tokens=5, dim=3), set()),
-    (Reorder(n=2, c=3, h=5, w=7), {0}),
+    (LayoutConversion(n=2, c=3, h=5, w=7), {0}),
     (SUM, {0, 1}),
     (NORM, {0}),
     (TOKENS, {0}),
@@ -64,8 +64,13 @@ OPERANDS = [
 
 @pytest.mark.parametrize(("problem", "positions"), OPERANDS, ids=lambda value: str(value)[:40])
 def test_operands_in_the_layout_change_their_shapes(problem, positions):
-    assert operands_in_layout(problem) == positions
-    shapes = zip(problem.operand_shapes("nchw"), problem.operand_shapes("nhwc"), strict=True)
+    specs = problem.operands("nhwc", F32)
+    assert {i for i, spec in enumerate(specs) if spec.layout == "nhwc"} == positions
+    shapes = zip(
+        tuple(spec.shape for spec in problem.operands("nchw", F32)),
+        tuple(spec.shape for spec in problem.operands("nhwc", F32)),
+        strict=True,
+    )
     for position, (nchw, nhwc) in enumerate(shapes):
         if position in positions:
             n, c, h, w = nchw
@@ -85,18 +90,19 @@ def test_operands_in_the_layout_change_their_shapes(problem, positions):
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_results_that_are_images(problem, image):
-    assert (result_in_nhwc(problem, "nhwc"), result_in_nhwc(problem, "nchw")) == (image, False)
+    layouts = [problem.result(layout, F32).layout for layout in ("nchw", "nhwc")]
+    assert layouts == (["nchw", "nhwc"] if image else [None, None])
     if image:
-        n, c, h, w = problem.result_shape("nchw")
-        assert problem.result_shape("nhwc") == (n, h, w, c)
+        n, c, h, w = problem.result("nchw", F32).shape
+        assert problem.result("nhwc", F32).shape == (n, h, w, c)
     elif problem.kind in ("operation", "network", "gemm"):
-        assert problem.result_shape("nhwc") == problem.result_shape("nchw")
+        assert problem.result("nhwc", F32).shape == problem.result("nchw", F32).shape
 
 
 def test_a_reorders_result_is_in_the_other_layout():
-    problem = Reorder(n=2, c=3, h=5, w=7)
-    assert result_in_nhwc(problem, "nchw")
-    assert not result_in_nhwc(problem, "nhwc")
+    problem = LayoutConversion(n=2, c=3, h=5, w=7)
+    assert problem.result("nchw", F32).layout == "nhwc"
+    assert problem.result("nhwc", F32).layout == "nchw"
 
 
 @pytest.mark.parametrize(
@@ -109,4 +115,4 @@ def test_a_reorders_result_is_in_the_other_layout():
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_who_has_a_layout_at_all(problem, layout):
-    assert has_layout(problem) == layout
+    assert problem.has_layout == layout

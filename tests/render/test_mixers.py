@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
+from convprof.dtypes import F32
 from convprof.measure.report import describe
 from convprof.networks.mixers import Grid, mixers
 from convprof.render.charts.terminal import chart_lines
@@ -43,7 +44,7 @@ def measured(problem, strategy="auto", threads=1, executed=1.0):
         cycles=Cycles(seconds * 3e9, 1.0, "calibrated", 3e9),
         flops=Flops(problem.flops, int(executed * problem.flops)),
         flop_per_s=problem.flops / seconds, peak_fraction=problem.flops / seconds / PEAK / threads,
-        bytes_min=problem.bytes_min(4), intensity=1.0, max_rel_error=4.7e-7,
+        bytes_min=problem.bytes_min(F32), intensity=1.0, max_rel_error=4.7e-7,
     )  # fmt: skip
 
 

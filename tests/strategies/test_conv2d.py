@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 import convprof
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES
 from convprof.errors import TooLargeError
 from convprof.machine import facts
-from convprof.problems import Conv2d, Gemm, oracle
+from convprof.problems import Conv2d, Gemm
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, offset_gemm, plan_runner, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.conv import frequency
 from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
@@ -80,7 +82,7 @@ def convolutions(draw):
 def operands(p, dtype, seed):
     """Return positive operands: no sum cancels, so every output has the same relative error."""
     random = np.random.default_rng(seed)
-    kind = DTYPES[dtype][0]
+    kind = DTYPES[dtype].numpy
     shapes = p.x_shape("nchw"), p.weight_shape
     return tuple(random.uniform(0.25, 1, shape).astype(kind) for shape in shapes)
 
@@ -100,7 +102,7 @@ def prepared_for(p, name, setting, seed=0):
         p, name, setting.layout, setting.threads, setting.dtype, isa=setting.isa
     )
     prepared.bind(laid_out(x, setting.layout), weights)
-    return prepared, (x, weights), oracle.conv2d(p, x, weights)
+    return prepared, (x, weights), p.reference((x, weights))
 
 
 def error(prepared, layout, reference, of_zeros=1e-300):
@@ -113,7 +115,7 @@ def error(prepared, layout, reference, of_zeros=1e-300):
 def check(p, name, setting, seed=0):
     prepared, _, reference = prepared_for(p, name, setting, seed)
     prepared.run()
-    assert DTYPES[setting.dtype][0] == prepared.output().dtype
+    assert DTYPES[setting.dtype].numpy == prepared.output().dtype
     of_zeros = 1 if name == "fft" else 1e-300  # its zeros are sums of what cancels, rounded
     assert error(prepared, setting.layout, reference, of_zeros) < TOLERANCE[setting.dtype]
     first = prepared.output().tobytes()
@@ -222,7 +224,7 @@ def test_binding_again(name, layout):
     x, weights = operands(p, "f32", 2)
     prepared.bind(laid_out(x, layout), weights)
     prepared.run()
-    assert error(prepared, layout, oracle.conv2d(p, x, weights)) < 1e-5
+    assert error(prepared, layout, p.reference((x, weights))) < 1e-5
 
 
 @each_strategy

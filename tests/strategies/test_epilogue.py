@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
 from convprof.errors import ProblemError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
-from convprof.problems.epilogue import STEPS, Epilogue
+from convprof.problems.epilogue import BIAS, RESIDUAL, STEPS, Epilogue
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import epilogue, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
-from convprof.strategies.plan import BIAS, RESIDUAL
+from convprof.strategies.base import Setting
 from convprof.strategies.tuning.tunable import Tunable
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -41,7 +42,7 @@ SETTINGS = st.builds(
 
 def result(problem, setting, name, variant=None):
     """Return the operands, and the result of the second of two runs: the first leaves no trace."""
-    operands = Operands(problem, setting.dtype, 0)
+    operands = Operands(problem, setting.types, 0)
     strategy = registry.find(problem.kind, name)
     assert strategy.why_not(problem, setting) is None
     if variant is not None:
@@ -167,7 +168,7 @@ def test_operands_are_counted_and_named():
     p = Conv2d(c=4, h=5, w=5, k=8, r=1, s=1, epilogue=Epilogue(bias=True, add=True))
     assert epilogue.operands(p, "nhwc") == {BIAS: (8,), RESIDUAL: (1, 5, 5, 8)}
     prepared = registry.find("conv2d", "microkernel").prepare(p, Setting("nhwc"))
-    shapes = p.operand_shapes("nhwc")
+    shapes = tuple(spec.shape for spec in p.operands("nhwc", F32))
     given_ = [np.zeros(shape, "f4") for shape in shapes]
     with pytest.raises(ProblemError, match="2 operands; this problem needs x, weights, bias"):
         prepared.bind(*given_[:2])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import convprof
+from convprof.dtypes import F32
 from convprof.problems import BackwardData, Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import plan
@@ -85,7 +86,7 @@ def test_the_next_panel_is_fetched_while_one_is_in_use(p, threads):
 def outcome(problem, name, threads):
     prepared = convprof.prepare(problem, name, "nhwc", threads=threads)
     rng = np.random.default_rng(3)
-    shapes = problem.operand_shapes("nhwc")
+    shapes = tuple(spec.shape for spec in problem.operands("nhwc", F32))
     prepared.bind(*(rng.standard_normal(shape).astype(np.float32) for shape in shapes))
     prepared.run()
     return prepared.output().copy()

@@ -70,14 +70,14 @@ def test_unknown_kinds_and_names():
 
 ASK = """
 import sys
-from convprof.problems import Attention, Conv2d, Gemm, Reorder
+from convprof.problems import Attention, Conv2d, Gemm, LayoutConversion
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 problems = [
     Conv2d(c=4, h=9, w=9, k=4, r=3, s=3),
     Gemm(m=4, n=4, k=4),
     Attention(heads=1, tokens=4, dim=4),
-    Reorder(n=1, c=2, h=3, w=4),
+    LayoutConversion(n=1, c=2, h=3, w=4),
 ]
 asked = 0
 for problem in problems:

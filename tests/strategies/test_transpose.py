@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 
 import convprof
+from convprof.dtypes import DTYPES, types
 from convprof.machine import facts
-from convprof.problems import Reorder
-from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.problems import LayoutConversion
+from convprof.problems.layouts import LAYOUTS
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 PROBLEMS = [
-    Reorder(n=1, c=1, h=1, w=1),
-    Reorder(n=1, c=3, h=4, w=5),
-    Reorder(n=2, c=16, h=4, w=4),
-    Reorder(n=3, c=33, h=5, w=7),
-    Reorder(n=1, c=64, h=17, w=31),
+    LayoutConversion(n=1, c=1, h=1, w=1),
+    LayoutConversion(n=1, c=3, h=4, w=5),
+    LayoutConversion(n=2, c=16, h=4, w=4),
+    LayoutConversion(n=3, c=33, h=5, w=7),
+    LayoutConversion(n=1, c=64, h=17, w=31),
 ]
 
 
@@ -23,9 +24,10 @@ PROBLEMS = [
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("p", PROBLEMS, ids=lambda p: p.descriptor)
 def test_out_of_one_layout_into_the_other(p, layout, threads, dtype):
-    x = np.arange(1, np.prod(p.shape(layout)) + 1, dtype=DTYPES[dtype][0]).reshape(p.shape(layout))
+    (spec,) = p.operands(layout, types(dtype))
+    x = np.arange(1, spec.elements + 1, dtype=spec.dtype.numpy).reshape(spec.shape)
     prepared = convprof.prepare(p, "transpose", layout, threads, dtype)
-    prepared.bind(x, np.zeros(0))
+    prepared.bind(x)
     prepared.run()
     axes = (0, 2, 3, 1) if layout == "nchw" else (0, 3, 1, 2)
     np.testing.assert_array_equal(prepared.output(), x.transpose(axes))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa as isas
-from convprof.problems import Reorder
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import DTYPES
+from convprof.problems import LayoutConversion
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import Plan, X, Y
 from convprof.strategies.plan_runner import PlanRunner
 from convprof.strategies.transposition import transposed, turn_stage
@@ -22,7 +23,7 @@ def test_every_matrix_is_transposed(shape, dtype, isa):
         setting = Setting("nchw", dtype, threads, isa=isa)
         plan = Plan(shape, (0,), (n, columns, rows))
         plan.steps = [turn_stage("turn", X, Y, shape, setting)]
-        problem = Reorder(n=n, c=rows, h=1, w=columns)
+        problem = LayoutConversion(n=n, c=rows, h=1, w=columns)
         prepared = PlanRunner("turn", problem, setting, plan)
         x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
         prepared.bind(x, np.zeros(0))
@@ -45,7 +46,7 @@ def test_what_is_smaller_than_a_vector_is_one_task():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_arrays_are_transposed_at_once(shape, dtype):
     n, rows, columns = shape
-    x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+    x = np.arange(n * rows * columns, dtype=DTYPES[dtype].numpy).reshape(shape)
     target = np.full((n, columns, rows), -1, x.dtype)
     transposed(shape, Setting("nchw", dtype)).fill(target, x)
     np.testing.assert_array_equal(target, x.transpose(0, 2, 1))

@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
 from convprof.errors import UnknownNameError
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry, unfused_epilogue
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -30,7 +32,7 @@ OURS = [
 
 
 def prepared_of(problem, setting, name):
-    operands = Operands(problem, setting.dtype, 0)
+    operands = Operands(problem, setting.types, 0)
     strategy = registry.find(problem.kind, f"{name}+passes")
     assert strategy.why_not(problem, setting) is None
     prepared = strategy.prepare(problem, setting)
@@ -95,7 +97,7 @@ def test_each_step_reads_and_writes_the_whole_result_in_place():
     result = 4 * CONV.n * CONV.p * CONV.q * CONV.k
     packed = prepared.workspace_bytes - prepared.table_bytes
     weights = 4 * CONV.k * CONV.c * CONV.r * CONV.s
-    least = CONV.bytes_min(4) - weights + packed
+    least = CONV.bytes_min(F32) - weights + packed
     assert prepared.bytes_moved() == least + 3 * 2 * result
     works = prepared.works()
     assert works is not None

@@ -15,8 +15,8 @@ from convprof.problems import (
     BackwardWeights,
     Conv2d,
     Gemm,
+    LayoutConversion,
     Operation,
-    Reorder,
     ops,
 )
 from convprof.problems.epilogue import Epilogue
@@ -37,7 +37,7 @@ PROBLEMS = [
     GEMM,
     Gemm(m=50, n=40, k=30, epilogue=Epilogue(bias=True, function="relu")),
     Attention(batch=2, heads=2, tokens=70, dim=16),
-    Reorder(n=2, c=6, h=9, w=8),
+    LayoutConversion(n=2, c=6, h=9, w=8),
     *(backward(p) for backward in (BackwardData, BackwardWeights) for p in (CONV, GROUPED, GEMM)),
     Operation(op=ops.Softmax(), inputs=((2, 9, 33),)),
     Operation(op=ops.AttentionScores(2), inputs=((2, 20, 48),)),

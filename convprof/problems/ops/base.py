@@ -12,6 +12,7 @@ from convprof.errors import ProblemError
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
 
@@ -92,13 +93,15 @@ class Op(ABC):
         self.checked(inputs)
         return 0
 
-    def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
+    def bytes_min(self, types: Types, *inputs: Shape) -> int:
         """Return the least bytes that move: inputs and weights read once, the result written."""
         output = self.output(*inputs)
         if self.is_view:
             return 0
-        moved = (*inputs, output, *self.weights(*inputs).values())
-        return itemsize * sum(math.prod(shape) for shape in moved)
+        read = sum(math.prod(shape) for shape in inputs)
+        learned = sum(math.prod(shape) for shape in self.weights(*inputs).values())
+        written = math.prod(output) * types.result.bytes
+        return read * types.source.bytes + learned * types.weights.bytes + written
 
     def checked(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return the inputs; ProblemError if their number is not the operation's."""

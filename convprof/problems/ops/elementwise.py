@@ -11,8 +11,8 @@ import numpy as np
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
 from convprof.problems.epilogue import STEPS, Function
+from convprof.problems.functions import FUNCTIONS
 from convprof.problems.ops.base import Op
-from convprof.problems.oracle import FUNCTIONS
 
 if TYPE_CHECKING:
     from convprof.problems.ops.base import Array

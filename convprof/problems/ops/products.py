@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from convprof.problems import oracle
 from convprof.problems.checks import size
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.gemm import Gemm
 from convprof.problems.ops.base import Array, Op, window_text
 from convprof.problems.shapes import Shape, channels
+
+if TYPE_CHECKING:
+    from convprof.dtypes import Types
 
 __all__ = ["Convolution", "Linear", "MatMul", "Product", "Weighted"]
 
@@ -38,10 +40,10 @@ class Product(Op):
         """Return 2 per MAC and the steps per element of the result."""
         return self.problem(*inputs).flops + self.steps * math.prod(self.output(*inputs))
 
-    def bytes_min(self, itemsize: int, *inputs: Shape) -> int:
-        """Return the bytes of the problem and of the bias."""
+    def bytes_min(self, types: Types, *inputs: Shape) -> int:
+        """Return the bytes of the problem and of a bias."""
         bias = self.weights(*inputs).get("bias", (0,))
-        return self.problem(*inputs).bytes_min(itemsize) + itemsize * math.prod(bias)
+        return self.problem(*inputs).bytes_min(types) + types.accumulator.bytes * math.prod(bias)
 
 
 class Weighted(Product):
@@ -138,7 +140,7 @@ class Convolution(Weighted):
     def reference(self, *operands: Array) -> Array:
         """Return the convolution plus the bias."""
         x, weight, *bias = operands
-        product = oracle.conv2d(self.problem(x.shape), x, weight)
+        product = self.problem(x.shape).reference((x, weight))
         return product + bias[0][:, None, None] if bias else product
 
 
@@ -171,7 +173,7 @@ class Linear(Weighted):
     def reference(self, *operands: Array) -> Array:
         """Return the product plus the bias."""
         x, weight, *bias = operands
-        product = oracle.gemm(self.problem(x.shape), x, weight).reshape(self.output(x.shape))
+        product = self.problem(x.shape).reference((x, weight)).reshape(self.output(x.shape))
         return product + bias[0] if bias else product
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import F32
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.shapes import shape_text
 from convprof.render import tables
@@ -183,9 +184,7 @@ def _stride(stride: tuple[int, int]) -> str:
 
 def _output(step: Step) -> str:
     problem = step.problem
-    if isinstance(problem, Conv2d | Gemm):
-        return shape_text(problem.result_shape("nchw"))
-    return shape_text(problem.output)
+    return shape_text(problem.result("nchw", F32).shape)
 
 
 def _kind_cycles(kind: Kind) -> str:

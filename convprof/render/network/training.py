@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.problems.gradients import FORWARD, TRAINING
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import TRAINING
 from convprof.problems.shapes import shape_text
 from convprof.render import describe, tables
 from convprof.render.columns import print_table

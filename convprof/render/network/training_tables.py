@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, TRAINING
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING
 from convprof.render import tables
 from convprof.render.columns import Column
 from convprof.studies.network.training_totals import by_kind, total

@@ -31,7 +31,7 @@ class Blas(Planned[Attention]):
     def plan(self, p: Attention, setting: Setting) -> Plan:
         """One call for all heads, with room for the scores of one."""
         spaces: dict[str, tuple[int, ...]] = {SCORES: (p.tokens, p.tokens), ROWS: (p.tokens, 1)}
-        plan = Plan(*p.operand_shapes(""), p.shape, spaces)
+        plan = Plan(p.shape, (2, *p.shape), p.shape, spaces)
 
         def attend(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
             scores, row, y = buffers[SCORES], buffers[ROWS], buffers[Y]

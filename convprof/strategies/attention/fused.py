@@ -92,6 +92,6 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""
-        plan = Plan(*p.operand_shapes(""), p.shape)
+        plan = Plan(p.shape, (2, *p.shape), p.shape)
         fill(plan, Blocks(p, setting, blocking), setting.threads)
         return plan

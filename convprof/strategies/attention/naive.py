@@ -77,7 +77,7 @@ class Naive(Planned[Attention]):
     def plan(self, p: Attention, setting: Setting) -> Plan:  # noqa: ARG002
         """Three stages over the rows of all heads."""
         rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
-        plan = Plan(*p.operand_shapes(""), p.shape, {SCORES: (rows, p.tokens)})
+        plan = Plan(p.shape, (2, *p.shape), p.shape, {SCORES: (rows, p.tokens)})
         plan.steps = [
             Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
             Stage("softmax", softmax, rows, (SCORES,), dims),

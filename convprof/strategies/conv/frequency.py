@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from convprof.strategies.base import DTYPES, Setting
+from convprof.dtypes import find
+from convprof.strategies.base import Setting
 from convprof.strategies.conv.overlap_save import Tiling, spans
 from convprof.strategies.plan import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
 
@@ -63,7 +66,7 @@ class FrequencySteps:
             other.result()
 
     def _complex(self, array: Array) -> Array:
-        return array.view(np.result_type(DTYPES[self.setting.dtype][0], np.complex64))
+        return array.view(np.result_type(find(self.setting.dtype).numpy, np.complex64))
 
     def forward(self, buffers: dict[str, Array]) -> None:
         """Transform tiles ``(i, j, tile c)`` along both axes, the second one in place."""
@@ -125,7 +128,7 @@ def filter_spectra(tiling: Tiling, dtype: str) -> Packed:
         spectra = np.fft.rfft(filled, tiling.columns.points, 1, SCALED)
         spectra = np.fft.fft(spectra, tiling.rows.points, 0, SCALED)
         np.conjugate(spectra, out=spectra)
-        kind = np.result_type(DTYPES[dtype][0], np.complex64)
+        kind = np.result_type(find(dtype).numpy, np.complex64)
         ordered = np.ascontiguousarray(spectra, dtype=kind)
         return ordered.view(weights.dtype).reshape(*shape[:3], -1)
 

@@ -46,7 +46,7 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     placement = Placement.gathered(p) if copied else Placement.packed(p)
     fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
     if copied:
-        plan.workspaces[KV] = p.operand_shapes("")[1]
+        plan.workspaces[KV] = (2, *p.shape)
         plan.reusable |= {KV}
         plan.steps.insert(0, _gather(p, setting))
     return plan

@@ -157,9 +157,10 @@ def activations(problem: Operation) -> list[str]:
 def plan_of(problem: Operation, setting: Setting) -> Plan:
     """Return a plan with all operands and the result, and no steps yet."""
     names = [*activations(problem), *named(problem)]
-    shapes = dict(zip(names, problem.operand_shapes(setting.layout), strict=True))
+    specs = problem.operands(setting.layout, setting.types)
+    shapes = {name: spec.shape for name, spec in zip(names, specs, strict=True)}
     first = shapes.pop(X)
-    return Plan(first, None, problem.result_shape(setting.layout), more=shapes)
+    return Plan(first, None, problem.result(setting.layout, setting.types).shape, more=shapes)
 
 
 # Loops over arrays that lie anyhow: sizes, and a stride per array and axis; as few as can be.

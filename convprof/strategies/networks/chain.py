@@ -20,7 +20,7 @@ from convprof.integers import round_up
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
-from convprof.strategies.base import DTYPES, Prepared, Setting
+from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
@@ -62,7 +62,7 @@ class Chain(Prepared):
         self.setting = setting
         self._links, self._views, self._result = made.links, made.views, made.result
         self._weights = weights
-        self._kind = np.dtype(DTYPES[setting.dtype][0])
+        self._kind = np.dtype(setting.types.source.numpy)
         self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
@@ -83,7 +83,7 @@ class Chain(Prepared):
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name."""
-        wanted = self.problem.operand_shapes(self.setting.layout)[0]
+        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         start = time.perf_counter()
@@ -112,7 +112,7 @@ class Chain(Prepared):
         """Return the network's result; the next ``run()`` overwrites it."""
         if not self._arrays:
             raise ConvprofError("nothing is bound yet: call bind(x, weights) and run() first")
-        shape = self.problem.result_shape(self.setting.layout)
+        shape = self.problem.result(self.setting.layout, self.setting.types).shape
         return _shaped(self._array(self._result), shape)
 
     def executed_flops(self) -> int:
@@ -175,9 +175,9 @@ class Chain(Prepared):
 
     def _lifetimes(self) -> dict[str, Lifetime]:
         """Return how long each result is needed; views keep what they are part of."""
-        item, alive = self._kind.itemsize, {}
+        alive = {}
         for index, link in enumerate(self._links):
-            size = int(np.prod(link.problem.result_shape(link.layout))) * item
+            size = link.problem.result(link.layout, self.setting.types).nbytes
             alive[link.writes] = Lifetime(size, index, index)
             for tensor in map(self._root, link.reads):
                 if tensor in alive:
@@ -204,11 +204,11 @@ class Chain(Prepared):
         self, link: Link, prepared: Prepared, weights: Weights
     ) -> tuple[str, list[Work] | Action, int]:
         """Bind a layer between its neighbours; return its name, its work and its MACs."""
-        shape = link.problem.result_shape(link.layout)
+        shape = link.problem.result(link.layout, self.setting.types).shape
         at, count = self._slots[" ".join(link.writes)], int(np.prod(shape))
         target = self._arena[at : at + count * self._kind.itemsize].view(self._kind)
         self._arrays[link.writes] = target
-        shapes = link.problem.operand_shapes(link.layout)
+        shapes = [spec.shape for spec in link.problem.operands(link.layout, self.setting.types)]
         operands = self._operands(link, shapes, weights)
         if isinstance(prepared, PlanRunner):
             prepared.lend({Y: target, **self._lent(prepared)})
@@ -230,20 +230,18 @@ class Chain(Prepared):
             if first is not prepared:
                 prepared.share_packed(first)
 
-    def _operands(
-        self, link: Link, shapes: tuple[tuple[int, ...], ...], weights: Weights
-    ) -> list[Array]:
+    def _operands(self, link: Link, shapes: list[tuple[int, ...]], weights: Weights) -> list[Array]:
         """Return what a layer's problem asks for: activations by name, weights of its layer."""
         read = [self._array(tensor) for tensor in link.reads]
         if link.step is None:
-            return [_shaped(read[0], shapes[0]), np.zeros(0, self._kind)]
+            return [_shaped(read[0], shapes[0])]
         own = weights.get(link.step.name, {})
         problem = link.problem
         if isinstance(problem, Conv2d | Gemm):
             bias = [own["bias"]] if problem.epilogue.bias else []
             given = [read[0], own["weight"], *bias, *read[1:]]
         else:
-            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]
+            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]  # no conversion
             names = [*op.weights(*inputs), *op.buffers(*inputs)]
             given = [*read, *(own[name] for name in names)]
         return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]

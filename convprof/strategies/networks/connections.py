@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.problems import Operation, Reorder
+from convprof.dtypes import F32
+from convprof.problems import LayoutConversion, Operation
 from convprof.problems.graph import INPUT
+from convprof.problems.layouts import to_layout, to_logical
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies.networks.choice import LayerChoice
 
@@ -38,7 +40,7 @@ class Link:
 
     name: str
     """The layer's published name; ``NAME to nhwc`` for a conversion."""
-    problem: Conv2d | Gemm | Operation | Reorder
+    problem: Conv2d | Gemm | Operation | LayoutConversion
     choice: LayerChoice
     reads: tuple[Tensor, ...]
     writes: Tensor
@@ -123,7 +125,7 @@ class _Connecting:
             return tensor
         given = Tensor(name, "nhwc" if layout == "nchw" else "nchw")
         n, c, h, w = self._network.shapes[name]
-        problem = Reorder(n=n, c=c, h=h, w=w)
+        problem = LayoutConversion(n=n, c=c, h=h, w=w)
         title = f"{name} to {layout}"
         choice = LayerChoice(TRANSPOSE, given.layout)
         self._links.append(Link(title, problem, choice, (given,), tensor, None))
@@ -133,8 +135,7 @@ class _Connecting:
 
 def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:
     """Return the layout in which a step reads images: ``nchw`` for what has none."""
-    laid_out = problem.laid_out if isinstance(problem, Operation) else problem.kind == "conv2d"
-    return layout if laid_out else "nchw"
+    return layout if problem.has_layout else "nchw"
 
 
 def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
@@ -159,12 +160,10 @@ def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
     """Return where the result begins in the only input, if it is there already; else None."""
     if not isinstance(problem, Operation) or not problem.op.is_view:
         return None
-    given = np.empty(problem.physical(problem.inputs[0], layout), np.uint8)
-    nhwc = layout == "nhwc" and problem.laid_out
-    plain = given.transpose(0, 3, 1, 2) if nhwc and given.ndim == IMAGE_AXES else given
-    seen = problem.op.reference(plain)  # NumPy makes a copy where it cannot make a view
-    if nhwc and seen.ndim == IMAGE_AXES:
-        seen = seen.transpose(0, 2, 3, 1)
+    spec, result = problem.operands(layout, F32)[0], problem.result(layout, F32)
+    given = np.empty(spec.shape, np.uint8)
+    # NumPy makes a copy where it cannot make a view.
+    seen = to_layout(problem.op.reference(to_logical(given, spec.layout)), result.layout)
     if not seen.flags.c_contiguous or not np.may_share_memory(seen, given):
         return None
     return int(seen.ctypes.data - given.ctypes.data)

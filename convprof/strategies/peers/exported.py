@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class ExportedPrepared(Prepared):
         Images in NHWC are copied to NCHW here, once: a user of the library keeps them as it wants
         them, and ``run()`` does not pay for it.
         """
-        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         self._call = None
@@ -116,7 +116,7 @@ class ExportedNetwork(Library[NetworkProblem]):
     """A library that runs whole networks from ONNX models."""
 
     kind = "network"
-    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+    dtypes = ("f32",)
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse networks that no ONNX model can hold."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -152,7 +151,7 @@ class _Onnx(Library[P]):
 
     def cannot(self, problem: P, setting: Setting) -> str | None:
         """Refuse weights that no model can carry."""
-        size = math.prod(problem.operand_shapes(setting.layout)[1]) * setting.itemsize
+        size = problem.operands(setting.layout, setting.types)[1].nbytes
         if size > LARGEST_MODEL_BYTES:
             return f"onnxruntime takes models of up to 2 GiB; the weights have {units.size(size)}"
         return None
@@ -163,7 +162,7 @@ class OnnxConv2d(_Onnx[Conv2d]):
 
     kind = "conv2d"
     summary = "ONNX Runtime: Conv with constant weights, NCHW"
-    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+    dtypes = ("f32",)
 
     def cannot(self, problem: Conv2d, setting: Setting) -> str | None:
         """Refuse NHWC: the NHWC operators that ONNX Runtime has are not there for f32 on CPUs."""

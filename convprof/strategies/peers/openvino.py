@@ -140,7 +140,7 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
 class _Openvino(Library[P]):
     name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
-    dtypes: ClassVar[tuple[str, ...]] = ("f32",)  # f64 is converted to f32 on CPUs
+    dtypes = ("f32",)  # f64 is converted to f32 on CPUs
 
 
 class OpenvinoConv2d(_Openvino[Conv2d]):

@@ -18,7 +18,7 @@ import numpy as np
 from convprof.codegen import affinity
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
-from convprof.strategies.base import DTYPES, P, Prepared, Role, Setting, Strategy
+from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
 from convprof.strategies.peers import precision
 from convprof.strategies.peers.first_use import first_use
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from convprof.problems import Attention, Backward, Conv2d, Gemm
+    from convprof.problems.base import Trainable
 
     Array = np.ndarray[Any, Any]
 
@@ -41,15 +42,14 @@ class Library(Strategy[P]):
     """What has to be importable, the library itself first."""
     hint: ClassVar[str] = ""
     """What else helps to install them."""
-    dtypes: ClassVar[tuple[str, ...]] = tuple(DTYPES)
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
-        if not self.fuses and getattr(problem, "epilogue", None):
+        if not self.fuses and problem.epilogue:
             return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
+        if problem.kind == self.kind and setting.dtype not in self.dtypes:
+            return f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
         reason = super().why_not(problem, setting)
-        if reason is None and setting.dtype not in self.dtypes:
-            reason = f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
         return reason or self.cannot(problem, setting) or self._absent()
 
     def cannot(self, problem: P, setting: Setting) -> str | None:  # noqa: ARG002
@@ -74,15 +74,15 @@ class LibraryPrepared(Prepared):
     """How often the weights lie in memory besides, while the library takes them over."""
 
     def __init__(
-        self, name: str, problem: Attention | Backward | Conv2d | Gemm, setting: Setting
+        self, name: str, problem: Attention | Backward[Trainable] | Conv2d | Gemm, setting: Setting
     ) -> None:
         """Weigh operands, result and packed weights; ``TooLargeError`` if they do not fit."""
         self.problem = problem
         self.setting = setting
         self._library_name = name.partition("-")[0]
-        self._kind = np.dtype(DTYPES[setting.dtype][0])
-        self._shapes = problem.operand_shapes(setting.layout)
-        self._y_shape = problem.result_shape(setting.layout)
+        self._kind = np.dtype(setting.types.source.numpy)
+        self._shapes = [spec.shape for spec in problem.operands(setting.layout, setting.types)]
+        self._y_shape = problem.result(setting.layout, setting.types).shape
         x, weights, *others = map(math.prod, (*self._shapes, self._y_shape))
         elements = x + sum(others) + (1 + self.weight_copies) * weights
         memory.require(elements * self._kind.itemsize, f"{name} of {problem.descriptor}")

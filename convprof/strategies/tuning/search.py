@@ -10,7 +10,6 @@ import numpy as np
 
 from convprof.stats import median
 from convprof.strategies import memory
-from convprof.strategies.base import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,10 +78,9 @@ def _undisturbed(samples: list[float]) -> float:
 def _operands(
     problem: Problem, setting: Setting
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
-    kind = DTYPES[setting.dtype][0]
     made = []
-    for shape in problem.operand_shapes(setting.layout):
-        array = memory.zeros(shape, kind)
-        array[...] = np.random.default_rng(0).random(shape, dtype=np.float32) - 0.5
+    for spec in problem.operands(setting.layout, setting.types):
+        array = memory.zeros(spec.shape, spec.dtype.numpy)
+        array[...] = np.random.default_rng(0).random(spec.shape, dtype=np.float32) - 0.5
         made.append(array)
     return tuple(made)

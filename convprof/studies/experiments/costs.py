@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from convprof import units
 from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
+from convprof.dtypes import find
 from convprof.errors import RefusedError
 from convprof.machine import ceilings, facts
 from convprof.machine.instructions import Bench, best_ruler, missing
@@ -94,7 +95,7 @@ def costs(dtype: str, bits: int, fused: bool = True) -> Costs:
 
 def element_bits(dtype: str) -> int:
     """Return the bits of an element."""
-    return {"f32": 32, "f64": 64}[dtype]
+    return find(dtype).bits
 
 
 def whole(value: float) -> float:

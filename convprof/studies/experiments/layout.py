@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof import networks
 from convprof.measure.contestant import Contestant
 from convprof.problems import Conv2d
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting, Strategy
+from convprof.strategies.base import Setting, Strategy
 from convprof.studies.experiments.costs import costs, element_bits
 from convprof.studies.experiments.page import Figure, Finding, Page, Row, Section, Unit, apart
 from convprof.studies.experiments.stride import Strides

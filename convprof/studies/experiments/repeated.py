@@ -6,6 +6,7 @@ The operands stay in L1 and a call lasts long against its launch, so what is com
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from convprof.codegen import disassembly, tile_list
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.writer import LLVM
+from convprof.dtypes import types
 from convprof.problems import Gemm
-from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.strategies.base import Setting
 
 L1_SHARE = 0.7
 """Of the first-level cache, for the operands of the product."""
@@ -124,7 +128,7 @@ def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
 
 def bytes_of(g: Gemm, dtype: str) -> int:
     """Return the bytes of the operands and the result."""
-    return g.bytes_min(DTYPES[dtype][1])
+    return g.bytes_min(types(dtype))
 
 
 def lanes_of(bits: int, dtype: str) -> int:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.codegen.probes.strides import ROWS, UNROLL, stride_kernel
+from convprof.dtypes import find
 from convprof.machine import bandwidth, facts
 from convprof.machine.caches import MEMORY
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 from convprof.studies.experiments.page import Figure, Finding, Line, Plot, Row, Section, Unit, apart
@@ -78,7 +79,7 @@ class Strides:
         machine = here()
         self.dtype, self.line_bytes = dtype, machine.line_bytes
         self.assumed = machine.line_assumed
-        self.size = DTYPES[dtype][1]
+        self.size = find(dtype).bytes
         self.levels: list[Level] = []
         self.strides: list[int] = []
 

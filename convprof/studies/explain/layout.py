@@ -14,8 +14,8 @@ import numpy as np
 
 from convprof.problems import Conv2d
 from convprof.problems.axis import Axis
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory
-from convprof.strategies.base import LAYOUTS
 
 if TYPE_CHECKING:
     from convprof.studies.explain.here import Here

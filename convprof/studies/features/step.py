@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof import stats
+from convprof.dtypes import F32, tolerance
 from convprof.errors import RefusedError
 from convprof.measure.operands import GATHERED_ELEMENTS, POINTS
-from convprof.measure.session import TOLERANCE
-from convprof.problems import Conv2d, oracle
+from convprof.problems import Conv2d
 from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 
@@ -85,7 +85,7 @@ class Computed:
     @property
     def wrong(self) -> bool:
         """Whether the result is off the float64 reference by more than rounding."""
-        return not self.max_rel_error <= TOLERANCE[DTYPE]  # NaN is wrong
+        return not self.max_rel_error <= tolerance(F32, self.step.problem.terms)  # NaN is wrong
 
     @property
     def fallback(self) -> str:
@@ -178,8 +178,7 @@ def _error(step: Step, y: Array) -> float:
     most = max(1, min(POINTS, size, GATHERED_ELEMENTS * size // problem.macs))
     corners = np.array([0, size - 1])
     points = np.append(np.random.default_rng(0).integers(0, size, most), corners)
-    reference = oracle.conv2d if isinstance(problem, Conv2d) else oracle.gemm
-    y64 = reference(problem, step.first, step.second, points)  # type: ignore[arg-type]  # its own
-    sums = reference(problem, np.abs(step.first), np.abs(step.second), points)  # type: ignore[arg-type]  # its own
+    y64 = problem.reference((step.first, step.second), points)
+    sums = problem.reference((np.abs(step.first), np.abs(step.second)), points)
     scale = max(float(np.max(np.abs(y64))), CANCELLED * float(np.max(sums))) or 1.0
     return float(np.max(np.abs(y.reshape(-1)[points] - y64))) / scale

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.measure.session import Session
-from convprof.problems.layouts import has_layout
 from convprof.strategies.base import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
-    from convprof.measure.session import Participant, Settings
+    from convprof.measure.session import Settings
     from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
@@ -169,7 +169,7 @@ class Plan:
         found = {
             layout: (spelled(kind, fastest[0].strategy), fastest[1])
             for layout in LAYOUTS
-            if has_layout(step.problem) and (fastest := costs.fastest(step.name, layout))
+            if step.problem.has_layout and (fastest := costs.fastest(step.name, layout))
         }
         return Planned(
             step,

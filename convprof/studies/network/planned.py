@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.problems.layouts import has_layout
 from convprof.studies.comparison import FIGURES, figures
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Planned:
     @property
     def layout(self) -> str | None:
         """The layout; None for what has none."""
-        return self.way.layout if has_layout(self.step.problem) else None
+        return self.way.layout if self.step.problem.has_layout else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types."""

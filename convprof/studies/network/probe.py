@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from convprof import stats
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
-from convprof.problems import Reorder
-from convprof.problems.layouts import has_layout
+from convprof.problems import LayoutConversion
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
 from convprof.strategies.networks.choice import AUTO, LayerChoice, candidates, strategy_for
 from convprof.strategies.networks.connections import TRANSPOSE, convertible, read_layout
 from convprof.studies.network.assign import is_view
@@ -24,7 +23,7 @@ from convprof.studies.network.assign import is_view
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from convprof.measure.session import Participant
+    from convprof.measure.contestant import Participant
     from convprof.networks.steps import Step
     from convprof.problems import Problem
     from convprof.problems.graph import Network
@@ -83,7 +82,7 @@ def times(
     samples: dict[tuple[Problem, LayerChoice], list[float]] = {}
     for probe, phases in measured:
         for step, way in zip(steps, probe.ways, strict=True):
-            alike = [way.layout] if has_layout(step.problem) else LAYOUTS
+            alike = [way.layout] if step.problem.has_layout else LAYOUTS
             for layout in alike if step.name in phases else []:
                 key = step.problem, replace(way, layout=layout)
                 samples.setdefault(key, []).append(phases[step.name])
@@ -147,9 +146,9 @@ class Conversions:
     def __init__(self, network: Network, steps: Sequence[Step], setting: Setting) -> None:
         """``network`` is the one that the steps compute."""
         self._network = network
-        strategy = registry.find(Reorder.kind, TRANSPOSE)
+        strategy = registry.find(LayoutConversion.kind, TRANSPOSE)
         self._names = sorted(convertible(network, steps))
-        self._contestants: dict[tuple[Reorder, str], Contestant] = {}
+        self._contestants: dict[tuple[LayoutConversion, str], Contestant] = {}
         for name in self._names:
             for layout in LAYOUTS:
                 there = replace(setting, layout=layout)
@@ -180,6 +179,6 @@ class Conversions:
                 found[name, layout] = stats.median(seconds) if seconds else float("inf")
         return found
 
-    def _problem(self, name: str) -> Reorder:
+    def _problem(self, name: str) -> LayoutConversion:
         n, c, h, w = self._network.shapes[name]
-        return Reorder(n=n, c=c, h=h, w=w)
+        return LayoutConversion(n=n, c=c, h=h, w=w)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convprof.machine.noise import NoiseWatch
-    from convprof.measure.contestant import Cache
+    from convprof.measure.contestant import Cache, Participant
     from convprof.measure.events import Event
-    from convprof.measure.session import Participant, Settings
+    from convprof.measure.session import Settings
     from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape

@@ -13,14 +13,9 @@ from typing import TYPE_CHECKING
 from convprof.errors import InputError, ProblemError
 from convprof.measure.session import Session, Settings
 from convprof.problems import Conv2d, Gemm
-from convprof.problems.gradients import (
-    BACKWARD_DATA,
-    BACKWARD_WEIGHTS,
-    FORWARD,
-    TRAINING,
-    passes_of,
-)
-from convprof.problems.reorder import Reorder
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING, passes_of
+from convprof.problems.layout_conversion import LayoutConversion
 from convprof.strategies import registry
 from convprof.studies.run import Choice, contestants, with_peak
 
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
-    from convprof.problems import Backward
+    from convprof.problems import Problem
     from convprof.problems.graph import Network, Node
     from convprof.results import Measurement
 
@@ -84,7 +79,7 @@ class Plan:
         """The distinct forward problems, in the order of execution."""
         return list(dict.fromkeys(layer.problem for layer in self.layers))
 
-    def passes(self, problem: Product) -> list[Product | Backward]:
+    def passes(self, problem: Product) -> list[Problem]:
         """Return the passes in which a problem is to be timed: those that any such layer needs."""
         needed = {which for layer in self._of(problem) for which in layer.passes}
         return [found for which in ORDER if which in needed for found in passes_of(problem, which)]
@@ -177,7 +172,7 @@ class LayerPasses:
     def __init__(
         self,
         problem: Product,
-        passes: list[Product | Backward],
+        passes: list[Problem],
         choice: Choice,
         settings: Settings,
         watch: NoiseWatch | None = None,
@@ -250,7 +245,7 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
     """
     best: dict[tuple[int, bool, str | None], dict[str, Measurement]] = {}
     for m in measurements:
-        if m.time_s is None or m.problem["kind"] == Reorder.kind:
+        if m.time_s is None or m.problem["kind"] == LayoutConversion.kind:
             continue
         library = registry.find(m.problem["kind"], m.strategy).role.is_peer
         found = best.setdefault((m.threads, library, m.layout), {})

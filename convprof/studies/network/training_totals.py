@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.measure.report import describe
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS
 from convprof.results import Flops, plain
 from convprof.strategies import registry
 from convprof.studies.network.training import which_pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import types
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, text
 from convprof.machine import facts
@@ -103,7 +104,9 @@ def check(plan: Plan) -> None:
         problems = [plan.problem(x) for x in plan.values]
     except InputError as error:
         raise error.within("range", plan.over) from None
-    preflight.check_memory([max(problems, key=lambda p: p.bytes_min(1))], plan.choice.dtype, 1)
+    of = types(plan.choice.dtype)
+    largest = max(problems, key=lambda p: p.bytes_min(of))
+    preflight.check_memory([largest], plan.choice.dtype, 1)
 
 
 def check_same(journal: Journal, plan: Plan) -> None:

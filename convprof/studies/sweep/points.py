@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import types
 from convprof.errors import one_line
 from convprof.studies.sweep import blocking
 
@@ -128,9 +129,9 @@ def capacities(plan: Plan, caches: Iterable[dict[str, Any]]) -> list[Capacity]:
 
 def _working_set(plan: Plan) -> Callable[[int], int]:
     """Return the bytes that one point works on, as a function of the variable."""
-    item = {"f32": 4, "f64": 8}[plan.choice.dtype]
+    of = types(plan.choice.dtype)
     if not blocking.is_blocking(plan.over):
-        return lambda x: plan.problem(x).bytes_min(item)
+        return lambda x: plan.problem(x).bytes_min(of)
     names = blocking.TILES["gemm"]
     blocked = [
         c.strategy.blocking(plan.base, c.setting)
@@ -144,7 +145,7 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
 
     def block_bytes(x: int) -> int:
         m, k, n = (x if name in wanted else sides[name] for name in names)
-        return item * (m * k + k * n + m * n)
+        return m * k * of.source.bytes + k * n * of.weights.bytes + m * n * of.result.bytes
 
     return block_bytes
 

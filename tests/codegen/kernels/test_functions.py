@@ -12,7 +12,7 @@ from convprof.codegen.jit import Module
 from convprof.codegen.kernels.functions import apply
 from convprof.codegen.writer import Writer
 from convprof.problems.epilogue import STEPS
-from convprof.problems.oracle import FUNCTIONS
+from convprof.problems.functions import FUNCTIONS
 
 KINDS = {"f32": np.float32, "f64": np.float64}
 BOUND = {"f32": 1e-6, "f64": 2e-14}

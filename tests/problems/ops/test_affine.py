@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems.ops import Affine
 
@@ -19,7 +20,7 @@ def test_costs(op, steps):
     assert op.output(SHAPE) == SHAPE
     assert op.flops(SHAPE) == steps * 24
     assert (op.parameters(SHAPE), op.macs(SHAPE)) == (0, 0)
-    assert op.bytes_min(4, SHAPE) == 2 * 4 * 24
+    assert op.bytes_min(F32, SHAPE) == 2 * 4 * 24
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])

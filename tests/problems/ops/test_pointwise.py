@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems.ops import (
     Activation,
@@ -51,7 +52,7 @@ def test_what_keeps_the_shape(op, shape, parameters, steps):
     assert op.parameters(shape) == parameters
     assert op.macs(shape) == 0
     assert op.flops(shape) == steps * size
-    assert op.bytes_min(4, shape) == 4 * (2 * size + parameters)
+    assert op.bytes_min(F32, shape) == 4 * (2 * size + parameters)
 
 
 def test_running_statistics_are_no_parameters():
@@ -81,12 +82,12 @@ def test_broadcasting_is_numpys(a, b):
         assert expected == Multiply().output(a, b) == Add().output(a, b)
         assert Add().flops(a, b) == np.prod(expected)
         moved = np.prod(a) + np.prod(b) + np.prod(expected)
-        assert Multiply().bytes_min(4, a, b) == 4 * moved
+        assert Multiply().bytes_min(F32, a, b) == 4 * moved
 
 
 def test_from_an_image_to_tokens_and_back_to_one():
     assert Tokens().output(IMAGE) == (2, 20, 3)
-    assert Tokens().bytes_min(4, IMAGE) == 0
+    assert Tokens().bytes_min(F32, IMAGE) == 0
     assert ClassToken().output(TOKENS) == (2, 8, 6)
     assert ClassToken().parameters(TOKENS) == 6
     assert SelectToken(0).output(TOKENS) == (2, 6)
@@ -112,7 +113,7 @@ def test_rearrangements(op, shape, expected):
     assert expected == op.output(shape)
     assert op.flops(shape) == op.parameters(shape) == 0
     moved = 0 if op.is_view else 2 * 4 * int(np.prod(shape))
-    assert moved == op.bytes_min(4, shape)
+    assert moved == op.bytes_min(F32, shape)
 
 
 @pytest.mark.parametrize(

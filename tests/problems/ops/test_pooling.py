@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError
 from convprof.problems.ops import AdaptiveAverage, Pool2d
 
@@ -33,7 +34,7 @@ def test_pool_costs():
     assert op.text == "max 3x3 s2"
     assert op.output(x) == (1, 64, 56, 56)
     assert op.macs(x) == op.parameters(x) == 0
-    assert op.bytes_min(4, x) == 4 * 64 * (112 * 112 + 56 * 56)
+    assert op.bytes_min(F32, x) == 4 * 64 * (112 * 112 + 56 * 56)
 
 
 def test_uneven_padding():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32, types
 from convprof.errors import ProblemError
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.ops import AttentionMix, AttentionScores, Convolution, Linear, MatMul
@@ -19,14 +20,14 @@ def test_convolution():
     assert op.parameters(x) == 8 * 9 + 8
     assert op.macs(x) == problem.macs
     assert op.flops(x) == problem.flops + 2 * 8 * 5 * 5
-    assert op.bytes_min(4, x) == problem.bytes_min(4) + 4 * 8
+    assert op.bytes_min(F32, x) == problem.bytes_min(F32) + 4 * 8
 
 
 def test_without_bias_it_costs_what_the_problem_costs():
     op, x = Convolution.square(8, 1), (1, 4, 5, 5)
     assert op.weights(x) == {"weight": (8, 4, 1, 1)}
     assert op.flops(x) == op.problem(x).flops
-    assert op.bytes_min(8, x) == op.problem(x).bytes_min(8)
+    assert op.bytes_min(types("f64"), x) == op.problem(x).bytes_min(types("f64"))
 
 
 def test_linear_takes_all_rows_of_all_images_at_once():
@@ -65,7 +66,7 @@ def test_attention():
     assert mix.output((2, 4, 5, 5), packed) == (2, 5, 12)
     assert scores.macs(packed) == mix.macs((2, 4, 5, 5), packed) == 2 * 5 * 5 * 12
     assert scores.flops(packed) == 2 * scores.macs(packed) + 2 * 4 * 5 * 5
-    assert scores.bytes_min(4, packed) == 4 * (2 * 2 * 5 * 12 + 2 * 4 * 5 * 5)  # q, k, scores
+    assert scores.bytes_min(F32, packed) == 4 * (2 * 2 * 5 * 12 + 2 * 4 * 5 * 5)  # q, k, scores
 
 
 @pytest.mark.parametrize("packed", [(2, 5, 35), (2, 5, 3 * 10), (2, 36)])

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from convprof.machine.ceilings import Peak
 from convprof.measure.report import describe
-from convprof.problems.gradients import BACKWARD_DATA, FORWARD, TRAINING
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, TRAINING
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, AttentionScores, Convolution, Flatten, Linear
 from convprof.render.network.training import Report, passes_markdown, passes_report

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 import convprof
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Conv2d
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, plan_runner, registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.conv.gradients import weight_tiles
 from convprof.strategies.peers.package import Library
 
@@ -75,7 +77,7 @@ def any_setting(which, name):
 
 
 def prepared_for(problem, name, setting, seed=0):
-    operands = Operands(problem, setting.dtype, seed)
+    operands = Operands(problem, setting.types, seed)
     prepared = registry.find(problem.kind, name).prepare(problem, setting)
     prepared.bind(*operands.all(setting.layout))
     return prepared, operands
@@ -84,8 +86,8 @@ def prepared_for(problem, name, setting, seed=0):
 def check(problem, name, setting, seed=0):
     prepared, operands = prepared_for(problem, name, setting, seed)
     prepared.run()
-    assert prepared.output().shape == problem.result_shape(setting.layout)
-    assert prepared.output().dtype == DTYPES[setting.dtype][0]
+    assert prepared.output().shape == problem.result(setting.layout, F32).shape
+    assert prepared.output().dtype == DTYPES[setting.dtype].numpy
     error = max_rel_error(operands, prepared.output(), setting.layout)
     assert error < tolerance(name, setting.dtype)
     first = prepared.output().tobytes()
@@ -196,7 +198,7 @@ def test_workspace_and_phases(which, name, layout):
     assert prepared.workspace_bytes == arrays - operand_bytes + tables
     prepared.run_phases()
     assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")
-    assert prepared.bytes_moved() >= prepared.problem.bytes_min(4)
+    assert prepared.bytes_moved() >= prepared.problem.bytes_min(F32)
 
 
 def test_what_winograd_refuses():

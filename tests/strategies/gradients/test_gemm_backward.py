@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convprof.dtypes import DTYPES
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import Library
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -27,7 +28,7 @@ each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
 
 
 def check(problem, name, setting, seed=0):
-    operands = Operands(problem, setting.dtype, seed)
+    operands = Operands(problem, setting.types, seed)
     prepared = registry.find(problem.kind, name).prepare(problem, setting)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
 from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems.operation import Operation
 from convprof.problems.ops import Attention, AttentionMix, AttentionScores, MatMul, Softmax
-from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
@@ -58,7 +59,7 @@ def score_matrix(packed, heads):
 
 def drawn(shape, setting, seed=0):
     random = np.random.default_rng(seed)
-    return random.uniform(-1, 1, shape).astype(DTYPES[setting.dtype][0])
+    return random.uniform(-1, 1, shape).astype(DTYPES[setting.dtype].numpy)
 
 
 def check(builder, op, operands, setting, expected):
@@ -183,7 +184,7 @@ def test_attention_costs_what_its_parts_cost():
     assert whole.problem(packed) is None
     assert whole.parameters(packed) == 0
     assert whole.text == "attention 12 heads"
-    assert whole.bytes_min(4, packed) == 4 * 4 * 2 * 197 * 768
+    assert whole.bytes_min(F32, packed) == 4 * 4 * 2 * 197 * 768
 
 
 def test_an_image_that_is_not_a_stack_of_matrices_is_refused():

@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa
+from convprof.dtypes import DTYPES, F32
 from convprof.problems import ops
+from convprof.problems.layouts import LAYOUTS
 from convprof.problems.operation import Operation
 from convprof.strategies import registry
-from convprof.strategies.base import DTYPES, LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.layers.vectors import BUILDERS
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}
@@ -24,7 +26,10 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 def operands_of(problem, seed=0):
     """Return operands in logical shapes; the variance is positive, as variances are."""
     random = np.random.default_rng(seed)
-    drawn = [random.uniform(-2, 2, shape) for shape in problem.operand_shapes("nchw")]
+    drawn = [
+        random.uniform(-2, 2, shape)
+        for shape in tuple(spec.shape for spec in problem.operands("nchw", F32))
+    ]
     if "running_var" in problem.op.buffers(*problem.inputs):
         drawn[-1] = np.abs(drawn[-1]) + 0.1
     return drawn
@@ -32,7 +37,7 @@ def operands_of(problem, seed=0):
 
 def check(problem, setting, name="vectors"):
     """Compute on values that every run must overwrite, and compare with the reference."""
-    drawn = [x.astype(DTYPES[setting.dtype][0]) for x in operands_of(problem)]
+    drawn = [x.astype(DTYPES[setting.dtype].numpy) for x in operands_of(problem)]
     turned = setting.layout == "nhwc" and problem.laid_out
     lying = [
         np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if turned and x.ndim == 4 else x
@@ -43,7 +48,7 @@ def check(problem, setting, name="vectors"):
     prepared.output()[...] = np.nan
     prepared.run()
     y = prepared.output()
-    assert problem.result_shape(setting.layout) == y.shape
+    assert problem.result(setting.layout, F32).shape == y.shape
     if turned and problem.gives_image:
         y = y.transpose(0, 3, 1, 2)
     expected = problem.reference(drawn)

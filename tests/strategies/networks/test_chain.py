@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import ProblemError, RefusedError
-from convprof.measure.operands import WholeOperands, max_rel_error
+from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import INPUT, Builder, Network
+from convprof.problems.layouts import LAYOUTS
 from convprof.problems.ops import (
     Activation,
     AdaptiveAverage,
@@ -30,7 +32,7 @@ from convprof.problems.ops import (
     Softmax,
     Tokens,
 )
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice, ways
 from convprof.strategies.networks.strategy import Chained, Recipe
 
@@ -83,7 +85,7 @@ def run(network, setting, *, fuse, names=("auto",), chosen=None):
     found = chosen or ways(recipe.steps, names, setting, setting.layout)
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
-    operands = WholeOperands(whole, setting.dtype, 0)
+    operands = NetworkOperands(whole, setting.types, 0)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()
     return prepared, operands
@@ -133,7 +135,7 @@ def test_the_layers_are_timed_by_name():
 def test_new_operands_can_be_bound():
     network = convolutional()
     prepared, _ = run(network, Setting("nhwc", tune="off"), fuse=True)
-    other = WholeOperands(NetworkProblem(network), "f32", 1)
+    other = NetworkOperands(NetworkProblem(network), F32, 1)
     prepared.bind(*other.all("nhwc"))
     prepared.run()
     assert max_rel_error(other, prepared.output(), "nhwc") < 1e-5

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convprof.networks.steps import steps
-from convprof.problems import Operation, Reorder
+from convprof.problems import LayoutConversion, Operation
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import (
     Activation,
@@ -42,7 +42,7 @@ def test_a_conversion_where_they_differ_and_one_back_at_the_end():
     net.add("r", Activation("relu"))
     found = made(net, ["nhwc", "nchw"])
     assert [link.name for link in found.links] == ["a", "a to nchw", "r", "r to nhwc"]
-    assert found.links[1].problem == Reorder(n=1, c=4, h=6, w=6)
+    assert found.links[1].problem == LayoutConversion(n=1, c=4, h=6, w=6)
     assert (found.links[1].layout, found.links[3].layout) == ("nhwc", "nchw")
 
 

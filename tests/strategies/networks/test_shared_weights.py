@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convprof.measure.operands import WholeOperands, max_rel_error
+from convprof.dtypes import F32
+from convprof.measure.operands import NetworkOperands, max_rel_error
 from convprof.networks.fold import folded
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
+from convprof.problems.layouts import LAYOUTS
 from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
 from convprof.problems.ties import Tie
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained, Recipe
 
@@ -42,7 +44,7 @@ def prepared(network, strategy, setting, *, fuse=False):
     ]
     whole = NetworkProblem(network)
     made = Chained("chain", recipe, chosen).prepare(whole, setting)
-    operands = WholeOperands(whole, setting.dtype, 0)
+    operands = NetworkOperands(whole, setting.types, 0)
     made.bind(*operands.all(setting.layout))
     made.run()
     return made, operands
@@ -80,7 +82,7 @@ def test_in_float64_too():
 
 def test_weights_that_are_no_longer_one_get_places_of_their_own():
     made, _ = prepared(convolutions(), "winograd", Setting("nhwc", tune="off"))
-    other = WholeOperands(NetworkProblem(convolutions(tied=False)), "f32", 1)
+    other = NetworkOperands(NetworkProblem(convolutions(tied=False)), F32, 1)
     made.bind(*other.all("nhwc"))
     made.run()
     assert max_rel_error(other, made.output(), "nhwc") < 1e-5

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convprof.dtypes import DTYPES, F32
 from convprof.errors import ProblemError, RefusedError, TooLargeError
 from convprof.measure.idle import settle
-from convprof.problems import Conv2d, Gemm, oracle
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory, registry
-from convprof.strategies.base import DTYPES, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers import package
 from convprof.strategies.peers.halide import autoschedulers, prepared, sharing, tuned
 from convprof.strategies.peers.halide.algorithm import conv_shape, gemm_shape
@@ -43,8 +44,11 @@ needs_two = pytest.mark.skipif(
 def operands(p, setting, seed=0):
     """Return positive operands in NCHW: no sum cancels, so all have the same relative error."""
     random = np.random.default_rng(seed)
-    kind = DTYPES[setting.dtype][0]
-    return [random.uniform(0.25, 1, shape).astype(kind) for shape in p.operand_shapes("nchw")]
+    kind = DTYPES[setting.dtype].numpy
+    return [
+        random.uniform(0.25, 1, shape).astype(kind)
+        for shape in tuple(spec.shape for spec in p.operands("nchw", F32))
+    ]
 
 
 def laid_out(p, x, setting):
@@ -62,10 +66,10 @@ def bound(p, name, setting, seed=0):
 def error(made, x, weights):
     p, y = made.problem, made.output()
     assert y.flags.c_contiguous
-    assert (y.shape, y.dtype) == (p.result_shape(made.setting.layout), x.dtype)
+    assert (y.shape, y.dtype) == (p.result(made.setting.layout, F32).shape, x.dtype)
     if p.kind == "conv2d" and made.setting.layout == "nhwc":
         y = y.transpose(0, 3, 1, 2)
-    reference = getattr(oracle, p.kind)(p, x, weights)
+    reference = p.reference((x, weights))
     return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or 1e-300)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convprof import networks
+from convprof.dtypes import F32
 from convprof.errors import ConvprofError, ProblemError, RefusedError, TooLargeError
 from convprof.machine import facts
 from convprof.networks.parameters import draw, elements
@@ -113,7 +114,7 @@ def test_results_are_in_the_layout(name, make, layout, threads):
     prepared = bound(name, net, x, weights, Setting(layout, threads=threads))
     prepared.run()
     y = prepared.output()
-    assert NetworkProblem(net).result_shape(layout) == y.shape
+    assert NetworkProblem(net).result(layout, F32).shape == y.shape
     assert y.flags.c_contiguous
     assert error(y, expected, layout) < TOLERANCE
     np.testing.assert_array_equal(before, x)

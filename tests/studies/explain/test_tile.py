@@ -9,7 +9,7 @@ import pytest
 
 from convprof.codegen import isa as isas
 from convprof.errors import InputError, TooLargeError
-from convprof.problems import Conv2d, Gemm, Reorder
+from convprof.problems import Conv2d, Gemm, LayoutConversion
 from convprof.strategies import memory
 from convprof.strategies.base import Setting
 from convprof.strategies.conv import register_tiles
@@ -154,4 +154,4 @@ def test_what_is_too_large_to_list_is_refused_first(monkeypatch):
 
 def test_what_multiplies_nothing_is_refused():
     with pytest.raises(InputError, match="multiplies nothing"):
-        tile(Reorder(n=1, c=2, h=3, w=4), HERE)
+        tile(LayoutConversion(n=1, c=2, h=3, w=4), HERE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.errors import RefusedError, UnknownNameError
-from convprof.problems import Conv2d, Gemm, oracle
+from convprof.problems import Conv2d, Gemm
 from convprof.studies.features.step import FEWEST_CALLS, MOST_CALLS, Choice, Step, check, compute
 
 
@@ -27,7 +27,7 @@ def clock(tick):
 def test_a_step_is_what_the_reference_says_whatever_the_layout(strategy, layout):
     step = conv_step()
     found = compute(step, Choice(strategy, layout))
-    assert found.output == pytest.approx(oracle.conv2d(step.problem, step.first, step.second), abs=1e-4)  # noqa: E501  # fmt: skip
+    assert found.output == pytest.approx(step.problem.reference((step.first, step.second)), abs=1e-4)  # noqa: E501  # fmt: skip
     assert (found.strategy, found.layout, found.refused) == (strategy, layout, None)
     assert found.max_rel_error < 1e-4
     assert not found.wrong
@@ -73,6 +73,6 @@ def test_a_wrong_result_is_noticed_and_cancelled_rounding_is_not_one(monkeypatch
     even = Step("even", step.problem, np.full_like(step.first, 0.3), step.second)
     even.second[...] -= even.second.mean(axis=(1, 2, 3), keepdims=True)
     assert not compute(even, Choice("tiled")).wrong
-    real = oracle.conv2d
-    monkeypatch.setattr(oracle, "conv2d", lambda *given: real(*given) + 0.5)
+    real = Conv2d.reference
+    monkeypatch.setattr(Conv2d, "reference", lambda *given: real(*given) + 0.5)
     assert compute(step, Choice("tiled")).wrong

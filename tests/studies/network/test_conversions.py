@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from convprof.measure.stopwatch import Sample
 from convprof.networks.steps import steps
-from convprof.problems import Reorder
+from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
 from convprof.studies.network.probe import Conversions
 
@@ -14,7 +14,7 @@ def test_each_different_image_in_both_directions(residual):
     found = Conversions(residual, steps(residual), Setting("nhwc"))
     asked = {(c.problem, c.setting.layout) for c in found.contestants}
     shapes = {(1, 3, 8, 8), (1, 8, 8, 8), (1, 8, 1, 1)}  # the input, all between, the pooled one
-    reorders = {Reorder(n=n, c=c, h=h, w=w) for n, c, h, w in shapes}
+    reorders = {LayoutConversion(n=n, c=c, h=h, w=w) for n, c, h, w in shapes}
     assert asked == {(r, layout) for r in reorders for layout in ("nchw", "nhwc")}
 
 

@@ -7,7 +7,8 @@ from convprof.errors import InputError
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, PASSES, TRAINING
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, PASSES, TRAINING
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import (
     Activation,

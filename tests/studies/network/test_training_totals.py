@@ -5,7 +5,8 @@ import json
 import pytest
 
 from convprof.measure.report import describe
-from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, FORWARD, TRAINING
+from convprof.problems.base import FORWARD
+from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.results import Flops, Measurement, Time

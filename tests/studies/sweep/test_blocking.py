@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import InputError
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
@@ -26,7 +27,10 @@ def product(changes, problem=GEMM):
     strategy = Blocked(registry.find("gemm", "packed"), changes)
     prepared = strategy.prepare(problem, Setting())
     random = np.random.default_rng(0)
-    a, b = (random.random(shape, dtype=np.float32) for shape in problem.operand_shapes("nchw"))
+    a, b = (
+        random.random(shape, dtype=np.float32)
+        for shape in tuple(spec.shape for spec in problem.operands("nchw", F32))
+    )
     prepared.bind(a, b)
     prepared.run()
     return np.abs(prepared.output() - a.astype(float) @ b.astype(float)).max()

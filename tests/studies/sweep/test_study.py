@@ -9,12 +9,13 @@ import tracemalloc
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.errors import InputError
 from convprof.machine.ceilings import Peak
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.problems import Conv2d, Gemm, oracle
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
 from convprof.studies import run
@@ -57,7 +58,7 @@ class FakePrepared(Prepared):
         self.strategy, self.problem, self.setting = strategy, problem, setting
 
     def bind(self, a, b):
-        self.y = oracle.gemm(self.problem, a, b)
+        self.y = self.problem.reference((a, b))
 
     def run(self):
         self.strategy.calls += 1
@@ -327,8 +328,8 @@ def test_where_the_working_set_passes_the_caches(changes, found):
     assert [(capacity.name, capacity.x) for capacity in passed] == found
     wanted = plan(**changes)
     for capacity in passed:
-        assert wanted.problem(capacity.x).bytes_min(4) > capacity.size_bytes
-        assert wanted.problem(capacity.x - 1).bytes_min(4) <= capacity.size_bytes
+        assert wanted.problem(capacity.x).bytes_min(F32) > capacity.size_bytes
+        assert wanted.problem(capacity.x - 1).bytes_min(F32) <= capacity.size_bytes
 
 
 def test_without_known_caches_nothing_is_marked():

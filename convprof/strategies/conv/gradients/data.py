@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.tile_list import runner_address
-from convprof.problems import BackwardData
+from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.phases import Phase, phases
 from convprof.strategies.conv.gradients.plans import data_plan, forward_of
 from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-class MicrokernelData(Tunable[BackwardData, ConvBlocking]):
+class MicrokernelData(Tunable[BackwardData[Conv2d], ConvBlocking]):
     """Register tiles of explicit vectors."""
 
     name = "microkernel"
@@ -36,17 +36,17 @@ class MicrokernelData(Tunable[BackwardData, ConvBlocking]):
     parallel = True
     generated = True
 
-    def blockings(self, problem: BackwardData, setting: Setting) -> list[ConvBlocking]:
+    def blockings(self, problem: BackwardData[Conv2d], setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         largest = max(_all(problem, setting), key=lambda tiles: tiles.p.r * tiles.p.s)
         return distinct(largest.blockings())
 
-    def cycles(self, problem: BackwardData, setting: Setting) -> float:
+    def cycles(self, problem: BackwardData[Conv2d], setting: Setting) -> float:
         """Estimate each phase as a convolution."""
         return sum(estimated_cycles(tiles) for tiles in _all(problem, setting))
 
     def plan_blocked(
-        self, backward: BackwardData, setting: Setting, blocking: ConvBlocking
+        self, backward: BackwardData[Conv2d], setting: Setting, blocking: ConvBlocking
     ) -> Plan:
         """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
         made = _all(backward, setting)
@@ -71,7 +71,7 @@ class MicrokernelData(Tunable[BackwardData, ConvBlocking]):
         return plan
 
 
-def _all(problem: BackwardData, setting: Setting) -> list[TilePlan]:
+def _all(problem: BackwardData[Conv2d], setting: Setting) -> list[TilePlan]:
     """Return the tiles of every phase."""
     p = forward_of(problem)
     kind = DepthwisePlan if p.cg == p.kg == 1 else DensePlan

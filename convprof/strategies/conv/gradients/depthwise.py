@@ -10,7 +10,7 @@ from convprof.strategies.plan import Stage, Y
 from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
-    from convprof.problems import BackwardWeights
+    from convprof.problems import BackwardWeights, Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -52,7 +52,7 @@ def depthwise_sums(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # no
                                 sums[total + c] = sums[total + c] + x[pixel + c] * dy[gradient + c]
 
 
-def depthwise_weights(problem: BackwardWeights, setting: Setting) -> Plan:
+def depthwise_weights(problem: BackwardWeights[Conv2d], setting: Setting) -> Plan:
     """Return the plan: sums by tap in NHWC, then turned over into ``(c, 1, r, s)``."""
     p = forward_of(problem)
     top, left, _, _ = p.pads

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems import BackwardData, BackwardWeights
+from convprof.problems import BackwardData, BackwardWeights, Conv2d
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -94,14 +93,14 @@ def backward_dims(p: Conv2d, layout: str) -> tuple[int, ...]:
     return (*sizes, *p.stride, *p.dilation, top, left, int(layout == "nhwc"), p.n)
 
 
-class DirectData(Planned[BackwardData]):
+class DirectData(Planned[BackwardData[Conv2d]]):
     """The gradient of the input by its definition."""
 
     name = "direct"
     kind = "conv2d-backward-data"
     summary = "the seven loops of the definition: which outputs did a pixel go into"
 
-    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """One stage over the planes of dx."""
         p = forward_of(backward)
         plan = empty_plan(backward, setting.layout)
@@ -110,14 +109,14 @@ class DirectData(Planned[BackwardData]):
         return plan
 
 
-class DirectWeights(Planned[BackwardWeights]):
+class DirectWeights(Planned[BackwardWeights[Conv2d]]):
     """The gradient of the weights by its definition."""
 
     name = "direct"
     kind = "conv2d-backward-weights"
     summary = "the seven loops of the definition, a sum over all pixels per weight"
 
-    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
         """One stage over the filters of dw."""
         p = forward_of(backward)
         plan = empty_plan(backward, setting.layout)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.problems import BackwardData
+from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.direct import backward_dims
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
@@ -19,7 +19,6 @@ from convprof.strategies.plan import Call, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -103,7 +102,7 @@ def _turned(p: Conv2d, layout: str) -> Packed:
     return Packed((p.groups, p.kg, taps), channels_last)
 
 
-class Im2colData(Planned[BackwardData]):
+class Im2colData(Planned[BackwardData[Conv2d]]):
     """Transposed weights times dy, our product, then col2im."""
 
     name = "im2col"
@@ -111,7 +110,7 @@ class Im2colData(Planned[BackwardData]):
     summary = "our own tiled GEMM, then col2im: patches are added up to pixels"
     parallel = True
 
-    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """Multiply, then add up."""
         p, layout = forward_of(backward), setting.layout
         plan = empty_plan(backward, layout)
@@ -186,7 +185,7 @@ class Im2colBlasData(Im2colData):
 
         return Call("gemm", nchw if setting.layout == "nchw" else nhwc)
 
-    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """Hold BLAS to the setting's threads."""
         plan = super().plan(backward, setting)
         plan.blas_threads = setting.threads

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.problems import BackwardWeights
+from convprof.problems import BackwardWeights, Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
@@ -22,7 +22,6 @@ from convprof.strategies.planned import Planned
 from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -50,7 +49,7 @@ def pixel_patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  
                         patches[target + s] = x[line + q * sw + s * dw]
 
 
-class Im2colWeights(Planned[BackwardWeights]):
+class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
     """dy times the patch matrix, our product."""
 
     name = "im2col"
@@ -58,7 +57,7 @@ class Im2colWeights(Planned[BackwardWeights]):
     summary = "patch matrix, then our own tiled GEMM with dy"
     parallel = True
 
-    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
         """Pad, copy the patches, multiply, in NHWC turn the result over."""
         p, layout = forward_of(backward), setting.layout
         plan = empty_plan(backward, layout)
@@ -152,7 +151,7 @@ class Im2colBlasWeights(Im2colWeights):
 
         return [Call("gemm", nchw), *([Call("sum", add)] if p.n > 1 else [])]
 
-    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
+    def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
         """Hold BLAS to the setting's threads."""
         plan = super().plan(backward, setting)
         plan.blas_threads = setting.threads

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import F32
 from convprof.problems import Conv2d
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
 from convprof.strategies.transposition import turn_stage
@@ -15,7 +16,7 @@ from convprof.strategies.transposition import turn_stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import BackwardData, BackwardWeights, Problem
+    from convprof.problems import Backward, BackwardData, BackwardWeights, Problem
     from convprof.strategies.base import Setting
 
 NHWC_X, NHWC_DX, NHWC_DY = "x_nhwc", "dx_nhwc", "dy_nhwc"
@@ -29,14 +30,16 @@ def forward_of(problem: Problem) -> Conv2d:
     return forward
 
 
-def empty_plan(problem: BackwardData | BackwardWeights, layout: str) -> Plan:
+def empty_plan(problem: Backward[Conv2d], layout: str) -> Plan:
     """Return a plan with the operands' and the result's shapes and no steps yet."""
-    first, second = problem.operand_shapes(layout)
-    return Plan(first, second, problem.result_shape(layout))
+    first, second = problem.operands(layout, F32)
+    return Plan(first.shape, second.shape, problem.result(layout, F32).shape)
 
 
 def data_plan(
-    problem: BackwardData, setting: Setting, stages: Callable[[str, str], Sequence[Stage | Call]]
+    problem: BackwardData[Conv2d],
+    setting: Setting,
+    stages: Callable[[str, str], Sequence[Stage | Call]],
 ) -> Plan:
     """Return a plan of ``stages(dy, dx)``, buffers in NHWC, for a caller's layout."""
     p, plan = forward_of(problem), empty_plan(problem, setting.layout)
@@ -53,7 +56,9 @@ def data_plan(
 
 
 def weights_plan(
-    problem: BackwardWeights, setting: Setting, stages: Callable[[str, str], Sequence[Stage | Call]]
+    problem: BackwardWeights[Conv2d],
+    setting: Setting,
+    stages: Callable[[str, str], Sequence[Stage | Call]],
 ) -> Plan:
     """Return a plan of ``stages(x, dy)``, buffers in NHWC, for a caller's layout."""
     p, plan = forward_of(problem), empty_plan(problem, setting.layout)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.tile_list import runner_address
 from convprof.integers import ceil_div
-from convprof.problems import BackwardWeights
+from convprof.problems import BackwardWeights, Conv2d
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.gradients.depthwise import depthwise_weights
 from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
@@ -30,7 +30,7 @@ EFFICIENCY = 0.85
 """Share of two multiply-adds a cycle that the tiles reach."""
 
 
-class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
+class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
     """Register tiles of explicit vectors."""
 
     name = "microkernel"
@@ -39,12 +39,12 @@ class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
     parallel = True
     generated = True
 
-    def blockings(self, problem: BackwardWeights, setting: Setting) -> list[SumBlocking]:
+    def blockings(self, problem: BackwardWeights[Conv2d], setting: Setting) -> list[SumBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         tiles = WeightTiles(forward_of(problem), setting)
         return distinct(tiles.blockings())
 
-    def cycles(self, problem: BackwardWeights, setting: Setting) -> float:
+    def cycles(self, problem: BackwardWeights[Conv2d], setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and each tile's own cost."""
         tiles = WeightTiles(forward_of(problem), setting)
         p, chosen = tiles.p, tiles.chosen
@@ -55,7 +55,7 @@ class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
         return pixels * rows * across / 2 / EFFICIENCY + calls * CALL_CYCLES
 
     def plan_blocked(
-        self, backward: BackwardWeights, setting: Setting, blocking: SumBlocking
+        self, backward: BackwardWeights[Conv2d], setting: Setting, blocking: SumBlocking
     ) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted first."""
         p = forward_of(backward)

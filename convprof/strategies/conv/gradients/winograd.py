@@ -32,7 +32,7 @@ def turned_over(p: Conv2d) -> Conv2d:
     return Conv2d(n=p.n, c=p.k, h=p.p, w=p.q, k=p.c, r=3, s=3, pad=pad)
 
 
-class WinogradData(Tunable[BackwardData, WinogradBlocking]):
+class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
     """F(2x2, 3x3) or F(4x4, 3x3)."""
 
     name = "winograd"
@@ -41,7 +41,7 @@ class WinogradData(Tunable[BackwardData, WinogradBlocking]):
     parallel = True
     generated = True
 
-    def why_not(self, problem: BackwardData, setting: Setting) -> str | None:
+    def why_not(self, problem: BackwardData[Conv2d], setting: Setting) -> str | None:
         """Refuse what the forward pass refuses, and padding beyond the filter's reach."""
         reason = super().why_not(problem, setting)
         if reason is not None:
@@ -53,16 +53,16 @@ class WinogradData(Tunable[BackwardData, WinogradBlocking]):
             reason = f"{self.name} needs padding of at most 2; got {spelled}"
         return reason
 
-    def blockings(self, problem: BackwardData, setting: Setting) -> list[WinogradBlocking]:
+    def blockings(self, problem: BackwardData[Conv2d], setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
         return FORWARD.blockings(turned_over(forward_of(problem)), setting)
 
-    def cycles(self, problem: BackwardData, setting: Setting) -> float:
+    def cycles(self, problem: BackwardData[Conv2d], setting: Setting) -> float:
         """Estimate the products and the transforms."""
         return FORWARD.cycles(turned_over(forward_of(problem)), setting)
 
     def plan_blocked(
-        self, backward: BackwardData, setting: Setting, blocking: WinogradBlocking
+        self, backward: BackwardData[Conv2d], setting: Setting, blocking: WinogradBlocking
     ) -> Plan:
         """Transform, multiply and transform back, block by block."""
         p = forward_of(backward)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.problems import Backward, BackwardData
+from convprof.problems import Backward, BackwardData, Gemm
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.gemm.gradients.plans import empty_plan
 from convprof.strategies.plan import WEIGHTS, Call, X, Y
@@ -24,7 +24,7 @@ def _weights(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
     np.matmul(buffers[X].swapaxes(-1, -2), buffers[WEIGHTS], out=buffers[Y])
 
 
-class BlasData(Planned[Backward]):
+class BlasData(Planned[Backward[Gemm]]):
     """dC B^T by NumPy's BLAS."""
 
     name = "blas"
@@ -33,7 +33,7 @@ class BlasData(Planned[Backward]):
     parallel = True
     role = Role.BUNDLED
 
-    def plan(self, backward: Backward, setting: Setting) -> Plan:
+    def plan(self, backward: Backward[Gemm], setting: Setting) -> Plan:
         """One call of ``numpy.matmul`` into a result made beforehand."""
         plan = empty_plan(backward)
         plan.steps = [Call("gemm", _data if isinstance(backward, BackwardData) else _weights)]

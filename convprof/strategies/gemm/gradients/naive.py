@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems import BackwardData, BackwardWeights
+from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies.gemm.gradients.plans import empty_plan, forward_of
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
 from convprof.strategies.planned import Planned
@@ -47,14 +47,14 @@ def naive_weights(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noq
             db[row * n + j] = total
 
 
-class NaiveData(Planned[BackwardData]):
+class NaiveData(Planned[BackwardData[Gemm]]):
     """dC B^T by its definition."""
 
     name = "naive"
     kind = "gemm-backward-data"
     summary = "the three loops of dC B^T"
 
-    def plan(self, backward: BackwardData, setting: Setting) -> Plan:  # noqa: ARG002
+    def plan(self, backward: BackwardData[Gemm], setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
         g = forward_of(backward)
         plan = empty_plan(backward)
@@ -63,14 +63,14 @@ class NaiveData(Planned[BackwardData]):
         return plan
 
 
-class NaiveWeights(Planned[BackwardWeights]):
+class NaiveWeights(Planned[BackwardWeights[Gemm]]):
     """A^T dC by its definition."""
 
     name = "naive"
     kind = "gemm-backward-weights"
     summary = "the three loops of A^T dC"
 
-    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:  # noqa: ARG002
+    def plan(self, backward: BackwardWeights[Gemm], setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
         g = forward_of(backward)
         plan = empty_plan(backward)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems import Backward, BackwardData
+from convprof.problems import Backward, BackwardData, Gemm
 from convprof.strategies.gemm.blocked import BlockedProducts, GemmBlocking
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
@@ -32,7 +32,7 @@ FORWARD = Packed()
 A_TURNED = "a_turned"
 
 
-class PackedData(Tunable[Backward, GemmBlocking]):
+class PackedData(Tunable[Backward[Gemm], GemmBlocking]):
     """dC B^T on generated register tiles."""
 
     name = "packed"
@@ -41,15 +41,17 @@ class PackedData(Tunable[Backward, GemmBlocking]):
     parallel = True
     generated = True
 
-    def blockings(self, problem: Backward, setting: Setting) -> list[GemmBlocking]:
+    def blockings(self, problem: Backward[Gemm], setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
         return FORWARD.blockings(as_product(problem), setting)
 
-    def cycles(self, problem: Backward, setting: Setting) -> float:
+    def cycles(self, problem: Backward[Gemm], setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""
         return FORWARD.cycles(as_product(problem), setting)
 
-    def plan_blocked(self, backward: Backward, setting: Setting, blocking: GemmBlocking) -> Plan:
+    def plan_blocked(
+        self, backward: Backward[Gemm], setting: Setting, blocking: GemmBlocking
+    ) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
         g, plan = forward_of(backward), empty_plan(backward)
         if isinstance(backward, BackwardData):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import F32
 from convprof.problems import BackwardData, Gemm
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.transposition import transposed
@@ -37,10 +38,10 @@ def as_product(problem: Problem) -> Gemm:
     return Gemm(m=g.k, n=g.n, k=g.m, batch=g.batch)
 
 
-def empty_plan(problem: Backward) -> Plan:
+def empty_plan(problem: Backward[Gemm]) -> Plan:
     """Return a plan with the operands' and the result's shapes and no steps yet."""
-    first, second = problem.operand_shapes("nchw")
-    return Plan(first, second, problem.result_shape("nchw"))
+    first, second = problem.operands("nchw", F32)
+    return Plan(first.shape, second.shape, problem.result("nchw", F32).shape)
 
 
 def b_turned(g: Gemm, setting: Setting) -> Packed:

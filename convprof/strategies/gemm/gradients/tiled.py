@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.problems import Backward, BackwardData
+from convprof.problems import Backward, BackwardData, Gemm
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
     as_product,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
 
-class TiledData(Planned[Backward]):
+class TiledData(Planned[Backward[Gemm]]):
     """dC B^T, cache and register tiles."""
 
     name = "tiled"
@@ -36,7 +36,7 @@ class TiledData(Planned[Backward]):
     summary = "cache and register tiles, B turned over beforehand"
     parallel = True
 
-    def plan(self, backward: Backward, setting: Setting) -> Plan:
+    def plan(self, backward: Backward[Gemm], setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
         g = as_product(backward)
         blocking = OffsetBlocking.choose(

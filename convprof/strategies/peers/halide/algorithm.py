@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import find
 from convprof.strategies.peers.halide.forms import Form
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from convprof.problems import Conv2d, Gemm
     from convprof.strategies.base import Setting
-
-BITS = {"f32": 32, "f64": 64}
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,12 @@ def fix(parameter: Any, form: Form, sizes: Mapping[str, int]) -> None:
 
 
 def _zero(hl: Any, setting: Setting) -> Any:
-    return hl.cast(hl.Float(BITS[setting.dtype]), 0)
+    return hl.cast(hl.Float(find(setting.dtype).bits), 0)
 
 
 def _started(hl: Any, shape: Shape, setting: Setting, form: Form) -> tuple[Any, ...]:
     """Return both inputs, y's variables, all variables by letter, and those summed over."""
-    element = hl.Float(BITS[setting.dtype])
+    element = hl.Float(find(setting.dtype).bits)
     x = hl.ImageParam(element, len(shape.x.order), "x")
     weights = hl.ImageParam(element, len(form.order), "weights")
     fix(x, shape.x, shape.sizes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
@@ -28,8 +27,8 @@ class Halide(Library[Conv2d | Gemm]):
 
     def cannot(self, problem: Conv2d | Gemm, setting: Setting) -> str | None:
         """Refuse arrays that are too large, and more threads than the pool has."""
-        shapes = *problem.operand_shapes(setting.layout), problem.result_shape(setting.layout)
-        size = max(map(math.prod, shapes)) * setting.itemsize
+        tensors = problem.operands(setting.layout, setting.types)
+        size = max(t.nbytes for t in (*tensors, problem.result(setting.layout, setting.types)))
         if size > LARGEST_BYTES:
             largest = units.size(size)
             return f"{self.name} takes arrays of up to 2 GiB; the largest here has {largest}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Attention, Backward, Conv2d, Gemm
+    from convprof.problems import Attention, Backward, Conv2d, Gemm, Trainable
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ class TorchPrepared(LibraryPrepared):
     weight_copies: ClassVar[int] = 2  # for the plain call and the packed one
 
     def __init__(
-        self, name: str, problem: Attention | Backward | Conv2d | Gemm, setting: Setting
+        self, name: str, problem: Attention | Backward[Trainable] | Conv2d | Gemm, setting: Setting
     ) -> None:
         super().__init__(name, problem, setting)
         self._library = torch()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems import Backward
+from convprof.problems.base import Trainable
 from convprof.strategies.conv.gradients.plans import forward_of as convolution_of
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.products import TorchLibrary
@@ -32,7 +33,7 @@ class _ConvGradient(TorchPrepared):
     mask: ClassVar[tuple[bool, bool, bool]]
     """Whether the gradient of the input, of the weights and of the bias is computed."""
 
-    def __init__(self, name: str, problem: Backward, setting: Setting) -> None:
+    def __init__(self, name: str, problem: Backward[Trainable], setting: Setting) -> None:
         super().__init__(name, problem, setting)
         self.forward = convolution_of(problem)
         top, left, bottom, right = self.forward.pads
@@ -112,7 +113,7 @@ class _GemmGradient(TorchPrepared):
     def product(self, x: Tensor, y: Tensor) -> list[Way]:
         """Return the product of two tensors."""
         t = self.torch
-        result = t.empty(self.problem.result_shape("nchw"), dtype=x.dtype)
+        result = t.empty(self.problem.result("nchw", self.setting.types).shape, dtype=x.dtype)
         multiply = t.bmm if x.dim() > 2 else t.mm  # noqa: PLR2004  # a batch, or two matrices
         return [lambda: multiply(x, y, out=result)]
 
@@ -133,10 +134,10 @@ class GemmWeightsGradient(_GemmGradient):
         return self.product(x.mT, weights)
 
 
-class _Gradient(TorchLibrary[Backward]):
+class _Gradient(TorchLibrary[Backward[Trainable]]):
     computes: ClassVar[type[_ConvGradient | _GemmGradient]]
 
-    def prepare(self, problem: Backward, setting: Setting) -> Prepared:
+    def prepare(self, problem: Backward[Trainable], setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
         return self.computes(self.name, problem, setting)
 

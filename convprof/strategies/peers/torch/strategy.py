@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class TorchNetworkPrepared(Prepared):
 
         The way of running it is chosen the first time.
         """
-        (wanted,) = self.problem.operand_shapes(self.setting.layout)
+        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
             raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
         self._x = np.ascontiguousarray(x, dtype=np.float32)
@@ -113,7 +113,7 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
 
     kind = "network"
     summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
-    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+    dtypes = ("f32",)
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse operations without a call."""
@@ -138,7 +138,7 @@ class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
     name = "torch-compile"
     kind = "network"
     summary = "torch.compile, batch norms folded, weights frozen: slow to prepare"
-    dtypes: ClassVar[tuple[str, ...]] = ("f32",)
+    dtypes = ("f32",)
     role = Role.COMPILER
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002

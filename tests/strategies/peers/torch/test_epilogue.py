@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.torch import calls, epilogue
 
 pytest.importorskip("torch")
@@ -34,7 +36,7 @@ def test_every_way_computes_the_epilogue(text, layout):
         Gemm(m=5, n=6, k=7, epilogue=made),
         Gemm(m=5, n=6, k=7, batch=3, epilogue=made),
     ):
-        operands = Operands(problem, "f32", 0)
+        operands = Operands(problem, F32, 0)
         prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))
         given = operands.all(layout)
         prepared.bind(*given)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from convprof.dtypes import F32
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Conv2d, Gemm
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.base import Setting
 
 pytest.importorskip("torch")
 
@@ -22,10 +24,10 @@ PROBLEMS = [
 @pytest.mark.parametrize("forward", PROBLEMS, ids=lambda problem: problem.descriptor)
 def test_gradients_are_those_of_the_reference(forward, which, layout):
     problem = which(forward)
-    operands = Operands(problem, "f32", 0)
+    operands = Operands(problem, F32, 0)
     prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))
     prepared.bind(*operands.all(layout))
     prepared.run()
-    assert prepared.output().shape == problem.result_shape(layout)
+    assert prepared.output().shape == problem.result(layout, F32).shape
     assert max_rel_error(operands, prepared.output(), layout) < 1e-5
     prepared.close()

@@ -1,0 +1,134 @@
+"""The element types: the only table of them, and the types of the tensors of one problem.
+
+A new type is a row of ``DTYPES``. What has to be known of a type elsewhere is a field of ``DType``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from convprof.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """What the rest of convprof knows of an element type."""
+
+    name: str
+    """The short name of oneDNN: ``f32``."""
+    numpy: str
+    """The name that ``numpy.dtype`` takes: ``float32``."""
+    llvm: str
+    """The name in LLVM's intermediate representation: ``float``; empty where no kernel is generated
+    for the type, so that there is no peak of this machine to compare with."""
+    bytes: int
+    accumulator: str
+    """The name of the type in which a sum of products of this type is kept."""
+    epsilon: float
+    """The unit roundoff: the largest relative error of rounding to nearest; 0 for whole numbers."""
+    lowest: float
+    """A number below every score that is computed, from which a difference can still be taken."""
+
+    @property
+    def bits(self) -> int:
+        """Bits per element."""
+        return 8 * self.bytes
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether sums are not rounded, because the type holds whole numbers."""
+        return self.epsilon == 0
+
+
+DTYPES: dict[str, DType] = {
+    "f32": DType("f32", "float32", "float", 4, "f32", 2.0**-24, -3.0e38),
+    "f64": DType("f64", "float64", "double", 8, "f64", 2.0**-53, -1.7e308),
+}
+"""By name. Kernels exist for these types."""
+
+
+def find(name: str) -> DType:
+    """Return the type of that name; UnknownNameError names the known types."""
+    if name not in DTYPES:
+        raise UnknownNameError(f"unknown dtype {name[:40]!r}: use {known()}")
+    return DTYPES[name]
+
+
+def known() -> str:
+    """Return ``f32 or f64``: the names of the types, for a message."""
+    return " or ".join(DTYPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The element types of the tensors of one problem, by role.
+
+    ``source``: activations. ``weights``: what is constant between calls. ``accumulator``: sums of
+    products, and a bias that is added to such sums. ``result``: what is written.
+    """
+
+    source: DType
+    weights: DType
+    accumulator: DType
+    result: DType
+
+    @property
+    def name(self) -> str:
+        """``f32``, or ``u8:s8:f32`` where source, weights and result differ."""
+        names = (self.source.name, self.weights.name, self.result.name)
+        return ":".join(names) if len(set(names)) > 1 else names[0]
+
+    @property
+    def has_peak(self) -> bool:
+        """Whether this machine's peak can be measured: kernels are generated for one type."""
+        return self.uniform is not None and bool(self.uniform.llvm)
+
+    @property
+    def uniform(self) -> DType | None:
+        """The type, if all four are the same; kernels that know one type only need that."""
+        same = len({self.source, self.weights, self.accumulator, self.result}) == 1
+        return self.source if same else None
+
+
+PARTS = 3
+
+
+def types(text: str) -> Types:
+    """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
+
+    One name means all of source, weights and result. The accumulator is that of the source.
+    Raises InputError for an unknown name, or another number of names.
+    """
+    names = text.split(":")
+    if len(names) not in (1, PARTS):
+        raise InputError(f"dtype {text[:40]!r}: use one type ({known()}) or source:weights:result")
+    source, weights, result = map(find, names * PARTS if len(names) == 1 else names)
+    return Types(source, weights, find(source.accumulator), result)
+
+
+F32 = types("f32")
+"""For what is the same for all types, such as shapes."""
+
+
+# The tolerance of a result.
+
+GROWTH = 2.0**7
+"""How many unit roundoffs of the accumulator a result may be wrong by, per root of a term. What is
+reached: 0.6 by sums one after the other, 2.4 by the Fourier transform, 12.5 by Winograd F(4x4)."""
+MOST = 2.0**14
+"""At most as many unit roundoffs of the accumulator: 1e-3 for f32, however long the sum is."""
+
+
+def tolerance(of: Types, terms: int) -> float:
+    """Return the largest ``max|y - y64| / max|y64|`` that rounding explains.
+
+    One rounding to the result's type, and a sum of ``terms`` rounded products in the accumulator's
+    type. The error of such a sum grows as the root of ``terms`` where roundings are independent
+    (Higham & Mary 2019, "A new approach to probabilistic rounding error analysis"), as the
+    largest of many results does. The factor leaves room for algorithms that transform the operands
+    (Winograd: Lavin & Gray 2016). A misplaced element gives an error near 1. Sums of whole numbers
+    are exact.
+    """
+    growth = min(MOST, GROWTH * math.sqrt(max(1, terms)))
+    return 2 * of.result.epsilon + growth * of.accumulator.epsilon

@@ -1,0 +1,141 @@
+"""What every problem provides: its tensors, its cost, its text and its float64 reference."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import ProblemError
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from convprof.dtypes import Types
+    from convprof.problems.tensors import Array, Points, TensorSpec
+
+FORWARD = "forward"
+"""The pass of every problem but the gradients."""
+
+
+class Problem(ABC):
+    """Something to compute, and nothing about how. Immutable; equal problems compute the same."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The word for the sort of problem, as in JSON: ``conv2d``."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the user calls it, or empty; it takes no part in comparisons."""
+
+    @property
+    @abstractmethod
+    def descriptor(self) -> str:
+        """The canonical text."""
+
+    @property
+    @abstractmethod
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+
+    @property
+    @abstractmethod
+    def flops(self) -> int:
+        """Floating-point operations: 2 per multiply-accumulate, and the other steps that count."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> int:
+        """The length of the longest sum behind one element of the result."""
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """What follows the products, element by element."""
+        return NO_EPILOGUE
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether any tensor of the problem is stored in the layout of the setting."""
+        return False
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is many layers, one after the other, whose weights are bound by name."""
+        return False
+
+    @property
+    def pass_name(self) -> str:
+        """One of forward, backward-data and backward-weights."""
+        return FORWARD
+
+    @property
+    def forward(self) -> Problem:
+        """The problem itself; for a gradient, the layer whose gradient it is."""
+        return self
+
+    @property
+    def family(self) -> str:
+        """The kind of the forward problem: ``conv2d`` for each pass of a convolution."""
+        return self.forward.kind
+
+    @abstractmethod
+    def operands(self, layout: str, types: Types) -> tuple[TensorSpec, ...]:
+        """Return what is read, in the order of binding."""
+
+    @abstractmethod
+    def result(self, layout: str, types: Types) -> TensorSpec:
+        """Return what is written."""
+
+    def bytes_min(self, types: Types) -> int:
+        """Return the bytes that must move with cold caches: operands read, result written, once."""
+        tensors = (*self.operands("nchw", types), self.result("nchw", types))
+        return sum(tensor.nbytes for tensor in tensors)
+
+    @abstractmethod
+    def reference(self, operands: Sequence[Array], points: Points | None = None) -> Array:
+        """Return the result in float64, in its logical shape, or its values at some points.
+
+        ``operands`` are as many as ``operands()`` says, in their logical order of axes. NumPy only,
+        no code shared with any strategy.
+        """
+
+    @abstractmethod
+    def dims(self) -> dict[str, Any]:
+        """Return the sizes in JSON types."""
+
+    def with_batch(self, n: int) -> Self:
+        """Return the same problem for ``n`` images or items; ProblemError where it has no batch."""
+        raise ProblemError(f"{self.descriptor}: has no batch to set to {n}")
+
+
+class Trainable(Problem):
+    """A problem with weights, and so with gradients: a convolution or a matrix product.
+
+    The gradients are problems of their own (``gradients``); what depends on the layer is here.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def data_terms(self) -> int:
+        """The length of the longest sum behind an element of the gradient of the data."""
+
+    @property
+    @abstractmethod
+    def weights_terms(self) -> int:
+        """The length of the sum behind an element of the gradient of the weights."""
+
+    @abstractmethod
+    def data_gradient(self, dy: Array, weights: Array, points: Points | None = None) -> Array:
+        """Return the float64 gradient of the first operand, or its values at some points."""
+
+    @abstractmethod
+    def weights_gradient(self, x: Array, dy: Array, points: Points | None = None) -> Array:
+        """Return the float64 gradient of the weights, or its values at some points."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.results import Measurement
     from convprof.studies.preflight import Answer
 

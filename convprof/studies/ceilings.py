@@ -16,7 +16,7 @@ from convprof.studies.document import machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
 
 DTYPES = ("f32", "f64")
 
@@ -42,7 +42,7 @@ class Measured:
         self._threads = list(threads)
         self._clock = clock
         self._machine = machine or facts().identity_key()
-        before = ceilings_store.recall(self._machine, parts=True)
+        before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
         self._whole_before = {count for count, found in before.items() if found.whole}
@@ -72,7 +72,7 @@ class Measured:
         found = self.sets.get(threads)
         if found is None or (not found.whole and threads in self._whole_before):
             return
-        ceilings_store.remember(self._machine, [found])
+        ceilings_store.save(self._machine, [found])
         roofline_model.kept_here.cache_clear()
 
     def _measure(self, threads: int) -> Iterator[str]:

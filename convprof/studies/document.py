@@ -14,7 +14,7 @@ from convprof.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.machine.noise import NoiseWatch
     from convprof.studies.experiments.page import Page
 

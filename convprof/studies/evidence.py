@@ -26,7 +26,7 @@ from convprof.studies.instructions import Instructions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.strategies.base import Prepared
 
 Kind = Literal["arithmetic", "chains", "loads"]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.machine.ceilings_store import Ceilings
     from convprof.results import Measurement
-    from convprof.studies.roofline_model import Placed
+    from convprof.studies.roofline_model import RooflinePoint
     from convprof.studies.run import Choice
 
 
@@ -39,7 +39,7 @@ class Roofline:
     """Level -> bytes per second, nearest first; levels whose bandwidth is unknown are not in it."""
     unknown: tuple[str, ...]
     """Those levels."""
-    placed: tuple[Placed, ...]
+    placed: tuple[RooflinePoint, ...]
     """By problem in order of appearance, fastest first."""
 
 
@@ -121,8 +121,8 @@ def _highest(peaks: Sequence[Peak]) -> Peak:
     return max(peaks, key=lambda peak: peak.flop_per_s)
 
 
-def _ordered(placed: Iterable[Placed]) -> list[Placed]:
-    by_problem: dict[str, list[Placed]] = {}
+def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
+    by_problem: dict[str, list[RooflinePoint]] = {}
     for point in placed:
         by_problem.setdefault(point.measurement.problem["descriptor"], []).append(point)
     return [

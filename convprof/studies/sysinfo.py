@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.machine import Facts
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
 
 T = TypeVar("T")
 

@@ -144,7 +144,7 @@ def kept(monkeypatch, tmp_path):
     from convprof.machine import facts
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.caches import MEMORY, levels
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.machine.ceilings_store import Ceilings
     from convprof.studies import roofline_model
 
@@ -152,7 +152,7 @@ def kept(monkeypatch, tmp_path):
     names = [*(level.name for level in levels(facts().caches, 1)), MEMORY]
     found = tuple(Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names))
     peaks = tuple(Peak(None, 512, dtype, 1, 1e11, None, None, None) for dtype in ("f32", "f64"))
-    store.remember(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
+    store.save(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
     roofline_model.kept_here.cache_clear()
     yield
     roofline_model.kept_here.cache_clear()

@@ -28,7 +28,7 @@ def known(monkeypatch, tmp_path):
     bandwidths = tuple(
         Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names)
     )
-    ceilings_store.remember(facts().identity_key(), [Ceilings(1, 1_760_000_000.0, (), bandwidths)])
+    ceilings_store.save(facts().identity_key(), [Ceilings(1, 1_760_000_000.0, (), bandwidths)])
     roofline_model.kept_here.cache_clear()
     yield
     roofline_model.kept_here.cache_clear()

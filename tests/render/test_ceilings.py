@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.machine.ceilings_store import Ceilings
 from convprof.render import ceilings
 

@@ -130,7 +130,7 @@ def test_a_corrupt_or_foreign_file_is_ignored_in_one_line(folder, content, caplo
 def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     setting = Setting("nhwc")
     names = [strategy.name for strategy, _ in auto.AutoConv2d().candidates(P, setting)]
-    choice_store.remember(auto.CHOICES, auto._key(P, setting, names), choice)
+    choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice)
     assert "fastest of" in prepare(P, "quick").explanation[0]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from convprof.codegen.isa import available
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.ceilings import Peak, peak
+from convprof.machine.peaks import Peak, peak
 from convprof.machine.clock import CoreClock
 from convprof.studies import ceilings
 from convprof.studies.ceilings import Measured

@@ -7,7 +7,7 @@ import pytest
 from convprof.machine import facts
 from convprof.machine.bandwidth import Bandwidth, measure
 from convprof.machine.caches import MEMORY, Cache, levels
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.machine.ceilings_store import Ceilings
 from convprof.measure.session import Settings
 from convprof.problems import Conv2d, Gemm

@@ -6,7 +6,7 @@ import pytest
 
 from convprof import __version__
 from convprof.machine import facts
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.studies import sysinfo
 
 

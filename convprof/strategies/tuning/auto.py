@@ -72,7 +72,7 @@ class Auto(Strategy):
         if setting.tune == "off":
             return candidates[0], "fewest cycles by the model, nothing was timed"
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
-        known = _known(choice_store.recall(CHOICES, key), candidates)
+        known = _known(choice_store.load(CHOICES, key), candidates)
         if known is not None:
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
@@ -83,7 +83,7 @@ class Auto(Strategy):
         found = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=found.__getitem__)
         best = tried[order[0]]
-        choice_store.remember(CHOICES, key, {"strategy": best[0].name, "variant": best[1]})
+        choice_store.save(CHOICES, key, {"strategy": best[0].name, "variant": best[1]})
         if len(order) == 1:
             return best, "the only candidate"
         margin = 100 * (found[order[1]] / found[order[0]] - 1)

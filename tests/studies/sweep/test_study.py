@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from convprof.errors import InputError
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from convprof.machine import ceilings, facts
-from convprof.machine.ceilings import peak
+from convprof.machine.peaks import peak
 
 SIMD = facts().cpu.simd
 CPUS = facts().topology.usable_cpus

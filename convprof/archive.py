@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PER_CHUNK = 64
-"""Items that are compressed together: with fewer, less of what they have in common is saved."""
+"""Items that are compressed together: with fewer, repeated texts take more room."""
 
 
 class Archive(Collection[T]):

@@ -11,6 +11,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from convprof import cache_folder
+from convprof.errors import InputError
+from convprof.json_checks import decoded, mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,13 +38,10 @@ def load(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
 def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
     """Return the choice that a file holds for the key; None if it holds anything else."""
     try:
-        document = json.loads(data) if len(data) <= MOST_BYTES else None
-    except (ValueError, RecursionError):
+        document = mapping(decoded(data, MOST_BYTES))
+        return mapping(document.get("choice")) if document.get("key") == key else None
+    except InputError:
         return None
-    if not isinstance(document, dict) or document.get("key") != key:
-        return None
-    choice = document.get("choice")
-    return choice if isinstance(choice, dict) else None
 
 
 def save(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:

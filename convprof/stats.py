@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 SAME_WITHIN = 0.02
-"""Two contestants whose ratio certainly lies within 2 % are called the same: less is not worth a
+"""Two contestants whose ratio is certainly within 2 % are called the same: less is not worth a
 choice, and alignment or a neighbour's load can make as much."""
 
 Verdict = Literal["faster", "slower", "same", "undecided"]

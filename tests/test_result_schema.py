@@ -31,9 +31,9 @@ from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
 from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
-from convprof.studies.network.options import How
-from convprof.studies.network.planned import FoundPlan, Planned, Standing
-from convprof.studies.network.study import Found
+from convprof.studies.network.options import Options
+from convprof.studies.network.planned import Planned, PlanResult, Standing
+from convprof.studies.network.study import NetworkResult
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = json.loads((DOCS / "result-schema.json").read_text(encoding="utf-8"))
@@ -150,15 +150,15 @@ UNCERTAIN = {
 RATIO = Ratio(1.4, 1.3, 1.5, 25)
 (FC,) = steps(WHOLE.network)
 CHAIN = replace(OK, problem=describe(WHOLE), strategy="chain", phases={"fc": 1e-3})
-NETWORK = Found(
-    "small", (1, 6), How(), [Layer(FC, OK, OK, 1e-3, 0.5, "memory", "packed")], CHAIN,
+NETWORK = NetworkResult(
+    "small", (1, 6), Options(), [Layer(FC, OK, OK, 1e-3, 0.5, "memory", "packed")], CHAIN,
     {"fc to nchw": 1e-5}, [Comparison(replace(CHAIN, strategy="torch"), CHAIN, RATIO)], [],
 ).to_json()  # fmt: skip
-NOTHING_YET = Found(
-    "small", (1, 6), How(), [Layer(FC, None, None, None, None, None)], None, {}, [], []
+NOTHING_YET = NetworkResult(
+    "small", (1, 6), Options(), [Layer(FC, None, None, None, None, None)], None, {}, [], []
 ).to_json()
-PLAN = FoundPlan(
-    "small", (1, 6), How(),
+PLAN = PlanResult(
+    "small", (1, 6), Options(),
     [Planned(FC, Way("packed", "nhwc", 1), "packed", {"nc": 64}, 1e-3, {"nhwc": ("packed", 1e-3)})],
     ["fc to nchw"],
     [
@@ -166,7 +166,7 @@ PLAN = FoundPlan(
         Standing("torch", (), True, None, None, CHAIN, RATIO),
     ], [],
 ).to_json()  # fmt: skip
-NO_PLAN = FoundPlan("small", (1, 6), How(), [], [], [], []).to_json()
+NO_PLAN = PlanResult("small", (1, 6), Options(), [], [], [], []).to_json()
 
 
 def document():

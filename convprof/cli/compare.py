@@ -68,7 +68,9 @@ def layouts(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Layouts(_convolution(problem), asked.choice, asked.settings, watch),
+        lambda problem, watch: Layouts(
+            _convolution(problem), asked.choice, asked.settings, asked.machine, watch
+        ),
         _View(Totals(asked, flags)),
     ).run()
 
@@ -130,7 +132,7 @@ class _View(View["Layouts"]):
 
     def show(self, console: Console) -> None:
         """Print both layouts side by side, and the advice."""
-        from convprof.render.report import layouts_report
+        from convprof.render.layouts import layouts_report
 
         layouts_report(console, self._measurements, self._comparisons)
         if self._layer is not None:

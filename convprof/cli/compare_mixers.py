@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.mixers.growth import Stage
-    from convprof.studies.mixers.study import Beside, Mixers
+    from convprof.studies.mixers.study import MixerComparison, Mixers
 
 MOST_IMAGES = 32
 DEFAULT_IMAGE = 224
@@ -81,7 +81,9 @@ def mixers(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Mixers(by_problem[problem], asked.choice, asked.settings, watch),
+        lambda problem, watch: Mixers(
+            by_problem[problem], asked.choice, asked.settings, asked.machine, watch
+        ),
         _View(several=len(grids) > 1, plot=flags["plot"]),
     ).run()
 
@@ -185,7 +187,7 @@ class _View(View["Mixers"]):
     def __init__(self, *, several: bool, plot: str | None) -> None:
         self._several, self._plot = several, plot
         self._stages: list[Stage] = []
-        self._comparisons: list[Beside] = []
+        self._comparisons: list[MixerComparison] = []
         self._measurements: list[Measurement] = []
         self._without: dict[str, None] = {}
 

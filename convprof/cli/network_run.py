@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convprof.problems import NetworkProblem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 
 class _Finding(Protocol):
@@ -32,7 +32,7 @@ class _Finding(Protocol):
     def measurements(self) -> list[Measurement]:
         """Return the results so far."""
 
-    def found(self) -> Any:
+    def result(self) -> Any:
         """Return what was found so far."""
 
 
@@ -43,9 +43,15 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
     top, how, asked = _read(flags)
     whole = _whole(asked, how)
-    NetworkStudy(whole, how, asked.settings)  # a layer that nobody takes is refused before all else
+    NetworkStudy(
+        whole, how, asked.settings, None
+    )  # a layer that nobody takes is refused before all else
     shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
-    return shown.measure(asked, outputs, lambda w: NetworkStudy(whole, how, asked.settings, w))
+    return shown.measure(
+        asked,
+        outputs,
+        lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
+    )
 
 
 def plan(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -59,32 +65,36 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         how = replace(how, strategies=())
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
-    Plan(whole, how, asked.settings)
+    Plan(whole, how, asked.settings, None)
     shown = _View(view.plan_report, view.plan_csv, view.plan_markdown, top)
-    return shown.measure(asked, outputs, lambda w: Plan(whole, how, asked.settings, w))
+    return shown.measure(
+        asked, outputs, lambda w: Plan(whole, how, asked.settings, asked.machine, w)
+    )
 
 
-def _read(flags: dict[str, Any]) -> tuple[int | None, How, Asked]:
+def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
+    from convprof.machine.model import MachineModel
     from convprof.problems import NetworkProblem
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
     top = network_options.top_from(flags)
     choice = network_options.choice_from(flags)
     settings = network_options.settings_from(flags)
-    how = How(
+    how = Options(
         strategies=choice.strategies,
         layout=choice.layouts[0],
         threads=choice.threads[0],
         dtype=choice.dtype,
         tune=choice.tune,
         fuse=flags["fuse"],
-        rivals=options.comma_list(flags["with_"]),
+        libraries=options.comma_list(flags["with_"]),
     )
-    return top, how, Asked([NetworkProblem(network_from(flags))], [], choice, settings)
+    problem = NetworkProblem(network_from(flags))
+    return top, how, Asked([problem], [], choice, settings, MachineModel.here())
 
 
-def _whole(asked: Asked, how: How) -> NetworkProblem:
+def _whole(asked: Asked, how: Options) -> NetworkProblem:
     """Return the network; InputError for strategies it has no use for, or too little memory."""
     from convprof.studies import preflight
     from convprof.studies.network.options import recipe_for
@@ -93,7 +103,7 @@ def _whole(asked: Asked, how: How) -> NetworkProblem:
     problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)
-    preflight.check_work([whole], how.dtype, [how.threads])
+    preflight.check_work([whole], how.dtype, [how.threads], asked.machine)
     return whole
 
 
@@ -117,7 +127,7 @@ class _View(View[_Finding]):
 
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
         """Take what was found."""
-        self._found = study.found()
+        self._found = study.result()
         return []
 
     def networks(self) -> list[dict[str, Any]]:

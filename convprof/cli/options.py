@@ -14,6 +14,7 @@ from convprof.problems.gradients import PASSES, TRAINING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
     from convprof.problems import LeftOut, Problem
     from convprof.studies.run import Choice
@@ -102,6 +103,8 @@ class Asked:
     notes: list[str]
     choice: Choice
     settings: Settings
+    machine: MachineModel
+    """Grows while the command measures."""
     refused: dict[Problem, TooLargeError] = field(default_factory=dict)
     """Problems beyond this machine's memory or anybody's patience; they are not in ``problems``."""
     left_out: list[LeftOut] = field(default_factory=list)
@@ -129,6 +132,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
 
     ``every``: the command needs all problems, so one that is too large ends it.
     """
+    from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
     from convprof.studies import preflight
     from convprof.studies.run import Choice
@@ -154,7 +158,10 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         tune=flags["tune"],
         cache=flags["cache"],
     )
-    refused = preflight.too_large(problems, choice.dtype, len(choice.layouts), choice.threads)
+    machine = MachineModel.here()
+    refused = preflight.too_large(
+        problems, choice.dtype, len(choice.layouts), choice.threads, machine
+    )
     if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
         refused = preflight.with_siblings(refused, problems)
     if refused and not dry and (every or len(refused) == len(set(problems))):
@@ -164,6 +171,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         notes,
         choice,
         Settings(flags["budget"], flags["rounds"], flags["seed"]),
+        machine,
         refused,
         selection.left_out,
     )

@@ -25,7 +25,7 @@ from convprof.cli import options
 def command(**flags: Any) -> int:
     """List the strategies; for a given PROBLEM, say which refuse it and why."""
     from convprof.render import console
-    from convprof.render.report import refusals_report, strategies_report
+    from convprof.render.strategies import refusals_report, strategies_report
     from convprof.strategies import registry
     from convprof.studies.preflight import refusals
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 from convprof import cache_folder
 from convprof.codegen.probes.streams import Operation
 from convprof.errors import InputError
+from convprof.json_checks import array, count, decoded, mapping, positive, text
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY
 from convprof.machine.peaks import Peak
-from convprof.machine.untrusted import array, count, mapping, positive, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ def _read(path: Path, machine: str) -> dict[int, Ceilings] | None:
         return {}
     try:
         return _parsed(data, machine)
-    except (ValueError, RecursionError, InputError):
+    except InputError:
         return None
 
 
@@ -103,10 +103,7 @@ def _path(machine: str) -> Path:
 
 
 def _parsed(data: bytes, machine: str) -> dict[int, Ceilings]:
-    if len(data) > MOST_BYTES:
-        raise InputError("too large")
-    document = json.loads(data)
-    fields = mapping(document)
+    fields = mapping(decoded(data, MOST_BYTES))
     if fields.get("format") != FORMAT or fields.get("machine") != machine:
         raise InputError("of another format or machine")
     sets = [_set(mapping(item)) for item in array(fields.get("sets"))]

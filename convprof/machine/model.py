@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import NATIVE
 from convprof.errors import ThreadsError
-from convprof.machine import bandwidth, ceilings, ceilings_store, facts
+from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.caches import MEMORY, Level, levels
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from convprof.codegen.probes.streams import Operation
     from convprof.machine import Facts
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.peaks import Peak
     from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.peaks import Peak
 
 QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
 """The operations of a short measurement: at every level seen so far, one of them is the fastest."""
@@ -42,7 +42,7 @@ class MachineModel:
     """Facts, peaks and bandwidths of this machine; ``measure…`` adds figures."""
 
     def __init__(self, known: Facts, stored: Iterable[Ceilings] = ()) -> None:
-        """``stored`` are the bandwidths that ``convprof ceilings`` measured, by threads."""
+        """Take facts, and the bandwidths that ``convprof ceilings`` has stored."""
         self.facts = known
         self._stored = {each.threads: each for each in stored}
         self._peaks: dict[_Arithmetic, Peak] = {}
@@ -53,6 +53,10 @@ class MachineModel:
         """Return the model of this machine, with the stored bandwidths."""
         known = facts()
         return cls(known, ceilings_store.load(known.identity_key()).values())
+
+    def adopt(self, stored: Iterable[Ceilings]) -> None:
+        """Take the bandwidths that were stored, or measured for the store, since this was made."""
+        self._stored |= {each.threads: each for each in stored}
 
     def levels(self, threads: int) -> tuple[Level, ...]:
         """Return the cache levels as that many threads share them, nearest first."""
@@ -75,7 +79,10 @@ class MachineModel:
     def bandwidths(self, threads: Sequence[int]) -> list[Bandwidth]:
         """Return all bandwidths for the numbers of threads: those stored, then those measured."""
         stored = [b for n in threads if n in self._stored for b in self._stored[n].bandwidths]
-        return [*stored, *(b for found in self._quick.values() for b in found if b.threads in threads)]
+        return [
+            *stored,
+            *(b for found in self._quick.values() for b in found if b.threads in threads),
+        ]
 
     def measure_peaks(self, dtype: str, threads: Iterable[int], isa: str = NATIVE) -> list[Peak]:
         """Measure the peaks that are missing; return those of all numbers of threads.
@@ -89,10 +96,10 @@ class MachineModel:
                 self._measure(self._arithmetic(dtype, count, isa))
             except ThreadsError as error:
                 reason = error
-        peaks = self.peaks(dtype, counts, isa)
-        if reason is not None and not peaks:
+        measured = self.peaks(dtype, counts, isa)
+        if reason is not None and not measured:
             raise reason
-        return peaks
+        return measured
 
     def measure_width(self, dtype: str, bits: int, *, fused: bool) -> Peak:
         """Return the peak of one core in a width of vectors, measured if it is missing."""
@@ -122,12 +129,12 @@ class MachineModel:
     def _measure(self, kind: _Arithmetic) -> Peak:
         if kind not in self._peaks:
             dtype, threads, bits, fused = kind
-            self._peaks[kind] = ceilings.measure(dtype, threads, bits, fused=fused)
+            self._peaks[kind] = peaks.measure(dtype, threads, bits, fused=fused)
         return self._peaks[kind]
 
     def _arithmetic(self, dtype: str, threads: int, isa: str) -> _Arithmetic:
         """Return the arithmetic of an instruction set; in the widest vectors, the machine's own."""
-        widest = _Arithmetic(dtype, threads, *ceilings.widest(self.facts.cpu.simd))
+        widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
         if isa == NATIVE:
             return widest
         found = isas.find(isa)

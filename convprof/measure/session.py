@@ -39,7 +39,7 @@ gives an error near 1, and sums of ten thousand products in random order stay be
 ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
-PATIENCE = 20
+MOST_BUDGETS = 20
 """A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
@@ -62,13 +62,13 @@ class Settings:
     rounds: int | None = None
     """A fixed number of rounds for all; None: as many as the budget allows, at most ROUNDS."""
     seed: int = 0
-    patience_s: float | None = None
-    """Seconds that a contestant may take to reach the fewest rounds; None: PATIENCE budgets."""
+    time_limit_s: float | None = None
+    """Seconds that a contestant may take to reach the fewest rounds; None: MOST_BUDGETS budgets."""
 
     @property
     def longest_s(self) -> float:
         """Seconds of samples that a slow contestant may take."""
-        return PATIENCE * self.budget_s if self.patience_s is None else self.patience_s
+        return MOST_BUDGETS * self.budget_s if self.time_limit_s is None else self.time_limit_s
 
 
 def operands_of(problem: Problem, dtype: str, seed: int) -> Operands | WholeOperands:

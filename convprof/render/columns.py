@@ -133,7 +133,7 @@ def fitting_lines(
 
 
 def line_columns(plain: Sequence[Column[Row]]) -> list[Column[Line[Row]]]:
-    """Return the columns of lines for those of rows; the first one is the line's label."""
+    """Turn columns of rows into columns of lines; the first one is the line's label."""
     label, *others = plain
     return [
         Column(label.heading, lambda line: line.label, label.rank, label.justify),

@@ -72,7 +72,7 @@ def write_bytes_atomically(path: str, data: bytes | Iterable[bytes]) -> None:
 
 
 def _replace(target: Path, pieces: Iterable[bytes]) -> None:
-    """Write beside ``target`` and rename: a rename within a folder is atomic."""
+    """Write next to ``target`` and rename: a rename within a folder is atomic."""
     part = target.with_name(f".convprof-{secrets.token_hex(8)}.tmp")
     try:
         with open(part, "xb", opener=_create) as file:

@@ -14,7 +14,7 @@ from convprof.render.console import say
 from convprof.studies.instructions import Resemblance, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -197,7 +197,7 @@ def _stable(row: Row) -> str:
     return f"no, ±{50 * max(spreads):.1f} %" if spreads else "no"
 
 
-def _published(core: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _published(core: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         known = row.published.get(core)
         if known is None:

@@ -1,4 +1,4 @@
-"""What `ladder` prints: the rungs, their inner loops, a sentence each, Halide beside them."""
+"""What `ladder` prints: the rungs, their inner loops, a sentence each, and Halide's schedules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convprof.render.console import say
 from convprof.render.ladder_words import chains, loop_counts, sentence, share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -32,7 +32,7 @@ LOWER = "↓"
 
 
 def ladder_report(console: Console, steps: Sequence[Step]) -> None:
-    """Print one problem: the table, the inner loops, a sentence per rung, who has no time."""
+    """Print one problem: the table, the inner loops, a sentence per rung, and what has no time."""
     timed = [step for step in steps if step.measurement.time_s is not None]
     if timed:
         first = timed[0].measurement
@@ -52,7 +52,7 @@ def ladder_report(console: Console, steps: Sequence[Step]) -> None:
 
 
 def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
-    """Print Halide's schedules beside the rungs with the same idea."""
+    """Print Halide's schedules next to the rungs with the same idea."""
     rows = [pair for pair in pairs if pair.theirs.time_s is not None]
     if rows:
         console.print()
@@ -80,7 +80,7 @@ def sizes_report(console: Console, ladders: Sequence[tuple[str, Sequence[Step]]]
         say(console, f"{LOWER} slower than the rung before it", style="dim")
 
 
-def _size_cell(steps: dict[str, Step]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _size_cell(steps: dict[str, Step]) -> Callable[[str], str]:
     def cell(name: str) -> str:
         step = steps.get(name)
         if step is None:
@@ -177,7 +177,7 @@ def _bound_cell(row: Row) -> str:
 
 
 def _legend(steps: Sequence[Step]) -> str:
-    """Return what the columns are about, and who has too few samples for an interval."""
+    """Return what the columns mean, and which rungs have too few samples for an interval."""
     threads = dict.fromkeys(step.measurement.threads for step in steps)
     counts = " or ".join(map(str, threads))
     few = [

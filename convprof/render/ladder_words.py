@@ -137,7 +137,7 @@ def _at_most(limit: Limit) -> str:
 
 
 def _walked(evidence: Evidence, before_it: Evidence) -> str:
-    """Return how densely the vectors lie, where that is known and has changed."""
+    """Return the share of the passed bytes that is read, where that is known and has changed."""
     now, then = evidence.loop, before_it.loop
     if not (now.walked and now.used and then.walked and then.used):
         return ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.mixers.costs import Cost, Total
     from convprof.studies.mixers.growth import Crossing, Growth, Stage
-    from convprof.studies.mixers.study import Beside
+    from convprof.studies.mixers.study import MixerComparison
     from convprof.units import Unit
 
 
@@ -55,7 +55,7 @@ def mixers_report(
     console: Console,
     grid: Grid,
     totals: Sequence[Total],
-    besides: Sequence[Beside],
+    comparisons: Sequence[MixerComparison],
 ) -> None:
     """Print each mixer with its parts, and what follows from the numbers."""
     lines = [line for total in totals for line in _lines(total)]
@@ -68,8 +68,8 @@ def mixers_report(
         say(console, "; ".join(said), style="dim")
     _marks(console, lines)
     named = len({total.strategy for total in totals}) > 1
-    for beside in besides:
-        say(console, beside_line(beside, named=named), style="bold")
+    for comparison in comparisons:
+        say(console, comparison_line(comparison, named=named), style="bold")
     for total in totals:
         if total.mixer.quadratic_flops:
             say(console, quadratic_line(total, grid, named=named), style="bold")
@@ -193,13 +193,13 @@ def who(threads: int, strategy: str, *, named: bool) -> str:
     return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
 
 
-def beside_line(beside: Beside, *, named: bool) -> str:
+def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
     """Return how many times as long the block takes as another mixer, and the verdict."""
-    block, ratio = beside.block, beside.ratio
+    block, ratio = comparison.block, comparison.ratio
     return (
         f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
-        f"{tables.ratio_text(ratio)} times as long as {beside.other.mixer.name}: "
-        f"{_VERDICTS[beside.verdict]}"
+        f"{tables.ratio_text(ratio)} times as long as {comparison.other.mixer.name}: "
+        f"{_VERDICTS[comparison.verdict]}"
     )
 
 
@@ -240,7 +240,7 @@ def _where(tokens: float, grid: Grid) -> str:
     return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
 
 
-# What ``compare mixers`` prints of growing images: a row each, and who overtakes whom where.
+# What ``compare mixers`` prints of growing images: a row each, and where a mixer overtakes another.
 
 QUADRATIC = {
     "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
@@ -252,7 +252,7 @@ QUADRATIC = {
 def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
     """Print the time of each mixer at each image, and what of attention is quadratic.
 
-    The stages are those of one strategy on one number of threads.
+    All stages are of one strategy on one number of threads.
     """
     rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
     unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
@@ -328,7 +328,7 @@ EQUAL = "quadratic = linear FLOPs"
 
 
 def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
-    """Return the time of each mixer over the tokens, and that of attention's two halves.
+    """Return the time of each mixer over the tokens, and the times of attention's two halves.
 
     Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
     and a power of them is a straight line. ``dated``: machine and date, for the caption.

@@ -1,4 +1,4 @@
-"""What ``compare peers`` prints: everyone on one problem, or one row per problem of several."""
+"""What ``compare peers`` prints: all contestants of one problem, or a row per problem."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def peers_report(
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
 ) -> None:
-    """Print everyone on one problem, fastest first, who refused, and the verdicts."""
+    """Print all contestants of one problem, fastest first, the refusals, and the verdicts."""
     rows = tables.timed(measurements)
     if rows:
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
-        print_table(console, title, _everyone(rows, libraries), rows)
+        print_table(console, title, _contestant_columns(rows, libraries), rows)
     _exclusions(console, tables.excluded(measurements))
     for standing in standings:
         say(console, _verdict_line(standing), style="bold")
@@ -59,7 +59,7 @@ def summary_report(
         say(console, NOTHING_COMPARED, style="bold")
 
 
-def _everyone(
+def _contestant_columns(
     rows: Sequence[Measurement], libraries: AbstractSet[str]
 ) -> list[Column[Measurement]]:
     unit = units.time_unit([m.time_s.median for m in rows if m.time_s])

@@ -1,4 +1,4 @@
-"""What `sweep` prints: its table, who was not timed and why, and the chart."""
+"""What `sweep` prints: its table, what was not timed and why, and the chart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convprof.render.console import say
 from convprof.render.tables import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -140,7 +140,7 @@ MARKS = {
 def sweep_report(
     console: Console, header: Header, rows: Sequence[Row], capacities: Sequence[Capacity]
 ) -> None:
-    """Print the table, who was not timed and why, and the chart."""
+    """Print the table, what was not timed and why, and the chart."""
     timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
     for number, columns in enumerate(_blocks(console.width, header, timed)):
         if number:
@@ -198,7 +198,7 @@ def _fits(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> bo
     return len(fit(columns, rows, width)) == len(columns)
 
 
-def _rate_cell(label: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _rate_cell(label: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         found = row.cells.get(label)
         return NOTHING if found is None or found.rate is None else _rate(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from convprof import stats
 from convprof.errors import InputError
-from convprof.machine.untrusted import array, count, mapping, positive, text
+from convprof.json_checks import array, count, mapping, positive, text
 from convprof.stats import Ratio
 
 if TYPE_CHECKING:

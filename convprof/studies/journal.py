@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from convprof.errors import ConvprofError, InputError, one_line
+from convprof.json_checks import decoded, mapping
 from convprof.results import plain
 
 if TYPE_CHECKING:
@@ -189,11 +190,10 @@ class Journal:
                     raise self.damaged(f"it has a line over {MOST_LINE_BYTES:,} bytes")
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    value = json.loads(line)
-                except (ValueError, RecursionError):
-                    value = None
-                yield value if isinstance(value, dict) else None, file.tell()
+                record: Record | None = None
+                with contextlib.suppress(InputError):
+                    record = mapping(decoded(line, MOST_LINE_BYTES))
+                yield record, file.tell()
 
     def _lines(self) -> Iterator[Record]:
         for record, _ in self._parsed():

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
-from convprof.measure.events import Refused, Started
+from convprof.measure.events import Limit, Refused, Started
 from convprof.measure.operands import Operands
-from convprof.measure.session import Session
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import NATIVE, Setting
 from convprof.strategies.peers.package import EXTRA
-from convprof.studies import comparison, evidence, run
+from convprof.studies import comparison, evidence
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Participant, Settings
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from convprof.studies.run import Choice
 
 
-PATIENCE_S = 60.0
+TIME_LIMIT_S = 60.0
 """A rung may take so long unless it is said otherwise."""
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
@@ -81,7 +82,7 @@ class Pair:
 
 
 def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
-    """Return the rungs of a kind of problem, or those of them that are named.
+    """Return the rungs of a kind of problem, or only the named ones.
 
     Without a second thread there is no rung for it.
     """
@@ -102,10 +103,11 @@ class Ladder:
         problem: Problem,
         choice: Choice,
         settings: Settings,
+        machine: MachineModel | None,
         watch: NoiseWatch | None = None,
         *,
         names: Sequence[str] = (),
-        patience_s: float = PATIENCE_S,
+        time_limit_s: float = TIME_LIMIT_S,
         halide: bool = False,
     ) -> None:
         self.problem = problem
@@ -113,8 +115,8 @@ class Ladder:
         self.threads = max(choice.threads)
         self.rungs = rungs(problem.kind, self.threads, names)
         # A rung that is let in at all has the time for an interval, if its calls allow it.
-        self._settings = replace(settings, patience_s=patience_s)
-        self._watch, self._patience_s = watch, patience_s
+        self._settings = replace(settings, time_limit_s=time_limit_s)
+        self._watch, self._time_limit_s = watch, time_limit_s
         setting = Setting(choice.layouts[0], choice.dtype, 1, choice.isa, choice.tune)
         self._ours = [
             Contestant(
@@ -125,9 +127,9 @@ class Ladder:
             )
             for rung in self.rungs
         ]
-        pairs = beside(problem.kind, self.threads) if halide else []
+        pairs = schedules(problem.kind, self.threads) if halide else []
         kept = {rung.name for rung in self.rungs}
-        self._beside = [p for p in pairs if p.rung is None or p.rung in kept or not names]
+        self._schedules = [p for p in pairs if p.rung is None or p.rung in kept or not names]
         self._theirs = [
             Contestant(
                 registry.find(problem.kind, pair.strategy),
@@ -135,25 +137,40 @@ class Ladder:
                 replace(setting, threads=pair.threads),
                 choice.cache,
             )
-            for pair in self._beside
+            for pair in self._schedules
         ]
         self._refused: dict[str, Measurement] = {}
-        self._session = Session([], settings, watch)
+        self._machine = machine
+        self._session = RooflineSession([], settings, machine, watch)
+        self._evidence: dict[str, Evidence | None] = {}
+        """Of the contestants, by label."""
 
     def events(self) -> Iterator[Event]:
-        """Leave out who would take too long, measure the others; yield what happens."""
+        """Leave out rungs that would take too long, measure the others; yield what happens."""
         taking_part = []
-        everybody = [*self._ours, *self._theirs]
-        for index, contestant in enumerate(everybody):
-            yield Started(contestant.label, index, len(everybody))
-            refusal = over_patience(contestant, self._settings, self._patience_s)
+        contestants = [*self._ours, *self._theirs]
+        for index, contestant in enumerate(contestants):
+            yield Started(contestant.label, index, len(contestants))
+            refusal = too_slow(contestant, self._settings, self._time_limit_s)
             if refusal is None:
                 taking_part.append(contestant)
             else:
                 self._refused[contestant.label] = refusal
                 yield Refused(refusal)
-        self._session = Session(taking_part, self._settings, self._watch)
+        self._session = RooflineSession(taking_part, self._settings, self._machine, self._watch)
         yield from self._session.events()
+        if self._machine is not None:
+            yield from self._limits(self._machine)
+
+    def _limits(self, machine: MachineModel) -> Iterator[Limit]:
+        """Measure what the rungs' loops are limited by; yield what is measured next."""
+        ours = {contestant.label for contestant in self._ours}
+        for label, participant in self._participants().items():
+            if label in ours:
+                yield Limit(f"the limits of {label}")
+                dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
+                peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
+                self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the ladder's order, Halide's last."""
@@ -180,7 +197,7 @@ class Ladder:
                     rung,
                     summary,
                     measurement,
-                    self._evidence(participant),
+                    self._evidence.get(contestant.label),
                     before,
                     participant.prepared.explanation,
                     self._of_all_cores(participant, measurement),
@@ -190,11 +207,11 @@ class Ladder:
         return steps
 
     def pairs(self) -> list[Pair]:
-        """Return Halide's schedules, each beside the rung that has the same idea."""
+        """Return Halide's schedules, each with the rung that has the same idea."""
         found, participants = self._found(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
         made = []
-        for pair, contestant in zip(self._beside, self._theirs, strict=True):
+        for pair, contestant in zip(self._schedules, self._theirs, strict=True):
             if contestant.label not in found:
                 continue
             mine = ours.get(pair.rung or "")
@@ -224,8 +241,7 @@ class Ladder:
         ]
 
     def _found(self) -> dict[str, Measurement]:
-        measured = (run.with_peak(m, self.isa) for m in self._session.measurements())
-        return {m.label: m for m in measured} | self._refused
+        return {m.label: m for m in self._session.measurements()} | self._refused
 
     def _participants(self) -> dict[str, Participant]:
         """Return the contestants that have samples, by label."""
@@ -235,23 +251,18 @@ class Ladder:
         ratio = ratio_of(one, other)
         if ratio is None:
             return None
-        a, b = (run.with_peak(self._session.measurement(p), self.isa) for p in (one, other))
+        a, b = (self._session.measurement(p) for p in (one, other))
         return Comparison(a, b, ratio)
 
     def _isa_of(self, participant: Participant) -> str:
         return self.isa if participant.contestant.strategy.generated else NATIVE
 
-    def _evidence(self, participant: Participant) -> Evidence | None:
-        dtype = participant.contestant.setting.dtype
-        return evidence.here(
-            participant.prepared, run.peaks(dtype, [1], self._isa_of(participant))[0]
-        )
-
     def _of_all_cores(self, participant: Participant, measurement: Measurement) -> float | None:
-        if measurement.flop_per_s is None:
+        if measurement.flop_per_s is None or self._machine is None:
             return None
-        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(participant))
-        return measurement.flop_per_s / peak.flop_per_s
+        isa = self._isa_of(participant)
+        peak = self._machine.peak(measurement.dtype, self.threads, isa)
+        return measurement.flop_per_s / peak.flop_per_s if peak is not None else None
 
 
 def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -> dict[str, Any]:
@@ -265,7 +276,7 @@ def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -
     }
 
 
-# Halide's schedules beside the rungs: which of them has which idea.
+# Halide's schedules and the rungs: which schedule has which idea.
 
 PACKAGE = "halide"
 
@@ -300,8 +311,8 @@ SHARED: dict[str, str | None] = {
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A schedule that takes part, and the rung beside it."""
+class Schedule:
+    """A schedule that takes part, and the rung with the same idea."""
 
     rung: str | None
     strategy: str
@@ -315,7 +326,7 @@ def missing() -> str | None:
     return None
 
 
-def beside(kind: str, threads: int) -> list[Beside]:
+def schedules(kind: str, threads: int) -> list[Schedule]:
     """Return the schedules that take part, in the order of the rungs.
 
     On one thread `parallel` would be the schedule before it once more; it is left out.
@@ -327,8 +338,8 @@ def beside(kind: str, threads: int) -> list[Beside]:
         if threads > 1 or (name not in serial and name != "parallel")
     }
     return [
-        *(Beside(rung, f"halide-{name}", 1) for name, rung in serial.items()),
-        *(Beside(rung, f"halide-{name}", threads) for name, rung in shared.items()),
+        *(Schedule(rung, f"halide-{name}", 1) for name, rung in serial.items()),
+        *(Schedule(rung, f"halide-{name}", threads) for name, rung in shared.items()),
     ]
 
 
@@ -341,12 +352,10 @@ ENOUGH_S = 0.5
 """A run this long shows the rate of the whole; shorter ones may be all overhead."""
 
 
-def over_patience(
-    contestant: Contestant, settings: Settings, patience_s: float
-) -> Measurement | None:
-    """Return the refusal of a contestant predicted to take over ``patience_s``; None if it fits."""
+def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) -> Measurement | None:
+    """Return the refusal of a contestant predicted to take over the time limit; None if it fits."""
     flops = contestant.problem.flops
-    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= patience_s:
+    if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= time_limit_s:
         return None
     rows = FIRST_ROWS
     while True:
@@ -355,14 +364,14 @@ def over_patience(
         if found is None:
             return None  # whatever keeps it from running, the session will say
         seconds = predicted_s(found * flops / max(1, part.flops), settings)
-        if seconds <= patience_s:
+        if seconds <= time_limit_s:
             return None
         if found >= ENOUGH_S or part.flops >= flops:
             break
         rows *= GROWTH
     reason = (
         f"predicted to take {seconds:.0f} s on this problem, over the patience of "
-        f"{patience_s:g} s: raise it"
+        f"{time_limit_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)
 

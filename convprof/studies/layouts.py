@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.machine.untrusted import mapping, positive
+from convprof.json_checks import mapping, positive
 from convprof.measure.contestant import Contestant
 from convprof.problems import BackwardData, Conv2d, Reorder
 from convprof.strategies import registry
@@ -75,7 +75,7 @@ class LayoutComparison(Comparison["Measurement"]):
 
     @property
     def better(self) -> str | None:
-        """The faster layout, None where there is none for certain."""
+        """The layout that is certainly faster; None if neither is."""
         return {"faster": "nhwc", "slower": "nchw"}.get(self.verdict)
 
     @property
@@ -223,7 +223,7 @@ def _best_s(comparison: LayoutComparison) -> float:
 def _shapes(problem: Conv2d | Backward) -> tuple[Reorder, ...]:
     """Return the input and the output as things to convert.
 
-    Of the gradient of the weights, which have no layout, none: nothing stays in a layout.
+    The gradient of the weights has no layout: nothing is to be converted.
     """
     if isinstance(problem, Conv2d):
         p, turned = problem, False

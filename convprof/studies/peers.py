@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KIND = "peers"
 """Of the comparisons in the result document."""
 OURS = "auto"
-"""What stands for us unless others are named: the best of our own, chosen for the problem."""
+"""Our strategy unless others are named: the best one, chosen for the problem."""
 LARGEST_ERROR = 1e-4
 """``max_rel_error`` up to which two f32 results are worth the same."""
 

@@ -7,11 +7,12 @@ its form: finite numbers, printable texts.
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from convprof.errors import InputError
+from convprof.errors import InputError, NotAResultError
+from convprof.json_checks import array, count, mapping, number, positive, text, tree, words
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
-from convprof.machine.untrusted import array, count, mapping, number, positive, text, tree, words
 from convprof.results import (
     KIND,
     Cycles,
@@ -27,6 +28,7 @@ from convprof.studies import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
 
 MOST_THREADS = 1 << 12
 _SIZES = {
@@ -41,6 +43,23 @@ _SOURCES: tuple[Literal["pmu", "calibrated", "tsc"], ...] = ("pmu", "calibrated"
 _BOUNDS: tuple[Literal["compute", "memory"], ...] = ("compute", "memory")
 
 T = TypeVar("T")
+
+
+def from_file(path: str, parse: Callable[[BinaryIO, str], T]) -> T:
+    """Return what ``parse`` makes of an open file and its printable name.
+
+    InputError in one line if the file cannot be read; NotAResultError if it is not a result.
+    """
+    shown = path if path.isprintable() else repr(path)
+    try:
+        with Path(path).open("rb") as file:
+            return parse(file, shown)
+    except InputError as error:
+        reason = str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{shown}: cannot be read: {reason}") from None
+    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
 
 
 def measurement(value: Any) -> Measurement:

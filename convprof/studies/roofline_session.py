@@ -82,9 +82,7 @@ def measure_limits(
         machine.measure_bandwidth(threads, level)
 
 
-def with_limits(
-    measurement: Measurement, machine: MachineModel, isa: str = NATIVE
-) -> Measurement:
+def with_limits(measurement: Measurement, machine: MachineModel, isa: str = NATIVE) -> Measurement:
     """Return the measurement with its share of the peak on the same number of threads.
 
     The peak of ``isa`` if the strategy's kernels are generated, otherwise the machine's. With it

@@ -16,7 +16,7 @@ from convprof.strategies.unfused_epilogue import ways
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -38,12 +38,12 @@ class Choice:
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"
-    """For strategies whose kernels are generated; others do not heed it."""
+    """For strategies whose kernels are generated; others ignore it."""
     cache: Cache = "hot"
 
 
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
-    """Return who takes part, in ladder order.
+    """Return the contestants, in ladder order.
 
     A strategy that runs on one thread only is left out at other thread counts, unless it would
     not take part at all: then it is there to be refused with its reason.
@@ -71,8 +71,17 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
 
 
 def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
-    """Return the records of a problem that nobody may begin."""
+    """Return the records of a problem that is refused before it begins."""
     return [excluded(each, "refused", reason) for each in contestants(problem, choice)]
+
+
+def measure_peaks(choice: Choice, machine: MachineModel) -> None:
+    """Measure the peaks that the choice's results are compared with, as far as they lack.
+
+    ThreadsError if the system allows none of the numbers of threads.
+    """
+    for isa in dict.fromkeys((NATIVE, choice.isa)):
+        machine.measure_peaks(choice.dtype, choice.threads, isa)
 
 
 class Run:

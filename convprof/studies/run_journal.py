@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
 from convprof.errors import InputError
+from convprof.json_checks import array
 from convprof.machine import facts
-from convprof.machine.untrusted import array
 from convprof.results import Measurements, envelope, plain
 from convprof.studies import reading
 
@@ -53,7 +53,7 @@ def difference(journal: Journal, wanted: Record) -> str | None:
 
 
 def header(known: Record, begun: Document) -> Record:
-    """Return the first line: who continues it, and what the document will begin with."""
+    """Return the first line: what command continues it, and the document's first fields."""
     own: Record = plain(
         {
             "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -5,15 +5,13 @@ Only what is used is read, and all of that is checked. Unknown fields are passed
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError, NotAResultError
+from convprof.errors import InputError
+from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
-from convprof.machine.untrusted import array, count, mapping, text
 from convprof.strategies.base import NATIVE
 from convprof.studies import reading, versions
 
@@ -52,22 +50,10 @@ class Saved:
 
 def read(path: str) -> Saved:
     """Return what is in a result file; InputError in one line if it is none."""
-    shown = path if path.isprintable() else repr(path)
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{shown}: cannot be read: {reason}") from None
-    try:
-        if len(data) <= MOST_BYTES:
-            return parsed(json.loads(data), shown)
-        reason = f"larger than {MOST_BYTES >> 20} MiB"
-    except InputError as error:
-        reason = str(error)
-    except (ValueError, RecursionError):
-        reason = "it is no JSON"
-    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
+    return reading.from_file(
+        path,
+        lambda file, shown: parsed(decoded(file.read(MOST_BYTES + 1), MOST_BYTES), shown),
+    )
 
 
 def parsed(document: Any, source: str) -> Saved:

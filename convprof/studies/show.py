@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convprof.errors import InputError, NotAResultError
+from convprof.errors import InputError
+from convprof.json_checks import count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
-from convprof.machine.untrusted import count, mapping
 from convprof.results import KIND
 from convprof.studies import layouts, peers, reading, run_journal, versions
 from convprof.studies.journal import MOST_LINE_BYTES
@@ -50,21 +48,12 @@ class Saved:
 
 def read(path: str) -> Saved:
     """Return what is in a file; InputError in one line if it is no result."""
-    shown = path if path.isprintable() else repr(path)
-    try:
-        with Path(path).open("rb") as file:
-            return _read(file, shown)
-    except InputError as error:
-        reason = str(error)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{shown}: cannot be read: {reason}") from None
-    raise NotAResultError(f"{shown}: not a result of convprof: {reason}")
+    return reading.from_file(path, _read)
 
 
 def _read(file: BinaryIO, shown: str) -> Saved:
     first = file.readline(MOST_LINE_BYTES + 1)
-    header = _json(first) if first.startswith(b'{"schema_version"') else None
+    header = _line(first) if first.startswith(b'{"schema_version"') else None
     if isinstance(header, dict) and "kind" in header:
         if header["kind"] == run_journal.KIND:
             return _journal(header, file, shown)
@@ -72,21 +61,16 @@ def _read(file: BinaryIO, shown: str) -> Saved:
             what = _LINES_OF_OTHERS.get(str(header["kind"]), "it is of another kind")
             raise InputError(what)
     data = first + file.read(max(0, MOST_BYTES + 1 - len(first)))
-    if len(data) > MOST_BYTES:
-        raise InputError(f"larger than {MOST_BYTES >> 20} MiB")
-    value = _json(data)
-    if value is None:
-        raise InputError("it is no JSON")
-    made = reading.document(value)
+    made = reading.document(decoded(data, MOST_BYTES))
     _check(made)
     return Saved(shown, made)
 
 
-def _json(data: bytes) -> Any:
-    """Return the value; None for no JSON."""
+def _line(data: bytes) -> Any:
+    """Return the value of a line; None for a line that is not JSON."""
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return decoded(data, MOST_LINE_BYTES)
+    except InputError:
         return None
 
 
@@ -124,7 +108,7 @@ def _records(file: BinaryIO) -> Iterator[Any]:
             return
         if file.tell() > MOST_JOURNAL_BYTES:
             raise InputError(f"larger than {MOST_JOURNAL_BYTES >> 20} MiB")
-        yield _json(line)
+        yield _line(line)
 
 
 def _check(document: Document) -> None:

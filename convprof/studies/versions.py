@@ -10,7 +10,7 @@ import contextlib
 from typing import Any
 
 from convprof.errors import InputError
-from convprof.machine.untrusted import array, count, mapping, positive
+from convprof.json_checks import array, count, mapping, positive
 from convprof.results import SCHEMA_VERSION
 from convprof.stats import Ratio
 from convprof.studies.comparison import FIGURES, figures

@@ -383,7 +383,7 @@ def test_a_table_that_cannot_be_made_costs_no_file(capsys, monkeypatch, tmp_path
     def broken(*_):
         raise ValueError("no such column")
 
-    monkeypatch.setattr("convprof.render.report.run_report", broken)
+    monkeypatch.setattr("convprof.render.run.run_report", broken)
     path = tmp_path / "o.json"
     status, _, err = run(capsys, *RUN, "--json", path)
     assert status == 1

@@ -201,7 +201,7 @@ def test_files_that_cannot_be_read_and_too_large_ones(capsys, tmp_path, monkeypa
     monkeypatch.setattr(study, "MOST_BYTES", 10)
     path = tmp_path / "r.json"
     path.write_text('{"measurements": []}')
-    assert "larger than 0 MiB" in run(capsys, "show", path)[2]
+    assert "larger than 10 bytes" in run(capsys, "show", path)[2]
     monkeypatch.setattr(study, "MOST_LINE_BYTES", 1000)
     path = header(tmp_path / "o.journal")
     with path.open("a") as file:

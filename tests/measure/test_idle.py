@@ -30,7 +30,7 @@ def quiet_after(monkeypatch):
         return now.elapsed
 
     run.look_s = module["LOOK_SECONDS"]
-    run.patience_s = module["PATIENCE_SECONDS"]
+    run.time_limit_s = module["PATIENCE_SECONDS"]
     return run
 
 
@@ -44,7 +44,7 @@ def test_it_waits_for_spinning_threads(quiet_after, busy_s):
 
 
 def test_patience_ends(quiet_after):
-    patience = quiet_after.patience_s
+    patience = quiet_after.time_limit_s
     assert patience <= quiet_after(1e9) <= patience + 2 * quiet_after.look_s
 
 

@@ -26,7 +26,7 @@ from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.mixers.costs import Total
 from convprof.studies.mixers.growth import Crossing, Growth, growths
-from convprof.studies.mixers.study import Beside, besides
+from convprof.studies.mixers.study import MixerComparison, comparisons
 
 GRID = Grid()
 RATE = {"gemm": 150e9, "attention": 100e9, "conv2d": 250e9}
@@ -86,7 +86,7 @@ parameters are weights, biases are not counted; bytes: operands read once and re
 
 def test_one_grid():
     found = totals()
-    assert printed(mixers_report, GRID, found, besides(GRID, found)) == ONE
+    assert printed(mixers_report, GRID, found, comparisons(GRID, found)) == ONE
 
 
 def test_80_columns_keep_what_matters_and_show_no_row_twice():
@@ -116,7 +116,7 @@ def test_colour_changes_no_word():
 
 def test_several_strategies_are_named_and_nothing_measured_prints_nothing():
     found = [*totals(), *totals(strategy="torch")]
-    text = printed(mixers_report, GRID, found, besides(GRID, found), width=140)
+    text = printed(mixers_report, GRID, found, comparisons(GRID, found), width=140)
     assert "torch" in text
     assert "1 thread, torch: attention takes" in text
     assert "1 thread, auto: of attention" in text
@@ -133,7 +133,9 @@ def test_several_strategies_are_named_and_nothing_measured_prints_nothing():
 )
 def test_verdicts(ratio, words):
     block, conv, _ = totals()
-    assert words in printed(mixers_report, GRID, [block, conv], [Beside(block, conv, ratio, GRID)])
+    assert words in printed(
+        mixers_report, GRID, [block, conv], [MixerComparison(block, conv, ratio, GRID)]
+    )
 
 
 GRIDS = [Grid(image=size, dim=64, heads=1) for size in (64, 128, 256)]

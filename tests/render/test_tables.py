@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from convprof.render.describe import cycles_line
-from convprof.render.report import run_report
+from convprof.render.run import run_report
 from convprof.results import Cycles, Flops, Measurement, Time
 
 PROBLEM = {

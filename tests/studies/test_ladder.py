@@ -151,28 +151,28 @@ def test_every_rung_exists():
 
 def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
     settings = Settings(budget_s=1e-3)
-    steps = climbed(*fakes(), settings=settings, patience_s=10.0).steps()
+    steps = climbed(*fakes(), settings=settings, time_limit_s=10.0).steps()
     assert [s.measurement.time_s.samples for s in steps][:2] == [6, 6]
-    steps = climbed(*fakes(), settings=settings, patience_s=0.13).steps()
+    steps = climbed(*fakes(), settings=settings, time_limit_s=0.13).steps()
     assert steps[0].measurement.time_s.samples == 2
 
 
 @pytest.mark.parametrize("kind", LADDERS)
 def test_halide_beside_the_rungs(kind):
     known = {strategy.name for strategy in registry.strategies(kind)}
-    found = ladder.beside(kind, 2)
+    found = ladder.schedules(kind, 2)
     assert {pair.strategy for pair in found} <= known
     assert {p.rung for p in found} - {None} <= {*LADDERS[kind], PARALLEL}
     assert len({(p.strategy, p.threads) for p in found}) == len(found)
     assert len({p.strategy for p in found if p.rung or p.threads == 1}) >= 5
-    alone = [(p.strategy, p.threads) for p in ladder.beside(kind, 1)]
+    alone = [(p.strategy, p.threads) for p in ladder.schedules(kind, 1)]
     assert len(set(alone)) == len(alone)
     assert "halide-parallel" not in dict(alone)
 
 
 def test_pairs_are_compared(climbed):
     theirs = [
-        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.beside("gemm", 2))
+        Fake(name, 3e-3) for name in dict.fromkeys(p.strategy for p in ladder.schedules("gemm", 2))
     ]
     made = climbed(*fakes(), *theirs, halide=True)
     pairs = {(p.rung, p.theirs.threads): p for p in made.pairs()}
@@ -184,13 +184,13 @@ def test_pairs_are_compared(climbed):
 
 
 class TestPatience:
-    def refusal(self, monkeypatch, rate, problem, patience_s):
+    def refusal(self, monkeypatch, rate, problem, time_limit_s):
         from convprof.measure.contestant import Contestant
         from convprof.strategies.base import Setting
 
         monkeypatch.setattr(ladder, "_call_s", lambda c, part, _: part.flops / rate)  # noqa: ARG005
         contestant = Contestant(Fake("naive", 1.0), problem, Setting())
-        return ladder.over_patience(contestant, Settings(), patience_s)
+        return ladder.too_slow(contestant, Settings(), time_limit_s)
 
     def test_too_slow(self, monkeypatch):
         found = self.refusal(monkeypatch, 1e9, Gemm(m=4096, n=4096, k=4096), 60)

@@ -12,7 +12,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     label: str = ""
-    """Written beside the point; empty for a point that only its series names."""
+    """Written next to the point; empty for a point that only its series names."""
 
 
 @dataclass(frozen=True, slots=True)

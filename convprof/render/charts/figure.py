@@ -39,7 +39,7 @@ ATTEMPTS = 3
 def figure_of(chart: Chart | HeatMap) -> Figure:
     """Return the figure; nothing in it overlaps or reaches over its edge.
 
-    Labels of points and levels without room beside them move to the legend.
+    Labels of points and levels without room next to them move to the legend.
     """
     if isinstance(chart, HeatMap):
         figure, axes = _empty(chart)
@@ -91,7 +91,7 @@ def _settle(chart: Chart, labels: list[Placed], room: Labels) -> set[str]:
     return homeless
 
 
-# A chart on matplotlib axes: lines, bands, levels, marks and the legend beside them.
+# A chart on matplotlib axes: lines, bands, levels, marks and the legend.
 
 WIDTH, HEIGHT = 9.0, 5.4
 """Inches. With letters of 11 points, a thumbnail of 400 pixels can still be read."""
@@ -111,7 +111,7 @@ class Drawing:
     """One chart on its axes."""
 
     def __init__(self, chart: Chart, axes: Axes, in_legend: Collection[str] = ()) -> None:
-        """`in_legend`: labels of points and levels that have no room beside them."""
+        """`in_legend`: labels of points and levels that have no room next to them."""
         self.chart, self.axes = chart, axes
         self.in_legend = in_legend
         self.legend: list[tuple[float, Artist, str]] = []

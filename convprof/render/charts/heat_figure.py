@@ -1,4 +1,4 @@
-"""Heat maps on matplotlib axes: numbers in the cells, colour beside them, marked cells outlined."""
+"""Heat maps on matplotlib axes: numbers in the cells, a colour bar, marked cells outlined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours that colour-blind readers can tell apart, always beside a second distinction."""
+"""Colours that colour-blind readers can tell apart, always with a second distinction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes: the range that the data need, where a value lies in it, and which values get a tick."""
+"""Axes: the range that the data need, the place of a value in it, and which values get a tick."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Chart
 
 MOST_VALUE_TICKS = 16
-"""Up to so many whole numbers on an axis are ticks themselves: 32, 64, 128."""
+"""Up to this many whole numbers on an axis are ticks themselves: 32, 64, 128."""
 MARGIN = 0.04
 """Room between the data and the ends of an axis, as a share of it."""
 HEADROOM = 0.05
@@ -33,13 +33,13 @@ class Scale:
     log: bool = False
 
     def share(self, value: float) -> float:
-        """Return where a value lies: 0 at `low`, 1 at `high`."""
+        """Return the place of a value: 0 at `low`, 1 at `high`."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies on the axis."""
+        """Whether a value is on the axis."""
         return (not self.log or value > 0) and -_EXACT <= self.share(value) <= 1 + _EXACT
 
     def ticks(self, most: int) -> list[float]:

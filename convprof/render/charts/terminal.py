@@ -24,15 +24,15 @@ LEAST_WIDTH, LEAST_HEIGHT = 30, 5
 ROWS_PER_TICK = 4
 COLUMNS_PER_TICK = 9
 MARK_ROWS = 2
-"""Rows above the plot for the labels of marks that lie close together."""
+"""Rows above the plot for the labels of marks that are close together."""
 FRAME = "dim"
 
 
 def chart_lines(chart: Chart, width: int = 80, height: int = 20) -> Text:
-    """Return the chart as text of at most `width` columns; `height` is that of the plot's area.
+    """Return the chart as text of at most `width` columns; the plot's area has `height` rows.
 
-    Levels and marks are drawn and labelled; what finds no room beside its line stands in the
-    legend. A confidence interval is drawn as a column of `:` where it spans rows.
+    Levels and marks are drawn and labelled; a label without room next to its line goes
+    to the legend. A confidence interval is drawn as a column of `:` where it spans rows.
     """
     return _Drawing(chart, max(width, LEAST_WIDTH), max(height, LEAST_HEIGHT)).text()
 
@@ -205,7 +205,7 @@ EMPTY = " "
 
 
 class Canvas:
-    """`width` x `height` cells, (0, 0) at the top left. What lies outside is not drawn."""
+    """`width` x `height` cells, (0, 0) at the top left. What is outside is not drawn."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height

@@ -35,7 +35,7 @@ class Share:
 
     @property
     def layer(self) -> Layer:
-        """The first of them, which stands for all."""
+        """The first of them; its times are shown for all."""
         return self.layers[0]
 
     @property
@@ -81,7 +81,7 @@ def _equal(measured: Sequence[Layer], total: float) -> list[Share]:
 
 
 def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
-    """Return the columns of the layers, in one unit of time; ``layout`` is that of most."""
+    """Return the columns of the layers, in one unit of time; ``layout`` is the layout of most."""
     unit = units.table_unit([row.layer.hot_s for row in rows])
     count: list[Column[Share]] = [Column(TIMES, lambda row: str(len(row.layers)), 2)]
     return [

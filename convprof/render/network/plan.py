@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.results import Document
-    from convprof.studies.network.planned import FoundPlan, Planned, Standing
+    from convprof.studies.network.planned import Planned, PlanResult, Standing
     from convprof.units import Unit
 
 
@@ -30,7 +30,7 @@ NO_PLAN = "no plan: not every layer has been timed"
 _MOST_NAMED = 6
 
 
-def plan_report(console: Console, found: FoundPlan, top: int | None) -> None:
+def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
     """Print the plan layer by layer, then the chains that were run."""
     if found.layers:
         _print_layers(console, found, top)
@@ -47,7 +47,7 @@ def plan_report(console: Console, found: FoundPlan, top: int | None) -> None:
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
-def conclusion_lines(found: FoundPlan) -> list[str]:
+def conclusion_lines(found: PlanResult) -> list[str]:
     """Return the conversions that were worth it, the error of the prediction, the libraries."""
     lines = [_conversions_line(_after(found))] if _laid_out(found) else []
     best = found.optimal
@@ -62,7 +62,7 @@ def conclusion_lines(found: FoundPlan) -> list[str]:
     return lines
 
 
-def plan_csv(found: FoundPlan | None) -> str:
+def plan_csv(found: PlanResult | None) -> str:
     """Return one row per layer: its way, and exact seconds."""
     rows = []
     for layer in found.layers if found else []:
@@ -74,7 +74,7 @@ def plan_csv(found: FoundPlan | None) -> str:
     return rows_csv(rows)
 
 
-def plan_markdown(document: Document, found: FoundPlan | None, top: int | None) -> str:
+def plan_markdown(document: Document, found: PlanResult | None, top: int | None) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
@@ -94,7 +94,7 @@ def plan_markdown(document: Document, found: FoundPlan | None, top: int | None) 
     return "\n".join(made) + "\n"
 
 
-def _print_layers(console: Console, found: FoundPlan, top: int | None) -> None:
+def _print_layers(console: Console, found: PlanResult, top: int | None) -> None:
     rows = _shown(found, top)
     columns = line_columns(layer_columns(rows))
     lines = fitting_lines(
@@ -107,18 +107,18 @@ def _print_layers(console: Console, found: FoundPlan, top: int | None) -> None:
     say(console, TAKES_LINE + (line if layouts else ""), style="dim")
 
 
-def _laid_out(found: FoundPlan) -> bool:
+def _laid_out(found: PlanResult) -> bool:
     """Whether any layer has a layout."""
     return any(layer.fastest for layer in found.layers)
 
 
-def _shown(found: FoundPlan, top: int | None) -> list[Planned]:
+def _shown(found: PlanResult, top: int | None) -> list[Planned]:
     """Return the layers that take time: in order, or the ``top`` slowest first."""
     rows = [layer for layer in found.layers if layer.seconds > 0]
     return rows if top is None else sorted(rows, key=lambda row: -row.seconds)[:top]
 
 
-def _after(found: FoundPlan) -> list[str]:
+def _after(found: PlanResult) -> list[str]:
     """Return the conversions, each with the layer whose result it converts.
 
     ``after layer4.1.conv2: to nchw``; ``input to nhwc`` for what no layer has written.
@@ -158,14 +158,14 @@ def _surprise(standing: Standing) -> str:
     return f"{standing.name} is {100 * (1 - ratio):.0f} % faster, against the prediction."
 
 
-def _title(found: FoundPlan, rows: Sequence[Planned]) -> str:
+def _title(found: PlanResult, rows: Sequence[Planned]) -> str:
     layers = sum(1 for layer in found.layers if layer.seconds > 0)
     many = f"{layers} layer{'s' if layers != 1 else ''}"
     if len(rows) < layers:
         many = f"{slowest(len(rows))} of {many}"
     many += not_timed(len(found.layers) - layers)
     network = f"{found.network} of {shape_text(found.input)}"
-    return " · ".join((network, *how_parts(found.how), many))
+    return " · ".join((network, *how_parts(found.options), many))
 
 
 # The tables of ``network NAME --plan``: a row per layer, and a row per chain or library.

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.results import Document, Measurement
-    from convprof.studies.network.options import How
-    from convprof.studies.network.study import Found
+    from convprof.studies.network.options import Options
+    from convprof.studies.network.study import NetworkResult
 
 
-def run_report(console: Console, found: Found, top: int | None) -> None:
-    """Print layers, kinds, totals, verdicts, and who could not be measured."""
+def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
+    """Print layers, kinds, totals, verdicts, and what could not be measured."""
     if found.measured:
         _print_layers(console, found, top)
         console.print()
@@ -53,7 +53,7 @@ def run_report(console: Console, found: Found, top: int | None) -> None:
 
 
 def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
-    """Return who was not measured, and why, each once."""
+    """Return what was not measured, and why, each once."""
     lines = (
         f"{m.problem['name'] or m.problem['descriptor']}: {describe.exclusion_line(m)}"
         for m in excluded
@@ -61,12 +61,12 @@ def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def title(found: Found, rows: Sequence[Share]) -> str:
+def title(found: NetworkResult, rows: Sequence[Share]) -> str:
     """Return ``resnet50 of 1x3x224x224 · nhwc · f32 · 2 threads · 174 layers (1 view not timed)``.
 
     With ``--top`` equal layers share a row: ``… · the 10 slowest of 23 different ones``.
     """
-    fused = "fused" if found.how.fuse else ""
+    fused = "fused" if found.options.fuse else ""
     measured, kept = len(found.measured), different(found.layers)
     layers = f"{measured} layer{'s' if measured != 1 else ''}"
     if found.missing:
@@ -81,8 +81,8 @@ def title(found: Found, rows: Sequence[Share]) -> str:
         counted.append(f"{kept} different one{'s' if kept != 1 else ''}")
     network = f"{found.network} of {shape_text(found.input)}"
     laid_out = any(layer.hot.layout for layer in found.measured if layer.hot)
-    layout = found.how.layout if laid_out else ""
-    return " · ".join(filter(None, (network, layout, *how_parts(found.how), fused, *counted)))
+    layout = found.options.layout if laid_out else ""
+    return " · ".join(filter(None, (network, layout, *how_parts(found.options), fused, *counted)))
 
 
 def not_timed(views: int) -> str:
@@ -95,12 +95,12 @@ def slowest(number: int) -> str:
     return f"the {number} slowest" if number > 1 else "the slowest"
 
 
-def how_parts(how: How) -> tuple[str, str]:
+def how_parts(options: Options) -> tuple[str, str]:
     """Return type and threads: ``f32``, ``2 threads``."""
-    return how.dtype, f"{how.threads} thread{'s' if how.threads > 1 else ''}"
+    return options.dtype, f"{options.threads} thread{'s' if options.threads > 1 else ''}"
 
 
-def run_csv(found: Found | None) -> str:
+def run_csv(found: NetworkResult | None) -> str:
     """Return one row per layer: exact seconds."""
     return rows_csv([layer.to_json() for layer in found.layers] if found else [])
 
@@ -115,14 +115,14 @@ def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def run_markdown(document: Document, found: Found | None, top: int | None) -> str:
+def run_markdown(document: Document, found: NetworkResult | None, top: int | None) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
     if found is None:
         return ""
     rows, of_kinds = shares(found.layers, top), kinds(found.layers)
-    columns, totals = layer_columns(rows, found.how.layout), found.reconciliation()
+    columns, totals = layer_columns(rows, found.options.layout), found.reconciliation()
     added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
     given = (
         *residual_lines(found), *library_lines(found), *exclusion_lines(found.excluded),
@@ -142,15 +142,15 @@ def run_markdown(document: Document, found: Found | None, top: int | None) -> st
     return "\n".join(made) + "\n"
 
 
-def _print_layers(console: Console, found: Found, top: int | None) -> None:
+def _print_layers(console: Console, found: NetworkResult, top: int | None) -> None:
     rows = shares(found.layers, top)
-    columns = line_columns(layer_columns(rows, found.how.layout))
+    columns = line_columns(layer_columns(rows, found.options.layout))
     lines = fitting_lines(rows, lambda row: row.name, columns, console.width, in_order=top is None)
     shown = print_table(console, title(found, rows), columns, lines)
     say(console, *legend_lines(shown), style="dim")
 
 
-def _print_totals(console: Console, found: Found) -> None:
+def _print_totals(console: Console, found: NetworkResult) -> None:
     totals = found.reconciliation()
     if totals is not None:
         rows = parts(totals, noise(found), converted=bool(found.conversions))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.studies.network.reconcile import Reconciliation
-    from convprof.studies.network.study import Found
+    from convprof.studies.network.study import NetworkResult
 
 HOT = "each layer by itself, caches hot"
 BETWEEN = "each between its neighbours instead"
@@ -47,7 +47,7 @@ class Part:
     """Whether it is a difference that says nothing."""
 
 
-def noise(found: Found) -> float:
+def noise(found: NetworkResult) -> float:
     """Return the seconds below which a difference says nothing: half the chain's interval, or 2 %.
 
     The larger of both; 0 without a chain.
@@ -107,8 +107,8 @@ def chain_line(chain: Measurement) -> str:
     )
 
 
-def residual_lines(found: Found) -> list[str]:
-    """Return in words what the chain takes beside its layers, and where most of it is lost."""
+def residual_lines(found: NetworkResult) -> list[str]:
+    """Return in words what the chain takes more than its layers, and where most of it is lost."""
     totals = found.reconciliation()
     if totals is None:
         return []
@@ -132,8 +132,8 @@ def residual_lines(found: Found) -> list[str]:
     return lines
 
 
-def library_lines(found: Found) -> list[str]:
-    """Return how long each library takes beside the chain."""
+def library_lines(found: NetworkResult) -> list[str]:
+    """Return how long each library takes, compared with the chain."""
     return [verdict(each.a, "convprof's chain", each.ratio) for each in found.libraries]
 
 

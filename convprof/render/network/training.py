@@ -44,11 +44,11 @@ class Report:
     choice: Choice
     peak: Peak
     top: int | None = None
-    """Show so many of the slowest layers; None: all, in the order of execution."""
+    """Show this number of the slowest layers; None: all, in the order of execution."""
 
     @property
     def rows(self) -> list[Result]:
-        """The layers to show, side beside side; those without any result are left out."""
+        """The layers to show, both sides; layers without any result are left out."""
         layers = [those for those in zip(*self.sides, strict=True) if any(r.found for r in those)]
         if self.top is not None:
             layers = sorted(layers, key=lambda those: -max(r.step_s for r in those))[: self.top]
@@ -159,7 +159,7 @@ BEFOREHAND = ", not counting what either rearranges beforehand"
 NO_TOTAL = "no total: no layer has a result"
 _MOST_NAMES = 3
 SAME_WORK = 0.01
-"""Executed FLOPs that differ by less from those of the definition are not worth a word."""
+"""Executed FLOPs that differ by less from the FLOPs of the definition are not worth a word."""
 
 
 def total_lines(plan: Plan, sides: Sequence[Sequence[Result]], peak: Peak) -> list[str]:

@@ -69,7 +69,7 @@ class Total:
     def cost(self) -> Cost:
         """What all parts cost together; the seconds are the sum of the parts' medians.
 
-        The interval is that of the sums of the parts, round by round.
+        The interval belongs to the sums of the parts, round by round.
         """
         parts = self.parts
         seconds = sum(part.seconds for part in parts)
@@ -92,7 +92,7 @@ class Total:
 
     @property
     def quadratic_s(self) -> float:
-        """Seconds of the parts that grow with the square of the tokens; 0 if there is none."""
+        """Seconds of the parts that grow with the square of the tokens; 0 without such a part."""
         pairs = zip(self.mixer.parts, self.parts, strict=True)
         return sum(cost.seconds for part, cost in pairs if part.quadratic)
 

@@ -1,4 +1,4 @@
-"""``compare mixers``: attention beside convolutions, on the same tokens and channels."""
+"""``compare mixers``: attention and convolutions on the same tokens and channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from convprof.strategies.base import Setting
 from convprof.studies.comparison import Comparison, figures
 from convprof.studies.mixers.costs import Total
 from convprof.studies.roofline_session import RooflineSession
-from convprof.studies.run import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,15 +25,16 @@ if TYPE_CHECKING:
     from convprof.measure.session import Settings
     from convprof.networks.mixers import Grid, Mixer
     from convprof.results import Measurement
+    from convprof.studies.run import Choice
 
 OURS = "auto"
-"""Who computes the parts unless others are named: the best of our own, chosen for each."""
+"""The strategy of the parts unless others are named: our best one, chosen for each part."""
 LAYOUT = "nhwc"
 """Tokens one after the other, each with all its channels: attention has no other."""
 
 
 @dataclass(frozen=True)
-class Beside(Comparison["Total"]):
+class MixerComparison(Comparison["Total"]):
     """The attention block ``a`` and another mixer ``b``, by the same strategy and threads."""
 
     grid: Grid
@@ -145,13 +145,13 @@ class Mixers:
             },
         )
 
-    def comparisons(self) -> list[Beside]:
-        """Return the attention block beside each other mixer, where both are complete."""
-        return besides(self.grid, self.totals())
+    def comparisons(self) -> list[MixerComparison]:
+        """Compare the attention block with each other mixer, where both are complete."""
+        return comparisons(self.grid, self.totals())
 
 
-def besides(grid: Grid, totals: Sequence[Total]) -> list[Beside]:
-    """Return each block with a quadratic part beside the other mixers of its strategy."""
+def comparisons(grid: Grid, totals: Sequence[Total]) -> list[MixerComparison]:
+    """Compare each block that has a quadratic part with the other mixers of its strategy."""
     found = []
     for block in totals:
         for other in totals:
@@ -160,7 +160,7 @@ def besides(grid: Grid, totals: Sequence[Total]) -> list[Beside]:
                 continue
             ratio = stats.ratio_by_round(block.sums, other.sums)
             if ratio is not None:
-                found.append(Beside(block, other, ratio, grid))
+                found.append(MixerComparison(block, other, ratio, grid))
     return found
 
 

@@ -1,8 +1,8 @@
 """Which strategy and layout for every layer, so that the network takes least: a shortest path.
 
-A state is where one stands between two layers: which results are still needed, and in which layouts
+A state is a position between two layers: which results are still needed, and in which layouts
 each of them exists. A layer leads from state to state at the cost of its strategy and of the
-conversions that its layout asks for. Results that nobody reads any more are forgotten, so states
+conversions that its layout asks for. Results that no layer reads any more are forgotten, so states
 are few whatever branches a network has, and the least sum over all paths is found exactly (dynamic
 programming, Bellman 1957; layouts and conversions as in Anderson & Gregg 2018, "Optimal DNN
 primitive selection with partitioned boolean quadratic programming", solved there in another way).
@@ -37,7 +37,7 @@ class Costs:
     """Of a result, by name, out of a layout into the other one."""
 
     def fastest(self, step: str, layout: str) -> tuple[Way, float] | None:
-        """Return the fastest way of a step in a layout; None if there is none."""
+        """Return the fastest way of a step in a layout; None without one."""
         ways = {way: s for way, s in self.steps[step].items() if way.layout == layout}
         return min(ways.items(), key=lambda item: item[1]) if ways else None
 
@@ -51,7 +51,7 @@ class Route:
 
 
 def optimal(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> Route:
-    """Return the route of least cost; input and result lie in ``layout``."""
+    """Return the route of least cost; input and result are in ``layout``."""
     walk = _Walk(network, steps, costs, layout)
     return walk.best()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from convprof.machine import facts
-from convprof.machine.caches import MEMORY, holding, levels
+from convprof.machine.caches import MEMORY, holding
+from convprof.measure.events import Limit
 from convprof.problems import Conv2d
-from convprof.studies import roofline_model
+from convprof.studies.roofline_model import place_here, working_set
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.machine.model import MachineModel
     from convprof.networks.steps import Step
     from convprof.results import Measurement
 
@@ -19,7 +22,7 @@ Bound = Literal["compute", "memory"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One step of a network and its times; None where there is none."""
+    """One step of a network and its times; None where a time is missing."""
 
     step: Step
     hot: Measurement | None
@@ -153,9 +156,7 @@ def _total(seconds: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def ceiling(
-    measurement: Measurement, machine: MachineModel
-) -> tuple[float | None, Bound | None]:
+def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | None, Bound | None]:
     """Return the share of the lower roof that is reached, and which roof that is.
 
     What computes nothing is compared with the bandwidth of the level that holds what it moves.
@@ -187,4 +188,3 @@ def _level_moved(measurement: Measurement, machine: MachineModel) -> str | None:
     if working_set(measurement, caches) is not None or not measurement.bytes_moved:
         return None
     return MEMORY if measurement.cache == "cold" else holding(caches, measurement.bytes_moved)
-

@@ -11,7 +11,7 @@ from convprof.strategies import registry
 
 if TYPE_CHECKING:
     from convprof.problems import NetworkProblem
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 
 def names() -> list[str]:
@@ -20,21 +20,21 @@ def names() -> list[str]:
     return [strategy.name for strategy in sorted(found, key=lambda each: not each.compared)]
 
 
-def rivals(whole: NetworkProblem, how: How) -> list[Contestant]:
+def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:
     """Return the libraries asked for, as contestants.
 
     UnknownNameError for one there is not; RefusedError for one that does not run this network on
-    this machine: whoever names a library waits for nothing else.
+    this machine: without the library that was named, nothing is worth measuring.
     """
     found: list[Contestant] = []
-    for name in how.rivals:
+    for name in options.libraries:
         if name not in names():
             known = ", ".join(names())
             typed = name if name.isprintable() else shown(name)
             raise UnknownNameError(f"no such library; use {known}", field="library", value=typed)
         strategy = registry.find("network", name)
-        reason = strategy.why_not(whole, how.setting)
+        reason = strategy.why_not(whole, options.setting)
         if reason is not None:
             raise RefusedError(reason, field="library", value=name)
-        found.append(Contestant(strategy, whole, how.setting))
+        found.append(Contestant(strategy, whole, options.setting))
     return found

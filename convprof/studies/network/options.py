@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class How:
+class Options:
     """How a network is to be run."""
 
     strategies: tuple[str, ...] = ("auto",)
@@ -26,8 +26,8 @@ class How:
     tune: str = "quick"
     fuse: bool = False
     """Whether batch norms are folded, and activations and sums taken along with the layers."""
-    rivals: tuple[str, ...] = ()
-    """Libraries that run the whole network beside the chain."""
+    libraries: tuple[str, ...] = ()
+    """Libraries that run the whole network in the same rounds."""
 
     @property
     def setting(self) -> Setting:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Session
 from convprof.problems.layouts import has_layout
 from convprof.strategies.base import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, blocking, spelled, ways
@@ -17,14 +16,14 @@ from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
-from convprof.studies.network.libraries import rivals
+from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
     AS_WRITTEN,
     GREEDY,
     OPTIMAL,
-    FoundPlan,
     Planned,
+    PlanResult,
     Standing,
 )
 from convprof.studies.network.probe import Conversions, probes, times
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from convprof.stats import Ratio
     from convprof.strategies.networks.strategy import Recipe
     from convprof.studies.network.assign import Route
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 
 PROBE_ROUNDS = 6
@@ -61,7 +60,7 @@ class Plan:
     def __init__(
         self,
         whole: NetworkProblem,
-        how: How,
+        options: Options,
         settings: Settings,
         machine: MachineModel | None,
         watch: NoiseWatch | None = None,
@@ -70,28 +69,28 @@ class Plan:
         network: Network = whole.network
         self._whole, self._settings = whole, settings
         self._machine, self._watch = machine, watch
-        self.how, self.network = how, network
+        self.options, self.network = options, network
         self.recipe = recipe_for(network, fuse=True)
         self.inner = self.recipe.inner
         self.steps: Sequence[Step] = self.recipe.steps
         self._probes = {
-            probe.name: probe for probe in probes(self.steps, how.strategies, how.setting)
+            probe.name: probe for probe in probes(self.steps, options.strategies, options.setting)
         }
-        self._conversions = Conversions(self.inner, self.steps, how.setting)
+        self._conversions = Conversions(self.inner, self.steps, options.setting)
         probing = [
             Contestant(
                 Chained(probe.name, self.recipe, probe.ways),
                 whole,
-                replace(how.setting, layout=probe.layout),
+                replace(options.setting, layout=probe.layout),
             )
             for probe in self._probes.values()
         ]
         contestants = [*probing, *self._conversions.contestants]
         probing_settings = replace(settings, rounds=PROBE_ROUNDS)
         self.alone = RooflineSession(contestants, probing_settings, machine, watch)
-        self._rivals = rivals(whole, how)
+        self._rivals = libraries(whole, options)
         self._costs: Costs | None = None
-        self.chosen: list[Chosen] = []
+        self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
 
     def events(self) -> Iterator[Event]:
@@ -101,13 +100,11 @@ class Plan:
             return
         self._costs = self.costs()
         self.alone.release()
-        self.chosen = chains(self.recipe, self.routes(self._costs), self.how)
-        setting = self.how.setting
+        self.chosen = chains(self.recipe, self.routes(self._costs), self.options)
+        setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         contestants = [*chosen, *self._rivals]
-        self.together = RooflineSession(
-            contestants, self._settings, self._machine, self._watch
-        )
+        self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
         yield from self.together.events()
 
     def measurements(self) -> list[Measurement]:
@@ -128,17 +125,17 @@ class Plan:
 
     def routes(self, costs: Costs) -> dict[str, Route]:
         """Return the routes compared, by name."""
-        given = self.inner, self.steps, costs, self.how.layout
+        given = self.inner, self.steps, costs, self.options.layout
         found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
         found |= {f"all {layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
         return found
 
-    def found(self) -> FoundPlan:
+    def result(self) -> PlanResult:
         """Return what was found so far."""
-        return FoundPlan(
+        return PlanResult(
             network=self.network.name,
             input=self.network.input,
-            how=self.how,
+            options=self.options,
             layers=self._layers(),
             conversions=list(self.chosen[0].conversions) if self.chosen else [],
             standings=self._standings(),
@@ -147,7 +144,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""
-        return self.found().to_json()
+        return self.result().to_json()
 
     def _timed(self) -> bool:
         """Return whether any chain has the times of its layers; RefusedError if all refuse."""
@@ -180,7 +177,7 @@ class Plan:
             step,
             way,
             spelled(kind, way.strategy),
-            blocking(step.problem, way, self.how.setting),
+            blocking(step.problem, way, self.options.setting),
             costs.steps[step.name][way],
             found,
         )
@@ -210,15 +207,15 @@ class Plan:
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:
-    """Return the time over that of the optimal chain; None for itself and without both."""
+    """Return the time over the optimal chain's time; None for that chain, and without both."""
     return None if best is None or participant is best else ratio_of(participant, best)
 
 
-# The chains that follow from a plan's routes, and the network as written beside them.
+# The chains that follow from a plan's routes, and the network as written.
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Candidate:
     """A chain that was planned."""
 
     name: str
@@ -232,22 +229,22 @@ class Chosen:
     """Other names, of routes that turned out to be the same."""
 
 
-def chains(recipe: Recipe, routes: Mapping[str, Route], how: How) -> list[Chosen]:
+def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> list[Candidate]:
     """Return a chain per different route, in their order, and the network as written."""
     names: dict[tuple[Way, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
     found = [
-        _chosen(name, recipe, routes[name].ways, how, _known(routes[name]), also=tuple(also))
+        _chosen(name, recipe, routes[name].ways, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
     plain = recipe_for(recipe.network, fuse=False)
-    written = ways(plain.steps, (AUTO,), how.setting, how.layout)
-    return [*found, _chosen(AS_WRITTEN, plain, written, how)]
+    written = ways(plain.steps, (AUTO,), options.setting, options.layout)
+    return [*found, _chosen(AS_WRITTEN, plain, written, options)]
 
 
 def _known(route: Route) -> float | None:
-    """Return the seconds; None with a conversion of which nobody knows what it takes."""
+    """Return the seconds; None with a conversion that was not timed."""
     return route.seconds if math.isfinite(route.seconds) else None
 
 
@@ -263,11 +260,11 @@ def _chosen(
     name: str,
     recipe: Recipe,
     chosen: Sequence[Way],
-    how: How,
+    options: Options,
     seconds: float | None = None,
     *,
     also: tuple[str, ...] = (),
-) -> Chosen:
-    links = connect(recipe.inner, recipe.steps, chosen, how.layout)
+) -> Candidate:
+    links = connect(recipe.inner, recipe.steps, chosen, options.layout)
     conversions = tuple(link.name for link in links.conversions)
-    return Chosen(name, Chained(name, recipe, chosen), seconds, conversions, also)
+    return Candidate(name, Chained(name, recipe, chosen), seconds, conversions, also)

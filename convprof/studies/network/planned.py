@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
 
@@ -25,9 +25,9 @@ class Planned:
     step: Step
     way: Way
     strategy: str
-    """That of the way; what ``auto`` stands for."""
+    """The strategy of the way; for ``auto`` the one that it chose."""
     blocking: dict[str, Any] | None
-    """What the way's variant stands for; None where the strategy has no choice."""
+    """The blocking that the way's variant names; None where the strategy has no choice."""
     seconds: float
     """Between its neighbours; 0 for a view."""
     fastest: dict[str, tuple[str, float]]
@@ -57,7 +57,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A chain, or a library's network, and its time beside the optimal chain's."""
+    """A chain, or a library's network, and its time over the optimal chain's."""
 
     name: str
     also: tuple[str, ...]
@@ -89,12 +89,12 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class FoundPlan:
+class PlanResult:
     """The plan of one network on one number of threads; less where not all was measured."""
 
     network: str
     input: Shape
-    how: How
+    options: Options
     layers: list[Planned]
     """Every step, in order; empty without the times of all."""
     conversions: list[str]
@@ -102,7 +102,7 @@ class FoundPlan:
     standings: list[Standing]
     """The fastest first."""
     excluded: list[Measurement]
-    """Who was refused, failed or computed a wrong result."""
+    """Contestants that were refused, failed or computed a wrong result."""
 
     @property
     def optimal(self) -> Standing | None:
@@ -116,8 +116,8 @@ class FoundPlan:
             "kind": "plan",
             "network": self.network,
             "input": list(self.input),
-            "threads": self.how.threads,
-            "layout": self.how.layout,
+            "threads": self.options.threads,
+            "layout": self.options.layout,
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
             "chains": [standing.to_json() for standing in self.standings],

@@ -1,6 +1,6 @@
 """What each layer takes in each way, measured where it counts: between its neighbours.
 
-A layer that is called again and again finds its weights in the cache, which in a network nobody
+A layer that is called again and again finds its weights in the cache. In a network no layer
 does: all the others have run since. Whole chains are timed instead, layer by layer, each chain with
 another candidate for every layer; ten chains are ten candidates of each layer, all under way.
 """
@@ -55,8 +55,8 @@ class Probe:
 def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> list[Probe]:
     """Return the chains that have every candidate of every step in them.
 
-    Candidates are the named strategies in both layouts, or without names those of ``auto``.
-    RefusedError for a step that nobody takes.
+    Candidates are the named strategies in both layouts; without names, what ``auto`` considers.
+    RefusedError for a step that no strategy takes.
     """
     found = []
     for layout in LAYOUTS:
@@ -101,7 +101,7 @@ def times(
 
 
 def _own(steps: Sequence[Step], setting: Setting) -> list[list[Way]]:
-    """Return the candidates of each step among those of ``auto``."""
+    """Return the candidates of each step that ``auto`` has."""
     known: dict[Problem, list[Way]] = {}
     for step in steps:
         if step.problem not in known:

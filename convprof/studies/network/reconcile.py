@@ -1,8 +1,9 @@
 """Why a network does not take as long as its layers do one by one.
 
 The sum of the layers with hot caches, the sum with cold ones, the layers within the chain, and the
-chain in one go are four totals of the same work. What lies between them has names: operands that
-the layer before left in a farther cache, conversions, and what a launch of its own costs a layer.
+chain in one go are four totals of the same work. The differences between them have
+names: operands that the layer before left in a farther cache, conversions, and what a launch of its
+own costs a layer.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Reconciliation:
         return self.chain_s / self.hot_s - 1 if self.hot_s else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the totals, and what lies between them."""
+        """Return the totals, and the differences between them."""
         return {**asdict(self), "distance_s": self.distance_s, "joined_s": self.joined_s}
 
 

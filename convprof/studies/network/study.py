@@ -12,7 +12,7 @@ from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import Comparison, figures, ratio_of
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
-from convprof.studies.network.libraries import rivals
+from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
 from convprof.studies.roofline_session import RooflineSession
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Link, Links
-    from convprof.studies.network.options import How
+    from convprof.studies.network.options import Options
     from convprof.studies.network.reconcile import Reconciliation
 
 
@@ -43,21 +43,21 @@ class NetworkStudy:
     def __init__(
         self,
         whole: NetworkProblem,
-        how: How,
+        options: Options,
         settings: Settings,
         machine: MachineModel | None,
         watch: NoiseWatch | None = None,
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
         network: Network = whole.network
-        self.how = how
+        self.options = options
         self.network = network
-        self.recipe = recipe_for(network, fuse=how.fuse)
-        chosen = ways(self.recipe.steps, how.strategies, how.setting, how.layout)
-        self.made: Links = connect(self.recipe.inner, self.recipe.steps, chosen, how.layout)
+        self.recipe = recipe_for(network, fuse=options.fuse)
+        chosen = ways(self.recipe.steps, options.strategies, options.setting, options.layout)
+        self.made: Links = connect(self.recipe.inner, self.recipe.steps, chosen, options.layout)
         self._contestants = self._alone()
         chain = Chained(CHAIN, self.recipe, chosen)
-        together = [Contestant(chain, whole, how.setting), *rivals(whole, how)]
+        together = [Contestant(chain, whole, options.setting), *libraries(whole, options)]
         self._whole = together
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
@@ -78,7 +78,7 @@ class NetworkStudy:
         """Return all results so far, with their share of the measured peak."""
         return self.session.measurements()
 
-    def found(self) -> Found:
+    def result(self) -> NetworkResult:
         """Return what was found so far."""
         measured = {
             id(participant.contestant): self.session.measurement(participant)
@@ -87,10 +87,10 @@ class NetworkStudy:
         }
         chain = measured.get(id(self._whole[0]))
         phases = (chain.phases or {}) if chain else {}
-        return Found(
+        return NetworkResult(
             network=self.network.name,
             input=self.network.input,
-            how=self.how,
+            options=self.options,
             layers=self._layers(measured, phases),
             chain=chain,
             conversions={
@@ -104,7 +104,7 @@ class NetworkStudy:
 
     def to_json(self) -> dict[str, Any]:
         """Return what was found, for the document's ``networks``."""
-        return self.found().to_json()
+        return self.result().to_json()
 
     def _layers(
         self, measured: Mapping[int, Measurement], phases: Mapping[str, float]
@@ -144,7 +144,7 @@ class NetworkStudy:
         for link in self.made.links:
             if link.step is None or _key(link) in found:
                 continue
-            setting = replace(self.how.setting, layout=link.layout)
+            setting = replace(self.options.setting, layout=link.layout)
             strategy = registry.find(link.problem.kind, link.way.strategy)
             problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
             found[_key(link)] = {
@@ -166,16 +166,16 @@ def _chosen(participant: Participant) -> str:
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 
-# What ``network NAME`` has found: layers, chain, libraries, and who could not be measured.
+# What ``network NAME`` has found: layers, chain, libraries, and what could not be measured.
 
 
 @dataclass(frozen=True)
-class Found:
+class NetworkResult:
     """One network in one way; None and less where not all of it was measured."""
 
     network: str
     input: Shape
-    how: How
+    options: Options
     layers: list[Layer]
     """Every step, in order."""
     chain: Measurement | None
@@ -185,7 +185,7 @@ class Found:
     libraries: list[Comparison[Measurement]]
     """Each library that ran the whole network, compared with the chain."""
     excluded: list[Measurement]
-    """Who was refused, failed or computed a wrong result."""
+    """Contestants that were refused, failed or computed a wrong result."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -211,9 +211,9 @@ class Found:
             "kind": "network",
             "network": self.network,
             "input": list(self.input),
-            "threads": self.how.threads,
-            "layout": self.how.layout,
-            "fused": self.how.fuse,
+            "threads": self.options.threads,
+            "layout": self.options.layout,
+            "fused": self.options.fuse,
             "layers": [layer.to_json() for layer in self.layers],
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],

@@ -1,7 +1,7 @@
 """``network --pass``: which layers of a network are timed in which passes, and each in a session.
 
 Layers that are alike are timed once. A training step computes a layer's gradients only where they
-lead somewhere: that of the data where something learned lies before the layer.
+lead somewhere: the gradient of the data only behind a layer that learns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError, ProblemError
-from convprof.measure.session import Session, Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.gradients import (
     BACKWARD_DATA,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.problems import Backward
     from convprof.problems.graph import Network, Node
     from convprof.results import Measurement
@@ -100,7 +100,7 @@ class Plan:
 
 
 def asked_passes(which: str) -> tuple[str, ...]:
-    """Return the passes that one of ``PASSES`` stands for."""
+    """Return the passes that one of ``PASSES`` means."""
     return ORDER if which == TRAINING else (which,)
 
 
@@ -183,6 +183,7 @@ class LayerPasses:
         choice: Choice,
         settings: Settings,
         machine: MachineModel | None,
+        *,
         watch: NoiseWatch | None = None,
     ) -> None:
         """``problem`` is the forward pass, whether or not it is one of ``passes``."""
@@ -209,7 +210,7 @@ class Step:
     """The fastest way of each pass on one side, in one layout and on one number of threads."""
 
     library: bool
-    """Whether somebody else's libraries compute it."""
+    """Whether libraries compute it."""
     passes: tuple[Measurement, ...]
     """In the order forward, backward-data, backward-weights; each has a time."""
 

@@ -29,7 +29,7 @@ class Result:
 
     layer: Layer
     library: bool
-    """Whether somebody else's libraries compute it."""
+    """Whether libraries compute it."""
     found: Mapping[str, Measurement]
     """By pass; each has a time. Those without a result are missing."""
 
@@ -100,7 +100,7 @@ def results(
 
 
 def total(results: Iterable[Result], passes: Sequence[str]) -> Total:
-    """Add up those of the passes that each layer has."""
+    """Add up the passes, as far as each layer has them."""
     seconds, prepare_s, direct, executed, counted, missing = 0.0, 0.0, 0, 0, 0, 0
     for result in results:
         count = result.layer.count

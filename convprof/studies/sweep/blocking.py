@@ -23,7 +23,7 @@ TILES = {"gemm": ("mc", "kc", "nc"), "conv2d": ("block_rows",)}
 """What `tile` alone varies: the three sides of the block of a product at once; the rows of output
 per block of a convolution. `tile.NAME` varies one number of the blocking."""
 MOST_BLOCKS = 100_000
-"""Blocks of a product, each with a list of its tiles: so many take some 7 s to prepare."""
+"""Blocks of a product, each with a list of its tiles. This number takes about 7 s to prepare."""
 MOST_NAMED = 3
 """Strategies that an error names one by one."""
 MOST = {"rows": 64, "vectors": 16, "unroll": 64, "pack_b": 1}
@@ -46,7 +46,7 @@ def names(kind: str, over: str) -> tuple[str, ...]:
 class Blocked(Strategy):
     """A tunable strategy with numbers of its blocking set; the others are its model's choice."""
 
-    name: str  # type: ignore[misc]  # that of the strategy it stands for
+    name: str  # type: ignore[misc]  # of the strategy that it varies
     kind: str  # type: ignore[misc]
 
     def __init__(self, tunable: Tunable, changes: Variant) -> None:

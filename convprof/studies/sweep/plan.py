@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
+from convprof.json_checks import array, count, mapping, text
 from convprof.machine import facts
 from convprof.machine.ceilings_store import read_peak
-from convprof.machine.untrusted import array, count, mapping, text
 from convprof.measure import report
 from convprof.problems.families import VARIABLES, vary
 from convprof.results import envelope
@@ -35,7 +35,7 @@ class Plan:
     values: tuple[int, ...]
     choice: Choice
     settings: Settings
-    patience_s: float = 60.0
+    time_limit_s: float = 60.0
     """A contestant predicted to take longer at a point is refused there."""
 
     def problem(self, x: int) -> Problem:
@@ -44,7 +44,7 @@ class Plan:
         return vary(self.base, self.over, x) if self.over in sizes else self.base
 
     def contestants(self, x: int) -> list[Contestant]:
-        """Return who takes part at a point."""
+        """Return the contestants of a point."""
         choice = replace(self.choice, threads=(x,)) if self.over == THREADS else self.choice
         found = run.contestants(self.problem(x), choice)
         return blocking.blocked(found, self.over, x) if blocking.is_blocking(self.over) else found

@@ -27,7 +27,7 @@ class Cell:
     high: float | None
     peak_fraction: float | None
     executed: float | None
-    """FLOPs executed over those of the definition."""
+    """Executed FLOPs over the FLOPs of the definition."""
 
 
 @dataclass(frozen=True, slots=True)

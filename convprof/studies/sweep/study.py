@@ -16,15 +16,16 @@ from convprof.measure import report, session
 from convprof.measure.session import Session
 from convprof.results import envelope, plain
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE
-from convprof.studies import document, run
+from convprof.studies import document
 from convprof.studies.forget import forget
+from convprof.studies.run import measure_peaks
 from convprof.studies.sweep.plan import KIND
 from convprof.studies.sweep.points import flop_rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
@@ -52,17 +53,17 @@ class Ended:
     record: Record
 
 
-def begin(plan: Plan, argv: Sequence[str]) -> Record:
-    """Measure the ceilings; return the journal's header."""
-    identity, choice = plan.identity(), plan.choice
-    peaks = run.peaks(choice.dtype, plan.threads)
-    begun = document.begin({}, peaks)
-    own = run.peaks(choice.dtype, plan.threads, choice.isa) if choice.isa != NATIVE else None
+def begin(plan: Plan, argv: Sequence[str], machine: MachineModel) -> Record:
+    """Measure the peaks; return the journal's header."""
+    identity = plan.identity()
+    choice = replace(plan.choice, threads=plan.threads)
+    measure_peaks(choice, machine)
+    begun = document.begin({}, choice, machine)
     return envelope(
         KIND,
         started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         machine=begun.machine,
-        ceilings={**begun.ceilings, "isa_peaks": own},
+        ceilings=begun.ceilings,
         sweep={**identity["sweep"], "meaning": plan.meaning},
         settings={**identity["settings"], "argv": list(argv)},
     )
@@ -93,8 +94,8 @@ class Sweep:
     def _take_over(self, record: Record) -> None:
         """Learn from a point measured before; InputError if it is not one of this sweep."""
         index, values = record.get("index"), self._plan.values
-        known = isinstance(index, int) and 0 <= index < len(values)
-        if not known or record.get("x") != values[index] or index in self.done:  # type: ignore[index]
+        x = values[index] if isinstance(index, int) and 0 <= index < len(values) else None
+        if x is None or record.get("x") != x or index in self.done:
             raise self._journal.damaged(
                 f"point {str(index)[:MOST_SHOWN]} does not belong to this sweep"
             )
@@ -111,11 +112,11 @@ class Sweep:
     def _point(self, index: int, x: int) -> Iterator[Event | Ended]:
         watch = NoiseWatch(facts().topology.logical_cpus or 1)
         contestants = self._plan.contestants(x)
-        impatient = {c.label: m for c in contestants if (m := self._over_patience(c)) is not None}
-        taking_part = [c for c in contestants if c.label not in impatient]
+        refused = {c.label: m for c in contestants if (m := self._too_slow(c)) is not None}
+        taking_part = [c for c in contestants if c.label not in refused]
         measured = Session(taking_part, self._plan.settings, watch)
         yield from measured.events()
-        found = {m.label: self._with_peak(m) for m in measured.measurements()} | impatient
+        found = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
         record: Record = plain(
             {
                 "index": index,
@@ -131,17 +132,17 @@ class Sweep:
         forget()
         yield Ended(record)
 
-    def _over_patience(self, contestant: Contestant) -> Measurement | None:
+    def _too_slow(self, contestant: Contestant) -> Measurement | None:
         """Return a refusal if the contestant is predicted to take too long at this point."""
         rate = self._rates.get(contestant.label)
         if rate is None:
             return None
         seconds = predicted_s(contestant.problem.flops / rate, self._plan.settings)
-        if seconds <= self._plan.patience_s:
+        if seconds <= self._plan.time_limit_s:
             return None
         reason = (
             f"predicted to take {seconds:.0f} s at this point, over the patience of "
-            f"{self._plan.patience_s:g} s: raise it (and name a new file if you keep one)"
+            f"{self._plan.time_limit_s:g} s: raise it (and name a new file if you keep one)"
         )
         return report.excluded(contestant, "refused", reason)
 

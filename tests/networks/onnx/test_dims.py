@@ -37,7 +37,11 @@ def test_open_dimensions_are_set(imported, relu):
         ((1, 3, 8, 8), {"N": 1}, r"dim=N: .*; the file leaves none open$"),
         (("\x1b[2J", 3, 8, 8), {}, r"set '\\x1b\[2J', e\.g\."),
         (("N", 3, 8, 8), {"N": 2**31}, r"dim N=2147483648: must be at most"),
-        ((0, 3, 8, 8), {}, r"input 'x', axis 0: 0 is not a size; export it with a size of at least 1"),
+        (
+            (0, 3, 8, 8),
+            {},
+            r"input 'x', axis 0: 0 is not a size; export it with a size of at least 1",
+        ),
         ((1, 3, 8, -5), {"width": 1}, r"input 'x', axis 3: -5 is not a size"),
         ((), {}, "between 1 and 8 dimensions"),
         ((1,) * 9, {}, "between 1 and 8 dimensions"),

@@ -18,8 +18,8 @@ from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.stats import Ratio
-from convprof.studies.network.options import How
-from convprof.studies.network.planned import FoundPlan, Planned, Standing
+from convprof.studies.network.options import Options
+from convprof.studies.network.planned import Planned, PlanResult, Standing
 
 MACHINE = {"brand": "some CPU", "simd": None, "physical_cores": 2}
 
@@ -67,10 +67,10 @@ def layers():
 
 
 def found(**changes):
-    made = FoundPlan(
+    made = PlanResult(
         network="small",
         input=(1, 8, 32, 32),
-        how=How((), threads=1, fuse=True),
+        options=Options((), threads=1, fuse=True),
         layers=layers(),
         conversions=["layer1.0.relu to nchw"],
         standings=[

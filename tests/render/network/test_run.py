@@ -20,8 +20,8 @@ from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
-from convprof.studies.network.options import How
-from convprof.studies.network.study import Found
+from convprof.studies.network.options import Options
+from convprof.studies.network.study import NetworkResult
 
 MACHINE = {"brand": "some CPU", "simd": None, "physical_cores": 2}
 
@@ -72,10 +72,10 @@ def layers():
 def found(chain_s=70e-6, **changes):
     whole = NetworkProblem(small())
     chain = measured(whole, chain_s, phases=IN_CHAIN, peak_fraction=0.04, strategy="chain")
-    made = Found(
+    made = NetworkResult(
         network="small",
         input=(1, 8, 32, 32),
-        how=How(threads=2),
+        options=Options(threads=2),
         layers=layers(),
         chain=chain,
         conversions={},

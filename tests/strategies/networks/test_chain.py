@@ -160,7 +160,9 @@ def test_an_input_of_another_shape_is_refused():
 def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, network, fuse=False)
-    with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*add a strategy: winograd,auto"):
+    with pytest.raises(
+        RefusedError, match=r"layer stem .*winograd needs.*add a strategy: winograd,auto"
+    ):
         ways(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
 
 

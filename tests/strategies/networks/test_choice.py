@@ -37,7 +37,9 @@ def test_the_first_that_takes_a_layer(problem, names, name):
 
 def test_a_layer_that_nobody_takes_names_every_reason_and_a_way_out():
     words = r"^layer conv \(.*\): winograd needs .*; microkernel\+passes computes an epilogue.*"
-    with pytest.raises(RefusedError, match=words + r"add a strategy: winograd,microkernel\+passes,auto$"):
+    with pytest.raises(
+        RefusedError, match=words + r"add a strategy: winograd,microkernel\+passes,auto$"
+    ):
         strategy_for(STRIDED, ("winograd", "microkernel+passes"), SETTING)
 
 

@@ -166,12 +166,12 @@ def test_the_peak_share_of_a_mixer_is_its_rate_over_the_peak(studied):
 
 
 def test_the_block_is_held_against_each_convolution(studied):
-    besides = studied(*ours()).comparisons()
-    assert [(b.block.mixer.name, b.other.mixer.name) for b in besides] == [
+    comparisons = studied(*ours()).comparisons()
+    assert [(b.block.mixer.name, b.other.mixer.name) for b in comparisons] == [
         ("attention", "conv3x3"),
         ("attention", "depthwise7x7+pointwise"),
     ]
-    conv, separable = besides
+    conv, separable = comparisons
     assert conv.ratio.value == pytest.approx(2448 / (18 * 9 * 16))
     assert (conv.verdict, conv.ratio.rounds) == ("faster", 8)
     assert separable.ratio.value == pytest.approx(2448 / (9 * (98 * 4 + 2 * 16)))

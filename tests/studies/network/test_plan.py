@@ -16,15 +16,15 @@ from convprof.problems.ops import Linear
 from convprof.results import plain
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.assign import Route
-from convprof.studies.network.options import How, recipe_for
+from convprof.studies.network.options import Options, recipe_for
 from convprof.studies.network.plan import Plan, chains
 
-HOW = How((), tune="off", fuse=True)
+OPTIONS = Options((), tune="off", fuse=True)
 NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
 
 
-def planned(network, settings, how=HOW):
-    plan = Plan(NetworkProblem(network), how, settings)
+def planned(network, settings, options=OPTIONS):
+    plan = Plan(NetworkProblem(network), options, settings)
     for _ in plan.events():
         pass
     return plan
@@ -35,7 +35,7 @@ def names_of(found):
 
 
 def test_a_plan_from_layers_to_chains(residual, settings):
-    found = planned(residual, settings).found()
+    found = planned(residual, settings).result()
     assert [layer.step.name for layer in found.layers] == [
         "stem", "conv0", "conv1", "pool", "flatten", "fc",
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def test_a_plan_from_layers_to_chains(residual, settings):
 
 
 def test_the_layers_say_how_they_are_computed(residual, settings):
-    layers = {layer.step.name: layer for layer in planned(residual, settings).found().layers}
+    layers = {layer.step.name: layer for layer in planned(residual, settings).result().layers}
     conv = layers["conv0"]
     assert conv.strategy == conv.way.strategy
     assert conv.blocking
@@ -74,7 +74,7 @@ def test_what_was_measured_survives_the_release_of_its_memory(residual, settings
 
 
 def test_a_network_without_images(features, settings):
-    found = planned(features, settings).found()
+    found = planned(features, settings).result()
     assert [layer.fastest for layer in found.layers] == [{}, {}]
     assert found.conversions == []
     assert names_of(found) == NAMES
@@ -85,7 +85,7 @@ def test_a_network_without_images(features, settings):
 def test_a_single_node(settings):
     net = Builder()
     net.add("fc", Linear(5))
-    found = planned(Network("one", (2, 4), tuple(net.nodes)), settings).found()
+    found = planned(Network("one", (2, 4), tuple(net.nodes)), settings).result()
     assert [layer.step.name for layer in found.layers] == ["fc"]
 
 
@@ -95,7 +95,7 @@ def test_routes_that_are_the_same_are_run_once(residual):
     turned = (*ways[:-1], Way("auto", "nchw"))  # of the linear layer, which has no layout
     other = tuple(replace(way, layout="nchw") for way in ways)
     routes = {"a": Route(ways, 1.0), "b": Route(turned, 1.5), "c": Route(other, float("inf"))}
-    found = chains(recipe, routes, HOW)
+    found = chains(recipe, routes, OPTIONS)
     assert [(item.name, item.also, item.predicted_s) for item in found] == [
         ("a", ("b",), 1.0), ("c", (), None), ("as written", (), None),
     ]  # fmt: skip
@@ -104,9 +104,9 @@ def test_routes_that_are_the_same_are_run_once(residual):
 
 
 def interrupted(network, settings, after):
-    plan = Plan(NetworkProblem(network), HOW, settings)
+    plan = Plan(NetworkProblem(network), OPTIONS, settings)
     list(itertools.islice(plan.events(), after))
-    return plan.found()
+    return plan.result()
 
 
 def test_interrupted_before_the_plan(residual, settings):
@@ -116,17 +116,17 @@ def test_interrupted_before_the_plan(residual, settings):
 
 
 def test_interrupted_while_the_chains_run(residual, settings):
-    plan = Plan(NetworkProblem(residual), HOW, settings)
+    plan = Plan(NetworkProblem(residual), OPTIONS, settings)
     events = plan.events()
     while plan.together is None:
         next(events)
-    assert plan.found().layers
-    assert plan.found().standings == []
-    while not plan.found().standings:
+    assert plan.result().layers
+    assert plan.result().standings == []
+    while not plan.result().standings:
         next(events)
-    assert len(plan.found().standings) == 1
+    assert len(plan.result().standings) == 1
     events.close()
-    assert plan.found().to_json()["chains"]
+    assert plan.result().to_json()["chains"]
 
 
 def refusing(monkeypatch, refused):
@@ -142,7 +142,7 @@ def refusing(monkeypatch, refused):
 
 def test_a_probe_that_does_not_fit_leaves_the_others(residual, settings, monkeypatch):
     refusing(monkeypatch, lambda name: name == "probe nchw 1")
-    found = planned(residual, settings, replace(HOW, tune="quick")).found()
+    found = planned(residual, settings, replace(OPTIONS, tune="quick")).result()
     assert [m.reason for m in found.excluded] == ["probe nchw 1 needs 3 TiB"]
     assert found.layers
     assert names_of(found) == NAMES
@@ -156,11 +156,11 @@ def test_no_probe_fits(residual, settings, monkeypatch):
 
 def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
     monkeypatch.setattr("convprof.measure.session.max_rel_error", lambda *_: 1.0)
-    found = planned(residual, settings).found()
+    found = planned(residual, settings).result()
     assert (found.layers, found.standings) == ([], [])
     assert {m.status for m in found.excluded} == {"wrong"}
 
 
 def test_unknown_libraries_are_refused_beforehand(residual, settings):
     with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
-        Plan(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)
+        Plan(NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings)

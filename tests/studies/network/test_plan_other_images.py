@@ -18,7 +18,7 @@ from convprof.problems.ops import (
     Transpose,
 )
 from convprof.strategies.networks.connections import convertible
-from convprof.studies.network.options import How
+from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 
 
@@ -97,10 +97,10 @@ EVERY = [
 
 @pytest.mark.parametrize("build", EVERY)
 def test_a_plan_knows_what_every_conversion_takes(build, settings):
-    plan = Plan(NetworkProblem(build()), How((), tune="off", fuse=True), settings)
+    plan = Plan(NetworkProblem(build()), Options((), tune="off", fuse=True), settings)
     for _ in plan.events():
         pass
-    found = plan.found()
+    found = plan.result()
     assert found.excluded == []
     names = {name for s in found.standings for name in (s.name, *s.also)}
     assert names == {"optimal", "greedy", "all nchw", "all nhwc", "as written"}

@@ -14,14 +14,14 @@ from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Flatten, Linear
 from convprof.strategies import registry
 from convprof.strategies.networks.strategy import Chained
-from convprof.studies.network.options import How
+from convprof.studies.network.options import Options
 from convprof.studies.network.study import NetworkStudy
 
-HOW = How(tune="off")
+OPTIONS = Options(tune="off")
 
 
-def measured(network, settings, how=HOW):
-    study = NetworkStudy(NetworkProblem(network), how, settings)
+def measured(network, settings, options=OPTIONS):
+    study = NetworkStudy(NetworkProblem(network), options, settings)
     for _ in study.events():
         pass
     return study
@@ -29,7 +29,7 @@ def measured(network, settings, how=HOW):
 
 def test_every_layer_and_the_chain(residual, settings):
     study = measured(residual, settings)
-    found = study.found()
+    found = study.result()
     assert [layer.step.name for layer in found.layers] == [node.name for node in residual.nodes]
     assert [layer.step.name for layer in found.layers if layer.view] == ["flatten"]
     assert len(found.measured) == len(residual.nodes) - 1
@@ -54,25 +54,25 @@ def test_equal_layers_are_measured_once_and_counted_twice(residual, settings):
         "residual:stem", "residual:conv0", "residual:bn0", "residual:sum0", "residual:relu0",
         "residual:pool", "residual:fc", "residual",
     ]  # fmt: skip
-    layers = {layer.step.name: layer for layer in study.found().layers}
+    layers = {layer.step.name: layer for layer in study.result().layers}
     assert layers["conv1"].hot == layers["conv0"].hot
     assert layers["conv1"].chain_s != layers["conv0"].chain_s
 
 
 def test_what_auto_has_chosen_is_named(residual, settings):
-    layers = {layer.step.name: layer for layer in measured(residual, settings).found().layers}
+    layers = {layer.step.name: layer for layer in measured(residual, settings).result().layers}
     assert layers["conv0"].hot.strategy == "auto"
     assert layers["conv0"].chosen in {"microkernel", "winograd"}
     assert layers["relu0"].chosen == "vectors"
     assert layers["flatten"].chosen is None
-    named = measured(residual, settings, replace(HOW, strategies=("im2col", "blas", "auto")))
-    layers = {layer.step.name: layer for layer in named.found().layers}
+    named = measured(residual, settings, replace(OPTIONS, strategies=("im2col", "blas", "auto")))
+    layers = {layer.step.name: layer for layer in named.result().layers}
     assert layers["conv0"].chosen == "im2col"
     assert layers["fc"].chosen.startswith("blas")
 
 
 def test_fused_layers(residual, settings):
-    found = measured(residual, settings, replace(HOW, fuse=True)).found()
+    found = measured(residual, settings, replace(OPTIONS, fuse=True)).result()
     assert [layer.step.nodes for layer in found.layers] == [
         ("stem",), ("conv0", "sum0", "relu0"), ("conv1", "sum1", "relu1"), ("pool",), ("flatten",),
         ("fc",),
@@ -81,7 +81,7 @@ def test_fused_layers(residual, settings):
 
 
 def test_a_network_without_images(features, settings):
-    found = measured(features, settings).found()
+    found = measured(features, settings).result()
     assert len(found.measured) == 3
     assert {layer.hot.layout for layer in found.layers} == {None}
     assert found.reconciliation() is not None
@@ -90,21 +90,21 @@ def test_a_network_without_images(features, settings):
 def test_a_single_node_and_a_view_alone(settings):
     net = Builder()
     net.add("fc", Linear(5))
-    found = measured(Network("one", (2, 4), tuple(net.nodes)), settings).found()
+    found = measured(Network("one", (2, 4), tuple(net.nodes)), settings).result()
     assert [layer.step.name for layer in found.measured] == ["fc"]
     assert found.reconciliation().within_s > 0
     net = Builder()
     net.add("flat", Flatten())
-    found = measured(Network("none", (2, 4, 1, 1), tuple(net.nodes)), settings).found()
+    found = measured(Network("none", (2, 4, 1, 1), tuple(net.nodes)), settings).result()
     assert (found.measured, found.missing) == ([], 0)
     assert found.reconciliation() is None
 
 
 def test_interrupted_studies_tell_what_they_have(residual, settings):
     for after in (0, 3, 20, 60, 90):
-        study = NetworkStudy(NetworkProblem(residual), HOW, settings)
+        study = NetworkStudy(NetworkProblem(residual), OPTIONS, settings)
         list(itertools.islice(study.events(), after))
-        found = study.found()
+        found = study.result()
         assert found.reconciliation() is None
         assert found.missing == sum(1 for la in found.layers if la.hot is None) - 1
         assert json.loads(json.dumps(found.to_json()))["reconciliation"] is None
@@ -112,13 +112,15 @@ def test_interrupted_studies_tell_what_they_have(residual, settings):
 
 
 def test_a_library_beside_the_chain(residual, settings, monkeypatch):
-    (chain,) = (c.strategy for c in NetworkStudy(NetworkProblem(residual), HOW, settings)._whole)
+    (chain,) = (
+        c.strategy for c in NetworkStudy(NetworkProblem(residual), OPTIONS, settings)._whole
+    )
     rival = Chained("rival", chain.recipe, chain.ways)
     known = registry.strategies
     monkeypatch.setattr(
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)
     )
-    found = measured(residual, settings, replace(HOW, rivals=("rival",))).found()
+    found = measured(residual, settings, replace(OPTIONS, libraries=("rival",))).result()
     (comparison,) = found.libraries
     assert (comparison.a.strategy, comparison.b.strategy) == ("rival", "chain")
     assert comparison.ratio.rounds == 6
@@ -128,14 +130,14 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
 def test_refusals_come_before_anything_is_measured(residual, strided, settings):
     words = r"layer stem .*: winograd needs .*; add a strategy: winograd,auto$"
     with pytest.raises(RefusedError, match=words):
-        NetworkStudy(NetworkProblem(strided), replace(HOW, strategies=("winograd",)), settings)
+        NetworkStudy(NetworkProblem(strided), replace(OPTIONS, strategies=("winograd",)), settings)
     both = r"direct runs on one thread, not 2; use 1 thread or add a strategy: direct,auto$"
     with pytest.raises(RefusedError, match=both):
         NetworkStudy(
-            NetworkProblem(strided), replace(HOW, strategies=("direct",), threads=2), settings
+            NetworkProblem(strided), replace(OPTIONS, strategies=("direct",), threads=2), settings
         )
     with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
-        NetworkStudy(NetworkProblem(residual), replace(HOW, rivals=("nolib",)), settings)
+        NetworkStudy(NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings)
 
 
 def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeypatch):
@@ -143,7 +145,7 @@ def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeyp
         raise RefusedError("no room")
 
     monkeypatch.setattr(Chained, "prepare", refuse)
-    found = measured(residual, settings).found()
+    found = measured(residual, settings).result()
     assert found.chain is None
     assert found.reconciliation() is None
     assert found.missing == 0

@@ -242,7 +242,7 @@ def test_the_same_point_twice_is_refused(swept):
 def test_who_would_take_too_long_is_refused_with_the_way_out(swept):
     # 2 x 16^3 FLOP at 100 FLOP/s are 82 s, and there are 7 calls of them.
     crawling, quick = Fake("slow", 100), Fake("quick", 50e9)
-    records, _ = swept(plan(patience_s=100), crawling, quick)
+    records, _ = swept(plan(time_limit_s=100), crawling, quick)
     statuses = [[m["status"] for m in record["measurements"]] for record in records]
     assert statuses == [["ok", "ok"], ["ok", "ok"], ["ok", "ok"], ["refused", "ok"]]
     reason = records[3]["measurements"][0]["reason"]
@@ -252,13 +252,13 @@ def test_who_would_take_too_long_is_refused_with_the_way_out(swept):
 
 def test_a_continued_sweep_knows_the_rates_of_before(swept):
     crawling, quick = Fake("slow", 100, interrupt_at=15), Fake("quick", 50e9)
-    records, _ = swept(plan(patience_s=100), crawling, quick)
+    records, _ = swept(plan(time_limit_s=100), crawling, quick)
     assert len(records) == 2
     crawling.interrupt_at = 0
-    records, _ = swept(plan(patience_s=20), crawling, quick)
+    records, _ = swept(plan(time_limit_s=20), crawling, quick)
     assert [r["measurements"][0]["status"] for r in records] == ["ok", "ok", "refused", "refused"]
     crawling_calls = crawling.calls
-    swept(plan(patience_s=20), crawling, quick)
+    swept(plan(time_limit_s=20), crawling, quick)
     assert crawling.calls == crawling_calls
 
 

@@ -1,7 +1,12 @@
-"""Values out of JSON that anybody may have written: each is what it should be, or InputError."""
+"""JSON that anybody may have written: decoded up to a size, and each value checked.
+
+A value is what it should be, or InputError says in a few words what is wrong. Everything that
+convprof reads back (documents, journals, stored ceilings and choices) is read through this module.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from convprof.errors import InputError
@@ -10,6 +15,20 @@ _LARGEST = 1e30
 _LONGEST = 200
 _LONGEST_WORDS = 1 << 16
 _DEEPEST = 32
+
+
+def decoded(data: bytes, most_bytes: int) -> Any:
+    """Return the JSON value in ``data``; InputError above a size, and for what is not JSON."""
+    if len(data) > most_bytes:
+        raise InputError(f"larger than {_size(most_bytes)}")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise InputError("it is not JSON") from None
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >> 20 else f"{count:,} bytes"
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -35,10 +54,8 @@ def text(value: Any, longest: int = _LONGEST) -> str:
 
 def positive(value: Any) -> float:
     """Return a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError("a number is missing")
-    if not 0 < value < _LARGEST:  # neither does NaN pass
-        raise InputError("a number is not above 0 or not finite")
+    if not number(value):
+        raise InputError("a number is not above 0")
     return float(value)
 
 
@@ -55,7 +72,7 @@ def number(value: Any) -> float:
     """Return a finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError("a number is missing")
-    if not 0 <= value < _LARGEST:
+    if not 0 <= value < _LARGEST:  # NaN does not pass either
         raise InputError("a number is below 0 or not finite")
     return float(value)
 

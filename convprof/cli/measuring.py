@@ -279,5 +279,5 @@ class Measuring(Work, Generic[AnyStudy]):
 def _bare(study: object) -> list[Measurement]:
     """Return a study's results without what the study adds to them, where even that can be had."""
     with contextlib.suppress(Exception):
-        return list(study.session.measurements())  # type: ignore[attr-defined]
+        return list(study.session.bare())  # type: ignore[attr-defined]
     return []

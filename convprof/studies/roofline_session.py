@@ -53,6 +53,14 @@ class RooflineSession(Session):
                 measurement = super().measurement(participant)
                 yield from measure_limits(measurement, self._machine, isa)
 
+    def bare(self) -> list[Measurement]:
+        """Return the results without their limits, for the case that the limits fail."""
+        machine, self._machine = self._machine, None
+        try:
+            return self.measurements()
+        finally:
+            self._machine = machine
+
     def measurement(self, participant: Participant) -> Measurement:
         """Return the result of a contestant that has samples, with its share of the peak."""
         measurement = super().measurement(participant)

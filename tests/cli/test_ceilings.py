@@ -10,8 +10,8 @@ from convprof import cli
 from convprof.machine import ceilings_store, facts
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY, levels
-from convprof.machine.peaks import Peak
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.peaks import Peak
 
 FMA = Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2)
 DOUBLE = Peak("avx512", 512, "f64", 1, 0.9e11, 3e9, 31.9, 2)
@@ -116,7 +116,7 @@ def quick(monkeypatch, tmp_path):
         for operation in ("load", "store"):
             yield count(Bandwidth("L1", operation, threads, 1e9, 64))
 
-    monkeypatch.setattr("convprof.machine.peaks.peak", fake_peak)
+    monkeypatch.setattr("convprof.machine.peaks.measure", fake_peak)
     monkeypatch.setattr("convprof.machine.bandwidth.measure", fake_bandwidths)
 
     def until(number, error=KeyboardInterrupt):

@@ -7,8 +7,8 @@ import pytest
 
 from convprof.machine import ceilings_store
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.peaks import Peak
 from convprof.machine.ceilings_store import Ceilings, load, save
+from convprof.machine.peaks import Peak
 from convprof.render.ceilings import age_lines
 
 KEY = "0123456789ab"

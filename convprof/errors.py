@@ -21,7 +21,6 @@ A strategy that computes a wrong result is not an exception but a measurement wi
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,10 +41,14 @@ _NEAR = 0.6
 """How alike a name has to be to be what was meant: below, it is another word."""
 
 
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
 class ConvprofError(Exception):
     """Base of every error that convprof raises on purpose."""
 
-    exit_code = 1
+    exit_code = EXIT_FAILURE
 
 
 class ToolchainError(ConvprofError):
@@ -67,7 +70,7 @@ class ThreadsError(ConvprofError):
 class InputError(ConvprofError):
     """A field or a file is wrong; the message names the way out."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
     def __init__(
         self,
@@ -154,6 +157,8 @@ class UnknownNameError(InputError, LookupError):
         If no name is near, ``listed`` are shown, in this order; without ``listed`` all known ones.
         With ``field`` the message is ``unknown FIELD KIND 'NAME'``.
         """
+        import difflib
+
         names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=_NEAR)
         first = names[:_MOST_NAMES] if listed is None else list(listed)

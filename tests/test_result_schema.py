@@ -13,7 +13,7 @@ import pytest
 from convprof import results
 from convprof.archive import Archive
 from convprof.measure.report import describe
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.problems import (
     Attention,
     BackwardData,
@@ -29,6 +29,7 @@ from convprof.problems.ops import AdaptiveAverage, Linear, Softmax
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
 from convprof.stats import Ratio
 from convprof.strategies.base import DTYPES, LAYOUTS
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.comparison import Comparison
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import Options
@@ -159,7 +160,16 @@ NOTHING_YET = NetworkResult(
 ).to_json()
 PLAN = PlanResult(
     "small", (1, 6), Options(),
-    [Planned(FC, Way("packed", "nhwc", 1), "packed", {"nc": 64}, 1e-3, {"nhwc": ("packed", 1e-3)})],
+    [
+        Planned(
+            FC,
+            LayerChoice("packed", "nhwc"),
+            "packed",
+            {"nc": 64},
+            1e-3,
+            {"nhwc": ("packed", 1e-3)},
+        )
+    ],
     ["fc to nchw"],
     [
         Standing("optimal", ("greedy",), False, 1e-3, 1, CHAIN, None),

@@ -10,16 +10,16 @@ from typing import Any
 
 import click
 
-from convprof.cli import driver, flags, signals
+from convprof.cli import signals
 from convprof.codegen import spare_threads
-from convprof.errors import ConvprofError, InputError, one_line
+from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
 from convprof.render import streams
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
     "compare": "Compare layouts, or ours with the libraries.",
     "ceilings": "Measure peak FLOP/s and bandwidths.",
-    "roofline": "Hold strategies against the ceilings.",
+    "roofline": "Compare strategies with the ceilings.",
     "explain": "Work a small example: im2col, layout, tile, winograd.",
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
@@ -127,6 +127,8 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"{path}: {one_line(error.format_message())} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
+        from convprof.cli import flags
+
         command = _command(arguments) if isinstance(error, InputError) else None
         click.echo(f"convprof: {one_line(flags.message(error, command))}", err=True)
         return error.exit_code
@@ -135,8 +137,10 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"convprof: interrupted{f' by {name}' if name else ''}", err=True)
         return signals.exit_code()
     except (MemoryError, OSError) as error:  # what the system refuses is no fault of the program
+        from convprof.cli import driver
+
         click.echo(f"convprof: {driver.reason(error)}", err=True)
-        return driver.EXIT_FAILURE
+        return EXIT_FAILURE
     return result if isinstance(result, int) else 0
 
 
@@ -152,10 +156,10 @@ def _told(status: int, out: streams.Guarded, err: streams.Guarded) -> int:
     out.flush()
     if out.lost is not None:
         click.echo(f"convprof: stdout cannot be written: {out.lost}", err=True)
-        status = status or driver.EXIT_FAILURE
+        status = status or EXIT_FAILURE
     err.flush()
     if err.lost is not None and not err.closed_before:
-        status = status or driver.EXIT_FAILURE
+        status = status or EXIT_FAILURE
     return status
 
 

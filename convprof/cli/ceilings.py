@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import Outputs
 
@@ -23,34 +23,21 @@ if TYPE_CHECKING:
 
 
 @click.command("ceilings")
-@click.option(
-    "--threads",
-    "-t",
-    metavar="N[,N]|all",
-    default="1,all",
-    show_default=True,
-    help="Numbers of threads.",
-)
-@click.option(
-    "--dtype",
-    metavar="f32|f64|all",
-    default="all",
-    show_default=True,
-    help="Element types of the peaks.",
-)
-@click.option("--again", is_flag=True, help="Measure anew, whatever is kept.")
-@options.output_options
+@options.threads_option()
+@options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
+@click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
+@options.output_options(csv="Write one row per peak and bandwidth.")
 def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
 
     Peaks by instruction set, vector width, element type and number of threads; load, store, copy
-    and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then kept
+    and triad bandwidth of each cache and of memory. Measured once, in some ten seconds, then stored
     for this machine (in CONVPROF_CACHE_DIR or the user's cache folder).
     """
     from convprof.studies import ceilings
 
     dtypes = _dtypes(flags["dtype"])
-    threads = options.threads_from(flags["threads"])
+    threads = from_flags.threads_from(flags["threads"])
     driver = Driver(Outputs.of(flags))
     return driver.run(_Work(ceilings.Measured(threads, again=flags["again"]), dtypes))
 
@@ -120,4 +107,4 @@ def _steps(measured: Measured) -> Iterator[str]:
 def _dtypes(text: str) -> tuple[str, ...]:
     from convprof.studies.ceilings import DTYPES
 
-    return DTYPES if text == "all" else (options.dtype_from(text),)
+    return DTYPES if text == "all" else (from_flags.dtype_from(text),)

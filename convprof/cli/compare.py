@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, measuring, options
+from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.compare_mixers import mixers
 from convprof.cli.compare_peers import peers
 from convprof.cli.outputs import Outputs
@@ -51,12 +51,12 @@ command.add_command(mixers)
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options
-@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
-@options.output_options
+@options.measure_options()
+@options.dry_run_option
+@options.output_options()
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
-    asked = options.asked({**flags, "layout": "all"})
+    asked = from_flags.asked({**flags, "layout": "all"})
     for problem in asked.problems:
         _convolution(problem)
     if flags["dry_run"]:

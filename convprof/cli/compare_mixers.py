@@ -1,4 +1,4 @@
-"""``convprof compare mixers``: self-attention beside convolutions on the same tokens."""
+"""``convprof compare mixers``: self-attention and convolutions on the same tokens."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from convprof.cli.driver import Picture
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.mixers.growth import Stage
@@ -33,34 +31,28 @@ CHART_WIDTH, CHART_HEIGHT = 100, 20
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
-def _mixer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(
-        (
-            click.option("--image", type=int, metavar="SIZE", help=f"Side of the image in pixels; default {DEFAULT_IMAGE}."),  # noqa: E501
-            click.option("--images", metavar="SIZE,SIZE[,SIZE]", help="Growing images instead: how the mixers grow with the tokens, with a chart."),  # noqa: E501
-            click.option("--patch", type=int, default=16, show_default=True, metavar="SIZE", help="Side of a patch, which is a token."),  # noqa: E501
-            click.option("--dim", type=int, default=768, show_default=True, metavar="N", help="Channels of a token."),  # noqa: E501
-            click.option("--heads", type=int, metavar="N", help="Heads of attention; default one for 64 channels."),  # noqa: E501
-            click.option("--mb", type=int, default=1, show_default=True, metavar="N", help="Images at once."),  # noqa: E501
-            click.option("--with", "with_", multiple=True, metavar="NAME[,NAME]", help="Also measure the parts by these strategies, such as torch; pip install 'convprof[peers]'."),  # noqa: E501
-            options.measure_options,
-            click.option("--plot", metavar="FILE", help="Draw the chart of --images as .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
-            options.output_options,
-        )
-    ):  # fmt: skip
-        command = option(command)
-    for parameter in getattr(command, "__click_params__", []):
-        if parameter.name == "strategy":
-            parameter.help = "Strategies for the parts; default auto, the best of ours for each."
-    return command
+_options = options.stack(
+    click.option("--image", type=int, metavar="SIZE", help=f"Side of the image in pixels; default {DEFAULT_IMAGE}."),  # noqa: E501
+    click.option("--images", metavar="SIZE,SIZE[,SIZE]", help="Growing images instead: how the time of each mixer grows with the tokens, with a chart."),  # noqa: E501
+    click.option("--patch", type=int, default=16, show_default=True, metavar="SIZE", help="Side of a patch, which is a token."),  # noqa: E501
+    click.option("--dim", type=int, default=768, show_default=True, metavar="N", help="Channels of a token."),  # noqa: E501
+    click.option("--heads", type=int, metavar="N", help="Heads of attention; default one for 64 channels."),  # noqa: E501
+    click.option("--mb", type=int, default=1, show_default=True, metavar="N", help="Images at once."),  # noqa: E501
+    options.libraries_option("Also measure the parts by these strategies, such as torch; pip install 'convprof[peers]'."),  # noqa: E501
+    options.measure_options(
+        strategies="Strategies for the parts; default auto, the best of ours for each.",
+        threads=options.threads_option("1"),
+    ),
+    options.plot_option("Draw the chart of --images as .svg or .png"),
+    options.output_options(),
+)  # fmt: skip
 
 
 @click.command(
     "mixers",
     short_help="Measure self-attention against convolutions.",
-    context_settings={"default_map": {"threads": "1"}},
 )
-@_mixer_options
+@_options
 def mixers(**flags: Any) -> int:
     """Measure what mixes the tokens of an image: self-attention against convolutions.
 
@@ -134,7 +126,7 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     from convprof.studies import preflight
     from convprof.studies.mixers.study import LAYOUT, OURS
 
-    others = options.comma_list(flags["with_"])
+    others = from_flags.comma_list(flags["with_"])
     if others and flags["cache"] != "hot":
         raise InputError(
             f"--with {others[0]}: a library's copies of the weights cannot be evicted; "
@@ -146,10 +138,10 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
         raise InputError(f"--dim {flags['dim']}, --mb {flags['mb']}: {error}") from None
     problems = [part.problem for part in parts]
     preflight.check_strategies(others, problems, preflight.LIBRARY)
-    asked = options.asked(
+    asked = from_flags.asked(
         {
             **flags,
-            **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+            **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
             "problem": tuple(problem.descriptor for problem in problems),
             "batch": (),
             "layout": LAYOUT,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, measuring, options
+from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
 from convprof.cli.view import View
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.peers import Peers, Standing
@@ -40,9 +40,9 @@ KEPT = (
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options
-@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
-@options.output_options
+@options.measure_options()
+@options.dry_run_option
+@options.output_options()
 def peers(**flags: Any) -> int:
     """Measure convprof's strategies against PyTorch, ONNX Runtime, OpenVINO and NumPy's BLAS.
 
@@ -50,7 +50,7 @@ def peers(**flags: Any) -> int:
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
     libraries; those that are not installed are passed over.
     """
-    asked = options.asked({**flags, "layout": "all"})
+    asked = from_flags.asked({**flags, "layout": "all"})
     if flags["cache"] != "hot":
         raise InputError(
             f"--cache {flags['cache']}: the libraries keep copies of the weights that cannot be "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from convprof.cli import signals
 from convprof.cli.flags import message
 from convprof.cli.outputs import STDOUT
-from convprof.errors import ConvprofError
+from convprof.errors import EXIT_FAILURE, EXIT_USAGE, ConvprofError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from convprof.render.files import Text
     from convprof.render.progress import Step
 
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
 EXIT_WRONG = 3
 Picture = tuple[str, "Callable[[], None]"]
 """A file, and what draws it."""

@@ -10,7 +10,7 @@ import click
 from convprof.cli.flags import message
 
 if TYPE_CHECKING:
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
 
 

@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
 
-GREATEST_SEED = 2**63 - 1
 MOST_NAMED = 3
 """Problems that an error lists."""
-
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, help="Seeds the numbers shown.",  # noqa: E501
-)  # fmt: skip
 
 
 @click.group("explain", invoke_without_command=True)
@@ -40,7 +35,7 @@ def command(ctx: click.Context) -> None:
 
 @command.command("im2col")
 @options.problem_options
-@seed_option
+@options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def im2col(**flags: Any) -> None:
     """Build the patch matrix from index arrays; count copies."""
@@ -87,7 +82,7 @@ def tile(**flags: Any) -> None:
 @click.option(
     "--tile", "m", type=click.Choice(["2", "4"]), default="2", show_default=True, help="Outputs across a tile: F(2x2, 3x3) or F(4x4, 3x3).",  # noqa: E501
 )  # fmt: skip
-@seed_option
+@options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def winograd(**flags: Any) -> None:
     """Take a tile through the transforms; count products."""
@@ -103,9 +98,9 @@ def winograd(**flags: Any) -> None:
 
 def _problem(flags: dict[str, Any], default: str) -> Problem:
     """Return the one problem that the flags mean; the topic's own if they name none."""
-    if not (flags["problem"] or flags["batch"] or options.spelled(flags)):
+    if not (flags["problem"] or flags["batch"] or from_flags.spelled(flags)):
         flags = {**flags, "problem": (default,)}
-    problems, notes = options.problems_from(flags)
+    problems, notes = from_flags.problems_from(flags)
     if len(problems) > 1:
         listed = ", ".join(p.name or p.descriptor for p in problems[:MOST_NAMED])
         raise InputError(

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
-@options.output_options
+@options.output_options(csv="Write one row per instruction.")
 def command(**flags: Any) -> int:
     """Measure what single instructions cost on this core, in cycles.
 
     Latency from chains of dependent instructions, reciprocal throughput from independent ones:
-    integers, floats, conversions and loads, scalars and vectors. Beside them stand published
-    figures of known cores of this architecture; the last line says which one this machine
+    integers, floats, conversions and loads, scalars and vectors. The table also has published
+    figures of known cores of this architecture; the last line names the core that this machine
     resembles most.
     """
     return Driver(Outputs.of(flags)).run(_Work(flags["match"]))

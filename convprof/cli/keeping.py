@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from convprof.cli.driver import Driver
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.cli.outputs import Outputs
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem
@@ -188,11 +188,11 @@ class Keeping:
             self._journal = None
 
     def _identity(self) -> dict[str, Any]:
-        from convprof.cli import options
+        from convprof.cli import from_flags
         from convprof.studies import run_journal
 
         context = click.get_current_context()
-        ignored = (*_OUTPUT, *_PROBLEMS, *options.SHAPE_FLAGS)
+        ignored = (*_OUTPUT, *_PROBLEMS, *from_flags.SHAPE_FLAGS)
         flags = {k: v for k, v in context.params.items() if k not in ignored}
         name = context.command_path.partition(" ")[2]
         settings = self._asked.settings_shown()

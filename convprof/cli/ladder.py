@@ -1,4 +1,4 @@
-"""``convprof ladder``: one problem rung by rung, and Halide's schedules beside the rungs."""
+"""``convprof ladder``: one problem rung by rung, and Halide's schedules next to the rungs."""
 
 from __future__ import annotations
 
@@ -7,49 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import measuring, options
+from convprof.cli import from_flags, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from convprof.cli.driver import Picture
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.studies.ladder import Ladder, Pair, Step
 
-BASES = {"gemm": "1024x1024:1024x1024", "conv2d": options.DEFAULT_PROBLEM}
+BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
 VARIED = {"gemm": "size", "conv2d": "image"}
 """What ``--size`` varies, by the names that a sweep has for it."""
 COMPANIONS = ("halide",)
-LONGEST_PATIENCE_S = 1e6
-DEFAULTS = {"threads": "all", "budget": "0.5", "layout": "nhwc"}
-
-
-def _ladder_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(
-        (
-            click.argument("problem", required=False, metavar="[PROBLEM]"),
-            click.option("--size", metavar="N[,N]", help="A ladder for each size: m = n = k of a product, h = w of an image; a:b:xfactor too."),  # noqa: E501
-            click.option("--with", "with_", metavar="halide", help="Show Halide's schedules beside the rungs; pip install 'convprof[peers]'."),  # noqa: E501
-            click.option("--patience", type=float, default=60.0, show_default=True, metavar="SECONDS", help="A rung predicted to take longer is refused."),  # noqa: E501
-            options.measure_options,
-            click.option("--plot", metavar="FILE", help="Draw an .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
-            options.output_options,
-        )
-    ):  # fmt: skip
-        command = option(command)
-    for parameter in getattr(command, "__click_params__", []):
-        if parameter.name == "strategy":
-            parameter.help = "Rungs to climb; default all."
-        if parameter.name == "threads":
-            parameter.help = "Threads of the last rung; the others run on one."
-            parameter.metavar = "N|all"
-    return command
+_options = options.stack(
+    click.argument("problem", required=False, metavar="[PROBLEM]"),
+    click.option("--size", metavar="N[,N]", help="A ladder for each size: m = n = k of a product, h = w of an image; a:b:xfactor too."),  # noqa: E501
+    options.libraries_option("Show Halide's schedules next to the rungs; pip install 'convprof[peers]'.", "halide", several=False),  # noqa: E501
+    options.patience_option("A rung predicted to take longer is refused."),
+    options.measure_options(
+        strategies="Rungs to climb; default all.",
+        threads=options.threads_option("all", "N|all", "Threads of the last rung; the others run on one."),  # noqa: E501
+        budget_s=0.5,
+    ),
+    options.plot_option(),
+    options.output_options(),
+)  # fmt: skip
 
 
 @click.group("ladder")
@@ -57,10 +44,8 @@ def command() -> None:
     """Climb from the naive loops to the peak, one idea a rung."""
 
 
-@command.command(
-    "gemm", short_help="Climb to a fast matrix product.", context_settings={"default_map": DEFAULTS}
-)
-@_ladder_options
+@command.command("gemm", short_help="Climb to a fast matrix product.")
+@_options
 def gemm(**flags: Any) -> int:
     """Measure a matrix product rung by rung.
 
@@ -71,11 +56,9 @@ def gemm(**flags: Any) -> int:
     return _run("gemm", {**flags, "layout": "nchw"})
 
 
-@command.command(
-    "conv", short_help="Climb to a fast convolution.", context_settings={"default_map": DEFAULTS}
-)
-@_ladder_options
-@options.layout_option
+@command.command("conv", short_help="Climb to a fast convolution.")
+@_options
+@options.layout_option("nhwc")
 def conv(**flags: Any) -> int:
     """Measure a convolution rung by rung.
 
@@ -87,12 +70,8 @@ def conv(**flags: Any) -> int:
 
 def _run(kind: str, flags: dict[str, Any]) -> int:
     word = kind.removesuffix("2d")
-    names = _rungs(kind, word, options.comma_list(flags["strategy"]))
+    names = _rungs(kind, word, from_flags.comma_list(flags["strategy"]))
     asked = _asked(kind, word, flags)
-    if not 0 < flags["patience"] <= LONGEST_PATIENCE_S:
-        raise InputError(
-            f"--patience {flags['patience']:g}: use seconds from above 0 to {LONGEST_PATIENCE_S:g}"
-        )
     companion = _companion(flags)
     outputs = Outputs.of(flags)
     if flags["plot"] is not None:
@@ -130,7 +109,7 @@ def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _companion(flags: dict[str, Any]) -> str | None:
-    """Return the library that is shown beside the rungs; InputError if it cannot be."""
+    """Return the library that is shown next to the rungs; InputError if it cannot be shown."""
     name: str | None = flags["with_"]
     if name is None:
         return None
@@ -150,10 +129,10 @@ def _companion(flags: dict[str, Any]) -> str | None:
 
 def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
     """Return the flags as values: problems of one kind, one thread and as many as asked."""
-    counts = options.threads_from(flags["threads"])
+    counts = from_flags.threads_from(flags["threads"])
     if len(counts) > 1:
         raise InputError(f"--threads {flags['threads']}: a ladder has one number, of its last rung")
-    if len(options.layouts_from(flags["layout"])) > 1:
+    if len(from_flags.layouts_from(flags["layout"])) > 1:
         raise InputError(f"--layout {flags['layout']}: a ladder has one layout: nchw or nhwc")
     if flags["problem"] and flags["size"]:
         raise InputError(
@@ -161,20 +140,20 @@ def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
         )
     base = {
         **flags,
-        **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+        **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
         "batch": (),
         "strategy": (),
         "threads": f"1,{counts[0]}",
         "problem": (flags["problem"] or BASES[kind],),
     }
-    problems, _ = options.problems_from(base)
+    problems, _ = from_flags.problems_from(base)
     if any(problem.kind != kind for problem in problems):
         raise InputError(f"{base['problem'][0]}: ladder {word} takes a {word}")
     if flags["size"]:
         base["problem"] = tuple(
             problem.descriptor for problem in _sized(kind, problems[0], flags["size"])
         )
-    return options.asked(base)
+    return from_flags.asked(base)
 
 
 def _sized(kind: str, base: Problem, text: str) -> list[Problem]:

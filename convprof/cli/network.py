@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
 @click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
 @network_options.measure_options
-@options.output_options
+@options.output_options(
+    csv="Write one row per layer; with --pass per layer and pass, with --list per network."
+)
 def command(**flags: Any) -> int | None:
     """Run a whole network, layer by layer and as a chain.
 
@@ -37,13 +39,6 @@ def command(**flags: Any) -> int | None:
     """
     show = _mode(flags)
     return show(flags, Outputs.of(flags))
-
-
-for parameter in command.params:
-    if parameter.name == "csv_path":
-        parameter.help = (
-            "Write one row per layer; with --pass per layer and pass, with --list per network."
-        )
 
 
 def _mode(flags: dict[str, Any]) -> Mode:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ OURS = "auto"
 """The best of our own strategies, chosen for each layer."""
 
 measure_options = options.stack(
-    click.option("--strategy", "-s", multiple=True, default=(OURS,), show_default=True, metavar="NAME[,NAME]", help="Strategies for the layers; of several, the first that takes a layer, with --pass or --plan its fastest."),  # noqa: E501
-    click.option("--layout", default="nhwc", show_default=True, metavar="nchw|nhwc", help="Layout of the activations; with --plan of the input only."),  # noqa: E501
-    click.option("--threads", "-t", default="all", show_default=True, metavar="N|all", help="Number of threads."),  # noqa: E501
-    click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
-    click.option("--budget", type=float, default=0.07, show_default=True, metavar="SECONDS", help="Measuring time per layer, pass and strategy."),  # noqa: E501
-    click.option("--seed", type=int, default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
-    click.option("--fuse", is_flag=True, help="Fold batch norms; take activations and sums along with the layers before them; --plan always does."),  # noqa: E501
+    options.strategy_option("Strategies for the layers; of several, the first that takes a layer, with --pass or --plan its fastest.", (OURS,)),  # noqa: E501
+    options.layout_option("nhwc", "nchw|nhwc", "Layout of the activations; with --plan of the input only."),  # noqa: E501
+    options.threads_option("all", "N|all", "Number of threads."),
+    options.tune_option(),
+    options.budget_option("layer, pass and strategy"),
+    options.seed_option(),
+    click.option("--fuse", is_flag=True, help="Fold batch norms; compute activations and sums together with the layers before them; --plan always does."),  # noqa: E501
     click.option("--plan", is_flag=True, help="Find the strategy and layout of every layer that make the whole network fastest."),  # noqa: E501
-    click.option("--with", "with_", multiple=True, metavar="NAME[,NAME]", help="Libraries that run the whole network beside convprof: torch, onnxruntime, openvino, torch-compile."),  # noqa: E501
-    click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
-    click.option("--top", type=int, metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
+    options.libraries_option("Libraries that run the whole network in the same rounds: torch, onnxruntime, openvino, torch-compile."),  # noqa: E501
+    options.dtype_option(),
+    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
 )  # fmt: skip
 
 FLAGS = (
@@ -46,7 +46,7 @@ FLAGS = (
 
 
 def given(names: tuple[str, ...] = FLAGS) -> list[str]:
-    """Return those of the flags that the user gave: ``--threads``."""
+    """Return the flags that the user gave: ``--threads``."""
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
     return [
@@ -61,32 +61,22 @@ def choice_from(flags: dict[str, Any]) -> Choice:
     from convprof.strategies.base import LAYOUTS
     from convprof.studies.run import Choice
 
-    layouts = options.comma_list((flags["layout"].lower(),))
+    layouts = from_flags.comma_list((flags["layout"].lower(),))
     if len(layouts) != 1 or layouts[0] not in LAYOUTS:
         raise InputError(f"--layout {flags['layout']}: use {' or '.join(LAYOUTS)}")
-    threads = options.threads_from(flags["threads"])
+    threads = from_flags.threads_from(flags["threads"])
     if len(threads) > 1:
         numbers = " or ".join(map(str, threads))
         raise InputError(f"--threads {flags['threads']}: use {numbers}, one at a time")
-    names = options.comma_list(flags["strategy"])
+    names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = options.dtype_from(flags["dtype"])
+    dtype = from_flags.dtype_from(flags["dtype"])
     return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
-    """Return how long and in which order to measure; InputError if --budget or --seed is off."""
+    """Return how long and in which order to measure."""
     from convprof.measure.session import Settings
 
-    options.check_range("--budget", flags["budget"], 0.001, options.LARGEST_BUDGET_S)
-    options.check_range("--seed", flags["seed"], 0, 2**63 - 1)
     return Settings(flags["budget"], seed=flags["seed"])
-
-
-def top_from(flags: dict[str, Any]) -> int | None:
-    """Return how many layers to show; None for all; InputError for less than one."""
-    top: int | None = flags["top"]
-    if top is not None and top < 1:
-        raise InputError(f"--top {top}: use 1 or more, or leave it out for all layers")
-    return top

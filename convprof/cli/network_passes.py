@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli import measuring, network_options
+from convprof.cli.from_flags import Asked
 from convprof.cli.network_summary import network_from
-from convprof.cli.options import Asked
 from convprof.cli.view import View
 from convprof.errors import InputError
 
@@ -33,7 +33,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.studies.network.training import LayerPasses, plan
 
     _check_alone(flags["pass_"])
-    top = network_options.top_from(flags)
+    top = flags["top"]
     planned = plan(network_from(flags), flags["pass_"])
     choice = network_options.choice_from(flags)
     settings = network_options.settings_from(flags)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from convprof.cli import measuring, network_options, options
+from convprof.cli import from_flags, measuring, network_options
+from convprof.cli.from_flags import Asked
 from convprof.cli.network_summary import network_from
-from convprof.cli.options import Asked
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
     from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
 
-    top = network_options.top_from(flags)
+    top = flags["top"]
     choice = network_options.choice_from(flags)
     settings = network_options.settings_from(flags)
     how = Options(
@@ -88,7 +88,7 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
         dtype=choice.dtype,
         tune=choice.tune,
         fuse=flags["fuse"],
-        libraries=options.comma_list(flags["with_"]),
+        libraries=from_flags.comma_list(flags["with_"]),
     )
     problem = NetworkProblem(network_from(flags))
     return top, how, Asked([problem], [], choice, settings, MachineModel.here())

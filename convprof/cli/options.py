@@ -1,35 +1,39 @@
-"""Flags that mean the same everywhere, and what they are turned into."""
+"""The options of commands: each means the same everywhere; commands choose default and help."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from convprof.errors import InputError, TooLargeError
-from convprof.problems.checks import shown
-from convprof.problems.gradients import PASSES, TRAINING
+from convprof.problems.gradients import PASSES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]
 
-    from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
-    from convprof.problems import LeftOut, Problem
-    from convprof.studies.run import Choice
-    from convprof.studies.selection import Selection
-
-    Command = Callable[..., Any]
-
-DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
-"""The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
-
-LARGEST_BUDGET_S = 3600.0
+PLOT_EXTRA = "pip install 'convprof[plot]'"
+GREATEST_SEED = 2**63 - 1
+SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.001, 3600.0
+LONGEST_PATIENCE_S = 1e6
 MOST_ROUNDS = 10_000
 
 
-def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+class _Seconds(click.FloatRange):
+    """A range of seconds. click's own range accepts ``nan``."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; ``click.BadParameter`` if it is not in the range."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
+def stack(*options: Option) -> Option:
     """Return one decorator that adds all options, in this order."""
 
     def apply(command: Command) -> Command:
@@ -39,6 +43,92 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 
     return apply
 
+
+def strategy_option(help_text: str, default: tuple[str, ...] | None = None) -> Option:
+    """Return ``--strategy``, which takes several names."""
+    shown = default is not None
+    return click.option("--strategy", "-s", multiple=True, default=default, show_default=shown, metavar="NAME[,NAME]", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def threads_option(
+    default: str = "1,all", metavar: str = "N[,N]|all", help_text: str = "Numbers of threads."
+) -> Option:
+    """Return ``--threads``."""
+    return click.option("--threads", "-t", metavar=metavar, default=default, show_default=True, help=help_text)  # noqa: E501  # fmt: skip
+
+
+def dtype_option(
+    default: str = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
+) -> Option:
+    """Return ``--dtype``."""
+    return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text)  # noqa: E501  # fmt: skip
+
+
+def isa_option(help_text: str) -> Option:
+    """Return ``--isa``."""
+    return click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def tune_option() -> Option:
+    """Return ``--tune``."""
+    return click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates.")  # noqa: E501  # fmt: skip
+
+
+def layout_option(
+    default: str = "all",
+    metavar: str = "nchw|nhwc|all",
+    help_text: str = "Layouts of a convolution's activations.",
+) -> Option:
+    """Return ``--layout``."""
+    return click.option("--layout", default=default, show_default=True, metavar=metavar, help=help_text)  # noqa: E501  # fmt: skip
+
+
+def budget_option(each: str = "contestant", default: float = 0.07) -> Option:
+    """Return ``--budget``, the measuring time of each contestant, variant or layer."""
+    return click.option("--budget", type=_Seconds(SHORTEST_BUDGET_S, LONGEST_BUDGET_S), default=default, show_default=True, metavar="SECONDS", help=f"Measuring time per {each}.")  # noqa: E501  # fmt: skip
+
+
+def patience_option(help_text: str) -> Option:
+    """Return ``--patience``, the longest time that is waited for one contestant."""
+    return click.option("--patience", type=_Seconds(0, LONGEST_PATIENCE_S, min_open=True), default=60.0, show_default=True, metavar="SECONDS", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def seed_option(help_text: str = "Seeds the operands and the order of rounds.") -> Option:
+    """Return ``--seed``."""
+    return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def plot_option(help_text: str = "Draw an .svg or .png") -> Option:
+    """Return ``--plot``."""
+    return click.option("--plot", metavar="FILE", help=f"{help_text}; {PLOT_EXTRA}.")
+
+
+def json_option(help_text: str = "Write the result document.") -> Option:
+    """Return ``--json``."""
+    return click.option("--json", "json_path", metavar="FILE|-", help=help_text)
+
+
+def csv_option(help_text: str = "Write one row per contestant.") -> Option:
+    """Return ``--csv``."""
+    return click.option("--csv", "csv_path", metavar="FILE|-", help=help_text)
+
+
+def quiet_option(help_text: str = "No progress and no remarks on stderr.") -> Option:
+    """Return ``--quiet``."""
+    return click.option("--quiet", "-q", is_flag=True, help=help_text)
+
+
+def libraries_option(
+    help_text: str, metavar: str = "NAME[,NAME]", *, several: bool = True
+) -> Option:
+    """Return ``--with``, which names libraries."""
+    return click.option("--with", "with_", multiple=several, metavar=metavar, help=help_text)
+
+
+color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
+dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
+pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
+epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
 
 problem_options = stack(
     click.argument("problem", nargs=-1, metavar="[PROBLEM]..."),
@@ -56,323 +146,36 @@ problem_options = stack(
     click.option("--attention", metavar="BxHxTxD", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head."),  # noqa: E501
 )  # fmt: skip
 
-measure_options = stack(
-    click.option("--strategy", "-s", multiple=True, metavar="NAME[,NAME]", help="Strategies to run; default all but the libraries."),  # noqa: E501
-    click.option("--threads", "-t", metavar="N[,N]|all", default="1,all", show_default=True, help="Numbers of threads."),  # noqa: E501
-    click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type."),  # noqa: E501
-    click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of generated kernels (microkernel, winograd, packed, fused, auto); others do not heed it."),  # noqa: E501
-    click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
-    click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands evicted before each call."),  # noqa: E501
-    click.option("--budget", type=float, default=0.07, show_default=True, metavar="SECONDS", help="Measuring time per contestant."),  # noqa: E501
-    click.option("--rounds", type=int, metavar="N", help="A fixed number of rounds, whatever they take."),  # noqa: E501
-    click.option("--seed", type=int, default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
-)  # fmt: skip
 
-layout_option = click.option(
-    "--layout", default="all", show_default=True, metavar="nchw|nhwc|all", help="Layouts of a convolution's activations.",  # noqa: E501
-)  # fmt: skip
-
-pass_option = click.option(
-    "--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.",  # noqa: E501
-)  # fmt: skip
-
-epilogue_option = click.option(
-    "--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.",  # noqa: E501
-)  # fmt: skip
-
-color_option = click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.",  # noqa: E501
-)  # fmt: skip
-
-output_options = stack(
-    click.option("--json", "json_path", metavar="FILE|-", help="Write the result document."),
-    click.option("--csv", "csv_path", metavar="FILE|-", help="Write one row per contestant."),
-    click.option(
-        "--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."
-    ),
-    color_option,
-    click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),
-)
+def measure_options(
+    *,
+    strategies: str = "Strategies to run; default all but the libraries.",
+    threads: Option | None = None,
+    budget_s: float = 0.07,
+) -> Option:
+    """Return the options of how to measure; ``strategies`` is the help of ``--strategy``."""
+    return stack(
+        strategy_option(strategies),
+        threads or threads_option(),
+        dtype_option(),
+        isa_option(
+            "Instruction set of generated kernels; strategies of libraries and of compiled loops "
+            "ignore it."
+        ),
+        tune_option(),
+        click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands are evicted from the caches before each call."),  # noqa: E501
+        budget_option(default=budget_s),
+        click.option("--rounds", type=click.IntRange(1, MOST_ROUNDS), metavar="N", help="A fixed number of rounds, whatever time they take."),  # noqa: E501
+        seed_option(),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The flags of a measuring command, checked and turned into values."""
-
-    problems: list[Problem]
-    notes: list[str]
-    choice: Choice
-    settings: Settings
-    machine: MachineModel
-    """Grows while the command measures."""
-    refused: dict[Problem, TooLargeError] = field(default_factory=dict)
-    """Problems beyond this machine's memory or anybody's patience; they are not in ``problems``."""
-    left_out: list[LeftOut] = field(default_factory=list)
-    """Lines of shape files that are not computed."""
-
-    def settings_shown(self) -> dict[str, Any]:
-        """Return what was asked for as the result document has it."""
-        choice, settings = self.choice, self.settings
-        return {
-            "budget_s": settings.budget_s,
-            "rounds": settings.rounds,
-            "seed": settings.seed,
-            "cache": choice.cache,
-            "dtype": choice.dtype,
-            "isa": choice.isa,
-            "tune": choice.tune,
-            "threads": list(choice.threads),
-            "layouts": list(choice.layouts),
-            "strategies": list(choice.strategies) or None,
-        }
-
-
-def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
-    """Turn flags into values; InputError for the first that makes no sense.
-
-    ``every``: the command needs all problems, so one that is too large ends it.
-    """
-    from convprof.machine.model import MachineModel
-    from convprof.measure.session import Settings
-    from convprof.studies import preflight
-    from convprof.studies.run import Choice
-
-    check_range("--budget", flags["budget"], 0.001, LARGEST_BUDGET_S)
-    if flags["rounds"] is not None:
-        check_range("--rounds", flags["rounds"], 1, MOST_ROUNDS)
-    check_range("--seed", flags["seed"], 0, 2**63 - 1)
-    dry = flags.get("dry_run", False)
-    selection = selected(flags)
-    notes = selection.notes + ([] if dry else _summary(selection))
-    problems = selection.problems
-    problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
-    problems = passes_from(flags.get("pass_", "forward"), problems)
-    names = comma_list(flags["strategy"])
-    preflight.check_strategies(names, problems)
-    choice = Choice(
-        strategies=names,
-        layouts=layouts_from(flags.get("layout", "all")),
-        threads=threads_from(flags["threads"]),
-        dtype=dtype_from(flags["dtype"]),
-        isa=isa_from(flags["isa"]),
-        tune=flags["tune"],
-        cache=flags["cache"],
-    )
-    machine = MachineModel.here()
-    refused = preflight.too_large(
-        problems, choice.dtype, len(choice.layouts), choice.threads, machine
-    )
-    if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
-        refused = preflight.with_siblings(refused, problems)
-    if refused and not dry and (every or len(refused) == len(set(problems))):
-        raise next(iter(refused.values()))
-    return Asked(
-        [problem for problem in problems if problem not in refused],
-        notes,
-        choice,
-        Settings(flags["budget"], flags["rounds"], flags["seed"]),
-        machine,
-        refused,
-        selection.left_out,
-    )
-
-
-def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
-    """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
-    selection = selected(flags)
-    return selection.problems, selection.notes + _summary(selection)
-
-
-def _summary(selection: Selection) -> list[str]:
-    return [f"{line}; run --dry-run lists them all" for line in selection.summary()]
-
-
-def selected(flags: dict[str, Any]) -> Selection:
-    """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
-    from convprof.problems import Attention, Conv2d
-    from convprof.problems.gradients import forward_only
-    from convprof.studies.selection import Selection, select
-
-    shape = spelled(flags)
-    texts, batch = flags["problem"], flags["batch"]
-    if shape and (texts or batch):
-        raise InputError(
-            f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them"
-        )
-    if shape:
-        problem = _from_flags(flags)
-        if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
-            check_range("--mb", flags["mb"], 1, 2**31 - 1)
-            problem = problem.with_batch(flags["mb"])
-        return Selection([problem], [])
-    if not texts and not batch:
-        texts = (DEFAULT_PROBLEM,)
-    selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"])
-    forward = forward_only(selection.problems)
-    which = flags.get("pass_")
-    if which in (None, "forward") and (which or forward == selection.problems):
-        return selection
-    if forward != selection.problems:
-        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
-        selection.notes.append(f"--dir in the file: {how}")
-    return replace(selection, problems=forward)
-
-
-WHOLE_FLAGS = ("gemm", "attention")
-"""Flags that spell out a problem each."""
-SHAPE_FLAGS = (
-    "input_", "filters", "kernel", "stride", "pad", "dilation", "groups", *WHOLE_FLAGS
-)  # fmt: skip
-"""The flags that spell out a problem."""
-
-
-_DESCRIBED = {"--gemm": "a product", "--attention": "attention"}
-
-
-def spelled(flags: dict[str, Any]) -> list[str]:
-    """Return those flags among the given ones that spell out a shape."""
-    return [f"--{name.rstrip('_')}" for name in SHAPE_FLAGS if flags[name] is not None]
-
-
-def _from_flags(flags: dict[str, Any]) -> Problem:
-    from convprof.problems import attention_from_flags, conv2d_from_flags, gemm_from_flags
-
-    given = spelled(flags)
-    if flags["match"] is not None:
-        raise InputError("--match filters named problems; with shape flags there is only one")
-    whole = next((f"--{name}" for name in WHOLE_FLAGS if flags[name] is not None), None)
-    if whole and len(given) > 1:
-        other = next(flag for flag in given if flag != whole)
-        raise InputError(
-            f"{other} describes {_DESCRIBED.get(other, 'a convolution')} and {whole} "
-            f"{_DESCRIBED[whole]}: use one of them"
-        )
-    if flags["gemm"] is not None:
-        return gemm_from_flags(flags["gemm"])
-    if flags["attention"] is not None:
-        return attention_from_flags(flags["attention"])
-    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
-    if missing:
-        raise InputError(
-            f"{given[0]} also needs {', '.join(missing)}: "
-            "e.g. --input 1x64x56x56 --filters 64 --kernel 3"
-        )
-    return conv2d_from_flags(
-        input=flags["input_"],
-        filters=flags["filters"],
-        kernel=flags["kernel"],
-        stride=flags["stride"] or "1",
-        pad=flags["pad"] or "0",
-        dilation=flags["dilation"] or "1",
-        groups=1 if flags["groups"] is None else flags["groups"],
-    )
-
-
-def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
-    """Return the passes of each layer; InputError if a problem has a forward pass only."""
-    from convprof.problems import Conv2d, Gemm
-    from convprof.problems.gradients import passes_of
-
-    if which == "forward":
-        return problems
-    found: list[Problem] = []
-    for problem in problems:
-        if not isinstance(problem, Conv2d | Gemm):
-            raise InputError(
-                f"--pass {which}: {problem.descriptor} has a forward pass only; "
-                "name convolutions and matrix products"
-            )
-        found += passes_of(problem, which)
-    return found
-
-
-def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
-    """Return the problems with that epilogue; InputError where it makes no sense."""
-    from dataclasses import replace
-
-    from convprof.errors import ProblemError
-    from convprof.problems import Conv2d, Gemm
-    from convprof.problems.epilogue import Epilogue
-
-    if text is None:
-        return problems
-    if which != "forward":
-        raise InputError(
-            f"--epilogue {text}: only a forward pass has one; leave out --pass {which}"
-        )
-    try:
-        epilogue = Epilogue.parse(text)
-    except ProblemError as error:
-        reason = str(error).removeprefix(f"{shown(text)}: ")
-        raise InputError(f"--epilogue {shown(text)}: {reason}") from None
-    found: list[Problem] = []
-    for problem in problems:
-        if not isinstance(problem, Conv2d | Gemm):
-            raise InputError(
-                f"--epilogue {text}: {problem.descriptor} has none; "
-                "name convolutions and matrix products"
-            )
-        found.append(replace(problem, epilogue=epilogue))
-    return found
-
-
-def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of a repeatable flag whose values may be comma lists, each once."""
-    names = [name.strip() for value in values for name in value.split(",")]
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
-def layouts_from(text: str) -> tuple[str, ...]:
-    """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
-    from convprof.strategies.base import LAYOUTS
-
-    names = comma_list((text.lower(),))
-    unknown = [name for name in names if name not in (*LAYOUTS, "all")]
-    if unknown or not names:
-        raise InputError(f"--layout {text}: use {', '.join(LAYOUTS)} or all")
-    return LAYOUTS if "all" in names else names
-
-
-def threads_from(text: str) -> tuple[int, ...]:
-    """Return the numbers of threads that ``1``, ``1,2`` or ``all`` mean, each once."""
-    from convprof.api import check_threads
-    from convprof.machine import facts
-
-    counts = []
-    for part in comma_list((text,)):
-        if part != "all" and not part.lstrip("-").isdecimal():
-            raise InputError(f"--threads {text}: use numbers such as 1 or 1,2, or 'all'")
-        count = facts().topology.usable_cores if part == "all" else int(part[:9])
-        try:
-            check_threads(count)
-        except InputError as error:
-            way_out = ", or 'all'" if facts().topology.usable_cpus > 1 else ""
-            raise InputError(f"{error.reason}{way_out}", field="threads", value=count) from None
-        counts.append(count)
-    if not counts:
-        raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")
-    return tuple(dict.fromkeys(counts))
-
-
-def dtype_from(text: str) -> str:
-    """Return the element type, if there are strategies for it."""
-    from convprof.strategies.base import DTYPES
-
-    if text not in DTYPES:
-        raise InputError(f"--dtype {text}: use {' or '.join(DTYPES)}")
-    return text
-
-
-def isa_from(text: str) -> str:
-    """Return the instruction set in lower case, if this CPU has it."""
-    from convprof.api import check_isa
-
-    name = text.lower()
-    check_isa(name)
-    return name
-
-
-def check_range(flag: str, value: float, low: float, high: float) -> None:
-    """Raise InputError unless the value lies from ``low`` to ``high``."""
-    if not low <= value <= high:
-        raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")
+def output_options(*, csv: str = "Write one row per contestant.") -> Option:
+    """Return the options of where results go; ``csv`` is the help of ``--csv``."""
+    return stack(
+        json_option(),
+        csv_option(csv),
+        click.option("--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."),  # noqa: E501
+        color_option,
+        quiet_option(),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, measuring, options
+from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
 from convprof.cli.outputs import Outputs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.driver import Picture
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline import Roofline
@@ -38,24 +38,24 @@ READ_FLAGS = ("problem", "plot", "color", "quiet")
 
 @click.command("roofline")
 @options.problem_options
-@options.layout_option
-@options.measure_options
-@click.option("--plot", metavar="FILE.svg|png", help="Draw the chart into a file.")
-@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
-@options.output_options
+@options.layout_option()
+@options.measure_options()
+@options.plot_option("Draw the chart as .svg or .png")
+@options.dry_run_option
+@options.output_options()
 def command(**flags: Any) -> int:
     """Show each strategy under the peak and the bandwidths: what bounds it, how much is left.
 
     Arguments are PROBLEMs, as for run, which are measured; or result files (NAME.json) that
-    run --json wrote, here or elsewhere. The ceilings are those that `convprof ceilings` keeps;
-    they are measured first where there are none.
+    run --json wrote, here or elsewhere. The ceilings are the stored ones of `convprof ceilings`;
+    if there are no stored ones, they are measured first.
     """
     results = [text for text in flags["problem"] if text.lower().endswith(SUFFIX)]
     if results:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
         return _read(results, flags["plot"], outputs)
-    asked = options.asked(flags)
+    asked = from_flags.asked(flags)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0
@@ -64,7 +64,7 @@ def command(**flags: Any) -> int:
 
 
 def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
-    """Refuse problems beside files, and flags that say how to measure."""
+    """Refuse problems together with files, and flags that say how to measure."""
     others = [text for text in flags["problem"] if text not in results]
     if others:
         raise InputError(

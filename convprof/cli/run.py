@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import dry_run, measuring, options
+from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.outputs import Outputs
 from convprof.cli.training import Totals
 from convprof.cli.view import View
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.run import Run
@@ -41,12 +41,12 @@ KEPT = (
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.layout_option
-@options.measure_options
+@options.layout_option()
+@options.measure_options()
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
 @click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
-@click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")
-@options.output_options
+@options.dry_run_option
+@options.output_options()
 def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
 
@@ -55,7 +55,7 @@ def command(**flags: Any) -> int:
     (resnet50:layer1.0.conv2, globs allowed).
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
-    asked = options.asked(flags)
+    asked = from_flags.asked(flags)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
         return 0

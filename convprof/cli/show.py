@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
-@options.output_options
+@options.output_options()
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
 

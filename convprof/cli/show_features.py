@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, Driver, Work
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
@@ -48,9 +48,7 @@ SMALLEST, LARGEST = 16, 1024
     show_default=True,
     help="Layout of the activations.",
 )
-@click.option(
-    "--threads", "-t", default="1", show_default=True, metavar="N|all", help="Number of threads."
-)
+@options.threads_option("1", "N|all", "Number of threads.")
 @click.option(
     "--size",
     type=click.IntRange(SMALLEST, LARGEST),
@@ -67,11 +65,9 @@ SMALLEST, LARGEST = 16, 1024
 @click.option(
     "--weights", metavar="FILE.npy", help="A first layer of your own: (k, 3, r, s), floating point."
 )
-@click.option(
-    "--json", "json_path", metavar="FILE|-", help="Write what was computed, and how long it took."
-)
+@options.json_option("Write what was computed, and how long it took.")
 @options.color_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+@options.quiet_option("No progress on stderr.")
 def command(**flags: Any) -> int:  # fmt: skip
     """Draw what filters, a first layer and self-attention make of IMAGE, a PNG, JPEG or the like.
 
@@ -97,7 +93,7 @@ def _study(flags: dict[str, Any], path: str) -> Study:
     from convprof.studies.features.step import Choice
     from convprof.studies.features.study import Study
 
-    threads = options.threads_from(flags["threads"])
+    threads = from_flags.threads_from(flags["threads"])
     if len(threads) > 1:
         raise InputError(f"--threads {flags['threads']}: name one number of threads")
     weights = flags["weights"]

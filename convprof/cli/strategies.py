@@ -6,21 +6,17 @@ from typing import Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
+
+LAYOUT_CONVERSION = "reorder"
+"""A kind that no PROBLEM means: comparisons of layouts measure it."""
 
 
 @click.command("strategies")
 @options.problem_options
-@options.layout_option
-@click.option(
-    "--threads",
-    "-t",
-    default="1",
-    show_default=True,
-    metavar="N[,N]|all",
-    help="Numbers of threads.",
-)
-@click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type.")
+@options.layout_option()
+@options.threads_option("1")
+@options.dtype_option()
 @options.color_option
 def command(**flags: Any) -> int:
     """List the strategies; for a given PROBLEM, say which refuse it and why."""
@@ -29,16 +25,19 @@ def command(**flags: Any) -> int:
     from convprof.strategies import registry
     from convprof.studies.preflight import refusals
 
-    layouts, counts = options.layouts_from(flags["layout"]), options.threads_from(flags["threads"])
-    dtype = options.dtype_from(flags["dtype"])
+    layouts = from_flags.layouts_from(flags["layout"])
+    counts = from_flags.threads_from(flags["threads"])
+    dtype = from_flags.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
-    named = flags["problem"] or flags["batch"] or options.spelled(flags)
+    named = flags["problem"] or flags["batch"] or from_flags.spelled(flags)
     if not named:
-        for kind in registry.KINDS[:-1]:  # a reorder is part of a comparison, not asked for
+        for kind in registry.KINDS:
+            if kind == LAYOUT_CONVERSION:
+                continue
             listed = [(strategy.name, strategy.summary) for strategy in registry.strategies(kind)]
             strategies_report(out, kind, listed)
         return 0
-    problems, notes = options.problems_from(flags)
+    problems, notes = from_flags.problems_from(flags)
     for note in notes:
         console.say(console.stderr(flags["color"]), f"note: {note}")
     for problem in problems:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
-from convprof.cli.driver import EXIT_FAILURE, EXIT_WRONG, NOTHING, Driver, Work, noise_watch
+from convprof.cli import from_flags, options
+from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.outputs import STDOUT, Outputs
-from convprof.errors import InputError, UnknownNameError
+from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 LEAST_SIZE, MOST_SIZE = 2, 4096
 MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
-BUDGETS = {"tile": 0.03}
-"""Where many variants take part."""
 
 
 class _Studies(click.Group):
@@ -61,59 +59,50 @@ def command(ctx: click.Context) -> None:
         studies_report(console.stdout(), STUDIES)
 
 
-_dtype = click.option("--dtype", default="f32", show_default=True, metavar="f32|f64", help="Element type.")  # fmt: skip  # noqa: E501
-_isa = click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help="Instruction set of the kernels.")  # fmt: skip  # noqa: E501
+_isa = options.isa_option("Instruction set of the kernels.")
 
 
-def _threads(default: str) -> Callable[..., Any]:
-    return click.option("--threads", "-t", default=default, show_default=True, metavar="N|all", help="Threads, at most.")  # fmt: skip  # noqa: E501
+def _threads(default: str) -> options.Option:
+    return options.threads_option(default, "N|all", "Threads, at most.")
 
 
-def _size(text: str) -> Callable[..., Any]:
+def _size(text: str) -> options.Option:
     return click.option("--size", metavar="N[,N]", help=text)
 
 
-def _common(name: str) -> Callable[..., Any]:
+def _common(budget_s: float = 0.07) -> options.Option:
     """Return the options that every study has."""
-
-    def apply(made: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(
-            (
-                click.option("--budget", type=click.FloatRange(0.001, options.LARGEST_BUDGET_S), default=BUDGETS.get(name, 0.07), show_default=True, metavar="SECONDS", help="Measuring time per variant."),  # noqa: E501
-                click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seeds the operands and the order of rounds."),  # noqa: E501
-                click.option("--json", "json_path", metavar="FILE|-", help="Write as JSON."),
-                click.option("--csv", "csv_path", metavar="FILE|-", help="Write as CSV."),
-                click.option("--plot", metavar="FILE", help="Draw an .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
-                options.color_option,
-                click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),  # noqa: E501
-            )
-        ):  # fmt: skip
-            made = option(made)
-        return made
-
-    return apply
+    return options.stack(
+        options.budget_option("variant", budget_s),
+        options.seed_option(),
+        options.json_option("Write as JSON."),
+        options.csv_option("Write as CSV."),
+        options.plot_option(),
+        options.color_option,
+        options.quiet_option(),
+    )
 
 
 @command.command("unroll")
-@_dtype
+@options.dtype_option()
 @_isa
-@_common("unroll")
+@_common()
 def unroll(**flags: Any) -> int:
     """Find how many independent sums and steps per turn it takes."""
     return _run("unroll", flags)
 
 
 @command.command("simd")
-@_dtype
-@_common("simd")
+@options.dtype_option()
+@_common()
 def simd(**flags: Any) -> int:
     """Run one kernel in scalars and in vectors of every width."""
     return _run("simd", flags)
 
 
 @command.command("fma")
-@_dtype
-@_common("fma")
+@options.dtype_option()
+@_common()
 def fma(**flags: Any) -> int:
     """Run multiplications and additions apart, and fused."""
     return _run("fma", flags)
@@ -121,10 +110,10 @@ def fma(**flags: Any) -> int:
 
 @command.command("tile")
 @_size("m = n = k of the product; default 1024.")
-@_dtype
+@options.dtype_option()
 @_isa
 @_threads("1")
-@_common("tile")
+@_common(budget_s=0.03)  # many variants take part
 def tile(**flags: Any) -> int:
     """Map the rate over the sizes of a cache tile."""
     return _run("tile", flags)
@@ -132,18 +121,18 @@ def tile(**flags: Any) -> int:
 
 @command.command("threads")
 @_size("m = n = k of the products; default 8 to 512.")
-@_dtype
+@options.dtype_option()
 @_isa
 @_threads("all")
-@_common("threads")
+@_common()
 def threads(**flags: Any) -> int:
     """Find what a launch costs and which product pays for it."""
     return _run("threads", flags)
 
 
 @command.command("layout")
-@_dtype
-@_common("layout")
+@options.dtype_option()
+@_common()
 def layout(**flags: Any) -> int:
     """Compare NCHW with NHWC, and strides with each other."""
     return _run("layout", flags)
@@ -159,12 +148,12 @@ def _run(name: str, flags: dict[str, Any]) -> int:
 def _options(name: str, flags: dict[str, Any]) -> Options:
     from convprof.studies.experiments.study import Options
 
-    threads = options.threads_from(flags.get("threads") or "1")
+    threads = from_flags.threads_from(flags.get("threads") or "1")
     if len(threads) > 1:
         raise InputError(f"--threads {flags['threads']}: name one number, or 'all'")
     return Options(
-        dtype=options.dtype_from(flags["dtype"]),
-        isa=options.isa_from(flags.get("isa") or "native"),
+        dtype=from_flags.dtype_from(flags["dtype"]),
+        isa=from_flags.isa_from(flags.get("isa") or "native"),
         threads=threads[0],
         sizes=_sizes(name, flags.get("size")),
         budget_s=flags["budget"],

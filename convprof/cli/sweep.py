@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import from_flags, options
 from convprof.cli.driver import Driver, Work, exit_code
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
 
-BASES = {"gemm": "512x512:512x512", "conv2d": options.DEFAULT_PROBLEM}
+BASES = {"gemm": "512x512:512x512", "conv2d": from_flags.DEFAULT_PROBLEM}
 DEFAULT_OVER = {"gemm": "size", "conv2d": "channels"}
 STRATEGIES = {
     "gemm": ("naive", "reordered", "tiled", "packed"),
     "conv2d": ("im2col", "tiled", "microkernel", "winograd"),
 }
-"""Who takes part when no strategy is named: rungs far enough apart to be told apart in a plot."""
+"""The strategies when none is named: rungs whose lines in a plot are far enough apart."""
 RANGES = {
     "size": "32:1024:x2",
     "channels": "16:256:x2",
@@ -42,25 +42,24 @@ RANGES = {
     "tile": "32:512:x2",
     "unroll": "1:16:x2",
 }
-LONGEST_PATIENCE_S = 1e6
 
 
-def _sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(
-        (
-            click.argument("problem", required=False, metavar="[PROBLEM]"),
-            click.option("--over", metavar="VARIABLE", help="What is varied; see above."),
-            click.option("--range", "range_", metavar="RANGE", help="a:b:+step, a:b:xfactor, numbers, or a list of those."),  # noqa: E501
-            click.option("--patience", type=float, default=60.0, show_default=True, metavar="SECONDS", help="A strategy predicted to take longer at a point is refused there."),  # noqa: E501
-            options.measure_options,
-            click.option("--json", "json_path", metavar="FILE|-", help="Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
-            click.option("--plot", metavar="FILE", help="Draw an .svg or .png; pip install 'convprof[plot]'."),  # noqa: E501
-            options.color_option,
-            click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr."),  # noqa: E501
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+def _options(kind: str) -> options.Option:
+    names = ", ".join(STRATEGIES[kind])
+    return options.stack(
+        click.argument("problem", required=False, metavar="[PROBLEM]"),
+        click.option("--over", metavar="VARIABLE", help="What is varied; see above."),
+        click.option("--range", "range_", metavar="RANGE", help="a:b:+step, a:b:xfactor, numbers, or a list of these."),  # noqa: E501
+        options.patience_option("A strategy predicted to take longer at a point is refused there."),
+        options.measure_options(
+            strategies=f"Strategies to measure; default {names} (of a tile: all that have it).",
+            threads=options.threads_option("1"),
+        ),
+        options.json_option("Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
+        options.plot_option(),
+        options.color_option,
+        options.quiet_option(),
+    )  # fmt: skip
 
 
 @click.group("sweep")
@@ -68,10 +67,8 @@ def command() -> None:
     """Measure strategies over a range: FLOP/s against size, channels, threads, tiles."""
 
 
-@command.command(
-    "gemm", short_help="Sweep a matrix product.", context_settings={"default_map": {"threads": "1"}}
-)
-@_sweep_options
+@command.command("gemm", short_help="Sweep a matrix product.")
+@_options("gemm")
 def gemm(**flags: Any) -> int:
     """Sweep a matrix product over size (m = n = k), batch, threads, tile or unroll.
 
@@ -84,10 +81,9 @@ def gemm(**flags: Any) -> int:
 @command.command(
     "conv",
     short_help="Sweep a convolution.",
-    context_settings={"default_map": {"threads": "1", "layout": "nhwc"}},
 )
-@_sweep_options
-@options.layout_option
+@_options("conv2d")
+@options.layout_option("nhwc")
 def conv(**flags: Any) -> int:
     """Sweep a convolution over channels, image, filter, batch, threads, tile or unroll.
 
@@ -96,20 +92,6 @@ def conv(**flags: Any) -> int:
     varies the rows of output per block, tile.NAME one number of the blocking, such as tile.vectors.
     """
     return _run("conv2d", flags)
-
-
-def _say_who(made: click.Command, kind: str) -> None:
-    """Let the help of --strategy say who takes part in a sweep without it."""
-    for parameter in made.params:
-        if isinstance(parameter, click.Option) and parameter.name == "strategy":
-            names = ", ".join(STRATEGIES[kind])
-            parameter.help = (
-                f"Strategies to measure; default {names} (of a tile: all that have it)."
-            )
-
-
-_say_who(gemm, "gemm")
-_say_who(conv, "conv2d")
 
 
 def _run(kind: str, flags: dict[str, Any]) -> int:
@@ -164,24 +146,20 @@ def _plan(kind: str, flags: dict[str, Any]) -> Plan:
     values = parse_range(text)
     if over == THREADS:
         _check_threads(text, values[-1])
-    if not 0 < flags["patience"] <= LONGEST_PATIENCE_S:
-        raise InputError(
-            f"--patience {flags['patience']:g}: use seconds from above 0 to {LONGEST_PATIENCE_S:g}"
-        )
     strategies = flags["strategy"]
     if not strategies and not over.startswith(("tile", "unroll")):
         strategies = STRATEGIES[kind]
     flags = {
         **flags,
-        **dict.fromkeys((*options.SHAPE_FLAGS, "mb", "match")),
+        **dict.fromkeys((*from_flags.SHAPE_FLAGS, "mb", "match")),
         "problem": (flags["problem"] or BASES[kind],),
         "batch": (),
         "strategy": strategies,
     }
-    problems, _ = options.problems_from(flags)
+    problems, _ = from_flags.problems_from(flags)
     if [problem.kind for problem in problems] != [kind]:
         raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")
-    asked = options.asked(flags)
+    asked = from_flags.asked(flags)
     return Plan(asked.problems[0], over, values, asked.choice, asked.settings, flags["patience"])
 
 

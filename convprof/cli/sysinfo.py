@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convprof.cli import options
 from convprof.cli.driver import Driver, Work
-from convprof.cli.options import color_option
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -21,13 +21,8 @@ if TYPE_CHECKING:
 
 
 @click.command("sysinfo")
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE|-",
-    help="Also write all of it as JSON; with '-' to stdout, and nothing else there.",
-)
-@color_option
+@options.json_option("Also write all of it as JSON; with '-' to stdout, and nothing else there.")
+@options.color_option
 def command(json_path: str | None, color: Color) -> int:
     """Show what this machine is, and measure what it can do.
 

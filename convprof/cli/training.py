@@ -9,7 +9,7 @@ from convprof.results import Measurements
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.cli.options import Asked
+    from convprof.cli.from_flags import Asked
     from convprof.results import Measurement
 
 

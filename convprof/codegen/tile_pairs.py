@@ -253,9 +253,11 @@ class PairTiles(TileList):
         self.uses[made] = self.uses.get(made, 0) + 1
 
     def table(self, strides: Strides) -> Words:
-        """Return the runner's integers."""
+        """Return the runner's integers; nothing may be added any more."""
         s, size = strides, LLVM[self.dtype][1]
         walks = (n * size for walk in (s.rows, s.columns, s.results) for n in walk)
         head = [s.blocks, s.wide, s.steps, s.items, s.values * size, s.slots, s.slot * size, *walks]
         starts = [*self.starts, self.count]
-        return np.concatenate([np.array([*head, *starts], dtype=np.int64), *self.rows])
+        table = np.concatenate([np.array([*head, *starts], dtype=np.int64), *self.rows])
+        self.rows = []  # the table has them
+        return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.problems.layouts import has_layout
 
@@ -18,7 +18,7 @@ Cache = Literal["hot", "cold"]
 class Contestant:
     """A strategy that is to compute a problem in a setting."""
 
-    strategy: Strategy
+    strategy: Strategy[Any]
     problem: Problem
     setting: Setting
     cache: Cache = "hot"

@@ -290,7 +290,7 @@ class Session:
 
     def _phase_runs(self, participant: Participant) -> int:
         """Return how often the phases of a contestant are timed: slow ones' are not."""
-        if participant.prepared.taken_apart:
+        if participant.prepared.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
         return 0 if participant.estimate_s > SLOW * self._settings.budget_s else PHASE_RUNS
@@ -313,10 +313,10 @@ class Session:
             participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
             for participant in self.participants
         )
-        taken_apart = [
-            participant for participant in self.participants if participant.prepared.taken_apart
+        timed = [
+            participant for participant in self.participants if participant.prepared.times_phases
         ]
-        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in taken_apart)
+        apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in timed)
         return this_round + later + apart
 
     def measurement(self, participant: Participant) -> Measurement:

@@ -43,16 +43,6 @@ class Step:
         return self.nodes[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How one step is computed."""
-
-    strategy: str
-    layout: str
-    variant: int | None = None
-    """Which of the strategy's blockings, counted from 0; None: its own choice."""
-
-
 def steps(network: Network, *, fuse: bool = False) -> list[Step]:
     """Return the steps in an order in which they can be computed."""
     if not fuse:

@@ -88,7 +88,7 @@ class Summary:
             "input": list(self.input),
             "output": list(self.output),
             "totals": self.total.to_json(),
-            "shared": [asdict(tie) for tie in self.ties],
+            "shared": [tie.to_json() for tie in self.ties],
             "layers": [row.to_json() for row in self.rows],
         }
 

@@ -23,6 +23,11 @@ class Tie:
     transposed: bool = False
     """Whether one of the two nodes reads the transposed matrix."""
 
+    def to_json(self) -> dict[str, str | bool]:
+        """Return the fields under the names of the result format."""
+        names = {"node": self.node, "weight": self.weight, "owner": self.owner, "owned": self.owned}
+        return {**names, "turned": self.transposed}
+
     def seen(self, tensor: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """Return the owner's tensor as this node reads it, of that shape, without a copy.
 

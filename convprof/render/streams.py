@@ -6,14 +6,11 @@ A full disk, a closed stream or a reader that has gone must not cost results tha
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import io
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
-
-from convprof.render.characters import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,10 +78,17 @@ class Guarded(io.TextIOBase):
         self._asked = self._asked or bool(text)
         if self._stream is not None and self._reason is None:
             try:
-                self._stream.write(encodable(text, self.encoding, self.errors))
+                self._stream.write(self._encodable(text))
             except (OSError, ValueError) as error:
                 self._give_up(error)
         return len(text)
+
+    def _encodable(self, text: str) -> str:
+        if text.isascii():
+            return text  # --help needs no tables of characters
+        from convprof.render.characters import encodable
+
+        return encodable(text, self.encoding, self.errors)
 
     def flush(self) -> None:
         """Flush the stream."""
@@ -139,6 +143,8 @@ def data_alone() -> Iterator[None]:
     oneDNN and MKL write their logs (``ONEDNN_VERBOSE``, ``MKL_VERBOSE``) to descriptor 1 from C:
     in the middle of a document that stdout is to hold.
     """
+    import ctypes
+
     before = sys.stdout
     try:
         if before.fileno() != 1:

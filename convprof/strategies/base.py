@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from convprof.problems import Problem
+
+P = TypeVar("P", bound="Problem")
 
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = {"f32": ("float32", 4), "f64": ("float64", 8)}
@@ -57,7 +60,7 @@ class Prepared(ABC):
     workspace_bytes: int | None = 0
     """Bytes of memory beyond the operands and the result; None where a library does not tell."""
 
-    taken_apart: bool = False
+    times_phases: bool = False
     """Whether its phases are asked for however long a run takes."""
     explanation: tuple[str, ...] = ()
     """What was chosen and why, where there was a choice."""
@@ -113,30 +116,53 @@ class Prepared(ABC):
         """Give back what the process shares, such as a library's thread count."""
 
 
-class Strategy(ABC):
+class Role(Enum):
+    """Who computes, and when a strategy takes part that nobody named."""
+
+    OWN = "own"
+    """Code of convprof; measured unless others are named."""
+    CHOOSER = "chooser"
+    """Chooses one of the others; measured when named."""
+    BUNDLED = "bundled"
+    """A library that convprof needs anyway: measured like an own one, and a peer in comparisons."""
+    LIBRARY = "library"
+    """An installable library that people use: a peer in comparisons; measured when named."""
+    COMPILER = "compiler"
+    """Another compiler's code for a schedule or a graph: a peer only when named."""
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether a library or a compiler of other people computes."""
+        return self in {Role.BUNDLED, Role.LIBRARY, Role.COMPILER}
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a comparison with peers includes it when no peer is named."""
+        return self in {Role.BUNDLED, Role.LIBRARY}
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is measured when no strategy is named."""
+        return self in {Role.OWN, Role.BUNDLED}
+
+
+class Strategy(ABC, Generic[P]):
     """One named way of computing a kind of problem."""
 
-    name: ClassVar[str]
-    kind: ClassVar[str]
-    """``conv2d``, ``gemm`` or ``attention``."""
-    summary: ClassVar[str]
+    name: str
+    kind: str
+    """The ``kind`` of the problems ``P``: ``conv2d``, ``gemm``, ..."""
+    summary: str
     """One line: what it does, and for a rung what changed from the rung before."""
-    parallel: ClassVar[bool] = False
+    parallel: bool = False
     """Whether it can use more than one thread."""
-    peer: ClassVar[bool] = False
-    """Whether somebody else's library does the computing."""
-    compared: ClassVar[bool] = True
-    """For a peer: whether a comparison that names none includes it. What somebody else's compiler
-    makes of a schedule of ours is a peer, but not one of the libraries people use."""
-    listed: ClassVar[bool] = True
-    """Whether it takes part when no strategy is named; a library, or what only chooses one of the
-    others, is measured when asked for."""
-    generated: ClassVar[bool] = False
-    """Whether its kernels are generated for the setting's ``isa``; others do not heed it."""
-    fuses: ClassVar[bool] = False
+    role: Role = Role.OWN
+    generated: bool = False
+    """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
+    fuses: bool = False
     """Whether it computes a problem's epilogue on the way."""
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
@@ -149,5 +175,5 @@ class Strategy(ABC):
         return None
 
     @abstractmethod
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: P, setting: Setting) -> Prepared:
         """Allocate and compile. ``TooLargeError`` if the memory is not there."""

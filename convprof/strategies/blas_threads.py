@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen import affinity
 from convprof.errors import RefusedError
 from convprof.strategies import forks, openmp
-from convprof.strategies.plan_runner import StagedPrepared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _OPENMP = {"openmp", "gnu", "intel"}
 """Threading layers of OpenBLAS and MKL that are OpenMP; others recover from a fork themselves."""
@@ -62,21 +61,3 @@ class _Blas:
 def blas() -> _Blas:
     """Return the process's BLAS libraries."""
     return _Blas()
-
-
-class BlasPrepared(StagedPrepared):
-    """A plan with a BLAS call in it."""
-
-    def run(self) -> None:
-        """Run every step once, BLAS on exactly the setting's threads."""
-        blas().hold(self.setting.threads)
-        super().run()
-
-    def run_phases(self) -> Mapping[str, float]:
-        """Run once with a clock between the steps, BLAS on exactly the setting's threads."""
-        blas().hold(self.setting.threads)
-        return super().run_phases()
-
-    def close(self) -> None:
-        """Give back BLAS's thread count."""
-        blas().release()

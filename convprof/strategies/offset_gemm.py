@@ -17,9 +17,15 @@ import numpy as np
 
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.strategies.memory import l1_data_bytes
+from convprof.strategies.plan import LateTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Table = np.ndarray[Any, np.dtype[np.int64]]
+
+HEAD_WORDS = 7
+"""Integers before the tables of offsets: three sizes, the blocking, the batch."""
 
 
 def offset_gemm(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912, PLR0915
@@ -130,7 +136,7 @@ def offset_gemm(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @dataclass(frozen=True)
-class Blocking:
+class OffsetBlocking:
     """Rows, columns and reduction steps of one tile pass."""
 
     mc: int
@@ -138,7 +144,7 @@ class Blocking:
     tc: int
 
     @classmethod
-    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> Blocking:
+    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> OffsetBlocking:
         """Choose a blocking from the shape and the first-level cache.
 
         ``nc``: long rows amortise the loading of the 16 scalars; four of them and as many rows of
@@ -183,8 +189,18 @@ class Offsets:
             b_row=np.arange(t) * n,
         )
 
-    def dims(self, m: int, n: int, t: int, blocking: Blocking) -> Table:
+    def dims(self, m: int, n: int, t: int, blocking: OffsetBlocking) -> Table:
         """Return the kernel's integers: sizes, blocking, batch, then the tables."""
         head = np.array([m, n, t, blocking.mc, blocking.nc, blocking.tc, len(self.a_base)])
         tables = (self.a_base, self.b_base, self.c_base, self.a_row, self.c_row)
         return np.concatenate([head, *tables, self.a_col, self.b_row]).astype(np.int64)
+
+
+def late_table(
+    sizes: tuple[int, int, int, int], blocking: OffsetBlocking, offsets: Callable[[], Offsets]
+) -> LateTable:
+    """Return the kernel's integers for ``sizes (m, n, t, batch)``, built when they are needed."""
+    m, n, t, batch = sizes
+    return LateTable(
+        HEAD_WORDS + 3 * batch + 2 * (m + t), lambda: offsets().dims(m, n, t, blocking)
+    )

@@ -39,6 +39,14 @@ class Native:
 
 
 @dataclass(frozen=True)
+class LateTable:
+    """A table of integers that is built when its memory is there."""
+
+    words: int
+    build: Callable[[], Array]
+
+
+@dataclass(frozen=True)
 class Stage:
     """A compiled loop nest over ``tasks`` independent tasks."""
 
@@ -48,8 +56,8 @@ class Stage:
     """A loop nest for numba to compile, or machine code."""
     tasks: int
     buffers: tuple[str, ...]
-    dims: Sequence[int] | Array | Callable[[], Sequence[int] | Array]
-    """The kernel's integers; a callable where they include a table worth delaying."""
+    dims: Sequence[int] | Array | LateTable
+    """The kernel's integers."""
     fixed: bool = False
     """Whether every thread takes the same share of the tasks in each such stage, so that it finds
     in its own cache what it wrote in the stage before; otherwise whoever is free takes the next."""
@@ -76,6 +84,8 @@ class Packed:
     into: bool = False
     """Whether ``rearrange`` takes the array to write to before the sources, and returns nothing:
     large weights are then moved once. What it does not write stays zero."""
+    tables: tuple[Array, ...] = ()
+    """The arrays that ``rearrange`` keeps for itself."""
 
     def fill(self, target: Array, *sources: Array) -> None:
         """Write the rearranged sources to ``target``."""
@@ -103,10 +113,14 @@ class Plan:
     steps: list[Stage | Call] = field(default_factory=list)
     passes: int = 0
     """How often the whole result is read and written again, in place."""
-    table_words: int = 0
-    """Size of the integer tables, in 64-bit words."""
     executed_flops: int | None = None
-    """FLOPs that a run executes, where they are not those of the definition."""
+    """FLOPs that a run executes, where the definition has another number."""
+    blas_threads: int | None = None
+    """Threads that NumPy's BLAS may use in a run; None for a plan without calls of BLAS."""
+    explanation: tuple[str, ...] = ()
+    """What was chosen and why, where there was a choice."""
+    chosen_s: float = 0.0
+    """Seconds that the choice took."""
 
     @property
     def workspace_elements(self) -> int:

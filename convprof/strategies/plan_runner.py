@@ -14,7 +14,8 @@ from convprof.codegen.tile_list import TileList, inner_loop
 from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import DTYPES, Prepared, Setting
-from convprof.strategies.plan import Call, Native, Plan, Stage, Y
+from convprof.strategies.blas_threads import blas
+from convprof.strategies.plan import Call, LateTable, Native, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+WORD_BYTES = 8
+"""Of an integer in a table."""
 UNINTERRUPTED_MACS = 500_000_000
 """Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
 
 
-class StagedPrepared(Prepared):
+class PlanRunner(Prepared):
     """A plan with memory and machine code behind it."""
 
     def __init__(self, name: str, problem: Problem, setting: Setting, plan: Plan) -> None:
@@ -36,10 +39,8 @@ class StagedPrepared(Prepared):
         self.setting = setting
         self._plan = plan
         item = setting.itemsize
-        self.workspace_bytes = plan.workspace_elements * item + plan.table_words * 8
-        memory.require(
-            plan.operand_elements * item + self.workspace_bytes, f"{name} of {problem.descriptor}"
-        )
+        elements = plan.operand_elements + plan.workspace_elements
+        memory.require(elements * item + _table_bytes(plan), f"{name} of {problem.descriptor}")
         kind = DTYPES[setting.dtype][0]
         shapes = {
             Y: plan.y_shape,
@@ -58,7 +59,10 @@ class StagedPrepared(Prepared):
             (step.phase, self._call(step) if isinstance(step, Call) else self._stage(step))
             for step in plan.steps
         ]
-        self.compile_s = kernels.compile_seconds() - start
+        self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
+        buffers = sum(array.nbytes for key, array in self._arrays.items() if key != Y)
+        self.workspace_bytes = buffers + self.table_bytes
+        self.explanation = plan.explanation
         self._actions: list[Callable[[], None]] = []
 
     @property
@@ -90,7 +94,7 @@ class StagedPrepared(Prepared):
         if self._actions:
             self._connect()
 
-    def share_packed(self, other: StagedPrepared) -> None:
+    def share_packed(self, other: PlanRunner) -> None:
         """Read packed weights where another one, bound already, has packed the same numbers."""
         for key in self._plan.packed:
             there = other._arrays.get(key)
@@ -133,7 +137,7 @@ class StagedPrepared(Prepared):
         self._actions = self._joined()
 
     def run(self) -> None:
-        """Run every step once."""
+        """Run every step once, BLAS on exactly the plan's threads."""
         for action in self._actions:
             action()
 
@@ -167,7 +171,7 @@ class StagedPrepared(Prepared):
         """Run, to wake the threads; then run with a clock between the steps."""
         seconds: dict[str, float] = {}
         steps = list(self._by_phase())  # making a launch takes longer than many steps
-        self.run()
+        self.run()  # holds BLAS to the plan's threads, too
         for phase, actions in steps:
             start = time.perf_counter()
             for action in actions:
@@ -178,6 +182,12 @@ class StagedPrepared(Prepared):
     def memory(self) -> list[Array]:
         """Return operands, result, workspaces and tables."""
         return [*self._arrays.values(), *self._tables]
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables of integers that the stages and the packing read, each once."""
+        tables = (*self._tables, *_packing_tables(self._plan))
+        return sum({id(table): table.nbytes for table in tables}.values())
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return the inner loop of the register tile that does most of the work."""
@@ -206,7 +216,7 @@ class StagedPrepared(Prepared):
             address = step.kernel.address
         else:
             address = kernels.address(step.kernel, self.setting.dtype)
-        given = step.dims() if callable(step.dims) else step.dims
+        given = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(given, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
@@ -247,4 +257,30 @@ class StagedPrepared(Prepared):
                 rows = []
             else:
                 rows += step
-        return actions + self._actions_of(rows)
+        return [*self._holding(), *actions, *self._actions_of(rows)]
+
+    def _holding(self) -> list[Callable[[], None]]:
+        """Return the action that holds BLAS to the plan's threads, where the plan calls BLAS."""
+        threads = self._plan.blas_threads
+        return [] if threads is None else [lambda: blas().hold(threads)]
+
+    def close(self) -> None:
+        """Give back BLAS's thread count."""
+        if self._plan.blas_threads is not None:
+            blas().release()
+
+
+def _table_bytes(plan: Plan) -> int:
+    """Return the bytes of all tables, also of the ones that are still to be built."""
+    stages = [step for step in plan.steps if isinstance(step, Stage)]
+    late = [each.dims.words for each in stages if isinstance(each.dims, LateTable)]
+    built = {
+        id(each.dims): np.size(each.dims) for each in stages if isinstance(each.dims, np.ndarray)
+    }
+    short = [len(each.dims) for each in stages if not isinstance(each.dims, LateTable | np.ndarray)]
+    words = sum(late) + sum(built.values()) + sum(short) + sum(len(s.buffers) for s in stages)
+    return WORD_BYTES * words + sum(table.nbytes for table in _packing_tables(plan))
+
+
+def _packing_tables(plan: Plan) -> list[Array]:
+    return [table for packed in plan.packed.values() for table in packed.tables]

@@ -1,10 +1,13 @@
-"""The list of strategies, in ladder order. A new one is a file and a line here."""
+"""The list of strategies, in ladder order. A new one is a file and a line here.
+
+A line names the module, the class and, for a class that has one strategy per kind, the kind.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.errors import UnknownNameError
 from convprof.strategies.epilogue import SUFFIX
@@ -24,7 +27,7 @@ STRATEGIES = (
     "conv.microkernel:Microkernel",
     "conv.winograd:Winograd",
     "conv.fft:Fft",
-    "tuning.auto:AutoConv2d",
+    "tuning.auto:Auto:conv2d",
     "peers.torch.products:TorchConv2d",
     "peers.onnxruntime:OnnxConv2d",
     "peers.openvino:OpenvinoConv2d",
@@ -47,7 +50,7 @@ STRATEGIES = (
     "gemm.unrolled:Unrolled",
     "gemm.packed:Packed",
     "gemm.prepacked:Prepacked",
-    "tuning.auto:AutoGemm",
+    "tuning.auto:Auto:gemm",
     "gemm.blas:Blas",
     "peers.torch.products:TorchGemm",
     "peers.onnxruntime:OnnxGemm",
@@ -65,31 +68,31 @@ STRATEGIES = (
     "attention.naive:Naive",
     "attention.blas:Blas",
     "attention.fused:Fused",
-    "tuning.auto:AutoAttention",
+    "tuning.auto:Auto:attention",
     "peers.torch.products:TorchAttention",
     "conv.gradients.direct:DirectData",
     "conv.gradients.im2col_data:Im2colData",
     "conv.gradients.im2col_data:Im2colBlasData",
     "conv.gradients.data:MicrokernelData",
     "conv.gradients.winograd:WinogradData",
-    "tuning.auto:AutoConv2dData",
+    "tuning.auto:Auto:conv2d-backward-data",
     "peers.torch.gradients:TorchConvData",
     "conv.gradients.direct:DirectWeights",
     "conv.gradients.im2col_weights:Im2colWeights",
     "conv.gradients.im2col_weights:Im2colBlasWeights",
     "conv.gradients.weights:MicrokernelWeights",
-    "tuning.auto:AutoConv2dWeights",
+    "tuning.auto:Auto:conv2d-backward-weights",
     "peers.torch.gradients:TorchConvWeights",
     "gemm.gradients.naive:NaiveData",
     "gemm.gradients.tiled:TiledData",
     "gemm.gradients.packed:PackedData",
-    "tuning.auto:AutoGemmData",
+    "tuning.auto:Auto:gemm-backward-data",
     "gemm.gradients.blas:BlasData",
     "peers.torch.gradients:TorchGemmData",
     "gemm.gradients.naive:NaiveWeights",
     "gemm.gradients.tiled:TiledWeights",
     "gemm.gradients.packed:PackedWeights",
-    "tuning.auto:AutoGemmWeights",
+    "tuning.auto:Auto:gemm-backward-weights",
     "gemm.gradients.blas:BlasWeights",
     "peers.torch.gradients:TorchGemmWeights",
     "transposition:Transpose",
@@ -115,36 +118,37 @@ KINDS = (
 
 
 @functools.cache
-def _all() -> tuple[Strategy, ...]:
-    made = []
+def _all() -> tuple[Strategy[Any], ...]:
+    instances = []
     for entry in STRATEGIES:
-        module, _, name = entry.partition(":")
-        made.append(getattr(importlib.import_module(f"convprof.strategies.{module}"), name)())
-    return tuple(made)
+        module, name, *kind = entry.split(":")
+        strategy = getattr(importlib.import_module(f"convprof.strategies.{module}"), name)
+        instances.append(strategy(*kind))
+    return tuple(instances)
 
 
-def strategies(kind: str) -> list[Strategy]:
+def strategies(kind: str) -> list[Strategy[Any]]:
     """Return the strategies for ``conv2d`` or ``gemm`` in ladder order."""
     if kind not in KINDS:
         raise UnknownNameError.of("kind of problem", kind, KINDS)
     return [strategy for strategy in _all() if strategy.kind == kind]
 
 
-def named(kind: str, names: Iterable[str]) -> list[Strategy]:
+def named(kind: str, names: Iterable[str]) -> list[Strategy[Any]]:
     """Return those of the named strategies that a kind of problem has, in the order of naming."""
     known = {strategy.name for strategy in strategies(kind)}
     return [find(kind, name) for name in names if name.removesuffix(SUFFIX) in known]
 
 
-def find(kind: str, name: str) -> Strategy:
+def find(kind: str, name: str) -> Strategy[Any]:
     """Return a strategy by name; ``UnknownNameError`` with the nearest names if there is none.
 
-    ``NAME+passes`` is strategy NAME with the epilogue in passes of its own.
+    ``NAME+passes`` is strategy NAME, then the epilogue in passes over the whole result.
     """
     if name.endswith(SUFFIX):
-        from convprof.strategies.unfused_epilogue import Separate
+        from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 
-        return Separate(find(kind, name.removesuffix(SUFFIX)))
+        return UnfusedEpilogue(find(kind, name.removesuffix(SUFFIX)))
     by_name = {strategy.name: strategy for strategy in strategies(kind)}
     if name not in by_name:
         raise UnknownNameError.of(f"{kind} strategy", name, by_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,19 +13,16 @@ from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.plan import Native, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.problems import Reorder
+from convprof.strategies.base import Setting
+from convprof.strategies.plan import Native, Packed, Plan, Stage, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.codegen.isa import Isa
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
-    from convprof.problems import Problem
-    from convprof.problems.reorder import Reorder
 
 
 ROWS, COLUMNS = 128, 64
@@ -46,21 +43,22 @@ def turn_stage(
     return Stage(phase, native, tiles.count, buffers, tiles.dims())
 
 
-def turning(shape: tuple[int, int, int], setting: Setting) -> Callable[[Array, Array], None]:
-    """Return what transposes arrays of ``shape (n, rows, columns)`` at once: ``(target, source)``.
+def transposed(shape: tuple[int, int, int], setting: Setting) -> Packed:
+    """Return the packing that transposes each of ``n`` matrices of weights at once.
 
-    Both are of the setting's type and contiguous. For what ``bind`` has to turn over.
+    ``shape`` is ``(n, rows, columns)``; the weights are contiguous.
     """
+    n, rows, columns = shape
     tiles = _tiles(shape, setting)
     dims = tiles.dims()
 
-    def turn(target: Array, source: Array) -> None:
+    def transpose_all(target: Array, source: Array) -> None:
         pointers = np.array([source.ctypes.data] * 3 + [target.ctypes.data], dtype=np.int64)
         address = runner_address(len(pointers))
         work = Work(address, 0, tiles.count, pointers.ctypes.data, dims.ctypes.data)
         team(setting.threads).run(Program([work], setting.threads))
 
-    return turn
+    return Packed((n, columns, rows), transpose_all, into=True, tables=(dims,))
 
 
 def _tiles(shape: tuple[int, int, int], setting: Setting) -> TileList:
@@ -114,31 +112,23 @@ def _parts(size: int, most: int) -> list[range]:
     return [range(first, min(first + most, size)) for first in range(0, size, most)]
 
 
-def count_tables(plan: Plan) -> None:
-    """Add the size of all tables that the plan's stages hold to its ``table_words``."""
-    held = (step.dims for step in plan.steps if isinstance(step, Stage))
-    plan.table_words += sum(dims.size for dims in held if isinstance(dims, np.ndarray))
-
-
 # Convert an activation between NCHW and NHWC: transpose each image through vector registers.
 
 
-class Transpose(Strategy):
+class Transpose(Planned[Reorder]):
     """The conversion out of the setting's layout into the other one."""
 
-    name: ClassVar[str] = "transpose"
-    kind: ClassVar[str] = "reorder"
-    summary: ClassVar[str] = "convert between NCHW and NHWC in squares of vector registers"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "transpose"
+    kind = "reorder"
+    summary = "convert between NCHW and NHWC in squares of vector registers"
+    parallel = True
+    generated = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Reorder, setting: Setting) -> Plan:
         """One stage over blocks of each image."""
-        p: Reorder = problem  # type: ignore[assignment]  # why_not refused other kinds
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
         other = "nhwc" if setting.layout == "nchw" else "nchw"
         plan = Plan(p.shape(setting.layout), (0,), p.shape(other))
         plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
-        count_tables(plan)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

@@ -18,34 +18,27 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import Native, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
-    from convprof.strategies.base import Setting
+    from convprof.strategies.base import Setting, Strategy
+    from convprof.strategies.plan import Plan
 
 
-class Separate(Strategy):
+class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
     """A strategy, and the epilogue in passes of its own."""
 
-    fuses = False
-
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Strategy[Any]) -> None:
         """Take the name of ``strategy`` with ``+passes`` after it, and whatever it promises."""
         self.inner = strategy
-        vars(self).update(
-            name=strategy.name + epilogue.SUFFIX,
-            kind=strategy.kind,
-            summary=f"{strategy.name}, then each step of the epilogue over the whole result",
-            parallel=strategy.parallel,
-            peer=strategy.peer,
-            compared=strategy.compared,
-            listed=strategy.listed,
-            generated=strategy.generated,
-        )
+        self.name = strategy.name + epilogue.SUFFIX
+        self.kind = strategy.kind
+        self.summary = f"{strategy.name}, then each step of the epilogue over the whole result"
+        self.parallel = strategy.parallel
+        self.role = strategy.role
+        self.generated = strategy.generated
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse what the strategy refuses, what has no epilogue, and results of libraries."""
@@ -53,43 +46,36 @@ class Separate(Strategy):
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
             return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
-        if isinstance(self.inner, Library):
-            return f"{self.name}: the library keeps its result; use {self.name.partition('+')[0]}"
+        if not isinstance(self.inner, Planned):
+            return f"{self.name}: the library keeps its result; use {self.inner.name}"
         reason = self.inner.why_not(_bare(problem), setting)
         return None if reason is None else f"{self.name}: {reason}"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Prepare the bare problem, and add a stage per step of the epilogue to its plan."""
-        p: Conv2d | Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        inner = self.inner.prepare(_bare(p), setting)
-        if not isinstance(inner, StagedPrepared):
-            raise TypeError(f"{self.inner.name} is no plan of stages")
+    def plan(self, p: Conv2d | Gemm, setting: Setting) -> Plan:
+        """Add a stage per step of the epilogue to the plan of the bare problem."""
+        if not isinstance(self.inner, Planned):
+            raise TypeError(f"{self.inner.name} has no plan to extend")
+        plan = self.inner.plan(_bare(p), setting)
         stages = [stage(p, step, setting) for step in steps(p.epilogue)]
-        tables = sum(len(made.dims) for made in stages if not callable(made.dims))
-        done = inner.plan.executed_flops
-        plan = replace(
-            inner.plan,
+        flops = plan.executed_flops
+        return replace(
+            plan,
             more=epilogue.operands(p, setting.layout),
-            steps=[*inner.plan.steps, *stages],
-            passes=inner.plan.passes + len(stages),
-            table_words=inner.plan.table_words + tables,
-            executed_flops=None if done is None else done + epilogue.flops(p),
+            steps=[*plan.steps, *stages],
+            passes=plan.passes + len(stages),
+            executed_flops=None if flops is None else flops + epilogue.flops(p),
         )
-        prepared = type(inner)(self.name, p, setting, plan)
-        prepared.compile_s += inner.compile_s
-        prepared.explanation = inner.explanation
-        return prepared
 
 
-def ways(strategy: Strategy, problem: Problem) -> list[Strategy]:
+def ways(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
     """Return how a strategy computes a problem: fused where it can, and in separate passes.
 
     A problem without an epilogue has one way only; a library fuses or refuses.
     """
-    if not getattr(problem, "epilogue", NO_EPILOGUE) or isinstance(strategy, Library):
+    if not getattr(problem, "epilogue", NO_EPILOGUE) or not isinstance(strategy, Planned):
         return [strategy]
-    apart = Separate(strategy)
-    return [strategy, apart] if strategy.fuses else [apart]
+    unfused = UnfusedEpilogue(strategy)
+    return [strategy, unfused] if strategy.fuses else [unfused]
 
 
 def steps(wanted: Epilogue) -> list[Epilogue]:

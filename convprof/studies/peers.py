@@ -120,8 +120,8 @@ class Peers:
             participant.contestant.setting.threads for participant in exact
         ):
             participants = [e for e in exact if e.contestant.setting.threads == threads]
-            ours = [e for e in participants if not e.contestant.strategy.peer]
-            peers = _best_layouts([e for e in participants if e.contestant.strategy.peer])
+            ours = [e for e in participants if not e.contestant.strategy.role.is_peer]
+            peers = _best_layouts([e for e in participants if e.contestant.strategy.role.is_peer])
             if ours and peers:
                 found.append(self._standing(min(ours, key=_median_s), peers))
         return [standing for standing in found if standing is not None]
@@ -153,7 +153,7 @@ def _others(
     ours: Measurement, fastest: Measurement, measurements: Sequence[Measurement]
 ) -> list[Measurement]:
     """Return the other libraries' fastest exact results on the same problem and threads."""
-    names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.peer}
+    names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.role.is_peer}
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.time_s.median if m.time_s else 0.0):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)
@@ -166,7 +166,7 @@ def _others(
 def libraries(problem: Problem, choice: Choice) -> frozenset[str]:
     """Return the names of the libraries that a problem is compared with."""
     named = registry.named(problem.kind, choice.strategies)
-    return frozenset(s.name for s in (*_libraries(problem), *named) if s.peer)
+    return frozenset(s.name for s in (*_libraries(problem), *named) if s.role.is_peer)
 
 
 @dataclass(frozen=True)
@@ -196,17 +196,17 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     every = registry.strategies(problem.kind)
     named = registry.named(problem.kind, choice.strategies)
     ours = (
-        [s for s in named if not s.peer]
+        [s for s in named if not s.role.is_peer]
         or [s for s in every if s.name == OURS]
-        or [s for s in every if s.listed and not s.peer]
+        or [s for s in every if s.role.is_listed and not s.role.is_peer]
     )
-    libraries = [s for s in named if s.peer] or _libraries(problem)
+    libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 
 
-def _libraries(problem: Problem) -> list[Strategy]:
+def _libraries(problem: Problem) -> list[Strategy[Any]]:
     """Return the libraries compared with: an epilogue is computed in passes where not fused."""
-    compared = [s for s in registry.strategies(problem.kind) if s.peer and s.compared]
+    compared = [s for s in registry.strategies(problem.kind) if s.role.is_compared]
     return [ways(strategy, problem)[0] for strategy in compared]
 
 

@@ -36,8 +36,8 @@ def check_strategies(
     kinds = sorted({problem.kind for problem in problems})
     known = [strategy for kind in kinds for strategy in registry.strategies(kind)]
     # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
-    libraries = sorted({strategy.name for strategy in known if strategy.peer and strategy.compared})
-    ours = sorted({strategy.name for strategy in known if not strategy.peer})
+    libraries = sorted({strategy.name for strategy in known if strategy.role.is_compared})
+    ours = sorted({strategy.name for strategy in known if not strategy.role.is_peer})
     listed = libraries if field == LIBRARY else [*ours, *libraries]
     shown = [kind for kind in kinds if kind != "operation"] or kinds
     for name in names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
@@ -58,7 +58,7 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     return found
 
 
-def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
+def _chosen(problem: Problem, choice: Choice) -> list[Strategy[Any]]:
     """Return the chosen strategies that the problem's kind has; of several kinds, each its own.
 
     Without a choice all that need no further package: the libraries take part when named. An
@@ -66,7 +66,9 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy]:
     """
     if not choice.strategies:
         every = registry.strategies(problem.kind)
-        return [way for strategy in every if strategy.listed for way in ways(strategy, problem)]
+        return [
+            way for strategy in every if strategy.role.is_listed for way in ways(strategy, problem)
+        ]
     return registry.named(problem.kind, choice.strategies)
 
 

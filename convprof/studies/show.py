@@ -156,7 +156,7 @@ def libraries(document: Document) -> set[str]:
     from convprof.strategies import registry
 
     kinds = {m.problem["kind"] for m in document.measurements} & set(registry.KINDS)
-    return {s.name for kind in kinds for s in registry.strategies(kind) if s.peer}
+    return {s.name for kind in kinds for s in registry.strategies(kind) if s.role.is_peer}
 
 
 def isa_peaks(document: Document) -> list[Peak]:

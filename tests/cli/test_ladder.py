@@ -106,7 +106,7 @@ def test_too_little_patience_refuses_before_it_measures(capsys):
         (["conv", "--layout", "all"], "--layout all: a ladder has one layout: nchw or nhwc"),
         (["gemm", "--with", "blis"], "--with blis: use halide"),
         (["gemm", "--with", "halide", "--cache", "cold"], "use --cache hot"),
-        (["gemm", "--patience", "-1"], "--patience -1: use seconds from above 0"),
+        (["gemm", "--patience", "-1"], "'--patience': -1.0 is not in the range 0<x"),
         (["gemm", "--plot", "x.bmp"], "--plot x.bmp: the name ends in '.bmp'"),
     ],
 )

@@ -127,14 +127,23 @@ CASES = [
     ("network --pass training", "convprof: name a network, e.g. resnet50 --summary"),
     ("network resnet5 --pass training", "convprof: unknown network 'resnet5': did you mean"),
     ("network lenet5 --pass backward", "convprof network: Invalid value for '--pass'"),
-    ("network lenet5 --pass forward --top 0", "convprof: --top 0: use 1 or more"),
+    (
+        "network lenet5 --pass forward --top 0",
+        "convprof network: Invalid value for '--top': 0 is not in the range",
+    ),
     ("network lenet5 --pass forward --layout all", "convprof: --layout all: use nchw or nhwc\n"),
     ("network lenet5 --pass forward --layout chwn", "convprof: --layout chwn: use nchw or nhwc\n"),
     ("network lenet5 --pass forward -t 0", "convprof: --threads 0: "),
     ("network lenet5 --pass forward -s fast", "convprof: unknown --strategy of conv2d or gemm "),
     ("network lenet5 --pass forward -s ,", "convprof: --strategy: name at least one, such as auto"),
-    ("network lenet5 --pass forward --budget 0", "convprof: --budget 0: use a value from 0.001"),
-    ("network lenet5 --pass forward --seed -1", "convprof: --seed -1: use a value from 0"),
+    (
+        "network lenet5 --pass forward --budget 0",
+        "convprof network: Invalid value for '--budget': 0.0 is not in the range",
+    ),
+    (
+        "network lenet5 --pass forward --seed -1",
+        "convprof network: Invalid value for '--seed': -1 is not in the range",
+    ),
     ("network lenet5 --pass forward --image 3", "convprof: lenet5: --image 3: must be at least 16"),
     (
         "network lenet5 --summary --pass forward",

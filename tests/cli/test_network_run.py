@@ -19,7 +19,7 @@ from convprof.measure.session import Session
 from convprof.networks import vit
 from convprof.networks.vit import Transformer
 from convprof.strategies.peers.torch.strategy import TorchNetwork
-from convprof.strategies.unfused_epilogue import Separate
+from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 from convprof.studies import preflight
 from convprof.studies.network import plan as plan_module
 from convprof.studies.roofline_session import RooflineSession
@@ -224,7 +224,7 @@ def test_a_plan_with_strategies_by_name(capsys):
 
 def spoil(monkeypatch):
     """Let every convolution in direct loops go wrong."""
-    prepare = Separate.prepare
+    prepare = UnfusedEpilogue.prepare
 
     def spoilt(self, problem, setting):
         prepared = prepare(self, problem, setting)
@@ -233,7 +233,7 @@ def spoil(monkeypatch):
             prepared.bind = lambda x, weights, *more: bind(x, weights + 1, *more)
         return prepared
 
-    monkeypatch.setattr(Separate, "prepare", spoilt)
+    monkeypatch.setattr(UnfusedEpilogue, "prepare", spoilt)
 
 
 class Interrupting(RooflineSession):
@@ -307,12 +307,18 @@ CASES = [
     ("network lenet5 --plan --pass forward", "convprof: --plan is for running the whole network"),
     ("network lenet5 --plan --summary", "convprof: --summary measures nothing: leave out --plan"),
     ("network --list --plan", "convprof: --list shows every network as published: leave out --pl"),
-    ("network lenet5 --top 0", "convprof: --top 0: use 1 or more"),
+    (
+        "network lenet5 --top 0",
+        "convprof network: Invalid value for '--top': 0 is not in the range",
+    ),
     ("network lenet5 --threads 1,2", "convprof: --threads 1,2: use 1 or 2, one at a time"),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
     ("network lenet5 --dtype f16", "convprof: --dtype f16: use f32 or f64"),
-    ("network lenet5 --budget 0", "convprof: --budget 0: use a value from 0.001"),
+    (
+        "network lenet5 --budget 0",
+        "convprof network: Invalid value for '--budget': 0.0 is not in the range",
+    ),
     ("network vit-b16 --image 225", "convprof: vit-b16: --image 225: must be a multiple of 16"),
     ("network resnet5", "convprof: unknown network 'resnet5': did you mean"),
     ("network lenet5 --mb 100000000", "convprof: mb100000000ic1ih32oc6"),

@@ -53,11 +53,11 @@ def plans(problem, setting):
     name = {"conv2d": "microkernel", "gemm": "packed"}[problem.kind]
     strategy = registry.find(problem.kind, name)
     seen = set()
-    for variant in strategy.variants(problem, setting):
-        tile = (variant["vectors"], variant["rows"], variant.get("pack_b"))
+    for variant in strategy.blockings(problem, setting):
+        tile = (variant.vectors, variant.rows, getattr(variant, "pack_b", None))
         if tile not in seen:  # the others cut the work of the same tiles into other blocks
             seen.add(tile)
-            yield strategy.prepare_variant(problem, setting, variant)
+            yield strategy.prepare_blocked(problem, setting, variant)
 
 
 def kept(prepared):

@@ -155,7 +155,7 @@ def tiles():
         for name, problem in itertools.product(isa.available(), problems):
             made = registry.find(kind, strategy)
             setting = Setting("nhwc", "f32", 1, name)
-            prepared = made.prepare_variant(problem, setting, made.variants(problem, setting)[0])
+            prepared = made.prepare_blocked(problem, setting, made.blockings(problem, setting)[0])
             for step in prepared._plan.steps:
                 keep = step.kernel.keep
                 for use in keep.uses if isinstance(keep, TileList) else ():

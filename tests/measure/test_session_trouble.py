@@ -269,7 +269,7 @@ def test_release_in_the_middle(scene):
 
 
 def test_chains_count_the_runs_layer_by_layer(scene, monkeypatch):
-    monkeypatch.setattr(scene.prepared, "taken_apart", True)
+    monkeypatch.setattr(scene.prepared, "times_phases", True)
     left = [
         e.remaining_s for e in scene.sampled(scene.session(scene.strategy("a"), rounds=2).events())
     ]

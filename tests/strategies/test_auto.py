@@ -68,11 +68,11 @@ def test_the_fastest_is_chosen_and_remembered(monkeypatch):
     monkeypatch.setattr(auto, "times", third_wins)
     first = prepare(P, "quick").explanation[0]
     assert len(tried) == min(8, len(candidates))
-    assert first.startswith(auto._spelled(candidates[2]))
+    assert first.startswith(str(candidates[2]))
     assert "100 % ahead" in first
     monkeypatch.setattr(auto, "times", never)
     again = prepare(P, "quick").explanation[0]
-    assert again.startswith(auto._spelled(candidates[2]))
+    assert again.startswith(str(candidates[2]))
     assert "remembered" in again
 
 
@@ -122,14 +122,16 @@ def test_a_corrupt_or_foreign_file_is_ignored_in_one_line(folder, content, caplo
     "choice",
     [
         {},
-        {"strategy": "direct", "variant": {}},
-        {"strategy": "microkernel", "variant": {"vectors": 10**9, "rows": 1, "block_rows": 1}},
-        {"strategy": ["microkernel"], "variant": None},
+        {"strategy": "direct", "blocking": {}},
+        {"strategy": "microkernel", "blocking": {"vectors": 10**9, "rows": 1, "block_rows": 1}},
+        {"strategy": ["microkernel"], "blocking": None},
     ],
 )
 def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     setting = Setting("nhwc")
-    names = [strategy.name for strategy, _ in auto.AutoConv2d().candidates(P, setting)]
+    names = [
+        strategy.name for strategy, _ in registry.find("conv2d", "auto").candidates(P, setting)
+    ]
     choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice)
     assert "fastest of" in prepare(P, "quick").explanation[0]
 

@@ -46,7 +46,7 @@ def result(problem, setting, name, variant=None):
     assert strategy.why_not(problem, setting) is None
     if variant is not None:
         assert isinstance(strategy, Tunable)
-        prepared = strategy.prepare_variant(problem, setting, variant)
+        prepared = strategy.prepare_blocked(problem, setting, variant)
     else:
         prepared = strategy.prepare(problem, setting)
     prepared.bind(*operands.all(setting.layout))
@@ -99,7 +99,7 @@ def test_depthwise_convolutions(c, r, pad, made, setting):
 @settings(max_examples=12, deadline=None)
 def test_winograd(c, k, size, made, setting):
     p = Conv2d(n=2, c=c, h=size, w=7, k=k, r=3, s=3, pad=(1, 0), epilogue=made)
-    for variant in registry.find("conv2d", "winograd").variants(p, setting)[::3]:
+    for variant in registry.find("conv2d", "winograd").blockings(p, setting)[::3]:
         assert error(p, setting, "winograd", variant) < TOLERANCE[setting.dtype]
 
 
@@ -116,8 +116,8 @@ PRODUCTS = st.builds(
 @given(PRODUCTS, st.sampled_from([0, 8, 33]), SETTINGS)
 @settings(max_examples=20, deadline=None)
 def test_products_in_one_and_in_several_blocks_of_the_reduction(g, kc, setting):
-    for variant in registry.find("gemm", "packed").variants(g, setting)[:2]:
-        cut = variant | ({"kc": kc} if kc else {})
+    for variant in registry.find("gemm", "packed").blockings(g, setting)[:2]:
+        cut = replace(variant, kc=kc) if kc else variant
         assert error(g, setting, "packed", cut) < TOLERANCE[setting.dtype]
 
 

@@ -206,7 +206,7 @@ def test_workspace_bytes_are_those_of_the_arrays(dtype, name):
         ours = [array for array in prepared.memory() if not any(array is item for item in theirs)]
         assert len(prepared.memory()) == len(ours) + len(theirs)
         uncounted = sum(array.nbytes for array in ours) - prepared.workspace_bytes
-        assert 0 <= uncounted <= 192
+        assert uncounted == 0
 
 
 @each_strategy

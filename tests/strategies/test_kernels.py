@@ -16,7 +16,7 @@ from convprof.strategies import kernels
 from convprof.strategies.conv.direct import direct_nchw, loop_dims
 from convprof.strategies.conv.geometry import pad_planes, padded_nchw
 from convprof.strategies.conv.im2col import swap_outer
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, offset_gemm
 
 
 def all_kernels():
@@ -92,7 +92,9 @@ def test_direct_nchw(groups):
 
 
 @pytest.mark.parametrize("g", [Gemm(m=1, n=1, k=1), Gemm(m=9, n=5, k=11, batch=2)])
-@pytest.mark.parametrize("blocking", [Blocking(4, 3, 8), Blocking(8, 5, 4), Blocking(12, 9, 100)])
+@pytest.mark.parametrize(
+    "blocking", [OffsetBlocking(4, 3, 8), OffsetBlocking(8, 5, 4), OffsetBlocking(12, 9, 100)]
+)
 def test_offset_gemm(g, blocking):
     a, b = whole_numbers(g.a_shape), whole_numbers(g.b_shape, 1)
     dims = Offsets.dense(g.m, g.n, g.k, g.batch).dims(g.m, g.n, g.k, blocking)
@@ -114,7 +116,7 @@ def test_offset_gemm_with_rows_that_lie_anywhere():
     b_far[b_row // 10, :n] = b
     zero = np.zeros(1, dtype=np.int64)
     offsets = Offsets(zero, zero, zero, a_row, c_row, a_col, b_row)
-    blocking = Blocking(4, 2, 5)
+    blocking = OffsetBlocking(4, 2, 5)
     plain, compiled = both(
         offset_gemm,
         blocking.tiles(m, n, 1),

@@ -330,7 +330,9 @@ def test_libraries_take_part_when_they_are_named(p):
     assert ("blas" in names) == (p.kind == "gemm")
     named = [c.strategy.name for c in contestants(p, Choice(("torch", "tiled"), ("nchw",)))]
     assert named == ["torch", "tiled"]
-    peers = [s.name for s in registry.strategies(p.kind) if s.peer and "halide" not in s.name]
+    peers = [
+        s.name for s in registry.strategies(p.kind) if s.role.is_peer and "halide" not in s.name
+    ]
     assert peers == [*(["blas"] if p.kind == "gemm" else []), *PACKAGES]
 
 

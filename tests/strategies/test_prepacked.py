@@ -19,7 +19,7 @@ from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.gemm import prepacked, prepacked_tiles
 from convprof.strategies.gemm.prepacked import Prepacked, choose
-from convprof.strategies.gemm.prepacked_tiles import PANELS, Blocking, PanelStages
+from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 5e-5, "f64": 1e-12}
@@ -48,7 +48,7 @@ PROBLEMS = st.builds(
 def error(g, setting, variant):
     """Return the error of the second run: the first leaves no trace."""
     operands = Operands(g, setting.dtype, 0)
-    prepared = Prepacked().prepare_variant(g, setting, variant)
+    prepared = Prepacked().prepare_blocked(g, setting, variant)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()
     first = prepared.output().copy()
@@ -60,7 +60,7 @@ def error(g, setting, variant):
 @given(PROBLEMS, SETTINGS, st.data())
 @settings(max_examples=40, deadline=None)
 def test_every_variant_is_right(g, setting, data):
-    variant = data.draw(st.sampled_from(Prepacked().variants(g, setting)))
+    variant = data.draw(st.sampled_from(Prepacked().blockings(g, setting)))
     assert error(g, setting, variant) < TOLERANCE[setting.dtype]
 
 
@@ -70,8 +70,8 @@ def test_every_variant_is_right(g, setting, data):
 )
 def test_so_is_every_cut_of_the_product(monkeypatch, g, setting, kc, mc):
     monkeypatch.setattr(prepacked_tiles, "STAGE_MACS", 2_000)
-    first = Prepacked().variants(g, setting)[0]
-    assert error(g, setting, first | {"kc": kc, "mc": mc}) < TOLERANCE[setting.dtype]
+    first = Prepacked().blockings(g, setting)[0]
+    assert error(g, setting, replace(first, kc=kc, mc=mc)) < TOLERANCE[setting.dtype]
 
 
 def test_new_weights_are_packed_anew():
@@ -115,7 +115,7 @@ def stages(g, blocking, threads=1):
 
 def test_panels_lie_end_to_end_and_end_in_zeros():
     g = Gemm(m=4, n=5, k=3)
-    made = stages(g, Blocking(rows=2, vectors=1, mc=4, kc=2))
+    made = stages(g, PanelBlocking(rows=2, vectors=1, mc=4, kc=2))
     lanes = made.lanes
     b = np.arange(15.0).reshape(3, 5)
     panels = made.pack(b)
@@ -126,7 +126,7 @@ def test_panels_lie_end_to_end_and_end_in_zeros():
 
 
 def test_whole_panels_are_not_copied_on_the_way():
-    made = stages(Gemm(m=4, n=64, k=6), Blocking(rows=2, vectors=1, mc=4, kc=3))
+    made = stages(Gemm(m=4, n=64, k=6), PanelBlocking(rows=2, vectors=1, mc=4, kc=3))
     b = np.zeros((6, 64))
     assert np.shares_memory(b, made.pack(b))
 
@@ -136,7 +136,7 @@ def test_the_packed_operand_counts_as_memory():
     prepared = Prepacked().prepare(g, Setting())
     assert prepared.scratch() == {}
     assert list(prepared.plan.packed) == [PANELS]
-    assert prepared.workspace_bytes == 4 * g.k * g.n + 8 * prepared.plan.table_words
+    assert prepared.workspace_bytes == 4 * g.k * g.n + prepared.table_bytes
 
 
 def passes(made):
@@ -145,7 +145,7 @@ def passes(made):
 
 @given(PROBLEMS, st.integers(1, 5), st.integers(1, 40), st.integers(1, 40))
 def test_threads_share_out_every_part_of_the_product_once(g, threads, mc, kc):
-    made = stages(g, Blocking(rows=4, vectors=1, mc=mc, kc=kc), threads)
+    made = stages(g, PanelBlocking(rows=4, vectors=1, mc=mc, kc=kc), threads)
     done = np.zeros((g.batch, made.blocks, g.m, made.panels), int)
     for each in (item for mine in passes(made) for item in mine):
         panels = slice(each.panels.start, each.panels.stop)
@@ -154,9 +154,9 @@ def test_threads_share_out_every_part_of_the_product_once(g, threads, mc, kc):
 
 
 def test_few_panels_are_parted_by_rows():
-    lanes = stages(Gemm(m=1, n=1, k=1), Blocking(1, 1, 1, 1)).lanes
+    lanes = stages(Gemm(m=1, n=1, k=1), PanelBlocking(1, 1, 1, 1)).lanes
     one = Gemm(m=64, n=lanes, k=8)
-    blocking = Blocking(rows=8, vectors=1, mc=64, kc=8)
+    blocking = PanelBlocking(rows=8, vectors=1, mc=64, kc=8)
     assert [[p.rows for p in mine] for mine in passes(stages(one, blocking, 2))] == [
         [range(32)],
         [range(32, 64)],
@@ -169,7 +169,7 @@ def test_few_panels_are_parted_by_rows():
 
 
 def test_tiles_of_a_panel_fetch_all_of_the_next():
-    made = stages(Gemm(m=197, n=768, k=64), Blocking(rows=14, vectors=2, mc=197, kc=64))
+    made = stages(Gemm(m=197, n=768, k=64), PanelBlocking(rows=14, vectors=2, mc=197, kc=64))
     assert made._fetched(1) == 0
     for tiles in range(2, 20):
         assert made._fetched(tiles) * tiles >= made.nr
@@ -200,10 +200,10 @@ def test_a_turn_of_the_loop_fetches_whole_lines(dtype, fetch):
 def test_the_model_keeps_rows_in_cache_and_parts_them_evenly(monkeypatch):
     monkeypatch.setattr(prepacked, "l2_bytes", lambda: 2 << 20)
     isa = isas.ISAS["avx512"]
-    assert choose(Gemm(m=197, n=2304, k=768), isa, 4) == Blocking(9, 3, 197, 768)
-    assert choose(Gemm(m=197, n=768, k=3072), isa, 4) == Blocking(9, 3, 99, 1024)
-    assert choose(Gemm(m=16, n=4096, k=4096), isa, 4) == Blocking(9, 3, 16, 512)
-    assert choose(Gemm(m=1, n=1000, k=2048), isa, 4) == Blocking(1, 3, 1, 2048)
+    assert choose(Gemm(m=197, n=2304, k=768), isa, 4) == PanelBlocking(9, 3, 197, 768)
+    assert choose(Gemm(m=197, n=768, k=3072), isa, 4) == PanelBlocking(9, 3, 99, 1024)
+    assert choose(Gemm(m=16, n=4096, k=4096), isa, 4) == PanelBlocking(9, 3, 16, 512)
+    assert choose(Gemm(m=1, n=1000, k=2048), isa, 4) == PanelBlocking(1, 3, 1, 2048)
     assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], 4).vectors == 2
 
 

@@ -7,8 +7,8 @@ from convprof.codegen import isa as isas
 from convprof.problems import Reorder
 from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.plan import Plan, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import turn_stage, turning
+from convprof.strategies.plan_runner import PlanRunner
+from convprof.strategies.transposition import transposed, turn_stage
 
 SHAPES = [(1, 1, 1), (2, 3, 40), (2, 40, 3), (1, 4, 4), (3, 5, 17), (1, 200, 130), (2, 16, 300)]
 
@@ -23,7 +23,7 @@ def test_every_matrix_is_transposed(shape, dtype, isa):
         plan = Plan(shape, (0,), (n, columns, rows))
         plan.steps = [turn_stage("turn", X, Y, shape, setting)]
         problem = Reorder(n=n, c=rows, h=1, w=columns)
-        prepared = StagedPrepared("turn", problem, setting, plan)
+        prepared = PlanRunner("turn", problem, setting, plan)
         x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
         prepared.bind(x, np.zeros(0))
         prepared.run()
@@ -47,5 +47,5 @@ def test_arrays_are_transposed_at_once(shape, dtype):
     n, rows, columns = shape
     x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
     target = np.full((n, columns, rows), -1, x.dtype)
-    turning(shape, Setting("nchw", dtype))(target, x)
+    transposed(shape, Setting("nchw", dtype)).fill(target, x)
     np.testing.assert_array_equal(target, x.transpose(0, 2, 1))

@@ -93,7 +93,7 @@ def test_each_step_reads_and_writes_the_whole_result_in_place():
     phases = [stage.phase for stage in prepared.plan.steps]
     assert phases == ["tiles", "bias pass", "add pass", "relu pass"]
     result = 4 * CONV.n * CONV.p * CONV.q * CONV.k
-    packed = prepared.workspace_bytes - 8 * prepared.plan.table_words
+    packed = prepared.workspace_bytes - prepared.table_bytes
     weights = 4 * CONV.k * CONV.c * CONV.r * CONV.s
     least = CONV.bytes_min(4) - weights + packed
     assert prepared.bytes_moved() == least + 3 * 2 * result
@@ -123,8 +123,8 @@ def test_it_promises_what_the_strategy_promises():
     assert found.parallel
     assert found.generated
     assert not found.fuses
-    assert not found.peer
-    assert registry.find("gemm", "blas+passes").peer
+    assert not found.role.is_peer
+    assert registry.find("gemm", "blas+passes").role.is_peer
 
 
 def test_what_it_refuses():

@@ -11,7 +11,7 @@ from convprof.machine import facts
 from convprof.problems import Conv2d, oracle
 from convprof.strategies import registry
 from convprof.strategies.base import DTYPES, Setting
-from convprof.strategies.conv.winograd import Blocking, WinogradBlocks
+from convprof.strategies.conv.winograd import WinogradBlocking, WinogradBlocks
 
 WINOGRAD = registry.find("conv2d", "winograd")
 TOLERANCE = {"f32": 5e-5, "f64": 1e-12}
@@ -23,8 +23,8 @@ def error(p, setting, variant=None):
     kind = {"f32": "f4", "f64": "f8"}[setting.dtype]
     x = random.uniform(-1, 1, p.x_shape("nchw")).astype(kind)
     weights = random.uniform(-1, 1, p.weight_shape).astype(kind)
-    variant = variant or WINOGRAD.variants(p, setting)[0]
-    prepared = WINOGRAD.prepare_variant(p, setting, variant)
+    variant = variant or WINOGRAD.blockings(p, setting)[0]
+    prepared = WINOGRAD.prepare_blocked(p, setting, variant)
     prepared.bind(x if setting.layout == "nchw" else x.transpose(0, 2, 3, 1), weights)
     prepared.run()
     first = prepared.output().copy()
@@ -62,8 +62,8 @@ def test_random_problems(p, layout, dtype, threads):
 def test_every_variant(threads):
     p = Conv2d(n=2, c=20, k=33, h=19, w=13, r=3, s=3, pad=(1, 1))
     setting = Setting("nhwc", "f32", threads)
-    variants = WINOGRAD.variants(p, setting)
-    assert {variant["m"] for variant in variants} == {2, 4}
+    variants = WINOGRAD.blockings(p, setting)
+    assert {variant.m for variant in variants} == {2, 4}
     for variant in variants:
         assert error(p, setting, variant) < TOLERANCE["f32"]
 
@@ -81,7 +81,7 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 def test_filters_are_transformed_in_float64(m, dtype):
     p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)
-    blocks = WinogradBlocks(p, Setting("nhwc", dtype), Blocking(m, 4))
+    blocks = WinogradBlocks(p, Setting("nhwc", dtype), WinogradBlocking(m, 4))
     w = np.random.default_rng(0).uniform(-1, 1, p.weight_shape).astype(DTYPES[dtype][0])
     packed = blocks.packed()
     target = np.zeros(packed.shape, w.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from convprof.measure import session as session_module
@@ -9,7 +11,8 @@ from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm, oracle
 from convprof.strategies import registry
-from convprof.strategies.base import Prepared, Strategy
+from convprof.strategies.base import Prepared, Role, Strategy
+from convprof.studies import peers
 from convprof.studies.peers import Peers, Standing, summaries
 from convprof.studies.run import Choice
 
@@ -60,9 +63,9 @@ class Fake(Strategy):
     parallel = True
 
     def __init__(self, name, seconds=1e-3, *, peer=False, error=0.0, reason=None):
-        self.name, self.seconds, self.peer = name, seconds, peer
+        self.name, self.seconds = name, seconds
         self.error, self.reason = error, reason
-        self.listed = not peer and name != "direct"
+        self.role = Role.LIBRARY if peer else Role.OWN if name != "direct" else Role.CHOOSER
 
     def why_not(self, problem, setting):
         return self.reason or super().why_not(problem, setting)

@@ -86,9 +86,9 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = package.load_model_from_string(data)
     except (decode_error(), ValueError, RuntimeError, RecursionError):
-        raise InputError("this is no ONNX model, or it is damaged or truncated") from None
+        raise InputError("this is not an ONNX model, or it is damaged or truncated") from None
     if not model.HasField("graph") or not model.graph.node:
-        raise InputError("this is no ONNX model: it holds no graph with nodes")
+        raise InputError("this is not an ONNX model: it holds no graph with nodes")
     return model
 
 
@@ -99,7 +99,7 @@ def _bytes(path: Path) -> bytes:
         if stat.S_ISDIR(facts.st_mode):
             raise InputError("this is a directory; name an ONNX file")
         if not stat.S_ISREG(facts.st_mode):
-            raise InputError("this is no regular file; name an ONNX file")
+            raise InputError("this is not a regular file; name an ONNX file")
         if facts.st_size > LARGEST_FILE:
             raise InputError(
                 f"the file has {units.size(facts.st_size)}; an ONNX model has less than 2 GiB, "

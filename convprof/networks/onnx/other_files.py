@@ -6,12 +6,12 @@ _GIT_LFS = "this is a Git LFS pointer, not the model itself; fetch the model wit
 _WEB_PAGE = "this is a web page, not a model; download the file itself (its raw form)"
 _ZIP = (
     "this is a zip archive (PyTorch's .pt and .pth, Keras' .keras and NumPy's .npz are), "
-    "no ONNX model; export the model with torch.onnx.export or tf2onnx, or unpack the archive"
+    "not an ONNX model; export the model with torch.onnx.export or tf2onnx, or unpack the archive"
 )
 _PICKLE = "this is a Python pickle (an old .pt or .pth); export the model with torch.onnx.export"
 _COMPRESSED = "this is a compressed file; unpack it first"
-_HDF5 = "this is an HDF5 file (Keras' .h5), no ONNX model; convert it with tf2onnx"
-_XML = "this is XML (OpenVINO's .xml is), no ONNX model; use the ONNX file that it was made from"
+_HDF5 = "this is an HDF5 file (Keras' .h5), not an ONNX model; convert it with tf2onnx"
+_XML = "this is XML (OpenVINO's .xml is), not an ONNX model; use the file that it was made from"
 _ORT = "this is ONNX Runtime's own format (.ort); use the ONNX file that it was made from"
 _TFLITE = "this is a TensorFlow Lite model; convert it with tf2onnx --tflite"
 _GGUF = "this is a GGUF file: weights without a graph; export the model as ONNX"

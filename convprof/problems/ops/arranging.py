@@ -86,7 +86,7 @@ class Transpose(Op):
         """Return the sizes in their new order."""
         (x,) = self.checked(inputs)
         if sorted(self.axes) != list(range(len(x))):
-            raise self.misfit(x, f"its axes are no permutation {self.axes}")
+            raise self.misfit(x, f"{self.axes} is not a permutation of its axes")
         return tuple(x[axis] for axis in self.axes)
 
     def reference(self, *operands: Array) -> Array:

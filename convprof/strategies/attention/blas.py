@@ -7,32 +7,29 @@ by every operation of the softmax on its own.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import BlasPrepared
+from convprof.problems import Attention
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
-
-if TYPE_CHECKING:
-    from convprof.problems import Attention, Problem
+from convprof.strategies.planned import Planned
 
 SCORES, ROWS = "scores", "rows"
 
 
-class Blas(Strategy):
+class Blas(Planned[Attention]):
     """NumPy's BLAS and NumPy's exponential."""
 
-    name: ClassVar[str] = "blas"
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "head by head: NumPy's BLAS, and NumPy's softmax on one thread"
-    parallel: ClassVar[bool] = True
-    peer: ClassVar[bool] = True
+    name = "blas"
+    kind = "attention"
+    summary = "head by head: NumPy's BLAS, and NumPy's softmax on one thread"
+    parallel = True
+    role = Role.BUNDLED
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Attention, setting: Setting) -> Plan:
         """One call for all heads, with room for the scores of one."""
-        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
         spaces: dict[str, tuple[int, ...]] = {SCORES: (p.tokens, p.tokens), ROWS: (p.tokens, 1)}
         plan = Plan(*p.operand_shapes(""), p.shape, spaces)
 
@@ -50,4 +47,5 @@ class Blas(Strategy):
                 y[head] /= row  # one division per output instead of one per score
 
         plan.steps = [Call("attention", attend)]
-        return BlasPrepared(self.name, p, setting, plan)
+        plan.blas_threads = setting.threads
+        return plan

@@ -29,7 +29,7 @@ SOFTMAX_ACROSS = 4
 
 
 @dataclass(frozen=True)
-class Blocking:
+class AttentionBlocking:
     """How queries and keys are cut."""
 
     queries: int
@@ -49,7 +49,7 @@ class Blocks:
         self,
         p: Attention,
         setting: Setting,
-        blocking: Blocking,
+        blocking: AttentionBlocking,
         placement: Placement | None = None,
     ) -> None:
         """Without a ``placement``, the operands lie as the problem says."""
@@ -78,8 +78,8 @@ class Blocks:
             "fused": self.isa.fused,
         }
 
-    def stage(self, slots: int) -> tuple[Stage, int]:
-        """Return the stage, a task of it a block of queries of one head; and its table's words."""
+    def stage(self, slots: int) -> Stage:
+        """Return the stage, a task of it a block of queries of one head."""
         p = self.p
         rest = p.tokens - self.wide * self.width
         self._block(self.width, self.blocking.queries)
@@ -101,9 +101,8 @@ class Blocks:
         table = self.tiles.table(strides)
         native = Native(pairs.runner_address(), self.tiles)
         tasks = p.items * blocks
-        return Stage(
-            "attention", native, tasks, (*places.buffers, Y, SPACE, CLAIMS), table
-        ), table.size
+        buffers = (*places.buffers, Y, SPACE, CLAIMS)
+        return Stage("attention", native, tasks, buffers, table)
 
     def claims(self, slots: int) -> tuple[int, int]:
         """Return the shape of the claims."""

@@ -12,22 +12,21 @@ keys and values are read where they lie, and no vector is ever added up across i
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.integers import ceil_div
-from convprof.strategies.attention.blocks import CLAIMS, SPACE, Blocking, Blocks
+from convprof.problems import Attention
+from convprof.strategies.attention.blocks import CLAIMS, SPACE, AttentionBlocking, Blocks
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Attention, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
 
 QUERIES = 64
 """Per block, where that fills whole vectors: each key and value read serves so many. With 32 or 128
@@ -43,7 +42,9 @@ EFFICIENCY = 0.8
 """Share of two multiply-adds a cycle that is reached: exponentials take a tenth of the time."""
 
 
-def choose(p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = QUERIES) -> Blocking:
+def choose(
+    p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = QUERIES
+) -> AttentionBlocking:
     """Choose the blocking from the shape: the scores of a block stay in the first-level cache."""
     lanes = isa.lanes(itemsize)
     vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
@@ -55,46 +56,42 @@ def choose(p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = Q
     tall = register_rows(across, isa)
     room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * itemsize)
     keys = max(tall, max(room, FEWEST_KEYS) // tall * tall)
-    return Blocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
+    return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
 
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
     """Give a plan of the right operands its one stage, and the scratch memory for it."""
-    stage, words = lists.stage(threads)
     plan.workspaces = {SPACE: (threads, lists.slot), CLAIMS: lists.claims(threads)}
     plan.reusable = frozenset({SPACE})
-    plan.steps = [stage]
-    plan.table_words = words
+    plan.steps = [lists.stage(threads)]
 
 
-class Fused(Tunable):
+class Fused(Tunable[Attention, AttentionBlocking]):
     """Attention without its matrix of scores."""
 
-    name: ClassVar[str] = "fused"
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "online softmax, block by block: no score matrix in memory"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "fused"
+    kind = "attention"
+    summary = "online softmax, block by block: no score matrix in memory"
+    parallel = True
+    generated = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, p: Attention, setting: Setting) -> list[AttentionBlocking]:
         """Return blockings to try, the model's choice first."""
-        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa, size = isas.find(setting.isa), setting.itemsize
         first, fewer, more = (
             choose(p, isa, size, setting.threads, queries)
             for queries in (QUERIES, QUERIES // 2, 2 * QUERIES)
         )
         longer = replace(first, keys=2 * first.keys)
-        return distinct([asdict(blocking) for blocking in (first, longer, fewer, more)])
+        return distinct((first, longer, fewer, more))
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: Attention, setting: Setting) -> float:
         """Estimate the products, and the exponentials beside them."""
         lanes = isas.find(setting.isa).lanes(setting.itemsize)
         return problem.macs / lanes / 2 / EFFICIENCY
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""
-        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = Plan(*p.operand_shapes(""), p.shape)
-        fill(plan, Blocks(p, setting, Blocking(**variant)), setting.threads)
-        return StagedPrepared(self.name, p, setting, plan)
+        fill(plan, Blocks(p, setting, blocking), setting.threads)
+        return plan

@@ -7,14 +7,14 @@ three times, and soon it is far larger than all the operands.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Attention
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Attention, Problem
+    from convprof.strategies.base import Setting
 
 SCORES = "scores"
 
@@ -66,17 +66,16 @@ def values(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN0
                 y[row * dim + t] += weight * kv[first + j * dim + t]
 
 
-class Naive(Strategy):
+class Naive(Planned[Attention]):
     """Three loop nests and the whole matrix of scores."""
 
-    name: ClassVar[str] = "naive"
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "the definition: whole score matrix, softmax, weighted sum"
-    parallel: ClassVar[bool] = True
+    name = "naive"
+    kind = "attention"
+    summary = "the definition: whole score matrix, softmax, weighted sum"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Attention, setting: Setting) -> Plan:  # noqa: ARG002
         """Three stages over the rows of all heads."""
-        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
         rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
         plan = Plan(*p.operand_shapes(""), p.shape, {SCORES: (rows, p.tokens)})
         plan.steps = [
@@ -84,4 +83,4 @@ class Naive(Strategy):
             Stage("softmax", softmax, rows, (SCORES,), dims),
             Stage("values", values, rows, (SCORES, WEIGHTS, Y), dims),
         ]
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

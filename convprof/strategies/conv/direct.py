@@ -7,15 +7,15 @@ The limit it shows: one multiply-add at a time, each waiting for the sum before 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 
 def direct_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -71,16 +71,15 @@ def loop_dims(p: Conv2d, height: int, width: int) -> tuple[int, ...]:
     return (p.c, height, width, p.k, p.cg, p.kg, p.r, p.s, p.p, p.q, *p.stride, *p.dilation)
 
 
-class Direct(Strategy):
+class Direct(Planned[Conv2d]):
     """The definition, loop by loop."""
 
-    name: ClassVar[str] = "direct"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "the seven loops in textbook order"
+    name = "direct"
+    kind = "conv2d"
+    summary = "the seven loops in textbook order"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, then one stage over the output planes."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         if setting.layout == "nchw":
             padded, kernel = padded_nchw(p), direct_nchw
             height, width = padded.shape[4:]
@@ -89,11 +88,10 @@ class Direct(Strategy):
             height, width = padded.shape[1:3]
         dims = loop_dims(p, height, width)
         stage = Stage("loops", kernel, p.n * p.k, (padded.buffer, WEIGHTS, Y), dims)
-        plan = Plan(
+        return Plan(
             p.x_shape(setting.layout),
             p.weight_shape,
             p.y_shape(setting.layout),
             workspaces=padded.workspaces,
             steps=[*padded.stages, stage],
         )
-        return StagedPrepared(self.name, p, setting, plan)

@@ -9,10 +9,9 @@ sampled from the dense result, a dilated filter is filled up with zeros: neither
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import blas
+from convprof.problems import Conv2d
 from convprof.strategies.conv.frequency import (
     FILTERS,
     PRODUCT,
@@ -25,11 +24,11 @@ from convprof.strategies.conv.frequency import (
 from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
 from convprof.strategies.plan import Call, Stage
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 
 def cut_tiles(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -72,32 +71,23 @@ def join_tiles(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: 
                 y[target + k] = tiles[source + k]
 
 
-class FftPrepared(StagedPrepared):
-    """Transforms and products in NumPy."""
-
-    def close(self) -> None:
-        """Give back BLAS's thread count."""
-        blas().release()
-
-
-class Fft(Strategy):
+class Fft(Planned[Conv2d]):
     """Overlap-save with NumPy's transforms and its BLAS."""
 
-    name: ClassVar[str] = "fft"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "tiles and filters multiplied in the frequency domain"
-    parallel: ClassVar[bool] = True
+    name = "fft"
+    kind = "conv2d"
+    summary = "tiles and filters multiplied in the frequency domain"
+    parallel = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
         """Refuse 1x1 filters, which are a matrix product already."""
         reason = super().why_not(problem, setting)
-        if reason is None and problem.is_pointwise:  # type: ignore[union-attr]  # it is a Conv2d
+        if reason is None and problem.is_pointwise:
             return f"{self.name} needs a filter of at least 2 taps; got 1x1"
         return reason
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Cut into tiles, transform, multiply, transform back, join what is valid."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         tiling = Tiling.choose(p)
         steps = FrequencySteps(tiling, setting)
 
@@ -120,8 +110,8 @@ class Fft(Strategy):
         }
         plan.packed[FILTERS] = filter_spectra(tiling, setting.dtype)
         plan.executed_flops = tiling.flops()
-        count_tables(plan)
-        return FftPrepared(self.name, p, setting, plan)
+        plan.blas_threads = 1  # whole products are shared out instead
+        return plan
 
 
 def _cut_dims(tiling: Tiling) -> tuple[int, ...]:

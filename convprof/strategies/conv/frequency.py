@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from convprof.strategies.base import DTYPES, Setting
-from convprof.strategies.blas_threads import blas
 from convprof.strategies.conv.overlap_save import Tiling, spans
 from convprof.strategies.plan import Packed
 
@@ -45,8 +44,8 @@ def _transform(function: Callable[..., Array], source: Array, target: Array, axi
 class FrequencySteps:
     """The three phases that run in NumPy, each shared out over the setting's threads.
 
-    NumPy lets other threads run during a transform or a product. BLAS is held to one thread: the
-    products are many and small, so whole products are shared out instead.
+    NumPy lets other threads run during a transform or a product. The plan holds BLAS to one thread:
+    the products are many and small, so the threads share out whole products instead.
     """
 
     def __init__(self, tiling: Tiling, setting: Setting) -> None:
@@ -93,7 +92,6 @@ class FrequencySteps:
             else:
                 np.matmul(x.swapaxes(1, 2), w, out=y.swapaxes(1, 2))
 
-        blas().hold(1)
         self.share(tiling.frequencies, part)
 
     def inverse(self, buffers: dict[str, Array]) -> None:

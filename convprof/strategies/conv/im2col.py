@@ -7,18 +7,18 @@ again, in exchange for a plain matrix product. The phases show what that costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 PATCHES, PRODUCT = "patches", "product"
 
@@ -117,28 +117,30 @@ def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
 
 def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     """Return our own blocked product of the patch matrix and the weights."""
-    m, n, t = product.m, product.n, product.t
-    blocking = Blocking.choose(m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize)
+    m, n = product.m, product.n
+    sizes = (m, n, product.t, p.groups)
+    blocking = OffsetBlocking.choose(
+        m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize
+    )
     return Stage(
         "gemm",
         offset_gemm,
         blocking.tiles(m, n, p.groups),
         (product.a, product.b, product.c),
-        lambda: Offsets.dense(m, n, t, p.groups).dims(m, n, t, blocking),
+        late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
     )
 
 
-class Im2col(Strategy):
+class Im2col(Planned[Conv2d]):
     """Patch matrix times weights, our product."""
 
-    name: ClassVar[str] = "im2col"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "patch matrix, then our own tiled GEMM"
-    parallel: ClassVar[bool] = True
+    name = "im2col"
+    kind = "conv2d"
+    summary = "patch matrix, then our own tiled GEMM"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, copy the patches, multiply, reorder the result."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         layout = setting.layout
         padded = padded_nchw(p) if layout == "nchw" else padded_nhwc(p)
         plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
@@ -155,18 +157,12 @@ class Im2col(Strategy):
             plan.packed[RSCK] = rsck(p)
         step = self.gemm(p, setting, product)
         plan.steps.append(step)
-        if isinstance(step, Stage):
-            plan.table_words = 2 * (product.m + product.t) + 3 * p.groups
         if product.swap:
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
             plan.steps.append(reshape)
-        return self.prepared(p, setting, plan)
+        return plan
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
         """Return the step that multiplies."""
         return tiled_gemm(p, setting, product)
-
-    def prepared(self, p: Conv2d, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real."""
-        return StagedPrepared(self.name, p, setting, plan)

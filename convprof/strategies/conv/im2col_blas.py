@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.strategies.blas_threads import BlasPrepared
 from convprof.strategies.conv.im2col import Im2col, Product
 from convprof.strategies.plan import Call, Plan
 
 if TYPE_CHECKING:
     from convprof.problems import Conv2d
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
 
 
 class Im2colBlas(Im2col):
     """Patch matrix times weights, BLAS's product."""
 
-    name: ClassVar[str] = "im2col-blas"
-    summary: ClassVar[str] = "patch matrix, then the GEMM of NumPy's BLAS"
+    name = "im2col-blas"
+    summary = "patch matrix, then the GEMM of NumPy's BLAS"
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Call:  # noqa: ARG002
         """Return a call of ``numpy.matmul``, which hands contiguous matrices to BLAS."""
@@ -35,6 +34,8 @@ class Im2colBlas(Im2col):
 
         return Call("gemm", multiply)
 
-    def prepared(self, p: Conv2d, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real, with BLAS held to the setting's threads."""
-        return BlasPrepared(self.name, p, setting, plan)
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
+        """Hold BLAS to the setting's threads."""
+        plan = super().plan(p, setting)
+        plan.blas_threads = setting.threads
+        return plan

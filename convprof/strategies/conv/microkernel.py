@@ -8,57 +8,54 @@ NCHW is converted to NHWC and back inside ``run()``.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from convprof.codegen.tile_list import runner_address
 from convprof.integers import ceil_div
+from convprof.problems import Conv2d
 from convprof.strategies import epilogue
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
-    Blocking,
+    ConvBlocking,
     DensePlan,
     DepthwisePlan,
     TilePlan,
 )
 from convprof.strategies.plan import Native, Stage
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 PANELS = "weights_panels"
 EFFICIENCY = 0.95
 """Share of two multiply-adds a cycle that the tiles reach when their operands are in cache."""
 
 
-class Microkernel(Tunable):
+class Microkernel(Tunable[Conv2d, ConvBlocking]):
     """Register tiles of explicit vectors."""
 
-    name: ClassVar[str] = "microkernel"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "register tiles of explicit vectors, generated for the problem"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "microkernel"
+    kind = "conv2d"
+    summary = "register tiles of explicit vectors, generated for the problem"
+    parallel = True
+    generated = True
+    fuses = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
-        return distinct([asdict(blocking) for blocking in _tiles(problem, setting).blockings()])
+        return distinct(_tiles(problem, setting).blockings())
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: Conv2d, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle; one for depthwise, where loads are as many."""
         return estimated_cycles(_tiles(problem, setting))
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted on the way in and out."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         tiles = _tiles(in_tiles(p, setting.layout), setting)
-        tiles.chosen = Blocking(**variant)
+        tiles.chosen = blocking
         dims, fixed = tiles.build(), tiles.chosen.fixed
 
         def stages(source: str, target: str) -> list[Stage]:
@@ -70,9 +67,8 @@ class Microkernel(Tunable):
         plan.packed[PANELS] = tiles.packed()
         plan.reusable = frozenset(plan.workspaces)
         add_late(plan, p, setting)
-        count_tables(plan)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan
 
 
 def estimated_cycles(tiles: TilePlan) -> float:
@@ -85,6 +81,5 @@ def estimated_cycles(tiles: TilePlan) -> float:
     return pixels * p.r * p.s * p.cg * across / rate + calls * CALL_CYCLES
 
 
-def _tiles(problem: Problem, setting: Setting) -> TilePlan:
-    p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
+def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
     return (DepthwisePlan if p.cg == p.kg == 1 else DensePlan)(p, setting)

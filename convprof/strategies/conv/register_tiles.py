@@ -37,7 +37,7 @@ TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)
-class Blocking:
+class ConvBlocking:
     """How the output is cut."""
 
     vectors: int
@@ -71,10 +71,10 @@ class TilePlan(ABC):
         self.chosen = self.blocking()
 
     @abstractmethod
-    def blocking(self) -> Blocking:
+    def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches."""
 
-    def blockings(self) -> list[Blocking]:
+    def blockings(self) -> list[ConvBlocking]:
         """Return the blockings worth trying, the chosen one first."""
         chosen = self.blocking()
         rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
@@ -268,15 +268,15 @@ class DensePlan(TilePlan):
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
         return [(vectors, register_rows(vectors, self.isa)) for vectors in widths]
 
-    def blocking(self) -> Blocking:
+    def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches."""
         p, (vectors, rows) = self.p, self.shapes()[0]
         panels = p.groups * ceil_div(ceil_div(self.width, self.lanes), vectors)
         if self.weights_far:  # read them seldom
-            return Blocking(vectors, rows, self.block_rows(panels, share=1 / 2))
+            return ConvBlocking(vectors, rows, self.block_rows(panels, share=1 / 2))
         if p.r == 1:  # rows share no input: few at a time keep it, and the output, in L1
-            return Blocking(vectors, rows, min(p.p, ceil_div(rows, p.q)))
-        return Blocking(vectors, rows, self.block_rows(panels))
+            return ConvBlocking(vectors, rows, min(p.p, ceil_div(rows, p.q)))
+        return ConvBlocking(vectors, rows, self.block_rows(panels))
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return group, first column and vectors of every panel of output channels."""
@@ -369,9 +369,9 @@ class DepthwisePlan(TilePlan):
         widest = most - 2 if self.isa.temporaries == 1 else most // 2
         return [(1, most // 4), (1, most // 2), (1, widest)]
 
-    def blocking(self) -> Blocking:
+    def blocking(self) -> ConvBlocking:
         """Choose the blocking."""
-        return Blocking(1, self.shapes()[0][1], self.block_rows(1))
+        return ConvBlocking(1, self.shapes()[0][1], self.block_rows(1))
 
     def panels(self) -> list[tuple[int, int, int]]:
         """Return the one panel: all channels."""

@@ -6,16 +6,16 @@ sum waits for another. What is left: every multiply-add loads and stores its sum
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.plan import WEIGHTS, Packed, Plan, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 RSCK = "weights_rsck"
 
@@ -86,16 +86,15 @@ def rsck(p: Conv2d) -> Packed:
     )
 
 
-class Reordered(Strategy):
+class Reordered(Planned[Conv2d]):
     """The definition in memory order."""
 
-    name: ClassVar[str] = "reordered"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "the same loops in memory order, so that the innermost vectorises"
+    name = "reordered"
+    kind = "conv2d"
+    summary = "the same loops in memory order, so that the innermost vectorises"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, then one stage over output planes (NCHW) or output rows (NHWC)."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = Plan(p.x_shape(setting.layout), p.weight_shape, p.y_shape(setting.layout))
         if setting.layout == "nchw":
             padded, weights = padded_nchw(p), WEIGHTS
@@ -109,4 +108,4 @@ class Reordered(Strategy):
         plan.workspaces = padded.workspaces
         stage = Stage("loops", kernel, tasks, (padded.buffer, weights, Y), dims)
         plan.steps = [*padded.stages, stage]
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

@@ -8,20 +8,20 @@ a 7-pixel row fills them (the few columns that straddle two rows are computed an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Conv2d
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Problem
+    from convprof.strategies.base import Setting
 
 WIDE = "wide"
 
@@ -46,7 +46,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
     wide = columns != p.q
-    blocking = Blocking.choose(
+    blocking = OffsetBlocking.choose(
         p.kg, pixels, p.n * p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
@@ -71,7 +71,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         offset_gemm,
         blocking.tiles(p.kg, pixels, p.n * p.groups),
         (WEIGHTS, padded.buffer, WIDE if wide else Y),
-        lambda: offsets().dims(p.kg, pixels, taps, blocking),
+        late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
     )
     plan = Plan(p.x_shape("nchw"), p.weight_shape, p.y_shape("nchw"), padded.workspaces)
     plan.steps = [*padded.stages, stage]
@@ -79,7 +79,6 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         plan.workspaces = {**plan.workspaces, WIDE: (p.n, p.k, p.p, columns)}
         crop = (p.p, p.q, columns)
         plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))
-    plan.table_words = 2 * taps + 2 * p.kg + 3 * p.n * p.groups
     return plan
 
 
@@ -89,7 +88,7 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
     rows, columns = padded.shape[1:3]
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
-    blocking = Blocking.choose(
+    blocking = OffsetBlocking.choose(
         pixels, p.kg, p.groups, threads=setting.threads, itemsize=setting.itemsize
     )
 
@@ -112,12 +111,11 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
         offset_gemm,
         blocking.tiles(pixels, p.kg, p.groups),
         (padded.buffer, RSCK, Y),
-        lambda: offsets().dims(pixels, p.kg, taps, blocking),
+        late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
     )
     plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
     plan.packed[RSCK] = rsck(p)
     plan.steps = [*padded.stages, stage]
-    plan.table_words = 2 * taps + 2 * pixels + 3 * p.groups
     return plan
 
 
@@ -133,20 +131,19 @@ def _plan_depthwise_nhwc(p: Conv2d) -> Plan:
     return plan
 
 
-class Tiled(Strategy):
+class Tiled(Planned[Conv2d]):
     """Blocked for registers and caches, one thread."""
 
-    name: ClassVar[str] = "tiled"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "cache and register tiles over the image in place, one thread"
+    name = "tiled"
+    kind = "conv2d"
+    summary = "cache and register tiles over the image in place, one thread"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, multiply in tiles, and in NCHW drop the columns between the rows."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
         if setting.layout == "nchw":
             plan = _plan_nchw(p, setting)
         elif p.cg == p.kg == 1:
             plan = _plan_depthwise_nhwc(p)
         else:
             plan = _plan_nhwc(p, setting)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan

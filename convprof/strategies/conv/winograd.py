@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,20 +21,19 @@ from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.kernels.winograd import ALGORITHMS, Algorithm, InputTransform, OutputTransform
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.problems import Conv2d
 from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Native, Packed, Stage, shared
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Conv2d, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
 
@@ -54,7 +53,7 @@ TRANSFORM_CYCLES = {2: 30, 4: 135}
 
 
 @dataclass(frozen=True)
-class Blocking:
+class WinogradBlocking:
     """How the tiles are cut."""
 
     m: int
@@ -63,13 +62,13 @@ class Blocking:
     """Tiles per block."""
 
 
-def blockings(p: Conv2d, isa: Isa, itemsize: int) -> list[Blocking]:
+def blockings(p: Conv2d, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
     """Return the blockings worth trying: first by counting cycles, and the other algorithm."""
     order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa.lanes(itemsize), itemsize))
     return [blocking for m in order for blocking in _blocks_of(p, m, isa, itemsize)]
 
 
-def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[Blocking]:
+def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
     """Return blocks for F(m): the one that keeps what is reused in L2, half and twice of it."""
     elements = (m + 2) ** 2
     count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
@@ -80,7 +79,7 @@ def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[Blocking]:
     else:
         most = max(rows, l2_bytes() // 2 // (elements * (p.c + p.k) * itemsize) // rows * rows)
     sizes = (most, max(rows, most // 2), 2 * most)
-    return [Blocking(m, even_block(count, size)) for size in sizes]
+    return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
 
 
 def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
@@ -102,7 +101,7 @@ def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
 class WinogradBlocks:
     """The stages of one convolution, block of tiles by block of tiles, in NHWC."""
 
-    def __init__(self, p: Conv2d, setting: Setting, blocking: Blocking) -> None:
+    def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
         self.p = p
         self.dtype = setting.dtype
         self.isa = isas.find(setting.isa)
@@ -149,10 +148,11 @@ class WinogradBlocks:
         Some filters at a time, which stay in the cache: their taps as the rows of a matrix, that of
         both passes of the transform times it in float64, written where the panel lies.
         """
-        p, both = self.p, np.kron(self.algorithm.g, self.algorithm.g)
+        p = self.p
         spots = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
         def fill(target: Array, w: Array) -> None:
+            both = np.kron(self.algorithm.g, self.algorithm.g)
             by_tap = w.transpose(2, 3, 1, 0)
             for (k, vectors), c in spots:
                 wide = vectors * self.lanes
@@ -293,22 +293,21 @@ class WinogradBlocks:
         return kernel(tile, self.isa)
 
 
-class Winograd(Tunable):
+class Winograd(Tunable[Conv2d, WinogradBlocking]):
     """F(2x2, 3x3) or F(4x4, 3x3)."""
 
-    name: ClassVar[str] = "winograd"
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "winograd"
+    kind = "conv2d"
+    summary = "F(4x4, 3x3) or F(2x2, 3x3): a quarter of the multiplications"
+    parallel = True
+    generated = True
+    fuses = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, p: Conv2d, setting: Setting) -> str | None:
         """Refuse all but dense 3x3 filters of stride 1 without groups."""
-        reason = super().why_not(problem, setting)
+        reason = super().why_not(p, setting)
         if reason is not None:
             return reason
-        p: Conv2d = problem  # type: ignore[assignment]  # the base refused other kinds
         got = f"{p.r}x{p.s} stride {_spelled(p.stride)}"
         if (p.r, p.s) != (3, 3) or p.stride != (1, 1):
             return f"{self.name} needs a 3x3 stride-1 filter; got {got}"
@@ -318,30 +317,26 @@ class Winograd(Tunable):
             return f"{self.name} needs a convolution without groups; got {p.groups} groups"
         return None
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
         found = blockings(p, isas.find(setting.isa), setting.itemsize)
-        return distinct([asdict(blocking) for blocking in found])
+        return distinct(found)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
         lanes = isas.find(setting.isa).lanes(setting.itemsize)
         return min(_cycles(p, m, lanes, setting.itemsize) for m in ALGORITHMS) / EFFICIENCY
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other problems
-        blocks = WinogradBlocks(in_tiles(p, setting.layout), setting, Blocking(**variant))
+        blocks = WinogradBlocks(in_tiles(p, setting.layout), setting, blocking)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
         plan.reusable = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
         add_late(plan, p, setting)
-        count_tables(plan)
-        return StagedPrepared(self.name, p, setting, plan)
+        return plan
 
 
 def _spelled(pair: tuple[int, int]) -> str:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import BlasPrepared
+from convprof.problems import Gemm
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
-
-if TYPE_CHECKING:
-    from convprof.problems import Gemm, Problem
+from convprof.strategies.planned import Planned
 
 
 def _multiply(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
     np.matmul(buffers[X], buffers[WEIGHTS], out=buffers[Y])
 
 
-class Blas(Strategy):
+class Blas(Planned[Gemm]):
     """NumPy's BLAS."""
 
-    name: ClassVar[str] = "blas"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "the BLAS that NumPy was built with"
-    parallel: ClassVar[bool] = True
-    peer: ClassVar[bool] = True
+    name = "blas"
+    kind = "gemm"
+    summary = "the BLAS that NumPy was built with"
+    parallel = True
+    role = Role.BUNDLED
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One call of ``numpy.matmul`` into a result made beforehand."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, steps=[Call("gemm", _multiply)])
-        return BlasPrepared(self.name, g, setting, plan)
+        plan.blas_threads = setting.threads
+        return plan

@@ -11,18 +11,18 @@ from convprof.codegen import isa as isas
 from convprof.strategies.gemm.vectorized import Vectorized
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from convprof.problems import Gemm
     from convprof.strategies.base import Setting
 
 
 class Fma(Vectorized):
     """The register tiles of ``vectorized`` on fused multiply-adds."""
 
-    name: ClassVar[str] = "fma"
-    summary: ClassVar[str] = "vectorized, with multiply and add in one instruction"
+    name = "fma"
+    summary = "vectorized, with multiply and add in one instruction"
     fused: ClassVar[bool] = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: Gemm, setting: Setting) -> str | None:
         """Refuse, besides, an instruction set without the instruction."""
         reason = super().why_not(problem, setting)
         if reason is None and not (isa := isas.find(setting.isa)).fused:

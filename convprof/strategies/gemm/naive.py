@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Gemm, Problem
+    from convprof.strategies.base import Setting
 
 
 def naive(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -31,17 +31,16 @@ def naive(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN00
             c[row * n + j] = total
 
 
-class Naive(Strategy):
+class Naive(Planned[Gemm]):
     """The definition, loop by loop."""
 
-    name: ClassVar[str] = "naive"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "the three loops i, j, k of the definition"
+    name = "naive"
+    kind = "gemm"
+    summary = "the three loops i, j, k of the definition"
     kernel: ClassVar[Callable[..., None]] = staticmethod(naive)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.steps = [Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, Y), (g.m, g.n, g.k))]
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan

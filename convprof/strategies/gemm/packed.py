@@ -7,24 +7,22 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Gemm, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
 
 KC_BYTES = 4096
 """Bytes of a row of ``a`` per block of the reduction: fewer load and store the result more often
@@ -92,19 +90,18 @@ def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
-class Packed(Tunable):
+class Packed(Tunable[Gemm, GemmBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
-    name: ClassVar[str] = "packed"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed panels and register tiles of explicit vectors"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "packed"
+    kind = "gemm"
+    summary = "packed panels and register tiles of explicit vectors"
+    parallel = True
+    generated = True
+    fuses = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
         size, threads = setting.itemsize, setting.threads
         first = choose(g, isa, size, threads)
@@ -125,22 +122,19 @@ class Packed(Tunable):
             mc = ceil_div(first.mc, first.rows) * rows
             nc = ceil_div(first.nc, vectors * isa.lanes(size)) * vectors * isa.lanes(size)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
-        return distinct([asdict(blocking) for blocking in found])
+        return distinct(found)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         lanes = isas.find(setting.isa).lanes(setting.itemsize)
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        products = BlockedProducts(g, setting, GemmBlocking(**variant))
+        products = BlockedProducts(g, setting, blocking)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape, products.workspaces())
         plan.more = epilogue.operands(g, setting.layout)
         plan.reusable = frozenset(plan.workspaces)
         plan.steps = [*products.all()]
-        count_tables(plan)
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan

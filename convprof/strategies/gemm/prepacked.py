@@ -7,25 +7,24 @@ block of ``a``, and fetched while the tiles of the panel before it run.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.problems import Gemm
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS
-from convprof.strategies.gemm.prepacked_tiles import PANELS, Blocking, PanelStages
+from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Gemm, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
 
 KC_BYTES = 5 << 10
 """Bytes of a row of ``a`` per block of the reduction, at most."""
@@ -40,7 +39,7 @@ A_SHARE = 0.3
 as well."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> Blocking:
+def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
     across = ceil_div(g.n, isa.lanes(itemsize))
     wide = min(across, vectors or _vectors(across, isa))
@@ -49,9 +48,9 @@ def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> Bloc
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
     if tiles == 1 or (across <= wide and g.k * g.n * itemsize <= B_SHARE * l2_bytes()):
-        return Blocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
+        return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
     kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // itemsize)
-    return Blocking(rows, wide, _fitting(g.m, kc * itemsize, rows), kc)
+    return PanelBlocking(rows, wide, _fitting(g.m, kc * itemsize, rows), kc)
 
 
 def _vectors(across: int, isa: Isa) -> int:
@@ -71,19 +70,18 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-class Prepacked(Tunable):
+class Prepacked(Tunable[Gemm, PanelBlocking]):
     """Register tiles on panels that ``bind`` makes."""
 
-    name: ClassVar[str] = "prepacked"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "b packed beforehand: what inference does with weights"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "prepacked"
+    kind = "gemm"
+    summary = "b packed beforehand: what inference does with weights"
+    parallel = True
+    generated = True
+    fuses = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking]:
         """Return blockings to try, the model's choice first."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa, size = isas.find(setting.isa), setting.itemsize
         first = choose(g, isa, size)
         found = [first]
@@ -97,19 +95,17 @@ class Prepacked(Tunable):
             found.append(replace(first, mc=g.m))
         # With 16 registers three vectors by four rows leave none for a mask.
         found += [choose(g, isa, size, vectors) for vectors in (1, 2, 4)]
-        return distinct([asdict(blocking) for blocking in found])
+        return distinct(found)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""
         return problem.macs / isas.find(setting.isa).lanes(setting.itemsize) / 2
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        stages = PanelStages(g, setting, Blocking(**variant))
+        stages = PanelStages(g, setting, blocking)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.packed = {PANELS: Packed(stages.shape, stages.pack)}
         plan.more = epilogue.operands(g, setting.layout)
         plan.steps = [*stages.all()]
-        plan.table_words = stages.table_words
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan

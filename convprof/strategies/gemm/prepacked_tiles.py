@@ -39,7 +39,7 @@ STAGE_MACS = 500_000_000
 
 
 @dataclass(frozen=True)
-class Blocking:
+class PanelBlocking:
     """How the product is cut."""
 
     rows: int
@@ -65,7 +65,7 @@ class _Pass(NamedTuple):
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
-    def __init__(self, g: Gemm, setting: Setting, blocking: Blocking) -> None:
+    def __init__(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> None:
         self.g = g
         self.blocking = blocking
         self.dtype = setting.dtype
@@ -76,7 +76,6 @@ class PanelStages:
         self.nr = blocking.vectors * self.lanes
         self.panels = ceil_div(g.n, self.nr)
         self.blocks = ceil_div(g.k, blocking.kc)
-        self.table_words = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -145,11 +144,9 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        table = tiles.dims()
-        self.table_words += table.size
         buffers = epilogue.buffers(self.g.epilogue, (X, PANELS, Y, PANELS))
         native = Native(runner_address(len(buffers)), tiles)
-        return Stage("tiles", native, self.threads, buffers, lambda: table, fixed=True)
+        return Stage("tiles", native, self.threads, buffers, tiles.dims(), fixed=True)
 
     def _panel(self, each: _Pass) -> Array:
         """Return where the panels of a pass start, in elements of the packed ``b``."""

@@ -32,6 +32,6 @@ def reordered(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: A
 class Reordered(Naive):
     """The definition in memory order."""
 
-    name: ClassVar[str] = "reordered"
-    summary: ClassVar[str] = "the same loops as i, k, j, so that the innermost vectorises"
+    name = "reordered"
+    summary = "the same loops as i, k, j, so that the innermost vectorises"
     kernel: ClassVar[Callable[..., None]] = staticmethod(reordered)

@@ -6,37 +6,35 @@ Removes the limit of ``reordered``: a loaded row of ``b`` serves four rows of ``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.problems import Gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Gemm, Problem
+    from convprof.strategies.base import Setting
 
 
-class Tiled(Strategy):
+class Tiled(Planned[Gemm]):
     """Blocked for registers and caches, one thread."""
 
-    name: ClassVar[str] = "tiled"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "cache and register tiles, one thread"
+    name = "tiled"
+    kind = "gemm"
+    summary = "cache and register tiles, one thread"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        blocking = Blocking.choose(
+        blocking = OffsetBlocking.choose(
             g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
         )
+        sizes = (g.m, g.n, g.k, g.batch)
         stage = Stage(
             "gemm",
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
             (X, WEIGHTS, Y),
-            lambda: Offsets.dense(g.m, g.n, g.k, g.batch).dims(g.m, g.n, g.k, blocking),
+            late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, steps=[stage])
-        plan.table_words = 2 * (g.m + g.k) + 3 * g.batch
-        return StagedPrepared(self.name, g, setting, plan)
+        return Plan(g.a_shape, g.b_shape, g.c_shape, steps=[stage])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Unrolled(Vectorized):
     """Register tiles as large as there are registers, several steps a turn."""
 
-    name: ClassVar[str] = "unrolled"
-    summary: ClassVar[str] = "fma, unrolled into all vector registers, several steps a turn"
+    name = "unrolled"
+    summary = "fma, unrolled into all vector registers, several steps a turn"
     fused: ClassVar[bool] = True
     turn: ClassVar[int] = 0
 

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
+from convprof.problems import Gemm
 from convprof.strategies import epilogue
-from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.problems import Gemm, Problem
+    from convprof.strategies.base import Setting
 
 ROWS, VECTORS = 4, 2
 """The tile: the four rows of ``tiled``, and just as many sums as keep two multiply-adds a cycle of
@@ -31,14 +30,14 @@ B_SHARE = 1 / 2
 """Of the first-level cache, for a block of ``b`` as wide as the register tile."""
 
 
-class Vectorized(Strategy):
+class Vectorized(Planned[Gemm]):
     """Register tiles of explicit vectors, one thread, multiply and add apart."""
 
-    name: ClassVar[str] = "vectorized"
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "sums in explicit vectors, 4 rows by 2; multiply and add apart"
-    generated: ClassVar[bool] = True
-    fuses: ClassVar[bool] = True
+    name = "vectorized"
+    kind = "gemm"
+    summary = "sums in explicit vectors, 4 rows by 2; multiply and add apart"
+    generated = True
+    fuses = True
     fused: ClassVar[bool] = False
     turn: ClassVar[int] = 1
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
@@ -47,9 +46,8 @@ class Vectorized(Strategy):
         """Return rows and vectors of the register tile, at most."""
         return min(ROWS, g.m), min(VECTORS, ceil_div(g.n, lanes))
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """Generate the kernels and the list of tiles; all rows pass a block of ``b`` in L1."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         isa = isas.find(setting.isa)
         lanes = isa.lanes(setting.itemsize)
         rows, vectors = self.tile(g, isa, lanes)
@@ -60,5 +58,4 @@ class Vectorized(Strategy):
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         plan.more = epilogue.operands(g, setting.layout)
         plan.steps = [*products.all()]
-        count_tables(plan)
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan

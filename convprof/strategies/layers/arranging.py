@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from convprof.strategies.transposition import COLUMNS, ROWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
@@ -96,39 +97,36 @@ def _turned(
     return made.stage("copy", tiles, (buffers[0], buffers[0], *buffers))
 
 
-def in_order(problem: Operation, setting: Setting) -> Plan:
+def in_order(_: ops.Flatten | ops.Reshape, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a copy of all elements in the order of the logical shape."""
     (strides,) = inputs_lying(problem, setting.layout)
     (shape,) = problem.inputs
     return _copied(problem, setting, Nest(shape, (strides, row_major(shape))))
 
 
-def tokens(problem: Operation, setting: Setting) -> Plan:
+def tokens(_: ops.Tokens, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of an image whose pixels become rows."""
     n, c, h, w = problem.inputs[0]
     (strides,) = inputs_lying(problem, setting.layout)
     return _copied(problem, setting, Nest((n, c, h, w), (strides, (c * h * w, 1, w * c, c))))
 
 
-def transpose(problem: Operation, setting: Setting) -> Plan:
+def transpose(op: ops.Transpose, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of axes in another order."""
-    op: Any = problem.op
     (strides,) = inputs_lying(problem, setting.layout)
     turned = tuple(strides[axis] for axis in op.axes)
     return _copied(problem, setting, Nest(problem.output, (turned, row_major(problem.output))))
 
 
-def cut(problem: Operation, setting: Setting) -> Plan:
+def cut(op: ops.Slice, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a part of an axis."""
-    op: Any = problem.op
     (strides,) = inputs_lying(problem, setting.layout)
     nest = Nest(problem.output, (strides, result_lying(problem, setting.layout)))
     return _copied(problem, setting, nest, op.start * strides[op.axis])
 
 
-def select_token(problem: Operation, setting: Setting) -> Plan:
+def select_token(op: ops.SelectToken, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of one token of every image."""
-    op: Any = problem.op
     _, t, c = problem.inputs[0]
     return _copied(problem, setting, Nest(problem.output, ((t * c, 1), (c, 1))), op.index * c)
 
@@ -139,15 +137,14 @@ def _copied(problem: Operation, setting: Setting, nest: Nest, start: int = 0) ->
     return plan
 
 
-def concat(problem: Operation, setting: Setting) -> Plan:
+def concat(op: ops.Concat, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of activations one after the other along an axis."""
-    op: Any = problem.op
     strides = inputs_lying(problem, setting.layout)
     pieces = list(zip(activations(problem), problem.inputs, strides, strict=True))
     return _joined(problem, setting, pieces, op.axis)
 
 
-def class_token(problem: Operation, setting: Setting) -> Plan:
+def class_token(_: ops.ClassToken, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a learned token before the others."""
     ((n, t, c),) = problem.inputs
     return _joined(

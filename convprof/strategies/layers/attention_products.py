@@ -16,8 +16,8 @@ from convprof.strategies.layers.stages import activations, plan_of
 from convprof.strategies.plan import X, Y
 
 if TYPE_CHECKING:
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
-    from convprof.problems.ops import AttentionMix, AttentionScores, MatMul
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -25,9 +25,8 @@ PACKED = 3
 """Parts of a packed projection: queries, keys, values."""
 
 
-def scores(problem: Operation, setting: Setting) -> Plan:
+def scores(op: ops.AttentionScores, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``AttentionScores``: keys transposed and scaled, queries in place."""
-    op: AttentionScores = problem.op  # type: ignore[assignment]  # the table of builders is by class
     (packed,) = problem.inputs
     g = op.problem(packed)
     p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.k)
@@ -41,9 +40,8 @@ def scores(problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
-def mix(problem: Operation, setting: Setting) -> Plan:
+def mix(op: ops.AttentionMix, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``AttentionMix``: values in place, all heads side by side."""
-    op: AttentionMix = problem.op  # type: ignore[assignment]  # the table of builders is by class
     weights, packed = problem.inputs
     g = op.problem(weights, packed)
     p = Attention(batch=packed[0], heads=op.heads, tokens=g.m, dim=g.n)
@@ -58,12 +56,11 @@ def mix(problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
-def matmul(problem: Operation, setting: Setting) -> Plan:
+def matmul(op: ops.MatMul, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``MatMul``: dense operands, one product after the other.
 
     Raises RefusedError for images whose order in memory is not the order of their shape.
     """
-    op: MatMul = problem.op  # type: ignore[assignment]  # the table of builders is by class
     a, b = problem.inputs
     g = op.problem(a, b)
     if problem.laid_out and setting.layout != "nchw" and len(a) == IMAGE_AXES:

@@ -22,6 +22,7 @@ from convprof.strategies.plan import Packed, Plan, X, Y
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.elementwise import Join
+    from convprof.problems import ops
     from convprof.problems.epilogue import Function
     from convprof.problems.operation import Operation
     from convprof.strategies.base import Setting
@@ -31,48 +32,44 @@ if TYPE_CHECKING:
 SCALE, SHIFT = "scale", "shift"
 
 
-def activation(problem: Operation, setting: Setting) -> Plan:
+def activation(op: ops.Activation, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a function of every element."""
-    op: Any = problem.op
     return _plan(problem, setting, op.function, {})
 
 
-def affine(problem: Operation, setting: Setting) -> Plan:
+def affine(op: ops.Affine, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the same factor and term for all elements."""
-    op: Any = problem.op
     return _plan(problem, setting, "affine", {}, (op.factor, op.term))
 
 
-def clip(problem: Operation, setting: Setting) -> Plan:
+def clip(op: ops.Clip, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of one limit, or two, for all elements."""
-    op: Any = problem.op
     limits = tuple(limit for limit in (op.low, op.high) if limit is not None)
     step: Join = "clip" if len(limits) > 1 else "at most" if op.low is None else "at least"
     return _plan(problem, setting, step, {}, limits)
 
 
-def hard_sigmoid(problem: Operation, setting: Setting) -> Plan:
+def hard_sigmoid(op: ops.HardSigmoid, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a line that is held between 0 and 1."""
-    op: Any = problem.op
     return _plan(problem, setting, "ramp", {}, (op.alpha, op.beta))
 
 
-def add(problem: Operation, setting: Setting) -> Plan:
+def add(_: ops.Add, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the sum of two activations."""
     return _pair(problem, setting, "add")
 
 
-def maximum(problem: Operation, setting: Setting) -> Plan:
+def maximum(_: ops.Maximum, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the larger of two activations."""
     return _pair(problem, setting, "maximum")
 
 
-def minimum(problem: Operation, setting: Setting) -> Plan:
+def minimum(_: ops.Minimum, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the smaller of two activations."""
     return _pair(problem, setting, "minimum")
 
 
-def multiply(problem: Operation, setting: Setting) -> Plan:
+def multiply(_: ops.Multiply, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the product of two activations."""
     return _pair(problem, setting, "multiply")
 
@@ -92,12 +89,12 @@ def _pair(problem: Operation, setting: Setting, step: Join) -> Plan:
     return plan
 
 
-def bias(problem: Operation, setting: Setting) -> Plan:
+def bias(_: ops.Bias, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a term per channel."""
     return _per_channel(problem, setting, "add")
 
 
-def layer_scale(problem: Operation, setting: Setting) -> Plan:
+def layer_scale(_: ops.LayerScale, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a factor per channel."""
     return _per_channel(problem, setting, "multiply")
 
@@ -107,12 +104,11 @@ def _per_channel(problem: Operation, setting: Setting, step: Join) -> Plan:
     return _plan(problem, setting, step, {name: along_channels(problem)})
 
 
-def batch_norm(problem: Operation, setting: Setting) -> Plan:
+def batch_norm(op: ops.BatchNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a factor and a term per channel, which ``bind`` makes of the statistics.
 
     x weight / sqrt(variance + eps) + (bias - mean weight / sqrt(variance + eps)).
     """
-    op: Any = problem.op
     channels = along_channels(problem)
     plan = _plan(problem, setting, "scale and shift", {SCALE: channels, SHIFT: channels})
     c = problem.output[channel_axis(problem.output)]
@@ -133,9 +129,9 @@ def batch_norm(problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
-def position(problem: Operation, setting: Setting) -> Plan:
+def position(_: ops.PositionEmbedding, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a term per token and channel, the same for every image."""
-    _, t, c = problem.output
+    t, c = problem.output[1:]
     return _plan(problem, setting, "add", {"weight": (0, *row_major((t, c)))})
 
 

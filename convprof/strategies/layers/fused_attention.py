@@ -21,8 +21,8 @@ from convprof.strategies.layers.stages import plan_of
 from convprof.strategies.plan import Native, Stage, X
 
 if TYPE_CHECKING:
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
-    from convprof.problems.ops import Attention as Op
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -33,9 +33,8 @@ ROWS = 64
 """Keys or values that a task of the copying stage takes."""
 
 
-def attention(problem: Operation, setting: Setting) -> Plan:
+def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of ``Attention`` of (n, t, 3w): the projection is read where it lies."""
-    op: Op = problem.op  # type: ignore[assignment]  # the table of builders is by class
     ((n, tokens, _),) = problem.inputs
     width = problem.output[-1]
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)
@@ -49,14 +48,12 @@ def attention(problem: Operation, setting: Setting) -> Plan:
     if copied:
         plan.workspaces[KV] = p.operand_shapes("")[1]
         plan.reusable |= {KV}
-        stage, words = _gather(p, setting)
-        plan.steps.insert(0, stage)
-        plan.table_words += words
+        plan.steps.insert(0, _gather(p, setting))
     return plan
 
 
-def _gather(p: Attention, setting: Setting) -> tuple[Stage, int]:
-    """Return the stage that copies keys and values, some of one head a task; its table's words."""
+def _gather(p: Attention, setting: Setting) -> Stage:
+    """Return the stage that copies keys and values, some of one head a task."""
     isa, tiles = isas.find(setting.isa), TileList(setting.dtype)
     lanes, walk, target = isa.lanes(setting.itemsize), side_by_side(p, 3), 0
     width = p.heads * p.dim
@@ -75,5 +72,5 @@ def _gather(p: Attention, setting: Setting) -> tuple[Stage, int]:
             tiles.task()
             tiles.add(kernel(copy, isa), source + first * walk.step, 0, target)
             target += rows * p.dim
-    native, table = Native(runner_address(), tiles), tiles.dims()
-    return Stage("gather", native, len(tiles.starts), (X, X, KV), table, fixed=True), table.size
+    native = Native(runner_address(), tiles)
+    return Stage("gather", native, len(tiles.starts), (X, X, KV), tiles.dims(), fixed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from convprof.strategies.plan import Packed, Plan, Stage, X, Y
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.strategies.base import Setting
 
@@ -26,9 +27,8 @@ VECTORS = 4
 ORDERED = "ordered"
 
 
-def layer_norm(problem: Operation, setting: Setting) -> Plan:
+def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the channels of a pixel or token, normalised."""
-    op: Any = problem.op
     made, plan = Made(setting), plan_of(problem, setting)
     (strides,) = inputs_lying(problem, setting.layout)
     axis = channel_axis(problem.output)
@@ -56,9 +56,8 @@ def layer_norm(problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
-def response_norm(problem: Operation, setting: Setting) -> Plan:
+def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
-    op: Any = problem.op
     made, plan = Made(setting), plan_of(problem, setting)
     n, c, h, w = problem.output
     (strides,) = inputs_lying(problem, setting.layout)
@@ -98,7 +97,7 @@ def _columns(
     return made.stage(phase, tiles, buffers)
 
 
-def softmax(problem: Operation, setting: Setting) -> Plan:
+def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of shares along the last axis."""
     made, plan = Made(setting), plan_of(problem, setting)
     (strides,) = inputs_lying(problem, setting.layout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from convprof.strategies.layers.stages import Made, Nest, inputs_lying, plan_of,
 from convprof.strategies.plan import Packed, Plan, X, Y
 
 if TYPE_CHECKING:
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
@@ -19,15 +20,14 @@ FILL = "fill"
 """The buffer of the one number around the input."""
 
 
-def pad(problem: Operation, setting: Setting) -> Plan:
+def pad(op: ops.Pad, problem: Operation, setting: Setting) -> Plan:
     """Return the plan: fill what is around the input, then copy the input between."""
-    op: Any = problem.op
     made, plan = Made(setting), plan_of(problem, setting)
     (shape,) = problem.inputs
     (source,) = inputs_lying(problem, setting.layout)
     target = result_lying(problem, setting.layout)
     plan.packed = {FILL: Packed((1,), lambda: np.full(1, op.value), ())}
-    for sizes, start in _around(problem, target, made.lanes):
+    for sizes, start in _around(op, problem.output, target, made.lanes):
         nest = Nest(sizes, ((0,) * len(sizes), target))
         plan.steps.append(copy_stage(nest, (FILL, Y), made, (0, start)))
     start = sum(before * step for before, step in zip(op.before, target, strict=True))
@@ -35,14 +35,15 @@ def pad(problem: Operation, setting: Setting) -> Plan:
     return plan
 
 
-def _around(problem: Operation, target: tuple[int, ...], lanes: int) -> list[tuple[Shape, int]]:
+def _around(
+    op: ops.Pad, shape: Shape, target: tuple[int, ...], lanes: int
+) -> list[tuple[Shape, int]]:
     """Return blocks of the result, each as sizes and where it begins, that hold all the padding.
 
     From the outermost axis in memory to the innermost: the block before the input and the one
     after. Where these are shorter than a vector, the rows are filled whole, input's place included.
     """
-    op: Any = problem.op
-    sizes, start = list(problem.output), 0
+    sizes, start = list(shape), 0
     blocks: list[tuple[Shape, int]] = []
     for axis in sorted(range(len(sizes)), key=lambda axis: -target[axis]):
         before, after = op.before[axis], op.after[axis]

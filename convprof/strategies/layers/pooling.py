@@ -15,6 +15,7 @@ from convprof.strategies.layers.windows import Axis, Pooled, Window, channel_par
 from convprof.strategies.plan import Plan, Stage, X, Y
 
 if TYPE_CHECKING:
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.strategies.base import Setting
 
@@ -27,9 +28,9 @@ VECTORS = 4
 """Vectors of results of a tile in NCHW."""
 
 
-def pool(problem: Operation, setting: Setting) -> Plan:
+def pool(op: ops.Pool2d, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of windows of one size."""
-    pooled, made = Pooled.of(problem), Made(setting)
+    pooled, made = Pooled.of(op, problem), Made(setting)
     plan = plan_of(problem, setting)
     if pooled.taps > WRITTEN_OUT:
         stage = windows_stage(pooled, pooled.windows(), made)
@@ -176,10 +177,10 @@ def _each_in_nchw(p: Pooled, windows: list[Window], made: Made) -> Stage:
     return made.stage("pool", tiles, (X, Y))
 
 
-def adaptive_average(problem: Operation, setting: Setting) -> Plan:
+def adaptive_average(_: ops.AdaptiveAverage, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of averages over regions that cover the image."""
     ((n, c, h, w),) = problem.inputs
-    _, _, p, q = problem.output
+    p, q = problem.output[2:]
     plan, made = plan_of(problem, setting), Made(setting)
     if (h, w) == (p, q):
         (x,) = inputs_lying(problem, setting.layout)

@@ -1,25 +1,25 @@
 """Operations of networks on generated vector kernels, a plan of stages each.
 
-What builds an operation's plan is a function ``(problem, setting) -> Plan``, named in ``BUILDERS``;
-none of them is imported before it is needed.
+A function ``(op, problem, setting) -> Plan`` builds an operation's plan. ``BUILDERS`` names the
+functions; none of them is imported before it is needed.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from convprof.problems import ops
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Operation, ops
+from convprof.strategies.base import Role, Setting
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Problem
-    from convprof.problems.operation import Operation
     from convprof.strategies.plan import Plan
 
-    Builder = Callable[[Operation, Setting], Plan]
+    Builder = Callable[[Any, Operation, Setting], Plan]
+    """Of the operation, which has the class that the table names, and of its problem."""
 
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
@@ -53,49 +53,42 @@ BUILDERS: dict[type[ops.Op], str] = {
     ops.MatMul: "attention_products:matmul",
     ops.Attention: "fused_attention:attention",
 }
-"""By class, the module beside this one and the function in it that builds the plan."""
+"""By class of operation: a module of this folder and the function in it that builds the plan."""
 
 
 def builder(op: ops.Op) -> Builder:
-    """Return who builds the plan of an operation."""
-    module, _, name = BUILDERS[type(op)].partition(":")
-    found = importlib.import_module(f"convprof.strategies.layers.{module}")
-    made: Builder = getattr(found, name)
-    return made
+    """Return the function that builds an operation's plan."""
+    place, _, name = BUILDERS[type(op)].partition(":")
+    module = importlib.import_module(f"convprof.strategies.layers.{place}")
+    function: Builder = getattr(module, name)
+    return function
 
 
-class Vectors(Strategy):
+class Vectors(Planned[Operation]):
     """Every operation on kernels that are generated for it."""
 
-    name: ClassVar[str] = "vectors"
-    kind: ClassVar[str] = "operation"
-    summary: ClassVar[str] = "generated kernels, vectors along whatever axis is dense"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "vectors"
+    kind = "operation"
+    summary = "generated kernels, vectors along whatever axis is dense"
+    parallel = True
+    generated = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
-        """Refuse operations that nobody builds a plan for."""
+    def why_not(self, problem: Operation, setting: Setting) -> str | None:
+        """Refuse operations without a builder."""
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
-        op: Any = problem.op  # type: ignore[union-attr]  # problems of other kinds were refused
-        return None if type(op) in BUILDERS else f"{self.name} has no kernel for {op.text}"
+        has_builder = type(problem.op) in BUILDERS
+        return None if has_builder else f"{self.name} has no kernel for {problem.op.text}"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Build the plan, allocate and compile."""
-        from convprof.strategies.plan_runner import StagedPrepared
-        from convprof.strategies.transposition import count_tables
-
-        operation: Operation = problem  # type: ignore[assignment]  # why_not refused other kinds
-        op: ops.Op = operation.op
-        plan = builder(op)(operation, setting)
-        count_tables(plan)
-        return StagedPrepared(self.name, problem, setting, plan)
+    def plan(self, operation: Operation, setting: Setting) -> Plan:
+        """Return the plan that the operation's builder makes."""
+        return builder(operation.op)(operation.op, operation, setting)
 
 
 class AutoOperation(Vectors):
     """The best of our own operations: there is one."""
 
-    name: ClassVar[str] = "auto"
-    summary: ClassVar[str] = "vectors, the only one"
-    listed: ClassVar[bool] = False
+    name = "auto"
+    summary = "vectors, the only one"
+    role = Role.CHOOSER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.integers import ceil_div
 from convprof.strategies.layers.stages import parts
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.codegen.kernels.pooling import Which
+    from convprof.problems import ops
     from convprof.problems.operation import Operation
     from convprof.strategies.layers.stages import Made
 
@@ -66,9 +67,8 @@ class Pooled:
     count_padding: bool
 
     @classmethod
-    def of(cls, problem: Operation) -> Pooled:
-        """Return those of a ``Pool2d``."""
-        op: Any = problem.op
+    def of(cls, op: ops.Pool2d, problem: Operation) -> Pooled:
+        """Return the numbers of a pooling."""
         ((n, c, h, w),) = problem.inputs
         _, _, p, q = problem.output
         top, left, bottom, right = op.pads

@@ -25,13 +25,13 @@ from convprof.strategies.networks.arena import Lifetime, places
 from convprof.strategies.networks.choice import prepared_by
 from convprof.strategies.networks.connections import Tensor
 from convprof.strategies.plan import Y
-from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, StagedPrepared
+from convprof.strategies.plan_runner import UNINTERRUPTED_MACS, PlanRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from convprof.problems.network import NetworkProblem
-    from convprof.strategies.networks.connections import Link, Links
+    from convprof.strategies.networks.connections import Connections, Link
 
     Array = np.ndarray[Any, Any]
     Weights = Mapping[str, Mapping[str, Array]]
@@ -45,13 +45,13 @@ class Chain(Prepared):
     """All layers of a network, prepared."""
 
     problem: NetworkProblem
-    taken_apart = True
+    times_phases = True
 
     def __init__(
         self,
         whole: NetworkProblem,
         setting: Setting,
-        made: Links,
+        made: Connections,
         weights: Callable[[Weights], Weights],
     ) -> None:
         """Allocate and compile; ``weights`` turns the network's weights into those of the links.
@@ -63,7 +63,7 @@ class Chain(Prepared):
         self._links, self._views, self._result = made.links, made.views, made.result
         self._weights = weights
         self._kind = np.dtype(DTYPES[setting.dtype][0])
-        self._prepared = [prepared_by(link.problem, link.way, setting) for link in self._links]
+        self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
         scratch = [sum(map(_pages, _scratch(prepared).values())) for prepared in self._prepared]
@@ -73,7 +73,7 @@ class Chain(Prepared):
         own = sum(prepared.workspace_bytes or 0 for prepared in self._prepared) - sum(scratch)
         self.workspace_bytes = size + self._scratch.nbytes + max(0, own)
         self._arrays: dict[Tensor, Array] = {}
-        self._packed: dict[tuple[Any, ...], StagedPrepared] = {}
+        self._packed: dict[tuple[Any, ...], PlanRunner] = {}
         """The first layer with certain weights: others like it read what it has packed."""
         self._steps: list[tuple[str, list[Work] | Action, int]] = []
         self._actions: list[Action] = []
@@ -210,7 +210,7 @@ class Chain(Prepared):
         self._arrays[link.writes] = target
         shapes = link.problem.operand_shapes(link.layout)
         operands = self._operands(link, shapes, weights)
-        if isinstance(prepared, StagedPrepared):
+        if isinstance(prepared, PlanRunner):
             prepared.lend({Y: target, **self._lent(prepared)})
             prepared.bind(*operands)
             self._share(link, prepared, weights)
@@ -221,11 +221,11 @@ class Chain(Prepared):
         prepared.bind(*operands)
         return link.name, _copying(prepared, target.reshape(shape)), link.problem.macs
 
-    def _share(self, link: Link, prepared: StagedPrepared, weights: Weights) -> None:
+    def _share(self, link: Link, prepared: PlanRunner, weights: Weights) -> None:
         """Let layers that are alike and have the same weights read them in the same place."""
         own = weights.get(link.step.name) if link.step else None
         if own:
-            key = link.problem, link.way, *((name, id(array)) for name, array in own.items())
+            key = link.problem, link.choice, *((name, id(array)) for name, array in own.items())
             first = self._packed.setdefault(key, prepared)
             if first is not prepared:
                 prepared.share_packed(first)
@@ -248,7 +248,7 @@ class Chain(Prepared):
             given = [*read, *(own[name] for name in names)]
         return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]
 
-    def _lent(self, prepared: StagedPrepared) -> dict[str, Array]:
+    def _lent(self, prepared: PlanRunner) -> dict[str, Array]:
         """Return a part of the shared scratch memory for each workspace that may be elsewhere."""
         found, at = {}, 0
         for key, size in prepared.scratch().items():
@@ -288,7 +288,7 @@ def _pages(size: int) -> int:
 
 
 def _scratch(prepared: Prepared) -> dict[str, int]:
-    return prepared.scratch() if isinstance(prepared, StagedPrepared) else {}
+    return prepared.scratch() if isinstance(prepared, PlanRunner) else {}
 
 
 def _copying(prepared: Prepared, target: Array) -> Action:

@@ -6,16 +6,15 @@ steps that have no strategy of a name are left to ``auto``.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
-from convprof.networks.steps import Way
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import registry
 from convprof.strategies.tuning.auto import Auto
 from convprof.strategies.tuning.tunable import Tunable
-from convprof.strategies.unfused_epilogue import Separate
+from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,22 +26,23 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-def prepared_by(problem: Problem, way: Way, setting: Setting) -> Prepared:
-    """Return a problem prepared in a way."""
-    setting = replace(setting, layout=way.layout)
-    strategy = registry.find(problem.kind, way.strategy)
-    if way.variant is None or not isinstance(strategy, Tunable):
+@dataclass(frozen=True, slots=True)
+class LayerChoice:
+    """How one step of a network is computed."""
+
+    strategy: str
+    layout: str
+    blocking: Any = None
+    """One of the strategy's blockings; None: the strategy chooses."""
+
+
+def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prepared:
+    """Return a problem prepared as chosen."""
+    setting = replace(setting, layout=choice.layout)
+    strategy = registry.find(problem.kind, choice.strategy)
+    if choice.blocking is None or not isinstance(strategy, Tunable):
         return strategy.prepare(problem, setting)
-    variants = strategy.variants(problem, setting)
-    return strategy.prepare_variant(problem, setting, variants[way.variant])
-
-
-def blocking(problem: Problem, way: Way, setting: Setting) -> dict[str, Any] | None:
-    """Return what the variant of a way stands for; None where the strategy makes its own choice."""
-    strategy = registry.find(problem.kind, way.strategy)
-    if way.variant is None or not isinstance(strategy, Tunable):
-        return None
-    return dict(strategy.variants(problem, replace(setting, layout=way.layout))[way.variant])
+    return strategy.prepare_blocked(problem, setting, choice.blocking)
 
 
 def spelled(kind: str, name: str) -> str:
@@ -53,7 +53,7 @@ def spelled(kind: str, name: str) -> str:
 
 def strategy_for(
     problem: Conv2d | Gemm | Operation, names: Sequence[str], setting: Setting
-) -> Strategy:
+) -> Strategy[Any]:
     """Return the first of the named strategies that takes a step.
 
     One that cannot fuse the step's epilogue computes it in passes of their own. RefusedError, with
@@ -76,34 +76,36 @@ def strategy_for(
     raise RefusedError(f"{title}: {'; '.join(parts)}")
 
 
-def _takes(strategy: Strategy, problem: Conv2d | Gemm | Operation, setting: Setting) -> bool:
+def _takes(strategy: Strategy[Any], problem: Conv2d | Gemm | Operation, setting: Setting) -> bool:
     return not isinstance(taking(strategy, problem, setting), str)
 
 
 def taking(
-    strategy: Strategy, problem: Conv2d | Gemm | Operation, setting: Setting
-) -> Strategy | str:
+    strategy: Strategy[Any], problem: Conv2d | Gemm | Operation, setting: Setting
+) -> Strategy[Any] | str:
     """Return the strategy, an epilogue in passes of its own if need be; or why it refuses."""
     reason = strategy.why_not(problem, setting)
     if reason is None:
         return strategy
     epilogue = getattr(problem, "epilogue", NO_EPILOGUE)
-    if not epilogue or strategy.fuses or isinstance(strategy, Separate):
+    if not epilogue or strategy.fuses or isinstance(strategy, UnfusedEpilogue):
         return reason
-    apart = Separate(strategy)
-    return apart.why_not(problem, setting) or apart
+    unfused = UnfusedEpilogue(strategy)
+    return unfused.why_not(problem, setting) or unfused
 
 
-def ways(found: Sequence[Step], names: Sequence[str], setting: Setting, layout: str) -> list[Way]:
+def ways(
+    found: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
+) -> list[LayerChoice]:
     """Return for every step the first strategy that takes it, in one layout where that is possible.
 
     An operation that reads images in an order of its own may have to read the other layout.
     RefusedError for a step that nobody takes.
     """
-    return [_way(step, names, setting, layout) for step in found]
+    return [_choice(step, names, setting, layout) for step in found]
 
 
-def _way(step: Step, names: Sequence[str], setting: Setting, layout: str) -> Way:
+def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> LayerChoice:
     try:
         chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
     except RefusedError:
@@ -111,11 +113,13 @@ def _way(step: Step, names: Sequence[str], setting: Setting, layout: str) -> Way
             raise
         layout = "nchw" if layout == "nhwc" else "nhwc"
         chosen = strategy_for(step.problem, names, replace(setting, layout=layout))
-    return Way(chosen.name, layout)
+    return LayerChoice(chosen.name, layout)
 
 
-def candidates(problem: Conv2d | Gemm | Operation, setting: Setting, most: int) -> list[Way]:
-    """Return at most so many ways of our own to compute a step in the setting's layout.
+def candidates(
+    problem: Conv2d | Gemm | Operation, setting: Setting, most: int
+) -> list[LayerChoice]:
+    """Return at most ``most`` choices of our own to compute a step in the setting's layout.
 
     The most promising blockings of the strategies that ``auto`` chooses from; for what it has no
     choice in, itself.
@@ -124,8 +128,8 @@ def candidates(problem: Conv2d | Gemm | Operation, setting: Setting, most: int) 
     if auto.why_not(problem, setting) is not None:
         return []
     if not isinstance(auto, Auto):
-        return [Way(AUTO, setting.layout)]
+        return [LayerChoice(AUTO, setting.layout)]
     return [
-        Way(strategy.name, setting.layout, strategy.variants(problem, setting).index(variant))
-        for strategy, variant in auto.candidates(problem, setting)[:most]
+        LayerChoice(strategy.name, setting.layout, blocking)
+        for strategy, blocking in auto.candidates(problem, setting)[:most]
     ]

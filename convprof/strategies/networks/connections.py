@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convprof.networks.steps import Way
 from convprof.problems import Operation, Reorder
 from convprof.problems.graph import INPUT
 from convprof.problems.shapes import IMAGE_AXES
+from convprof.strategies.networks.choice import LayerChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ class Link:
     name: str
     """The layer's published name; ``NAME to nhwc`` for a conversion."""
     problem: Conv2d | Gemm | Operation | Reorder
-    way: Way
+    choice: LayerChoice
     reads: tuple[Tensor, ...]
     writes: Tensor
     step: Step | None
@@ -48,7 +48,7 @@ class Link:
     @property
     def layout(self) -> str:
         """The layout in which images are read; ``nchw`` for what has none."""
-        return self.way.layout
+        return self.choice.layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class Connections:
     """All that a chain consists of."""
 
     links: tuple[Link, ...]
@@ -73,9 +73,11 @@ class Links:
         return [link for link in self.links if link.step is None]
 
 
-def connect(network: Network, found: Sequence[Step], ways: Sequence[Way], layout: str) -> Links:
-    """Return the links of the steps in these ways; input and result lie in ``layout``."""
-    return _Connecting(network, layout).links(found, ways)
+def connect(
+    network: Network, found: Sequence[Step], choices: Sequence[LayerChoice], layout: str
+) -> Connections:
+    """Return the links of the steps as chosen; ``layout`` is of the input and the result."""
+    return _Connecting(network, layout).links(found, choices)
 
 
 class _Connecting:
@@ -88,19 +90,19 @@ class _Connecting:
         self._links: list[Link] = []
         self._views: dict[Tensor, View] = {}
 
-    def links(self, found: Sequence[Step], ways: Sequence[Way]) -> Links:
+    def links(self, found: Sequence[Step], choices: Sequence[LayerChoice]) -> Connections:
         """Return the links of every step, and a last conversion if the result needs one."""
-        for step, way in zip(found, ways, strict=True):
-            self._add(step, way)
+        for step, choice in zip(found, choices, strict=True):
+            self._add(step, choice)
         last = self._network.nodes[-1].name
         result = self._wanted(last, self._layout if last in self._network.images else "nchw")
-        return Links(tuple(self._links), self._views, result)
+        return Connections(tuple(self._links), self._views, result)
 
     def _lying(self, name: str, layout: str) -> Tensor:
         return Tensor(name, layout if name in self._network.images else "nchw")
 
-    def _add(self, step: Step, way: Way) -> None:
-        layout = read_layout(step.problem, way.layout)
+    def _add(self, step: Step, choice: LayerChoice) -> None:
+        layout = read_layout(step.problem, choice.layout)
         reads = tuple(
             self._wanted(name, layout if len(self._network.shapes[name]) == IMAGE_AXES else "nchw")
             for name in step.reads
@@ -111,7 +113,7 @@ class _Connecting:
         if start is not None:
             self._views[writes] = View(reads[0], start)
             return
-        taken = replace(way, layout=layout)
+        taken = replace(choice, layout=layout)
         self._links.append(Link(step.name, step.problem, taken, reads, writes, step))
 
     def _wanted(self, name: str, layout: str) -> Tensor:
@@ -123,8 +125,8 @@ class _Connecting:
         n, c, h, w = self._network.shapes[name]
         problem = Reorder(n=n, c=c, h=h, w=w)
         title = f"{name} to {layout}"
-        way = Way(TRANSPOSE, given.layout)
-        self._links.append(Link(title, problem, way, (given,), tensor, None))
+        choice = LayerChoice(TRANSPOSE, given.layout)
+        self._links.append(Link(title, problem, choice, (given,), tensor, None))
         self._there.add(tensor)
         return tensor
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from convprof.networks.fold import fold_weights
 from convprof.networks.steps import steps
+from convprof.problems import NetworkProblem
 from convprof.strategies.base import Prepared, Setting, Strategy
 from convprof.strategies.networks.chain import Chain
 from convprof.strategies.networks.connections import connect
@@ -13,35 +14,35 @@ from convprof.strategies.networks.connections import connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.networks.steps import Step, Way
-    from convprof.problems import Problem
+    from convprof.networks.steps import Step
     from convprof.problems.graph import Network
     from convprof.strategies.networks.chain import Weights
+    from convprof.strategies.networks.choice import LayerChoice
 
 
-class Chained(Strategy):
-    """The layers of one network, each in a way of its own, one after the other.
+class Chained(Strategy[NetworkProblem]):
+    """The layers of one network, each as chosen for it, one after the other.
 
     ``inner`` is the network that is computed: ``network`` itself, or what is left of it when batch
     norms are folded; then ``fuse`` takes activations, sums and softmaxes along with the layers.
     """
 
-    kind: ClassVar[str] = "network"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    summary: ClassVar[str] = "the layers one after the other, in memory that they share"
+    kind = "network"
+    parallel = True
+    generated = True
+    summary = "the layers one after the other, in memory that they share"
 
-    def __init__(self, name: str, recipe: Recipe, ways: Sequence[Way]) -> None:
-        """``ways`` has one for each of the recipe's steps."""
-        self.name = name  # type: ignore[misc]  # the way has the name, not the class
+    def __init__(self, name: str, recipe: Recipe, choices: Sequence[LayerChoice]) -> None:
+        """``choices`` has one for each of the recipe's steps."""
+        self.name = name
         self.recipe = recipe
-        self.ways = tuple(ways)
+        self.choices = tuple(choices)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
-        made = connect(recipe.inner, recipe.steps, self.ways, setting.layout)
-        return Chain(problem, setting, made, recipe.weights)  # type: ignore[arg-type]
+        made = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
+        return Chain(problem, setting, made, recipe.weights)
 
 
 class Recipe:

@@ -14,6 +14,7 @@ import numpy as np
 
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.parameters import elements
+from convprof.problems import NetworkProblem
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
@@ -23,7 +24,6 @@ from convprof.strategies.peers.package import Library
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems import NetworkProblem, Problem
     from convprof.problems.graph import Network
 
     Array = np.ndarray[Any, Any]
@@ -112,18 +112,17 @@ class ExportedPrepared(Prepared):
         return turned
 
 
-class ExportedNetwork(Library):
+class ExportedNetwork(Library[NetworkProblem]):
     """A library that runs whole networks from ONNX models."""
 
-    kind: ClassVar[str] = "network"
+    kind = "network"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse networks that no ONNX model can hold."""
         from convprof.networks.onnx.export import why_not
 
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
-        reason = why_not(whole.network)
+        reason = why_not(problem.network)
         return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
 
 

@@ -8,8 +8,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
+from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
+from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -46,15 +47,14 @@ class OnnxNetworkPrepared(ExportedPrepared):
 class OnnxNetwork(ExportedNetwork):
     """A whole network in ONNX Runtime."""
 
-    name: ClassVar[str] = "onnxruntime"
+    name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    summary: ClassVar[str] = "ONNX Runtime: one session, all graph optimisations"
+    summary = "ONNX Runtime: one session, all graph optimisations"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import ONNX Runtime and weigh the weights."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         load("onnxruntime")
-        return OnnxNetworkPrepared(self.name, whole, setting)
+        return OnnxNetworkPrepared(self.name, problem, setting)
 
 
 OPSET, IR_VERSION = 13, 8
@@ -146,11 +146,11 @@ class OnnxGemmPrepared(OnnxPrepared):
         return "MatMul", {}
 
 
-class _Onnx(Library):
-    name: ClassVar[str] = "onnxruntime"
+class _Onnx(Library[P]):
+    name = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+    def cannot(self, problem: P, setting: Setting) -> str | None:
         """Refuse weights that no model can carry."""
         size = math.prod(problem.operand_shapes(setting.layout)[1]) * setting.itemsize
         if size > LARGEST_MODEL_BYTES:
@@ -158,35 +158,33 @@ class _Onnx(Library):
         return None
 
 
-class OnnxConv2d(_Onnx):
+class OnnxConv2d(_Onnx[Conv2d]):
     """ONNX Runtime's Conv."""
 
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "ONNX Runtime: Conv with constant weights, NCHW"
+    kind = "conv2d"
+    summary = "ONNX Runtime: Conv with constant weights, NCHW"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+    def cannot(self, problem: Conv2d, setting: Setting) -> str | None:
         """Refuse NHWC: the NHWC operators that ONNX Runtime has are not there for f32 on CPUs."""
         if setting.layout != "nchw":
             return f"onnxruntime computes nchw on CPUs, not {setting.layout}"
         return super().cannot(problem, setting)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return OnnxConvPrepared(self.name, p, setting)
+        return OnnxConvPrepared(self.name, problem, setting)
 
 
-class OnnxGemm(_Onnx):
+class OnnxGemm(_Onnx[Gemm]):
     """ONNX Runtime's MatMul."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "ONNX Runtime: MatMul with a constant b, packed beforehand"
+    kind = "gemm"
+    summary = "ONNX Runtime: MatMul with a constant b, packed beforehand"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return OnnxGemmPrepared(self.name, g, setting)
+        return OnnxGemmPrepared(self.name, problem, setting)
 
 
 def session(library: Any, model: bytes, threads: int) -> Any:

@@ -10,14 +10,15 @@ import numpy as np
 
 from convprof.errors import RefusedError
 from convprof.machine import facts
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory
+from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -48,15 +49,14 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
 class OpenvinoNetwork(ExportedNetwork):
     """A whole network in OpenVINO."""
 
-    name: ClassVar[str] = "openvino"
+    name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
-    summary: ClassVar[str] = "OpenVINO: a model compiled for latency, in f32"
+    summary = "OpenVINO: a model compiled for latency, in f32"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import OpenVINO and weigh the weights."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         load("openvino")
-        return OpenvinoNetworkPrepared(self.name, whole, setting)
+        return OpenvinoNetworkPrepared(self.name, problem, setting)
 
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -137,34 +137,32 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
         return operations.matmul(given, operations.constant(weights), False, False)
 
 
-class _Openvino(Library):
-    name: ClassVar[str] = "openvino"
+class _Openvino(Library[P]):
+    name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)  # f64 is converted to f32 on CPUs
 
 
-class OpenvinoConv2d(_Openvino):
+class OpenvinoConv2d(_Openvino[Conv2d]):
     """OpenVINO's convolution."""
 
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "OpenVINO: a compiled model with constant weights"
+    kind = "conv2d"
+    summary = "OpenVINO: a compiled model with constant weights"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return OpenvinoConvPrepared(self.name, p, setting)
+        return OpenvinoConvPrepared(self.name, problem, setting)
 
 
-class OpenvinoGemm(_Openvino):
+class OpenvinoGemm(_Openvino[Gemm]):
     """OpenVINO's product."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "OpenVINO: a compiled model with a constant b"
+    kind = "gemm"
+    summary = "OpenVINO: a compiled model with a constant b"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return OpenvinoGemmPrepared(self.name, g, setting)
+        return OpenvinoGemmPrepared(self.name, problem, setting)
 
 
 def compiled(library: Any, model: Any, threads: int) -> Any:

@@ -18,33 +18,32 @@ import numpy as np
 from convprof.codegen import affinity
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
-from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+from convprof.strategies.base import DTYPES, P, Prepared, Role, Setting, Strategy
 from convprof.strategies.peers import precision
 from convprof.strategies.peers.first_use import first_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Attention, Backward, Conv2d, Gemm, Problem
+    from convprof.problems import Attention, Backward, Conv2d, Gemm
 
     Array = np.ndarray[Any, Any]
 
 EXTRA = "pip install 'convprof[peers]'"
 
 
-class Library(Strategy):
+class Library(Strategy[P]):
     """A strategy that needs packages which convprof itself does not."""
 
-    parallel: ClassVar[bool] = True
-    peer: ClassVar[bool] = True
-    listed: ClassVar[bool] = False
+    parallel = True
+    role = Role.LIBRARY
     packages: ClassVar[tuple[str, ...]]
     """What has to be importable, the library itself first."""
     hint: ClassVar[str] = ""
     """What else helps to install them."""
     dtypes: ClassVar[tuple[str, ...]] = tuple(DTYPES)
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses: what it never does, then what is not installed."""
         if not self.fuses and getattr(problem, "epilogue", None):
             return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
@@ -53,7 +52,7 @@ class Library(Strategy):
             reason = f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
         return reason or self.cannot(problem, setting) or self._absent()
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+    def cannot(self, problem: P, setting: Setting) -> str | None:  # noqa: ARG002
         """Return why the library does not do this problem, in one line; else None."""
         return None
 

@@ -1,50 +1,79 @@
 """``auto``: the strategy and blocking that suit the problem, the machine and the threads.
 
 ``--tune off`` trusts the model, ``quick`` (the default) times the few best candidates, ``full``
-all of them. What was found by timing is remembered for this machine.
+all of them. A choice by timing is stored for this machine.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof import choice_store
 from convprof.machine import facts
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.base import Role, Setting
+from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.search import EFFORTS, times
-from convprof.strategies.tuning.tunable import Tunable, Variant
+from convprof.strategies.tuning.tunable import Tunable, spelled, stored
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.problems import Problem
-
-Candidate = tuple[Tunable, Variant]
+    from convprof.strategies.plan import Plan
 
 CHOICES = "choices"
-"""The folder of remembered choices."""
+"""The folder of stored choices."""
+FORMAT = 2
+"""Of a stored choice; 2: the blocking is called so, and no longer a variant."""
+MEMBERS = {
+    "conv2d": "microkernel or winograd",
+    "gemm": "packed or prepacked",
+    "attention": "fused",
+    "conv2d-backward-data": "microkernel or winograd",
+    "conv2d-backward-weights": "microkernel",
+    "gemm-backward-data": "packed",
+    "gemm-backward-weights": "packed",
+}
+"""By kind of problem, the strategies to choose from."""
+FUSED = {"conv2d", "gemm"}
+"""Kinds of which every member computes epilogues."""
 
 
-class Auto(Strategy):
-    """The best of our own strategies."""
+class Candidate(NamedTuple):
+    """A strategy, and one of its blockings."""
 
-    name: ClassVar[str] = "auto"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
-    listed: ClassVar[bool] = False
+    strategy: Tunable[Any, Any]
+    blocking: Any
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Choose, then allocate and compile the choice."""
+    def __str__(self) -> str:
+        """Return both for people."""
+        return f"{self.strategy.name} ({spelled(self.blocking)})"
+
+
+class Auto(Planned[Any]):
+    """The best of our own strategies for one kind of problem."""
+
+    name = "auto"
+    parallel = True
+    generated = True
+    role = Role.CHOOSER
+
+    def __init__(self, kind: str) -> None:
+        """Choose for one of the kinds of ``MEMBERS``."""
+        self.kind = kind
+        self.summary = f"{MEMBERS[kind]}, blocked for the problem by a timed search"
+        self.fuses = kind in FUSED
+
+    def plan(self, problem: Problem, setting: Setting) -> Plan:
+        """Choose; return the plan of the choice, which says why."""
         start = time.perf_counter()
-        candidates = self.candidates(problem, setting)
-        (strategy, variant), why = self._choose(candidates, problem, setting)
-        chosen = time.perf_counter() - start
-        prepared = strategy.prepare_variant(problem, setting, variant)
-        prepared.compile_s += chosen
-        prepared.explanation = (f"{_spelled((strategy, variant))}: {why}",)
-        return prepared
+        choice, why = self._choose(self.candidates(problem, setting), problem, setting)
+        chosen_s = time.perf_counter() - start
+        plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
+        return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
     def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
         """Return every blocking of every strategy that takes the problem, most promising first."""
@@ -56,13 +85,13 @@ class Auto(Strategy):
             if isinstance(strategy, Tunable) and strategy.why_not(problem, setting) is None
         ]
         members.sort(key=lambda member: member.cycles(problem, setting))
-        variants = [(member, member.variants(problem, setting)) for member in members]
-        depth = max(len(found) for _, found in variants)
+        by_member = [(member, member.blockings(problem, setting)) for member in members]
+        depth = max(len(blockings) for _, blockings in by_member)
         return [
-            (member, found[level])
+            Candidate(member, blockings[level])
             for level in range(depth)
-            for member, found in variants
-            if level < len(found)
+            for member, blockings in by_member
+            if level < len(blockings)
         ]
 
     def _choose(
@@ -78,73 +107,23 @@ class Auto(Strategy):
         effort = EFFORTS[setting.tune]
         tried = candidates[: effort.candidates]
         prepared = [
-            strategy.prepare_variant(problem, setting, variant) for strategy, variant in tried
+            strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
         ]
-        found = times(prepared, problem, setting, effort.rounds)
-        order = sorted(range(len(tried)), key=found.__getitem__)
+        seconds = times(prepared, problem, setting, effort.rounds)
+        order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
-        choice_store.save(CHOICES, key, {"strategy": best[0].name, "variant": best[1]})
+        choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}
+        choice_store.save(CHOICES, key, choice)
         if len(order) == 1:
             return best, "the only candidate"
-        margin = 100 * (found[order[1]] / found[order[0]] - 1)
-        second = _spelled(tried[order[1]])
-        return best, f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {second}"
-
-
-class AutoConv2d(Auto):
-    """The best of our own convolutions."""
-
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "microkernel or winograd, blocked for the problem by a timed search"
-    fuses: ClassVar[bool] = True
-
-
-class AutoGemm(Auto):
-    """The best of our own products."""
-
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed or prepacked, blocked for the problem by a timed search"
-    fuses: ClassVar[bool] = True
-
-
-class AutoAttention(Auto):
-    """The best of our own attention."""
-
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "fused, blocked for the problem by a timed search"
-
-
-class AutoConv2dData(Auto):
-    """The best of our own gradients of a convolution's input."""
-
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "microkernel or winograd, blocked for the problem by a timed search"
-
-
-class AutoConv2dWeights(Auto):
-    """The best of our own gradients of a convolution's weights."""
-
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "microkernel, blocked for the problem by a timed search"
-
-
-class AutoGemmData(Auto):
-    """The best of our own gradients of a product's first operand."""
-
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
-
-
-class AutoGemmWeights(Auto):
-    """The best of our own gradients of a product's second operand."""
-
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "packed, blocked for the problem by a timed search"
+        margin = 100 * (seconds[order[1]] / seconds[order[0]] - 1)
+        return best, f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {tried[order[1]]}"
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:
     """Return all that a choice depends on; ``names`` are the strategies of the candidates."""
     return {
+        "format": FORMAT,
         "among": sorted(set(names)),
         "version": VERSION,
         "machine": facts().identity_key(),
@@ -158,16 +137,11 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
 
 
 def _known(choice: dict[str, Any] | None, candidates: list[Candidate]) -> Candidate | None:
-    """Return the candidate that a remembered choice names; None if there is none like it."""
+    """Return the candidate that equals a stored choice; None without one."""
     if choice is None:
         return None
-    for strategy, variant in candidates:
-        if choice.get("strategy") == strategy.name and choice.get("variant") == variant:
-            return strategy, variant
+    for candidate in candidates:
+        same = choice.get("strategy") == candidate.strategy.name
+        if same and choice.get("blocking") == stored(candidate.blocking):
+            return candidate
     return None
-
-
-def _spelled(candidate: Candidate) -> str:
-    strategy, variant = candidate
-    chosen = {name: value for name, value in variant.items() if name != "unroll" or value}
-    return f"{strategy.name} ({', '.join(f'{name} {value}' for name, value in chosen.items())})"

@@ -1,43 +1,66 @@
-"""Strategies that can be prepared in several ways, and what each way is expected to cost."""
+"""Strategies that can be blocked in several ways, and what each blocking is expected to cost."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.strategies.base import P, Setting
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from collections.abc import Hashable, Iterable
 
-Variant = dict[str, int]
-"""The integers of a blocking by name: what is chosen, timed, remembered and explained."""
+    from _typeshed import DataclassInstance
+
+    from convprof.strategies.plan import Plan
+    from convprof.strategies.plan_runner import PlanRunner
+
+B = TypeVar("B", bound="DataclassInstance")
+"""A blocking: a frozen dataclass of integers, which is what is chosen, timed and explained."""
+H = TypeVar("H", bound="Hashable")
 
 
-class Tunable(Strategy):
+class Tunable(Planned[P], Generic[P, B]):
     """A strategy with blockings to choose from."""
 
     @abstractmethod
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: P, setting: Setting) -> list[B]:
         """Return the blockings worth trying; the first is the model's choice."""
 
     @abstractmethod
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: P, setting: Setting) -> float:
         """Estimate the core cycles of the model's choice on one thread, operands in cache."""
 
     @abstractmethod
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
-        """Allocate and compile for one of ``variants``."""
+    def plan_blocked(self, problem: P, setting: Setting, blocking: B) -> Plan:
+        """Return the plan with one of ``blockings``."""
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Allocate and compile for the model's choice."""
-        return self.prepare_variant(problem, setting, self.variants(problem, setting)[0])
+    def prepare_blocked(self, problem: P, setting: Setting, blocking: B) -> PlanRunner:
+        """Allocate and compile for one of ``blockings``."""
+        return self.prepared(problem, setting, self.plan_blocked(problem, setting, blocking))
+
+    def plan(self, problem: P, setting: Setting) -> Plan:
+        """Return the plan with the model's choice."""
+        return self.plan_blocked(problem, setting, self.blockings(problem, setting)[0])
 
 
-def distinct(variants: list[Variant]) -> list[Variant]:
-    """Return each variant once, in order."""
-    found: list[Variant] = []
-    for variant in variants:
-        if variant not in found:
-            found.append(variant)
-    return found
+def distinct(blockings: Iterable[H]) -> list[H]:
+    """Return each blocking once, in order."""
+    return list(dict.fromkeys(blockings))
+
+
+# Blockings are stored as JSON objects. What is read back is only compared with the candidates: no
+# blocking is ever made from a file.
+
+
+def stored(blocking: DataclassInstance) -> dict[str, Any]:
+    """Return a blocking as JSON types."""
+    return asdict(blocking)
+
+
+def spelled(blocking: DataclassInstance) -> str:
+    """Return a blocking for people: its numbers by name, an ``unroll`` of 0 left out."""
+    numbers = stored(blocking).items()
+    return ", ".join(f"{name} {value}" for name, value in numbers if name != "unroll" or value)

@@ -17,7 +17,6 @@ from convprof.studies.experiments.study import Study
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.problems import Problem
     from convprof.strategies.base import Prepared
     from convprof.studies.experiments.study import Found
 
@@ -27,21 +26,20 @@ IDEAS = ("reordered", "tiled")
 """Strategies that are the same idea in both layouts: loops in memory order, and register tiles."""
 
 
-class _InLayout(Strategy):
+class _InLayout(Strategy[Conv2d]):
     """A strategy on one layer."""
 
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "a strategy on one layer in one layout"
-    name: str  # type: ignore[misc]  # each layer and layout is a contestant of its own
+    kind = "conv2d"
+    summary = "a strategy on one layer in one layout"
 
     def __init__(self, name: str, idea: str) -> None:
         self.name, self._idea = name, registry.find("conv2d", idea)
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
         """Return why the strategy refuses."""
         return self._idea.why_not(problem, setting)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Prepare the strategy."""
         return self._idea.prepare(problem, setting)
 

@@ -6,7 +6,6 @@ The operands stay in L1 and a call lasts long against its launch, so what is com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -14,11 +13,11 @@ from convprof.codegen import disassembly, tile_list
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.writer import LLVM
-from convprof.problems import Gemm, Problem
-from convprof.strategies.base import DTYPES, Prepared, Setting, Strategy
+from convprof.problems import Gemm
+from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 L1_SHARE = 0.7
 """Of the first-level cache, for the operands of the product."""
@@ -53,19 +52,17 @@ def product(shape: Shape, itemsize: int) -> Gemm:
     return Gemm(m=rows, n=columns, k=max(MULTIPLE, min(MOST_STEPS, steps)))
 
 
-class Repeated(Strategy):
+class Repeated(Planned[Gemm]):
     """A product in tiles of one shape, all of which divide it."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "one register tile, repeated"
-    name: str  # type: ignore[misc]  # each shape is a contestant of its own
+    kind = "gemm"
+    summary = "one register tile, repeated"
 
     def __init__(self, name: str, shape: Shape) -> None:
         self.name, self.shape = name, shape
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage: the tiles of the product, as often as WORK asks for."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         shape, made = self.shape, kernel(g, self.shape, setting)
         i, j = np.arange(0, g.m, shape.rows), np.arange(0, g.n, shape.vectors * shape.lanes)
         rows, columns = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))
@@ -78,13 +75,11 @@ class Repeated(Strategy):
             np.tile(columns, times),
             np.tile(rows * g.n + columns, times),
         )
-        table = listed.dims()
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         native = Native(tile_list.runner_address(), listed)
-        plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), lambda: table)]
-        plan.table_words = table.size
+        plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), listed.dims())]
         plan.executed_flops = times * g.flops
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan
 
 
 def kernel(g: Gemm, shape: Shape, setting: Setting) -> tile_list.TileKernel:

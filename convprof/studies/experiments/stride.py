@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.codegen.probes.strides import ROWS, UNROLL, stride_kernel
@@ -13,17 +13,15 @@ from convprof.machine import bandwidth, facts
 from convprof.machine.caches import MEMORY
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import DTYPES, Setting, Strategy
+from convprof.strategies.base import DTYPES, Setting
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 from convprof.studies.experiments.page import Figure, Finding, Line, Plot, Row, Section, Unit, apart
 from convprof.studies.explain.here import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.problems import Problem
-    from convprof.strategies.base import Prepared
     from convprof.studies.experiments.costs import Costs
     from convprof.studies.experiments.study import Found
 
@@ -37,26 +35,24 @@ RISES = 1.25
 SAME = "the same elements, read in the order of a stride"
 
 
-class _Strided(Strategy):
+class _Strided(Planned[Gemm]):
     """A product of two rows with a vector, read in the order of a stride."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = SAME
-    name: str  # type: ignore[misc]  # each stride is a contestant of its own
+    kind = "gemm"
+    summary = SAME
 
     def __init__(self, name: str, stride: int, line: int) -> None:
         self.name, self._stride, self._line = name, stride, line
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage, which reads everything as often as WORK asks for."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
         made = stride_kernel(setting.dtype, self._stride, self._line)
         times = times_of(g)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
         native = Native(made.address, made)
         plan.steps = [Stage("strided", native, 1, (X, WEIGHTS, Y), (g.k, times))]
         plan.executed_flops = times * g.flops
-        return StagedPrepared(self.name, g, setting, plan)
+        return plan
 
 
 def times_of(g: Gemm) -> int:

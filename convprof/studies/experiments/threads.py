@@ -11,8 +11,9 @@ from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import Setting, Strategy
+from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.planned import Planned
 from convprof.studies import preflight
 from convprof.studies.experiments.page import (
     Figure,
@@ -30,8 +31,7 @@ from convprof.studies.experiments.study import Study
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.problems import Problem
-    from convprof.strategies.base import Prepared
+    from convprof.strategies.plan import Plan
     from convprof.studies.experiments.study import Found
 
 SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -40,19 +40,18 @@ NOTHING = 1
 """The size of the product of one multiply-add: its time is that of a call, launched or not."""
 
 
-class _Sized(Strategy):
+class _Sized(Planned[Gemm]):
     """`packed` on a product of one size."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed"
-    parallel: ClassVar[bool] = True
-    name: str  # type: ignore[misc]  # each size is a contestant of its own
+    kind = "gemm"
+    summary = "packed"
+    parallel = True
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        return Packed().prepare(problem, setting)
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
+        return Packed().plan(g, setting)
 
 
 def counts(cores: int) -> tuple[int, ...]:

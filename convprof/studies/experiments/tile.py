@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
@@ -11,8 +11,10 @@ from convprof.machine import facts
 from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
-from convprof.strategies.base import Setting, Strategy
+from convprof.strategies.base import Setting
+from convprof.strategies.gemm.blocked import PACKED, GemmBlocking
 from convprof.strategies.gemm.packed import Packed
+from convprof.strategies.planned import Planned
 from convprof.studies import preflight
 from convprof.studies.experiments.page import Finding, Page, Plot, Row, Section, Unit, apart
 from convprof.studies.experiments.study import Study
@@ -20,9 +22,7 @@ from convprof.studies.experiments.study import Study
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.problems import Problem
-    from convprof.strategies.base import Prepared
-    from convprof.strategies.tuning.tunable import Variant
+    from convprof.strategies.plan import Plan
     from convprof.studies.experiments.study import Found
 
 DEFAULT_SIZE = 1024
@@ -36,19 +36,18 @@ HALF = 2
 """A block may take half of a cache: what else passes through needs the rest."""
 
 
-class _Blocked(Strategy):
+class _Blocked(Planned[Gemm]):
     """`packed` with one blocking."""
 
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "packed with a given blocking"
-    parallel: ClassVar[bool] = True
-    name: str  # type: ignore[misc]  # each blocking is a contestant of its own
+    kind = "gemm"
+    summary = "packed with a given blocking"
+    parallel = True
 
-    def __init__(self, name: str, variant: Variant) -> None:
-        self.name, self._variant = name, variant
+    def __init__(self, name: str, blocking: GemmBlocking) -> None:
+        self.name, self._blocking = name, blocking
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        return Packed().prepare_variant(problem, setting, self._variant)
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
+        return Packed().plan_blocked(g, setting, self._blocking)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Tile(Study):
         self._g = Gemm(m=size, n=size, k=size)
         options = self.options
         self._setting = Setting(dtype=options.dtype, threads=options.threads, isa=options.isa)
-        self._first = Packed().variants(self._g, self._setting)[0]
+        self._first = Packed().blockings(self._g, self._setting)[0]
         item = self._setting.itemsize
         self._cells = {
             (kc, nc): self._cell(kc, nc, item)
@@ -93,7 +92,7 @@ class Tile(Study):
         """Return every cell."""
         return [
             Contestant(
-                _Blocked(_name(cell), {**self._first, "kc": cell.kc, "nc": cell.nc, "pack_b": 1}),
+                _Blocked(_name(cell), replace(self._first, kc=cell.kc, nc=cell.nc, pack_b=PACKED)),
                 self._g,
                 self._setting,
             )
@@ -132,8 +131,8 @@ class Tile(Study):
         return self.options.sizes[0] if self.options.sizes else DEFAULT_SIZE
 
     def _cell(self, kc: int, nc: int, item: int) -> Cell:
-        g, rows = self._g, self._first["rows"]
-        columns = self._first["vectors"] * self._lanes()
+        g, rows = self._g, self._first.rows
+        columns = self._first.vectors * self._lanes()
         moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
         return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
 
@@ -167,10 +166,10 @@ class Tile(Study):
 
     def _facts(self) -> tuple[str, ...]:
         sizes = ", ".join(f"{name} {units.size(size)}" for name, size in self._caches.items())
-        rows, columns = self._first["rows"], self._first["vectors"] * self._lanes()
+        rows, columns = self._first.rows, self._first.vectors * self._lanes()
         return (
             f"caches of a core: {sizes or 'unknown'} (a thread's share)",
-            f"register tile {rows}x{columns}, {self._first['mc']} rows per task, the same in all",
+            f"register tile {rows}x{columns}, {self._first.mc} rows per task, the same in all",
         )
 
     def _row(self, found: Found, cell: Cell) -> Row:

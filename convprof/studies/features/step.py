@@ -132,12 +132,12 @@ def compute(step: Step, choice: Choice, now: Callable[[], float] = time.perf_cou
     )
 
 
-def _chosen(step: Step, choice: Choice) -> Strategy:
+def _chosen(step: Step, choice: Choice) -> Strategy[Any]:
     kind = step.problem.kind
     return registry.find(kind, choice.strategy if kind == "conv2d" else GEMM)
 
 
-def _fallback(step: Step) -> Strategy:
+def _fallback(step: Step) -> Strategy[Any]:
     return registry.find(step.problem.kind, FALLBACK[step.problem.kind])
 
 

@@ -20,8 +20,9 @@ from convprof.strategies.networks.connections import connect, read_layout, view_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from convprof.networks.steps import Step, Way
+    from convprof.networks.steps import Step
     from convprof.problems.graph import Network
+    from convprof.strategies.networks.choice import LayerChoice
 
     State = frozenset[tuple[str, str]]
     """(result, layout) pairs that exist and are still needed."""
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 class Costs:
     """Seconds of every layer in every way, and of the conversions."""
 
-    steps: Mapping[str, Mapping[Way, float]]
+    steps: Mapping[str, Mapping[LayerChoice, float]]
     """By name of the step; a view has its ways at no cost."""
     conversion: Callable[[str, str], float]
     """Of a result, by name, out of a layout into the other one."""
 
-    def fastest(self, step: str, layout: str) -> tuple[Way, float] | None:
-        """Return the fastest way of a step in a layout; None without one."""
+    def fastest(self, step: str, layout: str) -> tuple[LayerChoice, float] | None:
+        """Return the fastest way of a step in a layout; None if there is none."""
         ways = {way: s for way, s in self.steps[step].items() if way.layout == layout}
         return min(ways.items(), key=lambda item: item[1]) if ways else None
 
@@ -46,7 +47,7 @@ class Costs:
 class Route:
     """A way for every step, and the seconds that follow from the costs."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[LayerChoice, ...]
     seconds: float
 
 
@@ -73,13 +74,13 @@ def greedy(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -
     return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
 
 
-def greedy_way(costs: Costs, step: str) -> tuple[Way, float]:
+def greedy_way(costs: Costs, step: str) -> tuple[LayerChoice, float]:
     """Return the fastest way of a step."""
     return min(costs.steps[step].items(), key=lambda item: item[1])
 
 
 def predicted(
-    network: Network, steps: Sequence[Step], ways: Sequence[Way], costs: Costs, layout: str
+    network: Network, steps: Sequence[Step], ways: Sequence[LayerChoice], costs: Costs, layout: str
 ) -> float:
     """Return the seconds of a route: its layers, and the conversions between them."""
     made = connect(network, steps, ways, layout)
@@ -98,11 +99,11 @@ class _Path:
     """The cheapest known way to a state; ``before`` is the path without its last step."""
 
     seconds: float
-    way: Way | None = None
+    way: LayerChoice | None = None
     before: _Path | None = None
 
-    def ways(self) -> tuple[Way, ...]:
-        found: list[Way] = []
+    def ways(self) -> tuple[LayerChoice, ...]:
+        found: list[LayerChoice] = []
         path: _Path | None = self
         while path is not None and path.way is not None:
             found.append(path.way)

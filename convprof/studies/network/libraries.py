@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def names() -> list[str]:
     """Return the libraries that can run a whole network, those that people use first."""
     found = registry.strategies("network")
-    return [strategy.name for strategy in sorted(found, key=lambda each: not each.compared)]
+    return [strategy.name for strategy in sorted(found, key=lambda each: not each.role.is_compared)]
 
 
 def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:

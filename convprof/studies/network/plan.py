@@ -10,9 +10,10 @@ from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.problems.layouts import has_layout
 from convprof.strategies.base import LAYOUTS
-from convprof.strategies.networks.choice import AUTO, blocking, spelled, ways
+from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
+from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Participant, Settings
-    from convprof.networks.steps import Step, Way
+    from convprof.networks.steps import Step
     from convprof.problems import NetworkProblem
     from convprof.problems.graph import Network
     from convprof.results import Measurement
@@ -160,13 +161,13 @@ class Plan:
         """Return every step in the way of the optimal chain."""
         if self._costs is None or not self.chosen:
             return []
-        ways = self.chosen[0].strategy.ways
+        ways = self.chosen[0].strategy.choices
         return [
             self._planned(step, way, self._costs)
             for step, way in zip(self.steps, ways, strict=True)
         ]
 
-    def _planned(self, step: Step, way: Way, costs: Costs) -> Planned:
+    def _planned(self, step: Step, way: LayerChoice, costs: Costs) -> Planned:
         kind = step.problem.kind
         found = {
             layout: (spelled(kind, fastest[0].strategy), fastest[1])
@@ -177,7 +178,7 @@ class Plan:
             step,
             way,
             spelled(kind, way.strategy),
-            blocking(step.problem, way, self.options.setting),
+            None if way.blocking is None else stored(way.blocking),
             costs.steps[step.name][way],
             found,
         )
@@ -231,7 +232,7 @@ class Candidate:
 
 def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> list[Candidate]:
     """Return a chain per different route, in their order, and the network as written."""
-    names: dict[tuple[Way, ...], list[str]] = {}
+    names: dict[tuple[LayerChoice, ...], list[str]] = {}
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
     found = [
@@ -248,7 +249,7 @@ def _known(route: Route) -> float | None:
     return route.seconds if math.isfinite(route.seconds) else None
 
 
-def _told_apart(recipe: Recipe, route: Route) -> tuple[Way, ...]:
+def _told_apart(recipe: Recipe, route: Route) -> tuple[LayerChoice, ...]:
     """Return the ways of a route; what has no layout is the same in both."""
     return tuple(
         replace(way, layout=read_layout(step.problem, way.layout))
@@ -259,7 +260,7 @@ def _told_apart(recipe: Recipe, route: Route) -> tuple[Way, ...]:
 def _chosen(
     name: str,
     recipe: Recipe,
-    chosen: Sequence[Way],
+    chosen: Sequence[LayerChoice],
     options: Options,
     seconds: float | None = None,
     *,

@@ -9,10 +9,11 @@ from convprof.problems.layouts import has_layout
 from convprof.studies.comparison import FIGURES, figures
 
 if TYPE_CHECKING:
-    from convprof.networks.steps import Step, Way
+    from convprof.networks.steps import Step
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.stats import Ratio
+    from convprof.strategies.networks.choice import LayerChoice
     from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
@@ -23,11 +24,11 @@ class Planned:
     """A step, the way that the optimal chain computes it in, and its fastest in each layout."""
 
     step: Step
-    way: Way
+    way: LayerChoice
     strategy: str
     """The strategy of the way; for ``auto`` the one that it chose."""
     blocking: dict[str, Any] | None
-    """The blocking that the way's variant names; None where the strategy has no choice."""
+    """The way's blocking; None where the strategy has no choice."""
     seconds: float
     """Between its neighbours; 0 for a view."""
     fastest: dict[str, tuple[str, float]]

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from convprof import stats
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
-from convprof.networks.steps import Way
 from convprof.problems import Reorder
 from convprof.problems.layouts import has_layout
 from convprof.strategies import registry
 from convprof.strategies.base import LAYOUTS, Setting
-from convprof.strategies.networks.choice import AUTO, candidates, strategy_for
+from convprof.strategies.networks.choice import AUTO, LayerChoice, candidates, strategy_for
 from convprof.strategies.networks.connections import TRANSPOSE, convertible, read_layout
 from convprof.studies.network.assign import is_view
 
@@ -43,7 +42,7 @@ class Probe:
     """A chain that is run for the times of its layers."""
 
     name: str
-    ways: tuple[Way, ...]
+    ways: tuple[LayerChoice, ...]
 
     @property
     def layout(self) -> str:
@@ -75,41 +74,41 @@ def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> lis
 
 def times(
     steps: Sequence[Step], measured: Sequence[tuple[Probe, Mapping[str, float]]]
-) -> dict[str, dict[Way, float]]:
+) -> dict[str, dict[LayerChoice, float]]:
     """Return the seconds of each step in each way, from the layers' times of the probes.
 
     Equal layers have equal candidates and are one layer here: what one of them takes is the median
     of all. What has no layout takes the same in both. RefusedError for a step that was never timed.
     """
-    samples: dict[tuple[Problem, Way], list[float]] = {}
+    samples: dict[tuple[Problem, LayerChoice], list[float]] = {}
     for probe, phases in measured:
         for step, way in zip(steps, probe.ways, strict=True):
             alike = [way.layout] if has_layout(step.problem) else LAYOUTS
             for layout in alike if step.name in phases else []:
                 key = step.problem, replace(way, layout=layout)
                 samples.setdefault(key, []).append(phases[step.name])
-    by_problem: dict[Problem, dict[Way, float]] = {}
+    by_problem: dict[Problem, dict[LayerChoice, float]] = {}
     for (problem, way), found in samples.items():
         by_problem.setdefault(problem, {})[way] = stats.median(found)
     made = {}
     for step in steps:
-        views = {Way(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}
+        views = {LayerChoice(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}
         made[step.name] = {**by_problem.get(step.problem, {}), **views}
         if not made[step.name]:
             raise RefusedError(f"layer {step.name}: no strategy has computed it")
     return made
 
 
-def _own(steps: Sequence[Step], setting: Setting) -> list[list[Way]]:
-    """Return the candidates of each step that ``auto`` has."""
-    known: dict[Problem, list[Way]] = {}
+def _own(steps: Sequence[Step], setting: Setting) -> list[list[LayerChoice]]:
+    """Return the candidates of each step among those of ``auto``."""
+    known: dict[Problem, list[LayerChoice]] = {}
     for step in steps:
         if step.problem not in known:
             known[step.problem] = _candidates(step, setting)
     return [known[step.problem] for step in steps]
 
 
-def _candidates(step: Step, setting: Setting) -> list[Way]:
+def _candidates(step: Step, setting: Setting) -> list[LayerChoice]:
     native = read_layout(step.problem, "nhwc") != setting.layout
     most = min(ELSEWHERE, MOST[setting.tune]) if native else MOST[setting.tune]
     found = candidates(step.problem, setting, most)
@@ -122,12 +121,16 @@ def _candidates(step: Step, setting: Setting) -> list[Way]:
     return found
 
 
-def _named(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> list[list[Way]]:
+def _named(
+    steps: Sequence[Step], names: Sequence[str], setting: Setting
+) -> list[list[LayerChoice]]:
     """Return the named strategies that take each step, or ``auto`` where none of a name exists."""
     return [
         list(
             dict.fromkeys(
-                Way(strategy_for(step.problem, (name, *names), setting).name, setting.layout)
+                LayerChoice(
+                    strategy_for(step.problem, (name, *names), setting).name, setting.layout
+                )
                 for name in names
             )
         )

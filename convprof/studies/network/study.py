@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convprof.problems.graph import Network
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
-    from convprof.strategies.networks.connections import Link, Links
+    from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.network.options import Options
     from convprof.studies.network.reconcile import Reconciliation
 
@@ -54,7 +54,9 @@ class NetworkStudy:
         self.network = network
         self.recipe = recipe_for(network, fuse=options.fuse)
         chosen = ways(self.recipe.steps, options.strategies, options.setting, options.layout)
-        self.made: Links = connect(self.recipe.inner, self.recipe.steps, chosen, options.layout)
+        self.made: Connections = connect(
+            self.recipe.inner, self.recipe.steps, chosen, options.layout
+        )
         self._contestants = self._alone()
         chain = Chained(CHAIN, self.recipe, chosen)
         together = [Contestant(chain, whole, options.setting), *libraries(whole, options)]
@@ -145,7 +147,7 @@ class NetworkStudy:
             if link.step is None or _key(link) in found:
                 continue
             setting = replace(self.options.setting, layout=link.layout)
-            strategy = registry.find(link.problem.kind, link.way.strategy)
+            strategy = registry.find(link.problem.kind, link.choice.strategy)
             problem: Any = replace(link.problem, name=f"{self.network.name}:{link.name}")
             found[_key(link)] = {
                 "hot": Contestant(strategy, problem, setting, "hot"),
@@ -155,7 +157,7 @@ class NetworkStudy:
 
 
 def _key(link: Link) -> tuple[Problem, str, str]:
-    return link.problem, link.way.strategy, link.layout
+    return link.problem, link.choice.strategy, link.layout
 
 
 def _chosen(participant: Participant) -> str:

@@ -255,7 +255,7 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
     for m in measurements:
         if m.time_s is None or m.problem["kind"] == Reorder.kind:
             continue
-        library = registry.find(m.problem["kind"], m.strategy).peer
+        library = registry.find(m.problem["kind"], m.strategy).role.is_peer
         found = best.setdefault((m.threads, library, m.layout), {})
         known = found.get(which_pass(m))
         if known is None or known.time_s is None or m.time_s.median < known.time_s.median:

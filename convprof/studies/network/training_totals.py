@@ -191,4 +191,4 @@ def _fastest(
 
 
 def _is_library(measurement: Measurement) -> bool:
-    return registry.find(measurement.problem["kind"], measurement.strategy).peer
+    return registry.find(measurement.problem["kind"], measurement.strategy).role.is_peer

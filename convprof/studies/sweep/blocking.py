@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 from convprof.integers import ceil_div
 from convprof.problems import Gemm
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.tuning.tunable import Tunable
+from convprof.strategies.planned import Planned
+from convprof.strategies.tuning.tunable import Tunable, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.measure.contestant import Contestant
     from convprof.problems import Problem
-    from convprof.strategies.tuning.tunable import Variant
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 TILE, UNROLL = "tile", "unroll"
 TILES = {"gemm": ("mc", "kc", "nc"), "conv2d": ("block_rows",)}
@@ -43,13 +44,10 @@ def names(kind: str, over: str) -> tuple[str, ...]:
     return (one,) if one else TILES[kind]
 
 
-class Blocked(Strategy):
+class Blocked(Planned[Any]):
     """A tunable strategy with numbers of its blocking set; the others are its model's choice."""
 
-    name: str  # type: ignore[misc]  # of the strategy that it varies
-    kind: str  # type: ignore[misc]
-
-    def __init__(self, tunable: Tunable, changes: Variant) -> None:
+    def __init__(self, tunable: Tunable[Any, Any], changes: Mapping[str, int]) -> None:
         self.name, self.kind = tunable.name, tunable.kind
         self._tunable, self._changes = tunable, changes
 
@@ -57,13 +55,13 @@ class Blocked(Strategy):
         """Return the strategy's own reason."""
         return self._tunable.why_not(problem, setting)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
-        """Prepare the strategy with that blocking."""
-        return self._tunable.prepare_variant(problem, setting, self.variant(problem, setting))
+    def plan(self, problem: Problem, setting: Setting) -> Plan:
+        """Return the strategy's plan with that blocking."""
+        return self._tunable.plan_blocked(problem, setting, self.blocking(problem, setting))
 
-    def variant(self, problem: Problem, setting: Setting) -> Variant:
+    def blocking(self, problem: Problem, setting: Setting) -> Any:
         """Return the whole blocking."""
-        return {**_chosen(self._tunable, problem, setting), **self._changes}
+        return replace(_chosen(self._tunable, problem, setting), **self._changes)
 
 
 def blocked(contestants: Sequence[Contestant], over: str, x: int) -> list[Contestant]:
@@ -103,7 +101,7 @@ def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -
         g, strategy = contestant.problem, contestant.strategy
         if not isinstance(g, Gemm) or not isinstance(strategy, Blocked):
             continue
-        sides = strategy.variant(g, contestant.setting)
+        sides = stored(strategy.blocking(g, contestant.setting))
         if not set(TILES["gemm"]) <= sides.keys():
             continue
         blocks = (
@@ -125,8 +123,8 @@ def _numbers(contestant: Contestant) -> list[str]:
     strategy, problem, setting = contestant.strategy, contestant.problem, contestant.setting
     if not isinstance(strategy, Tunable) or strategy.why_not(problem, setting) is not None:
         return []
-    return list(_chosen(strategy, problem, setting))
+    return list(stored(_chosen(strategy, problem, setting)))
 
 
-def _chosen(tunable: Tunable, problem: Problem, setting: Setting) -> Variant:
-    return tunable.variants(problem, setting)[0]
+def _chosen(tunable: Tunable[Any, Any], problem: Problem, setting: Setting) -> Any:
+    return tunable.blockings(problem, setting)[0]

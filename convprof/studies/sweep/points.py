@@ -133,7 +133,7 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
         return lambda x: plan.problem(x).bytes_min(item)
     names = blocking.TILES["gemm"]
     blocked = [
-        c.strategy.variant(plan.base, c.setting)
+        c.strategy.blocking(plan.base, c.setting)
         for c in plan.contestants(plan.values[0])
         if isinstance(c.strategy, blocking.Blocked)
     ]

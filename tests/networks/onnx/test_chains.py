@@ -9,9 +9,10 @@ pytest.importorskip("onnx", reason="needs the onnx package")
 runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from convprof.networks.onnx import load  # noqa: E402
-from convprof.networks.steps import Way, steps  # noqa: E402
+from convprof.networks.steps import steps  # noqa: E402
 from convprof.problems import NetworkProblem  # noqa: E402
 from convprof.strategies.base import LAYOUTS, Setting  # noqa: E402
+from convprof.strategies.networks.choice import LayerChoice  # noqa: E402
 from convprof.strategies.networks.strategy import Chained, Recipe  # noqa: E402
 
 IMAGE, LAST, TOKENS = (1, 4, 6, 6), (1, 6, 6, 4), (1, 6, 8)
@@ -59,7 +60,7 @@ CASES = {
 def chain_of(network, layout, mix):
     """Return the bound chain whose steps have the layouts of ``mix`` in turn, and its input."""
     recipe = Recipe(network, network, fuse=False)
-    ways = [Way("auto", mix[index % len(mix)]) for index in range(len(steps(network)))]
+    ways = [LayerChoice("auto", mix[index % len(mix)]) for index in range(len(steps(network)))]
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, ways).prepare(whole, Setting(layout, tune="off"))
     x = np.random.default_rng(0).standard_normal(network.input, np.float32)

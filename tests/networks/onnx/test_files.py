@@ -39,7 +39,12 @@ def conv(node):
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"", "empty"), (b"\x00" * 64, "no ONNX"), (b"hello", "no ONNX"), (b"\x08\x08", "no graph")],
+    [
+        (b"", "empty"),
+        (b"\x00" * 64, "not an ONNX"),
+        (b"hello", "not an ONNX"),
+        (b"\x08\x08", "no graph"),
+    ],
 )
 def test_no_models(tmp_path, data, said):
     path = tmp_path / "bad.onnx"
@@ -83,7 +88,7 @@ def test_missing_directory_and_pipe(tmp_path):
     if hasattr(os, "mkfifo"):
         pipe = tmp_path / "pipe.onnx"
         os.mkfifo(pipe)
-        assert "no regular file" in refusal(pipe)
+        assert "not a regular file" in refusal(pipe)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads anything")

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from convprof.measure.report import describe
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.stats import Ratio
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.network.options import Options
 from convprof.studies.network.planned import Planned, PlanResult, Standing
 
@@ -56,13 +57,15 @@ def layers():
     both = {"nchw": ("microkernel", 44e-6), "nhwc": ("winograd", 40e-6)}
     tile = {"tile": 4, "nc": 64}
     return [
-        Planned(conv1, Way("winograd", "nhwc", 1), "winograd", tile, 40e-6, both),
+        Planned(conv1, LayerChoice("winograd", "nhwc"), "winograd", tile, 40e-6, both),
         Planned(
-            conv2, Way("microkernel", "nchw", 0), "microkernel", None, 3e-6,
+            conv2, LayerChoice("microkernel", "nchw"), "microkernel", None, 3e-6,
             {"nchw": ("microkernel", 3e-6)},
         ),
-        Planned(flatten, Way("auto", "nchw"), "vectors", None, 0.0, {"nchw": ("vectors", 0.0)}),
-        Planned(fc, Way("packed", "nhwc", 0), "packed", {"nc": 32}, 1e-6, {}),
+        Planned(
+            flatten, LayerChoice("auto", "nchw"), "vectors", None, 0.0, {"nchw": ("vectors", 0.0)}
+        ),
+        Planned(fc, LayerChoice("packed", "nhwc"), "packed", {"nc": 32}, 1e-6, {}),
     ]  # fmt: skip
 
 

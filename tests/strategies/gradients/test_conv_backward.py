@@ -176,9 +176,9 @@ def test_every_blocking_computes_the_same(which, name, layout):
     backward = PASSES[which](Conv2d(n=2, c=20, h=9, w=9, k=50, r=3, s=3, pad=(1, 1)))
     strategy = registry.find(backward.kind, name)
     setting = Setting(layout, "f32", THREADS[-1] if strategy.parallel else 1)
-    for variant in getattr(strategy, "variants", lambda *_: [])(backward, setting):
+    for variant in getattr(strategy, "blockings", lambda *_: [])(backward, setting):
         operands = Operands(backward, "f32", 0)
-        prepared = strategy.prepare_variant(backward, setting, variant)
+        prepared = strategy.prepare_blocked(backward, setting, variant)
         prepared.bind(*operands.all(layout))
         prepared.run()
         assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")
@@ -192,7 +192,7 @@ def test_workspace_and_phases(which, name, layout):
     prepared.run()
     arrays = sum(array.nbytes for key, array in prepared._arrays.items() if key != "y")
     operand_bytes = sum(array.nbytes for array in operands.all(layout))
-    tables = 8 * prepared._plan.table_words
+    tables = prepared.table_bytes
     assert prepared.workspace_bytes == arrays - operand_bytes + tables
     prepared.run_phases()
     assert max_rel_error(operands, prepared.output(), layout) < tolerance(name, "f32")

@@ -17,7 +17,7 @@ from convprof.strategies.gemm import blocked
 from convprof.strategies.layers import batched_products, fused_attention
 from convprof.strategies.layers.attention_products import matmul, mix, scores
 from convprof.strategies.layers.fused_attention import attention
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.plan_runner import PlanRunner
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
@@ -63,7 +63,7 @@ def drawn(shape, setting, seed=0):
 
 def check(builder, op, operands, setting, expected):
     problem = Operation(op=op, inputs=tuple(x.shape for x in operands))
-    prepared = StagedPrepared("vectors", problem, setting, builder(problem, setting))
+    prepared = PlanRunner("vectors", problem, setting, builder(op, problem, setting))
     assert None is not prepared.works()
     prepared.bind(*operands)
     before = [x.tobytes() for x in operands]
@@ -189,6 +189,6 @@ def test_attention_costs_what_its_parts_cost():
 def test_an_image_that_is_not_a_stack_of_matrices_is_refused():
     shape = (1, 2, 5, 5)
     problem = Operation(op=MatMul(), inputs=(shape, shape), laid_out=True)
-    assert matmul(problem, Setting(layout="nchw")).steps
+    assert matmul(problem.op, problem, Setting(layout="nchw")).steps
     with pytest.raises(RefusedError, match="matmul: the rows of an image are matrices in nchw"):
-        matmul(problem, Setting(layout="nhwc"))
+        matmul(problem.op, problem, Setting(layout="nhwc"))

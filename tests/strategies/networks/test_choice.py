@@ -3,12 +3,18 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import RefusedError
-from convprof.networks.steps import Way
 from convprof.problems import Conv2d, Gemm, Operation
 from convprof.problems.epilogue import Epilogue
 from convprof.problems.ops import Softmax
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.choice import blocking, candidates, spelled, strategy_for
+from convprof.strategies.conv.winograd import WinogradBlocking
+from convprof.strategies.networks.choice import (
+    LayerChoice,
+    candidates,
+    prepared_by,
+    spelled,
+    strategy_for,
+)
 
 SETTING = Setting("nhwc")
 CONV = Conv2d(n=1, c=16, h=8, w=8, k=16, r=3, s=3, pad=(1, 1), name="conv")
@@ -37,9 +43,8 @@ def test_the_first_that_takes_a_layer(problem, names, name):
 
 def test_a_layer_that_nobody_takes_names_every_reason_and_a_way_out():
     words = r"^layer conv \(.*\): winograd needs .*; microkernel\+passes computes an epilogue.*"
-    with pytest.raises(
-        RefusedError, match=words + r"add a strategy: winograd,microkernel\+passes,auto$"
-    ):
+    way_out = r"add a strategy: winograd,microkernel\+passes,auto$"
+    with pytest.raises(RefusedError, match=words + way_out):
         strategy_for(STRIDED, ("winograd", "microkernel+passes"), SETTING)
 
 
@@ -49,13 +54,14 @@ def test_auto_stands_for_the_only_one():
     assert spelled("conv2d", "direct") == "direct"
 
 
-def test_a_variant_stands_for_a_blocking():
-    found = candidates(CONV, SETTING, 6)
-    told = [blocking(CONV, way, SETTING) for way in found]
-    assert all(told)
-    assert len(told) > 1
-    assert len(
-        {(way.strategy, *made.items()) for way, made in zip(found, told, strict=True)}
-    ) == len(told)
-    assert blocking(CONV, Way("microkernel", "nhwc"), SETTING) is None
-    assert blocking(SOFTMAX, Way("auto", "nhwc"), SETTING) is None
+def test_the_candidates_of_a_layer_are_different_blockings():
+    choices = candidates(CONV, SETTING, 6)
+    assert 1 < len(choices) == len(set(choices)) <= 6
+    assert all(choice.blocking is not None for choice in choices)
+    assert candidates(SOFTMAX, SETTING, 6) == [LayerChoice("auto", "nhwc")]
+
+
+def test_a_layer_is_prepared_with_the_blocking_that_was_chosen():
+    choice = LayerChoice("winograd", "nhwc", WinogradBlocking(m=2, tiles=5))
+    plan = prepared_by(CONV, choice, SETTING).plan
+    assert plan.workspaces["spectrum"] == (16, 5, 16)

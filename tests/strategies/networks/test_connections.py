@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.problems import Operation, Reorder
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import (
@@ -17,12 +17,13 @@ from convprof.problems.ops import (
     Slice,
     Tokens,
 )
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.connections import Tensor, View, connect, view_start
 
 
 def made(net, layouts, shape=(1, 4, 6, 6), given="nhwc"):
     found = Network("small", shape, tuple(net.nodes))
-    return connect(found, steps(found), [Way("auto", layout) for layout in layouts], given)
+    return connect(found, steps(found), [LayerChoice("auto", layout) for layout in layouts], given)
 
 
 def test_no_conversion_where_layouts_agree():

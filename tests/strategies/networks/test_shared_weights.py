@@ -7,12 +7,12 @@ import pytest
 
 from convprof.measure.operands import WholeOperands, max_rel_error
 from convprof.networks.fold import folded
-from convprof.networks.steps import Way
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, BatchNorm, Convolution, Linear
 from convprof.problems.ties import Tie
 from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained, Recipe
 
 
@@ -37,7 +37,7 @@ def embeddings():
 def prepared(network, strategy, setting, *, fuse=False):
     recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
     chosen = [
-        Way(strategy if step.problem.kind == "conv2d" else "auto", setting.layout)
+        LayerChoice(strategy if step.problem.kind == "conv2d" else "auto", setting.layout)
         for step in recipe.steps
     ]
     whole = NetworkProblem(network)

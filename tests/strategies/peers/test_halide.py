@@ -270,8 +270,8 @@ def test_names_are_the_same_for_both_kinds():
     for kind in ("conv2d", "gemm"):
         names = [s.name for s in registry.strategies(kind) if s.name.startswith("halide")]
         assert names == [*BY_HAND, *FOUND]
-        assert all(registry.find(kind, name).peer for name in names)
-        assert not any(registry.find(kind, name).listed for name in names)
+        assert all(registry.find(kind, name).role.is_peer for name in names)
+        assert not any(registry.find(kind, name).role.is_listed for name in names)
 
 
 def refusal(name, p, setting, monkeypatch, pool=4, *, here=True):

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.problems.graph import INPUT, Builder, Network
 from convprof.problems.ops import Activation, Add, Convolution
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs
 
@@ -29,8 +30,8 @@ def residual(blocks):
 def costs_of(found, seconds, moved):
     table = {
         step.name: {
-            Way("x", "nchw"): seconds[2 * i],
-            Way("x", "nhwc"): seconds[2 * i + 1],
+            LayerChoice("x", "nchw"): seconds[2 * i],
+            LayerChoice("x", "nhwc"): seconds[2 * i + 1],
         }
         for i, step in enumerate(found)
     }
@@ -47,7 +48,7 @@ def test_no_assignment_at_all_is_cheaper(seconds, there, back, layout):
     costs = costs_of(STEPS, seconds, {"nchw": there, "nhwc": back})
     found = assign.optimal(NET, STEPS, costs, layout)
     every = [
-        assign.predicted(NET, STEPS, [Way("x", each) for each in chosen], costs, layout)
+        assign.predicted(NET, STEPS, [LayerChoice("x", each) for each in chosen], costs, layout)
         for chosen in itertools.product(LAYOUTS, repeat=len(STEPS))
     ]
     assert found.seconds == min(every)
@@ -71,10 +72,14 @@ def test_of_several_strategies_in_a_layout_only_the_fastest_counts():
     net = Builder()
     net.add("c", Convolution.square(4, 3))
     found = Network("small", (1, 4, 6, 6), tuple(net.nodes))
-    ways = {Way("slow", "nhwc"): 3.0, Way("fast", "nhwc"): 2.0, Way("only", "nchw"): 1.5}
+    ways = {
+        LayerChoice("slow", "nhwc"): 3.0,
+        LayerChoice("fast", "nhwc"): 2.0,
+        LayerChoice("only", "nchw"): 1.5,
+    }
     costs = Costs({"c": ways}, lambda *_: 1.0)
     route = assign.optimal(found, steps(found), costs, "nhwc")
-    assert (route.ways, route.seconds) == ((Way("fast", "nhwc"),), 2.0)
+    assert (route.ways, route.seconds) == ((LayerChoice("fast", "nhwc"),), 2.0)
     assert assign.uniform(found, steps(found), costs, "nhwc", "nchw").seconds == 3.5
 
 
@@ -82,7 +87,7 @@ def test_a_layer_without_a_way_in_a_layout_takes_the_other():
     net = Builder()
     net.add("r", Activation("relu"), INPUT)
     found = Network("small", (1, 4, 6, 6), tuple(net.nodes))
-    costs = Costs({"r": {Way("x", "nhwc"): 1.0}}, lambda *_: 2.0)
+    costs = Costs({"r": {LayerChoice("x", "nhwc"): 1.0}}, lambda *_: 2.0)
     assert assign.uniform(found, steps(found), costs, "nchw", "nchw").seconds == 5.0
 
 

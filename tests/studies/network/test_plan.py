@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
-from convprof.networks.steps import Way
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Linear
 from convprof.results import plain
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.assign import Route
 from convprof.studies.network.options import Options, recipe_for
@@ -91,8 +91,8 @@ def test_a_single_node(settings):
 
 def test_routes_that_are_the_same_are_run_once(residual):
     recipe = recipe_for(residual, fuse=True)
-    ways = tuple(Way("auto", "nhwc") for _ in recipe.steps)
-    turned = (*ways[:-1], Way("auto", "nchw"))  # of the linear layer, which has no layout
+    ways = tuple(LayerChoice("auto", "nhwc") for _ in recipe.steps)
+    turned = (*ways[:-1], LayerChoice("auto", "nchw"))  # of the linear layer, which has no layout
     other = tuple(replace(way, layout="nchw") for way in ways)
     routes = {"a": Route(ways, 1.0), "b": Route(turned, 1.5), "c": Route(other, float("inf"))}
     found = chains(recipe, routes, OPTIONS)

@@ -4,8 +4,9 @@ import pytest
 
 from convprof.errors import RefusedError
 from convprof.networks.fold import folded
-from convprof.networks.steps import Way, steps
+from convprof.networks.steps import steps
 from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.network.probe import Probe, probes, times
 
 SETTING = Setting("nhwc", tune="off")
@@ -44,7 +45,7 @@ def test_a_layer_that_nobody_takes(strided):
 
 
 def probe(fused, strategy, layout):
-    return Probe("p", tuple(Way(strategy, layout) for _ in fused))
+    return Probe("p", tuple(LayerChoice(strategy, layout) for _ in fused))
 
 
 def test_times_are_medians_over_equal_layers(fused):
@@ -53,9 +54,9 @@ def test_times_are_medians_over_equal_layers(fused):
     seconds = dict(zip(names, (9.0, 1.0, 3.0, 4.0, 0.0, 6.0), strict=True))
     del seconds["flatten"]
     found = times(fused, [(probe(fused, "x", "nhwc"), seconds)])
-    assert found["stem"] == {Way("x", "nhwc"): 9.0}
-    assert found["conv0"] == found["conv1"] == {Way("x", "nhwc"): 2.0}
-    assert found["flatten"] == {Way("auto", layout): 0.0 for layout in LAYOUTS}
+    assert found["stem"] == {LayerChoice("x", "nhwc"): 9.0}
+    assert found["conv0"] == found["conv1"] == {LayerChoice("x", "nhwc"): 2.0}
+    assert found["flatten"] == {LayerChoice("auto", layout): 0.0 for layout in LAYOUTS}
 
 
 def test_what_has_no_layout_takes_the_same_in_both(fused):
@@ -65,8 +66,8 @@ def test_what_has_no_layout_takes_the_same_in_both(fused):
         (probe(fused, "x", "nchw"), {**seconds, "fc": 7.0}),
     ]
     found = times(fused, measured)
-    assert found["fc"] == {Way("x", "nchw"): 6.0, Way("x", "nhwc"): 6.0}
-    assert found["stem"] == {Way("x", "nchw"): 1.0, Way("x", "nhwc"): 1.0}
+    assert found["fc"] == {LayerChoice("x", "nchw"): 6.0, LayerChoice("x", "nhwc"): 6.0}
+    assert found["stem"] == {LayerChoice("x", "nchw"): 1.0, LayerChoice("x", "nhwc"): 1.0}
 
 
 def test_a_layer_without_any_time(fused):

@@ -118,7 +118,7 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
     (chain,) = (
         c.strategy for c in NetworkStudy(NetworkProblem(residual), OPTIONS, settings, None)._whole
     )
-    rival = Chained("rival", chain.recipe, chain.ways)
+    rival = Chained("rival", chain.recipe, chain.choices)
     known = registry.strategies
     monkeypatch.setattr(
         registry, "strategies", lambda kind: [rival] if kind == "network" else known(kind)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,8 +53,8 @@ def test_any_blocking_computes_the_product(changes):
 
 def test_the_other_numbers_stay_the_models_choice():
     packed = registry.find("gemm", "packed")
-    chosen = packed.variants(GEMM, Setting())[0]
-    assert {**chosen, "kc": 5} == Blocked(packed, {"kc": 5}).variant(GEMM, Setting())
+    chosen = packed.blockings(GEMM, Setting())[0]
+    assert replace(chosen, kc=5) == Blocked(packed, {"kc": 5}).blocking(GEMM, Setting())
 
 
 def test_only_strategies_with_the_number_take_part():

@@ -49,7 +49,7 @@ def transposed(
     there afterwards, where a convolution can take them up.
     """
     if sorted(axes) != list(range(len(x.shape))):
-        raise node.refused(f"perm={axes} is no order of the axes of {x.shape}")
+        raise node.refused(f"perm={axes} is not an order of the axes of {x.shape}")
     op = net.op(x)
     if isinstance(op, Transpose):
         return transposed(net, node, net.source_of(x), tuple(op.axes[axis] for axis in axes), part)

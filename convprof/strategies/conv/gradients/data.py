@@ -6,56 +6,55 @@ The filters are turned over and their channels exchanged when the weights are bo
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from convprof.codegen.tile_list import runner_address
+from convprof.problems import BackwardData
 from convprof.strategies.conv.gradients.phases import Phase, phases
 from convprof.strategies.conv.gradients.plans import data_plan, forward_of
 from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
-from convprof.strategies.conv.register_tiles import Blocking, DensePlan, DepthwisePlan, TilePlan
+from convprof.strategies.conv.register_tiles import ConvBlocking, DensePlan, DepthwisePlan, TilePlan
 from convprof.strategies.plan import Native, Packed, Stage
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from convprof.problems import BackwardData, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
 
 
-class MicrokernelData(Tunable):
+class MicrokernelData(Tunable[BackwardData, ConvBlocking]):
     """Register tiles of explicit vectors."""
 
-    name: ClassVar[str] = "microkernel"
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "register tiles over dy, one convolution per phase of the stride"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "microkernel"
+    kind = "conv2d-backward-data"
+    summary = "register tiles over dy, one convolution per phase of the stride"
+    parallel = True
+    generated = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: BackwardData, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         largest = max(_all(problem, setting), key=lambda tiles: tiles.p.r * tiles.p.s)
-        return distinct([asdict(blocking) for blocking in largest.blockings()])
+        return distinct(largest.blockings())
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: BackwardData, setting: Setting) -> float:
         """Estimate each phase as a convolution."""
         return sum(estimated_cycles(tiles) for tiles in _all(problem, setting))
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(
+        self, backward: BackwardData, setting: Setting, blocking: ConvBlocking
+    ) -> Plan:
         """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
-        backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
-        made = _all(problem, setting)
-        chosen = Blocking(**variant)
+        made = _all(backward, setting)
         for tiles in made:
-            tall = max(1, min(chosen.block_rows, tiles.p.p))
-            tiles.chosen = replace(chosen, block_rows=tall)
+            tall = max(1, min(blocking.block_rows, tiles.p.p))
+            tiles.chosen = replace(blocking, block_rows=tall)
         tables = [tiles.build() for tiles in made]
-        fixed = bool(chosen.fixed)
+        fixed = bool(blocking.fixed)
 
         def stages(dy: str, dx: str) -> list[Stage]:
             found = []
@@ -68,12 +67,11 @@ class MicrokernelData(Tunable):
         plan = data_plan(backward, setting, stages)
         for number, tiles in enumerate(made):
             plan.packed[f"{PANELS}{number}"] = _packed(tiles)
-        count_tables(plan)
         plan.executed_flops = 2 * sum(tiles.executed_macs for tiles in made)
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
-def _all(problem: Problem, setting: Setting) -> list[TilePlan]:
+def _all(problem: BackwardData, setting: Setting) -> list[TilePlan]:
     """Return the tiles of every phase."""
     p = forward_of(problem)
     kind = DepthwisePlan if p.cg == p.kg == 1 else DensePlan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.integers import ceil_div
 from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
 from convprof.strategies.plan import Stage, Y
-from convprof.strategies.transposition import count_tables, turn_stage
+from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
     from convprof.problems import BackwardWeights
@@ -67,5 +67,4 @@ def depthwise_weights(problem: BackwardWeights, setting: Setting) -> Plan:
 
     plan = weights_plan(problem, setting, stages)
     plan.workspaces = {**plan.workspaces, SUMS: (p.r, p.s, p.c)}
-    count_tables(plan)
     return plan

@@ -8,15 +8,17 @@ The limit they show: one multiply-add at a time, and a division for every tap th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import BackwardData, BackwardWeights
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Conv2d, Problem
+    from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 
 def direct_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -92,35 +94,33 @@ def backward_dims(p: Conv2d, layout: str) -> tuple[int, ...]:
     return (*sizes, *p.stride, *p.dilation, top, left, int(layout == "nhwc"), p.n)
 
 
-class DirectData(Strategy):
+class DirectData(Planned[BackwardData]):
     """The gradient of the input by its definition."""
 
-    name: ClassVar[str] = "direct"
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "the seven loops of the definition: which outputs did a pixel go into"
+    name = "direct"
+    kind = "conv2d-backward-data"
+    summary = "the seven loops of the definition: which outputs did a pixel go into"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
         """One stage over the planes of dx."""
-        p = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        p = forward_of(backward)
         plan = empty_plan(backward, setting.layout)
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_data, p.n * p.c, (X, WEIGHTS, Y), dims)]
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
-class DirectWeights(Strategy):
+class DirectWeights(Planned[BackwardWeights]):
     """The gradient of the weights by its definition."""
 
-    name: ClassVar[str] = "direct"
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "the seven loops of the definition, a sum over all pixels per weight"
+    name = "direct"
+    kind = "conv2d-backward-weights"
+    summary = "the seven loops of the definition, a sum over all pixels per weight"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
         """One stage over the filters of dw."""
-        p = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        p = forward_of(backward)
         plan = empty_plan(backward, setting.layout)
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_weights, p.k * p.cg, (X, WEIGHTS, Y), dims)]
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan

@@ -7,20 +7,20 @@ that no two threads add to the same one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import BlasPrepared
+from convprof.problems import BackwardData
 from convprof.strategies.conv.gradients.direct import backward_dims
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import Call, Packed, Plan, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Conv2d, Problem
+    from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
 
@@ -103,18 +103,17 @@ def _turned(p: Conv2d, layout: str) -> Packed:
     return Packed((p.groups, p.kg, taps), channels_last)
 
 
-class Im2colData(Strategy):
+class Im2colData(Planned[BackwardData]):
     """Transposed weights times dy, our product, then col2im."""
 
-    name: ClassVar[str] = "im2col"
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "our own tiled GEMM, then col2im: patches are added up to pixels"
-    parallel: ClassVar[bool] = True
+    name = "im2col"
+    kind = "conv2d-backward-data"
+    summary = "our own tiled GEMM, then col2im: patches are added up to pixels"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
         """Multiply, then add up."""
-        p, layout = forward_of(problem), setting.layout
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        p, layout = forward_of(backward), setting.layout
         plan = empty_plan(backward, layout)
         plan.packed[TURNED] = _turned(p, layout)
         plan.workspaces = {PATCHES: (p.c * p.r * p.s, p.n * p.p * p.q)}
@@ -122,9 +121,7 @@ class Im2colData(Strategy):
         gather = Stage("col2im", kernel, tasks, (PATCHES, Y), backward_dims(p, layout))
         step = self.product(p, setting)
         plan.steps = [step, gather]
-        if isinstance(step, Stage):
-            plan.table_words = 2 * p.n * p.p * p.q + 2 * p.kg + 3 * p.n * p.groups
-        return self.prepared(problem, setting, plan)
+        return plan
 
     def product(self, p: Conv2d, setting: Setting) -> Stage | Call:
         """Return our own blocked product."""
@@ -135,9 +132,9 @@ class Im2colData(Strategy):
         else:
             m, n, batch = p.n * pixels, taps, p.groups
             buffers = (X, TURNED, PATCHES)
-        item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
 
         def offsets() -> Offsets:
+            item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
             if setting.layout == "nchw":
                 return Offsets(
                     a_base=item % p.groups * taps * p.kg,
@@ -158,22 +155,20 @@ class Im2colData(Strategy):
                 b_row=t * taps,
             )
 
-        blocking = Blocking.choose(m, n, batch, threads=setting.threads, itemsize=setting.itemsize)
+        blocking = OffsetBlocking.choose(
+            m, n, batch, threads=setting.threads, itemsize=setting.itemsize
+        )
         tasks = blocking.tiles(m, n, batch)
         return Stage(
-            "gemm", offset_gemm, tasks, buffers, lambda: offsets().dims(m, n, p.kg, blocking)
+            "gemm", offset_gemm, tasks, buffers, late_table((m, n, p.kg, batch), blocking, offsets)
         )
-
-    def prepared(self, problem: Problem, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real."""
-        return StagedPrepared(self.name, problem, setting, plan)
 
 
 class Im2colBlasData(Im2colData):
     """Transposed weights times dy, BLAS's product, then col2im."""
 
-    name: ClassVar[str] = "im2col-blas"
-    summary: ClassVar[str] = "the GEMM of NumPy's BLAS, then col2im"
+    name = "im2col-blas"
+    summary = "the GEMM of NumPy's BLAS, then col2im"
 
     def product(self, p: Conv2d, setting: Setting) -> Call:
         """Return a call of ``numpy.matmul``, which hands matrices of contiguous rows to BLAS."""
@@ -191,6 +186,8 @@ class Im2colBlasData(Im2colData):
 
         return Call("gemm", nchw if setting.layout == "nchw" else nhwc)
 
-    def prepared(self, problem: Problem, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real, with BLAS held to the setting's threads."""
-        return BlasPrepared(self.name, problem, setting, plan)
+    def plan(self, backward: BackwardData, setting: Setting) -> Plan:
+        """Hold BLAS to the setting's threads."""
+        plan = super().plan(backward, setting)
+        plan.blas_threads = setting.threads
+        return plan

@@ -7,23 +7,23 @@ In NCHW a patch lies in the order of the weights, ``(c, r, s)``; in NHWC in that
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import BlasPrepared
+from convprof.problems import BackwardWeights
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.conv.im2col import patches_nhwc
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables, turn_stage
+from convprof.strategies.planned import Planned
+from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Conv2d, Problem
+    from convprof.problems import Conv2d
+    from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
 
@@ -50,18 +50,17 @@ def pixel_patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  
                         patches[target + s] = x[line + q * sw + s * dw]
 
 
-class Im2colWeights(Strategy):
+class Im2colWeights(Planned[BackwardWeights]):
     """dy times the patch matrix, our product."""
 
-    name: ClassVar[str] = "im2col"
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "patch matrix, then our own tiled GEMM with dy"
-    parallel: ClassVar[bool] = True
+    name = "im2col"
+    kind = "conv2d-backward-weights"
+    summary = "patch matrix, then our own tiled GEMM with dy"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
         """Pad, copy the patches, multiply, in NHWC turn the result over."""
-        p, layout = forward_of(problem), setting.layout
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        p, layout = forward_of(backward), setting.layout
         plan = empty_plan(backward, layout)
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         last = layout == "nhwc"
@@ -81,16 +80,20 @@ class Im2colWeights(Strategy):
             plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, taps)}
             turn = turn_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg), setting)
             plan.steps.append(turn)
-            count_tables(plan)
-        return self.prepared(problem, setting, plan)
+        return plan
 
-    def product(self, p: Conv2d, setting: Setting, plan: Plan, result: str) -> list[Stage | Call]:
+    def product(
+        self,
+        p: Conv2d,
+        setting: Setting,
+        plan: Plan,  # noqa: ARG002
+        result: str,
+    ) -> list[Stage | Call]:
         """Return our own blocked product, which reads dy down its columns or across its images."""
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
-        blocking = Blocking.choose(
+        blocking = OffsetBlocking.choose(
             p.kg, taps, p.groups, threads=setting.threads, itemsize=setting.itemsize
         )
-        plan.table_words = 2 * p.kg + 2 * pixels + 3 * p.groups
 
         def offsets() -> Offsets:
             group, i, t = np.arange(p.groups), np.arange(p.kg), np.arange(pixels)
@@ -112,20 +115,16 @@ class Im2colWeights(Strategy):
                 offset_gemm,
                 blocking.tiles(p.kg, taps, p.groups),
                 (WEIGHTS, PATCHES, result),
-                lambda: offsets().dims(p.kg, taps, pixels, blocking),
+                late_table((p.kg, taps, pixels, p.groups), blocking, offsets),
             )
         ]
-
-    def prepared(self, problem: Problem, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real."""
-        return StagedPrepared(self.name, problem, setting, plan)
 
 
 class Im2colBlasWeights(Im2colWeights):
     """dy times the patch matrix, BLAS's product."""
 
-    name: ClassVar[str] = "im2col-blas"
-    summary: ClassVar[str] = "patch matrix, then the GEMM of NumPy's BLAS with dy"
+    name = "im2col-blas"
+    summary = "patch matrix, then the GEMM of NumPy's BLAS with dy"
 
     def product(self, p: Conv2d, setting: Setting, plan: Plan, result: str) -> list[Stage | Call]:
         """Return calls of ``numpy.matmul``; in NCHW one product per image, then their sum."""
@@ -153,6 +152,8 @@ class Im2colBlasWeights(Im2colWeights):
 
         return [Call("gemm", nchw), *([Call("sum", add)] if p.n > 1 else [])]
 
-    def prepared(self, problem: Problem, setting: Setting, plan: Plan) -> Prepared:
-        """Return the plan made real, with BLAS held to the setting's threads."""
-        return BlasPrepared(self.name, problem, setting, plan)
+    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:
+        """Hold BLAS to the setting's threads."""
+        plan = super().plan(backward, setting)
+        plan.blas_threads = setting.threads
+        return plan

@@ -37,7 +37,7 @@ FEWEST_ELEMENTS = 1 << 14
 
 
 @dataclass(frozen=True)
-class Blocking:
+class SumBlocking:
     """How the gradient is cut."""
 
     vectors: int
@@ -85,7 +85,7 @@ class _Task:
 class WeightTiles:
     """The tiles of one gradient: a task has some input channels and a panel of output channels."""
 
-    def __init__(self, p: Conv2d, setting: Setting, blocking: Blocking | None = None) -> None:
+    def __init__(self, p: Conv2d, setting: Setting, blocking: SumBlocking | None = None) -> None:
         self.p = p
         self.isa = isas.find(setting.isa)
         self.dtype = setting.dtype
@@ -97,7 +97,7 @@ class WeightTiles:
         self.chosen = blocking or self.blockings()[0]
         self.executed_macs = 0
 
-    def blockings(self) -> list[Blocking]:
+    def blockings(self) -> list[SumBlocking]:
         """Return the blockings worth trying, the model's choice first."""
         p = self.p
         across = ceil_div(p.kg, self.lanes)
@@ -106,7 +106,7 @@ class WeightTiles:
         fitting = max(p.q, int(BLOCK_SHARE * l2_bytes()) // pixel_bytes)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
         return [
-            Blocking(vectors, self._tall(vectors), pixels)
+            SumBlocking(vectors, self._tall(vectors), pixels)
             for vectors in widths
             for pixels in (fitting, max(p.q, fitting // 4), 4 * fitting)
         ]

@@ -8,45 +8,43 @@ Every sum belongs to one task, so that results do not change from run to run.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import asdict
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from convprof.codegen.tile_list import runner_address
 from convprof.integers import ceil_div
+from convprof.problems import BackwardWeights
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.gradients.depthwise import depthwise_weights
 from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
-from convprof.strategies.conv.gradients.weight_tiles import Blocking, WeightTiles
+from convprof.strategies.conv.gradients.weight_tiles import SumBlocking, WeightTiles
 from convprof.strategies.conv.register_tiles import CALL_CYCLES
 from convprof.strategies.plan import Native, Stage, Y
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant, distinct
+from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
-    from convprof.problems import BackwardWeights, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 SUMS = "sums"
 EFFICIENCY = 0.85
 """Share of two multiply-adds a cycle that the tiles reach."""
 
 
-class MicrokernelWeights(Tunable):
+class MicrokernelWeights(Tunable[BackwardWeights, SumBlocking]):
     """Register tiles of explicit vectors."""
 
-    name: ClassVar[str] = "microkernel"
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "register tiles that sum over the pixels, read in place"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "microkernel"
+    kind = "conv2d-backward-weights"
+    summary = "register tiles that sum over the pixels, read in place"
+    parallel = True
+    generated = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: BackwardWeights, setting: Setting) -> list[SumBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         tiles = WeightTiles(forward_of(problem), setting)
-        return distinct([asdict(blocking) for blocking in tiles.blockings()])
+        return distinct(tiles.blockings())
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: BackwardWeights, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and each tile's own cost."""
         tiles = WeightTiles(forward_of(problem), setting)
         p, chosen = tiles.p, tiles.chosen
@@ -56,13 +54,14 @@ class MicrokernelWeights(Tunable):
         calls = ceil_div(pixels, chosen.pixels) * rows / chosen.rows * across / chosen.vectors
         return pixels * rows * across / 2 / EFFICIENCY + calls * CALL_CYCLES
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(
+        self, backward: BackwardWeights, setting: Setting, blocking: SumBlocking
+    ) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted first."""
-        p = forward_of(problem)
-        backward: BackwardWeights = problem  # type: ignore[assignment]  # why_not refused others
+        p = forward_of(backward)
         if p.cg == p.kg == 1:
-            return StagedPrepared(self.name, problem, setting, depthwise_weights(backward, setting))
-        tiles = WeightTiles(p, setting, Blocking(**variant))
+            return depthwise_weights(backward, setting)
+        tiles = WeightTiles(p, setting, blocking)
         lists = tiles.build()
         tables = [(made, made.dims()) for made in lists]
         padded = padded_nhwc(p)
@@ -91,6 +90,5 @@ class MicrokernelWeights(Tunable):
         if tiles.padded:
             plan.workspaces = {**plan.workspaces, **padded.workspaces}
         plan.workspaces = {**plan.workspaces, SUMS: (tiles.parts, tiles.part_sums)}
-        count_tables(plan)
         plan.executed_flops = 2 * tiles.executed_macs
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan

@@ -6,21 +6,19 @@ pass's ``winograd`` computes that, with the transformed filters made when the we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from convprof.problems import Conv2d
+from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.plans import data_plan, forward_of
-from convprof.strategies.conv.winograd import FILTERS, Blocking, Winograd, WinogradBlocks
+from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocking, WinogradBlocks
 from convprof.strategies.plan import Packed
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables
-from convprof.strategies.tuning.tunable import Tunable, Variant
+from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from convprof.problems import BackwardData, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
     Array = np.ndarray[Any, Any]
 
@@ -34,16 +32,16 @@ def turned_over(p: Conv2d) -> Conv2d:
     return Conv2d(n=p.n, c=p.k, h=p.p, w=p.q, k=p.c, r=3, s=3, pad=pad)
 
 
-class WinogradData(Tunable):
+class WinogradData(Tunable[BackwardData, WinogradBlocking]):
     """F(2x2, 3x3) or F(4x4, 3x3)."""
 
-    name: ClassVar[str] = "winograd"
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters turned over"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "winograd"
+    kind = "conv2d-backward-data"
+    summary = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters turned over"
+    parallel = True
+    generated = True
 
-    def why_not(self, problem: Problem, setting: Setting) -> str | None:
+    def why_not(self, problem: BackwardData, setting: Setting) -> str | None:
         """Refuse what the forward pass refuses, and padding beyond the filter's reach."""
         reason = super().why_not(problem, setting)
         if reason is not None:
@@ -55,19 +53,20 @@ class WinogradData(Tunable):
             reason = f"{self.name} needs padding of at most 2; got {spelled}"
         return reason
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: BackwardData, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return FORWARD.variants(turned_over(forward_of(problem)), setting)
+        return FORWARD.blockings(turned_over(forward_of(problem)), setting)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: BackwardData, setting: Setting) -> float:
         """Estimate the products and the transforms."""
         return FORWARD.cycles(turned_over(forward_of(problem)), setting)
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(
+        self, backward: BackwardData, setting: Setting, blocking: WinogradBlocking
+    ) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        backward: BackwardData = problem  # type: ignore[assignment]  # why_not refused other kinds
-        p = forward_of(problem)
-        blocks = WinogradBlocks(turned_over(p), setting, Blocking(**variant))
+        p = forward_of(backward)
+        blocks = WinogradBlocks(turned_over(p), setting, blocking)
         plan = data_plan(backward, setting, blocks.stages)
         packed = blocks.packed()
 
@@ -77,5 +76,4 @@ class WinogradData(Tunable):
         plan.packed[FILTERS] = Packed(packed.shape, fill, into=True)
         plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
         plan.executed_flops = blocks.executed_flops()
-        count_tables(plan)
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan

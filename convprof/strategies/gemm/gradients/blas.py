@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convprof.problems import BackwardData
-from convprof.strategies.base import Prepared, Setting, Strategy
-from convprof.strategies.blas_threads import BlasPrepared
+from convprof.problems import Backward, BackwardData
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.gemm.gradients.plans import empty_plan
 from convprof.strategies.plan import WEIGHTS, Call, X, Y
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.strategies.plan import Plan
 
 
 def _data(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -24,24 +24,24 @@ def _weights(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
     np.matmul(buffers[X].swapaxes(-1, -2), buffers[WEIGHTS], out=buffers[Y])
 
 
-class BlasData(Strategy):
+class BlasData(Planned[Backward]):
     """dC B^T by NumPy's BLAS."""
 
-    name: ClassVar[str] = "blas"
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "the BLAS that NumPy was built with"
-    parallel: ClassVar[bool] = True
-    peer: ClassVar[bool] = True
+    name = "blas"
+    kind = "gemm-backward-data"
+    summary = "the BLAS that NumPy was built with"
+    parallel = True
+    role = Role.BUNDLED
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: Backward, setting: Setting) -> Plan:
         """One call of ``numpy.matmul`` into a result made beforehand."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
         plan = empty_plan(backward)
         plan.steps = [Call("gemm", _data if isinstance(backward, BackwardData) else _weights)]
-        return BlasPrepared(self.name, problem, setting, plan)
+        plan.blas_threads = setting.threads
+        return plan
 
 
 class BlasWeights(BlasData):
     """A^T dC by NumPy's BLAS."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
+    kind = "gemm-backward-weights"

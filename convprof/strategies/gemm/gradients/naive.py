@@ -6,15 +6,16 @@ multiply-add; of dC B^T neither is, but each addition waits for the one before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import BackwardData, BackwardWeights
 from convprof.strategies.gemm.gradients.plans import empty_plan, forward_of
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 
 def naive_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -46,35 +47,33 @@ def naive_weights(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noq
             db[row * n + j] = total
 
 
-class NaiveData(Strategy):
+class NaiveData(Planned[BackwardData]):
     """dC B^T by its definition."""
 
-    name: ClassVar[str] = "naive"
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "the three loops of dC B^T"
+    name = "naive"
+    kind = "gemm-backward-data"
+    summary = "the three loops of dC B^T"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardData, setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        g = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        g = forward_of(backward)
         plan = empty_plan(backward)
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_data, g.batch * g.m, (X, WEIGHTS, Y), dims)]
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
-class NaiveWeights(Strategy):
+class NaiveWeights(Planned[BackwardWeights]):
     """A^T dC by its definition."""
 
-    name: ClassVar[str] = "naive"
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "the three loops of A^T dC"
+    name = "naive"
+    kind = "gemm-backward-weights"
+    summary = "the three loops of A^T dC"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: BackwardWeights, setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        g = forward_of(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
+        g = forward_of(backward)
         plan = empty_plan(backward)
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_weights, g.batch * g.k, (X, WEIGHTS, Y), dims)]
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan

@@ -7,9 +7,9 @@ of 4 KiB apart share one set of the first-level cache.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from convprof.problems import BackwardData
+from convprof.problems import Backward, BackwardData
 from convprof.strategies.gemm.blocked import BlockedProducts, GemmBlocking
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
@@ -21,59 +21,56 @@ from convprof.strategies.gemm.gradients.plans import (
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.gemm.panels import Operands
 from convprof.strategies.plan import X
-from convprof.strategies.plan_runner import StagedPrepared
-from convprof.strategies.transposition import count_tables, turn_stage
-from convprof.strategies.tuning.tunable import Tunable, Variant
+from convprof.strategies.transposition import turn_stage
+from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
-    from convprof.strategies.base import Prepared, Setting
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 FORWARD = Packed()
 A_TURNED = "a_turned"
 
 
-class PackedData(Tunable):
+class PackedData(Tunable[Backward, GemmBlocking]):
     """dC B^T on generated register tiles."""
 
-    name: ClassVar[str] = "packed"
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "packed panels and register tiles, B turned over beforehand"
-    parallel: ClassVar[bool] = True
-    generated: ClassVar[bool] = True
+    name = "packed"
+    kind = "gemm-backward-data"
+    summary = "packed panels and register tiles, B turned over beforehand"
+    parallel = True
+    generated = True
 
-    def variants(self, problem: Problem, setting: Setting) -> list[Variant]:
+    def blockings(self, problem: Backward, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
-        return FORWARD.variants(as_product(problem), setting)
+        return FORWARD.blockings(as_product(problem), setting)
 
-    def cycles(self, problem: Problem, setting: Setting) -> float:
+    def cycles(self, problem: Backward, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""
         return FORWARD.cycles(as_product(problem), setting)
 
-    def prepare_variant(self, problem: Problem, setting: Setting, variant: Variant) -> Prepared:
+    def plan_blocked(self, backward: Backward, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
-        g, plan = forward_of(problem), empty_plan(backward)
+        g, plan = forward_of(backward), empty_plan(backward)
         if isinstance(backward, BackwardData):
-            product = as_product(problem)
+            product = as_product(backward)
             operands = Operands.dense(product, b=B_TURNED)
-            stages = BlockedProducts(product, setting, GemmBlocking(**variant), operands)
+            stages = BlockedProducts(product, setting, blocking, operands)
             plan.packed[B_TURNED] = b_turned(g, setting)
             plan.steps = [*stages.all()]
         else:
-            product = as_product(problem)
+            product = as_product(backward)
             operands = Operands.dense(product, a=A_TURNED)
-            stages = BlockedProducts(product, setting, GemmBlocking(**variant), operands)
+            stages = BlockedProducts(product, setting, blocking, operands)
             turn = turn_stage("turn a", X, A_TURNED, (g.batch, g.m, g.k), setting)
             plan.workspaces = {A_TURNED: (g.batch, g.k, g.m)}
             plan.steps = [turn, *stages.all()]
         plan.workspaces = {**plan.workspaces, **stages.workspaces()}
-        count_tables(plan)
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
 class PackedWeights(PackedData):
     """A^T dC on generated register tiles."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "packed panels and register tiles, A turned over in each call"
+    kind = "gemm-backward-weights"
+    summary = "packed panels and register tiles, A turned over in each call"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convprof.problems import BackwardData, Gemm
 from convprof.strategies.plan import Packed, Plan
-from convprof.strategies.transposition import turning
+from convprof.strategies.transposition import transposed
 
 if TYPE_CHECKING:
     from convprof.problems import Backward, Problem
@@ -45,5 +45,4 @@ def empty_plan(problem: Backward) -> Plan:
 
 def b_turned(g: Gemm, setting: Setting) -> Packed:
     """Return the transposition of B, ``(batch, n, k)``: it depends on the weights alone."""
-    turn = turning((g.batch, g.k, g.n), setting)
-    return Packed((g.batch, g.n, g.k), turn, into=True)
+    return transposed((g.batch, g.k, g.n), setting)

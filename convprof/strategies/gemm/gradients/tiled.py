@@ -7,12 +7,11 @@ weights are bound.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.problems import BackwardData
-from convprof.strategies.base import Prepared, Setting, Strategy
+from convprof.problems import Backward, BackwardData
 from convprof.strategies.gemm.gradients.plans import (
     B_TURNED,
     as_product,
@@ -20,34 +19,34 @@ from convprof.strategies.gemm.gradients.plans import (
     empty_plan,
     forward_of,
 )
-from convprof.strategies.offset_gemm import Blocking, Offsets, offset_gemm
+from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Stage, X, Y
-from convprof.strategies.plan_runner import StagedPrepared
+from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.problems import Backward, Problem
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Plan
 
 
-class TiledData(Strategy):
+class TiledData(Planned[Backward]):
     """dC B^T, cache and register tiles."""
 
-    name: ClassVar[str] = "tiled"
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "cache and register tiles, B turned over beforehand"
-    parallel: ClassVar[bool] = True
+    name = "tiled"
+    kind = "gemm-backward-data"
+    summary = "cache and register tiles, B turned over beforehand"
+    parallel = True
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def plan(self, backward: Backward, setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
-        g = as_product(problem)
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
-        blocking = Blocking.choose(
+        g = as_product(backward)
+        blocking = OffsetBlocking.choose(
             g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
         )
         plan = empty_plan(backward)
         second, turned = WEIGHTS, False
         if isinstance(backward, BackwardData):
             second = B_TURNED
-            plan.packed[B_TURNED] = b_turned(forward_of(problem), setting)
+            plan.packed[B_TURNED] = b_turned(forward_of(backward), setting)
         else:
             turned = True
 
@@ -62,15 +61,14 @@ class TiledData(Strategy):
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
             (X, second, Y),
-            lambda: offsets().dims(g.m, g.n, g.k, blocking),
+            late_table((g.m, g.n, g.k, g.batch), blocking, offsets),
         )
         plan.steps = [stage]
-        plan.table_words = 2 * (g.m + g.k) + 3 * g.batch
-        return StagedPrepared(self.name, problem, setting, plan)
+        return plan
 
 
 class TiledWeights(TiledData):
     """A^T dC, cache and register tiles."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "cache and register tiles, A read down its columns"
+    kind = "gemm-backward-weights"
+    summary = "cache and register tiles, A read down its columns"

@@ -6,26 +6,27 @@ import math
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
+from convprof.problems import Conv2d, Gemm
+from convprof.strategies.base import Role
 from convprof.strategies.peers.halide import sharing
 from convprof.strategies.peers.package import Library
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
 LARGEST_BYTES = (1 << 31) - 1
 """Halide counts in 32 bits unless it is told otherwise."""
 
 
-class Halide(Library):
+class Halide(Library[Conv2d | Gemm]):
     """A schedule of Halide's."""
 
     packages: ClassVar[tuple[str, ...]] = ("halide",)
-    compared: ClassVar[bool] = False
+    role = Role.COMPILER
     schedule: ClassVar[str]
     """A step of the ladder, ``tuned``, or an autoscheduler."""
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+    def cannot(self, problem: Conv2d | Gemm, setting: Setting) -> str | None:
         """Refuse arrays that are too large, and more threads than the pool has."""
         shapes = *problem.operand_shapes(setting.layout), problem.result_shape(setting.layout)
         size = max(map(math.prod, shapes)) * setting.itemsize
@@ -43,18 +44,17 @@ class Halide(Library):
             )
         return None
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Conv2d | Gemm, setting: Setting) -> Prepared:
         """Import Halide, compile, and allocate the result."""
         from convprof.strategies.peers.halide.prepared import HalidePrepared
 
-        p: Conv2d | Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return HalidePrepared(self.name, p, setting, self.schedule)
+        return HalidePrepared(self.name, problem, setting, self.schedule)
 
 
 class Autoscheduled(Halide):
     """A schedule that an autoscheduler finds. Its loops are shared by the whole pool."""
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:
+    def cannot(self, problem: Conv2d | Gemm, setting: Setting) -> str | None:
         """Refuse numbers of threads between one and the pool's."""
         reason = super().cannot(problem, setting)
         pool = sharing.pool_size()

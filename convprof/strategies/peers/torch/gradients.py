@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems import BackwardData, Conv2d, Gemm
+from convprof.problems import Backward
+from convprof.strategies.conv.gradients.plans import forward_of as convolution_of
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.products import TorchLibrary
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Backward, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -25,115 +25,149 @@ if TYPE_CHECKING:
     Way = Callable[[], Tensor]
 
 
-class TorchConvBackward(TorchPrepared):
-    """One gradient of a convolution."""
+class _ConvGradient(TorchPrepared):
+    """One gradient of a convolution; PyTorch pads both sides of an axis alike."""
 
-    problem: Backward
     weight_copies: ClassVar[int] = 1
+    mask: ClassVar[tuple[bool, bool, bool]]
+    """Whether the gradient of the input, of the weights and of the bias is computed."""
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the one call there is."""
-        p, t, fmt = self._forward, self.torch, self._format
-        data = isinstance(self.problem, BackwardData)
-        call = t.ops.aten.convolution_backward
-        top, left, bottom, right = p.pads
-        even = (top, left) == (bottom, right)
-        pad = (top, left) if even else (0, 0)
-        rest = None, p.stride, pad, p.dilation, False, (0, 0), p.groups, [data, not data, False]
-        if data:
-            height, width = (p.h, p.w) if even else (p.h + top + bottom, p.w + left + right)
-            like = t.empty((p.n, p.c, height, width), dtype=x.dtype, memory_format=fmt)
-            dy, filters = self._channels_first(x), weights.to(memory_format=fmt)
-            rows, columns = slice(top, top + p.h), slice(left, left + p.w)
-            if even:
-                return [lambda: call(dy, like, filters, *rest)[0]]
-            return [lambda: call(dy, like, filters, *rest)[0][:, :, rows, columns]]
-        image, dy = self._channels_first(x), self._channels_first(weights)
-        filters = t.empty(p.weight_shape, dtype=x.dtype).to(memory_format=fmt)
-        if even:
-            return [lambda: call(dy, image, filters, *rest)[1]]
-        around, padded = (left, right, top, bottom), t.nn.functional.pad
-        return [lambda: call(dy, padded(image, around), filters, *rest)[1]]
+    def __init__(self, name: str, problem: Backward, setting: Setting) -> None:
+        super().__init__(name, problem, setting)
+        self.forward = convolution_of(problem)
+        top, left, bottom, right = self.forward.pads
+        self.symmetric = (top, left) == (bottom, right)
 
-    def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion of dx if that has another layout."""
-        fmt = self._format
-        if not isinstance(self.problem, BackwardData) or way().is_contiguous(memory_format=fmt):
-            return way
-        return lambda: way().contiguous(memory_format=fmt)
-
-    def result(self) -> Array:
-        """Return the result's memory, the axes of dx in the setting's order."""
-        result = super().result()
-        turned = isinstance(self.problem, BackwardData) and self.setting.layout == "nhwc"
-        return result.transpose(0, 2, 3, 1) if turned else result
+    def gradients(self, dy: Tensor, image: Tensor, filters: Tensor) -> tuple[Tensor, ...]:
+        """Call PyTorch; what ``mask`` leaves out is None."""
+        p = self.forward
+        pad = p.pads[:2] if self.symmetric else (0, 0)
+        call = self.torch.ops.aten.convolution_backward
+        rest = None, p.stride, pad, p.dilation, False, (0, 0), p.groups, self.mask
+        result: tuple[Tensor, ...] = call(dy, image, filters, *rest)
+        return result
 
     @property
-    def _forward(self) -> Conv2d:
-        forward = self.problem.forward
-        if not isinstance(forward, Conv2d):
-            raise TypeError(f"{self.problem.kind} is no backward pass of a convolution")
-        return forward
-
-    @property
-    def _format(self) -> Any:
+    def format(self) -> Any:
+        """PyTorch's name of the setting's layout."""
         t = self.torch
         return t.channels_last if self.setting.layout == "nhwc" else t.contiguous_format
 
-    def _channels_first(self, x: Tensor) -> Tensor:
+    def channels_first(self, x: Tensor) -> Tensor:
+        """Return the view (n, c, h, w) of a tensor in the setting's layout."""
         return x.permute(0, 3, 1, 2) if self.setting.layout == "nhwc" else x
 
 
-class TorchGemmBackward(TorchPrepared):
-    """One gradient of a product."""
+class ConvDataGradient(_ConvGradient):
+    """The gradient of the input; with asymmetric padding, the middle of a larger one."""
 
-    problem: Backward
-    weight_copies: ClassVar[int] = 0
+    mask = True, False, False
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the product with the transposed view, into a result made beforehand."""
-        t, forward = self.torch, self.problem.forward
-        if isinstance(self.problem, BackwardData):
-            weights = weights.mT
-        else:
-            x = x.mT
+        """Return the one call there is."""
+        p, t, fmt = self.forward, self.torch, self.format
+        top, left, bottom, right = p.pads
+        height, width = (p.h, p.w) if self.symmetric else (p.h + top + bottom, p.w + left + right)
+        like = t.empty((p.n, p.c, height, width), dtype=x.dtype, memory_format=fmt)
+        dy, filters = self.channels_first(x), weights.to(memory_format=fmt)
+        if self.symmetric:
+            return [lambda: self.gradients(dy, like, filters)[0]]
+        rows, columns = slice(top, top + p.h), slice(left, left + p.w)
+        return [lambda: self.gradients(dy, like, filters)[0][:, :, rows, columns]]
+
+    def in_layout(self, way: Way) -> Way:
+        """Return ``way``, with a conversion of dx if that has another layout."""
+        if way().is_contiguous(memory_format=self.format):
+            return way
+        return lambda: way().contiguous(memory_format=self.format)
+
+    def result(self) -> Array:
+        """Return the memory of dx, its axes in the setting's order."""
+        dx = super().result()
+        return dx.transpose(0, 2, 3, 1) if self.setting.layout == "nhwc" else dx
+
+
+class ConvWeightsGradient(_ConvGradient):
+    """The gradient of the weights; with asymmetric padding, of an image within zeros."""
+
+    mask = False, True, False
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the one call there is; the second operand is dy."""
+        p, t = self.forward, self.torch
+        image, dy = self.channels_first(x), self.channels_first(weights)
+        filters = t.empty(p.weight_shape, dtype=x.dtype).to(memory_format=self.format)
+        if self.symmetric:
+            return [lambda: self.gradients(dy, image, filters)[1]]
+        top, left, bottom, right = p.pads
+        around, padded = (left, right, top, bottom), t.nn.functional.pad
+        return [lambda: self.gradients(dy, padded(image, around), filters)[1]]
+
+
+class _GemmGradient(TorchPrepared):
+    """One gradient of a product, into a result made beforehand."""
+
+    weight_copies: ClassVar[int] = 0
+
+    def product(self, x: Tensor, y: Tensor) -> list[Way]:
+        """Return the product of two tensors."""
+        t = self.torch
         result = t.empty(self.problem.result_shape("nchw"), dtype=x.dtype)
-        batched = isinstance(forward, Gemm) and forward.batch > 1
-        multiply = t.bmm if batched else t.mm
-        return [lambda: multiply(x, weights, out=result)]
+        multiply = t.bmm if x.dim() > 2 else t.mm  # noqa: PLR2004  # a batch, or two matrices
+        return [lambda: multiply(x, y, out=result)]
 
 
-class _Backward(TorchLibrary):
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+class GemmDataGradient(_GemmGradient):
+    """dC B^T."""
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the product with a transposed view of B."""
+        return self.product(x, weights.mT)
+
+
+class GemmWeightsGradient(_GemmGradient):
+    """A^T dC."""
+
+    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+        """Return the product with a transposed view of A."""
+        return self.product(x.mT, weights)
+
+
+class _Gradient(TorchLibrary[Backward]):
+    computes: ClassVar[type[_ConvGradient | _GemmGradient]]
+
+    def prepare(self, problem: Backward, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        backward: Backward = problem  # type: ignore[assignment]  # why_not refused other kinds
-        made = TorchConvBackward if isinstance(backward.forward, Conv2d) else TorchGemmBackward
-        return made(self.name, backward, setting)
+        return self.computes(self.name, problem, setting)
 
 
-class TorchConvData(_Backward):
+class TorchConvData(_Gradient):
     """PyTorch's gradient of the input."""
 
-    kind: ClassVar[str] = "conv2d-backward-data"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the input only"
+    kind = "conv2d-backward-data"
+    summary = "PyTorch: convolution_backward, the gradient of the input only"
+    computes = ConvDataGradient
 
 
-class TorchConvWeights(_Backward):
+class TorchConvWeights(_Gradient):
     """PyTorch's gradient of the weights."""
 
-    kind: ClassVar[str] = "conv2d-backward-weights"
-    summary: ClassVar[str] = "PyTorch: convolution_backward, the gradient of the weights only"
+    kind = "conv2d-backward-weights"
+    summary = "PyTorch: convolution_backward, the gradient of the weights only"
+    computes = ConvWeightsGradient
 
 
-class TorchGemmData(_Backward):
+class TorchGemmData(_Gradient):
     """PyTorch's gradient of the first operand."""
 
-    kind: ClassVar[str] = "gemm-backward-data"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of B"
+    kind = "gemm-backward-data"
+    summary = "PyTorch: the product with a transposed view of B"
+    computes = GemmDataGradient
 
 
-class TorchGemmWeights(_Backward):
+class TorchGemmWeights(_Gradient):
     """PyTorch's gradient of the second operand."""
 
-    kind: ClassVar[str] = "gemm-backward-weights"
-    summary: ClassVar[str] = "PyTorch: the product with a transposed view of A"
+    kind = "gemm-backward-weights"
+    summary = "PyTorch: the product with a transposed view of A"
+    computes = GemmWeightsGradient

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.problems import Attention, Conv2d, Gemm
+from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.epilogue import TorchEpilogue
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Attention, Conv2d, Gemm, Problem
     from convprof.strategies.base import Prepared, Setting
 
     Array = np.ndarray[Any, Any]
@@ -145,47 +146,44 @@ def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
     return lambda: pad(x, around)
 
 
-class TorchLibrary(Library):
+class TorchLibrary(Library[P]):
     """A strategy that needs PyTorch."""
 
-    name: ClassVar[str] = "torch"
+    name = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     hint: ClassVar[str] = " (the CPU build is enough)"
 
 
-class TorchConv2d(TorchLibrary):
+class TorchConv2d(TorchLibrary[Conv2d]):
     """PyTorch's convolution."""
 
-    fuses: ClassVar[bool] = True
-    kind: ClassVar[str] = "conv2d"
-    summary: ClassVar[str] = "PyTorch: oneDNN, weights packed beforehand where that pays"
+    fuses = True
+    kind = "conv2d"
+    summary = "PyTorch: oneDNN, weights packed beforehand where that pays"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        p: Conv2d = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return TorchConvPrepared(self.name, p, setting)
+        return TorchConvPrepared(self.name, problem, setting)
 
 
-class TorchGemm(TorchLibrary):
+class TorchGemm(TorchLibrary[Gemm]):
     """PyTorch's product."""
 
-    fuses: ClassVar[bool] = True
-    kind: ClassVar[str] = "gemm"
-    summary: ClassVar[str] = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
+    fuses = True
+    kind = "gemm"
+    summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        g: Gemm = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return TorchGemmPrepared(self.name, g, setting)
+        return TorchGemmPrepared(self.name, problem, setting)
 
 
-class TorchAttention(TorchLibrary):
+class TorchAttention(TorchLibrary[Attention]):
     """PyTorch's attention."""
 
-    kind: ClassVar[str] = "attention"
-    summary: ClassVar[str] = "PyTorch: scaled_dot_product_attention"
+    kind = "attention"
+    summary = "PyTorch: scaled_dot_product_attention"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: Attention, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
-        p: Attention = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return TorchAttentionPrepared(self.name, p, setting)
+        return TorchAttentionPrepared(self.name, problem, setting)

@@ -11,10 +11,11 @@ import numpy as np
 from convprof.errors import ConvprofError, ProblemError
 from convprof.networks.fold import fold_weights, folded
 from convprof.networks.parameters import elements
+from convprof.problems import NetworkProblem
 from convprof.problems.graph import INPUT, Network
 from convprof.problems.shapes import IMAGE_AXES
 from convprof.strategies import memory
-from convprof.strategies.base import Prepared, Setting
+from convprof.strategies.base import Prepared, Role, Setting
 from convprof.strategies.peers.first_use import first_use
 from convprof.strategies.peers.torch.network import COMPILE, QUICK, Built, build
 from convprof.strategies.peers.torch.ops import MAKERS
@@ -23,8 +24,6 @@ from convprof.strategies.peers.torch.state import from_array, torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from convprof.problems import NetworkProblem, Problem
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
@@ -109,23 +108,21 @@ class TorchNetworkPrepared(Prepared):
         return y.contiguous()
 
 
-class TorchNetwork(TorchLibrary):
+class TorchNetwork(TorchLibrary[NetworkProblem]):
     """A whole network in PyTorch."""
 
-    kind: ClassVar[str] = "network"
-    summary: ClassVar[str] = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
+    kind = "network"
+    summary = "PyTorch: batch norms folded, channels_last, the fastest of three ways"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse operations without a call."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
-        return _without_call(self.name, whole)
+        return _without_call(self.name, problem)
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
-        return TorchNetworkPrepared(self.name, whole, setting)
+        return TorchNetworkPrepared(self.name, problem, setting)
 
 
 def _without_call(name: str, whole: NetworkProblem) -> str | None:
@@ -135,27 +132,25 @@ def _without_call(name: str, whole: NetworkProblem) -> str | None:
     return None
 
 
-class TorchCompiledNetwork(TorchLibrary):
+class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
     """A whole network as ``torch.compile`` makes it."""
 
-    name: ClassVar[str] = "torch-compile"
-    kind: ClassVar[str] = "network"
-    summary: ClassVar[str] = "torch.compile, batch norms folded, weights frozen: slow to prepare"
+    name = "torch-compile"
+    kind = "network"
+    summary = "torch.compile, batch norms folded, weights frozen: slow to prepare"
     dtypes: ClassVar[tuple[str, ...]] = ("f32",)
-    compared: ClassVar[bool] = False
+    role = Role.COMPILER
 
-    def cannot(self, problem: Problem, setting: Setting) -> str | None:  # noqa: ARG002
+    def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
         """Refuse operations without a call, and where there is no C++ compiler."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
-        reason = _without_call(self.name, whole)
+        reason = _without_call(self.name, problem)
         if reason is not None:
             return reason
         if any(map(shutil.which, (os.environ.get("CXX") or "c++", "g++", "clang++"))):
             return None
         return f"{self.name} needs a C++ compiler: install g++ or set CXX"
 
-    def prepare(self, problem: Problem, setting: Setting) -> Prepared:
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Import PyTorch and weigh the weights."""
-        whole: NetworkProblem = problem  # type: ignore[assignment]  # why_not refused other kinds
         torch()
-        return TorchNetworkPrepared(self.name, whole, setting, (COMPILE,))
+        return TorchNetworkPrepared(self.name, problem, setting, (COMPILE,))

@@ -1,0 +1,299 @@
+"""The flags of a measuring command, checked and turned into values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError, TooLargeError
+from convprof.problems.checks import shown
+from convprof.problems.gradients import TRAINING
+
+if TYPE_CHECKING:
+    from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
+    from convprof.problems import LeftOut, Problem
+    from convprof.studies.run import Choice
+    from convprof.studies.selection import Selection
+
+DEFAULT_PROBLEM = "resnet50:layer1.0.conv2"
+"""The 3x3 convolution of ResNet-50's first stage, 1x64x56x56 -> 64."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The flags of a measuring command, checked and turned into values."""
+
+    problems: list[Problem]
+    notes: list[str]
+    choice: Choice
+    settings: Settings
+    machine: MachineModel
+    """Grows while the command measures."""
+    refused: dict[Problem, TooLargeError] = field(default_factory=dict)
+    """Problems beyond this machine's memory or anybody's patience; they are not in ``problems``."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Lines of shape files that are not computed."""
+
+    def settings_shown(self) -> dict[str, Any]:
+        """Return what was asked for as the result document has it."""
+        choice, settings = self.choice, self.settings
+        return {
+            "budget_s": settings.budget_s,
+            "rounds": settings.rounds,
+            "seed": settings.seed,
+            "cache": choice.cache,
+            "dtype": choice.dtype,
+            "isa": choice.isa,
+            "tune": choice.tune,
+            "threads": list(choice.threads),
+            "layouts": list(choice.layouts),
+            "strategies": list(choice.strategies) or None,
+        }
+
+
+def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
+    """Turn flags into values; InputError for the first that makes no sense.
+
+    ``every``: the command needs all problems, so one that is too large ends it.
+    """
+    from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
+    from convprof.studies import preflight
+    from convprof.studies.run import Choice
+
+    dry = flags.get("dry_run", False)
+    selection = selected(flags)
+    notes = selection.notes + ([] if dry else _summary(selection))
+    problems = selection.problems
+    problems = epilogue_from(flags.get("epilogue"), flags.get("pass_", "forward"), problems)
+    problems = passes_from(flags.get("pass_", "forward"), problems)
+    names = comma_list(flags["strategy"])
+    preflight.check_strategies(names, problems)
+    choice = Choice(
+        strategies=names,
+        layouts=layouts_from(flags.get("layout", "all")),
+        threads=threads_from(flags["threads"]),
+        dtype=dtype_from(flags["dtype"]),
+        isa=isa_from(flags["isa"]),
+        tune=flags["tune"],
+        cache=flags["cache"],
+    )
+    machine = MachineModel.here()
+    refused = preflight.too_large(
+        problems, choice.dtype, len(choice.layouts), choice.threads, machine
+    )
+    if flags.get("pass_") == TRAINING:  # a total needs every pass of a layer
+        refused = preflight.with_siblings(refused, problems)
+    if refused and not dry and (every or len(refused) == len(set(problems))):
+        raise next(iter(refused.values()))
+    return Asked(
+        [problem for problem in problems if problem not in refused],
+        notes,
+        choice,
+        Settings(flags["budget"], flags["rounds"], flags["seed"]),
+        machine,
+        refused,
+        selection.left_out,
+    )
+
+
+def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
+    """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
+    selection = selected(flags)
+    return selection.problems, selection.notes + _summary(selection)
+
+
+def _summary(selection: Selection) -> list[str]:
+    return [f"{line}; run --dry-run lists them all" for line in selection.summary()]
+
+
+def selected(flags: dict[str, Any]) -> Selection:
+    """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
+    from convprof.problems import Attention, Conv2d
+    from convprof.problems.gradients import forward_only
+    from convprof.studies.selection import Selection, select
+
+    shape = spelled(flags)
+    texts, batch = flags["problem"], flags["batch"]
+    if shape and (texts or batch):
+        raise InputError(
+            f"{shape[0]} spells a problem, and {(*texts, *batch)[0]} names one: use one of them"
+        )
+    if shape:
+        problem = _from_flags(flags)
+        if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
+            check_range("--mb", flags["mb"], 1, 2**31 - 1)
+            problem = problem.with_batch(flags["mb"])
+        return Selection([problem], [])
+    if not texts and not batch:
+        texts = (DEFAULT_PROBLEM,)
+    selection = select(texts, batch=batch, mb=flags["mb"], match=flags["match"])
+    forward = forward_only(selection.problems)
+    which = flags.get("pass_")
+    if which in (None, "forward") and (which or forward == selection.problems):
+        return selection
+    if forward != selection.problems:
+        how = f"--pass {which} holds instead" if which else "this command has no --pass: forward"
+        selection.notes.append(f"--dir in the file: {how}")
+    return replace(selection, problems=forward)
+
+
+WHOLE_FLAGS = ("gemm", "attention")
+"""Flags that spell out a problem each."""
+SHAPE_FLAGS = (
+    "input_", "filters", "kernel", "stride", "pad", "dilation", "groups", *WHOLE_FLAGS
+)  # fmt: skip
+"""The flags that spell out a problem."""
+
+
+_DESCRIBED = {"--gemm": "a product", "--attention": "attention"}
+
+
+def spelled(flags: dict[str, Any]) -> list[str]:
+    """Return those flags among the given ones that spell out a shape."""
+    return [f"--{name.rstrip('_')}" for name in SHAPE_FLAGS if flags[name] is not None]
+
+
+def _from_flags(flags: dict[str, Any]) -> Problem:
+    from convprof.problems import attention_from_flags, conv2d_from_flags, gemm_from_flags
+
+    given = spelled(flags)
+    if flags["match"] is not None:
+        raise InputError("--match filters named problems; with shape flags there is only one")
+    whole = next((f"--{name}" for name in WHOLE_FLAGS if flags[name] is not None), None)
+    if whole and len(given) > 1:
+        other = next(flag for flag in given if flag != whole)
+        raise InputError(
+            f"{other} describes {_DESCRIBED.get(other, 'a convolution')} and {whole} "
+            f"{_DESCRIBED[whole]}: use one of them"
+        )
+    if flags["gemm"] is not None:
+        return gemm_from_flags(flags["gemm"])
+    if flags["attention"] is not None:
+        return attention_from_flags(flags["attention"])
+    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
+    if missing:
+        raise InputError(
+            f"{given[0]} also needs {', '.join(missing)}: "
+            "e.g. --input 1x64x56x56 --filters 64 --kernel 3"
+        )
+    return conv2d_from_flags(
+        input=flags["input_"],
+        filters=flags["filters"],
+        kernel=flags["kernel"],
+        stride=flags["stride"] or "1",
+        pad=flags["pad"] or "0",
+        dilation=flags["dilation"] or "1",
+        groups=1 if flags["groups"] is None else flags["groups"],
+    )
+
+
+def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
+    """Return the passes of each layer; InputError if a problem has a forward pass only."""
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.gradients import passes_of
+
+    if which == "forward":
+        return problems
+    found: list[Problem] = []
+    for problem in problems:
+        if not isinstance(problem, Conv2d | Gemm):
+            raise InputError(
+                f"--pass {which}: {problem.descriptor} has a forward pass only; "
+                "name convolutions and matrix products"
+            )
+        found += passes_of(problem, which)
+    return found
+
+
+def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
+    """Return the problems with that epilogue; InputError where it makes no sense."""
+    from dataclasses import replace
+
+    from convprof.errors import ProblemError
+    from convprof.problems import Conv2d, Gemm
+    from convprof.problems.epilogue import Epilogue
+
+    if text is None:
+        return problems
+    if which != "forward":
+        raise InputError(
+            f"--epilogue {text}: only a forward pass has one; leave out --pass {which}"
+        )
+    try:
+        epilogue = Epilogue.parse(text)
+    except ProblemError as error:
+        reason = str(error).removeprefix(f"{shown(text)}: ")
+        raise InputError(f"--epilogue {shown(text)}: {reason}") from None
+    found: list[Problem] = []
+    for problem in problems:
+        if not isinstance(problem, Conv2d | Gemm):
+            raise InputError(
+                f"--epilogue {text}: {problem.descriptor} has none; "
+                "name convolutions and matrix products"
+            )
+        found.append(replace(problem, epilogue=epilogue))
+    return found
+
+
+def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of a repeatable flag whose values may be comma lists, each once."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def layouts_from(text: str) -> tuple[str, ...]:
+    """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
+    from convprof.strategies.base import LAYOUTS
+
+    names = comma_list((text.lower(),))
+    unknown = [name for name in names if name not in (*LAYOUTS, "all")]
+    if unknown or not names:
+        raise InputError(f"--layout {text}: use {', '.join(LAYOUTS)} or all")
+    return LAYOUTS if "all" in names else names
+
+
+def threads_from(text: str) -> tuple[int, ...]:
+    """Return the numbers of threads that ``1``, ``1,2`` or ``all`` mean, each once."""
+    from convprof.api import check_threads
+    from convprof.machine import facts
+
+    counts = []
+    for part in comma_list((text,)):
+        if part != "all" and not part.lstrip("-").isdecimal():
+            raise InputError(f"--threads {text}: use numbers such as 1 or 1,2, or 'all'")
+        count = facts().topology.usable_cores if part == "all" else int(part[:9])
+        try:
+            check_threads(count)
+        except InputError as error:
+            way_out = ", or 'all'" if facts().topology.usable_cpus > 1 else ""
+            raise InputError(f"{error.reason}{way_out}", field="threads", value=count) from None
+        counts.append(count)
+    if not counts:
+        raise InputError("--threads: use numbers such as 1 or 1,2, or 'all'")
+    return tuple(dict.fromkeys(counts))
+
+
+def dtype_from(text: str) -> str:
+    """Return the element type, if there are strategies for it."""
+    from convprof.strategies.base import DTYPES
+
+    if text not in DTYPES:
+        raise InputError(f"--dtype {text}: use {' or '.join(DTYPES)}")
+    return text
+
+
+def isa_from(text: str) -> str:
+    """Return the instruction set in lower case, if this CPU has it."""
+    from convprof.api import check_isa
+
+    name = text.lower()
+    check_isa(name)
+    return name
+
+
+def check_range(flag: str, value: float, low: float, high: float) -> None:
+    """Raise InputError unless the value is from ``low`` to ``high``."""
+    if not low <= value <= high:
+        raise InputError(f"{flag} {value:g}: use a value from {low:g} to {high:g}")

@@ -17,7 +17,7 @@ from convprof.studies import reading, versions
 
 if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.results import Measurement
 
 MOST_BYTES = 64 << 20

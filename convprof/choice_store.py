@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 16
 
 
-def recall(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
+def load(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
     """Return the remembered choice of a kind for ``key``; None without one, or from a bad file.
 
     A kind is a folder: see `cache_folder.folder`.
@@ -44,7 +44,7 @@ def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def remember(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
+def save(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
     """Keep a choice; a folder that cannot be written means that nothing is remembered."""
     cache_folder.write(_path(kind, key), json.dumps({"key": key, "choice": choice}))
 

@@ -68,7 +68,9 @@ def layouts(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Layouts(_convolution(problem), asked.choice, asked.settings, watch),
+        lambda problem, watch: Layouts(
+            _convolution(problem), asked.choice, asked.settings, asked.machine, watch
+        ),
         _View(Totals(asked, flags)),
     ).run()
 

@@ -73,7 +73,9 @@ def mixers(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Mixers(by_problem[problem], asked.choice, asked.settings, watch),
+        lambda problem, watch: Mixers(
+            by_problem[problem], asked.choice, asked.settings, asked.machine, watch
+        ),
         _View(several=len(grids) > 1, plot=flags["plot"]),
     ).run()
 

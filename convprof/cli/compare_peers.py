@@ -65,7 +65,7 @@ def peers(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Peers(problem, asked.choice, asked.settings, watch),
+        lambda problem, watch: Peers(problem, asked.choice, asked.settings, asked.machine, watch),
         _View(asked, flags),
     ).run()
 

@@ -14,7 +14,7 @@ from convprof.errors import ConvprofError
 from convprof.render.files import STDOUT, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from convprof.cli.driver import Driver
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem
+    from convprof.render.progress import Step
     from convprof.results import Document, Measurement
     from convprof.studies.journal import Journal
     from convprof.studies.run_journal import Kept
@@ -108,14 +109,23 @@ class Keeping:
         """Whether an earlier process has finished that problem."""
         return number in self._kept
 
-    def kept(self, number: int, isa: str) -> tuple[list[Measurement], list[dict[str, Any]]]:
-        """Return what was kept of a problem, held against the ceilings of this process."""
-        from convprof.studies.run import with_peak
+    def limits(self, number: int) -> Iterator[Step]:
+        """Measure the limits that a stored problem's results are compared with."""
+        from convprof.studies.roofline_session import measure_limits
+
+        with contextlib.suppress(ConvprofError, LookupError):
+            for measurement in self._kept[number].measurements:
+                yield from measure_limits(measurement, self._asked.machine, self._asked.choice.isa)
+
+    def kept(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
+        """Return what was stored of a problem, compared with this process's limits."""
+        from convprof.studies.roofline_session import with_limits
 
         kept = self._kept.pop(number)
         measurements = list(kept.measurements)
+        machine, isa = self._asked.machine, self._asked.choice.isa
         with contextlib.suppress(ConvprofError, LookupError):
-            measurements = [with_peak(m, isa) for m in measurements]
+            measurements = [with_limits(m, machine, isa) for m in measurements]
         return measurements, list(kept.comparisons)
 
     def add(

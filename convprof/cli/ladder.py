@@ -87,6 +87,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
             problem,
             asked.choice,
             asked.settings,
+            asked.machine,
             watch,
             names=names,
             time_limit_s=flags["patience"],
@@ -172,6 +173,7 @@ class _View(View["Ladder"]):
 
     def __init__(self, word: str, asked: Asked, flags: dict[str, Any]) -> None:
         self._word, self._choice, self._plot = word, asked.choice, flags["plot"]
+        self._machine = asked.machine
         self._several, self._by_size = len(asked.problems) > 1, flags["size"] is not None
         self._ladders: list[tuple[str, list[Step]]] = []
         self._pairs: list[Pair] = []
@@ -208,11 +210,10 @@ class _View(View["Ladder"]):
         from convprof.machine import facts
         from convprof.render.charts import picture
         from convprof.render.ladder import ladder_chart
-        from convprof.studies import run
 
         choice = self._choice
         dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
-        peaks = run.peaks(choice.dtype, choice.threads)
+        peaks = self._machine.peaks(choice.dtype, choice.threads)
         title = f"ladder {self._word} · {choice.dtype}"
         picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), self._plot)
 

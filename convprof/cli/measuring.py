@@ -82,7 +82,7 @@ class Measuring(Work, Generic[AnyStudy]):
             if number:
                 forget()
             if self._keeping.has(number):
-                self._again(problem, number)
+                self._again(problem, number, driver)
             else:
                 self._one(problem, number, driver)
         if self._document.interrupted:
@@ -93,19 +93,14 @@ class Measuring(Work, Generic[AnyStudy]):
         self._keeping.begin(self._document)
 
     def _begin_document(self) -> Iterator[str]:
-        from convprof.strategies.base import NATIVE
         from convprof.studies import document, run
 
-        choice = self._asked.choice
+        choice, machine = self._asked.choice, self._asked.machine
         yield "measuring this machine's peak"
-        peaks = run.peaks(choice.dtype, choice.threads)
-        own = None
-        if choice.isa != NATIVE:
-            own = run.peaks(choice.dtype, choice.threads, choice.isa)
+        run.measure_peaks(choice, machine)
         self._document = document.begin(
-            {"argv": sys.argv[1:], **self._asked.settings_shown()}, peaks
+            {"argv": sys.argv[1:], **self._asked.settings_shown()}, choice, machine
         )
-        self._document.ceilings["isa_peaks"] = own
 
     def _refused(self) -> list[Measurement]:
         """Say which problems are not begun at all; return their records."""
@@ -117,10 +112,11 @@ class Measuring(Work, Generic[AnyStudy]):
             found += run.refused(problem, self._asked.choice, message(error))
         return found
 
-    def _again(self, problem: Problem, number: int) -> None:
+    def _again(self, problem: Problem, number: int, driver: Driver) -> None:
         """Take over what an earlier process measured of a problem."""
+        driver.follow(self._keeping.limits(number))
         with signals.held():  # a signal that came now would cost a part of the problem
-            measurements, comparisons = self._keeping.kept(number, self._asked.choice.isa)
+            measurements, comparisons = self._keeping.kept(number)
             self._document.measurements += measurements
             self._document.comparisons += comparisons
         shown = False
@@ -220,7 +216,8 @@ class Measuring(Work, Generic[AnyStudy]):
 
         document = self._document
         document.interrupted |= interrupted
-        self._driver.attempt("the machine's state", lambda: observe(document, self._watch))
+        machine = self._asked.machine
+        self._driver.attempt("the machine's state", lambda: observe(document, self._watch, machine))
         self._driver.attempt("the network", lambda: document.networks.extend(self._view.networks()))
 
     def pictures(self) -> list[Picture]:
@@ -282,5 +279,5 @@ class Measuring(Work, Generic[AnyStudy]):
 def _bare(study: object) -> list[Measurement]:
     """Return a study's results without what the study adds to them, where even that can be had."""
     with contextlib.suppress(Exception):
-        return list(study.session.measurements())  # type: ignore[attr-defined]
+        return list(study.session.bare())  # type: ignore[attr-defined]
     return []

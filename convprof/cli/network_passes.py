@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from convprof.render.network.training import Report
     from convprof.results import Document, Measurement
     from convprof.studies.network.training import LayerPasses, Plan
-    from convprof.studies.run import Choice
 
 WHOLE = ("fuse", "plan", "with_")
 """Flags of which the passes know nothing."""
@@ -29,6 +28,7 @@ WHOLE = ("fuse", "plan", "with_")
 
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer once and add up; return the exit code."""
+    from convprof.machine.model import MachineModel
     from convprof.studies import preflight
     from convprof.studies.network.training import LayerPasses, plan
 
@@ -40,8 +40,9 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     passes = [each for problem in planned.problems for each in planned.passes(problem)]
     preflight.check_strategies(choice.strategies, passes)
     preflight.check_memory(passes, choice.dtype, len(choice.layouts))
-    preflight.check_work(passes, choice.dtype, choice.threads)
-    asked = Asked([*planned.problems], [], choice, settings)
+    machine = MachineModel.here()
+    preflight.check_work(passes, choice.dtype, choice.threads, machine)
+    asked = Asked([*planned.problems], [], choice, settings, machine)
     return measuring.Measuring(
         asked,
         outputs,
@@ -50,9 +51,10 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
             planned.passes(problem),  # type: ignore[arg-type]
             choice,
             settings,
-            watch,
+            machine,
+            watch=watch,
         ),
-        _View(planned, choice, top),
+        _View(planned, asked, top),
     ).run()
 
 
@@ -69,8 +71,9 @@ class _View(View["LayerPasses"]):
 
     apart = False
 
-    def __init__(self, planned: Plan, choice: Choice, top: int | None) -> None:
-        self._plan, self._choice, self._top = planned, choice, top
+    def __init__(self, planned: Plan, asked: Asked, top: int | None) -> None:
+        self._plan, self._choice, self._top = planned, asked.choice, top
+        self._machine = asked.machine
         self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
 
     def keep(self, study: LayerPasses) -> list[dict[str, Any]]:
@@ -127,10 +130,9 @@ class _View(View["LayerPasses"]):
 
     def _report(self) -> Report:
         from convprof.render.network.training import Report
-        from convprof.studies import run
         from convprof.studies.network.training_totals import results
 
-        (peak,) = run.peaks(self._choice.dtype, self._choice.threads)
+        (peak,) = self._machine.peaks(self._choice.dtype, self._choice.threads)
         excluded = [m for found in self._measured.values() for m in found if m.status != "ok"]
         return Report(
             self._plan, results(self._plan, self._measured), excluded, self._choice, peak, self._top

@@ -43,9 +43,15 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
     top, how, asked = _read(flags)
     whole = _whole(asked, how)
-    NetworkStudy(whole, how, asked.settings)  # a layer that nobody takes is refused before all else
+    NetworkStudy(
+        whole, how, asked.settings, None
+    )  # a layer that nobody takes is refused before all else
     shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
-    return shown.measure(asked, outputs, lambda w: NetworkStudy(whole, how, asked.settings, w))
+    return shown.measure(
+        asked,
+        outputs,
+        lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
+    )
 
 
 def plan(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -59,13 +65,16 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         how = replace(how, strategies=())
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
-    Plan(whole, how, asked.settings)
+    Plan(whole, how, asked.settings, None)
     shown = _View(view.plan_report, view.plan_csv, view.plan_markdown, top)
-    return shown.measure(asked, outputs, lambda w: Plan(whole, how, asked.settings, w))
+    return shown.measure(
+        asked, outputs, lambda w: Plan(whole, how, asked.settings, asked.machine, w)
+    )
 
 
 def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
+    from convprof.machine.model import MachineModel
     from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
 
@@ -81,7 +90,8 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
     )
-    return top, how, Asked([NetworkProblem(network_from(flags))], [], choice, settings)
+    problem = NetworkProblem(network_from(flags))
+    return top, how, Asked([problem], [], choice, settings, MachineModel.here())
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:
@@ -93,7 +103,7 @@ def _whole(asked: Asked, how: Options) -> NetworkProblem:
     problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]
     preflight.check_strategies(how.strategies, problems)
     preflight.check_memory(problems, how.dtype, 1)
-    preflight.check_work([whole], how.dtype, [how.threads])
+    preflight.check_work([whole], how.dtype, [how.threads], asked.machine)
     return whole
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
-    from convprof.studies.ceilings import Measured
     from convprof.studies.roofline import Roofline
     from convprof.studies.run import Run
     from convprof.studies.saved import Saved
@@ -146,11 +145,12 @@ def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
     charts.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
     known = ceilings.Measured(threads)
     measure_ceilings(known, driver)
+    asked.machine.adopt(known.listed())
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
-        _View(asked, known, charts),
+        lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
+        _View(asked, charts),
     ).run()
 
 
@@ -159,8 +159,8 @@ class _View(View["Run"]):
 
     apart = False
 
-    def __init__(self, asked: Asked, known: Measured, charts: Charts) -> None:
-        self._asked, self._known, self._charts = asked, known, charts
+    def __init__(self, asked: Asked, charts: Charts) -> None:
+        self._asked, self._charts = asked, charts
         self._measurements: list[Measurement] = []
 
     def keep(self, study: Run) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ class _View(View["Run"]):
     def _placed(self) -> list[Roofline]:
         from convprof.studies import roofline
 
-        here = roofline.measured_here(self._measurements, self._known.listed(), self._asked.choice)
+        here = roofline.measured_here(self._measurements, self._asked.machine, self._asked.choice)
         return roofline.rooflines(here)[0]
 
     def summary(self, console: Console) -> None:

@@ -65,7 +65,7 @@ def command(**flags: Any) -> int:
     return measuring.Measuring(
         asked,
         outputs,
-        lambda problem, watch: Run(problem, asked.choice, asked.settings, watch),
+        lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
         _View(asked, flags),
     ).run()
 
@@ -74,7 +74,7 @@ class _View(View["Run"]):
     """Print each problem when it is finished."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
-        self._choice = asked.choice
+        self._choice, self._machine = asked.choice, asked.machine
         self._totals = Totals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._measurements: Sequence[Measurement] = ()
@@ -109,13 +109,13 @@ class _View(View["Run"]):
 
     def show(self, console: Console) -> None:
         """Print the table, and what --asm, --explain and --pass training add."""
+        from convprof.codegen.isa import NATIVE
         from convprof.render.run import explanations_report, inner_loops_report, run_report
-        from convprof.strategies.base import NATIVE
-        from convprof.studies import run
 
         choice = self._choice
         narrower = choice.isa != NATIVE
-        peaks = run.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
+        machine = self._machine
+        peaks = machine.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
         run_report(console, self._measurements, peaks)
         if self._explain:
             explanations_report(console, self._explanations)

@@ -211,12 +211,13 @@ class SweepWork(Work):
 
     def steps(self) -> Iterator[Step]:
         """Measure; each point is in the journal when it is finished."""
+        from convprof.machine.model import MachineModel
         from convprof.render.progress import Title
         from convprof.studies.sweep import study as sweep
 
         if self._journal.header is None:
             yield "measuring this machine's peak"
-            self._journal.begin(sweep.begin(self._plan, sys.argv[1:]))
+            self._journal.begin(sweep.begin(self._plan, sys.argv[1:], MachineModel.here()))
             self._echo(self._journal.header)
         for event in self._study.events():
             if isinstance(event, sweep.Began):

@@ -65,12 +65,12 @@ def model() -> Model:
         "kernels": hashlib.sha256(text.encode()).hexdigest(),
     }
     names = MODELS.get(host.arch, ())
-    known = _known(choice_store.recall(KIND, key), host.cpu, names)
+    known = _known(choice_store.load(KIND, key), host.cpu, names)
     if known is not None:
         return known
     found = choose(host.cpu, names, lambda name: _spills(name, kernels))
     choice = {"model": found.name, "spills": found.spills, "host_spills": found.host_spills}
-    choice_store.remember(KIND, key, choice)
+    choice_store.save(KIND, key, choice)
     return found
 
 

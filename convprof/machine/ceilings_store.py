@@ -19,7 +19,7 @@ from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, positive, text
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,7 +62,7 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
     return max(rates, default=None)
 
 
-def recall(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
+def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     """Return what is kept for the machine of that key, by threads; nothing from a bad file.
 
     ``parts``: also what was interrupted before all of it was measured.
@@ -74,7 +74,7 @@ def recall(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     return {threads: known for threads, known in (sets or {}).items() if known.whole or parts}
 
 
-def remember(machine: str, found: Iterable[Ceilings]) -> None:
+def save(machine: str, found: Iterable[Ceilings]) -> None:
     """Keep ceilings with the kept ones for other numbers of threads; a bad file is replaced."""
     path = _path(machine)
     known = _read(path, machine) or {}

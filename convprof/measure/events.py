@@ -51,4 +51,11 @@ class Failed:
     measurement: Measurement
 
 
-Event = Started | Sampled | Finished | Refused | Failed
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of the machine is being measured, for results to be compared with."""
+
+    name: str
+
+
+Event = Started | Sampled | Finished | Refused | Failed | Limit

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.ceilings import Peak
     from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.peaks import Peak
 
 NOTHING = "-"
 UNKNOWN = "unknown"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.studies.ladder import Pair, Step
 
     Row = tuple[Step, Evidence]
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.studies.ladder import Step
 
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from convprof.measure.events import Event, Sampled, Started
+from convprof.measure.events import Event, Limit, Sampled, Started
 from convprof.render.console import is_terminal
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class Progress:
             self.title = step.text
         elif isinstance(step, Started):
             self.say(f"{self.title}preparing {step.index + 1}/{step.total}: {step.label}")
+        elif isinstance(step, Limit):
+            self.say(f"{self.title}measuring {step.name}")
         elif isinstance(step, Sampled):
             self.say(
                 f"{self.title}round {step.round}/{step.rounds}, "

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.studies.roofline import Roofline
-    from convprof.studies.roofline_model import Placed
+    from convprof.studies.roofline_model import RooflinePoint
 
 GIGA = 1e9
 NOTHING = "-"
@@ -69,16 +69,16 @@ def title(roofline: Roofline) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def over(placed: Placed) -> bool:
+def over(placed: RooflinePoint) -> bool:
     """Whether a point is above its roof."""
     return placed.left < OVER
 
 
-def columns(rows: Sequence[Placed]) -> list[Column[Placed]]:
+def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
     """Return the columns of the table; the problem's only if there are several."""
     several = len({p.measurement.problem["descriptor"] for p in rows}) > 1
-    problem: list[Column[Placed]] = [Column("problem", problem_name, 1, "left")]
-    layout: list[Column[Placed]] = [
+    problem: list[Column[RooflinePoint]] = [Column("problem", problem_name, 1, "left")]
+    layout: list[Column[RooflinePoint]] = [
         Column("layout", lambda p: p.measurement.layout or NOTHING, 2, "left")
     ]
     return [
@@ -94,12 +94,12 @@ def columns(rows: Sequence[Placed]) -> list[Column[Placed]]:
     ]
 
 
-def left_cell(placed: Placed) -> str:
+def left_cell(placed: RooflinePoint) -> str:
     """Return ``2.3x``: how many times as fast the roof is; ``!`` marks a point above it."""
     return f"{units.digits(placed.left)}x{'!' if over(placed) else ''}"
 
 
-def problem_name(placed: Placed) -> str:
+def problem_name(placed: RooflinePoint) -> str:
     """Return the layer's name, or the descriptor."""
     problem = placed.measurement.problem
     return describe.short_name(str(problem["name"] or problem["descriptor"]))
@@ -147,10 +147,10 @@ def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) 
         yield Series(f"{level} {units.si(rate, 'B/s')}", tuple(ends), marked=False)
 
 
-def _points(rows: Sequence[Placed]) -> Iterable[Series]:
+def _points(rows: Sequence[RooflinePoint]) -> Iterable[Series]:
     several = len({p.measurement.problem["descriptor"] for p in rows}) > 1
     labelled = several and len(rows) <= MOST_LABELS
-    groups: dict[str, list[Placed]] = {}
+    groups: dict[str, list[RooflinePoint]] = {}
     for placed in rows:
         groups.setdefault(placed.measurement.strategy, []).append(placed)
     for strategy, members in groups.items():

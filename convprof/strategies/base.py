@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from convprof.codegen.isa import NATIVE
 from convprof.dtypes import types
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 P = TypeVar("P", bound="Problem")
-
-NATIVE = "native"
-"""The ISA that is the widest one here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +158,10 @@ class Strategy(ABC, Generic[P]):
     parallel: bool = False
     """Whether it can use more than one thread."""
     role: Role = Role.OWN
-    generated: bool = False
-    """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
     dtypes: tuple[str, ...] = ("f32", "f64")
     """The element types that it has kernels for."""
+    generated: bool = False
+    """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
     fuses: bool = False
     """Whether it computes a problem's epilogue on the way."""
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.dtypes import DTYPES
-from convprof.machine import bandwidth, ceilings, ceilings_store, facts
+from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
 from convprof.results import envelope
-from convprof.studies import roofline_model
 from convprof.studies.document import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
 
 
 NARROW = {"avx2": 128}
@@ -42,7 +41,7 @@ class Measured:
         self._threads = list(threads)
         self._clock = clock
         self._machine = machine or facts().identity_key()
-        before = ceilings_store.recall(self._machine, parts=True)
+        before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
         self._whole_before = {count for count, found in before.items() if found.whole}
@@ -72,8 +71,7 @@ class Measured:
         found = self.sets.get(threads)
         if found is None or (not found.whole and threads in self._whole_before):
             return
-        ceilings_store.remember(self._machine, [found])
-        roofline_model.kept_here.cache_clear()
+        ceilings_store.save(self._machine, [found])
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
@@ -84,9 +82,10 @@ class Measured:
                 if (dtype, bits, fused) in known:
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                peak = ceilings.peak(dtype, threads, bits, fused=fused)
-                peaks = (*found.peaks, dataclasses.replace(peak, isa=isa))
-                found = self._found(found, peaks=peaks)
+                peak = dataclasses.replace(
+                    peaks.measure(dtype, threads, bits, fused=fused), isa=isa
+                )
+                found = self._found(found, peaks=(*found.peaks, peak))
         yield f"the bandwidth of the caches {on}"
         found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew
         for bandwidth_ in bandwidth.measure(threads):
@@ -118,7 +117,7 @@ def kinds() -> list[tuple[str | None, int, bool]]:
         if isa.fused:
             found += [(name, bits, True) for bits in (NARROW.get(name), isa.bits) if bits]
     simd = facts().cpu.simd
-    widest = (simd.isa, simd.bits or ceilings.FALLBACK_BITS, simd.fma is not False)
+    widest = (simd.isa, *peaks.widest(simd))
     if widest[1:] not in [kind[1:] for kind in found]:
         found.append(widest)
     return found

@@ -6,17 +6,16 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import numba_setup, scheduling
+from convprof.codegen.isa import NATIVE
 from convprof.machine import facts
 from convprof.results import Document, envelope, plain
-from convprof.studies import roofline_model
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.studies.experiments.page import Page
+    from convprof.studies.run import Choice
 
 
 def machine() -> dict[str, Any]:
@@ -31,24 +30,29 @@ def state(watch: NoiseWatch) -> dict[str, Any]:
     return {**watch.state(), "noise": noise}
 
 
-def begin(settings: dict[str, Any], peaks: Sequence[Peak]) -> Document:
-    """Return a document with the machine's identity and ceilings, and nothing measured yet."""
+def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Document:
+    """Return a document with the machine's identity and peaks, and no measurement yet.
+
+    ``isa_peaks`` are the peaks of generated kernels if an instruction set was chosen for them.
+    """
+    peaks = model.peaks(choice.dtype, choice.threads)
+    own = model.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else None
     return Document(
         tool_version=VERSION,
         machine=machine(),
         state={},
-        ceilings={"peaks": [plain(peak) for peak in peaks]},
+        ceilings={"peaks": plain(peaks), "isa_peaks": plain(own)},
         settings={**settings, "llvm_model": scheduling.model().name},
     )
 
 
-def observe(document: Document, watch: NoiseWatch) -> None:
+def observe(document: Document, watch: NoiseWatch, model: MachineModel) -> None:
     """Write the machine's state, the disturbances and the bandwidths that were used.
 
     What decides least comes last: if one of them cannot be found out, the document has the others.
     """
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
-    document.ceilings["bandwidths"] = plain(roofline_model.bandwidths_known(threads))
+    document.ceilings["bandwidths"] = plain(model.bandwidths(threads))
     document.state = {**watch.state(), "noise": []}
     document.settings["numba"] = numba_setup.deviations()
     document.state["noise"] = [dataclasses.asdict(finding) for finding in watch.findings()]

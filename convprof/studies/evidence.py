@@ -19,14 +19,13 @@ from convprof.codegen import inner_loop
 from convprof.codegen.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
 from convprof.dtypes import find
 from convprof.errors import ConvprofError
-from convprof.machine import ceilings
-from convprof.studies import roofline_model
 from convprof.studies.instructions import Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.model import MachineModel
+    from convprof.machine.peaks import Peak
     from convprof.strategies.base import Prepared
 
 Kind = Literal["arithmetic", "chains", "loads"]
@@ -132,20 +131,21 @@ def _recurrence(loop: InnerLoop, core: Core) -> float | None:
     return sum(count * core.latency[kind] for kind, count in loop.links.items())
 
 
-def here(prepared: Prepared, peak: Peak) -> Evidence | None:
-    """Return the evidence on this machine, against the one-core ``peak``; None without a loop."""
+def measure(prepared: Prepared, peak: Peak, machine: MachineModel) -> Evidence | None:
+    """Measure what limits the loop on one core, whose peak is ``peak``; None without a loop."""
     loop = loop_of(prepared)
     if loop is None:
         return None
     dtype = prepared.setting.dtype
     scalar = loop.width == SCALAR
     bits = SCALAR_BITS if scalar else BITS[loop.width]
+    machine.measure_bandwidth(1, "L1")
     core = Core(
         peak,
-        _arithmetic_share(dtype, bits, peak, fused=loop.fused)
+        _arithmetic_share(dtype, bits, peak, machine, fused=loop.fused)
         / (_elements(dtype) if scalar else 1),
         latencies(dtype, None if scalar else bits),
-        roofline_model.bandwidth_here(1, "L1"),
+        machine.bandwidth(1, "L1"),
     )
     return evidence(loop, core)
 
@@ -154,10 +154,12 @@ def _elements(dtype: str) -> int:
     return SCALAR_BITS // find(dtype).bits
 
 
-def _arithmetic_share(dtype: str, bits: int, peak: Peak, *, fused: bool) -> float:
+def _arithmetic_share(
+    dtype: str, bits: int, peak: Peak, machine: MachineModel, *, fused: bool
+) -> float:
     if (bits, fused) == (peak.bits, peak.fused):
         return 1.0
-    own = ceilings.peak(dtype, 1, bits, fused=fused)
+    own = machine.measure_width(dtype, bits, fused=fused)
     return min(1.0, own.flop_per_s / peak.flop_per_s)
 
 

@@ -7,22 +7,24 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen.isa import NATIVE
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
-from convprof.measure.events import Refused, Started
+from convprof.measure.events import Limit, Refused, Started
 from convprof.measure.operands import Operands
-from convprof.measure.session import Session
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA
-from convprof.studies import comparison, evidence, run
+from convprof.studies import comparison, evidence
 from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
@@ -102,6 +104,7 @@ class Ladder:
         problem: Problem,
         choice: Choice,
         settings: Settings,
+        machine: MachineModel | None,
         watch: NoiseWatch | None = None,
         *,
         names: Sequence[str] = (),
@@ -138,7 +141,10 @@ class Ladder:
             for pair in self._schedules
         ]
         self._refused: dict[str, Measurement] = {}
-        self._session = Session([], settings, watch)
+        self._machine = machine
+        self._session = RooflineSession([], settings, machine, watch)
+        self._evidence: dict[str, Evidence | None] = {}
+        """Of the contestants, by label."""
 
     def events(self) -> Iterator[Event]:
         """Leave out rungs that would take too long, measure the others; yield what happens."""
@@ -152,8 +158,20 @@ class Ladder:
             else:
                 self._refused[contestant.label] = refusal
                 yield Refused(refusal)
-        self._session = Session(taking_part, self._settings, self._watch)
+        self._session = RooflineSession(taking_part, self._settings, self._machine, self._watch)
         yield from self._session.events()
+        if self._machine is not None:
+            yield from self._limits(self._machine)
+
+    def _limits(self, machine: MachineModel) -> Iterator[Limit]:
+        """Measure what the rungs' loops are limited by; yield what is measured next."""
+        ours = {contestant.label for contestant in self._ours}
+        for label, participant in self._participants().items():
+            if label in ours:
+                yield Limit(f"the limits of {label}")
+                dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
+                peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
+                self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the ladder's order, Halide's last."""
@@ -180,7 +198,7 @@ class Ladder:
                     rung,
                     summary,
                     measurement,
-                    self._evidence(participant),
+                    self._evidence.get(contestant.label),
                     before,
                     participant.prepared.explanation,
                     self._of_all_cores(participant, measurement),
@@ -224,8 +242,7 @@ class Ladder:
         ]
 
     def _found(self) -> dict[str, Measurement]:
-        measured = (run.with_peak(m, self.isa) for m in self._session.measurements())
-        return {m.label: m for m in measured} | self._refused
+        return {m.label: m for m in self._session.measurements()} | self._refused
 
     def _participants(self) -> dict[str, Participant]:
         """Return the contestants that have samples, by label."""
@@ -235,23 +252,18 @@ class Ladder:
         ratio = ratio_of(one, other)
         if ratio is None:
             return None
-        a, b = (run.with_peak(self._session.measurement(p), self.isa) for p in (one, other))
+        a, b = (self._session.measurement(p) for p in (one, other))
         return Comparison(a, b, ratio)
 
     def _isa_of(self, participant: Participant) -> str:
         return self.isa if participant.contestant.strategy.generated else NATIVE
 
-    def _evidence(self, participant: Participant) -> Evidence | None:
-        dtype = participant.contestant.setting.dtype
-        return evidence.here(
-            participant.prepared, run.peaks(dtype, [1], self._isa_of(participant))[0]
-        )
-
     def _of_all_cores(self, participant: Participant, measurement: Measurement) -> float | None:
-        if measurement.flop_per_s is None:
+        if measurement.flop_per_s is None or self._machine is None:
             return None
-        (peak,) = run.peaks(measurement.dtype, [self.threads], self._isa_of(participant))
-        return measurement.flop_per_s / peak.flop_per_s
+        isa = self._isa_of(participant)
+        peak = self._machine.peak(measurement.dtype, self.threads, isa)
+        return measurement.flop_per_s / peak.flop_per_s if peak is not None else None
 
 
 def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -> dict[str, Any]:

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 from convprof import stats
 from convprof.dtypes import F32
 from convprof.json_checks import mapping, positive
-from convprof.measure.contestant import Contestant, Participant
-from convprof.measure.session import Session, Settings
+from convprof.measure.contestant import Contestant
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import NCHW
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies import comparison
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.run import Choice, contestants, with_peak
+from convprof.studies.roofline_session import RooflineSession
+from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio
@@ -108,16 +111,17 @@ class Layouts:
         problem: Problem,
         choice: Choice,
         settings: Settings,
+        machine: MachineModel | None,
         watch: NoiseWatch | None = None,
     ) -> None:
         self.problem = problem
-        self.isa = choice.isa
         both = dataclasses.replace(choice, layouts=("nchw", "nhwc"))
         taking_part = contestants(problem, both)
         counts = dict.fromkeys(c.setting.threads for c in taking_part)
-        self.session = Session(
+        self.session = RooflineSession(
             [*taking_part, *(c for count in counts for c in _conversions(problem, both, count))],
             settings,
+            machine,
             watch,
         )
 
@@ -127,7 +131,7 @@ class Layouts:
 
     def measurements(self) -> list[Measurement]:
         """Return the convolutions' and the conversions' results so far."""
-        return [with_peak(measurement, self.isa) for measurement in self.session.measurements()]
+        return self.session.measurements()
 
     def comparisons(self) -> list[LayoutComparison]:
         """Return what can be compared so far, fastest strategy first."""
@@ -147,7 +151,7 @@ class Layouts:
     def _compare(
         self, threads: int, nhwc: Participant, nchw: Participant, ratio: Ratio
     ) -> LayoutComparison:
-        a, b = (with_peak(self.session.measurement(each), self.isa) for each in (nhwc, nchw))
+        a, b = (self.session.measurement(each) for each in (nhwc, nchw))
         return LayoutComparison(a, b, ratio, self._costs(threads))
 
     def _costs(self, threads: int) -> Conversions | None:

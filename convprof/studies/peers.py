@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
-from convprof.measure.session import Session, Settings
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies import comparison
 from convprof.studies.comparison import Comparison, ratio_of
-from convprof.studies.run import Choice, contestants, with_peak
+from convprof.studies.roofline_session import RooflineSession
+from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
@@ -76,14 +78,19 @@ class Peers:
     """
 
     def __init__(
-        self, problem: Problem, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
+        self,
+        problem: Problem,
+        choice: Choice,
+        settings: Settings,
+        machine: MachineModel | None,
+        watch: NoiseWatch | None = None,
     ) -> None:
         self.problem = problem
         self.choice = choice
         chosen = dataclasses.replace(
             choice, strategies=_strategies(problem, choice), layouts=LAYOUTS
         )
-        self.session = Session(contestants(problem, chosen), settings, watch)
+        self.session = RooflineSession(contestants(problem, chosen), settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -91,9 +98,7 @@ class Peers:
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far."""
-        return [
-            with_peak(measurement, self.choice.isa) for measurement in self.session.measurements()
-        ]
+        return self.session.measurements()
 
     @property
     def libraries(self) -> frozenset[str]:
@@ -126,9 +131,7 @@ class Peers:
         ratio = ratio_of(ours, peers[0])
         if ratio is None:
             return None
-        a, b, *others = (
-            with_peak(self.session.measurement(each), self.choice.isa) for each in (ours, *peers)
-        )
+        a, b, *others = (self.session.measurement(each) for each in (ours, *peers))
         return Standing(a, b, ratio, tuple(others))
 
 

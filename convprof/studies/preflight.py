@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.dtypes import types
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
-from convprof.machine import ceilings
 from convprof.machine.memory import available_bytes
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, registry
@@ -18,6 +17,7 @@ from convprof.strategies.epilogue import SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.problems import Problem
 
 
@@ -86,10 +86,16 @@ def without_memory(
 
 
 def too_large(
-    problems: Sequence[Problem], dtype: str, layouts: int, threads: Sequence[int]
+    problems: Sequence[Problem],
+    dtype: str,
+    layouts: int,
+    threads: Sequence[int],
+    machine: MachineModel,
 ) -> dict[Problem, TooLargeError]:
     """Return the problems that ``check_memory`` or ``check_work`` refuses, and the errors."""
-    return dict([*without_end(problems, dtype, threads), *without_memory(problems, dtype, layouts)])
+    return dict(
+        [*without_end(problems, dtype, threads, machine), *without_memory(problems, dtype, layouts)]
+    )
 
 
 def with_siblings(
@@ -100,24 +106,27 @@ def with_siblings(
     return {p: layers[layer] for p in problems if (layer := p.forward) in layers}
 
 
-def check_work(problems: Iterable[Problem], dtype: str, threads: Sequence[int]) -> None:
+def check_work(
+    problems: Iterable[Problem], dtype: str, threads: Sequence[int], machine: MachineModel
+) -> None:
     """Raise TooLargeError for a problem of more than ``MOST_MACS``.
 
     The message says how long a call takes at this machine's peak, the most threads at work.
     """
-    for _, error in without_end(problems, dtype, threads):
+    for _, error in without_end(problems, dtype, threads, machine):
         raise error
 
 
 def without_end(
-    problems: Iterable[Problem], dtype: str, threads: Sequence[int]
+    problems: Iterable[Problem], dtype: str, threads: Sequence[int], machine: MachineModel
 ) -> Iterator[tuple[Problem, TooLargeError]]:
     """Yield the problems of more than ``MOST_MACS``, each with the error that says so."""
     for problem in problems:
         if problem.macs <= MOST_MACS:
             continue
         measured = dtype if types(dtype).has_peak else "f32"  # a type without kernels is slower
-        rate = ceilings.peak(measured, max(threads)).flop_per_s
+        (peak,) = machine.measure_peaks(measured, [max(threads)])
+        rate = peak.flop_per_s
         yield (
             problem,
             TooLargeError(

@@ -6,22 +6,22 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.codegen.isa import NATIVE
 from convprof.errors import UnknownNameError
-from convprof.machine import ceilings_store, facts
+from convprof.machine import ceilings_store
 from convprof.machine.caches import MEMORY, levels
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE
-from convprof.studies import roofline_model, run
+from convprof.studies import roofline_model
 from convprof.studies.saved import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.ceilings import Peak
-    from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.model import MachineModel
+    from convprof.machine.peaks import Peak
     from convprof.results import Measurement
-    from convprof.studies.roofline_model import Placed
+    from convprof.studies.roofline_model import RooflinePoint
     from convprof.studies.run import Choice
 
 
@@ -39,7 +39,7 @@ class Roofline:
     """Level -> bytes per second, nearest first; levels whose bandwidth is unknown are not in it."""
     unknown: tuple[str, ...]
     """Those levels."""
-    placed: tuple[Placed, ...]
+    placed: tuple[RooflinePoint, ...]
     """By problem in order of appearance, fastest first."""
 
 
@@ -49,20 +49,20 @@ def groups(saved: Saved) -> list[tuple[str, int]]:
 
 
 def measured_here(
-    measurements: Sequence[Measurement], known: Sequence[Ceilings], choice: Choice
+    measurements: Sequence[Measurement], machine: MachineModel, choice: Choice
 ) -> Saved:
     """Return what was measured by this process, as if it had been read from a file."""
-    own = run.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else []
-    here = facts()
+    own = machine.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else []
+    here = machine.facts
     return Saved(
         source="",
         machine=here.identity_key(),
         brand=here.cpu.brand,
         caches=here.caches,
         isa=choice.isa,
-        peaks=tuple(run.peaks(choice.dtype, choice.threads)),
+        peaks=tuple(machine.peaks(choice.dtype, choice.threads)),
         isa_peaks=tuple(own),
-        bandwidths=tuple(b for found in known for b in found.bandwidths),
+        bandwidths=tuple(machine.bandwidths(choice.threads)),
         measurements=tuple(m for m in measurements if m.status == "ok"),
     )
 
@@ -121,8 +121,8 @@ def _highest(peaks: Sequence[Peak]) -> Peak:
     return max(peaks, key=lambda peak: peak.flop_per_s)
 
 
-def _ordered(placed: Iterable[Placed]) -> list[Placed]:
-    by_problem: dict[str, list[Placed]] = {}
+def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
+    by_problem: dict[str, list[RooflinePoint]] = {}
     for point in placed:
         by_problem.setdefault(point.measurement.problem["descriptor"], []).append(point)
     return [

@@ -14,25 +14,19 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convprof.errors import ThreadsError
-from convprof.machine import bandwidth, ceilings_store, facts
-from convprof.machine.caches import MEMORY, Level, holding, levels
+from convprof.machine.caches import MEMORY, Level, holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.codegen.probes.streams import Operation
-    from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.model import MachineModel
     from convprof.results import Measurement
 
 COMPUTE = "compute"
 
-QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
-"""The operations of a short measurement: one of them is the fastest at every level so far seen."""
-
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RooflinePoint:
     """A measurement under its roofs."""
 
     measurement: Measurement
@@ -77,99 +71,85 @@ class Placed:
 def place(
     measurement: Measurement,
     peak: float,
-    found: Sequence[Level],
+    caches: Sequence[Level],
     bandwidth_of: Callable[[str], float | None],
-) -> Placed | None:
+) -> RooflinePoint | None:
     """Put a measurement under its roofs; None for one without a time or without arithmetic.
 
-    ``found`` are the cache levels for as many threads, ``bandwidth_of`` answers for one by name.
+    ``caches`` are the cache levels for as many threads, ``bandwidth_of`` returns that of a level.
     """
-    time, flops = measurement.time_s, measurement.flops
-    moved = measurement.bytes_moved or measurement.bytes_min
-    if time is None or flops is None or not flops.executed or not moved:
+    time, flops, works_in = measurement.time_s, measurement.flops, working_set(measurement, caches)
+    if time is None or flops is None or works_in is None:
         return None
-    # Weights that are packed are not touched again: what is moved is then the better figure.
-    footprint = min((measurement.bytes_min or moved) + (measurement.workspace_bytes or 0), moved)
-    cold = measurement.cache == "cold"
-    level = MEMORY if cold else holding(found, footprint)
-    nearer = [] if cold else found[: [*(lv.name for lv in found), MEMORY].index(level)]
-    return Placed(
+    return RooflinePoint(
         measurement,
-        flops.executed / moved,
+        flops.executed / works_in.moved,
         flops.executed / time.median,
-        level,
-        _mixed(footprint, nearer, level, bandwidth_of),
+        works_in.level,
+        _mixed(works_in, bandwidth_of),
         peak,
     )
 
 
-def _mixed(
-    footprint: int,
-    nearer: Sequence[Level],
-    level: str,
-    bandwidth_of: Callable[[str], float | None],
-) -> float | None:
-    """Return the bandwidth of going through ``footprint`` bytes in ``level``.
+@dataclass(frozen=True, slots=True)
+class WorkingSet:
+    """What a strategy works on, and the memory level that holds it."""
 
-    The ``nearer`` caches keep as much of it as they hold, which no replacement can better.
+    moved: int
+    """Bytes that the strategy moves."""
+    footprint: int
+    """Bytes of different addresses among them."""
+    level: str
+    nearer: tuple[Level, ...]
+    """The caches before that level which may hold a part."""
+
+
+def working_set(measurement: Measurement, caches: Sequence[Level]) -> WorkingSet | None:
+    """Return what a measurement worked on; None for one without a time or without arithmetic."""
+    moved = measurement.bytes_moved or measurement.bytes_min
+    flops = measurement.flops
+    if measurement.time_s is None or flops is None or not flops.executed or not moved:
+        return None
+    # Weights that are packed are not touched again: what is moved is then the better figure.
+    footprint = min((measurement.bytes_min or moved) + (measurement.workspace_bytes or 0), moved)
+    if measurement.cache == "cold":
+        return WorkingSet(moved, footprint, MEMORY, ())
+    level = holding(caches, footprint)
+    nearer = caches[: [*(cache.name for cache in caches), MEMORY].index(level)]
+    return WorkingSet(moved, footprint, level, tuple(nearer))
+
+
+def _mixed(works_in: WorkingSet, bandwidth_of: Callable[[str], float | None]) -> float | None:
+    """Return the bandwidth of one pass through the working set.
+
+    The nearer caches keep as much of it as they hold, which no replacement policy can exceed.
     """
-    last = bandwidth_of(level)
+    last = bandwidth_of(works_in.level)
     if last is None:
         return None
     held, seconds = 0, 0.0
-    for cache in nearer:
+    for cache in works_in.nearer:
         rate = bandwidth_of(cache.name)
         if rate is not None and cache.total_bytes > held:
             seconds += (cache.total_bytes - held) / rate
             held = cache.total_bytes
-    return footprint / (seconds + (footprint - held) / last)
+    return works_in.footprint / (seconds + (works_in.footprint - held) / last)
 
 
-def place_here(measurement: Measurement, peak: float) -> Placed | None:
-    """Put a measurement of this machine and process under its roofs."""
+def place_here(
+    measurement: Measurement, peak: float, machine: MachineModel
+) -> RooflinePoint | None:
+    """Put a measurement of this machine under its roofs, as far as the model has them."""
     threads = measurement.threads
-    found = levels(facts().caches, threads)
-    return place(measurement, peak, found, functools.partial(bandwidth_here, threads))
+    caches = machine.levels(threads)
+    return place(measurement, peak, caches, functools.partial(machine.bandwidth, threads))
 
 
-@functools.cache
-def kept_here() -> dict[int, ceilings_store.Ceilings]:
-    """Return the ceilings kept for this machine, by threads, as they were when first asked for."""
-    return ceilings_store.recall(facts().identity_key())
-
-
-def bandwidth_here(threads: int, level: str) -> float | None:
-    """Return the bandwidth roof of a level of this machine in bytes per second.
-
-    As kept; else a cache level is measured, which takes some hundredths of a second, and that of
-    memory, which would take seconds, is unknown.
-    """
-    known = kept_here().get(threads)
-    if known is not None:
-        return known.roof(level)
-    return (
-        None
-        if level == MEMORY
-        else ceilings_store.highest(_measured(threads, level), level, threads)
-    )
-
-
-@functools.cache
-def _measured(threads: int, level: str) -> tuple[Bandwidth, ...]:
-    try:
-        found = tuple(
-            bandwidth.measure(threads, (level,), QUICK_OPERATIONS, bandwidth.QUICK_REPEATS)
-        )
-    except ThreadsError:  # a roof less costs no result
-        return ()
-    _quick.extend(found)
-    return found
-
-
-_quick: list[Bandwidth] = []
-
-
-def bandwidths_known(threads: Sequence[int]) -> list[Bandwidth]:
-    """Return all bandwidths kept for the numbers of threads, and those measured by this process."""
-    found = [b for count in threads if count in kept_here() for b in kept_here()[count].bandwidths]
-    return [*found, *(b for b in _quick if b.threads in threads)]
+def levels_needed(measurement: Measurement, machine: MachineModel) -> list[str]:
+    """Return the levels whose bandwidth ``place_here`` would use and the model could measure."""
+    threads = measurement.threads
+    works_in = working_set(measurement, machine.levels(threads))
+    if works_in is None or works_in.level == MEMORY:  # unknown, or complete in the store
+        return []
+    names = (works_in.level, *(cache.name for cache in works_in.nearer))
+    return [name for name in names if machine.lacks_bandwidth(threads, name)]

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import isa as isas
-from convprof.dtypes import types
-from convprof.errors import ThreadsError
-from convprof.machine import ceilings
+from convprof.codegen.isa import NATIVE
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
-from convprof.measure.session import Session, Settings
-from convprof.problems import NetworkProblem
 from convprof.problems.layouts import LAYOUTS
 from convprof.results import Measurement
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.unfused_epilogue import ways
-from convprof.studies import roofline_model
+from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.problems import Problem
     from convprof.results import Status
     from convprof.strategies.base import Strategy
@@ -83,15 +78,28 @@ def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
     return [excluded(each, "refused", reason) for each in contestants(problem, choice)]
 
 
+def measure_peaks(choice: Choice, machine: MachineModel) -> None:
+    """Measure the peaks that the choice's results are compared with, as far as they lack.
+
+    ThreadsError if the system allows none of the numbers of threads.
+    """
+    for isa in dict.fromkeys((NATIVE, choice.isa)):
+        machine.measure_peaks(choice.dtype, choice.threads, isa)
+
+
 class Run:
     """One problem, all contestants, one session. Iterate over ``events()``."""
 
     def __init__(
-        self, problem: Problem, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
+        self,
+        problem: Problem,
+        choice: Choice,
+        settings: Settings,
+        machine: MachineModel | None,
+        watch: NoiseWatch | None = None,
     ) -> None:
         self.problem = problem
-        self.isa = choice.isa
-        self.session = Session(contestants(problem, choice), settings, watch)
+        self.session = RooflineSession(contestants(problem, choice), settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -99,7 +107,7 @@ class Run:
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, with their share of the measured peak."""
-        return [with_peak(measurement, self.isa) for measurement in self.session.measurements()]
+        return self.session.measurements()
 
     def explanations(self) -> list[tuple[str, str]]:
         """Return what was chosen and why, by contestant, where there was a choice."""
@@ -135,63 +143,3 @@ def unmeasured(problem: Problem, choice: Choice, status: Status, reason: str) ->
         status=status,
         reason=reason,
     )
-
-
-def with_peak(measurement: Measurement, isa: str = NATIVE) -> Measurement:
-    """Return the measurement with its share of the FMA peak on the same number of threads.
-
-    That of ``isa`` if the strategy's kernels are generated, otherwise that of the machine. With it
-    comes what bounds the strategy: that peak, or the bandwidth of the memory it works in.
-    """
-    if measurement.flop_per_s is None:
-        return measurement
-    kind = measurement.problem["kind"]
-    if isa != NATIVE and not registry.find(kind, measurement.strategy).generated:
-        isa = NATIVE
-    if not types(measurement.dtype).has_peak:
-        return measurement
-    try:
-        (ceiling,) = peaks(measurement.dtype, [measurement.threads], isa)
-    except ThreadsError:  # the threads were a library's own, and no more are to be had
-        return measurement
-    # A whole network has layers that one roof bounds and layers that the other does.
-    placed = (
-        roofline_model.place_here(measurement, ceiling.flop_per_s)
-        if kind != NetworkProblem.kind
-        else None
-    )
-    return dataclasses.replace(
-        measurement,
-        peak_fraction=measurement.flop_per_s / ceiling.flop_per_s,
-        bound=placed.bound if placed else None,
-    )
-
-
-def peaks(dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
-    """Measure the ceilings that the results will be compared with; none for types without kernels.
-
-    Numbers of threads that the system does not allow are left out, ``ThreadsError`` if that is all.
-    """
-    if not types(dtype).has_peak:
-        return []
-    widest: list[Peak] = []
-    reason: ThreadsError | None = None
-    for count in threads:
-        try:
-            widest.append(ceilings.peak(dtype, count))
-        except ThreadsError as error:
-            reason = error
-    if reason is not None and not widest:
-        raise reason
-    if isa == NATIVE:
-        return widest
-    found = isas.find(isa)
-    return [
-        dataclasses.replace(
-            peak
-            if found.bits == peak.bits
-            else ceilings.peak(dtype, peak.threads, found.bits, fused=found.fused),
-            isa=isa,
-        )
-        for peak in widest
-    ]

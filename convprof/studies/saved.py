@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen.isa import NATIVE
 from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
-from convprof.strategies.base import NATIVE
 from convprof.studies import reading, versions
 
 if TYPE_CHECKING:
     from convprof.machine.bandwidth import Bandwidth
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.results import Measurement
 
 MOST_BYTES = 64 << 20

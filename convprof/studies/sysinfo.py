@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.dtypes import DTYPES, find
 from convprof.errors import ConvprofError
-from convprof.machine import ceilings, facts
+from convprof.machine import facts, peaks
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
 from convprof.machine.noise import NoiseWatch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.machine import Facts
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
 
 T = TypeVar("T")
 
@@ -43,13 +43,14 @@ def gather() -> dict[str, Any]:
     scalar_hz = _attempt("the clock under scalar code", _scalar_hz, notes)
     if scalar_hz:
         watch.see_clock(scalar_hz)
-    peaks = [_peak(dtype, count, notes) for dtype in DTYPES for count in sorted({1, cores})]
+    counts = sorted({1, cores})
+    measured = [_peak(dtype, count, notes) for dtype in DTYPES for count in counts]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},
         state=state(watch),
-        clock={"scalar_hz": scalar_hz, "simd_hz": peaks[0]["core_hz"]},
-        ceilings={"peaks": peaks},
+        clock={"scalar_hz": scalar_hz, "simd_hz": measured[0]["core_hz"]},
+        ceilings={"peaks": measured},
         counters=counters,
         threads=_threads(found),
         notes=notes,
@@ -86,10 +87,12 @@ def _counters() -> dict[str, Any]:
 def _peak(dtype: str, threads: int, notes: list[str]) -> dict[str, Any]:
     """Return the measured peak as a record; one whose numbers are null if that failed."""
     what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
-    peak = _attempt(what, functools.partial(ceilings.peak, dtype, threads), notes)
+    bits, fused = peaks.widest(facts().cpu.simd)
+    measure = functools.partial(peaks.measure, dtype, threads, bits, fused=fused)
+    peak = _attempt(what, measure, notes)
     if peak is not None:
         return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
-    names = [field.name for field in dataclasses.fields(ceilings.Peak)]
+    names = [field.name for field in dataclasses.fields(peaks.Peak)]
     return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}
 
 

@@ -10,8 +10,8 @@ from convprof import cli
 from convprof.machine import ceilings_store, facts
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY, levels
-from convprof.machine.ceilings import Peak
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.peaks import Peak
 
 FMA = Peak("avx512", 512, "f32", 1, 1.9e11, 3e9, 63.9, 2)
 DOUBLE = Peak("avx512", 512, "f64", 1, 0.9e11, 3e9, 31.9, 2)
@@ -26,7 +26,7 @@ def known(monkeypatch, tmp_path):
     bandwidths = tuple(
         Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names)
     )
-    ceilings_store.remember(
+    ceilings_store.save(
         facts().identity_key(), [Ceilings(1, 1_760_000_000.0, (FMA, DOUBLE), bandwidths)]
     )
 
@@ -116,7 +116,7 @@ def quick(monkeypatch, tmp_path):
         for operation in ("load", "store"):
             yield count(Bandwidth("L1", operation, threads, 1e9, 64))
 
-    monkeypatch.setattr("convprof.machine.ceilings.peak", fake_peak)
+    monkeypatch.setattr("convprof.machine.peaks.measure", fake_peak)
     monkeypatch.setattr("convprof.machine.bandwidth.measure", fake_bandwidths)
 
     def until(number, error=KeyboardInterrupt):
@@ -137,25 +137,25 @@ def test_an_interruption_costs_only_the_figure_under_way(quick, capsys, tmp_path
     found = json.loads(path.read_text())["ceilings"]
     assert (len(found["peaks"]), len(found["bandwidths"])) == (3, 0)
     # parts are no ceilings that others would believe, and the next time the rest is measured
-    assert ceilings_store.recall(facts().identity_key()) == {}
+    assert ceilings_store.load(facts().identity_key()) == {}
     made = quick(None)
     status, _, err = run(capsys, "ceilings", "-t", "1", "--json", path)
     assert (status, "interrupted" in err) == (0, False)
     found = json.loads(path.read_text())["ceilings"]
     assert len(found["bandwidths"]) == 2
     assert len(made) == len(found["peaks"]) - 3 + 2
-    assert ceilings_store.recall(facts().identity_key())[1].whole
+    assert ceilings_store.load(facts().identity_key())[1].whole
 
 
 def test_parts_of_a_new_measurement_do_not_replace_whole_figures(quick, capsys, tmp_path):
     quick(None)
     assert run(capsys, "ceilings", "-t", "1")[0] == 0
-    before = ceilings_store.recall(facts().identity_key())
+    before = ceilings_store.load(facts().identity_key())
     quick(2)
     path = tmp_path / "c.json"
     assert run(capsys, "ceilings", "-t", "1", "--again", "--json", path)[0] == 130
     assert len(json.loads(path.read_text())["ceilings"]["peaks"]) == 2
-    assert ceilings_store.recall(facts().identity_key()) == before
+    assert ceilings_store.load(facts().identity_key()) == before
 
 
 def test_interrupted_before_the_first_figure(quick, capsys, tmp_path):

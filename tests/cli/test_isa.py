@@ -9,8 +9,9 @@ import pytest
 
 from convprof import cli
 from convprof.codegen import isa
-from convprof.machine import ceilings
-from convprof.studies import run as studies_run
+from convprof.machine import facts, peaks
+from convprof.machine.model import MachineModel
+from convprof.machine.peaks import Peak
 
 SMALL = "mb1ic4ih9iw8oc16oh9ow8kh3kw3ph1pw1"
 QUICK = ["-t", "1", "--budget", "0.002", "--rounds", "6"]
@@ -81,9 +82,17 @@ def test_a_dry_run_keeps_the_instruction_set(capsys):
 
 
 def test_a_peak_is_measured_once_where_the_width_is_the_machines(monkeypatch):
-    peak = ceilings.peak("f32", 1)
+    measured = []
+
+    def measure(dtype, threads, bits, *, fused):
+        measured.append((dtype, threads, bits))
+        return Peak("x", bits, dtype, threads, 1e9 * bits, None, None, None, fused)
+
+    monkeypatch.setattr(peaks, "measure", measure)
+    machine = MachineModel(facts())
+    (whole,) = machine.measure_peaks("f32", [1])
     for name in isa.available():
-        if isa.find(name).bits == peak.bits:
-            monkeypatch.setattr(ceilings, "peak", lambda *_, **__: peak)
-            (found,) = studies_run.peaks("f32", [1], name)
-            assert (found.isa, found.flop_per_s) == (name, peak.flop_per_s)
+        if isa.find(name).bits == whole.bits:
+            (own,) = machine.measure_peaks("f32", [1], name)
+            assert (own.isa, own.flop_per_s) == (name, whole.flop_per_s)
+    assert measured == [("f32", 1, whole.bits)]

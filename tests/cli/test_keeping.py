@@ -144,18 +144,14 @@ def kept(monkeypatch, tmp_path):
     from convprof.machine import facts
     from convprof.machine.bandwidth import Bandwidth
     from convprof.machine.caches import MEMORY, levels
-    from convprof.machine.ceilings import Peak
     from convprof.machine.ceilings_store import Ceilings
-    from convprof.studies import roofline_model
+    from convprof.machine.peaks import Peak
 
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
     names = [*(level.name for level in levels(facts().caches, 1)), MEMORY]
     found = tuple(Bandwidth(name, "load", 1, 4e11 / 4**i, 4096) for i, name in enumerate(names))
     peaks = tuple(Peak(None, 512, dtype, 1, 1e11, None, None, None) for dtype in ("f32", "f64"))
-    store.remember(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
-    roofline_model.kept_here.cache_clear()
-    yield
-    roofline_model.kept_here.cache_clear()
+    store.save(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
 
 
 def test_a_view_that_cannot_be_made_again_is_told(killed, capsys, tmp_path):
@@ -341,10 +337,8 @@ def test_an_error_in_one_problem_does_not_cost_the_others(capsys, monkeypatch, t
     status, out, err = run(capsys, *RUN, "--json", path)
     assert status == 1
     assert "Traceback" not in out + err
-    assert (
-        "gemm (5x5) (5x5) · f32\nfailed: naive,packed 1 thread: KeyError: 'a mistake' (run.py:"
-        in out
-    )
+    failed = "failed: naive,packed 1 thread: KeyError: 'a mistake' (roofline_session.py:"
+    assert f"gemm (5x5) (5x5) · f32\n{failed}" in out
     found = [(m["problem"]["m"], m["status"]) for m in read(path)["measurements"]]
     assert found == [(4, "ok"), (4, "ok"), (5, "failed"), (6, "ok"), (6, "ok")]
 
@@ -353,7 +347,7 @@ def test_what_was_measured_is_kept_though_the_ceilings_fail(capsys, monkeypatch,
     def homeless(*_):
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr("convprof.studies.run.with_peak", homeless)
+    monkeypatch.setattr("convprof.studies.roofline_session.with_limits", homeless)
     path = tmp_path / "o.json"
     status, out, err = run(capsys, "run", PROBLEMS[0], *HOW, "--json", path)
     assert status == 1

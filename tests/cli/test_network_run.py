@@ -22,6 +22,7 @@ from convprof.strategies.peers.torch.strategy import TorchNetwork
 from convprof.strategies.unfused_epilogue import UnfusedEpilogue
 from convprof.studies import preflight
 from convprof.studies.network import plan as plan_module
+from convprof.studies.roofline_session import RooflineSession
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
 FAST = ["--budget", "0.001", "--tune", "off", "-t", "1", "-q"]
@@ -235,7 +236,7 @@ def spoil(monkeypatch):
     monkeypatch.setattr(UnfusedEpilogue, "prepare", spoilt)
 
 
-class Interrupting(Session):
+class Interrupting(RooflineSession):
     """A session that is interrupted after so many events."""
 
     after = 0
@@ -247,7 +248,7 @@ class Interrupting(Session):
 
 def interrupt(monkeypatch, module, after):
     made = type("Interrupted", (Interrupting,), {"after": after})
-    monkeypatch.setattr(module, "Session", made)
+    monkeypatch.setattr(module, "RooflineSession", made)
 
 
 @pytest.mark.parametrize("after", [0, 5, 30, 80])
@@ -270,10 +271,10 @@ def test_ctrl_c_while_planning(capsys, monkeypatch, session, after):
     def sessions(*given):
         kind = type("One", (Interrupting,), {"after": after})
         # The first one belongs to the plan that shows whether a plan can be made.
-        made.append((kind if len(made) == session else Session)(*given))
+        made.append((kind if len(made) == session else RooflineSession)(*given))
         return made[-1]
 
-    monkeypatch.setattr(plan_module, "Session", sessions)
+    monkeypatch.setattr(plan_module, "RooflineSession", sessions)
     status, out, err = run(capsys, *SMALL, "--plan")
     assert status == 130
     assert "interrupted" in err

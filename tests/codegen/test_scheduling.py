@@ -130,7 +130,7 @@ def test_the_model_is_remembered_for_this_cpu_and_these_kernels(named, monkeypat
 )
 def test_a_remembered_choice_that_cannot_be_is_not_believed(named, monkeypatch, choice):
     monkeypatch.setattr(scheduling, "_spills", lambda *_: 0)
-    monkeypatch.setattr(choice_store, "recall", lambda *_: choice)
+    monkeypatch.setattr(choice_store, "load", lambda *_: choice)
     assert named("rocketlake") == scheduling.Model("rocketlake", "rocketlake", 0, 0)
 
 

@@ -91,7 +91,7 @@ def read_ceilings(data: bytes, folder: Path) -> bool:
 
     with _cache_in(folder):
         ceilings_store._path("here").write_bytes(data)
-        found = ceilings_store.recall("here")
+        found = ceilings_store.load("here")
     for threads, ceilings in found.items():
         assert ceilings.threads == threads
         ceilings.roof("L1")
@@ -115,7 +115,7 @@ def read_choice(data: bytes, folder: Path) -> bool:
 
     with _cache_in(folder):
         choice_store._path(auto.CHOICES, KEY).write_bytes(data)
-        choice = choice_store.recall(auto.CHOICES, KEY)
+        choice = choice_store.load(auto.CHOICES, KEY)
     packed: Any = registry.find("gemm", "packed")
     known = auto._known(choice, [(packed, CHOICE["variant"])])
     return known is not None

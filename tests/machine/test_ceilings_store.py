@@ -7,8 +7,8 @@ import pytest
 
 from convprof.machine import ceilings_store
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.ceilings import Peak
-from convprof.machine.ceilings_store import Ceilings, recall, remember
+from convprof.machine.ceilings_store import Ceilings, load, save
+from convprof.machine.peaks import Peak
 from convprof.render.ceilings import age_lines
 
 KEY = "0123456789ab"
@@ -30,22 +30,22 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_nothing_is_known_at_first():
-    assert recall(KEY) == {}
+    assert load(KEY) == {}
 
 
 def test_what_is_remembered_is_recalled_for_this_machine_only():
-    remember(KEY, [TWO])
-    assert recall(KEY) == {2: TWO}
-    assert recall("ba9876543210") == {}
+    save(KEY, [TWO])
+    assert load(KEY) == {2: TWO}
+    assert load("ba9876543210") == {}
 
 
 def test_numbers_of_threads_stand_beside_each_other_and_new_figures_replace_old_ones():
     one = Ceilings(1, 1.6e9, (), (dataclasses.replace(L1, threads=1),))
     newer = dataclasses.replace(TWO, measured_at=1.8e9)
-    remember(KEY, [TWO])
-    remember(KEY, [one])
-    remember(KEY, [newer])
-    assert recall(KEY) == {1: one, 2: newer}
+    save(KEY, [TWO])
+    save(KEY, [one])
+    save(KEY, [newer])
+    assert load(KEY) == {1: one, 2: newer}
 
 
 def test_the_roof_of_a_level_is_its_fastest_operation():
@@ -101,29 +101,29 @@ def test_a_corrupt_or_foreign_file_is_ignored_in_one_line_and_replaced(folder, n
     path = folder / f"ceilings-{KEY}.json"
     path.write_text(BAD[name])
     for _ in range(2):
-        assert recall(KEY) == {}
+        assert load(KEY) == {}
     (record,) = caplog.records
     assert f"{path}: not ceilings of this machine: measured anew" in record.getMessage()
-    remember(KEY, [TWO])
-    assert recall(KEY) == {2: TWO}
+    save(KEY, [TWO])
+    assert load(KEY) == {2: TWO}
 
 
 def test_the_good_file_that_the_bad_ones_differ_from_is_good(folder):
     folder.mkdir()
     (folder / f"ceilings-{KEY}.json").write_text(document())
-    assert recall(KEY) == {2: TWO}
+    assert load(KEY) == {2: TWO}
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(blocked / "below"))
-    remember(KEY, [TWO])
-    assert recall(KEY) == {}
+    save(KEY, [TWO])
+    assert load(KEY) == {}
 
 
 @pytest.mark.parametrize("seconds", [1, ceilings_store.LATEST_S])
 def test_every_date_that_is_kept_can_be_shown(seconds):
-    remember(KEY, [dataclasses.replace(TWO, measured_at=seconds)])
-    (line,) = age_lines(list(recall(KEY).values()), now=1.7e9)
+    save(KEY, [dataclasses.replace(TWO, measured_at=seconds)])
+    (line,) = age_lines(list(load(KEY).values()), now=1.7e9)
     assert line.startswith("measured ")

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.ceilings import Peak
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.peaks import Peak
 from convprof.render import ceilings
 
 PEAKS = (

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from convprof.codegen.inner_loop import read
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.render.charts.chart import Level
 from convprof.render.ladder import halide_report, ladder_chart, ladder_report, sizes_report
 from convprof.render.ladder_words import loop_counts, sentence

@@ -6,17 +6,17 @@ import io
 import pytest
 from rich.console import Console
 
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.render import roofline as view
 from convprof.results import Measurement
 from convprof.studies.roofline import Roofline
-from convprof.studies.roofline_model import Placed
+from convprof.studies.roofline_model import RooflinePoint
 
 
 def placed(strategy, intensity, rate, *, layout="nchw", descriptor="a", level="L2", bandwidth=1e11):
     problem = {"kind": "conv2d", "descriptor": descriptor, "name": None}
     measurement = Measurement(problem, strategy, layout, "f32", 2, "hot", "ok")
-    return Placed(measurement, intensity, rate, level, bandwidth, 4e11)
+    return RooflinePoint(measurement, intensity, rate, level, bandwidth, 4e11)
 
 
 PEAK = Peak("avx512", 512, "f32", 2, 4e11, 3e9, 64.0, 2)

@@ -132,7 +132,7 @@ def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     names = [
         strategy.name for strategy, _ in registry.find("conv2d", "auto").candidates(P, setting)
     ]
-    choice_store.remember(auto.CHOICES, auto._key(P, setting, names), choice)
+    choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice)
     assert "fastest of" in prepare(P, "quick").explanation[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convprof.codegen.inner_loop import read
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.problems import Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting

@@ -9,10 +9,13 @@ import pytest
 from convprof import cli
 from convprof.codegen import spare_threads
 from convprof.errors import ThreadsError
-from convprof.machine import bandwidth, ceilings, facts
+from convprof.machine import bandwidth, facts, peaks
+from convprof.machine.model import MachineModel
+from convprof.measure.session import Settings
 from convprof.problems import Gemm
 from convprof.results import Measurement
-from convprof.studies import roofline_model, run
+from convprof.studies import run
+from convprof.studies.roofline_session import measure_limits, with_limits
 from convprof.studies.run import Choice
 
 
@@ -30,24 +33,23 @@ real_team = bandwidth.team
 def one_thread(monkeypatch):
     """A process that may not start a thread."""
     monkeypatch.setattr(bandwidth, "team", only_one)
-    monkeypatch.setattr(ceilings, "team", only_one)
+    monkeypatch.setattr(peaks, "team", only_one)
     monkeypatch.setattr("convprof.strategies.plan_runner.team", only_one)
-    monkeypatch.setattr(roofline_model, "_quick", [])
-    monkeypatch.setattr(roofline_model, "_measured", roofline_model._measured.__wrapped__)
-    monkeypatch.setattr(ceilings, "peak", ceilings.peak.__wrapped__)
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_peaks_of_numbers_of_threads_that_cannot_start_are_left_out():
-    assert [peak.threads for peak in run.peaks("f32", (2, 1))] == [1]
+    machine = MachineModel(facts())
+    assert [peak.threads for peak in machine.measure_peaks("f32", (2, 1))] == [1]
     with pytest.raises(ThreadsError, match="does not allow this process 2 threads"):
-        run.peaks("f32", (2,))
+        machine.measure_peaks("f32", (2,))
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_row_on_too_many_threads_is_refused_and_the_others_are_measured():
-    settings = run.Settings(budget_s=0.002, rounds=6)
-    asked = run.Run(Gemm(m=8, n=8, k=8), Choice(strategies=("packed",), threads=(1, 2)), settings)
+    settings = Settings(budget_s=0.002, rounds=6)
+    choice = Choice(strategies=("packed",), threads=(1, 2))
+    asked = run.Run(Gemm(m=8, n=8, k=8), choice, settings, MachineModel(facts()))
     list(asked.events())
     one, two = asked.measurements()
     assert (one.threads, one.status, two.threads, two.status) == (1, "ok", 2, "refused")
@@ -55,11 +57,13 @@ def test_a_row_on_too_many_threads_is_refused_and_the_others_are_measured():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_bandwidth_needs_no_thread_beyond_its_own(monkeypatch):
+def test_a_bandwidth_needs_no_thread_beyond_its_own():
     (level, *_) = bandwidth.levels(facts().caches, 1)
-    monkeypatch.setattr(roofline_model, "kept_here", dict)
-    assert roofline_model.bandwidth_here(1, level.name) > 0
-    assert roofline_model.bandwidth_here(2, level.name) is None
+    machine = MachineModel(facts())
+    for threads in (1, 2):
+        machine.measure_bandwidth(threads, level.name)
+    assert machine.bandwidth(1, level.name) > 0
+    assert machine.bandwidth(2, level.name) is None
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -74,7 +78,10 @@ def test_a_result_of_a_library_whose_peak_cannot_be_measured_stays():
         status="ok",
         flop_per_s=1e9,
     )
-    assert run.with_peak(measured) is measured
+    machine = MachineModel(facts())
+    for _ in measure_limits(measured, machine):
+        pass
+    assert with_limits(measured, machine) is measured
 
 
 @pytest.mark.parametrize(("found", "expected"), [(-1, "1"), (0, None)])

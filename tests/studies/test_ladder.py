@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from convprof.measure import session as session_module
@@ -74,16 +72,13 @@ class Fake(Strategy):
 def _no_clock(monkeypatch):
     monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
     monkeypatch.setattr(session_module, "settle", lambda: None)
-    monkeypatch.setattr(ladder.run, "with_peak", lambda m, _: m)
-    peak = dataclasses.make_dataclass("Peak", [("flop_per_s", float, 240.0)])()
-    monkeypatch.setattr(ladder.run, "peaks", lambda *_: [peak])
 
 
 @pytest.fixture
-def climbed(monkeypatch):
+def climbed(monkeypatch, machine_of):
     def climb(*strategies, settings=SETTINGS, choice=CHOICE, **options):
         monkeypatch.setattr(registry, "_all", lambda: strategies)
-        made = Ladder(GEMM, choice, settings, **options)
+        made = Ladder(GEMM, choice, settings, machine_of(240.0), **options)
         for _ in made.events():
             pass
         return made

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from convprof.measure import session as session_module
@@ -12,7 +10,6 @@ from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Role, Strategy
-from convprof.studies import peers
 from convprof.studies.peers import Peers, Standing, summaries
 from convprof.studies.run import Choice
 
@@ -78,18 +75,13 @@ class Fake(Strategy):
 def _no_clock(monkeypatch):
     monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
     monkeypatch.setattr(session_module, "settle", lambda: None)
-    monkeypatch.setattr(
-        peers,
-        "with_peak",
-        lambda m, _isa: dataclasses.replace(m, peak_fraction=0.5 if m.time_s else None),
-    )
 
 
 @pytest.fixture
-def studied(monkeypatch):
+def studied(monkeypatch, machine_of):
     def study(*strategies, choice=None, problem=CONV):
         monkeypatch.setattr(registry, "_all", lambda: strategies)
-        made = Peers(problem, choice or Choice(), Settings(rounds=8))
+        made = Peers(problem, choice or Choice(), Settings(rounds=8), machine_of(4e9))
         for _ in made.events():
             pass
         return made
@@ -118,7 +110,7 @@ def test_our_best_meets_the_fastest_library(studied):
     assert standing.ratio.value == pytest.approx(1 / 1.25)
     assert standing.ratio.rounds == 8
     assert standing.verdict == "faster"
-    assert standing.ours.peak_fraction == 0.5
+    assert standing.ours.peak_fraction == pytest.approx(standing.ours.flop_per_s / 4e9)
     assert study.libraries == {"torch", "openvino"}
     assert "direct" not in {name for name, _ in names(study)}
 
@@ -196,7 +188,7 @@ def test_a_choice_restricts_the_side_it_names(studied, chosen, taking_part):
 
 def test_the_real_registry_has_both_sides():
     def taking_part(problem):
-        study = Peers(problem, Choice(), Settings())
+        study = Peers(problem, Choice(), Settings(), None)
         return {c.strategy.name for c in study.session._contestants}, study.libraries
 
     everyone, libraries = taking_part(CONV)

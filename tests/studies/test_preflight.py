@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
-from convprof.machine import ceilings
+from convprof.machine import peaks
+from convprof.machine.model import MachineModel
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies.base import Setting
 from convprof.studies import preflight
@@ -16,10 +17,11 @@ PRODUCT = Gemm(m=4, n=4, k=4)
 
 @pytest.fixture
 def _peak(monkeypatch):
-    def peak(dtype, threads):
-        return ceilings.Peak("avx512", 512, dtype, threads, 1e11 * threads, None, None, None)
+    def measure(dtype, threads, bits, *, fused):
+        rate = 1e11 * threads
+        return peaks.Peak("avx512", bits, dtype, threads, rate, None, None, None, fused)
 
-    monkeypatch.setattr(ceilings, "peak", peak)
+    monkeypatch.setattr(peaks, "measure", measure)
 
 
 def test_strategies_that_any_of_the_kinds_has():
@@ -51,10 +53,10 @@ def test_who_takes_one_problem_in_one_setting_is_welcome():
 @pytest.mark.usefixtures("_peak")
 def test_hopeless_work():
     most = Gemm(m=10**5, n=10**5, k=10**4)
-    preflight.check_work([PRODUCT, most], "f32", [1])
+    preflight.check_work([PRODUCT, most], "f32", [1], MachineModel.here())
     large = Attention(batch=1, heads=12, tokens=10**6, dim=64)
     with pytest.raises(TooLargeError) as caught:
-        preflight.check_work([PRODUCT, large], "f32", [1, 2])
+        preflight.check_work([PRODUCT, large], "f32", [1, 2], MachineModel.here())
     assert str(caught.value) == (
         "attention:1x12x1000000x64: 3,072 TFLOP; at 200 GFLOP/s that is 4.3 hours a call; "
         "use a smaller problem"
@@ -65,4 +67,4 @@ def test_hopeless_work():
 def test_less_than_an_hour_is_told_in_minutes():
     large = Gemm(m=10**5, n=10**5, k=10**4 + 1)
     with pytest.raises(TooLargeError, match="that is 33 minutes a call"):
-        preflight.check_work([large], "f32", [1])
+        preflight.check_work([large], "f32", [1], MachineModel.here())

@@ -7,8 +7,9 @@ import pytest
 from convprof.machine import facts
 from convprof.machine.bandwidth import Bandwidth, measure
 from convprof.machine.caches import MEMORY, Cache, levels
-from convprof.machine.ceilings import Peak
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
+from convprof.machine.peaks import Peak
 from convprof.measure.session import Settings
 from convprof.problems import Conv2d, Gemm
 from convprof.results import Flops, Measurement, Time
@@ -134,10 +135,10 @@ def bandwidths():
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.descriptor)
 def test_no_strategy_is_above_its_roof(problem, bandwidths):
-    study = Run(problem, Choice(), Settings(budget_s=0.004, rounds=6))
+    machine = MachineModel(facts(), [Ceilings(1, 1.0, (), tuple(bandwidths))])
+    study = Run(problem, Choice(), Settings(budget_s=0.004, rounds=6), machine)
     list(study.events())
-    one = Ceilings(1, 1.0, (), tuple(bandwidths))
-    here = roofline.measured_here(study.measurements(), [one], Choice())
+    here = roofline.measured_here(study.measurements(), machine, Choice())
     (found,), notes = roofline.rooflines(here)
     assert notes == []
     assert len(found.placed) >= 5

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from convprof.machine import ceilings_store
+from convprof.machine import facts
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import Level
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
 from convprof.results import Flops, Measurement, Time
-from convprof.studies import roofline_model
-from convprof.studies.roofline_model import place
+from convprof.studies.roofline_model import levels_needed, place, place_here
 
 LEVELS = (Level("L1", 100, 100, 100), Level("L2", 1000, 1000, 1000))
 RATES = {"L1": 100.0, "L2": 10.0, "memory": 1.0}
@@ -108,41 +108,25 @@ def test_a_file_of_before_has_the_least_bytes_for_those_moved():
     assert place(old, PEAK, LEVELS, RATES.get).intensity == 5
 
 
-@pytest.fixture
-def nothing_kept(monkeypatch):
-    monkeypatch.setattr(roofline_model, "kept_here", dict)
-    monkeypatch.setattr(roofline_model, "_quick", [])
-    roofline_model._measured.cache_clear()
-    yield
-    roofline_model._measured.cache_clear()
+class Machine(MachineModel):
+    """A machine with the caches above, on which nothing was measured."""
+
+    def levels(self, threads):  # noqa: ARG002
+        return LEVELS
 
 
-def test_memory_is_never_measured_in_passing(monkeypatch, nothing_kept):  # noqa: ARG001
-    monkeypatch.setattr(roofline_model.bandwidth, "measure", None)
-    assert roofline_model.bandwidth_here(1, "memory") is None
+def test_only_the_bandwidths_that_a_result_needs_are_named():
+    machine = Machine(facts())
+    assert levels_needed(measured(moved=90), machine) == ["L1"]
+    assert levels_needed(measured(moved=500), machine) == ["L2", "L1"]
+    # The bandwidth of memory would take seconds: without it, the caches' are of no use.
+    assert levels_needed(measured(moved=5000), machine) == []
+    assert levels_needed(measured(moved=90, cache="cold"), machine) == []
+    assert levels_needed(measured(flops=0), machine) == []
 
 
-def test_a_cache_is_measured_once_when_nothing_is_kept(monkeypatch, nothing_kept):  # noqa: ARG001
-    asked = []
-
-    def measure(threads, only, operations, repeats):
-        asked.append((threads, only, operations, repeats))
-        return iter([Bandwidth("L2", "load", 2, 7.0, 64), Bandwidth("L2", "triad", 2, 9.0, 64)])
-
-    monkeypatch.setattr(roofline_model.bandwidth, "measure", measure)
-    assert roofline_model.bandwidth_here(2, "L2") == 9
-    assert roofline_model.bandwidth_here(2, "L2") == 9
-    assert asked == [
-        (2, ("L2",), roofline_model.QUICK_OPERATIONS, roofline_model.bandwidth.QUICK_REPEATS)
-    ]
-    assert [b.operation for b in roofline_model.bandwidths_known([2])] == ["load", "triad"]
-    assert roofline_model.bandwidths_known([1]) == []
-
-
-def test_what_is_kept_is_believed(monkeypatch):
-    sets = {2: Ceilings(2, 1.0, (), (Bandwidth("memory", "load", 2, 5.0, 64),))}
-    monkeypatch.setattr(roofline_model, "kept_here", lambda: sets)
-    monkeypatch.setattr(roofline_model.bandwidth, "measure", None)
-    assert roofline_model.bandwidth_here(2, "memory") == 5
-    assert roofline_model.bandwidth_here(2, "L1") is None
-    assert ceilings_store.highest(roofline_model.bandwidths_known([2]), "memory", 2) == 5
+def test_stored_bandwidths_are_used_and_nothing_more_is_needed():
+    stored = [Bandwidth(name, "load", 1, rate, 64) for name, rate in RATES.items()]
+    machine = Machine(facts(), [Ceilings(1, 1.0, (), tuple(stored))])
+    assert levels_needed(measured(moved=500), machine) == []
+    assert place_here(measured(flops=100, moved=100), PEAK, machine).bandwidth == 100

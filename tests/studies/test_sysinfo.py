@@ -6,15 +6,15 @@ import pytest
 
 from convprof import __version__
 from convprof.machine import facts
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.studies import sysinfo
 
 
-def make_peak(dtype="f32", threads=1, **changes):
+def make_peak(dtype="f32", threads=1, bits=512, **changes):
     lanes = 16 if dtype == "f32" else 8
     values = {
         "isa": "avx512",
-        "bits": 512,
+        "bits": bits,
         "dtype": dtype,
         "threads": threads,
         "flop_per_s": 0.5 * threads * 3e9 * lanes * 2 * 2,
@@ -38,7 +38,7 @@ class Stopwatch:
         Stopwatch.closed = True
 
 
-def broken(*_args):
+def broken(*_args, **_more):
     raise RuntimeError("no such vectors\nand a second line")
 
 
@@ -48,7 +48,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(sysinfo, "CoreClock", Clock)
     monkeypatch.setattr(sysinfo, "Stopwatch", Stopwatch)
     monkeypatch.setattr(sysinfo.CycleCounter, "last_refusal", "Permission denied")
-    monkeypatch.setattr(sysinfo.ceilings, "peak", make_peak)
+    monkeypatch.setattr(sysinfo.peaks, "measure", make_peak)
 
 
 def test_the_document(invalid):
@@ -90,10 +90,10 @@ def test_a_counter_that_works_has_no_refusal(monkeypatch):
 
 
 def test_a_failing_peak_leaves_the_rest(monkeypatch):
-    def peak(dtype, threads):
-        return broken() if dtype == "f64" else make_peak(dtype, threads)
+    def peak(dtype, threads, bits, *, fused):
+        return broken() if dtype == "f64" else make_peak(dtype, threads, bits, fused=fused)
 
-    monkeypatch.setattr(sysinfo.ceilings, "peak", peak)
+    monkeypatch.setattr(sysinfo.peaks, "measure", peak)
     document = sysinfo.gather()
     first, *_, last = document["ceilings"]["peaks"]
     assert first["flop_per_s"] is not None
@@ -108,7 +108,7 @@ def test_a_failing_peak_leaves_the_rest(monkeypatch):
 def test_everything_that_is_measured_may_fail(monkeypatch):
     for name in ("CoreClock", "Stopwatch"):
         monkeypatch.setattr(sysinfo, name, broken)
-    monkeypatch.setattr(sysinfo.ceilings, "peak", broken)
+    monkeypatch.setattr(sysinfo.peaks, "measure", broken)
     document = sysinfo.gather()
     assert document["clock"] == {"scalar_hz": None, "simd_hz": None}
     assert document["counters"] is None

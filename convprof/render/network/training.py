@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.results import Document, Measurement
     from convprof.studies.network.training import Plan
     from convprof.studies.network.training_totals import Result, Total

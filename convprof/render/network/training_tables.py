@@ -16,7 +16,7 @@ from convprof.studies.network.training_totals import by_kind, total
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.machine.ceilings import Peak
+    from convprof.machine.peaks import Peak
     from convprof.results import Measurement
     from convprof.studies.network.training import Plan
     from convprof.studies.network.training_totals import Result, Total

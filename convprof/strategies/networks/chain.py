@@ -241,7 +241,7 @@ class Chain(Prepared):
             bias = [own["bias"]] if problem.epilogue.bias else []
             given = [read[0], own["weight"], *bias, *read[1:]]
         else:
-            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]
+            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]  # no conversion
             names = [*op.weights(*inputs), *op.buffers(*inputs)]
             given = [*read, *(own[name] for name in names)]
         return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]

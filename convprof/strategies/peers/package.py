@@ -25,7 +25,8 @@ from convprof.strategies.peers.first_use import first_use
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Attention, Backward, Conv2d, Gemm, Trainable
+    from convprof.problems import Attention, Backward, Conv2d, Gemm
+    from convprof.problems.base import Trainable
 
     Array = np.ndarray[Any, Any]
 

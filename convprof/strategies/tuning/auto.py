@@ -101,7 +101,7 @@ class Auto(Planned[Any]):
         if setting.tune == "off":
             return candidates[0], "fewest cycles by the model, nothing was timed"
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])
-        known = _known(choice_store.recall(CHOICES, key), candidates)
+        known = _known(choice_store.load(CHOICES, key), candidates)
         if known is not None:
             return known, "fastest when it was timed before, remembered"
         effort = EFFORTS[setting.tune]
@@ -113,7 +113,7 @@ class Auto(Planned[Any]):
         order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
         choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}
-        choice_store.remember(CHOICES, key, choice)
+        choice_store.save(CHOICES, key, choice)
         if len(order) == 1:
             return best, "the only candidate"
         margin = 100 * (seconds[order[1]] / seconds[order[0]] - 1)

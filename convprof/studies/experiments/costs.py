@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 
 from convprof import units
@@ -11,7 +10,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.dtypes import find
 from convprof.errors import RefusedError
-from convprof.machine import ceilings, facts
+from convprof.machine import facts, peaks
 from convprof.machine.instructions import Bench, best_ruler, missing
 from convprof.studies.experiments.repeated import Shape
 
@@ -48,7 +47,7 @@ class Costs:
 
     def again(self, dtype: str, *, fused: bool = True) -> Costs:
         """Return the same with the lower of this peak and that of now: clocks rise for moments."""
-        now = ceilings.peak.__wrapped__(dtype, 1, self.bits, fused=fused)
+        now = peaks.measure(dtype, 1, self.bits, fused=fused)
         if now.flop_per_s >= self.flop_per_s:
             return self
         return dataclasses.replace(self, flop_per_s=now.flop_per_s, core_hz=now.core_hz)
@@ -68,13 +67,12 @@ class Costs:
         return (peak, f"in {width}: {', '.join(known)} (measured)")
 
 
-@functools.cache
-def costs(dtype: str, bits: int, fused: bool = True) -> Costs:
-    """Measure, once per process. `bits` of one element stand for scalars.
+def costs(dtype: str, bits: int, *, fused: bool = True) -> Costs:
+    """Measure the costs of a type in a width. `bits` of one element mean scalars.
 
     Without `fused` no latency is known: a sum then waits for an addition only.
     """
-    peak = ceilings.peak(dtype, 1, bits, fused=fused)
+    peak = peaks.measure(dtype, 1, bits, fused=fused)
     width = None if bits == element_bits(dtype) else bits
     wanted = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 from convprof import stats
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Session, Settings
 from convprof.networks.mixers import mixers
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies.comparison import Comparison, figures
 from convprof.studies.mixers.costs import Total
-from convprof.studies.run import Choice, with_peak
+from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.networks.mixers import Grid, Mixer
     from convprof.results import Measurement
+    from convprof.studies.run import Choice
 
 OURS = "auto"
 """The strategy of the parts unless others are named: our best one, chosen for each part."""
@@ -75,10 +77,14 @@ class Mixers:
     """All parts of all mixers of one grid, in one session. Iterate over ``events()``."""
 
     def __init__(
-        self, grid: Grid, choice: Choice, settings: Settings, watch: NoiseWatch | None = None
+        self,
+        grid: Grid,
+        choice: Choice,
+        settings: Settings,
+        machine: MachineModel | None,
+        watch: NoiseWatch | None = None,
     ) -> None:
         self.grid = grid
-        self._isa = choice.isa
         self._rows: list[_Row] = []
         self.without: list[str] = []
         """Why a strategy computes no such mixer, a line each."""
@@ -86,7 +92,7 @@ class Mixers:
             for mixer in mixers(grid):
                 self._add(mixer, name, choice)
         contestants = [contestant for row in self._rows for contestant in row.contestants]
-        self.session = Session(contestants, settings, watch)
+        self.session = RooflineSession(contestants, settings, machine, watch)
 
     def _add(self, mixer: Mixer, name: str, choice: Choice) -> None:
         kinds = dict.fromkeys(part.problem.kind for part in mixer.parts)
@@ -110,7 +116,7 @@ class Mixers:
 
     def measurements(self) -> list[Measurement]:
         """Return the results of the parts so far, with their share of the measured peak."""
-        return [with_peak(measurement, self._isa) for measurement in self.session.measurements()]
+        return self.session.measurements()
 
     def totals(self) -> list[Total]:
         """Return the mixers of which every part is timed, by threads and strategy."""
@@ -132,10 +138,7 @@ class Mixers:
             row.mixer,
             row.strategy,
             row.threads,
-            tuple(
-                with_peak(self.session.measurement(participant), self._isa)
-                for participant in participants
-            ),
+            tuple(self.session.measurement(participant) for participant in participants),
             {
                 number: sum(participant.samples[number].seconds for participant in participants)
                 for number in sorted(common)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from convprof.machine import facts
-from convprof.machine.caches import MEMORY, holding, levels
-from convprof.studies import roofline_model
+from convprof.machine.caches import MEMORY, holding
+from convprof.measure.events import Limit
+from convprof.studies.roofline_model import place_here, working_set
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.machine.model import MachineModel
     from convprof.networks.steps import Step
     from convprof.results import Measurement
 
@@ -147,19 +150,35 @@ def _total(seconds: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def ceiling(measurement: Measurement, peak: float) -> tuple[float | None, Bound | None]:
+def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | None, Bound | None]:
     """Return the share of the lower roof that is reached, and which roof that is.
 
-    What computes nothing is held against the bandwidth of the level that holds what it moves.
+    What computes nothing is compared with the bandwidth of the level that holds what it moves.
     """
-    placed = roofline_model.place_here(measurement, peak)
-    if placed is not None:
-        return placed.flop_per_s / placed.roof, placed.bound
-    if measurement.time_s is None or not measurement.bytes_moved:
+    peak = machine.peak(measurement.dtype, measurement.threads)
+    point = None if peak is None else place_here(measurement, peak.flop_per_s, machine)
+    if point is not None:
+        return point.flop_per_s / point.roof, point.bound
+    level = _level_moved(measurement, machine)
+    if level is None or measurement.time_s is None or not measurement.bytes_moved:
         return None, None
-    threads = measurement.threads
-    level = holding(levels(facts().caches, threads), measurement.bytes_moved)
-    rate = roofline_model.bandwidth_here(threads, MEMORY if measurement.cache == "cold" else level)
+    rate = machine.bandwidth(measurement.threads, level)
     if rate is None:
         return None, "memory"
     return measurement.bytes_moved / measurement.time_s.median / rate, "memory"
+
+
+def measure_bandwidth(measurement: Measurement, machine: MachineModel) -> Iterator[Limit]:
+    """Measure the bandwidth that ``ceiling`` needs of a layer without arithmetic, if it lacks."""
+    level, threads = _level_moved(measurement, machine), measurement.threads
+    if level is not None and machine.lacks_bandwidth(threads, level):
+        yield Limit(f"the bandwidth of {level}")
+        machine.measure_bandwidth(threads, level)
+
+
+def _level_moved(measurement: Measurement, machine: MachineModel) -> str | None:
+    """Return the level that holds what a layer without arithmetic moves; None with arithmetic."""
+    caches = machine.levels(measurement.threads)
+    if working_set(measurement, caches) is not None or not measurement.bytes_moved:
+        return None
+    return MEMORY if measurement.cache == "cold" else holding(caches, measurement.bytes_moved)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Session
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
@@ -28,11 +27,12 @@ from convprof.studies.network.planned import (
     Standing,
 )
 from convprof.studies.network.probe import Conversions, probes, times
-from convprof.studies.run import with_peak
+from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Participant
     from convprof.measure.events import Event
@@ -63,11 +63,13 @@ class Plan:
         whole: NetworkProblem,
         options: Options,
         settings: Settings,
+        machine: MachineModel | None,
         watch: NoiseWatch | None = None,
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
         network: Network = whole.network
-        self._whole, self._settings, self._watch = whole, settings, watch
+        self._whole, self._settings = whole, settings
+        self._machine, self._watch = machine, watch
         self.options, self.network = options, network
         self.recipe = recipe_for(network, fuse=True)
         self.inner = self.recipe.inner
@@ -85,11 +87,12 @@ class Plan:
             for probe in self._probes.values()
         ]
         contestants = [*probing, *self._conversions.contestants]
-        self.alone = Session(contestants, replace(settings, rounds=PROBE_ROUNDS), watch)
+        probing_settings = replace(settings, rounds=PROBE_ROUNDS)
+        self.alone = RooflineSession(contestants, probing_settings, machine, watch)
         self._rivals = libraries(whole, options)
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
-        self.together: Session | None = None
+        self.together: RooflineSession | None = None
 
     def events(self) -> Iterator[Event]:
         """Measure layers and conversions, plan, measure the chains; yield what happens."""
@@ -102,14 +105,14 @@ class Plan:
         setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         contestants = [*chosen, *self._rivals]
-        self.together = Session(contestants, self._settings, self._watch)
+        self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
         yield from self.together.events()
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
         found = self.alone.measurements()
         found += self.together.measurements() if self.together else []
-        return [with_peak(measurement) for measurement in found]
+        return found
 
     def costs(self) -> Costs:
         """Return what was measured by step and way; RefusedError for a step without a result."""
@@ -196,7 +199,7 @@ class Plan:
                 name not in chosen,
                 chosen[name].predicted_s if name in chosen else None,
                 len(chosen[name].conversions) if name in chosen else None,
-                with_peak(self.together.measurement(participant)),
+                self.together.measurement(participant),
                 _ratio(participant, best),
             )
             for name, participant in participants.items()

@@ -16,7 +16,6 @@ from convprof.measure.contestant import Contestant
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import AUTO, LayerChoice, candidates, strategy_for
 from convprof.strategies.networks.connections import TRANSPOSE, convertible, read_layout
 from convprof.studies.network.assign import is_view

@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.measure.contestant import Contestant
-from convprof.measure.session import Session
 from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, spelled, ways
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import Comparison, figures, ratio_of
-from convprof.studies.network.layers import Layer, ceiling, kinds
+from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.reconcile import reconcile
-from convprof.studies.run import peaks, with_peak
+from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Cache, Participant
     from convprof.measure.events import Event
@@ -45,6 +45,7 @@ class NetworkStudy:
         whole: NetworkProblem,
         options: Options,
         settings: Settings,
+        machine: MachineModel | None,
         watch: NoiseWatch | None = None,
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
@@ -61,20 +62,28 @@ class NetworkStudy:
         together = [Contestant(chain, whole, options.setting), *libraries(whole, options)]
         self._whole = together
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
-        self.session = Session([*contestants, *together], settings, watch)
+        self._machine = machine
+        self.session = RooflineSession([*contestants, *together], settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
-        return self.session.events()
+        """Measure, and then the bandwidths that layers without arithmetic are limited by."""
+        yield from self.session.events()
+        if self._machine is None:
+            return
+        hot = {id(pair["hot"]) for pair in self._contestants.values()}
+        for participant in self.session.participants:
+            if id(participant.contestant) in hot and participant.samples:
+                measurement = self.session.measurement(participant)
+                yield from measure_bandwidth(measurement, self._machine)
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
-        return [with_peak(measurement) for measurement in self.session.measurements()]
+        return self.session.measurements()
 
     def result(self) -> NetworkResult:
         """Return what was found so far."""
         measured = {
-            id(participant.contestant): with_peak(self.session.measurement(participant))
+            id(participant.contestant): self.session.measurement(participant)
             for participant in self.session.participants
             if participant.samples
         }
@@ -103,7 +112,6 @@ class NetworkStudy:
         self, measured: Mapping[int, Measurement], phases: Mapping[str, float]
     ) -> list[Layer]:
         """Return every step with its times so far; equal ones were measured once."""
-        (peak,) = peaks(self.options.dtype, [self.options.threads])
         links = {link.step.name: link for link in self.made.links if link.step is not None}
         chosen = {id(e.contestant): _chosen(e) for e in self.session.participants}
         layers = []
@@ -113,7 +121,7 @@ class NetworkStudy:
                 continue
             pair = self._contestants[_key(links[step.name])]
             hot, cold = measured.get(id(pair["hot"])), measured.get(id(pair["cold"]))
-            share, bound = ceiling(hot, peak.flop_per_s) if hot else (None, None)
+            share, bound = ceiling(hot, self._machine) if hot and self._machine else (None, None)
             by = chosen[id(pair["hot"])] if hot else None
             layers.append(Layer(step, hot, cold, phases.get(step.name), share, bound, by))
         return layers

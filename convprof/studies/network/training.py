@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError, ProblemError
-from convprof.measure.session import Session, Settings
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING, passes_of
 from convprof.problems.layout_conversion import LayoutConversion
 from convprof.strategies import registry
-from convprof.studies.run import Choice, contestants, with_peak
+from convprof.studies.roofline_session import RooflineSession
+from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.graph import Network, Node
     from convprof.results import Measurement
@@ -173,13 +175,14 @@ class LayerPasses:
         passes: list[Problem],
         choice: Choice,
         settings: Settings,
+        machine: MachineModel | None,
+        *,
         watch: NoiseWatch | None = None,
     ) -> None:
         """``problem`` is the forward pass, whether or not it is one of ``passes``."""
         self.problem = problem
         those = [each for which in passes for each in contestants(which, choice)]
-        self._isa = choice.isa
-        self.session = Session(those, settings, watch)
+        self.session = RooflineSession(those, settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -187,7 +190,7 @@ class LayerPasses:
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, with their share of the measured peak."""
-        return [with_peak(measurement, self._isa) for measurement in self.session.measurements()]
+        return self.session.measurements()
 
 
 # A training step of one layer: its forward pass and both backward passes, added up.

@@ -16,15 +16,16 @@ from convprof.measure import report, session
 from convprof.measure.session import Session
 from convprof.results import envelope, plain
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE
-from convprof.studies import document, run
+from convprof.studies import document
 from convprof.studies.forget import forget
+from convprof.studies.run import measure_peaks
 from convprof.studies.sweep.plan import KIND
 from convprof.studies.sweep.points import flop_rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
@@ -52,17 +53,17 @@ class Ended:
     record: Record
 
 
-def begin(plan: Plan, argv: Sequence[str]) -> Record:
-    """Measure the ceilings; return the journal's header."""
-    identity, choice = plan.identity(), plan.choice
-    peaks = run.peaks(choice.dtype, plan.threads)
-    begun = document.begin({}, peaks)
-    own = run.peaks(choice.dtype, plan.threads, choice.isa) if choice.isa != NATIVE else None
+def begin(plan: Plan, argv: Sequence[str], machine: MachineModel) -> Record:
+    """Measure the peaks; return the journal's header."""
+    identity = plan.identity()
+    choice = replace(plan.choice, threads=plan.threads)
+    measure_peaks(choice, machine)
+    begun = document.begin({}, choice, machine)
     return envelope(
         KIND,
         started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         machine=begun.machine,
-        ceilings={**begun.ceilings, "isa_peaks": own},
+        ceilings=begun.ceilings,
         sweep={**identity["sweep"], "meaning": plan.meaning},
         settings={**identity["settings"], "argv": list(argv)},
     )

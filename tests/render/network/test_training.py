@@ -10,7 +10,7 @@ import re
 import pytest
 from rich.console import Console
 
-from convprof.machine.ceilings import Peak
+from convprof.machine.peaks import Peak
 from convprof.measure.report import describe
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, TRAINING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import jsonschema
@@ -17,7 +16,6 @@ from convprof.networks.mixers import Grid
 from convprof.results import plain
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
-from convprof.studies.mixers import study as module
 from convprof.studies.mixers.growth import Crossing, Growth, crossing, growths, runs
 from convprof.studies.mixers.study import Mixers
 from convprof.studies.run import Choice
@@ -90,20 +88,13 @@ def by_flops(problem, _calls):
 def _no_clock(monkeypatch):
     monkeypatch.setattr(session_module, "Stopwatch", FakeStopwatch)
     monkeypatch.setattr(session_module, "settle", lambda: None)
-    monkeypatch.setattr(
-        module,
-        "with_peak",
-        lambda m, _isa: dataclasses.replace(
-            m, peak_fraction=m.flop_per_s / 4e9 if m.flop_per_s else None
-        ),
-    )
 
 
 @pytest.fixture
-def studied(monkeypatch):
+def studied(monkeypatch, machine_of):
     def study(*strategies, choice=None, grid=GRID):
         monkeypatch.setattr(registry, "_all", lambda: strategies)
-        made = Mixers(grid, choice or Choice(), Settings(rounds=8))
+        made = Mixers(grid, choice or Choice(), Settings(rounds=8), machine_of(4e9))
         for _ in made.events():
             pass
         return made
@@ -215,7 +206,7 @@ def test_a_strategy_that_has_not_all_kinds_says_so(studied):
 
 
 def test_the_real_registry_has_ours_for_every_part():
-    study = Mixers(GRID, Choice(), Settings())
+    study = Mixers(GRID, Choice(), Settings(), None)
     assert study.without == []
     assert [c.strategy.name for c in study.session._contestants] == ["auto"] * 6
     assert [c.layout for c in study.session._contestants] == [None] * 3 + ["nhwc"] * 3

@@ -24,7 +24,7 @@ NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
 
 
 def planned(network, settings, options=OPTIONS):
-    plan = Plan(NetworkProblem(network), options, settings)
+    plan = Plan(NetworkProblem(network), options, settings, None)
     for _ in plan.events():
         pass
     return plan
@@ -104,7 +104,7 @@ def test_routes_that_are_the_same_are_run_once(residual):
 
 
 def interrupted(network, settings, after):
-    plan = Plan(NetworkProblem(network), OPTIONS, settings)
+    plan = Plan(NetworkProblem(network), OPTIONS, settings, None)
     list(itertools.islice(plan.events(), after))
     return plan.result()
 
@@ -116,7 +116,7 @@ def test_interrupted_before_the_plan(residual, settings):
 
 
 def test_interrupted_while_the_chains_run(residual, settings):
-    plan = Plan(NetworkProblem(residual), OPTIONS, settings)
+    plan = Plan(NetworkProblem(residual), OPTIONS, settings, None)
     events = plan.events()
     while plan.together is None:
         next(events)
@@ -163,4 +163,4 @@ def test_wrong_everywhere_is_no_plan(residual, settings, monkeypatch):
 
 def test_unknown_libraries_are_refused_beforehand(residual, settings):
     with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
-        Plan(NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings)
+        Plan(NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings, None)

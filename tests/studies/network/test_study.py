@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from convprof.errors import RefusedError, UnknownNameError
+from convprof.machine import facts
+from convprof.machine.model import MachineModel
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Flatten, Linear
@@ -18,10 +20,11 @@ from convprof.studies.network.options import Options
 from convprof.studies.network.study import NetworkStudy
 
 OPTIONS = Options(tune="off")
+MACHINE = MachineModel(facts())
 
 
 def measured(network, settings, options=OPTIONS):
-    study = NetworkStudy(NetworkProblem(network), options, settings)
+    study = NetworkStudy(NetworkProblem(network), options, settings, MACHINE)
     for _ in study.events():
         pass
     return study
@@ -102,7 +105,7 @@ def test_a_single_node_and_a_view_alone(settings):
 
 def test_interrupted_studies_tell_what_they_have(residual, settings):
     for after in (0, 3, 20, 60, 90):
-        study = NetworkStudy(NetworkProblem(residual), OPTIONS, settings)
+        study = NetworkStudy(NetworkProblem(residual), OPTIONS, settings, None)
         list(itertools.islice(study.events(), after))
         found = study.result()
         assert found.reconciliation() is None
@@ -113,7 +116,7 @@ def test_interrupted_studies_tell_what_they_have(residual, settings):
 
 def test_a_library_beside_the_chain(residual, settings, monkeypatch):
     (chain,) = (
-        c.strategy for c in NetworkStudy(NetworkProblem(residual), OPTIONS, settings)._whole
+        c.strategy for c in NetworkStudy(NetworkProblem(residual), OPTIONS, settings, None)._whole
     )
     rival = Chained("rival", chain.recipe, chain.choices)
     known = registry.strategies
@@ -130,14 +133,21 @@ def test_a_library_beside_the_chain(residual, settings, monkeypatch):
 def test_refusals_come_before_anything_is_measured(residual, strided, settings):
     words = r"layer stem .*: winograd needs .*; add a strategy: winograd,auto$"
     with pytest.raises(RefusedError, match=words):
-        NetworkStudy(NetworkProblem(strided), replace(OPTIONS, strategies=("winograd",)), settings)
+        NetworkStudy(
+            NetworkProblem(strided), replace(OPTIONS, strategies=("winograd",)), settings, None
+        )
     both = r"direct runs on one thread, not 2; use 1 thread or add a strategy: direct,auto$"
     with pytest.raises(RefusedError, match=both):
         NetworkStudy(
-            NetworkProblem(strided), replace(OPTIONS, strategies=("direct",), threads=2), settings
+            NetworkProblem(strided),
+            replace(OPTIONS, strategies=("direct",), threads=2),
+            settings,
+            None,
         )
     with pytest.raises(UnknownNameError, match="library=nolib: no such library; use torch"):
-        NetworkStudy(NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings)
+        NetworkStudy(
+            NetworkProblem(residual), replace(OPTIONS, libraries=("nolib",)), settings, None
+        )
 
 
 def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeypatch):

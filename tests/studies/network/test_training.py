@@ -23,7 +23,6 @@ from convprof.problems.ops import (
     Reshape,
     Softmax,
 )
-from convprof.studies.network import training
 from convprof.studies.network.training import LayerPasses, plan
 from convprof.studies.run import Choice
 
@@ -178,11 +177,10 @@ def test_every_network(name):
 
 def test_a_session_holds_all_passes_of_a_layer(monkeypatch):
     monkeypatch.setattr(session_module, "settle", lambda: None)
-    monkeypatch.setattr(training, "with_peak", lambda m, _isa: m)
     problem = Conv2d(n=1, c=2, h=5, w=4, k=3, r=3, s=3, name="net:conv")
     those = [problem, BackwardData(problem), BackwardWeights(problem)]
     choice = Choice(("direct", "naive"), ("nhwc",))
-    study = LayerPasses(problem, those, choice, Settings(0.001, rounds=6))
+    study = LayerPasses(problem, those, choice, Settings(0.001, rounds=6), None)
     for _ in study.events():
         pass
     found = study.measurements()

@@ -11,14 +11,15 @@ import pytest
 
 from convprof.dtypes import F32
 from convprof.errors import InputError
-from convprof.machine.ceilings import Peak
+from convprof.machine import facts, peaks
+from convprof.machine.model import MachineModel
+from convprof.machine.peaks import Peak
 from convprof.measure import session as session_module
 from convprof.measure.session import Settings
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
-from convprof.studies import run
 from convprof.studies.journal import Journal
 from convprof.studies.run import Choice
 from convprof.studies.sweep import study as sweep
@@ -89,10 +90,10 @@ def _no_clock(monkeypatch):
     monkeypatch.setattr(session_module, "time", Clock)
     monkeypatch.setattr(session_module, "settle", lambda: None)
 
-    def peaks(dtype, threads, isa="native"):  # noqa: ARG001
-        return [Peak("avx2", 256, dtype, t, t * PEAK, None, None, None) for t in threads]
+    def measure(dtype, threads, bits, *, fused):
+        return Peak("avx2", bits, dtype, threads, threads * PEAK, None, None, None, fused)
 
-    monkeypatch.setattr(run, "peaks", peaks)
+    monkeypatch.setattr(peaks, "measure", measure)
 
 
 def plan(**changes):
@@ -116,7 +117,7 @@ def swept(tmp_path, monkeypatch):
         events = []
         with Journal(path, KIND) as journal:
             if journal.header is None:
-                journal.begin(sweep.begin(wanted, ["sweep"]))
+                journal.begin(sweep.begin(wanted, ["sweep"], MachineModel(facts())))
             else:
                 check_same(journal, wanted)
             try:
@@ -352,7 +353,7 @@ def test_memory_does_not_grow_with_the_points(monkeypatch, tmp_path):
         """Return the bytes that are held when the last of so many points has been measured."""
         wanted = plan(values=tuple(range(2, 2 + count)), settings=Settings(rounds=1))
         with Journal(str(tmp_path / f"{count}.jsonl"), KIND) as journal:
-            journal.begin(sweep.begin(wanted, []))
+            journal.begin(sweep.begin(wanted, [], MachineModel(facts())))
             tracemalloc.start()
             study = Sweep(wanted, journal)
             for _ in study.events():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems import Backward, Trainable
+from convprof.problems import Backward
+from convprof.problems.base import Trainable
 from convprof.strategies.conv.gradients.plans import forward_of as convolution_of
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.products import TorchLibrary

@@ -1,4 +1,4 @@
-"""Limits measured on this machine: the FLOP/s that independent multiply-adds reach."""
+"""Peaks: the FLOP/s that independent multiply-adds reach, measured."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from convprof.machine.clock import CoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convprof.machine.flags import Simd
 
 WARM_UP_SECONDS = 3e-3
 """Cores take up to a millisecond to lower their clock when wide vectors begin."""
@@ -68,17 +70,17 @@ class Peak:
     """Whether the multiply-adds were single instructions."""
 
 
-@functools.cache
-def peak(dtype: str, threads: int, bits: int | None = None, *, fused: bool | None = None) -> Peak:
-    """Measure the FMA peak for ``dtype`` on ``threads`` threads; remembered by the process.
+def widest(simd: Simd) -> tuple[int, bool]:
+    """Return the width in bits of a machine's vectors, and whether its multiply-adds are fused."""
+    return simd.bits or FALLBACK_BITS, simd.fma is not False
 
-    ``bits`` is the vector width, by default the widest of this machine; without ``fused``, by
-    default as the machine has it, multiplications and additions are apart.
+
+def measure(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
+    """Measure the peak of multiply-adds in vectors of ``bits`` on some threads: 0.1 seconds.
+
+    Where they are not ``fused``, a multiplication and an addition are two instructions.
     """
-    simd = facts().cpu.simd
-    width = bits or simd.bits or FALLBACK_BITS
-    together = simd.fma is not False if fused is None else fused
-    kernel = functools.partial(fma_kernel, dtype, width, fused=together)
+    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
@@ -87,15 +89,15 @@ def peak(dtype: str, threads: int, bits: int | None = None, *, fused: bool | Non
     hz = clock.kernel.adds / clock_turn_s if clock else None
     per_cycle = rate / hz / threads if hz else None
     return Peak(
-        isa=simd.isa,
-        bits=width,
+        isa=facts().cpu.simd.isa,
+        bits=bits,
         dtype=dtype,
         threads=threads,
         flop_per_s=rate,
         core_hz=hz,
         flop_per_cycle=per_cycle,
         ports=_ports(per_cycle, plain.kernel.lanes),
-        fused=together,
+        fused=fused,
     )
 
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from convprof.machine import ceilings, facts
-from convprof.machine.ceilings import peak
+from convprof.machine import facts, peaks
 
 SIMD = facts().cpu.simd
+FUSED = SIMD.fma is not False
 CPUS = facts().topology.usable_cpus
 
 
@@ -18,7 +18,8 @@ CPUS = facts().topology.usable_cpus
 def test_the_peak_of_this_machine(dtype, threads):
     if threads > CPUS:
         pytest.skip("one CPU")
-    found = peak(dtype, threads)
+    bits, fused = peaks.widest(SIMD)
+    found = peaks.measure(dtype, threads, bits, fused=fused)
     assert (found.dtype, found.threads, found.isa) == (dtype, threads, SIMD.isa)
     assert found.bits == (SIMD.bits or 128)
     assert math.isfinite(found.flop_per_s)
@@ -32,20 +33,15 @@ def test_the_peak_of_this_machine(dtype, threads):
     assert found.flop_per_cycle * found.core_hz * threads == pytest.approx(found.flop_per_s)
 
 
-def test_a_peak_is_measured_once():
-    assert peak("f32", 1) is peak("f32", 1)
-
-
 def test_a_narrower_vector():
-    found = peak("f32", 1, 128)
+    found = peaks.measure("f32", 1, 128, fused=FUSED)
     assert found.bits == 128
     assert found.flop_per_s > 0
-    assert found is not peak("f32", 1)
 
 
 def test_without_a_ruler_the_clock_is_unknown(monkeypatch):
-    monkeypatch.setattr(ceilings, "CoreClock", lambda: SimpleNamespace(available=False))
-    found = peak.__wrapped__("f32", 1, 128)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=False))
+    found = peaks.measure("f32", 1, 128, fused=FUSED)
     assert found.flop_per_s > 0
     assert (found.core_hz, found.flop_per_cycle, found.ports) == (None, None, None)
 
@@ -70,18 +66,18 @@ class FakeLoad:
 def test_what_is_no_count_of_ports_is_unknown(monkeypatch, ports, expected):
     """An efficiency core may split wide vectors; a disturbed measurement gives anything."""
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
-    monkeypatch.setattr(ceilings, "_Load", FakeLoad)
-    monkeypatch.setattr(ceilings, "CoreClock", lambda: SimpleNamespace(available=True))
-    assert peak.__wrapped__("f32", 1, 128).ports == expected
+    monkeypatch.setattr(peaks, "_Load", FakeLoad)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    assert peaks.measure("f32", 1, 128, fused=FUSED).ports == expected
 
 
 @pytest.mark.parametrize("ports", [1, 2, 4])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_clock_and_ports_follow_from_the_turns(monkeypatch, ports, threads):
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
-    monkeypatch.setattr(ceilings, "_Load", FakeLoad)
-    monkeypatch.setattr(ceilings, "CoreClock", lambda: SimpleNamespace(available=True))
-    found = peak.__wrapped__("f32", threads, 128)
+    monkeypatch.setattr(peaks, "_Load", FakeLoad)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    found = peaks.measure("f32", threads, 128, fused=FUSED)
     assert found.core_hz == pytest.approx(2e9)
     assert found.ports == ports
     assert found.flop_per_cycle == pytest.approx(ports * 2 * 4)

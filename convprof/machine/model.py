@@ -1,0 +1,147 @@
+"""What this machine is and what it reaches: facts, peaks and bandwidths in one value.
+
+A command makes one model and passes it to its studies. Reading a figure never measures. Only the
+methods whose names begin with ``measure`` do, and nothing twice: a caller shows first what is
+measured next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import NATIVE
+from convprof.dtypes import types
+from convprof.errors import ThreadsError
+from convprof.machine import bandwidth, ceilings_store, facts, peaks
+from convprof.machine.caches import MEMORY, Level, levels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.codegen.probes.streams import Operation
+    from convprof.machine import Facts
+    from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.peaks import Peak
+
+QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
+"""The operations of a short measurement: at every level seen so far, one of them is the fastest."""
+
+
+class _Arithmetic(NamedTuple):
+    """What a peak is the limit of."""
+
+    dtype: str
+    threads: int
+    bits: int
+    fused: bool
+
+
+class MachineModel:
+    """Facts, peaks and bandwidths of this machine; ``measure…`` adds figures."""
+
+    def __init__(self, known: Facts, stored: Iterable[Ceilings] = ()) -> None:
+        """Take facts, and the bandwidths that ``convprof ceilings`` has stored."""
+        self.facts = known
+        self._stored = {each.threads: each for each in stored}
+        self._peaks: dict[_Arithmetic, Peak] = {}
+        self._quick: dict[tuple[int, str], tuple[Bandwidth, ...]] = {}
+
+    @classmethod
+    def here(cls) -> Self:
+        """Return the model of this machine, with the stored bandwidths."""
+        known = facts()
+        return cls(known, ceilings_store.load(known.identity_key()).values())
+
+    def adopt(self, stored: Iterable[Ceilings]) -> None:
+        """Take the bandwidths that were stored, or measured for the store, since this was made."""
+        self._stored |= {each.threads: each for each in stored}
+
+    def levels(self, threads: int) -> tuple[Level, ...]:
+        """Return the cache levels as that many threads share them, nearest first."""
+        return levels(self.facts.caches, threads)
+
+    def peak(self, dtype: str, threads: int, isa: str = NATIVE) -> Peak | None:
+        """Return the peak of an instruction set on some threads; None if it was not measured."""
+        peak = self._peaks.get(self._arithmetic(dtype, threads, isa))
+        return peak if peak is None or isa == NATIVE else dataclasses.replace(peak, isa=isa)
+
+    def peaks(self, dtype: str, threads: Sequence[int], isa: str = NATIVE) -> list[Peak]:
+        """Return the measured peaks for those numbers of threads."""
+        every = (self.peak(dtype, count, isa) for count in threads)
+        return [peak for peak in every if peak is not None]
+
+    def bandwidth(self, threads: int, level: str) -> float | None:
+        """Return the highest bandwidth of a level in bytes per second; None if it is unknown."""
+        return ceilings_store.highest(self.bandwidths([threads]), level, threads)
+
+    def bandwidths(self, threads: Sequence[int]) -> list[Bandwidth]:
+        """Return all bandwidths for the numbers of threads: those stored, then those measured."""
+        stored = [b for n in threads if n in self._stored for b in self._stored[n].bandwidths]
+        return [
+            *stored,
+            *(b for found in self._quick.values() for b in found if b.threads in threads),
+        ]
+
+    def measure_peaks(self, dtype: str, threads: Iterable[int], isa: str = NATIVE) -> list[Peak]:
+        """Measure the peaks that are missing; return those of all numbers of threads.
+
+        Numbers of threads that the system does not allow are left out; ThreadsError if all are.
+        Types without kernels have no peaks.
+        """
+        if not types(dtype).has_peak:
+            return []
+        counts = list(threads)
+        reason: ThreadsError | None = None
+        for count in counts:
+            try:
+                self._measure(self._arithmetic(dtype, count, isa))
+            except ThreadsError as error:
+                reason = error
+        measured = self.peaks(dtype, counts, isa)
+        if reason is not None and not measured:
+            raise reason
+        return measured
+
+    def measure_width(self, dtype: str, bits: int, *, fused: bool) -> Peak:
+        """Return the peak of one core in a width of vectors, measured if it is missing."""
+        return self._measure(_Arithmetic(dtype, 1, bits, fused))
+
+    def lacks_bandwidth(self, threads: int, level: str) -> bool:
+        """Whether ``measure_bandwidth`` would measure.
+
+        Bandwidths that are stored for these threads are complete. The bandwidth of memory would
+        take seconds: only ``convprof ceilings`` measures it.
+        """
+        known = threads in self._stored or (threads, level) in self._quick
+        return level != MEMORY and not known
+
+    def measure_bandwidth(self, threads: int, level: str) -> None:
+        """Measure the bandwidth of a cache level, in some hundredths of a second, if it lacks."""
+        if not self.lacks_bandwidth(threads, level):
+            return
+        try:
+            measured = tuple(
+                bandwidth.measure(threads, (level,), QUICK_OPERATIONS, bandwidth.QUICK_REPEATS)
+            )
+        except ThreadsError:  # an unknown bandwidth costs no result
+            measured = ()
+        self._quick[threads, level] = measured
+
+    def _measure(self, kind: _Arithmetic) -> Peak:
+        if kind not in self._peaks:
+            dtype, threads, bits, fused = kind
+            self._peaks[kind] = peaks.measure(dtype, threads, bits, fused=fused)
+        return self._peaks[kind]
+
+    def _arithmetic(self, dtype: str, threads: int, isa: str) -> _Arithmetic:
+        """Return the arithmetic of an instruction set; in the widest vectors, the machine's own."""
+        widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
+        if isa == NATIVE:
+            return widest
+        found = isas.find(isa)
+        if found.bits == widest.bits:
+            return widest
+        return _Arithmetic(dtype, threads, found.bits, found.fused)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from convprof.errors import ThreadsError
+from convprof.machine import bandwidth, facts, model, peaks
+from convprof.machine.bandwidth import Bandwidth
+from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
+from convprof.machine.peaks import Peak
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Return what was measured, in order; figures cost nothing."""
+    calls = []
+
+    def measure_peak(dtype, threads, bits, *, fused):
+        if threads > 2:
+            raise ThreadsError.of(threads)
+        calls.append((dtype, threads, bits, fused))
+        return Peak("x", bits, dtype, threads, 1e9 * threads * bits, None, None, None, fused)
+
+    def measure_bandwidth(threads, only, operations, repeats):
+        calls.append((threads, only, operations, repeats))
+        (level,) = only
+        return iter(
+            [
+                Bandwidth(level, "load", threads, 7.0, 64),
+                Bandwidth(level, "triad", threads, 9.0, 64),
+            ]
+        )
+
+    monkeypatch.setattr(peaks, "measure", measure_peak)
+    monkeypatch.setattr(bandwidth, "measure", measure_bandwidth)
+    return calls
+
+
+@pytest.fixture
+def machine():
+    return MachineModel(facts())
+
+
+def test_reading_measures_nothing(machine, measured):
+    assert machine.peak("f32", 1) is None
+    assert machine.peaks("f32", [1, 2]) == []
+    assert machine.bandwidth(1, "L1") is None
+    assert machine.bandwidths([1]) == []
+    assert measured == []
+
+
+def test_a_peak_is_measured_once(machine, measured):
+    (first,) = machine.measure_peaks("f32", [1])
+    assert machine.measure_peaks("f32", [1, 2])[0] is first
+    assert machine.peak("f32", 1) is first
+    assert machine.measure_width("f32", first.bits, fused=first.fused) is first
+    assert [(dtype, threads) for dtype, threads, *_ in measured] == [("f32", 1), ("f32", 2)]
+
+
+def test_numbers_of_threads_that_cannot_start_are_left_out(machine, measured):
+    assert [peak.threads for peak in machine.measure_peaks("f32", (4, 1))] == [1]
+    with pytest.raises(ThreadsError):
+        machine.measure_peaks("f32", (4,))
+    assert len(measured) == 1
+
+
+def test_a_cache_is_measured_once_where_nothing_is_stored(machine, measured):
+    machine.measure_bandwidth(2, "L2")
+    machine.measure_bandwidth(2, "L2")
+    assert machine.bandwidth(2, "L2") == 9
+    assert measured == [(2, ("L2",), model.QUICK_OPERATIONS, bandwidth.QUICK_REPEATS)]
+    assert [b.operation for b in machine.bandwidths([2])] == ["load", "triad"]
+    assert machine.bandwidths([1]) == []
+
+
+def test_memory_is_never_measured(machine, measured):
+    machine.measure_bandwidth(1, "memory")
+    assert machine.bandwidth(1, "memory") is None
+    assert measured == []
+
+
+def test_what_is_stored_is_complete(machine, measured):
+    machine.adopt([Ceilings(2, 1.0, (), (Bandwidth("memory", "load", 2, 5.0, 64),))])
+    machine.measure_bandwidth(2, "L1")
+    assert machine.bandwidth(2, "memory") == 5
+    assert machine.bandwidth(2, "L1") is None
+    assert measured == []
+    assert machine.lacks_bandwidth(1, "L1")

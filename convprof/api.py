@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.dtypes import types
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts

@@ -109,7 +109,7 @@ class _View(View["Run"]):
 
     def show(self, console: Console) -> None:
         """Print the table, and what --asm, --explain and --pass training add."""
-        from convprof.codegen.isa import NATIVE
+        from convprof.codegen import NATIVE
         from convprof.render.run import explanations_report, inner_loops_report, run_report
 
         choice = self._choice

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.dtypes import types
 
 if TYPE_CHECKING:

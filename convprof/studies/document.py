@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import numba_setup, scheduling
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE, numba_setup, scheduling
 from convprof.machine import facts
 from convprof.results import Document, envelope, plain
 from convprof.version import VERSION

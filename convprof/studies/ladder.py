@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant

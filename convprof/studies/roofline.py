@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.errors import UnknownNameError
 from convprof.machine import ceilings_store
 from convprof.machine.caches import MEMORY, levels

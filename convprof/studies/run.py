@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.machine.caches import Cache, CacheKind

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.codegen import NATIVE
 from convprof.dtypes import types
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE, Prepared, Setting
+from convprof.strategies.base import Prepared, Setting
 
 if TYPE_CHECKING:
     from convprof.problems import Problem

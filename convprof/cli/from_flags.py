@@ -245,7 +245,7 @@ def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def layouts_from(text: str) -> tuple[str, ...]:
     """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
-    from convprof.strategies.base import LAYOUTS
+    from convprof.problems.layouts import LAYOUTS
 
     names = comma_list((text.lower(),))
     unknown = [name for name in names if name not in (*LAYOUTS, "all")]

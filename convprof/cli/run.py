@@ -109,8 +109,8 @@ class _View(View["Run"]):
 
     def show(self, console: Console) -> None:
         """Print the table, and what --asm, --explain and --pass training add."""
+        from convprof.codegen import NATIVE
         from convprof.render.run import explanations_report, inner_loops_report, run_report
-        from convprof.strategies.base import NATIVE
 
         choice = self._choice
         narrower = choice.isa != NATIVE

@@ -1,1 +1,6 @@
 """The only place with LLVM IR: the JIT, vector kernels, inline assembly, the thread team."""
+
+from __future__ import annotations
+
+NATIVE = "native"
+"""The name that stands for the widest instruction set of this machine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from convprof.codegen import NATIVE
 from convprof.codegen.target import target
 from convprof.errors import InputError
 from convprof.integers import even_block
@@ -38,7 +39,6 @@ ISAS = {
     "avx512": Isa("avx512", 512, 32, 1),
     "neon": Isa("neon", 128, 32, 6),
 }
-NATIVE = "native"
 
 
 @functools.cache

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
-from convprof.codegen.isa import NATIVE
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings_store, facts, peaks

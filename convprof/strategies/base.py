@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from convprof.codegen import NATIVE
 from convprof.dtypes import types
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 P = TypeVar("P", bound="Problem")
-
-LAYOUTS = ("nchw", "nhwc")
-DTYPES = {"f32": ("float32", 4), "f64": ("float64", 8)}
-"""dtype -> (NumPy's name, bytes per element)."""
-
-
-NATIVE = "native"
-"""The ISA that is the widest one here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import numba_setup, scheduling
+from convprof.codegen import NATIVE, numba_setup, scheduling
 from convprof.machine import facts
 from convprof.results import Document, envelope, plain
-from convprof.strategies.base import NATIVE
 from convprof.version import VERSION
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import NATIVE
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
@@ -14,7 +15,7 @@ from convprof.measure.events import Limit, Refused, Started
 from convprof.measure.operands import Operands
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA
 from convprof.studies import comparison, evidence
 from convprof.studies.comparison import Comparison, ratio_of

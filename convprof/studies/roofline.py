@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.codegen import NATIVE
 from convprof.errors import UnknownNameError
 from convprof.machine import ceilings_store
 from convprof.machine.caches import MEMORY, levels
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE
 from convprof.studies import roofline_model
 from convprof.studies.saved import Saved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from convprof.codegen.isa import NATIVE
+from convprof.codegen import NATIVE
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.measure.events import Limit

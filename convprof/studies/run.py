@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import NATIVE
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
 from convprof.problems.layouts import LAYOUTS
 from convprof.results import Measurement
 from convprof.strategies import registry
-from convprof.strategies.base import NATIVE, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies.roofline_session import RooflineSession
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof.codegen import NATIVE
 from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.machine.caches import Cache, CacheKind
 from convprof.machine.ceilings_store import read_bandwidth, read_peak
-from convprof.strategies.base import NATIVE
 from convprof.studies import reading, versions
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from convprof.codegen import isa, target, tile_list
+from convprof.codegen import NATIVE, isa, target, tile_list
 from convprof.codegen.jit import Module
 from convprof.codegen.tile_list import TileList, forget_kernels, kernel
 
@@ -25,7 +25,7 @@ class Adds:
         return f"define i64 @{name}(i64 %x) {{ {add} ret i64 %y }}"
 
 
-ISA = isa.find(isa.NATIVE)
+ISA = isa.find(NATIVE)
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,9 @@ from convprof.problems import (
     ops,
 )
 from convprof.problems.epilogue import Epilogue
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.strategies.base import Setting
 from convprof.strategies.plan import Y
 from convprof.strategies.plan_runner import PlanRunner
 from convprof.strategies.planned import Planned

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from convprof import units
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.dtypes import find
@@ -143,7 +144,7 @@ def widths(dtype: str) -> tuple[int, ...]:
     """Return the widths in bits, one element first. RefusedError where nothing is generated."""
     if not isas.available():
         raise RefusedError("no kernels are generated for this CPU; run it on x86-64 or AArch64")
-    widest = isas.find(isas.NATIVE).bits
+    widest = isas.find(NATIVE).bits
     return (element_bits(dtype), *(bits for bits in VECTOR_BITS if bits <= widest))
 
 

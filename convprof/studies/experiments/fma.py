@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
@@ -32,7 +33,7 @@ class Fma(Study):
     def learn(self) -> Iterator[str]:
         """Measure the peaks of both kinds. RefusedError where there is no fused instruction."""
         self._widths = widths(self.options.dtype)
-        if not isas.find(isas.NATIVE).fused:
+        if not isas.find(NATIVE).fused:
             raise RefusedError("this CPU has no fused multiply-add to compare with")
         self._costs: dict[tuple[int, str], Costs] = {}
         for bits in self._widths:

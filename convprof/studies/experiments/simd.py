@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.measure.contestant import Contestant
 from convprof.strategies.base import Setting
@@ -37,7 +38,7 @@ class Simd(Study):
     def learn(self) -> Iterator[str]:
         """Measure the peak of every width."""
         self._widths = widths(self.options.dtype)
-        self._fused = isas.find(isas.NATIVE).fused
+        self._fused = isas.find(NATIVE).fused
         self._costs: dict[int, Costs] = {}
         for bits in self._widths:
             yield f"the peak of {spelled(bits, self.options.dtype)}"

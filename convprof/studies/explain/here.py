@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.machine import facts
 from convprof.strategies.base import Setting
@@ -28,7 +29,7 @@ class Here:
 
 def here() -> Here:
     """Return what is known about this machine, without measuring."""
-    isa = isas.find(isas.NATIVE)
+    isa = isas.find(NATIVE)
     sizes: dict[int, int] = {}
     lines = []
     for cache in facts().caches:

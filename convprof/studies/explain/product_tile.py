@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.integers import ceil_div
 from convprof.strategies.base import Setting
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def tiling(g: Gemm) -> Tiling:
     """Return the tiles of one product of the batch, on one thread."""
     itemsize = Setting().itemsize
-    isa = isas.find(isas.NATIVE)
+    isa = isas.find(NATIVE)
     chosen = choose(g, isa, itemsize, threads=1)
     nr = chosen.vectors * isa.lanes(itemsize)
     nc, kc, mc = min(chosen.nc, g.n), min(chosen.kc, g.k), min(chosen.mc, g.m)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
-from convprof.strategies.base import LAYOUTS
+from convprof.problems.layouts import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.gemm import Tile
 
-ISA = isas.find(isas.NATIVE)
+ISA = isas.find(NATIVE)
 LANES = ISA.lanes(4)
 PREFETCH = re.compile(r"getelementptr float, ptr %d_now, i64 (\d+)\n  call void @llvm.prefetch")
 

@@ -11,7 +11,8 @@ runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 from convprof.networks.onnx import load  # noqa: E402
 from convprof.networks.steps import steps  # noqa: E402
 from convprof.problems import NetworkProblem  # noqa: E402
-from convprof.strategies.base import LAYOUTS, Setting  # noqa: E402
+from convprof.problems.layouts import LAYOUTS  # noqa: E402
+from convprof.strategies.base import Setting  # noqa: E402
 from convprof.strategies.networks.choice import LayerChoice  # noqa: E402
 from convprof.strategies.networks.strategy import Chained, Recipe  # noqa: E402
 

@@ -5,7 +5,8 @@ import pytest
 from convprof.errors import RefusedError
 from convprof.networks.fold import folded
 from convprof.networks.steps import steps
-from convprof.strategies.base import LAYOUTS, Setting
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies.base import Setting
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.studies.network.probe import Probe, probes, times
 

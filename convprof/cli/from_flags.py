@@ -110,7 +110,6 @@ def _summary(selection: Selection) -> list[str]:
 
 def selected(flags: dict[str, Any]) -> Selection:
     """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
-    from convprof.problems import Attention, Conv2d
     from convprof.problems.gradients import forward_only
     from convprof.studies.selection import Selection, select
 
@@ -122,7 +121,7 @@ def selected(flags: dict[str, Any]) -> Selection:
         )
     if shape:
         problem = _from_flags(flags)
-        if flags["mb"] is not None and isinstance(problem, Conv2d | Attention):
+        if flags["mb"] is not None and problem.has_minibatch:
             check_range("--mb", flags["mb"], 1, 2**31 - 1)
             problem = problem.with_batch(flags["mb"])
         return Selection([problem], [])
@@ -191,14 +190,14 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
 
 def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
     """Return the passes of each layer; InputError if a problem has a forward pass only."""
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Trainable
     from convprof.problems.gradients import passes_of
 
     if which == "forward":
         return problems
     found: list[Problem] = []
     for problem in problems:
-        if not isinstance(problem, Conv2d | Gemm):
+        if not isinstance(problem, Trainable):
             raise InputError(
                 f"--pass {which}: {problem.descriptor} has a forward pass only; "
                 "name convolutions and matrix products"
@@ -209,10 +208,8 @@ def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
 
 def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
     """Return the problems with that epilogue; InputError where it makes no sense."""
-    from dataclasses import replace
-
     from convprof.errors import ProblemError
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Trainable
     from convprof.problems.epilogue import Epilogue
 
     if text is None:
@@ -228,12 +225,12 @@ def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list
         raise InputError(f"--epilogue {shown(text)}: {reason}") from None
     found: list[Problem] = []
     for problem in problems:
-        if not isinstance(problem, Conv2d | Gemm):
+        if not isinstance(problem, Trainable):
             raise InputError(
                 f"--epilogue {text}: {problem.descriptor} has none; "
                 "name convolutions and matrix products"
             )
-        found.append(replace(problem, epilogue=epilogue))
+        found.append(problem.with_epilogue(epilogue))
     return found
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
+    from convprof.problems import Problem
     from convprof.results import Measurement
 
 
@@ -23,16 +24,16 @@ class Totals:
         self._layers: dict[str, Measurements] = {}
         self._asked = asked
 
-    def add(self, problem: Any, measurements: list[Measurement]) -> bool:
+    def add(self, problem: Problem, measurements: list[Measurement]) -> bool:
         """Keep what was measured of one pass; return whether it is the last of its layer."""
-        from convprof.problems import BackwardWeights
+        from convprof.problems.gradients import BACKWARD_WEIGHTS
 
         if not self._wanted:
             return False
         layer = self._layers.setdefault(problem.descriptor, Measurements())
         layer += measurements
         layer.compress()
-        return isinstance(problem, BackwardWeights)
+        return problem.pass_name == BACKWARD_WEIGHTS
 
     def show(self, console: Console, descriptor: str) -> None:
         """Print the totals of one layer."""

@@ -72,6 +72,11 @@ class Attention(Problem):
         return self.items * self.tokens**2
 
     @property
+    def has_minibatch(self) -> bool:
+        """It has: batch."""
+        return True
+
+    @property
     def terms(self) -> int:
         """The products behind a score, and then the weighted values behind an element."""
         return self.dim + self.tokens

@@ -65,6 +65,21 @@ class Problem(ABC):
         return False
 
     @property
+    def has_minibatch(self) -> bool:
+        """Whether the user may set the minibatch of a problem that is spelled without one."""
+        return False
+
+    @property
+    def layer_kind(self) -> str:
+        """The word for the sort of layer in a network: ``conv``, ``linear``, ``batch norm``."""
+        return self.kind
+
+    @property
+    def layer_text(self) -> str:
+        """What a layer computes, in a few words: ``3x3 s2 64->128``."""
+        return self.descriptor
+
+    @property
     def is_network(self) -> bool:
         """Whether it is many layers, one after the other, whose weights are bound by name."""
         return False
@@ -113,6 +128,10 @@ class Problem(ABC):
         """Return the same problem for ``n`` images or items; ProblemError where it has no batch."""
         raise ProblemError(f"{self.descriptor}: has no batch to set to {n}")
 
+    def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
+        """Return a smaller problem of the first rows of the result; the same if it has none."""
+        return self
+
 
 class Trainable(Problem):
     """A problem with weights, and so with gradients: a convolution or a matrix product.
@@ -121,6 +140,10 @@ class Trainable(Problem):
     """
 
     __slots__ = ()
+
+    @abstractmethod
+    def with_epilogue(self, epilogue: Epilogue) -> Self:
+        """Return the same layer with an epilogue."""
 
     @property
     @abstractmethod

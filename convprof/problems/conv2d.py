@@ -178,6 +178,26 @@ class Conv2d(Trainable):
         return self.k, self.cg, self.r, self.s
 
     @property
+    def has_minibatch(self) -> bool:
+        """It has: n."""
+        return True
+
+    @property
+    def layer_kind(self) -> str:
+        """``depthwise conv``, ``pointwise conv`` or ``conv``."""
+        if self.is_depthwise:
+            return "depthwise conv"
+        return "pointwise conv" if self.is_pointwise else "conv"
+
+    @property
+    def layer_text(self) -> str:
+        """``3x3 s2 64->128 in 32 groups``: filter, stride, channels."""
+        down, across = self.stride
+        step = f" s{down}" if down == across else f" s{down}x{across}"
+        text = f"{self.r}x{self.s}{step if (down, across) != (1, 1) else ''} {self.c}->{self.k}"
+        return text + (f" in {self.groups} groups" if self.groups > 1 else "")
+
+    @property
     def has_layout(self) -> bool:
         """Its activations are images."""
         return True
@@ -260,6 +280,16 @@ class Conv2d(Trainable):
             quoted(self.name),
         ]
         return "".join(parts)
+
+    def with_epilogue(self, epilogue: Epilogue) -> Conv2d:
+        """Return the same convolution with an epilogue."""
+        return replace(self, epilogue=epilogue)
+
+    def first_rows(self, rows: int) -> Conv2d:
+        """Return the convolution of one image that gives so many rows of the output, or more."""
+        reach = self.dilation[0] * (self.r - 1) + 1
+        height = min(self.h, max(reach, rows * self.stride[0]))
+        return replace(self, n=1, h=height, name="")
 
     def with_batch(self, n: int) -> Conv2d:
         """Return the same convolution of ``n`` images."""

@@ -70,6 +70,16 @@ class Gemm(Trainable):
         return self._shape(self.m, self.n)
 
     @property
+    def layer_kind(self) -> str:
+        """A product is a linear layer."""
+        return "linear"
+
+    @property
+    def layer_text(self) -> str:
+        """``1x2048:2048x1000``."""
+        return f"{self.m}x{self.k}:{self.k}x{self.n}"
+
+    @property
     def terms(self) -> int:
         """The products behind an element of C: k."""
         return self.k
@@ -106,6 +116,14 @@ class Gemm(Trainable):
         """The benchdnn text, ``MxK:KxN[n"name"]``; a batch above 1 comes first."""
         a, b = ("x".join(map(str, shape)) for shape in (self.a_shape, self.b_shape))
         return f"{a}:{b}{quoted(self.name)}"
+
+    def with_epilogue(self, epilogue: Epilogue) -> Gemm:
+        """Return the same product with an epilogue."""
+        return replace(self, epilogue=epilogue)
+
+    def first_rows(self, rows: int) -> Gemm:
+        """Return the product of the first rows of A, without a batch."""
+        return replace(self, m=min(self.m, rows), batch=1, name="")
 
     def with_batch(self, n: int) -> Gemm:
         """Return ``n`` independent products of the same sizes."""

@@ -48,6 +48,11 @@ class Backward(Problem, Generic[F_co]):
         return self.which
 
     @property
+    def has_minibatch(self) -> bool:
+        """Whether the layer has one."""
+        return self.forward.has_minibatch
+
+    @property
     def name(self) -> str:
         """The name of the forward problem."""
         return self.forward.name

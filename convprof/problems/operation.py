@@ -64,6 +64,16 @@ class Operation(Problem):
         return self.laid_out
 
     @property
+    def layer_kind(self) -> str:
+        """The op's word: ``pool``."""
+        return self.op.kind
+
+    @property
+    def layer_text(self) -> str:
+        """The op's words: ``max 3x3 s2``."""
+        return self.op.text
+
+    @property
     def terms(self) -> int:
         """The steps behind one element of the result, or the longest axis that it may sum over."""
         axes = [axis for shape in self.inputs for axis in shape]

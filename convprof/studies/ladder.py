@@ -13,7 +13,6 @@ from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Limit, Refused, Started
 from convprof.measure.operands import Operands
-from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA
@@ -361,7 +360,7 @@ def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) ->
         return None
     rows = FIRST_ROWS
     while True:
-        part = _rows(contestant.problem, rows)
+        part = contestant.problem.first_rows(rows)
         found = _call_s(contestant, part, settings.seed)
         if found is None:
             return None  # whatever keeps it from running, the session will say
@@ -376,17 +375,6 @@ def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) ->
         f"{time_limit_s:g} s: raise it"
     )
     return report.excluded(contestant, "refused", reason)
-
-
-def _rows(problem: Problem, rows: int) -> Problem:
-    """Return the first rows of the result as a problem of its own: every row works as before."""
-    if isinstance(problem, Conv2d):
-        reach = problem.dilation[0] * (problem.r - 1) + 1
-        height = min(problem.h, max(reach, rows * problem.stride[0]))
-        return replace(problem, n=1, h=height, name="")
-    if isinstance(problem, Gemm):
-        return replace(problem, m=min(problem.m, rows), batch=1, name="")
-    return problem
 
 
 def _call_s(contestant: Contestant, part: Problem, seed: int) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from convprof import networks
 from convprof.errors import DescriptorError, InputError, ProblemError, UnknownNameError
-from convprof.problems import Attention, Backward, Conv2d, LeftOut, parse, read_batch
+from convprof.problems import LeftOut, parse, read_batch
 from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from convprof.problems import Problem, Trainable
+    from convprof.problems import Problem
 
 MAX_PATTERN = 200  # a longer one is a mistake, and may take for ever to search
 _EXAMPLES = 5  # how many problems an error lists
@@ -194,15 +194,11 @@ def _with_minibatch(
 ) -> Sequence[Problem]:
     if mb is None:
         return problems
-    if not all(_has_minibatch(problem) for problem in problems):
+    if not all(problem.has_minibatch for problem in problems):
         note = f"minibatch {mb}: matrix products have no minibatch and stay as they are"
         if note not in notes[-1:]:
             notes.append(note)
-    return [p.with_batch(mb) if _has_minibatch(p) else p for p in problems]
-
-
-def _has_minibatch(problem: Problem) -> TypeGuard[Conv2d | Attention | Backward[Trainable]]:
-    return problem.family in (Conv2d.kind, Attention.kind)
+    return [p.with_batch(mb) if p.has_minibatch else p for p in problems]
 
 
 def _compiled(match: str) -> re.Pattern[str]:

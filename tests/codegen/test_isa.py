@@ -116,7 +116,7 @@ def test_aarch64_has_neon(monkeypatch):
     fake(monkeypatch, "aarch64", "+neon")
     assert isa.available() == ("neon",)
     assert isa.find("native") is isa.find("neon") is ISAS["neon"]
-    with pytest.raises(InputError, match=r"--isa avx2: this CPU has neon; use one of them or nat"):
+    with pytest.raises(InputError, match=r"isa=avx2: this CPU has neon; use one of them or nat"):
         isa.find("avx2")
 
 
@@ -142,7 +142,7 @@ def test_x86_has_what_its_flags_say(monkeypatch, features, names):
 def test_another_architecture_has_none_and_gets_narrow_vectors(monkeypatch):
     fake(monkeypatch, "riscv64")
     assert (isa.find("native").bits, isa.find("native").fused) == (128, False)
-    with pytest.raises(InputError, match="--isa neon: this CPU has none that kernels are gen"):
+    with pytest.raises(InputError, match="isa=neon: this CPU has none that kernels are gen"):
         isa.find("neon")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hostile_making import documents, edited_json, mutated
@@ -99,7 +100,17 @@ def read_ceilings(data: bytes, folder: Path) -> bool:
 
 
 KEY = {"version": "1", "problem": {"kind": "gemm", "m": 8}, "threads": 1}
-CHOICE = {"strategy": "packed", "variant": {"mc": 8, "nc": 16}}
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """The blocking of the remembered choice."""
+
+    mc: int = 8
+    nc: int = 16
+
+
+CHOICE = {"strategy": "packed", "blocking": asdict(Blocking())}
 
 
 def choices() -> st.SearchStrategy[bytes]:
@@ -117,7 +128,7 @@ def read_choice(data: bytes, folder: Path) -> bool:
         choice_store._path(auto.CHOICES, KEY).write_bytes(data)
         choice = choice_store.load(auto.CHOICES, KEY)
     packed: Any = registry.find("gemm", "packed")
-    known = auto._known(choice, [(packed, CHOICE["variant"])])
+    known = auto._known(choice, [auto.Candidate(packed, Blocking())])
     return known is not None
 
 

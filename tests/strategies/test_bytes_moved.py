@@ -31,7 +31,7 @@ def test_packed_weights_are_read_instead_of_the_weights():
     prepared = prepare(plain, strategy="reordered", layout="nhwc")
     packed = prepared.workspace_bytes - prepared.table_bytes
     assert packed == 6 * 4 * 9 * 4  # the weights in another order
-    assert prepared.bytes_moved() == plain.bytes_min(4)
+    assert prepared.bytes_moved() == plain.bytes_min(F32)
 
 
 def test_without_scratch_memory_it_is_the_least():

@@ -48,7 +48,7 @@ PROBLEMS = st.builds(
 
 def error(g, setting, variant):
     """Return the error of the second run: the first leaves no trace."""
-    operands = Operands(g, setting.dtype, 0)
+    operands = Operands(g, setting.types, 0)
     prepared = Prepacked().prepare_blocked(g, setting, variant)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()

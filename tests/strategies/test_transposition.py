@@ -25,7 +25,7 @@ def test_every_matrix_is_transposed(shape, dtype, isa):
         plan.steps = [turn_stage("turn", X, Y, shape, setting)]
         problem = LayoutConversion(n=n, c=rows, h=1, w=columns)
         prepared = PlanRunner("turn", problem, setting, plan)
-        x = np.arange(n * rows * columns, dtype=DTYPES[dtype][0]).reshape(shape)
+        x = np.arange(n * rows * columns, dtype=DTYPES[dtype].numpy).reshape(shape)
         prepared.bind(x, np.zeros(0))
         prepared.run()
         np.testing.assert_array_equal(prepared.output(), x.transpose(0, 2, 1))

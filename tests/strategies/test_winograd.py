@@ -83,7 +83,7 @@ def test_filters_too_large_for_the_cache_share_out_frequencies(monkeypatch):
 def test_filters_are_transformed_in_float64(m, dtype):
     p = Conv2d(c=70, k=45, h=8, w=8, r=3, s=3)
     blocks = WinogradBlocks(p, Setting("nhwc", dtype), WinogradBlocking(m, 4))
-    w = np.random.default_rng(0).uniform(-1, 1, p.weight_shape).astype(DTYPES[dtype][0])
+    w = np.random.default_rng(0).uniform(-1, 1, p.weight_shape).astype(DTYPES[dtype].numpy)
     packed = blocks.packed()
     target = np.zeros(packed.shape, w.dtype)
     packed.fill(target, w)

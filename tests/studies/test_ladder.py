@@ -201,7 +201,7 @@ class TestPatience:
 
     def test_parts_are_rows_of_the_same_problem(self):
         conv = Conv2d(n=8, c=3, h=100, w=90, k=4, r=3, s=3, stride=(2, 2), dilation=(2, 2))
-        part = ladder._rows(conv, 4)
+        part = conv.first_rows(4)
         assert (part.n, part.h, part.w, part.c) == (1, 8, 90, 3)
-        assert ladder._rows(conv, 1).h == 5
-        assert ladder._rows(Gemm(m=9, n=8, k=7, batch=3), 4) == Gemm(m=4, n=8, k=7)
+        assert conv.first_rows(1).h == 5
+        assert Gemm(m=9, n=8, k=7, batch=3).first_rows(4) == Gemm(m=4, n=8, k=7)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.dtypes import F32
-from convprof.problems import Conv2d, Gemm
 from convprof.problems.shapes import shape_text
 from convprof.render import tables
 from convprof.render.columns import Column
@@ -133,14 +132,8 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
 def computes(step: Step) -> str:
     """Return what a step computes: ``3x3 s2 64->128 +bias,relu``, ``max 3x3 s2``."""
     problem = step.problem
-    if isinstance(problem, Conv2d):
-        text = f"{problem.r}x{problem.s}{_stride(problem.stride)} {problem.c}->{problem.k}"
-        text += f" in {problem.groups} groups" if problem.groups > 1 else ""
-    elif isinstance(problem, Gemm):
-        text = f"{problem.m}x{problem.k}:{problem.k}x{problem.n}"
-    else:
-        return problem.op.text
-    return f"{text} +{problem.epilogue.text}" if problem.epilogue else text
+    end = f" +{problem.epilogue.text}" if problem.epilogue else ""
+    return problem.layer_text + end
 
 
 def by(layer: Layer, layout: str) -> str:
@@ -174,12 +167,6 @@ def rate_cell(flop_per_s: float | None) -> str:
 
 def _cold(layer: Layer, unit: Unit) -> str:
     return NOTHING if layer.cold is None else time_cell(layer.cold_s, unit)
-
-
-def _stride(stride: tuple[int, int]) -> str:
-    if stride == (1, 1):
-        return ""
-    return f" s{stride[0]}" if stride[0] == stride[1] else f" s{stride[0]}x{stride[1]}"
 
 
 def _output(step: Step) -> str:

@@ -12,14 +12,13 @@ from convprof import stats
 from convprof.dtypes import F32, tolerance
 from convprof.errors import RefusedError
 from convprof.measure.operands import GATHERED_ELEMENTS, POINTS
-from convprof.problems import Conv2d
 from convprof.strategies import memory, registry
 from convprof.strategies.base import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from convprof.problems import Gemm
+    from convprof.problems import Conv2d, Gemm
     from convprof.strategies.base import Prepared, Strategy
 
     Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -124,7 +123,7 @@ def compute(step: Step, choice: Choice, now: Callable[[], float] = time.perf_cou
         step=step,
         strategy=strategy.name,
         threads=setting.threads,
-        layout=setting.layout if isinstance(step.problem, Conv2d) else None,
+        layout=setting.layout if step.problem.has_layout else None,
         refused=refused,
         output=y,
         times_s=times,
@@ -163,7 +162,7 @@ def _operands(step: Step, layout: str) -> tuple[Array, Array]:
 
 def _turned(step: Step, array: Array, layout: str, source: int, target: int) -> Array:
     """Return an activation with its channels moved, if its layout is ``nhwc``."""
-    if isinstance(step.problem, Conv2d) and layout == "nhwc":
+    if step.problem.has_layout and layout == "nhwc":
         return np.moveaxis(array, source, target)
     return array
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.machine.caches import MEMORY, holding
 from convprof.measure.events import Limit
-from convprof.problems import Conv2d
 from convprof.studies.roofline_model import place_here, working_set
 
 if TYPE_CHECKING:
@@ -52,12 +51,7 @@ class Layer:
     @property
     def kind(self) -> str:
         """``conv``, ``depthwise conv``, ``linear``, ``batch norm``."""
-        problem = self.step.problem
-        if isinstance(problem, Conv2d):
-            if problem.is_depthwise:
-                return "depthwise conv"
-            return "pointwise conv" if problem.is_pointwise else "conv"
-        return "linear" if problem.kind == "gemm" else problem.op.kind  # type: ignore[union-attr]
+        return self.step.problem.layer_kind
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types; its measurements are in the document by name."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError, ProblemError
-from convprof.problems import Conv2d, Gemm
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING, passes_of
 from convprof.problems.layout_conversion import LayoutConversion
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
-    from convprof.problems import Problem
+    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.graph import Network, Node
     from convprof.results import Measurement
 
@@ -149,11 +148,10 @@ def _layer(
     network: str, problem: Product, passes: tuple[str, ...], learned: bool, nodes: list[Node]
 ) -> Layer:
     first = nodes[0]
-    depthwise = isinstance(problem, Conv2d) and problem.groups > 1 and problem.cg == 1
     return Layer(
         tuple(node.name for node in nodes),
         first.op.text,
-        DEPTHWISE if depthwise else first.op.kind,
+        DEPTHWISE if problem.layer_kind == DEPTHWISE else first.op.kind,
         _named(problem, f"{network}:{first.name}"),
         passes,
         learned,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import types
 from convprof.errors import one_line
+from convprof.strategies.tuning.tunable import stored
 from convprof.studies.sweep import blocking
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
         return lambda x: plan.problem(x).bytes_min(of)
     names = blocking.TILES["gemm"]
     blocked = [
-        c.strategy.blocking(plan.base, c.setting)
+        stored(c.strategy.blocking(plan.base, c.setting))
         for c in plan.contestants(plan.values[0])
         if isinstance(c.strategy, blocking.Blocked)
     ]

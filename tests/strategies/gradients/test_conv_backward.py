@@ -179,7 +179,7 @@ def test_every_blocking_computes_the_same(which, name, layout):
     strategy = registry.find(backward.kind, name)
     setting = Setting(layout, "f32", THREADS[-1] if strategy.parallel else 1)
     for variant in getattr(strategy, "blockings", lambda *_: [])(backward, setting):
-        operands = Operands(backward, "f32", 0)
+        operands = Operands(backward, F32, 0)
         prepared = strategy.prepare_blocked(backward, setting, variant)
         prepared.bind(*operands.all(layout))
         prepared.run()

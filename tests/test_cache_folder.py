@@ -29,6 +29,15 @@ def test_the_users_cache_folder(monkeypatch, tmp_path, platform, variable, below
     assert folder("ceilings") == tmp_path / below / "convprof" / "ceilings"
 
 
+def test_a_relative_cache_folder_is_ignored(monkeypatch, tmp_path):
+    """As the XDG base directory specification demands: it would be another one in each folder."""
+    monkeypatch.delenv("CONVPROF_CACHE_DIR", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert folder("ceilings") == tmp_path / ".cache" / "convprof" / "ceilings"
+
+
 @pytest.fixture
 def homeless(monkeypatch):
     """A user without HOME whose number has no entry in passwd."""

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 from convprof.codegen import NATIVE
+from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.target import target
 from convprof.errors import InputError
 from convprof.integers import even_block
@@ -45,15 +46,14 @@ ISAS = {
 def available() -> tuple[str, ...]:
     """Return the names of the instruction sets of this CPU, widest last."""
     host = target()
-    if host.arch == "aarch64":
+    if host.arch == ARM:
         return ("neon",)
-    if host.arch != "x86_64":
+    if host.arch != X86:
         return ()
-    has = set(host.features.split(","))
     found = ["sse"]
-    if {"+avx2", "+fma"} <= has:
+    if host.has("avx2", "fma"):
         found.append("avx2")
-    if {"+avx512f", "+avx512vl", "+avx512dq", "+avx512bw"} <= has:
+    if host.has("avx512f", "avx512vl", "avx512dq", "avx512bw"):
         found.append("avx512")
     return tuple(found)
 

@@ -58,7 +58,7 @@ def load() -> Any:
             "numba is set to compile nothing (NUMBA_DISABLE_JIT=1): unset the variable"
         )
     if not config.ENABLE_AVX and not any(name in os.environ for name in _CPU):
-        config.ENABLE_AVX = int("+avx" in target().features.split(","))
+        config.ENABLE_AVX = int(target().has("avx"))
     return config
 
 
@@ -71,7 +71,7 @@ def deviations() -> dict[str, str]:
     if config is None:
         return {}
     now = {name: _spelled(getattr(config, name, usual)) for name, usual in _USUAL.items()}
-    avx = "1" if "+avx" in target().features.split(",") else "0"
+    avx = "1" if target().has("avx") else "0"
     usually = {**_USUAL, "ENABLE_AVX": avx}
     return {
         f"NUMBA_{_SPELLED.get(name, name)}": value

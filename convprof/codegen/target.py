@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import toolchain
+from convprof.codegen.architecture import architecture
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,6 +29,15 @@ class Target:
     """LLVM's feature string, read from CPUID: what the CPU really has."""
     llvm_version: str
 
+    @property
+    def present(self) -> dict[str, bool]:
+        """Feature, in LLVM's spelling -> whether this CPU has it."""
+        return {word[1:]: word[0] == "+" for word in self.features.split(",") if word}
+
+    def has(self, *features: str) -> bool:
+        """Whether the CPU has all of these features."""
+        return all(self.present.get(feature, False) for feature in features)
+
 
 @functools.cache
 def target() -> Target:
@@ -36,9 +46,8 @@ def target() -> Target:
     llvm.initialize_native_asmprinter()
     # Without the parser any inline assembly aborts the whole process.
     llvm.initialize_native_asmparser()
-    machine = platform.machine().lower()
     return Target(
-        arch={"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine),
+        arch=architecture(platform.machine()),
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         llvm_version=".".join(str(part) for part in llvm.llvm_version_info),

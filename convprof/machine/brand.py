@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.machine.sources import ARM, integer
+from convprof.codegen.architecture import ARM
+from convprof.machine.sources import integer
 
 if TYPE_CHECKING:
     from convprof.machine.flags import Flags

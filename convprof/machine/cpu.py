@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from convprof.codegen.architecture import ARM, X86
 from convprof.machine import brand as brands
 from convprof.machine import flags as cpu_flags
 from convprof.machine.brand import guess
-from convprof.machine.sources import ARM, X86, integer
+from convprof.machine.sources import integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convprof.machine.sources import ARM, X86
+from convprof.codegen.architecture import ARM, X86
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

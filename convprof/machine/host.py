@@ -92,9 +92,9 @@ def _memory() -> tuple[int, int] | None:
 @functools.cache
 def _llvm_features() -> dict[str, bool] | None:
     def ask() -> dict[str, bool]:
-        from llvmlite import binding
+        from convprof.codegen.target import target
 
-        return dict(binding.get_host_cpu_features())
+        return target().present
 
     return _quiet(ask)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.architecture import ARM
 from convprof.integers import ceil_div
 from convprof.machine.brand import clean
-from convprof.machine.sources import ARM, cpu_list
+from convprof.machine.sources import cpu_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,6 +10,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.architecture import architecture
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 
 READ_LIMIT = 1 << 20
 """Bytes read of one file. Only /proc/cpuinfo of a machine with 600 CPUs comes near it."""
-
-X86, ARM = "x86_64", "aarch64"
-_ARCHITECTURES = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}
 
 
 def _nothing() -> None:
@@ -61,8 +60,8 @@ class Source:
 
     @property
     def architecture(self) -> str:
-        """``x86_64``, ``aarch64``, or the machine's own name for anything else."""
-        return _ARCHITECTURES.get(self.machine.lower(), self.machine)
+        """As ``convprof.codegen.architecture`` names it."""
+        return architecture(self.machine)
 
     @property
     def macos(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.codegen.architecture import X86
 from convprof.machine import flags as cpu_flags
 from convprof.machine.brand import clean
-from convprof.machine.sources import X86
 
 if TYPE_CHECKING:
     from convprof.machine.sources import Source

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.machine import brand, flags
+from convprof.codegen import NATIVE
+from convprof.codegen import isa as isas
+from convprof.codegen.target import target
+from convprof.machine import brand, facts, flags
 from convprof.machine.flags import Flags, Simd, spell
 
 AVX512 = Simd("avx512", 512, 16, 8, 32, fma=True)
@@ -197,3 +200,14 @@ def test_a_guess_is_a_lower_bound_and_says_so(vendor):
 @pytest.mark.parametrize("vendor", [None, "", "CentaurHauls", "GenuineIntel"])
 def test_no_guess_without_a_rule(vendor):
     assert guess(vendor, "") is None
+
+
+def test_llvm_and_the_system_agree_on_this_cpu():
+    """What kernels are generated for, and what the facts say, come from two sources."""
+    known, seen = facts().cpu, target().present
+    if not isas.available() or known.simd.bits is None:
+        pytest.skip("one of the sources has no answer here")
+    assert isas.find(NATIVE).bits <= known.simd.bits
+    for name, flag in (("AVX2", "avx2"), ("AVX512F", "avx512f"), ("NEON", "neon")):
+        if known.extensions.get(name) is not None and flag in seen:
+            assert known.extensions[name] == seen[flag], name

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import csv
+from importlib import resources
+
 import pytest
 
 from convprof.codegen.probes.instructions import Instruction, catalogue
@@ -82,3 +85,15 @@ def test_what_a_source_does_not_say_is_unknown():
 
 def test_an_unknown_architecture_has_no_columns():
     assert published.cores("riscv64") == ()
+
+
+def test_every_line_of_the_file_is_about_another_figure():
+    path = resources.files(published.__package__).joinpath(published.FILE)
+    lines = [tuple(line[:5]) for line in csv.reader(path.read_text("utf-8").splitlines())]
+    assert lines[0] == ("architecture", "core", "source", "model", "instruction")
+    assert (
+        len(lines)
+        == len(set(lines))
+        == 1
+        + sum(len(core.figures) for architecture in ARCHS for core in published.cores(architecture))
+    )

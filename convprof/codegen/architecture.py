@@ -1,0 +1,12 @@
+"""One name for each architecture, whatever the system calls it."""
+
+from __future__ import annotations
+
+X86, ARM = "x86_64", "aarch64"
+_NAMES = {"amd64": X86, "arm64": ARM}
+
+
+def architecture(machine: str) -> str:
+    """Return ``x86_64``, ``aarch64``, or the name that ``platform.machine()`` has for another."""
+    lower = machine.lower()
+    return _NAMES.get(lower, lower)

@@ -97,7 +97,7 @@ PARTS = 3
 def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 
-    One name means all of source, weights and result. The accumulator is that of the source.
+    One name stands for all three. The accumulator is the one that the table has for the source.
     Raises InputError for an unknown name, or another number of names.
     """
     names = text.split(":")

@@ -59,7 +59,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
 
 def _check_alone(which: str) -> None:
-    """Raise InputError for a flag that only the whole network's run heeds."""
+    """Raise InputError for a flag that only the run of a whole network uses."""
     for flag in network_options.given(WHOLE):
         raise InputError(
             f"{flag} is for running the whole network: leave it out, or --pass {which}"

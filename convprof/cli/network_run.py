@@ -43,9 +43,8 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
     top, how, asked = _read(flags)
     whole = _whole(asked, how)
-    NetworkStudy(
-        whole, how, asked.settings, None
-    )  # a layer that nobody takes is refused before all else
+    # A layer that no strategy computes is refused before anything is measured.
+    NetworkStudy(whole, how, asked.settings, None)
     shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
     return shown.measure(
         asked,

@@ -51,12 +51,12 @@ class Outputs:
         return STDOUT not in self.paths.values()
 
     def unread(self) -> bool:
-        """Whether nobody will see what else is measured: stdout has failed, no file is named."""
+        """Whether further results would be lost: stdout has failed, and no file is named."""
         from convprof.render.streams import stdout_lost
 
         return stdout_lost() and not self.files
 
     @property
     def files(self) -> bool:
-        """Whether results go to a file: then measuring goes on when nobody reads stdout."""
+        """Whether results go to a file: measuring then goes on without a reader of stdout."""
         return self.plot or any(path != STDOUT for path in self.paths.values())

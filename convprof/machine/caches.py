@@ -212,7 +212,7 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
 
 
 def holding(found: Sequence[Level], footprint_bytes: int) -> str:
-    """Return the name of the nearest level that holds so many bytes; ``memory`` if none does."""
+    """Return the name of the nearest level that holds the footprint; ``memory`` if none does."""
     return next((lv.name for lv in found if footprint_bytes <= lv.total_bytes), MEMORY)
 
 
@@ -229,7 +229,7 @@ def _threads_on_each(cache: Cache, threads: int) -> int:
 # How much memory to go through, so that one level of it and no nearer one is measured.
 
 OF_ITS_LEVEL = 2
-"""A working set takes one part in so many of its cache: room for what else passes through."""
+"""A working set takes its cache's size divided by this: the rest is for other data."""
 OVER_THE_LAST = 8
 """Times the cache before it that a working set takes if there is room: what stays in that one by
 a replacement that is not strictly least-recently-used is then a small share."""
@@ -240,7 +240,7 @@ LEAST_MEMORY_OVER_CACHES = 2
 UNKNOWN_CACHE_BYTES = 64 << 20
 """For the working set in memory where the caches are unknown."""
 OF_AVAILABLE = 4
-"""One part in so many of the available memory is taken at most."""
+"""A working set takes at most the available memory divided by this."""
 
 
 @dataclass(frozen=True, slots=True)

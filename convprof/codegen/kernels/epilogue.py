@@ -62,14 +62,14 @@ class Finish:
         return total if function is None else functions.apply(w, function, total)
 
 
-# One step of an epilogue over a result that lies in memory: read, compute, write back.
+# One step of an epilogue over a finished result: read from memory, compute, write back.
 
 
 @dataclass(frozen=True)
 class Pass:
     """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
 
-    Offsets and lengths in elements. The residual lies as ``c`` does.
+    Offsets and lengths are in elements. The residual has the layout of ``c``.
     """
 
     dtype: str

@@ -25,8 +25,8 @@ from convprof.integers import ceil_div
 class SoftmaxRows:
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
-    What lies so far below the largest that its power is no normal number counts as the least that
-    is.
+    The exponential of an element far below the largest one may be too small for a normal number.
+    It then counts as the smallest normal number.
     """
 
     dtype: str

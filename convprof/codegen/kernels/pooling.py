@@ -58,7 +58,7 @@ class ChannelsTile:
     pixels: tuple[int, ...]
     """Where each window's first tap that counts starts."""
     taps: tuple[int, ...]
-    """Where each tap lies, from there."""
+    """The offset of each tap from that start."""
     y_pixels: tuple[int, ...]
     channels: int
     factor: float = 1.0

@@ -1,7 +1,8 @@
 """Transpose a matrix through vector registers, a square of ``lanes`` by ``lanes`` at a time.
 
-A square of 16 takes 16 loads, 64 shuffles of two vectors and 16 stores: four exchanges, in which
-vectors 1, 2, 4 and 8 apart swap the elements that lie as far from their place (Eklundh 1972).
+A square of 16 takes 16 loads, 64 shuffles of two vectors and 16 stores. The shuffles are four
+exchanges, for distances d of 1, 2, 4 and 8: vectors d rows apart swap elements d columns apart
+(Eklundh 1972).
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def turned(w: Writer, rows: list[str]) -> list[str]:
 class CopyPanel:
     """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
-    The columns of ``c`` beyond those of ``a`` become 0.
+    Where ``c`` has more columns than ``a``, they become 0.
     """
 
     dtype: str
@@ -201,8 +202,8 @@ done:
 # Interleave a few rows, or take them apart: transposing where one side is narrower than a vector.
 #
 # An image of three channels has pixels of three elements. Square by square, most of each register
-# would be empty and each pixel a store of its own; so whole vectors of one side are put together
-# from those of the other: 6 shuffles for 3 vectors of 16.
+# would be empty and each pixel a store of its own. So shuffles make whole vectors of the rows from
+# whole vectors of the pixels, or the reverse: 6 shuffles for 3 vectors of 16.
 
 MOST = 4
 """Rows up to which this beats squares: ``count`` vectors take ``count * (count - 1)`` shuffles."""

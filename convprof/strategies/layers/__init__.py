@@ -1,1 +1,1 @@
-"""What a network computes beside convolutions and products with weights."""
+"""The operations of networks that are neither convolutions nor products with weights."""

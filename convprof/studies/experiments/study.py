@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What a study is asked for; not every study heeds all of it."""
+    """The options of a study; some studies ignore some of them."""
 
     dtype: str = "f32"
     isa: str = "native"

@@ -1,7 +1,7 @@
 """The gradient of the input on register tiles: a forward convolution of dy per phase of the stride.
 
-The filters are turned over and their channels exchanged when the weights are bound; what runs is
-``microkernel`` of the forward pass, which writes the pixels of a phase a stride apart.
+When the weights are bound, the filters are rotated by 180 degrees and their channels exchanged.
+The forward pass's ``microkernel`` then runs, and writes the pixels of a phase a stride apart.
 """
 
 from __future__ import annotations

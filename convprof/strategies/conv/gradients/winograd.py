@@ -1,7 +1,8 @@
 """The gradient of the input of a 3x3 convolution at stride 1, by Winograd's algorithm.
 
-It is the convolution of dy with the filters turned over and their channels exchanged; the forward
-pass's ``winograd`` computes that, with the transformed filters made when the weights are bound.
+The gradient is the convolution of dy with the filters rotated by 180 degrees and their channels
+exchanged. The forward pass's ``winograd`` computes that convolution; the transformed filters are made
+when the weights are bound.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
 
     name = "winograd"
     kind = "conv2d-backward-data"
-    summary = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters turned over"
+    summary = "F(4x4, 3x3) or F(2x2, 3x3) over dy, filters rotated by 180 degrees"
     parallel = True
     generated = True
 

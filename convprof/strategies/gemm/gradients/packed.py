@@ -1,4 +1,4 @@
-"""Both gradients by ``packed``: a product of two matrices, one of which is turned over first.
+"""Both gradients by ``packed``: a product of two matrices, one of which is transposed first.
 
 B^T is made when the weights are bound, A^T in every call, in one pass through vector registers.
 Read in place, down its columns, every step of a sum would be in another page, and rows a multiple
@@ -37,7 +37,7 @@ class PackedData(Tunable[Backward[Gemm], GemmBlocking]):
 
     name = "packed"
     kind = "gemm-backward-data"
-    summary = "packed panels and register tiles, B turned over beforehand"
+    summary = "packed panels and register tiles, B transposed beforehand"
     parallel = True
     generated = True
 
@@ -75,4 +75,4 @@ class PackedWeights(PackedData):
     """A^T dC on generated register tiles."""
 
     kind = "gemm-backward-weights"
-    summary = "packed panels and register tiles, A turned over in each call"
+    summary = "packed panels and register tiles, A transposed in each call"

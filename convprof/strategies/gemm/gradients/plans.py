@@ -31,7 +31,7 @@ def forward_of(problem: Problem) -> Gemm:
 
 
 def as_product(problem: Problem) -> Gemm:
-    """Return the product that a backward pass is, once its transposed operand is turned over."""
+    """Return the product that a backward pass is, once one operand is transposed."""
     g = forward_of(problem)
     if isinstance(problem, BackwardData):
         return Gemm(m=g.m, n=g.k, k=g.n, batch=g.batch)

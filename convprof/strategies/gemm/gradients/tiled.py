@@ -1,6 +1,6 @@
 """Both gradients by the blocked product of ``tiled``, which finds its rows through offsets.
 
-A^T is read where A lies, down its columns; B^T, whose rows have to be contiguous, is made when the
+A^T is read from A, down its columns; B^T, whose rows have to be contiguous, is made when the
 weights are bound.
 """
 
@@ -33,7 +33,7 @@ class TiledData(Planned[Backward[Gemm]]):
 
     name = "tiled"
     kind = "gemm-backward-data"
-    summary = "cache and register tiles, B turned over beforehand"
+    summary = "cache and register tiles, B transposed beforehand"
     parallel = True
 
     def plan(self, backward: Backward[Gemm], setting: Setting) -> Plan:

@@ -51,7 +51,9 @@ def strategy_option(help_text: str, default: tuple[str, ...] | None = None) -> O
 
 
 def threads_option(
-    default: str = "1,all", metavar: str = "N[,N]|all", help_text: str = "Numbers of threads."
+    default: str | None = "1,all",
+    metavar: str = "N[,N]|all",
+    help_text: str = "Numbers of threads.",
 ) -> Option:
     """Return ``--threads``."""
     return click.option("--threads", "-t", metavar=metavar, default=default, show_default=True, help=help_text)  # noqa: E501  # fmt: skip

@@ -15,7 +15,9 @@ LAYOUT_CONVERSION = "reorder"
 @click.command("strategies")
 @options.problem_options
 @options.layout_option()
-@options.threads_option("1")
+@options.threads_option(
+    None, help_text="Numbers of threads; default the fewest that each strategy takes."
+)
 @options.dtype_option()
 @options.color_option
 def command(**flags: Any) -> int:
@@ -26,7 +28,7 @@ def command(**flags: Any) -> int:
     from convprof.studies.preflight import refusals
 
     layouts = from_flags.layouts_from(flags["layout"])
-    counts = from_flags.threads_from(flags["threads"])
+    counts = from_flags.threads_from(flags["threads"]) if flags["threads"] is not None else ()
     dtype = from_flags.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
     named = flags["problem"] or flags["batch"] or from_flags.spelled(flags)

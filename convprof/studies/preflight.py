@@ -159,15 +159,17 @@ class Answer:
 def refusals(
     problem: Problem, layouts: Sequence[str], threads: Sequence[int], dtype: str
 ) -> list[Answer]:
-    """Ask every strategy of the problem's kind, in ladder order."""
-    asked = [
-        Setting(layout, dtype, count)
-        for layout in (layouts if problem.has_layout else LAYOUTS[:1])
-        for count in threads
-    ]
+    """Return the answer of every strategy of the problem's kind, in ladder order.
+
+    Without ``threads`` each strategy is asked for the fewest that it takes.
+    """
     answers = []
     for strategy in registry.strategies(problem.kind):
-        reasons = (strategy.why_not(problem, setting) for setting in asked)
+        reasons = (
+            strategy.why_not(problem, Setting(layout, dtype, count))
+            for layout in (layouts if problem.has_layout else LAYOUTS[:1])
+            for count in threads or (strategy.least_threads,)
+        )
         unique = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
         answers.append(Answer(strategy.name, strategy.summary, unique))
     return answers

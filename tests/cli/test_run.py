@@ -234,7 +234,7 @@ def test_strategies_says_who_refuses(capsys):
     assert "naive" in out
     status, out, _ = run(capsys, "strategies", SMALL)
     assert "takes it" in out
-    assert "at least 2 threads" not in out  # true of one thread only, which nobody asked about
+    assert "at least 2 threads" not in out  # a reason for one thread only
     assert status == 0
     status, out, _ = run(capsys, "strategies", SMALL, "-t", "1")
     assert "threaded needs at least 2 threads" in out

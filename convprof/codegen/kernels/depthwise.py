@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.codegen.kernels.epilogue import Finish, parameters
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.epilogue import Finish, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 
 @dataclass(frozen=True)
-class DepthwiseTile:
+class DepthwiseTile(Kernel):
     """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
 
     With an epilogue it takes the pointers of ``codegen.kernels.epilogue``.
     """
 
-    dtype: str
-    lanes: int
     pixels: tuple[int, ...]
     """Where each pixel's first channel starts in ``a``."""
     taps: tuple[tuple[int, int], ...]
@@ -35,8 +34,6 @@ class DepthwiseTile:
     """Elements from one row of ``b`` to the next: the channels, rounded up to whole vectors."""
     registers: int = 16
     """Vector registers for sums, weights and inputs."""
-    fused: bool = True
-    """Whether the CPU multiplies and adds in one instruction."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per channel, a residual that lies as ``c`` does, a function."""
 
@@ -50,11 +47,13 @@ class DepthwiseTile:
         """``8 pixels x 16 channels``."""
         return f"{len(self.pixels)} pixels x {self.lanes} channels"
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        given = parameters(self.epilogue)
-        return over_channels(w, name, self.channels, self._body, parameters=given)
+    @property
+    def parameters(self) -> Pointers:
+        """Three pointers, or six with an epilogue."""
+        return pointers(self.epilogue)
+
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels for all pixels."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from convprof.codegen.kernels import functions
-from convprof.codegen.writer import UNROLL, Writer, counted, function, sweep
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.writer import UNROLL, Writer, counted, sweep
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import Function
 
@@ -38,11 +39,9 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class RowsTile:
+class RowsTile(Kernel):
     """``void tile(T *o0, ..., T *y)``: ``y[i, j] = step(o0[i, j], ...)``, row by row."""
 
-    dtype: str
-    lanes: int
     rows: int
     length: int
     operands: tuple[Operand, ...]
@@ -52,7 +51,6 @@ class RowsTile:
     constants: tuple[float, ...] = ()
     """Of the step: factor and term, or limits."""
     registers: int = 16
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -64,9 +62,13 @@ class RowsTile:
         """Results in one execution."""
         return self.rows * self.length
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    @property
+    def parameters(self) -> Pointers:
+        """A pointer for each operand, then one for the result."""
+        operands = range(len(self.operands))
+        return (*((f"%o{i}", "source") for i in operands), ("%y", "result"))
+
+    def _code(self, w: Writer) -> str:
         held = self._held(w)
         together = max(1, UNROLL // self._vectors)  # rows in a turn of the loop
         turns = self.rows // together
@@ -80,8 +82,7 @@ class RowsTile:
         counted(w, turns, turn)
         for row in range(turns * together, self.rows):
             self._row(w, str(row), held)
-        names = [f"%o{i}" for i in range(len(self.operands))]
-        return function(w, name, [*names, "%y"])
+        return f"{w.taken()}\n"
 
     @property
     def _vectors(self) -> int:

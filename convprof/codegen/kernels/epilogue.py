@@ -7,23 +7,28 @@ use for included, so that kernels with and without one can stand in one list of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels import functions
+from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.writer import Writer, over_channels
 
 if TYPE_CHECKING:
     from convprof.problems.epilogue import Epilogue
 
 
-POINTERS = 6
+POINTERS: Pointers = (
+    *Kernel.pointers,
+    ("%d", "weights"),
+    ("%bias", "accumulator"),
+    ("%residual", "result"),
+)
 """What kernels take whose list of tiles has an epilogue."""
-PARAMETERS = "ptr %a, ptr %b, ptr %c, ptr %d, ptr %bias, ptr %residual"
 
 
-def parameters(epilogue: Epilogue) -> str:
-    """Return the parameters of a kernel of three operands, and of its epilogue if it has one."""
-    return PARAMETERS if epilogue else "ptr %a, ptr %b, ptr %c"
+def pointers(epilogue: Epilogue) -> Pointers:
+    """Return the pointers of a kernel of three operands, and of its epilogue if it has one."""
+    return POINTERS if epilogue else Kernel.pointers
 
 
 class Finish:
@@ -66,14 +71,14 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(Kernel):
     """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
 
     Offsets and lengths in elements. The residual lies as ``c`` does.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = POINTERS
+
     epilogue: Epilogue
     columns: int
     """Elements of a row, one after the other."""
@@ -81,13 +86,9 @@ class Pass:
     """Rows side by side, ``columns`` apart."""
     lone: bool = False
     """Whether the bias is one element for all columns rather than one for each."""
-    fused: bool = True
-    """Whether the CPU multiplies and adds in one instruction."""
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.columns, self._body, parameters=PARAMETERS)
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.columns, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         finish = Finish(w, self.epilogue)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from convprof import dtypes
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.chains import tied_add
 
@@ -22,8 +23,6 @@ where the addition has one more. As many as 16 registers hold beside the two ope
 
 UNROLL = 4
 """Times that every accumulator is updated per turn of the loop, so that its counter is free."""
-
-_LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> F
     ``adds`` dependent additions are spread among the multiply-adds of a turn. Without ``fused``
     each is a multiplication and an addition, for a CPU that has no fused instruction.
     """
-    element, size = _LLVM[dtype]
+    kind = dtypes.find(dtype)
+    element, size = kind.llvm, kind.bytes
     chains = CHAINS if fused else UNFUSED_CHAINS
     lanes = bits // (8 * size)
     vector = f"<{lanes} x {element}>"

@@ -15,8 +15,8 @@ from convprof.machine.topology import online_cpus
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-    from convprof.machine.kinds import CoreKind
     from convprof.machine.sources import Source
+    from convprof.machine.topology import CoreKind
 
 
 _CPUS = "sys/devices/system/cpu"

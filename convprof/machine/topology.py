@@ -11,20 +11,40 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from convprof.codegen.architecture import ARM
 from convprof.integers import ceil_div
-from convprof.machine import cgroup, kinds
-from convprof.machine.kinds import CoreKind
+from convprof.machine import cgroup
+from convprof.machine.brand import clean
 from convprof.machine.sources import CPU_LIMIT, cpu_list, integer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping, Sequence
 
     from convprof.machine.sources import Source
 
 _CPUS = "sys/devices/system/cpu"
 _NODES = "sys/devices/system/node"
+_INTEL = {
+    "performance": "sys/devices/cpu_core/cpus",
+    "efficiency": "sys/devices/cpu_atom/cpus",
+    "low-power": "sys/devices/cpu_lowpower/cpus",
+}
+_BY_CAPACITY = {2: ("performance", "efficiency"), 3: ("performance", "middle", "efficiency")}
+_MACOS_LEVELS = 4
+"""Apple has two so far; the bound only guards against junk."""
 
-__all__ = ["CoreKind", "NumaNode", "Topology", "detect", "online_cpus"]
+
+@dataclass(frozen=True)
+class CoreKind:
+    """Cores that are alike, fastest kind first in `Topology.kinds`."""
+
+    name: str
+    """``performance``, ``efficiency``, ``middle``, ``low-power``, or ``capacity N``."""
+    logical_cpus: int | None
+    physical_cores: int | None
+    threads_per_core: int | None
+    cpus: tuple[int, ...] | None
+    """Numbers of its online logical CPUs; None where the system does not number them."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,7 @@ def detect(source: Source) -> Topology:
         threads_per_core=_threads_per_core(cores, logical, physical),
         sockets=_sockets(source, online),
         numa_nodes=_numa_nodes(source),
-        kinds=kinds.detect(source, cores),
+        kinds=_core_kinds(source, cores),
         affinity=affinity,
         quota_cpus=quota,
         usable_cores=_capped(cores_in, quota),
@@ -222,3 +242,57 @@ def _within(
 def _capped(count: int, quota: float | None) -> int:
     """More threads than the quota's whole CPUs would be throttled within each period."""
     return count if quota is None else max(1, min(count, math.floor(quota)))
+
+
+# The kinds of cores of machines whose cores differ: hybrid Intel, Arm big.LITTLE, Apple.
+
+
+def _core_kinds(source: Source, cores: Mapping[int, object]) -> tuple[CoreKind, ...]:
+    """Return the kinds of cores; () when all cores are alike or the system does not tell.
+
+    `cores` maps each online logical CPU to a key that its core's CPUs share ({} if unknown).
+    """
+    if source.macos:
+        return _macos_kinds(source)
+    groups = _intel_kinds(source, cores)
+    if not groups and source.architecture == ARM:
+        groups = _by_capacity(source, tuple(cores))
+    # One kind alone is a hybrid CPU whose other cores are disabled, or no hybrid at all.
+    return tuple(_kind(name, cpus, cores) for name, cpus in groups) if len(groups) > 1 else ()
+
+
+def _kind(name: str, cpus: Sequence[int], cores: Mapping[int, object]) -> CoreKind:
+    physical = len({cores[cpu] for cpu in cpus})
+    return CoreKind(name, len(cpus), physical, ceil_div(len(cpus), physical), tuple(cpus))
+
+
+def _intel_kinds(source: Source, cores: Mapping[int, object]) -> list[tuple[str, list[int]]]:
+    lists = [(name, cpu_list(source.read(path)) or ()) for name, path in _INTEL.items()]
+    online = [(name, [cpu for cpu in cpus if cpu in cores]) for name, cpus in lists]
+    return [(name, cpus) for name, cpus in online if cpus]
+
+
+def _by_capacity(source: Source, cpus: Sequence[int]) -> list[tuple[str, list[int]]]:
+    """Group by cpu_capacity (1024 = the fastest core); nothing unless every CPU has one."""
+    groups: dict[int, list[int]] = {}
+    for cpu in cpus:
+        capacity = source.integer(f"sys/devices/system/cpu/cpu{cpu}/cpu_capacity", low=1)
+        if capacity is None:
+            return []
+        groups.setdefault(capacity, []).append(cpu)
+    ordered = sorted(groups, reverse=True)
+    names = _BY_CAPACITY.get(len(ordered)) or tuple(f"capacity {value}" for value in ordered)
+    return [(name, groups[value]) for name, value in zip(names, ordered, strict=True)]
+
+
+def _macos_kinds(source: Source) -> tuple[CoreKind, ...]:
+    count = source.sysctl_integer("hw.nperflevels", high=_MACOS_LEVELS) or 0
+    kinds = []
+    for level in range(count):
+        prefix = f"hw.perflevel{level}"
+        logical = source.sysctl_integer(f"{prefix}.logicalcpu")
+        physical = source.sysctl_integer(f"{prefix}.physicalcpu")
+        smt = logical // physical if logical and physical and logical >= physical else None
+        name = (clean(source.sysctl(f"{prefix}.name")) or f"level {level}").lower()
+        kinds.append(CoreKind(name, logical, physical, smt, None))
+    return tuple(kinds) if len(kinds) > 1 else ()

@@ -16,8 +16,6 @@ from convprof.studies.document import machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convprof.machine.peaks import Peak
-
 
 NARROW = {"avx2": 128}
 """ISA -> a narrower width whose multiply-adds no other ISA here has."""
@@ -121,12 +119,6 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     if widest[1:] not in [kind[1:] for kind in found]:
         found.append(widest)
     return found
-
-
-def highest_peak(sets: Sequence[Ceilings], dtype: str, threads: int) -> Peak | None:
-    """Return the highest peak of a type on a number of threads; None if there is none."""
-    peaks = [p for s in sets for p in s.peaks if p.dtype == dtype and p.threads == threads]
-    return max(peaks, key=lambda peak: peak.flop_per_s, default=None)
 
 
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = tuple(DTYPES)) -> dict[str, Any]:

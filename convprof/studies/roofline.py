@@ -128,7 +128,7 @@ def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
     return [
         point
         for members in by_problem.values()
-        for point in sorted(members, key=lambda p: p.measurement.time_s.median)  # type: ignore[union-attr]  # it is placed
+        for point in sorted(members, key=lambda p: p.seconds)
     ]
 
 

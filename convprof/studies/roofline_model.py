@@ -11,6 +11,7 @@ may come from there, so that much is counted at their bandwidth.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +41,11 @@ class RooflinePoint:
     """Bytes per second from there, the share of the caches before it at theirs; None: unknown."""
     peak: float
     """FLOP/s of independent multiply-adds on as many threads."""
+
+    @property
+    def seconds(self) -> float:
+        """The median time of a call."""
+        return self.measurement.time_s.median if self.measurement.time_s else math.inf
 
     @property
     def roof(self) -> float:

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.machine import caches, topology
-from convprof.machine.kinds import CoreKind
-from convprof.machine.topology import NumaNode
+from convprof.machine.topology import CoreKind, NumaNode
 
 CPUS = "sys/devices/system/cpu"
 PERFORMANCE = CoreKind("performance", 4, 2, 2, (0, 1, 2, 3))

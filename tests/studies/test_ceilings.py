@@ -76,15 +76,6 @@ def test_kinds_are_distinct_and_the_widest_multiply_add_is_last():
         assert found[-1][1] == max(bits for _, bits, _ in found)
 
 
-def test_the_highest_peak_of_a_type(fake):  # noqa: ARG001
-    found = Measured([1, 2])
-    list(found.steps())
-    best = ceilings.highest_peak(found.listed(), "f64", 2)
-    assert (best.dtype, best.threads) == ("f64", 2)
-    assert best.flop_per_s == max(p.flop_per_s for p in found.sets[2].peaks)
-    assert ceilings.highest_peak(found.listed(), "f16", 2) is None
-
-
 def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake, invalid):  # noqa: ARG001
     found = Measured([1], clock=lambda: 7.0)
     list(found.steps())

@@ -74,7 +74,7 @@ def test_code_for_an_instruction_set_stays_within_it(name, dtype):
         text = Module(ir, which.without).assembly()
         assert re.search(FORBIDDEN[name], text) is None
         widest = {"sse": "xmm", "avx2": "ymm", "avx512": "zmm"}[name]
-        assert widest == disassembly.whole(text).widest
+        assert widest == disassembly.read(text).widest
 
 
 @x86

@@ -121,5 +121,5 @@ def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
     fmas = shape.chains * _tile(g, shape, setting).unroll
     if code.fmas != fmas:  # scalars, or an architecture that is not read
         return None
-    reads = (code.loads + code.broadcasts) / fmas
+    reads = (code.loads + code.elements) / fmas
     return Inner(reads, code.scalar / fmas, code.spills)

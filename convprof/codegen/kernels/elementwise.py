@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.writer import UNROLL, Writer, counted, sweep
 from convprof.integers import ceil_div
-from convprof.problems.epilogue import Function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convprof.problems.epilogue import Function
 
 # fmt: off
 Join: TypeAlias = Literal[
@@ -128,13 +129,12 @@ class RowsTile(Kernel):
         return w.at(pointer, w.add(f"mul i64 {row}, {apart}")) if apart else pointer
 
     def _stepped(self, w: Writer, given: list[str]) -> str:
-        if self.step in get_args(Function):
-            return functions.apply(w, self.step, given[0])  # type: ignore[arg-type]
         constants = [w.splat(w.rounded(number)) for number in self.constants]
-        return _JOINS[self.step](w, *given, *constants)  # type: ignore[index]
+        return _STEPS[self.step](w, *given, *constants)
 
 
-_JOINS: dict[Join, Callable[..., str]] = {
+_STEPS: dict[Join | Function, Callable[..., str]] = {
+    **dict(functions.WRITERS.items()),
     "copy": lambda _, a: a,
     "add": lambda w, a, b: w.add(f"fadd {w.vector} {a}, {b}"),
     "multiply": lambda w, a, b: w.add(f"fmul {w.vector} {a}, {b}"),

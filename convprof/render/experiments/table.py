@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 UNKNOWN = "unknown"
-SHOWN = 5
-"""Ranks of columns from the first to the last: measured before expected before what is counted."""
 
 Group = list["Row"]
 """The rows of one line of a table."""

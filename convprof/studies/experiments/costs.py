@@ -136,7 +136,6 @@ def _measured(names: set[str]) -> dict[str, tuple[float | None, float]]:
 ROWS, VECTORS, TURN = 6, 2, 4
 """Twelve sums: enough for a latency of four cycles and two multiply-adds per cycle, and with what
 else they need they fit into 16 registers."""
-FEW_REGISTERS = 16
 VECTOR_BITS = (128, 256, 512)
 
 

@@ -53,6 +53,19 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
+class Images:
+    """The register tile that is shown, in the images of a convolution."""
+
+    output: tuple[int, int]
+    """Rows and columns of the output."""
+    input: tuple[int, int]
+    pixels: Integers
+    """Output pixels of the tile, (count, 2)."""
+    read: Integers
+    """Input pixels that these read, (count, 2)."""
+
+
+@dataclass(frozen=True, eq=False)
 class Tiling:
     """A (m, k) @ B (k, n) and one tile of it. Elements throughout."""
 
@@ -89,10 +102,10 @@ class Tiling:
     """Elements of A from beyond the cache, over all cache tiles."""
     b_reads: int
     """Elements of B likewise, if all of B does not fit."""
-    pixels: Integers | None = None
-    """Of a convolution: output pixels of the tile, (count, 2)."""
-    read: Integers | None = None
-    """Of a convolution: input pixels that these read, (count, 2)."""
+    one_of: tuple[tuple[int, str], ...] = ()
+    """What the page shows one of, where there are several: ``(3, "products")``."""
+    images: Images | None = None
+    """Only of a convolution."""
     depthwise: bool = False
     """One filter per channel: an element of A serves one output of its channel only."""
 

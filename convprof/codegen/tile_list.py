@@ -79,7 +79,7 @@ def runner_address(pointers: int = 3) -> int:
 
 
 _KERNELS: OrderedDict[tuple[Kernel, Isa], TileKernel] = OrderedDict()
-"""Kernels that may be asked for again, the one asked for longest ago first."""
+"""Kernels that may be used again, the one used longest ago first."""
 
 MOST_KERNELS = 1024
 """Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
@@ -122,7 +122,7 @@ class TileKernel:
 
 @dataclass
 class TileList:
-    """Tiles grouped into tasks that any thread may take; build it, then ask for ``dims``."""
+    """Tiles grouped into tasks that any thread may take; build it, then take ``dims``."""
 
     starts: list[int] = field(default_factory=list)
     rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
@@ -130,7 +130,7 @@ class TileList:
     uses: dict[TileKernel, int] = field(default_factory=dict)
     """How many tiles each kernel has; the list keeps its kernels alive."""
     executed_macs: int = 0
-    """Multiply-adds of all tiles, where whoever adds them counts."""
+    """Multiply-adds of all tiles, if the code that adds tiles counts them."""
     _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
     def task(self) -> None:

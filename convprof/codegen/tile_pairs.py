@@ -214,7 +214,7 @@ class Walk(NamedTuple):
     """From one row or column, or a block of them, to the next."""
 
     def by(self, block: int) -> Walk:
-        """Return the walk in blocks of so many rows or columns."""
+        """Return the walk in blocks of ``block`` rows or columns."""
         return self._replace(step=block * self.step)
 
 

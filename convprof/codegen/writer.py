@@ -177,8 +177,8 @@ def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str
     while distance:
         picks = ", ".join(f"i32 {lane ^ distance}" for lane in range(w.lanes))
         v = w.vector
-        turned = w.add(f"shufflevector {v} {vector}, {v} poison, <{w.lanes} x i32> <{picks}>")
-        vector = join(vector, turned)
+        rotated = w.add(f"shufflevector {v} {vector}, {v} poison, <{w.lanes} x i32> <{picks}>")
+        vector = join(vector, rotated)
         distance //= 2
     return vector
 

@@ -1,8 +1,8 @@
-"""What attention needs beside matrix products, vectors along the queries.
+"""What attention needs in addition to matrix products: vectors along the queries.
 
-With the scores turned over, ``(keys, queries)``, each lane is a query: maximum and sum over the
-keys are plain vector arithmetic, and nothing is ever added up across lanes. For each query there
-are three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
+The scores are stored transposed, ``(keys, queries)``: each lane is a query. So maximum and sum over
+the keys are plain vector arithmetic, and nothing is ever added up across lanes. Each query has
+three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
 
 Scores are in powers of two: the queries are multiplied by log2(e) / sqrt(dim) when they are packed.
 """
@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import exp2
-from convprof.codegen.kernels.transpose import turned
+from convprof.codegen.kernels.transpose import transposed
 from convprof.codegen.writer import Writer, over_channels
 
 ROWS_PER_TURN = 4
@@ -32,7 +32,7 @@ class _From(NamedTuple):
 
 @dataclass(frozen=True)
 class PackQueries(Kernel):
-    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a`` turned over into ``c``, scaled.
+    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
 
     ``c`` is ``(dim, width)``; the columns beyond the queries become 0.
     """
@@ -51,7 +51,7 @@ class PackQueries(Kernel):
         return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        """Turn a vector of dimensions over, for all queries."""
+        """Transpose a vector of dimensions, for all queries."""
         alive = self.lanes if mask is None else self.dim % self.lanes
         a = w.at("%a", channel)
         c = w.at("%c", w.add(f"mul i64 {channel}, {self.width}"))
@@ -61,7 +61,7 @@ class PackQueries(Kernel):
                 w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
-            for u, column in enumerate(turned(w, rows)[:alive]):
+            for u, column in enumerate(transposed(w, rows)[:alive]):
                 done = w.add(f"fmul {w.vector} {column}, {scale}")
                 w.store(done, w.at(c, u * self.width + first))
 

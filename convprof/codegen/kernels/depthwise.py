@@ -3,7 +3,7 @@
     c[i, ch]  =  sum over taps t of  a[pixels[i] + a_t + ch] * b[b_t, ch]
 
 A tap's weights are loaded once for all pixels of the tile, and an input once for all pixels and
-taps that meet it, as long as there are registers to keep it in.
+taps that read it, as long as there are registers to keep it in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DepthwiseTile(Kernel):
     pixels: tuple[int, ...]
     """Where each pixel's first channel starts in ``a``."""
     taps: tuple[tuple[int, int], ...]
-    """Where each tap lies: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
+    """Where each tap is: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
     c_pixels: tuple[int, ...]
     """Where each pixel's first channel starts in ``c``."""
     channels: int
@@ -35,7 +35,7 @@ class DepthwiseTile(Kernel):
     registers: int = 16
     """Vector registers for sums, weights and inputs."""
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows the sum: a bias per channel, a residual that lies as ``c`` does, a function."""
+    """What follows the sum: a bias per channel, a residual in the layout of ``c``, a function."""
 
     @property
     def fmas(self) -> int:
@@ -76,11 +76,11 @@ class DepthwiseTile(Kernel):
             w.store(done, w.at(c, pixel), mask)
 
     def _places(self) -> list[list[int]]:
-        """Return, for each tap, where the input of each pixel lies."""
+        """Return, for each tap, the place of the input of each pixel."""
         return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
 
     def _kept(self) -> list[bool]:
-        """Return after which taps there is room to keep the inputs that later taps meet again."""
+        """Return after which taps there is room to keep the inputs that later taps read again."""
         places = [set(tap) for tap in self._places()]
         room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
         held: set[int] = set()

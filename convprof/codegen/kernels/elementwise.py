@@ -31,7 +31,7 @@ HELD_SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """How an operand lies. Offsets in elements."""
+    """The layout of an operand. Offsets in elements."""
 
     row: int
     """From one row to the next; 0 for the same in every row."""

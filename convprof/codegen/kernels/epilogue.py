@@ -1,7 +1,7 @@
 """What a kernel does to a vector of its result between the sum and the store.
 
 A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, those that it has no
-use for included, so that kernels with and without one can stand in one list of tiles.
+use for included, so that kernels with and without one can be in one list of tiles.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Finish:
         self.epilogue = epilogue
 
     def bias(self, offset: int | str, mask: str | None) -> str | None:
-        """Write the load of a vector of the bias, ``offset`` elements in; None if there is none."""
+        """Write the load of a vector of the bias, ``offset`` elements in; None without a bias."""
         if not self.epilogue.bias:
             return None
         return self.w.load(self.w.at("%bias", offset), mask)
 
     def residual(self, offset: str) -> str:
-        """Write where the residual lies, ``offset`` elements in, if there is one."""
+        """Write the place of the residual, ``offset`` elements in, if there is one."""
         return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
 
     def fetch(self, place: tuple[str, int], level: int) -> None:
@@ -67,14 +67,14 @@ class Finish:
         return total if function is None else functions.apply(w, function, total)
 
 
-# One step of an epilogue over a result that lies in memory: read, compute, write back.
+# One step of an epilogue over a result in memory: read, compute, write back.
 
 
 @dataclass(frozen=True)
 class Pass(Kernel):
     """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
 
-    Offsets and lengths in elements. The residual lies as ``c`` does.
+    Offsets and lengths in elements. The residual has the layout of ``c``.
     """
 
     pointers: ClassVar[Pointers] = POINTERS

@@ -32,7 +32,7 @@ instructions, and costs time to generate."""
 PACK_AHEAD = 32
 """Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
 LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
-"""Functions of so many instructions that they are applied in a loop, after the sums are stored."""
+"""Long functions: they are applied in a loop, after the sums are stored."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
 """Bytes in a vector."""
 
@@ -41,7 +41,7 @@ AVX512_BYTES, AVX2_BYTES = 64, 32
 class Tile(Kernel):
     """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
 
-    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue those of
+    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue the pointers of
     ``codegen.kernels.epilogue``.
     """
 
@@ -66,21 +66,21 @@ class Tile(Kernel):
     fetch_rows: int = 0
     """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
     a_step: int = 1
-    """Elements of ``a`` from one step to the next: 1 for rows, more for an ``a`` turned over."""
+    """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
-    """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
-    and writes them to ``b``, where it would have read them, while it computes."""
+    """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
+    pointer and writes them to ``b``, where it would have read them, while it computes."""
     fetch_row: int = 0
-    """If not 0, each step fetches so many elements from a fourth pointer on into L2, one behind the
-    other: what tiles that come later will read."""
+    """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
+    the other: what tiles that come later will read."""
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows the sum: a bias per column, a residual that lies as ``c`` does, a function."""
+    """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
     @property
     def fourth_row(self) -> int:
-        """Elements that each step goes on at the fourth pointer; 0 if there is none."""
+        """Elements that each step goes on at the fourth pointer; 0 without one."""
         return self.pack_row or self.fetch_row
 
     @property
@@ -109,7 +109,7 @@ class Tile(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, a fourth to pack or fetch from, or those of an epilogue."""
+        """Three pointers, a fourth to pack or fetch from, or the six of an epilogue."""
         if self.epilogue:
             return POINTERS
         return POINTERS[:4] if self.fourth_row else self.pointers

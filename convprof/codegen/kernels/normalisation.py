@@ -26,8 +26,8 @@ from convprof.integers import ceil_div
 class SoftmaxRows(Kernel):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
-    What lies so far below the largest that its power is no normal number counts as the least that
-    is.
+    A number so far below the largest that its power is not a normal number counts as the smallest
+    one whose power is.
     """
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
@@ -122,7 +122,7 @@ class LayerNorm(Kernel):
 
 @dataclass(frozen=True)
 class LayerNormRows(LayerNorm):
-    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels lie side by side.
+    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels are side by side.
 
     Three times over a row, which L1 keeps: its mean, the squares of the distances from it, the
     result.

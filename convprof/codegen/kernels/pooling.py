@@ -64,7 +64,7 @@ class ChannelsTile(Pooling):
     pixels: tuple[int, ...]
     """Where each window's first tap that counts starts."""
     taps: tuple[int, ...]
-    """Where each tap lies, from there."""
+    """Where each tap is, from there."""
     y_pixels: tuple[int, ...]
     channels: int
     factor: float = 1.0
@@ -217,25 +217,25 @@ class PlanesTile(Pooling):
 class ImageRowsTile(Pooling):
     """``void tile(T *x, T *y)``: rows of results of one plane of NCHW, at most some vectors wide.
 
-    First down: the join of the rows of the image that a window meets, written to a line on the
+    First down: the join of the rows of the image that a window reads, written to a line on the
     stack with padding before and after; then across it, a vector of windows at a time. Some lines
-    before the first is read: a load that meets two vectors on their way to the cache waits until
+    before the first is read: a load of two vectors that are on their way to the cache waits until
     they are there.
     """
 
     rows: int
-    """Rows of results; they all meet as many rows of the image."""
+    """Rows of results; each reads equally many rows of the image."""
     taps: int
     """Those rows."""
     x_row: int
     """Elements from one row of the image to the next."""
     x_step: int
-    """Elements from the first tap of one result's row to that of the next."""
+    """Elements from the first tap of one result's row to the first tap of the next."""
     y_row: int
     before: int
     """Columns of padding before the first window's columns in the image."""
     columns: int
-    """Columns of the image that the windows meet."""
+    """Columns of the image that the windows read."""
     window: int
     stride: int
     factors: tuple[float, ...]
@@ -287,7 +287,7 @@ class ImageRowsTile(Pooling):
 
     @property
     def _length(self) -> int:
-        """Elements of a line: whole vectors of windows, and what is beside them."""
+        """Elements of a line: whole vectors of windows, and the padding."""
         vectors = ceil_div(len(self.factors), self.lanes)
         windows = vectors * self.lanes * self.stride + self.window
         return max(windows, self.before + self.columns)

@@ -1,7 +1,7 @@
 """Transpose a matrix through vector registers, a square of ``lanes`` by ``lanes`` at a time.
 
 A square of 16 takes 16 loads, 64 shuffles of two vectors and 16 stores: four exchanges, in which
-vectors 1, 2, 4 and 8 apart swap the elements that lie as far from their place (Eklundh 1972).
+vectors 1, 2, 4 and 8 apart swap the elements that are as far from their place (Eklundh 1972).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ last:
             for i in range(self.lanes)
         ]
         mask = None if rows == self.lanes else w.mask(rows)
-        for column, place in zip(turned(w, square)[:columns], places, strict=True):
+        for column, place in zip(transposed(w, square)[:columns], places, strict=True):
             w.store(column, place, mask)
 
     def _row(self, w: Writer, source: str, start: int, mask: str | None) -> str:
@@ -129,7 +129,7 @@ last:
         return total
 
 
-def turned(w: Writer, rows: list[str]) -> list[str]:
+def transposed(w: Writer, rows: list[str]) -> list[str]:
     """Write the exchanges that transpose a square of vectors; return its columns."""
     square, everything = list(rows), range(w.lanes)
     distance = 1
@@ -151,7 +151,7 @@ def turned(w: Writer, rows: list[str]) -> list[str]:
 class CopyPanel(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
-    The columns of ``c`` beyond those of ``a`` become 0.
+    The columns of ``c`` that ``a`` does not have become 0.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -198,7 +198,7 @@ done:
 #
 # An image of three channels has pixels of three elements. Square by square, most of each register
 # would be empty and each pixel a store of its own; so whole vectors of one side are put together
-# from those of the other: 6 shuffles for 3 vectors of 16.
+# from vectors of the other: 6 shuffles for 3 vectors of 16.
 
 MOST = 4
 """Rows up to which this beats squares: ``count`` vectors take ``count * (count - 1)`` shuffles."""

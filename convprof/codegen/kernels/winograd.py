@@ -72,15 +72,16 @@ ALGORITHMS = {
 class InputTransform(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
-    ``a`` is where the tile's first pixel lies, or would lie: pixels outside the image count as zero
-    and are not read. ``c`` receives element ``f`` of the transformed tile at ``f * frequency``.
+    ``a`` is the place of the tile's first pixel, in the image or not: pixels outside the image
+    count as zero and are not read. ``c`` receives element ``f`` of the transformed tile at
+    ``f * frequency``.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
 
     m: int
     rows: tuple[int, int]
-    """First and last + 1 of the tile's rows that lie in the image."""
+    """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
     row: int
     """Elements from one image row to the next."""
@@ -130,7 +131,7 @@ class OutputTransform(Kernel):
     channels: int
     frequency: int
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows: a bias per channel, a residual that lies as ``c`` does, a function."""
+    """What follows: a bias per channel, a residual in the layout of ``c``, a function."""
 
     @property
     def parameters(self) -> Pointers:
@@ -169,9 +170,9 @@ class OutputTransform(Kernel):
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
-    """Write the product of a constant matrix with some vectors; None stands for a zero vector.
+    """Write the product of a constant matrix with some vectors; None is a zero vector.
 
-    Where two columns agree but for signs, as those of the points p and -p do, the sum and the
+    Where two columns agree but for signs, as the columns of the points p and -p do, the sum and the
     difference of their inputs are formed once; where two rows do, their even and odd parts.
     """
     columns = list(zip(*matrix, strict=True))

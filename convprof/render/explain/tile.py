@@ -143,7 +143,9 @@ def matrices(out: Page, t: Tiling) -> None:
     b_name = Text(" " * left + _name("B", t.k, t.n), style="italic")
     out.picture([b_name, *(Text(" " * left).append_text(line) for line in _marks(picture.b))])
     a_name = _name("A", t.m, t.k).ljust(left - GAP)
-    out.beside([Block(a_name, _marks(picture.a)), Block(_name("C", t.m, t.n), _marks(picture.c))])
+    out.side_by_side(
+        [Block(a_name, _marks(picture.a)), Block(_name("C", t.m, t.n), _marks(picture.c))]
+    )
     tile = t.tile_slices()
     out.note(f"# one register tile{_ranges(*tile) if tile else ''}")
     out.note(f"+ one cache tile{_ranges(*t.block_slices())}")
@@ -174,7 +176,7 @@ def images(out: Page, t: Tiling, shown: Images) -> None:
               (points[:, 1] - across.start) // across.each] = REGISTER  # fmt: skip
         blocks.append(Block(f"{name} {size[0]:,} x {size[1]:,}", _marks(cells)))
         notes += _notes(name, down, across)
-    out.beside(blocks)
+    out.side_by_side(blocks)
     out.note("# the register tile   + output of the cache tile   · the rest")
     for note in notes:
         out.note(note)

@@ -64,7 +64,7 @@ class Repeated(Planned[Gemm]):
         self.name, self.shape = name, shape
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
-        """One stage: the tiles of the product, as often as WORK asks for."""
+        """One stage: the tiles of the product, as often as fits WORK."""
         shape, made = self.shape, kernel(g, self.shape, setting)
         i, j = np.arange(0, g.m, shape.rows), np.arange(0, g.n, shape.vectors * shape.lanes)
         rows, columns = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))

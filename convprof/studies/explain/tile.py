@@ -67,7 +67,7 @@ class TilePage:
     """What the model takes for the cache that the blocks are kept in."""
     cache_assumed: bool
     flops: int
-    """Executed: taps that meet only padding are left out."""
+    """Executed: taps that read only padding are left out."""
     ways: tuple[Way, ...]
     sets: tuple[WorkingSet, ...]
 

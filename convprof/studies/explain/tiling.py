@@ -32,7 +32,7 @@ class Axis:
         return ceil_div(self.length, self.each)
 
     def mark(self, positions: Integers) -> Integers:
-        """Return the distinct cells in which these elements lie."""
+        """Return the distinct cells of these elements."""
         inside = positions[(positions >= self.start) & (positions < self.start + self.length)]
         return np.unique((inside - self.start) // self.each)
 
@@ -93,7 +93,7 @@ class Tiling:
     register_loads: int
     """Elements of A and B that all register tiles load."""
     a_elements: int
-    """Distinct elements of A: for a convolution those of the input."""
+    """Distinct elements of A: for a convolution elements of the input."""
     a_block: tuple[int, int]
     """What a cache tile needs of A: rows by steps; for a convolution input pixels by channels."""
     a_tile: tuple[int, int]

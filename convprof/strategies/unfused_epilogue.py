@@ -36,6 +36,7 @@ class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
         self.kind = strategy.kind
         self.summary = f"{strategy.name}, then each step of the epilogue over the whole result"
         self.parallel = strategy.parallel
+        self.least_threads = strategy.least_threads
         self.role = strategy.role
         self.generated = strategy.generated
 

@@ -46,6 +46,9 @@ def test_fused_and_in_passes_side_by_side_in_a_valid_document(capsys, problem, f
     assert not {"direct", "tiled", "naive", "auto", "auto+passes"} & found
     for m in document["measurements"]:
         assert m["problem"]["epilogue"] == "bias,add,relu"
+        if m["strategy"] == "threaded+passes":  # which takes 2 threads at least
+            assert m["status"] == "refused"
+            continue
         assert m["status"] == "ok"
         assert m["max_rel_error"] < 1e-5
 

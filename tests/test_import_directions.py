@@ -17,9 +17,6 @@ PACKAGE = ROOT / "convprof"
 ABOVE = ("convprof", "convprof.__main__")
 """What starts the program or is the package's face: on top of all floors."""
 
-KNOWN_CIRCLES: tuple[set[str], ...] = ()
-"""Circles that may only become smaller, without ``convprof.`` in front of each name."""
-
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -87,15 +84,8 @@ def test_no_file_imports_a_higher_floor():
     assert upward == []
 
 
-def test_no_circle_of_files_but_the_known_ones():
-    edges = graph()
-    for circle in KNOWN_CIRCLES:
-        members = {f"convprof.{name}" for name in circle}
-        within = {name: edges.get(name, set()) & members for name in members}
-        assert circle_in(within), f"repaired: take it off the list: {sorted(members)}"
-        for name in members & set(edges):
-            edges[name] -= members
-    assert circle_in(edges) == []
+def test_no_circle_of_files():
+    assert circle_in(graph()) == []
 
 
 def test_imports_inside_functions_and_for_types_count():

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 NATIVE = "native"
-"""The name that stands for the widest instruction set of this machine."""
+"""The name of the widest instruction set of this machine."""

@@ -1,15 +1,22 @@
-"""Read assembly text: find the loops of a kernel and count what is in them.
+"""Read assembly text: find its loops, count what is in them, follow what one turn waits for.
 
-Works on what LLVM prints for x86-64 (AT&T syntax) and AArch64. Nothing here generates or runs code.
+A register that a turn leaves as a sum of what the turn began with is a chain: the next turn has to
+wait for it. Reads what LLVM prints for x86-64 (AT&T syntax) and AArch64; nothing here generates or
+runs code.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-WIDTHS = ("xmm", "ymm", "zmm", "v")
-"""Kinds of vector register, narrowest first; ``v`` is AArch64's."""
+from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY, SCALAR, WIDTHS, Instruction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _LABEL = re.compile(r"([\w.$]+):")
 _COMMENT = re.compile(r"\s*(?:#+(?=\s|[A-Z]|$)|//|;).*")
@@ -17,72 +24,194 @@ _COMMENT = re.compile(r"\s*(?:#+(?=\s|[A-Z]|$)|//|;).*")
 
 _X86_JUMP = re.compile(r"j[a-z]+\s+([\w.$]+)$")
 _ARM_JUMP = re.compile(r"(?:b(?:\.[a-z]+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+([\w.$]+)$")
-
-_X86_VECTOR = re.compile(r"%([xyz]mm)\d+")
-_ARM_VECTOR = re.compile(r"\b(?:v\d+\.|[qds]\d+\b)")
-
-_X86_MEMORY = re.compile(r"[-\w.$+]*\([^)]*%[^)]*\)")
-_ARM_MEMORY = re.compile(r"\[(?:x\d+|sp)\b")
-_MASK = re.compile(r"\{%k\d\}")
-_X86_STACK = re.compile(r"\(%[re]sp\b")
-_X86_FRAME = re.compile(r"\(%[re]bp\b")
-_ARM_STACK = re.compile(r"\[sp\b")
-_ARM_FRAME = re.compile(r"\[x29\b")
-
-_FUSED = re.compile(r"(?:vfn?m(?:add|sub)\d+p[sd]|fml[as])\b")
-_MULTIPLY = re.compile(r"(?:v?mulp[sd]|fmul)\b")
-_ADD = re.compile(r"(?:v?(?:add|sub)p[sd]|fadd|fsub)\b")
-_ELEMENT = re.compile(r"(?:v?movs[sdh]|v?movddup|v?broadcast\w+|ld1r|(?:ldr|ldur|ldp)\s+[sd]\d+)\b")
-_NO_ACCESS = ("lea", "prefetch", "prfm", "nop")
+_FRAME = re.compile(r"movq\s+%rsp, %rbp|(?:mov|add)\s+x29, sp")
 
 
 @dataclass(frozen=True)
 class Code:
-    """Instructions that belong together: a loop's body, or a whole function."""
+    """Instructions that belong together: a turn of a loop, or a whole function."""
 
     instructions: tuple[str, ...]
-    fmas: int
-    """Vector multiply-adds on registers of the widest kind that occurs; a multiplication and an
-    addition count as one where they are not fused."""
-    fused: bool
-    """Whether multiply-adds are single instructions."""
-    loads: int
-    """Vectors read from memory, by themselves or as operands."""
-    broadcasts: int
-    """Single elements read from memory, to be spread over a vector."""
-    stores: int
-    """Vectors, or elements of them, written to memory."""
-    widest: str | None
-    """The widest kind of vector register: ``xmm``, ``ymm``, ``zmm``, or ``v`` on AArch64."""
-    spills: int
-    """Accesses to the stack."""
-    scalar: int
-    """Instructions that name no vector register: counters, addresses, jumps."""
+    framed: bool = False
+    """Whether a frame pointer is set up; elsewhere its register is as good as any other."""
 
     def __str__(self) -> str:
         """Return ``112 FMA, 8+56 loads, 0 spills, zmm``: whole vectors + elements loaded."""
-        arithmetic = "FMA" if self.fused else "multiply + add"
-        loads = f"{self.loads}+{self.broadcasts} loads"
-        return f"{self.fmas} {arithmetic}, {loads}, {self.spills} spills, {self.widest or 'scalar'}"
+        arithmetic = "FMA" if self.fmas_are_fused else "multiply + add"
+        loads = f"{self.loads}+{self.elements} loads"
+        return f"{self.fmas} {arithmetic}, {loads}, {self.spills} spills, {self.widest or SCALAR}"
+
+    @cached_property
+    def _lines(self) -> tuple[Instruction, ...]:
+        return tuple(map(Instruction, self.instructions))
+
+    # Arithmetic.
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Floating-point instructions by kind: ``fma``, ``mul``, ``add``."""
+        kinds = Counter(line.arithmetic for line in self._lines)
+        return {kind: kinds[kind] for kind in (FMA, MULTIPLY, ADD)}
+
+    @cached_property
+    def flops(self) -> int:
+        """Floating-point operations; a multiply-add is two."""
+        return sum(
+            line.lanes[0] * (2 if line.arithmetic == FMA else 1)
+            for line in self._lines
+            if line.arithmetic
+        )
+
+    @cached_property
+    def width(self) -> str:
+        """The widest register of the arithmetic: ``xmm``, ``ymm``, ``zmm``, ``v`` or ``scalar``."""
+        widths = (line.lanes[1] for line in self._lines if line.arithmetic)
+        return max(widths, key=WIDTHS.index, default=SCALAR)
+
+    @property
+    def fused(self) -> bool:
+        """Whether multiply-adds are single instructions."""
+        return self.counts[FMA] >= self.counts[MULTIPLY]
+
+    @property
+    def lanes(self) -> float:
+        """Elements that an arithmetic instruction computes, on average."""
+        slots = 2 * self.counts[FMA] + self.counts[MULTIPLY] + self.counts[ADD]
+        return self.flops / slots if slots else 0.0
+
+    @cached_property
+    def widest(self) -> str | None:
+        """The widest kind of vector register that is named; None for code without."""
+        named = (line.vector for line in self._lines if line.vector)
+        return max(named, key=WIDTHS.index, default=None)
+
+    @cached_property
+    def _wide(self) -> Counter[str | None]:
+        """Arithmetic on vectors of the widest kind that is named, by kind."""
+        return Counter(
+            line.arithmetic for line in self._lines if line.lanes[1] == self.widest is not None
+        )
+
+    @property
+    def fmas(self) -> int:
+        """Vector multiply-adds on the widest registers; two instructions count as one."""
+        return self._wide[FMA] + min(self._wide[MULTIPLY], self._wide[ADD])
+
+    @property
+    def fmas_are_fused(self) -> bool:
+        """Whether none of them is two instructions, or some are one."""
+        return self._wide[FMA] > 0 or not self.fmas
+
+    # Memory.
+
+    @cached_property
+    def spills(self) -> int:
+        """Instructions that access the stack, because the registers do not hold all values."""
+        return sum(line.on_stack(framed=self.framed) for line in self._lines)
+
+    @cached_property
+    def _accesses(self) -> Counter[str]:
+        """Accesses to other memory than the stack, by kind."""
+        accesses: Counter[str] = Counter()
+        for line in self._lines:
+            if not line.on_stack(framed=self.framed):
+                accesses[line.access.what] += line.access.times
+        return accesses
+
+    @property
+    def _is_scalar(self) -> bool:
+        """Whether all arithmetic is scalar: a number that is read is then not spread."""
+        return self.width == SCALAR and any(self.counts.values())
+
+    @property
+    def loads(self) -> int:
+        """Whole vectors read, by themselves or as operands; in scalar code numbers."""
+        return self._accesses["vector"] + (self._accesses["single"] if self._is_scalar else 0)
+
+    @property
+    def elements(self) -> int:
+        """Single numbers read to be spread over a vector."""
+        return self._accesses["element"] + (0 if self._is_scalar else self._accesses["single"])
+
+    @property
+    def stores(self) -> int:
+        """Vectors, or elements of them, written."""
+        return self._accesses["store"]
+
+    @cached_property
+    def bytes_moved(self) -> int:
+        """Loaded and stored between vector registers and the nearest cache, the stack included."""
+        return sum(line.access.times * line.access.bytes for line in self._lines)
+
+    @property
+    def bytes_per_flop(self) -> float:
+        """Bytes between the nearest cache and the registers per FLOP."""
+        return self.bytes_moved / self.flops
+
+    @cached_property
+    def scalar(self) -> int:
+        """Instructions that name no vector register: counters, addresses, jumps."""
+        return sum(line.vector is None for line in self._lines)
+
+    # What a turn takes over from the turn before.
+
+    @property
+    def chains(self) -> int:
+        """Sums that one turn takes over from the turn before."""
+        return len(self._ways)
+
+    @property
+    def links(self) -> dict[str, int]:
+        """Instructions by kind that the longest chain waits for, one after another, in a turn."""
+        none: Counter[str] = Counter()
+        longest = max(self._ways, key=Counter.total, default=none)
+        return dict(longest)
+
+    @cached_property
+    def _ways(self) -> list[Counter[str]]:
+        """For each register that depends on itself a turn before: the instructions on the way."""
+        now: dict[str, dict[str, Counter[str]]] = {}
+        for line in self._lines:
+            if line.operands is None:
+                continue
+            target, sources = line.operands
+            ways: dict[str, Counter[str]] = {}
+            for source in sources:
+                for origin, way in now.get(source, {source: Counter()}).items():
+                    longer = way + Counter([line.arithmetic] if line.arithmetic else [])
+                    if origin not in ways or longer.total() > ways[origin].total():
+                        ways[origin] = longer
+            now[target] = ways
+        return [own for name, ways in now.items() if (own := ways.get(name))]
+
+    @cached_property
+    def walk(self) -> tuple[int, int] | None:
+        """Bytes by which the pointer to the vectors advances, and bytes loaded through it."""
+        steps = dict(line.step for line in self._lines if line.step)
+        used: Counter[str] = Counter()
+        for line in self._lines:
+            if line.base in steps:
+                used[line.base] += line.access.times * line.access.bytes
+        return max(((steps[name], size) for name, size in used.items()), key=_second, default=None)
+
+
+def _second(pair: tuple[int, int]) -> int:
+    return pair[1]
+
+
+def read(text: str) -> Code:
+    """Return all instructions of a text as one piece."""
+    return _code(_lines(text), framed=bool(_FRAME.search(text)))
 
 
 def loops(assembly: str) -> list[Code]:
     """Return every loop, from a label to the last jump back to it, in the order of the labels."""
-    lines, framed = _lines(assembly), _has_frame(assembly)
-    return [_count(lines[first:last], framed) for first, last in _spans(lines)]
+    return _loops(assembly, innermost=False)
 
 
 def innermost(assembly: str) -> list[Code]:
     """Return the loops that hold no other loop."""
-    lines, framed = _lines(assembly), _has_frame(assembly)
-    spans = _spans(lines)
-    inner = [s for s in spans if not any(s != t and s[0] <= t[0] and t[1] <= s[1] for t in spans)]
-    return [_count(lines[first:last], framed) for first, last in inner]
-
-
-def whole(assembly: str) -> Code:
-    """Return everything between the first label and the end as one stretch."""
-    return _count(_lines(assembly), _has_frame(assembly))
+    return _loops(assembly, innermost=True)
 
 
 def busiest(assembly: str) -> Code:
@@ -91,87 +220,46 @@ def busiest(assembly: str) -> Code:
     Everything where there is no loop.
     """
     found = innermost(assembly)
-    most = max(found, key=lambda code: (code.fmas, code.loads + code.stores), default=None)
-    return most or whole(assembly)
+    most = max(found, key=lambda c: (c.fmas, c.loads + c.stores), default=None)
+    return most or read(assembly)
+
+
+def hottest(texts: Iterable[str]) -> Code | None:
+    """Return that innermost loop of some texts whose turn has most FLOPs; None without any."""
+    working = [code for text in texts for code in innermost(text) if code.flops]
+    return max(working, key=lambda code: code.flops, default=None)
+
+
+def _loops(assembly: str, *, innermost: bool) -> list[Code]:
+    lines, framed = _lines(assembly), bool(_FRAME.search(assembly))
+    spans = _spans(lines)
+    if innermost:
+        spans = [s for s in spans if not any(s != t and _holds(s, t) for t in spans)]
+    return [_code(lines[first:last], framed=framed) for first, last in spans]
+
+
+def _holds(outer: tuple[int, int], inner: tuple[int, int]) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def _code(lines: list[str], *, framed: bool) -> Code:
+    return Code(tuple(line for line in lines if not _LABEL.fullmatch(line)), framed)
 
 
 def _lines(assembly: str) -> list[str]:
     """Return labels and instructions without directives, comments and surplus blanks."""
     lines = (_COMMENT.sub("", line).strip() for line in assembly.splitlines())
-    found = (re.sub(r"\s+", " ", line) for line in lines if line)
-    return [line for line in found if not line.startswith(".") or _LABEL.fullmatch(line)]
+    short = (re.sub(r"\s+", " ", line) for line in lines if line)
+    return [line for line in short if not line.startswith(".") or _LABEL.fullmatch(line)]
 
 
 def _spans(lines: list[str]) -> list[tuple[int, int]]:
     """Return the loops' first line and the one after the last; one loop per label."""
     labels = {match[1]: at for at, line in enumerate(lines) if (match := _LABEL.fullmatch(line))}
-    found: dict[int, int] = {}
+    spans: dict[int, int] = {}
     for at, line in enumerate(lines):
         jump = _X86_JUMP.fullmatch(line) or _ARM_JUMP.fullmatch(line)
         start = labels.get(jump[1], at) if jump else at
         if start < at:
-            found[start] = at + 1
-    return sorted(found.items())
-
-
-def _has_frame(assembly: str) -> bool:
-    """Return whether a frame pointer is set up; elsewhere its register is as good as any other."""
-    return bool(re.search(r"movq\s+%rsp, %rbp|(?:mov|add)\s+x29, sp", assembly))
-
-
-def _count(lines: list[str], framed: bool) -> Code:
-    instructions = tuple(line for line in lines if not _LABEL.fullmatch(line))
-    kinds = [_kind(text) for text in instructions]
-    widest = max((kind for kind in kinds if kind), key=WIDTHS.index, default=None)
-    wide = [text for text, kind in zip(instructions, kinds, strict=True) if kind and kind == widest]
-    fused = sum(bool(_FUSED.match(text)) for text in wide)
-    apart = [sum(bool(which.match(text)) for text in wide) for which in (_MULTIPLY, _ADD)]
-    stack = [on_stack(text, framed=framed) for text in instructions]
-    accesses = [
-        _access(text)
-        for text, kind, spill in zip(instructions, kinds, stack, strict=True)
-        if kind and not spill
-    ]
-    return Code(
-        instructions=instructions,
-        fmas=fused + min(apart),
-        fused=fused > 0 or min(apart) == 0,
-        loads=sum(count for what, count in accesses if what == "load"),
-        broadcasts=sum(count for what, count in accesses if what == "element"),
-        stores=sum(count for what, count in accesses if what == "store"),
-        widest=widest,
-        spills=sum(stack),
-        scalar=kinds.count(None),
-    )
-
-
-def _kind(text: str) -> str | None:
-    """Return the widest kind of vector register that an instruction names."""
-    named = [match[1] for match in _X86_VECTOR.finditer(text)]
-    if named:
-        return max(named, key=WIDTHS.index)
-    return "v" if _ARM_VECTOR.search(text) else None
-
-
-def _access(text: str) -> tuple[str, int]:
-    """Return what an instruction on vectors does with memory, and with how many of them."""
-    if text.startswith(_NO_ACCESS):
-        return "none", 0
-    if _ARM_MEMORY.search(text):
-        count = 2 if text.startswith(("ldp", "stp")) else 1
-        if text.startswith("st"):
-            return "store", count
-        return "element" if _ELEMENT.match(text) else "load", count
-    operand = _X86_MEMORY.search(text)
-    if operand is None:
-        return "none", 0
-    rest = _MASK.sub("", text[operand.end() :])
-    if "%" not in rest:  # AT&T: the last operand is the target
-        return "store", 1
-    return "element" if "{1to" in rest or _ELEMENT.match(text) else "load", 1
-
-
-def on_stack(text: str, *, framed: bool = False) -> bool:
-    """Return whether an instruction accesses the stack; ``framed``: through a frame pointer too."""
-    places = [_X86_STACK, _ARM_STACK, *([_X86_FRAME, _ARM_FRAME] if framed else [])]
-    return any(place.search(text) for place in places)
+            spans[start] = at + 1
+    return sorted(spans.items())

@@ -14,15 +14,15 @@ from convprof.integers import even_block
 
 @dataclass(frozen=True, slots=True)
 class Isa:
-    """What a kernel generator needs to know."""
+    """What a kernel is generated for."""
 
     name: str
     bits: int
     registers: int
     temporaries: int = 1
-    """Registers that a register tile needs beside its sums and a row of ``b``: the element that is
-    multiplied; the product, where it is not added at once; on AArch64, where instructions do not
-    read their operands from memory, five elements that LLVM loads ahead."""
+    """Registers that a register tile needs in addition to its sums and a row of ``b``: the element
+    that is multiplied; the product, where it is not added at once; on AArch64, where instructions
+    do not read their operands from memory, five elements that LLVM loads ahead."""
     without: tuple[str, ...] = ()
     """LLVM features to switch off. Those that build on them go with them: without ``avx`` there
     is no AVX2, FMA or AVX-512 either."""

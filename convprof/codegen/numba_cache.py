@@ -29,7 +29,7 @@ class TolerantCache(_FunctionCache):  # type: ignore[misc]  # its type is unknow
         return (*super()._index_key(sig, codegen), settings)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled function; None, as where there is none, if it cannot be read."""
+        """Return the compiled function; None if there is no file or it cannot be read."""
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # noqa: BLE001  # unpickling damaged bytes can raise anything

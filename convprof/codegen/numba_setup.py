@@ -46,7 +46,7 @@ def load() -> Any:
     """
     if _CONFIG not in sys.modules:
         os.environ.pop("NUMBA_DISABLE_JIT", None)
-        if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba asks, which then makes "./~"
+        if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba does, which then makes "./~"
             os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read

@@ -19,6 +19,7 @@ from convprof import choice_store
 from convprof.codegen import disassembly, isa, target
 from convprof.codegen.isa import Isa, register_rows
 from convprof.codegen.kernels.gemm import Tile
+from convprof.dtypes import F32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,14 +101,14 @@ def probes(isas: Sequence[Isa]) -> list[tuple[str, tuple[str, ...]]]:
     for each in isas:
         tiles += [(each, _tile(each, vectors, 3, _RUN)) for vectors in (1, 2, 3)]
         tiles.append((each, replace(_tile(each, 2, 1, 4 * _RUN), pack_row=_ROW)))
-    return [(tile.ir("tile"), each.without) for each, tile in tiles]
+    return [(tile.ir(), each.without) for each, tile in tiles]
 
 
 def _tile(which: Isa, vectors: int, segments: int, run: int) -> Tile:
     lanes = which.lanes(4)
     rows = register_rows(vectors, which)
     return Tile(
-        dtype="f32",
+        types=F32,
         lanes=lanes,
         rows=tuple(i * _ROW for i in range(rows)),
         segments=tuple((g * rows * _ROW, g * run) for g in range(segments)),

@@ -1,7 +1,7 @@
 """A team of threads that runs compiled stages with a sub-microsecond launch.
 
 A *program* is a row of stages; a stage is a compiled function and a range of tasks. The threads of
-a team take chunks of tasks from a shared counter and meet at a barrier after every stage, so one
+a team take chunks of tasks from a shared counter and wait at a barrier after every stage, so one
 call from Python runs a whole strategy (pad, transform, multiply, ...).
 
 Every stage has the same C signature, ``void stage(int64 lo, int64 hi, T **buffers, int64 *dims)``,

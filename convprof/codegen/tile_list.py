@@ -11,20 +11,19 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.codegen import disassembly
 from convprof.codegen.jit import Module
-from convprof.codegen.kernels.depthwise import DepthwiseTile
-from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.writer import LLVM
+from convprof.codegen.kernels.base import FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from convprof.codegen.isa import Isa
+    from convprof.codegen.kernels.base import Kernel
 
 
 def _run_ir(pointers: int) -> str:
@@ -79,28 +78,8 @@ def runner_address(pointers: int = 3) -> int:
     return _runner(pointers).address("run_tiles")
 
 
-@runtime_checkable
-class Sweep(Protocol):
-    """A kernel that goes over elements and sums no products."""
-
-    @property
-    def title(self) -> str:
-        """What it does, and over how much."""
-
-    @property
-    def elements(self) -> int:
-        """Elements in one execution."""
-
-
-class Generated(Protocol):
-    """What a kernel is generated from; equal ones give the same code."""
-
-    def ir(self, name: str) -> str:
-        """Return the IR of a module with one function of that name."""
-
-
-_KERNELS: OrderedDict[tuple[Generated, Isa], TileKernel] = OrderedDict()
-"""Kernels that may be asked for again, the one asked for longest ago first."""
+_KERNELS: OrderedDict[tuple[Kernel, Isa], TileKernel] = OrderedDict()
+"""Kernels that may be used again, the one used longest ago first."""
 
 MOST_KERNELS = 1024
 """Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
@@ -108,13 +87,13 @@ KEPT_KERNELS = 128
 """Kept for the next problem: some 5 MiB."""
 
 
-def kernel(tile: Generated, isa: Isa) -> TileKernel:
+def kernel(tile: Kernel, isa: Isa) -> TileKernel:
     """Return a compiled kernel; the same tile is compiled once, until it is forgotten."""
     key = tile, isa
     made = _KERNELS.get(key)
     if made is None:
-        module = Module(tile.ir("tile"), isa.without)
-        made = _KERNELS[key] = TileKernel(tile, module, module.address("tile"))
+        module = Module(tile.ir(), isa.without)
+        made = _KERNELS[key] = TileKernel(tile, module, module.address(FUNCTION))
         forget_kernels(MOST_KERNELS)
     else:
         _KERNELS.move_to_end(key)
@@ -129,25 +108,29 @@ def forget_kernels(kept: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class TileKernel:
-    """A compiled register tile, or what goes over elements."""
+    """A compiled kernel."""
 
-    tile: Generated
+    tile: Kernel
     module: Module
     address: int
+
+    def element_bytes(self, pointers: int) -> tuple[int, ...]:
+        """Return the bytes of an element behind each pointer of a list; 0 where none is taken."""
+        sizes = self.tile.element_bytes
+        return (*sizes[:pointers], *[0] * (pointers - len(sizes)))
 
 
 @dataclass
 class TileList:
-    """Tiles grouped into tasks that any thread may take; build it, then ask for ``dims``."""
+    """Tiles grouped into tasks that any thread may take; build it, then take ``dims``."""
 
-    dtype: str
     starts: list[int] = field(default_factory=list)
     rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
     count: int = 0
     uses: dict[TileKernel, int] = field(default_factory=dict)
     """How many tiles each kernel has; the list keeps its kernels alive."""
     executed_macs: int = 0
-    """Multiply-adds of all tiles, where whoever adds them counts."""
+    """Multiply-adds of all tiles, if the code that adds tiles counts them."""
     _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
     def task(self) -> None:
@@ -160,10 +143,10 @@ class TileList:
         An offset per pointer (into ``a``, ``b``, ``c``), in elements: numbers or arrays of one
         length.
         """
-        size = LLVM[self.dtype][1]
         block = np.empty((max(map(np.size, offsets)), len(offsets) + 1), dtype=np.int64)
         block[:, 0] = made.address
-        for word, offset in enumerate(offsets, start=1):
+        sizes = made.element_bytes(len(offsets))
+        for word, (offset, size) in enumerate(zip(offsets, sizes, strict=True), start=1):
             np.multiply(offset, size, out=block[:, word])
         self.rows.append(block)
         self.count += len(block)
@@ -175,9 +158,10 @@ class TileList:
         An offset per pointer, in elements: what broadcasts to ``(rows, tiles)``. With ``tasks``
         every row is a task.
         """
-        size = LLVM[self.dtype][1]
         addresses = np.array([[made.address for made in kernels]])
-        columns = np.broadcast_arrays(addresses, *(np.asarray(x) * size for x in offsets))
+        sizes = np.array([[made.element_bytes(len(offsets)) for made in kernels]])
+        scaled = (np.asarray(x) * sizes[..., pointer] for pointer, x in enumerate(offsets))
+        columns = np.broadcast_arrays(addresses, *scaled)
         block = np.stack(columns, axis=-1).astype(np.int64)
         rows, tiles, words = block.shape
         if tasks:
@@ -199,20 +183,19 @@ class TileList:
 def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
     """Return the inner loop of the kernel that does most of the multiply-adds.
 
-    A title with what is counted in it, and its assembly. Where no kernel is a register tile, that
-    of the one that goes over most elements; None if there is none of those either.
+    A title with what is counted in it, and its assembly. Where no kernel sums products: the inner
+    loop of the kernel with most results; None where no kernel is shown.
     """
-    work: dict[TileKernel, int] = {}
-    swept: dict[TileKernel, int] = {}
+    products: dict[TileKernel, int] = {}
+    others: dict[TileKernel, int] = {}
     for made, tiles in ((made, tiles) for each in lists for made, tiles in each.uses.items()):
-        if isinstance(made.tile, Tile | DepthwiseTile):
-            work[made] = work.get(made, 0) + tiles * made.tile.fmas
-        elif isinstance(made.tile, Sweep):
-            swept[made] = swept.get(made, 0) + tiles * made.tile.elements
-    work = work or swept
+        if made.tile.fmas:
+            products[made] = products.get(made, 0) + tiles * made.tile.fmas
+        elif made.tile.elements:
+            others[made] = others.get(made, 0) + tiles * made.tile.elements
+    work = products or others
     if not work:
         return None
     most = max(work, key=lambda made: work[made])
     code = disassembly.busiest(most.module.assembly())
-    title = most.tile.title  # type: ignore[attr-defined]  # tiles and sweeps have one
-    return f"{title}, {code}", "\n".join(code.instructions)
+    return f"{most.tile.title}, {code}", "\n".join(code.instructions)

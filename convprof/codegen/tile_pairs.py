@@ -23,9 +23,10 @@ import numpy as np
 
 from convprof.codegen.jit import Module
 from convprof.codegen.tile_list import TileKernel, TileList
-from convprof.codegen.writer import LLVM
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
+
     Words = np.ndarray[Any, np.dtype[np.int64]]
 
 ROWS, KEYS, VALUES, RESULTS, SCRATCH = range(5)
@@ -213,7 +214,7 @@ class Walk(NamedTuple):
     """From one row or column, or a block of them, to the next."""
 
     def by(self, block: int) -> Walk:
-        """Return the walk in blocks of so many rows or columns."""
+        """Return the walk in blocks of ``block`` rows or columns."""
         return self._replace(step=block * self.step)
 
 
@@ -246,17 +247,20 @@ class PairTiles(TileList):
 
     def place(self, made: TileKernel, *places: tuple[int, int]) -> None:
         """Append a tile: for each of its pointers a base (``ROWS``, …) and elements from it."""
-        size = LLVM[self.dtype][1]
-        words = [made.address, *(word for base, at in places for word in (base, at * size))]
+        words = [made.address]
+        for (base, at), size in zip(places, made.element_bytes(len(places)), strict=True):
+            words += [base, at * size]
         self.rows.append(np.array(words, dtype=np.int64))
         self.count += 1
         self.uses[made] = self.uses.get(made, 0) + 1
 
-    def table(self, strides: Strides) -> Words:
+    def table(self, strides: Strides, types: Types) -> Words:
         """Return the runner's integers; nothing may be added any more."""
-        s, size = strides, LLVM[self.dtype][1]
-        walks = (n * size for walk in (s.rows, s.columns, s.results) for n in walk)
-        head = [s.blocks, s.wide, s.steps, s.items, s.values * size, s.slots, s.slot * size, *walks]
+        s, source, result = strides, types.source.bytes, types.result.bytes
+        sizes = ((s.rows, source), (s.columns, source), (s.results, result))
+        walks = [n * size for walk, size in sizes for n in walk]
+        slot = s.slot * types.accumulator.bytes
+        head = [s.blocks, s.wide, s.steps, s.items, s.values * source, s.slots, slot, *walks]
         starts = [*self.starts, self.count]
         table = np.concatenate([np.array([*head, *starts], dtype=np.int64), *self.rows])
         self.rows = []  # the table has them

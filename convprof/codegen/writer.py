@@ -9,22 +9,22 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
-"""dtype -> (LLVM's name, bytes per element)."""
+    from convprof.dtypes import DType
 
 
 class Writer:
     """Collects the lines of one function over vectors of one type."""
 
-    def __init__(self, dtype: str, lanes: int, *, fused: bool = True) -> None:
+    def __init__(self, dtype: DType, lanes: int, *, fused: bool = True) -> None:
         """Without ``fused`` a multiply-add is two instructions, for a CPU that lacks the one."""
         self._fused = fused
-        self.element, self.size = LLVM[dtype]
+        self.element, self.size = dtype.llvm, dtype.bytes
         self.lanes = lanes
         self.vector = f"<{lanes} x {self.element}>"
         self.suffix = f"v{lanes}f{8 * self.size}"
         self.lines: list[str] = []
+        self.constants = ""
+        """Constants of the module, in front of its function."""
         self._names = 0
 
     def add(self, expression: str) -> str:
@@ -134,14 +134,12 @@ declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 
 def over_channels(
     w: Writer,
-    name: str,
     channels: int,
     body: Callable[[Writer, str, str | None], None],
     *,
-    parameters: str = "ptr %a, ptr %b, ptr %c",
     head: str = "",
 ) -> str:
-    """Return ``void name(parameters)`` that runs ``body`` once per vector of channels.
+    """Return the code that runs ``body`` once per vector of channels.
 
     ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
     channels do not fill it. ``head`` comes before all of it.
@@ -150,7 +148,7 @@ def over_channels(
     loop, start = "", "done"
     if whole:
         body(w, "%ch", None)
-        lines, w.lines = "\n".join(w.lines), []
+        lines = w.taken()
         start = "loop"
         loop = f"""loop:
   %ch = phi i64 [ 0, %entry ], [ %next, %loop ]
@@ -161,16 +159,12 @@ def over_channels(
 """
     if rest:
         body(w, str(whole * w.lanes), w.mask(rest))
-    tail, w.lines = "\n".join(w.lines), []
-    return f"""{w.declarations()}
-define void @{name}({parameters}) {{
-entry:
+    tail = w.taken()
+    return f"""entry:
 {head}
   br label %{start}
 {loop}done:
 {tail}
-  ret void
-}}
 """
 
 
@@ -183,8 +177,8 @@ def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str
     while distance:
         picks = ", ".join(f"i32 {lane ^ distance}" for lane in range(w.lanes))
         v = w.vector
-        turned = w.add(f"shufflevector {v} {vector}, {v} poison, <{w.lanes} x i32> <{picks}>")
-        vector = join(vector, turned)
+        rotated = w.add(f"shufflevector {v} {vector}, {v} poison, <{w.lanes} x i32> <{picks}>")
+        vector = join(vector, rotated)
         distance //= 2
     return vector
 
@@ -296,10 +290,3 @@ def sweep(
     if rest:
         at(whole % across, str(whole * lanes), w.mask(rest))
     return state
-
-
-def function(w: Writer, name: str, parameters: Sequence[str]) -> str:
-    """Return ``void name(ptr ...)`` whose body is what was written; takes the lines."""
-    arguments = ", ".join(f"ptr {parameter}" for parameter in parameters)
-    body = w.taken()
-    return f"{w.declarations()}\ndefine void @{name}({arguments}) {{\n{body}\n  ret void\n}}\n"

@@ -138,15 +138,16 @@ def _at_most(limit: Limit) -> str:
 
 def _walked(evidence: Evidence, before_it: Evidence) -> str:
     """Return the share of the passed bytes that is read, where that is known and has changed."""
-    now, then = evidence.loop, before_it.loop
-    if not (now.walked and now.used and then.walked and then.used):
+    now, then = evidence.loop.walk, before_it.loop.walk
+    if not (now and then and all(now) and all(then)):
         return ""
-    dense, before = now.used / now.walked, then.used / then.walked
+    (passed, used), (passed_before, used_before) = now, then
+    dense, before = used / passed, used_before / passed_before
     if abs(dense / before - 1) < MORE - 1:
         return ""
     return (
         f"of the bytes that its pointer to b passes it reads {share(dense)} "
-        f"({now.used:,} of {now.walked:,} a turn), {share(before)} before"
+        f"({used:,} of {passed:,} a turn), {share(before)} before"
     )
 
 

@@ -72,7 +72,7 @@ def _tiles(shape: tuple[int, int, int], setting: Setting) -> TileList:
     ]
     matrices = np.arange(n)[:, None] * rows * columns
     begin, to = (np.array([block[pointer] for block in blocks]) for pointer in (1, 2))
-    tiles = TileList(setting.dtype)
+    tiles = TileList()
     made = [kernel(tile, isa) for tile, _, _ in blocks]
     tiles.add_each(made, 0, 0, matrices + begin, matrices + to)
     tiles.starts = list(range(tiles.count))
@@ -84,12 +84,12 @@ def _tile(
 ) -> TransposeTile | InterleaveTile:
     """Return what transposes a block of a matrix; a narrow matrix is cut along its length only."""
     _, rows, columns = shape
-    dtype, lanes = setting.dtype, isa.lanes(setting.itemsize)
+    types, lanes = setting.types, isa.lanes(setting.itemsize)
     if rows <= transpose.MOST:
-        return InterleaveTile(dtype, lanes, rows, wide, columns)
+        return InterleaveTile(types, lanes, rows, wide, columns)
     if columns <= transpose.MOST:
-        return InterleaveTile(dtype, lanes, columns, tall, rows, split=True)
-    return TransposeTile(dtype, lanes, tall, wide, source_row=columns, target_row=rows)
+        return InterleaveTile(types, lanes, columns, tall, rows, split=True)
+    return TransposeTile(types, lanes, tall, wide, source_row=columns, target_row=rows)
 
 
 def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
     made = _cut(p, step, setting, size)
     block = made.rows * made.columns
     whole, together = size // block, max(1, TASK_ELEMENTS // block)
-    tiles = TileList(setting.dtype)
+    tiles = TileList()
     for first in range(0, whole, together):
         tiles.task()
         begin = np.arange(first, min(first + together, whole)) * block
@@ -141,12 +141,12 @@ def _cut(p: Conv2d | Gemm, step: Epilogue, setting: Setting, size: int) -> Pass:
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.itemsize)
     if not step.bias:
-        return Pass(setting.dtype, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
+        return Pass(setting.types, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
     if isinstance(p, Conv2d) and setting.layout == "nchw":
-        return Pass(setting.dtype, lanes, step, p.p * p.q, lone=True, fused=isa.fused)
+        return Pass(setting.types, lanes, step, p.p * p.q, lone=True, fused=isa.fused)
     columns = _channels(p)
     rows = min(ROWS, size // columns)
-    return Pass(setting.dtype, lanes, step, columns, rows, fused=isa.fused)
+    return Pass(setting.types, lanes, step, columns, rows, fused=isa.fused)
 
 
 def _channels(p: Conv2d | Gemm) -> int:

@@ -15,8 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from convprof.codegen import inner_loop
-from convprof.codegen.inner_loop import ADD, FMA, MULTIPLY, SCALAR, InnerLoop
+from convprof.codegen import disassembly
+from convprof.codegen.assembly_line import ADD, FMA, MULTIPLY, SCALAR
 from convprof.dtypes import find
 from convprof.errors import ConvprofError
 from convprof.studies.instructions import Instructions
@@ -24,6 +24,7 @@ from convprof.studies.instructions import Instructions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convprof.codegen.disassembly import Code
     from convprof.machine.model import MachineModel
     from convprof.machine.peaks import Peak
     from convprof.strategies.base import Prepared
@@ -60,7 +61,7 @@ class Limit:
 class Evidence:
     """An inner loop and what it can reach."""
 
-    loop: InnerLoop
+    loop: Code
     limits: tuple[Limit, ...]
     """Those that are known."""
     chains_needed: int | None
@@ -97,16 +98,16 @@ class Evidence:
         }
 
 
-def loop_of(prepared: Prepared) -> InnerLoop | None:
+def loop_of(prepared: Prepared) -> Code | None:
     """Return the inner loop that does the work; None for a library, whose code is not read."""
     generated = prepared.inner_loops()
     if generated:
-        found = inner_loop.read(generated[0][1].splitlines())
+        found = disassembly.read(generated[0][1])
         return found if found.flops else None
-    return inner_loop.busiest(prepared.loop_nests())
+    return disassembly.hottest(prepared.loop_nests())
 
 
-def evidence(loop: InnerLoop, core: Core) -> Evidence:
+def evidence(loop: Code, core: Core) -> Evidence:
     """Hold a loop against what a core can do."""
     limits = [Limit("arithmetic", core.arithmetic_share)]
     recurrence = _recurrence(loop, core)
@@ -124,7 +125,7 @@ def evidence(loop: InnerLoop, core: Core) -> Evidence:
     return Evidence(loop, tuple(limits), needed, latency, core.l1_bytes_per_s)
 
 
-def _recurrence(loop: InnerLoop, core: Core) -> float | None:
+def _recurrence(loop: Code, core: Core) -> float | None:
     """Return the cycles of the longest chain in a turn; None for no chain or unknown latencies."""
     if not loop.chains or any(kind not in core.latency for kind in loop.links):
         return None

@@ -38,7 +38,7 @@ def contestants(which: isa.Isa) -> dict[str, tuple[ctypes._CFuncPtr, int]]:
     pointer = ctypes.c_void_p
     found = {}
     for name in NAMES:
-        module = Module(tile.ir("tile"), which.without, cpu=name)
+        module = Module(tile.ir(), which.without, cpu=name)
         spills = disassembly.busiest(module.assembly()).spills
         found[name] = (module.function("tile", None, pointer, pointer, pointer), spills)
     return found

@@ -49,19 +49,19 @@ def test_loops_from_the_outermost_and_the_innermost_alone():
 def test_what_is_counted():
     inner = disassembly.busiest(AVX512)
     assert (inner.fmas, inner.fused, inner.widest) == (3, True, "zmm")  # not the scalar one
-    assert (inner.loads, inner.broadcasts, inner.stores) == (2, 2, 0)
+    assert (inner.loads, inner.elements, inner.stores) == (2, 2, 0)
     assert (inner.spills, inner.scalar) == (0, 3)
     assert str(inner) == "3 FMA, 2+2 loads, 0 spills, zmm"
 
 
 def test_neither_addresses_nor_prefetches_are_loads():
     outer = disassembly.loops(AVX512)[0]
-    assert (outer.loads, outer.broadcasts) == (2, 2)
+    assert (outer.loads, outer.elements) == (2, 2)
     assert outer.scalar == 9
 
 
 def test_everything():
-    code = disassembly.whole(AVX512)
+    code = disassembly.read(AVX512)
     assert (code.stores, len(code.instructions)) == (1, 19)
 
 
@@ -87,7 +87,7 @@ f:
 def test_multiplications_and_additions_apart_and_spills():
     (loop,) = disassembly.loops(SSE)
     assert (loop.fmas, loop.fused, loop.widest) == (2, False, "xmm")
-    assert (loop.loads, loop.broadcasts, loop.stores, loop.spills) == (1, 1, 0, 2)
+    assert (loop.loads, loop.elements, loop.stores, loop.spills) == (1, 1, 0, 2)
     assert str(loop) == "2 multiply + add, 1+1 loads, 2 spills, xmm"
 
 
@@ -120,8 +120,8 @@ def test_multiplications_and_additions_apart_and_spills():
     ],
 )
 def test_what_an_instruction_does_with_memory(line, counts):
-    code = disassembly.whole(f"f:\n\t{line}\n")
-    assert counts == (code.loads, code.broadcasts, code.stores, code.spills)
+    code = disassembly.read(f"f:\n\t{line}\n")
+    assert counts == (code.loads, code.elements, code.stores, code.spills)
 
 
 def test_a_frame_pointer_is_the_stack_only_where_it_is_one():
@@ -157,11 +157,134 @@ def test_aarch64():
 def test_jumps_forward_and_away_make_no_loop():
     text = "f:\n\tjmp .L2\n.L1:\n\tnop\n.L2:\n\tje .L3\n\tjmp g\n.L3:\n\tretq\n"
     assert disassembly.loops(text) == []
-    assert disassembly.busiest(text) == disassembly.whole(text)
-    assert str(disassembly.whole(text)) == "0 FMA, 0+0 loads, 0 spills, scalar"
+    assert disassembly.busiest(text) == disassembly.read(text)
+    assert str(disassembly.read(text)) == "0 FMA, 0+0 loads, 0 spills, scalar"
 
 
 def test_two_jumps_to_one_label_are_one_loop():
     text = "f:\n.L1:\n\taddps %xmm0, %xmm1\n\tje .L1\n\tmulps %xmm0, %xmm1\n\tjne .L1\n"
     (loop,) = disassembly.loops(text)
     assert len(loop.instructions) == 4
+
+
+# What a turn computes, moves and waits for.
+
+DOT = """
+vmovss -4(%r13,%rbp,4), %xmm1
+vfmadd132ss (%rcx), %xmm0, %xmm1
+vmovss (%r13,%rbp,4), %xmm0
+vfmadd132ss (%r8,%rcx), %xmm1, %xmm0
+cmpq %rbp, %r12
+jne .LBB0_25
+"""
+AXPY = """
+vmovups (%rsi,%r8,4), %ymm2
+vfmadd213ps (%r15,%r8,4), %ymm1, %ymm2
+vmovups %ymm2, (%r15,%r8,4)
+"""
+APART = """
+vmovups (%r10), %zmm8
+vbroadcastss (%r9,%r11,4), %zmm10
+vmulps %zmm8, %zmm10, %zmm11
+vaddps %zmm1, %zmm11, %zmm1
+vmulps 64(%r10){1to16}, %zmm10, %zmm10
+vaddps %zmm7, %zmm10, %zmm7
+addq $4096, %r10
+"""
+SSE_TURN = """
+movups (%r10), %xmm2
+movddup (%r9), %xmm3
+mulpd %xmm2, %xmm3
+addpd %xmm3, %xmm0
+subq $-128, %r10
+"""
+NEON_TURN = """
+ldp q4, q5, [x1], #32
+ldr s6, [x0], #4
+fmla v0.4s, v4.4s, v6.s[0]
+fmla v1.4s, v5.4s, v6.s[0]
+fadd v2.2d, v2.2d, v3.2d
+"""
+CASES = {
+    # text: counts, flops, width, loads, elements, stores, bytes, chains, links, walk
+    "dot": (DOT, (2, 0, 0), 4, "scalar", (4, 0, 0), 16, 1, {"fma": 2}, None),
+    "axpy": (AXPY, (1, 0, 0), 16, "ymm", (2, 0, 1), 96, 0, {}, None),
+    "apart": (APART, (0, 2, 2), 64, "zmm", (1, 2, 0), 72, 2, {"add": 1}, (4096, 64)),
+    "sse": (SSE_TURN, (0, 1, 1), 4, "xmm", (1, 1, 0), 24, 1, {"add": 1}, (128, 16)),
+    "neon": (NEON_TURN, (2, 0, 1), 18, "v", (2, 1, 0), 36, 3, {"fma": 1}, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_turn_of_a_loop(case):
+    text, counts, flops, width, accesses, size, chains, links, walk = CASES[case]
+    loop = disassembly.read(text)
+    assert counts == tuple(loop.counts.values())
+    assert (flops, width) == (loop.flops, loop.width)
+    assert accesses == (loop.loads, loop.elements, loop.stores)
+    assert size == loop.bytes_moved
+    assert (chains, links) == (loop.chains, loop.links)
+    assert walk == loop.walk
+
+
+def test_a_register_set_to_zero_begins_no_chain():
+    loop = disassembly.read("vxorps %xmm0, %xmm0, %xmm0\nvaddss %xmm1, %xmm0, %xmm0\n")
+    assert (loop.chains, loop.links) == (0, {})
+
+
+def test_what_follows_from_the_counts():
+    loop = disassembly.read(APART)
+    assert not loop.fused
+    assert loop.lanes == 16
+    assert loop.bytes_per_flop == 72 / 64
+    assert disassembly.read(AXPY).fused
+
+
+def test_the_busiest_loop_of_several_texts():
+    one = "f:\n.L1:\nvaddss (%rax), %xmm0, %xmm0\njne .L1\nret\n"
+    two = f"g:\n.L2:\n{AXPY}jne .L2\n.L3:\nvaddps %ymm0, %ymm1, %ymm1\njne .L3\nret\n"
+    assert disassembly.hottest([one, two]).flops == 16
+    assert disassembly.hottest([one]).flops == 1
+    assert disassembly.hottest(["f:\n.L1:\ndecq %rax\njne .L1\nret\n"]) is None
+    assert disassembly.hottest([]) is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "spills"),
+    [
+        ([], 0),
+        (["vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"], 2),
+        (["vfmadd231ps 8(%rsp), %zmm1, %zmm2"], 1),
+        (["ldr q7, [sp, #32]"], 1),
+    ],
+)
+def test_accesses_to_the_stack_are_counted(extra, spills):
+    assert disassembly.read("\n".join([APART, *extra])).spills == spills
+
+
+def test_a_number_is_an_element_only_where_it_is_spread():
+    numbers = ["movss (%rax), %xmm1", "movss 4(%rax), %xmm2"]
+    spread = disassembly.read("\n".join([*numbers, "mulps %xmm1, %xmm3"]))
+    assert (spread.loads, spread.elements) == (0, 2)
+    scalar = disassembly.read("\n".join([*numbers, "mulss %xmm1, %xmm2"]))
+    assert (scalar.loads, scalar.elements) == (2, 0)
+
+
+def test_a_value_read_back_from_the_stack_is_a_spill_and_no_load_but_moves_bytes():
+    code = disassembly.read("vmovups 64(%rsp), %ymm1\nvmovups (%rax), %ymm2\n")
+    assert (code.loads, code.spills, code.bytes_moved) == (1, 1, 64)
+
+
+@pytest.mark.parametrize(
+    ("line", "size"),
+    [
+        ("vbroadcastss (%rax), %zmm1", 4),
+        ("vbroadcastsd (%rax), %zmm1", 8),
+        ("vbroadcastf128 (%rax), %ymm1", 16),
+        ("vbroadcastf64x4 (%rax), %zmm1", 32),
+        ("vmulpd (%rax){1to8}, %zmm1, %zmm2", 8),
+        ("movddup (%rax), %xmm1", 8),
+    ],
+)
+def test_what_is_spread_is_read_once(line, size):
+    assert disassembly.read(line).bytes_moved == size

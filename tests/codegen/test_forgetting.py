@@ -11,21 +11,28 @@ import pytest
 
 from convprof.codegen import NATIVE, isa, target, tile_list
 from convprof.codegen.jit import Module
+from convprof.codegen.kernels.base import Kernel
 from convprof.codegen.tile_list import TileList, forget_kernels, kernel
+from convprof.dtypes import F32
 
 
 @dataclass(frozen=True)
-class Adds:
+class Adds(Kernel):
     """A kernel that adds a number of its own."""
 
     number: int
 
-    def ir(self, name):
-        add = f"%y = add i64 %x, {self.number}"
-        return f"define i64 @{name}(i64 %x) {{ {add} ret i64 %y }}"
+    def _code(self, w):
+        y = w.add(f"fadd {w.vector} {w.load('%a')}, {w.splat(self.number)}")
+        w.store(y, "%c")
+        return f"{w.taken()}\n"
 
 
 ISA = isa.find(NATIVE)
+
+
+def adds(number):
+    return Adds(F32, ISA.lanes(4), number)
 
 
 @pytest.fixture(autouse=True)
@@ -36,19 +43,19 @@ def _none_kept():
 
 
 def test_the_same_tile_is_compiled_once():
-    assert kernel(Adds(1), ISA) is kernel(Adds(1), ISA)
-    assert kernel(Adds(1), ISA) is not kernel(Adds(2), ISA)
+    assert kernel(adds(1), ISA) is kernel(adds(1), ISA)
+    assert kernel(adds(1), ISA) is not kernel(adds(2), ISA)
 
 
 def test_those_asked_for_last_stay():
-    made = [weakref.ref(kernel(Adds(number), ISA)) for number in range(4)]
-    kernel(Adds(0), ISA)
+    made = [weakref.ref(kernel(adds(number), ISA)) for number in range(4)]
+    kernel(adds(0), ISA)
     forget_kernels(2)
     assert [each() is not None for each in made] == [True, False, False, True]
 
 
 def test_a_list_of_tiles_keeps_its_kernels():
-    found, made = TileList("f32"), kernel(Adds(1), ISA)
+    found, made = TileList(), kernel(adds(1), ISA)
     found.add(made, 0, 0, 0)
     seen = weakref.ref(made)
     del made
@@ -60,7 +67,7 @@ def test_a_list_of_tiles_keeps_its_kernels():
 
 def test_one_problem_does_not_keep_any_number(monkeypatch):
     monkeypatch.setattr(tile_list, "MOST_KERNELS", 3)
-    made = [weakref.ref(kernel(Adds(number), ISA)) for number in range(5)]
+    made = [weakref.ref(kernel(adds(number), ISA)) for number in range(5)]
     assert [each() is not None for each in made] == [False, False, True, True, True]
 
 
@@ -79,7 +86,7 @@ def test_a_module_lives_as_long_as_its_engine():
     engine = weakref.ref(made._engine)
     del made
     for number in range(20):
-        Module(Adds(number).ir("tile"))
+        Module(adds(number).ir())
         gc.collect()
     assert seven() == 7
     del seven

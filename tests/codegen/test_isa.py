@@ -13,6 +13,7 @@ from convprof.codegen.jit import Module
 from convprof.codegen.kernels.depthwise import DepthwiseTile
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.target import target
+from convprof.dtypes import types
 from convprof.errors import InputError
 
 HERE = isa.available()
@@ -30,7 +31,7 @@ def tile(which, dtype, vectors=2, **changes):
     lanes = which.lanes(BYTES[dtype])
     rows = range(register_rows(vectors, which))
     made = Tile(
-        dtype=dtype,
+        types=types(dtype),
         lanes=lanes,
         rows=tuple(i * 64 for i in rows),
         segments=((0, 0), (999, 64), (1998, 128)),
@@ -50,7 +51,7 @@ def kernels(which, dtype):
     whole = tile(which, dtype)
     ragged = tile(which, dtype, columns=2 * lanes - 1, padded=False, accumulate=True)
     depthwise = DepthwiseTile(
-        dtype=dtype,
+        types=types(dtype),
         lanes=lanes,
         pixels=(0, 19, 38, 57),
         taps=((0, 0), (19, 1), (38, 2)),
@@ -61,7 +62,7 @@ def kernels(which, dtype):
         fused=which.fused,
     )
     packing = replace(ragged, padded=True, pack_row=100)
-    return [whole.ir("tile"), ragged.ir("tile"), depthwise.ir("tile"), packing.ir("tile")]
+    return [whole.ir(), ragged.ir(), depthwise.ir(), packing.ir()]
 
 
 @x86
@@ -73,7 +74,7 @@ def test_code_for_an_instruction_set_stays_within_it(name, dtype):
         text = Module(ir, which.without).assembly()
         assert re.search(FORBIDDEN[name], text) is None
         widest = {"sse": "xmm", "avx2": "ymm", "avx512": "zmm"}[name]
-        assert widest == disassembly.whole(text).widest
+        assert widest == disassembly.read(text).widest
 
 
 @x86
@@ -87,7 +88,7 @@ def test_the_pattern_finds_what_is_forbidden():
 
 
 def test_the_assembly_shown_is_the_code_that_runs():
-    ir = tile(isa.find("native"), "f32").ir("tile")
+    ir = tile(isa.find("native"), "f32").ir()
     objects = []
     cpu = scheduling.model().name
     engine = llvm.create_mcjit_compiler(targets.parsed(ir), targets.machine(cpu))
@@ -170,7 +171,7 @@ def aarch64():
 @pytest.mark.parametrize("vectors", [1, 2, 3, 4])
 def test_a_neon_tile_stays_in_registers(aarch64, vectors, dtype, cpu):
     made = tile(ISAS["neon"], dtype, vectors)
-    text = aarch64(made.ir("tile"), cpu)
+    text = aarch64(made.ir(), cpu)
     loop = disassembly.busiest(text)
     sums = len(made.rows) * vectors
     assert sums >= 20

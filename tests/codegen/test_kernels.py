@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from convprof.codegen import disassembly
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
 from convprof.codegen.probes.flush import flush_lines
@@ -36,14 +37,9 @@ VECTORS = [
 
 
 def loop_of(assembly):
-    """Return the instructions between the label of the only loop and the jump back to it."""
-    lines = [line.strip() for line in assembly.splitlines()]
-    for at, line in enumerate(lines):
-        jump = re.fullmatch(r"j\w+\s+(\S+)", line)
-        if jump and f"{jump[1]}:" in lines[:at]:
-            body = lines[lines.index(f"{jump[1]}:") + 1 : at + 1]
-            return [text for text in body if not text.startswith(("#", "."))]
-    raise AssertionError(assembly)
+    """Return the instructions of the only loop."""
+    (loop,) = disassembly.loops(assembly)
+    return loop.instructions
 
 
 def adds(instructions):

@@ -9,14 +9,16 @@ import pytest
 
 from convprof.codegen import isa
 from convprof.codegen.jit import Module
-from convprof.codegen.writer import Writer, alive, counted, function, summed, sweep
+from convprof.codegen.writer import Writer, alive, counted, summed, sweep
+from convprof.dtypes import find
 
 LANES = isa.find("native").lanes(4)
 
 
 def run(w, *arrays):
     """Run what was written on the arrays, ``%p0`` and so on."""
-    ir = function(w, "f", [f"%p{i}" for i in range(len(arrays))])
+    pointers = ", ".join(f"ptr %p{i}" for i in range(len(arrays)))
+    ir = f"{w.declarations()}\ndefine void @f({pointers}) {{\n{w.taken()}\n  ret void\n}}\n"
     call = Module(ir).function("f", None, *[ctypes.c_void_p] * len(arrays))
     call(*(array.ctypes.data for array in arrays))
 
@@ -24,7 +26,7 @@ def run(w, *arrays):
 @pytest.mark.parametrize("length", [1, LANES - 1, LANES, LANES + 1, 4 * LANES, 13 * LANES + 3])
 @pytest.mark.parametrize("across", [1, 4, 100])
 def test_a_sweep_meets_every_element_once_and_none_beyond(length, across):
-    w = Writer("f32", LANES)
+    w = Writer(find("f32"), LANES)
 
     def add_one(offset, mask, _):
         place = w.at("%p0", offset)
@@ -40,7 +42,7 @@ def test_a_sweep_meets_every_element_once_and_none_beyond(length, across):
 @pytest.mark.parametrize("length", [1, LANES + 1, 4 * LANES, 9 * LANES + 2])
 @pytest.mark.parametrize("sums", [1, 3, 4])
 def test_sums_are_carried_through_all_turns(length, sums):
-    w = Writer("f32", LANES)
+    w = Writer(find("f32"), LANES)
 
     def add(offset, mask, total):
         value = alive(w, w.load(w.at("%p0", offset), mask), mask, w.splat(0.0))
@@ -56,7 +58,7 @@ def test_sums_are_carried_through_all_turns(length, sums):
 @pytest.mark.parametrize("rows", [0, 1, 2, 5])
 @pytest.mark.parametrize("columns", [1, 3])
 def test_loops_in_loops(rows, columns):
-    w = Writer("f32", LANES)
+    w = Writer(find("f32"), LANES)
 
     def row(_, totals):
         return counted(

@@ -186,7 +186,7 @@ def test_the_kernel_computes_the_same_with_every_model(name):
         b = rng.standard_normal((3 * tile.run, tile.b_row), dtype=np.float32)
         c = np.zeros(1 << 12, np.float32)
         pointer = ctypes.c_void_p
-        module = Module(tile.ir("tile"), which.without, cpu=name)
+        module = Module(tile.ir(), which.without, cpu=name)
         module.function("tile", None, pointer, pointer, pointer)(
             *(x.ctypes.data for x in (a, b, c))
         )

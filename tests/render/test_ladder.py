@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from convprof.codegen.inner_loop import read
+from convprof.codegen.disassembly import Code
 from convprof.machine.peaks import Peak
 from convprof.render.charts.chart import Level
 from convprof.render.ladder import halide_report, ladder_chart, ladder_report, sizes_report
@@ -37,7 +37,7 @@ for k in range(4):
 
 
 def held(lines, share=1.0):
-    return evidence(read(lines), Core(PEAK, share, LATENCY, 400e9))
+    return evidence(Code(tuple(lines)), Core(PEAK, share, LATENCY, 400e9))
 
 
 def measurement(strategy, seconds, threads=1, samples=25):
@@ -143,7 +143,7 @@ def test_few_samples_are_named():
 
 
 def test_a_limit_of_another_kind_is_what_the_numbers_say():
-    loads = read(["vmovups (%rax), %zmm1", "vfmadd213ps (%rbx), %zmm2, %zmm1"])
+    loads = Code(("vmovups (%rax), %zmm1", "vfmadd213ps (%rbx), %zmm2, %zmm1"))
     found = evidence(loads, Core(PEAK, 1.0, LATENCY, 400e9))
     text = sentence(dataclasses.replace(FMA, evidence=found), None)
     end = "left: 4.0 B per FLOP from and to L1, at 400 GB/s (at most 50 % of a core's peak)"

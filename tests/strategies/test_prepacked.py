@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
-from convprof.dtypes import DTYPES
+from convprof.dtypes import DTYPES, types
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
@@ -180,7 +180,7 @@ def test_tiles_of_a_panel_fetch_all_of_the_next():
 def test_a_turn_of_the_loop_fetches_whole_lines(dtype, fetch):
     lanes, size = (16, 4) if dtype == "f32" else (8, 8)
     tile = Tile(
-        dtype=dtype,
+        types=types(dtype),
         lanes=lanes,
         rows=(0, 64),
         segments=((0, 0),),
@@ -190,7 +190,7 @@ def test_a_turn_of_the_loop_fetches_whole_lines(dtype, fetch):
         c_rows=(0, 64),
         columns=lanes,
     )
-    without, ahead = (replace(tile, fetch_row=row).ir("tile") for row in (0, fetch))
+    without, ahead = (replace(tile, fetch_row=row).ir() for row in (0, fetch))
     lines = tile.unroll * fetch * size // 64
     assert (
         ahead.count("call void @llvm.prefetch") == without.count("call void @llvm.prefetch") + lines

@@ -17,17 +17,17 @@ def tables(prepared):
 
 
 def test_a_list_is_made_once_as_long_as_somebody_has_it():
-    first = shared("key", lambda: TileList("f32"))
-    assert shared("key", lambda: TileList("f32")) is first
-    assert shared("other", lambda: TileList("f32")) is not first
+    first = shared("key", TileList)
+    assert shared("key", TileList) is first
+    assert shared("other", TileList) is not first
     del first
     assert all(key[0] != "key" for key in module._alive)
 
 
 def test_a_cache_of_another_size_makes_another_list(monkeypatch):
-    first = shared("key", lambda: TileList("f32"))
+    first = shared("key", TileList)
     monkeypatch.setattr(module, "l2_bytes", lambda: 1 << 12)
-    assert shared("key", lambda: TileList("f32")) is not first
+    assert shared("key", TileList) is not first
 
 
 @pytest.mark.parametrize("strategy", ["microkernel", "winograd"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.codegen.inner_loop import read
+from convprof.codegen.disassembly import Code
 from convprof.machine.peaks import Peak
 from convprof.problems import Gemm
 from convprof.strategies import registry
@@ -16,7 +16,8 @@ LATENCY = {"fma": 4.0, "add": 3.5, "mul": 4.0}
 
 
 def sums(count, register="zmm"):
-    return read([f"vfmadd231ps %{register}30, %{register}31, %{register}{k}" for k in range(count)])
+    first = f"vfmadd231ps %{register}30, %{register}31, %{register}"
+    return Code(tuple(f"{first}{k}" for k in range(count)))
 
 
 def core(share=1.0, latency=LATENCY, l1=None, peak=PEAK):
@@ -32,7 +33,7 @@ def test_chains_against_latency_and_ports(count, share):
 
 
 def test_one_scalar_sum_is_held_by_its_chain_not_by_its_width():
-    loop = read(["vfmadd231ss (%rax), %xmm1, %xmm0"] * 8)
+    loop = Code(("vfmadd231ss (%rax), %xmm1, %xmm0",) * 8)
     found = evidence(loop, core(share=1 / 16))
     assert (found.loop.chains, found.loop.links, found.chains_needed) == (1, {"fma": 8}, 8)
     assert found.binding.kind == "chains"
@@ -40,7 +41,7 @@ def test_one_scalar_sum_is_held_by_its_chain_not_by_its_width():
 
 
 def test_loads_against_the_first_cache():
-    loop = read(["vmovups (%rax), %ymm2", "vfmadd213ps (%rbx), %ymm1, %ymm2"])
+    loop = Code(("vmovups (%rax), %ymm2", "vfmadd213ps (%rbx), %ymm1, %ymm2"))
     found = evidence(loop, core(share=0.75, l1=384e9))  # 64 bytes, 16 FLOPs
     assert found.binding.kind == "loads"
     assert found.binding.share == pytest.approx(0.5)

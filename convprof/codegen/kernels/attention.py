@@ -1,8 +1,8 @@
-"""What attention needs beside matrix products, vectors along the queries.
+"""What attention needs in addition to matrix products: vectors along the queries.
 
-With the scores turned over, ``(keys, queries)``, each lane is a query: maximum and sum over the
-keys are plain vector arithmetic, and nothing is ever added up across lanes. For each query there
-are three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
+The scores are stored transposed, ``(keys, queries)``: each lane is a query. So maximum and sum over
+the keys are plain vector arithmetic, and nothing is ever added up across lanes. Each query has
+three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
 
 Scores are in powers of two: the queries are multiplied by log2(e) / sqrt(dim) when they are packed.
 """
@@ -10,17 +10,17 @@ Scores are in powers of two: the queries are multiplied by log2(e) / sqrt(dim) w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import exp2
-from convprof.codegen.kernels.transpose import turned
+from convprof.codegen.kernels.transpose import transposed
 from convprof.codegen.writer import Writer, over_channels
 
 ROWS_PER_TURN = 4
 """Rows of scores per turn of the search for the maximum, which else waits for itself."""
 MAXIMUM, SUM, FACTOR = range(3)
 """Rows of the numbers that each query has."""
-LOWEST = {"f32": -3.0e38, "f64": -1.7e308}
 
 
 class _From(NamedTuple):
@@ -31,14 +31,14 @@ class _From(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PackQueries:
-    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a`` turned over into ``c``, scaled.
+class PackQueries(Kernel):
+    """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
 
     ``c`` is ``(dim, width)``; the columns beyond the queries become 0.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
+
     queries: int
     width: int
     """Columns of ``c``: whole vectors."""
@@ -46,15 +46,12 @@ class PackQueries:
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float
-    fused: bool = True
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.dim, self._body)
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        """Turn a vector of dimensions over, for all queries."""
+        """Transpose a vector of dimensions, for all queries."""
         alive = self.lanes if mask is None else self.dim % self.lanes
         a = w.at("%a", channel)
         c = w.at("%c", w.add(f"mul i64 {channel}, {self.width}"))
@@ -64,13 +61,13 @@ class PackQueries:
                 w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
-            for u, column in enumerate(turned(w, rows)[:alive]):
+            for u, column in enumerate(transposed(w, rows)[:alive]):
                 done = w.add(f"fmul {w.vector} {column}, {scale}")
                 w.store(done, w.at(c, u * self.width + first))
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Kernel):
     """``void tile(T *a, T *b, T *c)``: scores ``a`` to powers of two, relative to the maximum.
 
     Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum grows
@@ -78,8 +75,12 @@ class Softmax:
     added. At most as many vectors across as there are registers for.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (
+        ("%a", "accumulator"),
+        ("%b", "accumulator"),
+        ("%c", "result"),
+    )
+
     keys: int
     vectors: int
     """Vectors of queries."""
@@ -87,11 +88,8 @@ class Softmax:
     """Elements from one row of ``a``, and from one kind of number, to the next."""
     first: bool = False
     """Whether there were no keys before, and the numbers hold nothing yet."""
-    fused: bool = True
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
         columns = self._columns
         before = [self._before(w, j, MAXIMUM) for j in columns]
         head = w.taken()
@@ -126,9 +124,7 @@ found:"""
             if turns
             else "  br label %found\nfound:"
         )
-        return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c) {{
-entry:
+        return f"""entry:
 {head}
 {search}
 {between}
@@ -144,8 +140,6 @@ raise:
   br i1 %k_more, label %raise, label %done
 done:
 {tail}
-  ret void
-}}
 """
 
     @property
@@ -154,7 +148,8 @@ done:
 
     def _before(self, w: Writer, j: int, number: int) -> str:
         if self.first:
-            return w.splat(w.rounded(LOWEST[self.dtype])) if number == MAXIMUM else w.splat(0.0)
+            lowest = w.rounded(self.types.accumulator.lowest)
+            return w.splat(lowest if number == MAXIMUM else 0.0)
         return w.load(w.at("%b", number * self.width + j))
 
     def _maxima(self, w: Writer, largest: list[str], pointer: str, rows: int) -> list[str]:
@@ -189,14 +184,14 @@ done:
 
 
 @dataclass(frozen=True)
-class ScaleRows:
+class ScaleRows(Kernel):
     """``void tile(T *a, T *b, T *c)``: rows of ``c`` times a number each, which ``b`` holds.
 
     That is the factor, or, at the end, one over the sum.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "accumulator"), ("%c", "result"))
+
     rows: int
     width: int
     """Numbers of one kind in ``b``."""
@@ -205,17 +200,14 @@ class ScaleRows:
     row: int
     """Elements from one row of ``c`` to the next."""
     finish: bool = False
-    fused: bool = True
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
         if self.finish:
             for j in range(0, self.width, self.lanes):
                 total = w.load(w.at("%b", SUM * self.width + j))
                 inverse = w.add(f"fdiv {w.vector} {w.splat(1.0)}, {total}")
                 w.store(inverse, w.at("%b", FACTOR * self.width + j))
-        return over_channels(w, name, self.dim, self._body, head=w.taken())
+        return over_channels(w, self.dim, self._body, head=w.taken())
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         c = w.at("%c", channel)

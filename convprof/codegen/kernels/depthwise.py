@@ -3,31 +3,30 @@
     c[i, ch]  =  sum over taps t of  a[pixels[i] + a_t + ch] * b[b_t, ch]
 
 A tap's weights are loaded once for all pixels of the tile, and an input once for all pixels and
-taps that meet it, as long as there are registers to keep it in.
+taps that read it, as long as there are registers to keep it in.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.codegen.kernels.epilogue import Finish, parameters
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.epilogue import Finish, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 
 @dataclass(frozen=True)
-class DepthwiseTile:
+class DepthwiseTile(Kernel):
     """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
 
     With an epilogue it takes the pointers of ``codegen.kernels.epilogue``.
     """
 
-    dtype: str
-    lanes: int
     pixels: tuple[int, ...]
     """Where each pixel's first channel starts in ``a``."""
     taps: tuple[tuple[int, int], ...]
-    """Where each tap lies: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
+    """Where each tap is: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
     c_pixels: tuple[int, ...]
     """Where each pixel's first channel starts in ``c``."""
     channels: int
@@ -35,10 +34,8 @@ class DepthwiseTile:
     """Elements from one row of ``b`` to the next: the channels, rounded up to whole vectors."""
     registers: int = 16
     """Vector registers for sums, weights and inputs."""
-    fused: bool = True
-    """Whether the CPU multiplies and adds in one instruction."""
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows the sum: a bias per channel, a residual that lies as ``c`` does, a function."""
+    """What follows the sum: a bias per channel, a residual in the layout of ``c``, a function."""
 
     @property
     def fmas(self) -> int:
@@ -50,11 +47,13 @@ class DepthwiseTile:
         """``8 pixels x 16 channels``."""
         return f"{len(self.pixels)} pixels x {self.lanes} channels"
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        given = parameters(self.epilogue)
-        return over_channels(w, name, self.channels, self._body, parameters=given)
+    @property
+    def parameters(self) -> Pointers:
+        """Three pointers, or six with an epilogue."""
+        return pointers(self.epilogue)
+
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels for all pixels."""
@@ -77,11 +76,11 @@ class DepthwiseTile:
             w.store(done, w.at(c, pixel), mask)
 
     def _places(self) -> list[list[int]]:
-        """Return, for each tap, where the input of each pixel lies."""
+        """Return, for each tap, the place of the input of each pixel."""
         return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
 
     def _kept(self) -> list[bool]:
-        """Return after which taps there is room to keep the inputs that later taps meet again."""
+        """Return after which taps there is room to keep the inputs that later taps read again."""
         places = [set(tap) for tap in self._places()]
         room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
         held: set[int] = set()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from convprof.codegen.kernels import functions
-from convprof.codegen.writer import UNROLL, Writer, counted, function, sweep
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.writer import UNROLL, Writer, counted, sweep
 from convprof.integers import ceil_div
-from convprof.problems.epilogue import Function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convprof.problems.epilogue import Function
 
 # fmt: off
 Join: TypeAlias = Literal[
@@ -29,7 +31,7 @@ HELD_SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """How an operand lies. Offsets in elements."""
+    """The layout of an operand. Offsets in elements."""
 
     row: int
     """From one row to the next; 0 for the same in every row."""
@@ -38,11 +40,9 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class RowsTile:
+class RowsTile(Kernel):
     """``void tile(T *o0, ..., T *y)``: ``y[i, j] = step(o0[i, j], ...)``, row by row."""
 
-    dtype: str
-    lanes: int
     rows: int
     length: int
     operands: tuple[Operand, ...]
@@ -52,7 +52,6 @@ class RowsTile:
     constants: tuple[float, ...] = ()
     """Of the step: factor and term, or limits."""
     registers: int = 16
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -64,9 +63,13 @@ class RowsTile:
         """Results in one execution."""
         return self.rows * self.length
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    @property
+    def parameters(self) -> Pointers:
+        """A pointer for each operand, then one for the result."""
+        operands = range(len(self.operands))
+        return (*((f"%o{i}", "source") for i in operands), ("%y", "result"))
+
+    def _code(self, w: Writer) -> str:
         held = self._held(w)
         together = max(1, UNROLL // self._vectors)  # rows in a turn of the loop
         turns = self.rows // together
@@ -80,8 +83,7 @@ class RowsTile:
         counted(w, turns, turn)
         for row in range(turns * together, self.rows):
             self._row(w, str(row), held)
-        names = [f"%o{i}" for i in range(len(self.operands))]
-        return function(w, name, [*names, "%y"])
+        return f"{w.taken()}\n"
 
     @property
     def _vectors(self) -> int:
@@ -127,13 +129,12 @@ class RowsTile:
         return w.at(pointer, w.add(f"mul i64 {row}, {apart}")) if apart else pointer
 
     def _stepped(self, w: Writer, given: list[str]) -> str:
-        if self.step in get_args(Function):
-            return functions.apply(w, self.step, given[0])  # type: ignore[arg-type]
         constants = [w.splat(w.rounded(number)) for number in self.constants]
-        return _JOINS[self.step](w, *given, *constants)  # type: ignore[index]
+        return _STEPS[self.step](w, *given, *constants)
 
 
-_JOINS: dict[Join, Callable[..., str]] = {
+_STEPS: dict[Join | Function, Callable[..., str]] = {
+    **dict(functions.WRITERS.items()),
     "copy": lambda _, a: a,
     "add": lambda w, a, b: w.add(f"fadd {w.vector} {a}, {b}"),
     "multiply": lambda w, a, b: w.add(f"fmul {w.vector} {a}, {b}"),

@@ -1,29 +1,34 @@
 """What a kernel does to a vector of its result between the sum and the store.
 
 A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, those that it has no
-use for included, so that kernels with and without one can stand in one list of tiles.
+use for included, so that kernels with and without one can be in one list of tiles.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels import functions
+from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.writer import Writer, over_channels
 
 if TYPE_CHECKING:
     from convprof.problems.epilogue import Epilogue
 
 
-POINTERS = 6
+POINTERS: Pointers = (
+    *Kernel.pointers,
+    ("%d", "weights"),
+    ("%bias", "accumulator"),
+    ("%residual", "result"),
+)
 """What kernels take whose list of tiles has an epilogue."""
-PARAMETERS = "ptr %a, ptr %b, ptr %c, ptr %d, ptr %bias, ptr %residual"
 
 
-def parameters(epilogue: Epilogue) -> str:
-    """Return the parameters of a kernel of three operands, and of its epilogue if it has one."""
-    return PARAMETERS if epilogue else "ptr %a, ptr %b, ptr %c"
+def pointers(epilogue: Epilogue) -> Pointers:
+    """Return the pointers of a kernel of three operands, and of its epilogue if it has one."""
+    return POINTERS if epilogue else Kernel.pointers
 
 
 class Finish:
@@ -34,13 +39,13 @@ class Finish:
         self.epilogue = epilogue
 
     def bias(self, offset: int | str, mask: str | None) -> str | None:
-        """Write the load of a vector of the bias, ``offset`` elements in; None if there is none."""
+        """Write the load of a vector of the bias, ``offset`` elements in; None without a bias."""
         if not self.epilogue.bias:
             return None
         return self.w.load(self.w.at("%bias", offset), mask)
 
     def residual(self, offset: str) -> str:
-        """Write where the residual lies, ``offset`` elements in, if there is one."""
+        """Write the place of the residual, ``offset`` elements in, if there is one."""
         return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
 
     def fetch(self, place: tuple[str, int], level: int) -> None:
@@ -66,14 +71,14 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(Kernel):
     """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
 
     Offsets and lengths are in elements. The residual has the layout of ``c``.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = POINTERS
+
     epilogue: Epilogue
     columns: int
     """Elements of a row, one after the other."""
@@ -81,13 +86,9 @@ class Pass:
     """Rows side by side, ``columns`` apart."""
     lone: bool = False
     """Whether the bias is one element for all columns rather than one for each."""
-    fused: bool = True
-    """Whether the CPU multiplies and adds in one instruction."""
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.columns, self._body, parameters=PARAMETERS)
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.columns, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         finish = Finish(w, self.epilogue)

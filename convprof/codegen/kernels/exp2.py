@@ -43,7 +43,7 @@ MOST = {"float": 126.0, "double": 1022.0}
 def exp2(w: Writer, x: str) -> str:
     """Write ``2**x`` for a vector ``x`` of at most 100, within 2.5 units of the last place.
 
-    Below -100 (f32) or -900 (f64) the result is that of the limit; NaN stays NaN.
+    Below -100 (f32) or -900 (f64) the result is the power of the limit; NaN stays NaN.
     """
     v, made = w.vector, _FORMATS[w.element]
     least = w.splat(made.least)
@@ -59,7 +59,7 @@ def exp2(w: Writer, x: str) -> str:
 def power(w: Writer, x: str, factor: float) -> str:
     """Write ``2**(factor x)`` within 3 units of the last place.
 
-    ``factor x`` lies between ``-MOST`` and ``MOST``; a quiet NaN of no payload stays one.
+    ``factor x`` is between ``-MOST`` and ``MOST``; a quiet NaN of no payload stays one.
     """
     r, rounded = _parts(w, x, factor)
     return _raised(w, polynomial(w, r, _FORMATS[w.element].coefficients), rounded)

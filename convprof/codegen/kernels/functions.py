@@ -23,7 +23,7 @@ def apply(w: Writer, function: Function, x: str) -> str:
 
     The largest error is 1e-6 (f32) or 2e-14 (f64) of the largest result of a tensor.
     """
-    return _WRITERS[function](w, x)
+    return WRITERS[function](w, x)
 
 
 def _relu(w: Writer, x: str) -> str:
@@ -86,7 +86,7 @@ def _gelu(w: Writer, x: str) -> str:
     return w.fma(part, smooth, _relu(w, x))
 
 
-_WRITERS: dict[Function, Callable[[Writer, str], str]] = {
+WRITERS: dict[Function, Callable[[Writer, str], str]] = {
     "relu": _relu,
     "relu6": _relu6,
     "gelu": _gelu,

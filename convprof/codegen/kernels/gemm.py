@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.kernels import functions
-from convprof.codegen.kernels.epilogue import PARAMETERS, Finish
-from convprof.codegen.writer import LLVM, Writer
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.epilogue import POINTERS, Finish
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
+    from convprof.codegen.writer import Writer
     from convprof.problems.epilogue import Function
 
 LINE_BYTES = 64
@@ -31,21 +32,19 @@ instructions, and costs time to generate."""
 PACK_AHEAD = 32
 """Rows to fetch ahead of packing: a read from beyond L2 takes as long as 20 of a usual tile."""
 LONG = frozenset({"gelu", "silu", "sigmoid", "tanh"})
-"""Functions of so many instructions that they are applied in a loop, after the sums are stored."""
+"""Long functions: they are applied in a loop, after the sums are stored."""
 AVX512_BYTES, AVX2_BYTES = 64, 32
 """Bytes in a vector."""
 
 
 @dataclass(frozen=True)
-class Tile:
+class Tile(Kernel):
     """One kernel: ``void tile(T *a, T *b, T *c)``. Offsets and lengths in elements.
 
-    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue those of
+    With ``pack_row`` or ``fetch_row`` it takes a fourth pointer, with an epilogue the pointers of
     ``codegen.kernels.epilogue``.
     """
 
-    dtype: str
-    lanes: int
     rows: tuple[int, ...]
     """Where each row of ``a`` starts."""
     segments: tuple[tuple[int, int], ...]
@@ -64,26 +63,24 @@ class Tile:
     """Whether the rows of ``b`` are padded to whole vectors, so that loads need no mask."""
     accumulate: bool = False
     """Add to ``c`` rather than overwrite it."""
-    fused: bool = True
-    """Whether the CPU multiplies and adds in one instruction."""
     fetch_rows: int = 0
     """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
     a_step: int = 1
-    """Elements of ``a`` from one step to the next: 1 for rows, more for an ``a`` turned over."""
+    """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
-    """If not 0, the tile packs ``b``: it reads rows, so many elements apart, from a fourth pointer
-    and writes them to ``b``, where it would have read them, while it computes."""
+    """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
+    pointer and writes them to ``b``, where it would have read them, while it computes."""
     fetch_row: int = 0
-    """If not 0, each step fetches so many elements from a fourth pointer on into L2, one behind the
-    other: what tiles that come later will read."""
+    """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
+    the other: what tiles that come later will read."""
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows the sum: a bias per column, a residual that lies as ``c`` does, a function."""
+    """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
     @property
     def fourth_row(self) -> int:
-        """Elements that each step goes on at the fourth pointer; 0 if there is none."""
+        """Elements that each step goes on at the fourth pointer; 0 without one."""
         return self.pack_row or self.fetch_row
 
     @property
@@ -104,17 +101,21 @@ class Tile:
         LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
         an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
         """
-        size = self.lanes * LLVM[self.dtype][1]
+        size = self.lanes * self.types.weights.bytes
         most = self.turn or UNROLL
         if not self.turn and (size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)):
             most = 1
         return next(steps for steps in range(most, 0, -1) if self.run % steps == 0)
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        made = _Kernel(self, name)
-        text = made.text()
-        return made.w.declarations() + made.tables() + text
+    @property
+    def parameters(self) -> Pointers:
+        """Three pointers, a fourth to pack or fetch from, or the six of an epilogue."""
+        if self.epilogue:
+            return POINTERS
+        return POINTERS[:4] if self.fourth_row else self.pointers
+
+    def _code(self, w: Writer) -> str:
+        return _Code(self, w).text()
 
 
 class _Place(NamedTuple):
@@ -124,13 +125,12 @@ class _Place(NamedTuple):
     offset: int = 0
 
 
-class _Kernel:
+class _Code:
     """The text of one kernel."""
 
-    def __init__(self, tile: Tile, name: str) -> None:
+    def __init__(self, tile: Tile, w: Writer) -> None:
         self.tile = tile
-        self.name = name
-        self.w = Writer(tile.dtype, tile.lanes, fused=tile.fused)
+        self.w = w
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.unroll = tile.unroll
         self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
@@ -156,24 +156,13 @@ class _Kernel:
         if self.tile.epilogue:
             self.w.fence()  # or what it reads would be loaded while the sums need every register
         body = self._stores(sums)
-        return f"""
-define void @{self.name}({self._parameters()}) {{
-{head}
-{body}
-  ret void
-}}
-"""
+        return f"{head}\n{body}\n"
 
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
         idle = self.tile.accumulate and not self.tile.epilogue
         body = "" if idle else self._stores(["zeroinitializer"] * len(self.cells))
-        return f"define void @{self.name}({self._parameters()}) {{\n{body}\n  ret void\n}}\n"
-
-    def _parameters(self) -> str:
-        if self.tile.epilogue:
-            return PARAMETERS
-        return "ptr %a, ptr %b, ptr %c" + (", ptr %d" if self.tile.fourth_row else "")
+        return f"{body}\n"
 
     def loops(self) -> str:
         """Return the kernel: over segments, and within over the steps of a run."""
@@ -182,22 +171,20 @@ define void @{self.name}({self._parameters()}) {{
         head = self._fetch_c()
         carried = [f"%acc{i}_{v}" for i, v in self.cells]
         sums = self._steps(carried, self.unroll, _Place("%a_now"), _Place("%b_now"))
-        inner = self._taken()
+        inner = self.w.taken()
         tail = self._stores(sums)
         count = len(tile.segments)
         raw = "%d" if tile.fourth_row else "null"
         offsets = ", ".join(f"i64 {a}, i64 {b * tile.b_row}" for a, b in tile.segments)
-        return f"""
-@{self.name}_segments = private constant [{2 * count} x i64] [{offsets}]
-define void @{self.name}({self._parameters()}) {{
-entry:
+        self.w.constants += f"\n@tile_segments = private constant [{2 * count} x i64] [{offsets}]"
+        return f"""entry:
 {head}
   br label %segment
 segment:
   %g = phi i64 [ 0, %entry ], [ %g_next, %segment_end ]
   %d_segment = phi ptr [ {raw}, %entry ], [ %d_next, %segment_end ]
 {self._phis("seg", start, "entry", sums, "segment_end")}
-  %a_where = getelementptr [2 x i64], ptr @{self.name}_segments, i64 %g
+  %a_where = getelementptr [2 x i64], ptr @tile_segments, i64 %g
   %b_where = getelementptr i64, ptr %a_where, i64 1
   %a_offset = load i64, ptr %a_where
   %b_offset = load i64, ptr %b_where
@@ -223,14 +210,7 @@ segment_end:
   br i1 %g_more, label %segment, label %done
 done:
 {tail}
-  ret void
-}}
 """
-
-    def _taken(self) -> str:
-        """Return the lines written since the last call."""
-        lines, self.w.lines = self.w.lines, []
-        return "\n".join(lines)
 
     def _phis(self, name: str, first: list[str], before: str, last: list[str], after: str) -> str:
         """Return the accumulators as values carried around a loop."""
@@ -295,7 +275,7 @@ done:
         for i, v in self.cells:
             self.w.prefetch(self.w.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
-        return self._taken()
+        return self.w.taken()
 
     def _stores(self, sums: list[str]) -> str:
         tile = self.tile
@@ -306,7 +286,7 @@ done:
                 total = self.w.add(f"fadd {self.w.vector} {total}, {self.w.load(where, mask)}")  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
             self.w.store(total, where, mask)
-        return self._taken() + (self._late_loop(self.late) if self.late else "")
+        return self.w.taken() + (self._late_loop(self.late) if self.late else "")
 
     def _late_loop(self, function: Function) -> str:
         """Return the loop over the rows of ``c``, in L1 by now, that applies the function.
@@ -317,29 +297,22 @@ done:
         for v in range(self.tile.vectors):
             where, mask = self.w.at("%c_now", v * self.tile.lanes), self._mask(v)
             self.w.store(functions.apply(self.w, function, self.w.load(where, mask)), where, mask)
-        rows = len(self.tile.rows)
+        rows, offsets = len(self.tile.rows), ", ".join(f"i64 {row}" for row in self.tile.c_rows)
+        self.w.constants += f"@tile_rows = private constant [{rows} x i64] [{offsets}]\n"
         return f"""
   br label %late
 late:
   br label %late_row
 late_row:
   %row = phi i64 [ 0, %late ], [ %row_next, %late_row ]
-  %row_where = getelementptr i64, ptr @{self.name}_rows, i64 %row
+  %row_where = getelementptr i64, ptr @tile_rows, i64 %row
   %row_offset = load i64, ptr %row_where
   %c_now = getelementptr {self.w.element}, ptr %c, i64 %row_offset
-{self._taken()}
+{self.w.taken()}
   %row_next = add i64 %row, 1
   %row_more = icmp ult i64 %row_next, {rows}
   br i1 %row_more, label %late_row, label %late_end
 late_end:"""
-
-    def tables(self) -> str:
-        """Return where the rows of ``c`` start, if a loop needs it."""
-        if not self.late:
-            return ""
-        offsets = ", ".join(f"i64 {row}" for row in self.tile.c_rows)
-        count = len(self.tile.c_rows)
-        return f"@{self.name}_rows = private constant [{count} x i64] [{offsets}]\n"
 
     def _place(self, i: int, v: int) -> int:
         return self.tile.c_rows[i] + v * self.tile.lanes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
+from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import MOST, power
 from convprof.codegen.writer import (
     UNROLL,
@@ -14,7 +16,6 @@ from convprof.codegen.writer import (
     counted,
     everywhere,
     first_lane,
-    function,
     summed,
     sweep,
 )
@@ -22,18 +23,17 @@ from convprof.integers import ceil_div
 
 
 @dataclass(frozen=True)
-class SoftmaxRows:
+class SoftmaxRows(Kernel):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
     The exponential of an element far below the largest one may be too small for a normal number.
     It then counts as the smallest normal number.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
+
     rows: int
     length: int
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -45,9 +45,7 @@ class SoftmaxRows:
         """Results in one execution."""
         return self.rows * self.length
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
 
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.length}")
@@ -55,7 +53,7 @@ class SoftmaxRows:
             return nothing
 
         counted(w, self.rows, row)
-        return function(w, name, ["%x", "%y"])
+        return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         v = w.vector
@@ -104,25 +102,35 @@ def _variance(w: Writer, squares: str, count: int, eps: float) -> str:
     return w.add(f"fadd {w.vector} {_shared(w, squares, count)}, {w.splat(w.rounded(eps))}")
 
 
-def _declared(w: Writer, ir: str) -> str:
-    number = f"{w.element} @llvm.sqrt.f{8 * w.size}({w.element})"
-    return f"declare {number}\ndeclare {w.vector} @llvm.sqrt.{w.suffix}({w.vector})\n{ir}"
+@dataclass(frozen=True)
+class LayerNorm(Kernel):
+    """What both layouts share: the pointers, and the square root of the variance."""
+
+    pointers: ClassVar[Pointers] = (
+        ("%x", "source"),
+        ("%weight", "weights"),
+        ("%bias", "accumulator"),
+        ("%y", "result"),
+    )
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics: the square roots of a number and of a vector too."""
+        number = f"{w.element} @llvm.sqrt.f{8 * w.size}({w.element})"
+        vector = f"{w.vector} @llvm.sqrt.{w.suffix}({w.vector})"
+        return f"declare {number}\ndeclare {vector}\n{super().declarations(w)}"
 
 
 @dataclass(frozen=True)
-class LayerNormRows:
-    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels lie side by side.
+class LayerNormRows(LayerNorm):
+    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels are side by side.
 
     Three times over a row, which L1 keeps: its mean, the squares of the distances from it, the
     result.
     """
 
-    dtype: str
-    lanes: int
     rows: int
     channels: int
     eps: float
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -134,9 +142,7 @@ class LayerNormRows:
         """Results in one execution."""
         return self.rows * self.channels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
 
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.channels}")
@@ -144,7 +150,7 @@ class LayerNormRows:
             return nothing
 
         counted(w, self.rows, row)
-        return _declared(w, function(w, name, ["%x", "%weight", "%bias", "%y"]))
+        return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         v, c = w.vector, self.channels
@@ -178,20 +184,17 @@ class LayerNormRows:
 
 
 @dataclass(frozen=True)
-class LayerNormColumns:
+class LayerNormColumns(LayerNorm):
     """``void tile(T *x, T *weight, T *bias, T *y)``: some pixels side by side, channels far apart.
 
     Vectors along the pixels, at most four: three times down the channels.
     """
 
-    dtype: str
-    lanes: int
     pixels: int
     channels: int
     apart: int
     """Elements from one channel to the next."""
     eps: float
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -203,9 +206,7 @@ class LayerNormColumns:
         """Results in one execution."""
         return self.channels * self.pixels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
         v, c = w.vector, self.channels
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
@@ -241,4 +242,4 @@ class LayerNormColumns:
             return nothing
 
         counted(w, c, finish)
-        return _declared(w, function(w, name, ["%x", "%weight", "%bias", "%y"]))
+        return f"{w.taken()}\n"

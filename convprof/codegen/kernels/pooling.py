@@ -7,15 +7,15 @@ the largest may or may not be its result: whichever is compared last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.writer import (
     UNROLL,
     Writer,
     across_lanes,
     alive,
     counted,
-    function,
     over_channels,
     sweep,
 )
@@ -49,12 +49,18 @@ def scaled(w: Writer, vector: str, factor: float) -> str:
 
 
 @dataclass(frozen=True)
-class ChannelsTile:
+class Pooling(Kernel):
+    """What all layouts and windows share."""
+
+    pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
+
+    which: Which
+
+
+@dataclass(frozen=True)
+class ChannelsTile(Pooling):
     """``void tile(T *x, T *y)``: some windows in NHWC, a few pixels with all taps written out."""
 
-    dtype: str
-    lanes: int
-    which: Which
     pixels: tuple[int, ...]
     """Where each window's first tap that counts starts."""
     taps: tuple[int, ...]
@@ -62,7 +68,6 @@ class ChannelsTile:
     y_pixels: tuple[int, ...]
     channels: int
     factor: float = 1.0
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -74,10 +79,8 @@ class ChannelsTile:
         """Results in one execution."""
         return len(self.pixels) * self.channels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.channels, self._body, parameters="ptr %x, ptr %y")
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels; what neighbouring windows share is loaded once."""
@@ -94,12 +97,9 @@ class ChannelsTile:
 
 
 @dataclass(frozen=True)
-class RegionTile:
+class RegionTile(Pooling):
     """``void tile(T *x, T *y)``: one window in NHWC, of any size, for some channels."""
 
-    dtype: str
-    lanes: int
-    which: Which
     height: int
     width: int
     row: int
@@ -108,7 +108,6 @@ class RegionTile:
     """From one pixel to the next."""
     channels: int
     factor: float = 1.0
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -120,14 +119,13 @@ class RegionTile:
         """Results in one execution."""
         return self.channels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel: loops over rows and pixels for some vectors at once."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
+        """Write loops over rows and pixels for some vectors at once."""
         whole, rest = divmod(self.channels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
         for first in range(0, len(masks), UNROLL):
             self._some(w, first * self.lanes, masks[first : first + UNROLL])
-        return function(w, name, ["%x", "%y"])
+        return f"{w.taken()}\n"
 
     def _some(self, w: Writer, channel: int, masks: Sequence[str | None]) -> None:
         start = w.at("%x", channel)
@@ -157,12 +155,9 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True)
-class PlanesTile:
+class PlanesTile(Pooling):
     """``void tile(T *x, T *y)``: the same window of any size in each of some planes of NCHW."""
 
-    dtype: str
-    lanes: int
-    which: Which
     height: int
     width: int
     row: int
@@ -172,7 +167,6 @@ class PlanesTile:
     """Elements from one plane of ``x`` to the next."""
     y_plane: int
     factor: float = 1.0
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -184,9 +178,8 @@ class PlanesTile:
         """Results in one execution."""
         return self.planes
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel: vectors along the rows, then across their lanes."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
+        """Write vectors along the rows, then across their lanes."""
 
         def plane(i: str, nothing: list[str]) -> list[str]:
             start = w.at("%x", w.add(f"mul i64 {i}, {self.x_plane}"))
@@ -195,7 +188,7 @@ class PlanesTile:
             return nothing
 
         counted(w, self.planes, plane)
-        return function(w, name, ["%x", "%y"])
+        return f"{w.taken()}\n"
 
     def _window(self, w: Writer, start: str) -> str:
         """Write the join of a window, in every lane."""
@@ -221,36 +214,32 @@ class PlanesTile:
 
 
 @dataclass(frozen=True)
-class ImageRowsTile:
+class ImageRowsTile(Pooling):
     """``void tile(T *x, T *y)``: rows of results of one plane of NCHW, at most some vectors wide.
 
-    First down: the join of the rows of the image that a window meets, written to a line on the
+    First down: the join of the rows of the image that a window reads, written to a line on the
     stack with padding before and after; then across it, a vector of windows at a time. Some lines
-    before the first is read: a load that meets two vectors on their way to the cache waits until
+    before the first is read: a load of two vectors that are on their way to the cache waits until
     they are there.
     """
 
-    dtype: str
-    lanes: int
-    which: Which
     rows: int
-    """Rows of results; they all meet as many rows of the image."""
+    """Rows of results; each reads equally many rows of the image."""
     taps: int
     """Those rows."""
     x_row: int
     """Elements from one row of the image to the next."""
     x_step: int
-    """Elements from the first tap of one result's row to that of the next."""
+    """Elements from the first tap of one result's row to the first tap of the next."""
     y_row: int
     before: int
     """Columns of padding before the first window's columns in the image."""
     columns: int
-    """Columns of the image that the windows meet."""
+    """Columns of the image that the windows read."""
     window: int
     stride: int
     factors: tuple[float, ...]
     """For each result of a row: how many there are."""
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -262,9 +251,7 @@ class ImageRowsTile:
         """Results in one execution."""
         return self.rows * len(self.factors)
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
         together = min(TOGETHER, self.rows)
         length = self._length
         total = max(together * length, self.lanes)
@@ -296,11 +283,11 @@ class ImageRowsTile:
         counted(w, turns, turn)
         if rest:
             some(str(turns * together), rest)
-        return function(w, name, ["%x", "%y"])
+        return f"{w.taken()}\n"
 
     @property
     def _length(self) -> int:
-        """Elements of a line: whole vectors of windows, and what is beside them."""
+        """Elements of a line: whole vectors of windows, and the padding."""
         vectors = ceil_div(len(self.factors), self.lanes)
         windows = vectors * self.lanes * self.stride + self.window
         return max(windows, self.before + self.columns)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from convprof.codegen.writer import Writer, counted, function, sweep
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.writer import Writer, counted, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,19 +71,24 @@ class Response:
         return product
 
 
-def _declared(w: Writer, ir: str) -> str:
-    return f"declare {w.vector} @llvm.sqrt.{w.suffix}({w.vector})\n{ir}"
+@dataclass(frozen=True)
+class ResponseNorm(Kernel):
+    """What both layouts share: the pointers, and the square roots of a power of quarters."""
+
+    pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics: the square root of a vector too."""
+        vector = f"{w.vector} @llvm.sqrt.{w.suffix}({w.vector})"
+        return f"declare {vector}\n{super().declarations(w)}"
 
 
 @dataclass(frozen=True)
-class ResponseRows:
+class ResponseRows(ResponseNorm):
     """``void tile(T *x, T *y)``: rows whose channels are dense."""
 
-    dtype: str
-    lanes: int
     rows: int
     response: Response
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -94,17 +100,14 @@ class ResponseRows:
         """Results in one execution."""
         return self.rows * self.response.channels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-
+    def _code(self, w: Writer) -> str:
         def row(i: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {i}, {self.response.channels}")
             self._row(w, w.at("%x", start), w.at("%y", start))
             return nothing
 
         counted(w, self.rows, row)
-        return _declared(w, function(w, name, ["%x", "%y"]))
+        return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
         made = self.response
@@ -123,16 +126,13 @@ class ResponseRows:
 
 
 @dataclass(frozen=True)
-class ResponseColumns:
+class ResponseColumns(ResponseNorm):
     """``void tile(T *x, T *y)``: some pixels of a plane, channels far apart."""
 
-    dtype: str
-    lanes: int
     pixels: int
     response: Response
     apart: int
     """Elements from one channel to the next."""
-    fused: bool = True
 
     @property
     def title(self) -> str:
@@ -144,9 +144,7 @@ class ResponseColumns:
         """Results in one execution."""
         return self.response.channels * self.pixels
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
         made, apart = self.response, self.apart
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
@@ -167,4 +165,4 @@ class ResponseColumns:
             return nothing
 
         counted(w, made.inside, inside)
-        return _declared(w, function(w, name, ["%x", "%y"]))
+        return f"{w.taken()}\n"

@@ -8,23 +8,30 @@ exchanges, for distances d of 1, 2, 4 and 8: vectors d rows apart swap elements 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from convprof.codegen.writer import Writer
+from convprof.codegen.kernels.base import Kernel, Pointers
+
+if TYPE_CHECKING:
+    from convprof.codegen.writer import Writer
+
+POINTERS: Pointers = (("%a", "source"), ("%b", "weights"), ("%c", "source"), ("%d", "result"))
+"""The first two are not used: such a kernel is in one list with kernels of three operands."""
 
 ROWS_PER_TURN = 16
 """Rows of the target that a turn of the inner loop writes: one square, or several narrow ones."""
 
 
 @dataclass(frozen=True)
-class TransposeTile:
+class TransposeTile(Kernel):
     """One kernel: ``void tile(T *, T *, T *source, T *target)``; the first two are not used.
 
     ``target[j, i] = source[i, j]``, or the sum of several sources, for ``rows`` rows ``i`` and
     ``columns`` columns ``j``.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = POINTERS
+
     rows: int
     columns: int
     source_row: int
@@ -36,9 +43,8 @@ class TransposeTile:
     apart: int = 0
     """Elements from one of them to the next."""
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel: a loop over bands of ``lanes`` rows, then the rest."""
-        w = Writer(self.dtype, self.lanes)
+    def _code(self, w: Writer) -> str:
+        """Write a loop over bands of ``lanes`` rows, then the rest."""
         whole, rest = divmod(self.rows, self.lanes)
         down = ""
         if whole:
@@ -60,12 +66,8 @@ last:
             source = w.at("%c", whole * self.lanes * self.source_row)
             target = w.at("%d", whole * self.lanes)
             down += f"{w.taken()}\n{self._band(w, 'in_rest', (source, target), rest)}\n"
-        return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c, ptr %d) {{
-entry:
-{down}  ret void
-}}
-"""
+        return f"""entry:
+{down}"""
 
     def _band(self, w: Writer, label: str, start: tuple[str, str], rows: int) -> str:
         """Return the transposition of some rows, at most ``lanes``; it ends in a block of its own.
@@ -116,7 +118,7 @@ entry:
             for i in range(self.lanes)
         ]
         mask = None if rows == self.lanes else w.mask(rows)
-        for column, place in zip(turned(w, square)[:columns], places, strict=True):
+        for column, place in zip(transposed(w, square)[:columns], places, strict=True):
             w.store(column, place, mask)
 
     def _row(self, w: Writer, source: str, start: int, mask: str | None) -> str:
@@ -128,7 +130,7 @@ entry:
         return total
 
 
-def turned(w: Writer, rows: list[str]) -> list[str]:
+def transposed(w: Writer, rows: list[str]) -> list[str]:
     """Write the exchanges that transpose a square of vectors; return its columns."""
     square, everything = list(rows), range(w.lanes)
     distance = 1
@@ -147,14 +149,14 @@ def turned(w: Writer, rows: list[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class CopyPanel:
+class CopyPanel(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
     Where ``c`` has more columns than ``a``, they become 0.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
+
     rows: int
     columns: int
     width: int
@@ -162,18 +164,14 @@ class CopyPanel:
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float = 1.0
-    fused: bool = True
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel: a loop over the rows."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
+    def _code(self, w: Writer) -> str:
+        """Write a loop over the rows."""
         for first in range(0, self.width, self.lanes):
             given = w.load(w.at("%from", first), self._mask(w, self.columns - first))
             there = self._mask(w, self.width - first)
             w.store(self._scaled(w, given), w.at("%to", first), there)
-        return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c) {{
-entry:
+        return f"""entry:
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %i_next, %loop ]
@@ -186,8 +184,6 @@ loop:
   %more = icmp ult i64 %i_next, {self.rows}
   br i1 %more, label %loop, label %done
 done:
-  ret void
-}}
 """
 
     def _scaled(self, w: Writer, value: str) -> str:
@@ -210,24 +206,23 @@ MOST = 4
 
 
 @dataclass(frozen=True)
-class InterleaveTile:
+class InterleaveTile(Kernel):
     """One kernel: ``void tile(T *, T *, T *source, T *target)``; the first two are not used.
 
     ``target[j * count + i] = source[i * apart + j]`` for ``count`` rows ``i`` and ``length``
     elements ``j``; with ``split`` the other way, ``target[i * apart + j] = source[j * count + i]``.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = POINTERS
+
     count: int
     length: int
     apart: int
     """Elements from one of the rows to the next."""
     split: bool = False
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel: a loop over whole vectors, then the rest."""
-        w = Writer(self.dtype, self.lanes)
+    def _code(self, w: Writer) -> str:
+        """Write a loop over whole vectors, then the rest."""
         whole, rest = divmod(self.length, self.lanes)
         apart, together = self.lanes, self.lanes * self.count
         steps = (together, apart) if self.split else (apart, together)
@@ -248,14 +243,10 @@ class InterleaveTile:
 """
         if rest:
             self._vectors(w, w.at("%c", whole * steps[0]), w.at("%d", whole * steps[1]), rest)
-        return f"""{w.declarations()}
-define void @{name}(ptr %a, ptr %b, ptr %c, ptr %d) {{
-entry:
+        return f"""entry:
   br label %{start}
 {loop}done:
 {w.taken()}
-  ret void
-}}
 """
 
     def _vectors(self, w: Writer, source: str, target: str, alive: int) -> None:

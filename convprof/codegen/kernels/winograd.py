@@ -11,8 +11,10 @@ of 9 m^2. The sums over channels are matrix products, one per element ("frequenc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from convprof.codegen.kernels.epilogue import Finish, parameters
+from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.epilogue import Finish, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -67,18 +69,19 @@ ALGORITHMS = {
 
 
 @dataclass(frozen=True)
-class InputTransform:
+class InputTransform(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
-    ``a`` is where the tile's first pixel lies, or would lie: pixels outside the image count as zero
-    and are not read. ``c`` receives element ``f`` of the transformed tile at ``f * frequency``.
+    ``a`` is the place of the tile's first pixel, in the image or not: pixels outside the image
+    count as zero and are not read. ``c`` receives element ``f`` of the transformed tile at
+    ``f * frequency``.
     """
 
-    dtype: str
-    lanes: int
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
+
     m: int
     rows: tuple[int, int]
-    """First and last + 1 of the tile's rows that lie in the image."""
+    """First and last + 1 of the tile's rows inside the image."""
     columns: tuple[int, int]
     row: int
     """Elements from one image row to the next."""
@@ -87,12 +90,9 @@ class InputTransform:
     channels: int
     frequency: int
     """Elements from one frequency to the next."""
-    fused: bool = True
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        return over_channels(w, name, self.channels, self._body)
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
@@ -115,7 +115,7 @@ class InputTransform:
 
 
 @dataclass(frozen=True)
-class OutputTransform:
+class OutputTransform(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``A^T m A`` of one tile, all channels.
 
     ``a`` holds element ``f`` of the products at ``f * frequency``; ``c`` is the tile's first output
@@ -123,8 +123,6 @@ class OutputTransform:
     epilogue it takes the pointers of ``codegen.kernels.epilogue``.
     """
 
-    dtype: str
-    lanes: int
     m: int
     rows: int
     columns: int
@@ -132,15 +130,16 @@ class OutputTransform:
     pixel: int
     channels: int
     frequency: int
-    fused: bool = True
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows: a bias per channel, a residual that lies as ``c`` does, a function."""
+    """What follows: a bias per channel, a residual in the layout of ``c``, a function."""
 
-    def ir(self, name: str) -> str:
-        """Return the LLVM IR of the kernel."""
-        w = Writer(self.dtype, self.lanes, fused=self.fused)
-        given = parameters(self.epilogue)
-        return over_channels(w, name, self.channels, self._body, parameters=given)
+    @property
+    def parameters(self) -> Pointers:
+        """Three pointers, or six with an epilogue."""
+        return pointers(self.epilogue)
+
+    def _code(self, w: Writer) -> str:
+        return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
@@ -171,9 +170,9 @@ class OutputTransform:
 
 
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
-    """Write the product of a constant matrix with some vectors; None stands for a zero vector.
+    """Write the product of a constant matrix with some vectors; None is a zero vector.
 
-    Where two columns agree but for signs, as those of the points p and -p do, the sum and the
+    Where two columns agree but for signs, as the columns of the points p and -p do, the sum and the
     difference of their inputs are formed once; where two rows do, their even and odd parts.
     """
     columns = list(zip(*matrix, strict=True))

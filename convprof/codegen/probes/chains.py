@@ -1,6 +1,6 @@
 """Dependent instruction chains: a ruler whose length in core cycles is known.
 
-``add reg, reg`` takes one cycle on every out-of-order core that convprof meets, and its result
+``add reg, reg`` takes one cycle on every out-of-order core that convprof supports, and its result
 feeds the next, so ``n`` of them take ``n`` cycles whatever else the core could do in parallel.
 The immediate form would not do: recent Intel cores fold ``add reg, imm`` at register rename and
 run a chain of them many times faster than one a cycle.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ADDS_PER_TURN = 128
-"""Adds in the body of the loop; its counter runs beside the chain and costs nothing."""
+"""Adds in the body of the loop; its counter runs in parallel with the chain and costs nothing."""
 
 _ADD = {
     "x86_64": ("addq $1, $0", "=r,r,0,~{dirflag},~{fpsr},~{flags}"),

@@ -1,8 +1,8 @@
 """The kernel behind the FLOP/s ceiling: independent fused multiply-adds and nothing else.
 
-Beside them may run a chain of dependent scalar additions, one core cycle each. Long enough to be
-the slower of the two, it makes the loop a clock that is read *under* the vector load: wide vectors
-lower the clock of many cores, and it rises again within microseconds once they stop.
+A chain of dependent scalar additions, one core cycle each, may run in the same loop. When the chain
+is long enough to be the slower part, the loop is a clock that is read *under* the vector load: wide
+vectors lower the clock of many cores, and it rises again within microseconds once they stop.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from convprof import dtypes
 from convprof.codegen.jit import Module
 from convprof.codegen.probes.chains import tied_add
 
@@ -18,12 +19,10 @@ CHAINS = 12
 last ten years and 4 x 4 on wide AArch64 ones; 12 fit into 16 registers with room for operands."""
 UNFUSED_CHAINS = 14
 """The same where a multiplication and an addition wait for each other: 8 cycles, on three ports
-where the addition has one more. As many as 16 registers hold beside the two operands."""
+where the addition has one more. As many as 16 registers hold together with the two operands."""
 
 UNROLL = 4
 """Times that every accumulator is updated per turn of the loop, so that its counter is free."""
-
-_LLVM = {"f32": ("float", 4), "f64": ("double", 8)}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> F
     ``adds`` dependent additions are spread among the multiply-adds of a turn. Without ``fused``
     each is a multiplication and an addition, for a CPU that has no fused instruction.
     """
-    element, size = _LLVM[dtype]
+    kind = dtypes.find(dtype)
+    element, size = kind.llvm, kind.bytes
     chains = CHAINS if fused else UNFUSED_CHAINS
     lanes = bits // (8 * size)
     vector = f"<{lanes} x {element}>"
@@ -64,7 +64,7 @@ def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> F
         f"[ %a{i}_{UNROLL}, %loop ]"
         for i in range(chains)
     )
-    # The sum is stored only if it is NaN, which it never is: the compiler cannot know that and
+    # The sum is stored only if it is NaN, which it never is: the compiler cannot prove that and
     # removes nothing.
     total = "\n".join(
         f"  %s{i + 1} = fadd {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from convprof import dtypes
 from convprof.codegen.jit import Module
-from convprof.codegen.writer import LLVM
 
 UNROLL = 8
 """Elements of each row per turn: with two rows 16 sums that do not wait for each other."""
@@ -37,7 +37,8 @@ class StrideKernel:
 @functools.cache
 def stride_kernel(dtype: str, stride: int, line: int) -> StrideKernel:
     """Compile the loop; ``stride`` and ``line`` in elements, powers of two."""
-    element, size = LLVM[dtype]
+    kind = dtypes.find(dtype)
+    element, size = kind.llvm, kind.bytes
     suffix = f"f{8 * size}"
     chains = [(row, u) for row in range(ROWS) for u in range(UNROLL)]
     phis = "\n".join(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
     from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
-    from convprof.render.charts.labels import Place
+    from convprof.render.charts.labels import Horizontal, Place, Vertical
     from convprof.render.charts.palette import Look
 
     Placed = tuple[Annotation, tuple[Place, ...]]
@@ -185,6 +185,8 @@ class Drawing:
             zorder=6,
         )
         width = 72 * WIDTH * 0.6
+        columns: tuple[tuple[float, Horizontal], ...]
+        rows: tuple[tuple[float, Vertical], ...]
         columns = ((5.0, "left"), (width / 2, "center"), (width, "right"))
         rows = ((-3.0, "top"), (3.0, "bottom"))
         return [(label, tuple((x, y, side, edge) for y, edge in rows for x, side in columns))]

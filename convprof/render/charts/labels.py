@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.text import Annotation
 
-Place = tuple[float, float, str, str]
+Horizontal: TypeAlias = Literal["left", "center", "right"]
+Vertical: TypeAlias = Literal["bottom", "center", "top"]
+Place = tuple[float, float, Horizontal, Vertical]
 """Offset in points to the right and up, and which side of the text is fixed there."""
 
 POINT_PLACES: tuple[Place, ...] = (
@@ -78,8 +80,8 @@ class Labels:
         """Move a label to the first place where it covers nothing; whether there is one."""
         for x, y, horizontal, vertical in places:
             label.set_position((x, y))
-            label.set_horizontalalignment(horizontal)  # type: ignore[arg-type]
-            label.set_verticalalignment(vertical)  # type: ignore[arg-type]
+            label.set_horizontalalignment(horizontal)
+            label.set_verticalalignment(vertical)
             box = self._extent(label)
             if not self._inside(box) or any(box.overlaps(other) for other in self._taken):
                 continue

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def chart(page: Page, section: Section, caption: str = "") -> Chart | HeatMap | None:
-    """Return the chart of a section; None where there is none or nothing was measured."""
+    """Return the chart of a section; None without a chart or without a measurement."""
     if section.plot is None or not any(row.measured for row in section.rows):
         return None
     if section.plot.kind == "map":

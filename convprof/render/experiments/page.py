@@ -29,7 +29,7 @@ INDENT = "  "
 
 
 def studies_report(console: Console, studies: Mapping[str, str]) -> None:
-    """Print the list of studies, and how to ask for one."""
+    """Print the list of studies, and the command for one."""
     console.print(Text("One idea, expected and measured, on one page", style="bold"))
     width = max(map(len, studies))
     for name, summary in studies.items():

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 UNKNOWN = "unknown"
-SHOWN = 5
-"""Ranks of columns from the first to the last: measured before expected before what is counted."""
 
 Group = list["Row"]
 """The rows of one line of a table."""
@@ -61,7 +59,7 @@ def _alone(section: Section) -> list[Column[Group]]:
 
 
 def _across(section: Section) -> list[Column[Group]]:
-    """Return a column per value across; one for what is expected, or beside each where it differs."""  # noqa: E501
+    """Return a column per value across; one for what is expected, or one next to each where it differs."""  # noqa: E501
     unit, name = section.unit, section.across or ""
     values = list(dict.fromkeys(row.variant[name] for row in section.rows))
     once = all(len({row.expected for row in group}) == 1 for group in groups(section))

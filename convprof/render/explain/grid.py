@@ -44,7 +44,7 @@ def channel_style(channel: int) -> str:
 
 
 def numbers(values: Array, padding: Array | None = None, style: str = "") -> list[list[Cell]]:
-    """Return the cells of a matrix; those of the padding as dots."""
+    """Return the cells of a matrix; cells of the padding as dots."""
     return [
         [
             Cell(PADDING, "dim")

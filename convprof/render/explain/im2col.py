@@ -75,7 +75,7 @@ def _image(out: Page, page: Im2col) -> None:
         if padded:
             cells = numbers(page.padded[c], page.border, style)
             blocks.append(Block(f"padded, channel {letter}", grid(cells)))
-    out.beside(blocks)
+    out.side_by_side(blocks)
     if padded:
         out.note("· is a zero of the padding")
 
@@ -131,9 +131,9 @@ def _product(out: Page, page: Im2col) -> None:
     group = " (of the first group)" if p.groups > 1 else ""
     filters = [Labels("filter", [str(k) for k in range(p.kg)])]
     weights = grid(numbers(page.weights), width=out.width, left=filters)
-    out.beside([Block(f"weights{group}", weights)])
+    out.side_by_side([Block(f"weights{group}", weights)])
     shown = grid(numbers(page.product), width=out.width, left=filters)
-    out.beside([Block(f"weights @ patches{group}: one column per output pixel", shown)])
+    out.side_by_side([Block(f"weights @ patches{group}: one column per output pixel", shown)])
     out.note(
         f"check: {counted(page.checked, 'output')} summed directly, tap by tap: "
         f"largest difference {page.largest_difference}"

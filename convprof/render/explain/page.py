@@ -81,7 +81,7 @@ class Page:
         for line in lines:
             self._line(Text(" " * INDENT).append_text(line))
 
-    def beside(self, blocks: Sequence[Block]) -> None:
+    def side_by_side(self, blocks: Sequence[Block]) -> None:
         """Print pictures side by side, as many as there is room for in each row."""
         row: list[Block] = []
         for block in blocks:
@@ -123,7 +123,7 @@ def _joined(blocks: Sequence[Block]) -> list[Text]:
 
 
 def show(console: Console, topics: Mapping[str, str]) -> None:
-    """Print the topics, and how to ask for one."""
+    """Print the topics, and the command for one."""
     console.print(Text("Worked examples with real numbers", style="bold"))
     width = max(map(len, topics))
     for topic, summary in topics.items():

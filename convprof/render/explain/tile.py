@@ -9,7 +9,6 @@ from rich.text import Text
 
 from convprof import units
 from convprof.integers import ceil_div
-from convprof.problems import Conv2d, Gemm
 from convprof.render.columns import Column
 from convprof.render.explain.page import GAP, Block, Page, counted
 from convprof.studies.explain.tiling import CACHE, REGISTER, REST, Axis
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.studies.explain.tile import TilePage, Way, WorkingSet
-    from convprof.studies.explain.tiling import Tiling
+    from convprof.studies.explain.tiling import Images, Tiling
 
     Array = np.ndarray[Any, Any]
 
@@ -41,8 +40,8 @@ def show(console: Console, page: TilePage) -> None:
         f"{counted(t.nr, column)} ({counted(t.vectors, 'vector')}) in cache tiles of "
         f"{t.mc:,} x {t.nc:,}, {counted(t.kc, step)} deep."
     )
-    if isinstance(page.named, Conv2d):
-        images(out, page.named, t)
+    if t.images is not None:
+        images(out, t, t.images)
     if not t.depthwise:
         matrices(out, t)
     _step(out, page)
@@ -60,14 +59,7 @@ def show(console: Console, page: TilePage) -> None:
 
 def _part(page: TilePage) -> str:
     """Return which part of the problem the page is about, where it is not the whole."""
-    p = page.named
-    if isinstance(p, Gemm):
-        return f"One of {p.batch} products: " if p.batch > 1 else ""
-    if not isinstance(p, Conv2d):
-        return ""
-    parts = [f"one of {p.n} images"] if p.n > 1 else []
-    if p.groups > 1 and not page.tiling.depthwise:
-        parts.append(f"one of {p.groups} groups")
+    parts = [f"one of {count} {things}" for count, things in page.tiling.one_of if count > 1]
     return f"{', '.join(parts)}: ".capitalize() if parts else ""
 
 
@@ -151,7 +143,9 @@ def matrices(out: Page, t: Tiling) -> None:
     b_name = Text(" " * left + _name("B", t.k, t.n), style="italic")
     out.picture([b_name, *(Text(" " * left).append_text(line) for line in _marks(picture.b))])
     a_name = _name("A", t.m, t.k).ljust(left - GAP)
-    out.beside([Block(a_name, _marks(picture.a)), Block(_name("C", t.m, t.n), _marks(picture.c))])
+    out.side_by_side(
+        [Block(a_name, _marks(picture.a)), Block(_name("C", t.m, t.n), _marks(picture.c))]
+    )
     tile = t.tile_slices()
     out.note(f"# one register tile{_ranges(*tile) if tile else ''}")
     out.note(f"+ one cache tile{_ranges(*t.block_slices())}")
@@ -163,18 +157,16 @@ def matrices(out: Page, t: Tiling) -> None:
         out.note(f"of the matrices are shown {' and '.join(windows)}")
 
 
-def images(out: Page, p: Conv2d, t: Tiling) -> None:
-    """Print where the tile's pixels lie in the output image, and what they read of the input."""
-    if t.pixels is None or t.read is None:
-        return
+def images(out: Page, t: Tiling, shown: Images) -> None:
+    """Print the tile's pixels in the output image, and what they read of the input."""
     out.section("One register tile in the images: output pixels, and the input pixels they read")
     most = (out.width - GAP) // 2
     block = t.block_slices()[0]
-    cached = np.arange(block.start // p.q, block.stop // p.q)
+    cached = np.arange(block.start // shown.output[1], block.stop // shown.output[1])
     blocks, notes = [], []
     for name, points, size, rows in (
-        ("output", t.pixels, (p.p, p.q), cached),
-        ("input", t.read, (p.h, p.w), cached[:0]),
+        ("output", shown.pixels, shown.output, cached),
+        ("input", shown.read, shown.input, cached[:0]),
     ):
         down = _around(points[:, 0], size[0], MOST_PIXEL_ROWS)
         across = _around(points[:, 1], size[1], most)
@@ -184,7 +176,7 @@ def images(out: Page, p: Conv2d, t: Tiling) -> None:
               (points[:, 1] - across.start) // across.each] = REGISTER  # fmt: skip
         blocks.append(Block(f"{name} {size[0]:,} x {size[1]:,}", _marks(cells)))
         notes += _notes(name, down, across)
-    out.beside(blocks)
+    out.side_by_side(blocks)
     out.note("# the register tile   + output of the cache tile   · the rest")
     for note in notes:
         out.note(note)

@@ -37,7 +37,7 @@ def show(console: Console, page: WinogradPage) -> None:
         "tile d of the input and a 3x3 filter g; * is element by element."
     )
     out.section("1. The matrices")
-    out.beside(
+    out.side_by_side(
         [
             Block(name, grid(_fractions(matrix)))
             for name, matrix in (("B^T", page.bt), ("G", page.g), ("A^T", page.at))
@@ -46,7 +46,7 @@ def show(console: Console, page: WinogradPage) -> None:
     if p.c > 1 or p.k > 1:
         out.note(f"below: one of {p.c:,} input channels, one of {p.k:,} filters, the first tile")
     out.section("2. Input tile and filter, and both transformed")
-    out.beside(
+    out.side_by_side(
         [
             Block("d", grid(numbers(page.tile, page.border, DATA))),
             Block("B^T d B", grid(numbers(page.spectrum, style=DATA))),
@@ -68,7 +68,7 @@ def show(console: Console, page: WinogradPage) -> None:
 def _products(out: Page, page: WinogradPage) -> None:
     p, size = page.named, page.m + 2
     out.section(f"3. {size * size} products, and back")
-    out.beside(
+    out.side_by_side(
         [
             Block("M = (G g G^T) * (B^T d B)", grid(numbers(page.products))),
             Block("y = A^T M A", grid(numbers(page.output, style=RESULT))),

@@ -27,13 +27,13 @@ NOTE_GREY, RULE_GREY = "#444444", "#bbbbbb"
 HEAT_COLOURS, HEAT_SHARE = "inferno", 0.72
 LABEL_SIZE = 12.0
 LABEL_ROOM = 26
-"""Pixels above a frame that its label takes; where there are fewer it stands inside."""
+"""Pixels above a frame that its label takes; where there are fewer the label is inside."""
 INSET_SHARE, LEAST_INSET = 0.26, 24
 """Of a panel's shorter side that its filter takes, and pixels."""
 
 
 def figure_of(title: str, sections: Sequence[Section]) -> Figure:
-    """Return the sheet as a figure; its size in pixels is that of ``place``."""
+    """Return the sheet as a figure; its size in pixels comes from ``place``."""
     placed = place(title, sections)
     page = _Page(placed.height)
     for line in placed.lines:
@@ -106,9 +106,9 @@ def _show(axes: Axes, cell: Cell) -> None:
 
 
 def _mark(axes: Axes, frame: Frame, zoom: float) -> None:
-    """Outline a square and label it: above where there is room, else in it or beside it."""
+    """Outline a square and label it: above where there is room, else in it or next to it."""
     side = frame.side
-    left, top = frame.x - 0.5, frame.y - 0.5  # a pixel's coordinate is that of its middle
+    left, top = frame.x - 0.5, frame.y - 0.5  # a pixel's coordinate is the middle of the pixel
     x, y = left + side / 2, top + side / 2
     outline = Rectangle((left, top), side, side, fill=False)
     outline.set(edgecolor="white", linewidth=2)

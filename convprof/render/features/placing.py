@@ -26,7 +26,7 @@ LINE = 2.0
 LETTER = 0.75
 """Pixels of an average letter's width per point, on the wide side."""
 BOLDER = 1.25
-"""Width of a bold letter over that of a normal one."""
+"""Width of a bold letter over the width of a normal one."""
 FEWEST_LETTERS = 8
 """Of a line, however narrow."""
 
@@ -132,7 +132,7 @@ def _fitted(panel: Panel, width: float, section: Section) -> float:
 
 
 def _note(panel: Panel) -> str:
-    """Return what stands under a panel's title."""
+    """Return the text under a panel's title."""
     scale = ""
     if panel.signed:
         scale = f"±{panel.limit:.2g}"

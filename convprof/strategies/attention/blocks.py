@@ -19,7 +19,7 @@ from convprof.strategies.memory import PAGE_BYTES
 from convprof.strategies.plan import Native, Stage, Y
 
 if TYPE_CHECKING:
-    from convprof.codegen.tile_list import Generated
+    from convprof.codegen.kernels.base import Kernel
     from convprof.problems import Attention
     from convprof.strategies.base import Setting
 
@@ -60,7 +60,7 @@ class Blocks:
             for walk in (self.placement.queries, self.placement.keys, self.placement.results)
         )
         self.blocking = blocking
-        self.dtype, self.size = setting.dtype, setting.itemsize
+        self.types, self.size = setting.types, setting.itemsize
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(self.size)
         self.width = blocking.queries * self.lanes
@@ -71,9 +71,9 @@ class Blocks:
         self.scores = self.packed + p.dim * self.width
         keys = min(blocking.keys, p.tokens)
         self.slot = self._pages(self.scores + keys * self.width)
-        self.tiles = PairTiles(self.dtype)
+        self.tiles = PairTiles()
         self.common: dict[str, Any] = {
-            "dtype": self.dtype,
+            "types": self.types,
             "lanes": self.lanes,
             "fused": self.isa.fused,
         }
@@ -98,7 +98,7 @@ class Blocks:
             slots=slots,
             slot=self.slot,
         )
-        table = self.tiles.table(strides)
+        table = self.tiles.table(strides, self.types)
         native = Native(pairs.runner_address(), self.tiles)
         tasks = p.items * blocks
         buffers = (*places.buffers, Y, SPACE, CLAIMS)
@@ -221,5 +221,5 @@ class Blocks:
                     (RESULTS, rows.start * self.result_row + at),
                 )
 
-    def _place(self, tile: Generated, *places: tuple[int, int]) -> None:
+    def _place(self, tile: Kernel, *places: tuple[int, int]) -> None:
         self.tiles.place(kernel(tile, self.isa), *places)

@@ -61,11 +61,11 @@ class TilePlan(ABC):
         self.p = p
         self.output = output or Output.dense(p)
         self.isa = isas.find(setting.isa)
-        self.dtype = setting.dtype
+        self.types = setting.types
         self.threads = setting.threads
         self.itemsize = setting.itemsize
         self.lanes = self.isa.lanes(setting.itemsize)
-        self.tiles = TileList(setting.dtype)
+        self.tiles = TileList()
         self.fetching: Fetching | None = None
         """Which part of the next panel each tile fetches; None where panels stay in L2."""
         self.chosen = self.blocking()
@@ -111,7 +111,7 @@ class TilePlan(ABC):
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
         threads = self.threads if self.weights_far else 0  # the last panel of each has none after
-        key = (type(self), self.p, self.output, self.isa, self.dtype, self.chosen, threads)
+        key = (type(self), self.p, self.output, self.isa, self.types, self.chosen, threads)
         self.tiles = shared(key, self._listed)
         return self.tiles.dims()
 
@@ -310,7 +310,7 @@ class DensePlan(TilePlan):
         b_row, rows = vectors * self.lanes, len(spot.pattern)
         fetched = self.fetching.each_step(rows) if self.fetching else 0
         tile = Tile(
-            dtype=self.dtype,
+            types=self.types,
             lanes=self.lanes,
             rows=spot.input_offsets(self.p),
             segments=segments,
@@ -390,7 +390,7 @@ class DepthwisePlan(TilePlan):
         p, region = self.p, spot.region
         width = round_up(p.c, self.lanes)
         tile = DepthwiseTile(
-            dtype=self.dtype,
+            types=self.types,
             lanes=self.lanes,
             pixels=spot.input_offsets(p),
             taps=tuple((_tap_offset(p, region, r, s), r * p.s + s) for r, s in region.taps),

@@ -103,7 +103,7 @@ class WinogradBlocks:
 
     def __init__(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> None:
         self.p = p
-        self.dtype = setting.dtype
+        self.types = setting.types
         self.isa = isas.find(setting.isa)
         self.lanes = self.isa.lanes(setting.itemsize)
         self.most = blocking.tiles
@@ -120,7 +120,7 @@ class WinogradBlocks:
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
         found = []
-        key = (self.p, self.isa, self.dtype, self.most, self.algorithm.m)
+        key = (self.p, self.isa, self.types, self.most, self.algorithm.m)
         last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target))
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
@@ -188,13 +188,13 @@ class WinogradBlocks:
         return image, i * self.algorithm.m, j * self.algorithm.m
 
     def _inputs(self, tiles: range) -> TileList:
-        p, made, size = self.p, TileList(self.dtype), self.algorithm.size
+        p, made, size = self.p, TileList(), self.algorithm.size
         top, left, _, _ = p.pads
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
             y, x = i - top, j - left
             transform = InputTransform(
-                dtype=self.dtype,
+                types=self.types,
                 lanes=self.lanes,
                 m=self.algorithm.m,
                 rows=(max(0, -y), max(0, min(size, p.h - y))),
@@ -211,11 +211,11 @@ class WinogradBlocks:
         return made
 
     def _outputs(self, tiles: range) -> TileList:
-        p, made, m = self.p, TileList(self.dtype), self.algorithm.m
+        p, made, m = self.p, TileList(), self.algorithm.m
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
             transform = OutputTransform(
-                dtype=self.dtype,
+                types=self.types,
                 lanes=self.lanes,
                 m=m,
                 rows=min(m, p.p - i),
@@ -239,7 +239,7 @@ class WinogradBlocks:
 
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency; a task is some tiles, or some frequencies."""
-        made = TileList(self.dtype)
+        made = TileList()
         parts = ceil_div(len(tiles), self.tall)
         edges = [len(tiles) * k // parts for k in range(parts + 1)]
         rows = list(itertools.pairwise(edges))
@@ -277,7 +277,7 @@ class WinogradBlocks:
         """Return the product of some tiles and a panel of output channels."""
         p = self.p
         tile = Tile(
-            dtype=self.dtype,
+            types=self.types,
             lanes=self.lanes,
             rows=tuple(i * p.c for i in range(rows)),
             segments=((0, 0),),

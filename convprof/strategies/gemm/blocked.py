@@ -154,7 +154,7 @@ class BlockedProducts:
 
     def _stage(self, units: list[_Unit]) -> Stage:
         """Return the stage that does ``units``: the threads take equal shares."""
-        tiles = TileList(self.setting.dtype)
+        tiles = TileList()
         for member, share in enumerate(split(len(units), self.threads)):
             tiles.task()
             for unit in units[share.start : share.stop]:
@@ -264,7 +264,7 @@ class BlockedProducts:
         """
         return [
             Tile(
-                dtype=self.setting.dtype,
+                types=self.setting.types,
                 lanes=self.lanes,
                 rows=tuple(i * self.a.row for i in range(rows)),
                 segments=((0, 0),),

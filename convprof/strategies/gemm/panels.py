@@ -74,7 +74,7 @@ def pack_stage(
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.itemsize)
     common: dict[str, Any] = {
-        "dtype": setting.dtype,
+        "types": setting.types,
         "lanes": lanes,
         "row": b.row,
         "scale": scale,
@@ -87,7 +87,7 @@ def pack_stage(
             return PackQueries(queries=columns, width=width, dim=g.k, **common)
         return CopyPanel(rows=g.k, columns=columns, width=width, **common)
 
-    tiles = TileList(setting.dtype)
+    tiles = TileList()
     columns = range(0, g.n, nr)
     made = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
     along = b.row if transposed else 1  # from one column to the next

@@ -68,7 +68,7 @@ class PanelStages:
     def __init__(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> None:
         self.g = g
         self.blocking = blocking
-        self.dtype = setting.dtype
+        self.types = setting.types
         self.itemsize = setting.itemsize
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
@@ -137,7 +137,7 @@ class PanelStages:
 
     def _stage(self, mine: list[list[_Pass]], part: int, parts: int) -> Stage:
         """Return the stage in which each thread does one of ``parts`` parts of its passes."""
-        tiles = TileList(self.dtype)
+        tiles = TileList()
         for passes in mine:
             tiles.task()
             lo, hi = len(passes) * part // parts, len(passes) * (part + 1) // parts
@@ -207,7 +207,7 @@ class PanelStages:
         """Return the kernel of a tile: of ``rows`` by ``columns``, over steps from the ``t``-th."""
         g, (t, steps) = self.g, reduction
         tile = Tile(
-            dtype=self.dtype,
+            types=self.types,
             lanes=self.lanes,
             rows=tuple(i * g.k for i in range(rows)),
             segments=((0, 0),),

@@ -68,7 +68,7 @@ def _turned(
 
     def tile(rows: int, columns: int) -> TransposeTile:
         return TransposeTile(
-            dtype=made.setting.dtype,
+            types=made.setting.types,
             lanes=made.lanes,
             rows=rows,
             columns=columns,
@@ -81,7 +81,7 @@ def _turned(
         for j, wide in parts(columns, COLUMNS)
         for i, high in parts(rows, ROWS)
     ]
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     nowhere = np.zeros_like(begins[0]), np.zeros(len(blocks), np.int64)
     add_blocks(
         tiles,

@@ -54,7 +54,7 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
 
 def _gather(p: Attention, setting: Setting) -> Stage:
     """Return the stage that copies keys and values, some of one head a task."""
-    isa, tiles = isas.find(setting.isa), TileList(setting.dtype)
+    isa, tiles = isas.find(setting.isa), TileList()
     lanes, walk, target = isa.lanes(setting.itemsize), side_by_side(p, 3), 0
     width = p.heads * p.dim
     for part, image, head in itertools.product((1, 2), range(p.batch), range(p.heads)):
@@ -62,7 +62,7 @@ def _gather(p: Attention, setting: Setting) -> Stage:
         for first in range(0, p.tokens, ROWS):
             rows = min(ROWS, p.tokens - first)
             copy = CopyPanel(
-                dtype=setting.dtype,
+                types=setting.types,
                 lanes=lanes,
                 rows=rows,
                 columns=p.dim,

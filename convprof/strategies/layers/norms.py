@@ -40,7 +40,7 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
 
         def tile(rows: int) -> LayerNormRows:
             return LayerNormRows(
-                setting.dtype, made.lanes, rows, channels, op.eps, fused=made.isa.fused
+                setting.types, made.lanes, rows, channels, op.eps, fused=made.isa.fused
             )
 
         plan.steps = [_rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), made)]
@@ -49,7 +49,7 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
 
         def column(pixels: int) -> LayerNormColumns:
             return LayerNormColumns(
-                setting.dtype, made.lanes, pixels, channels, h * w, op.eps, fused=made.isa.fused
+                setting.types, made.lanes, pixels, channels, h * w, op.eps, fused=made.isa.fused
             )
 
         plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), made)]
@@ -66,14 +66,14 @@ def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) ->
     if strides[1] == 1:
 
         def tile(rows: int) -> ResponseRows:
-            return ResponseRows(setting.dtype, made.lanes, rows, response, fused=made.isa.fused)
+            return ResponseRows(setting.types, made.lanes, rows, response, fused=made.isa.fused)
 
         plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), made)]
     else:
 
         def column(pixels: int) -> ResponseColumns:
             return ResponseColumns(
-                setting.dtype, made.lanes, pixels, response, h * w, fused=made.isa.fused
+                setting.types, made.lanes, pixels, response, h * w, fused=made.isa.fused
             )
 
         plan.steps = [_columns(op.kind, problem, column, (X, Y), made)]
@@ -89,7 +89,7 @@ def _columns(
 ) -> Stage:
     """Return the stage over some pixels of every image; vectors per channel are shared."""
     n, c, h, w = problem.output
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     blocks = parts(h * w, VECTORS * made.lanes)
     kernels = [kernel(tile(count), made.isa) for _, count in blocks]
     places = np.arange(n)[:, None] * c * h * w + np.array([first for first, _ in blocks])
@@ -113,7 +113,7 @@ def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     rows, length = math.prod(shape[:-1]), shape[-1]
 
     def tile(rows: int) -> SoftmaxRows:
-        return SoftmaxRows(setting.dtype, made.lanes, rows, length, fused=made.isa.fused)
+        return SoftmaxRows(setting.types, made.lanes, rows, length, fused=made.isa.fused)
 
     plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), made))
     return plan
@@ -129,7 +129,7 @@ def _rows(
     """Return the stage over whole rows; what is between the first and last buffer is shared."""
     rows, length = shape
     per_tile = max(1, made.elements(rows * length) // length)
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     for first, count in parts(rows, per_tile):
         place = first * length
         tiles.add(kernel(tile(count), made.isa), place, *[0] * (len(buffers) - 2), place)

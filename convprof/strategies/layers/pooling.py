@@ -42,7 +42,7 @@ def pool(op: ops.Pool2d, problem: Operation, setting: Setting) -> Plan:
 
 def _in_nhwc(p: Pooled, made: Made) -> Stage:
     """Return a task for each row of results, or for some of its channels."""
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     rows, columns, c = p.rows, p.columns, p.c
     for item in range(p.n):
         for down, across in p.regions():
@@ -53,7 +53,7 @@ def _in_nhwc(p: Pooled, made: Made) -> Stage:
                     for begin, count in parts(span.last - span.first, PIXELS):
                         q = span.first + begin
                         tile = ChannelsTile(
-                            dtype=made.setting.dtype,
+                            types=made.setting.types,
                             lanes=made.lanes,
                             which=p.which,
                             pixels=tuple(j * columns.stride * c for j in range(count)),
@@ -79,7 +79,7 @@ def _in_nhwc(p: Pooled, made: Made) -> Stage:
 
 def _in_nchw(p: Pooled, made: Made) -> Stage:
     """Return a task for the rows of a plane that are alike."""
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     rows, columns = p.rows, p.columns
     planes = np.arange(p.n * p.c)[:, None]
     counted = [
@@ -92,7 +92,7 @@ def _in_nchw(p: Pooled, made: Made) -> Stage:
             end = start + (results - 1) * columns.stride + columns.window
             first, last = max(0, start), min(columns.size, end)
             tile = ImageRowsTile(
-                dtype=made.setting.dtype,
+                types=made.setting.types,
                 lanes=made.lanes,
                 which=p.which,
                 rows=down.last - down.first,
@@ -128,13 +128,13 @@ def windows_stage(p: Pooled, windows: list[Window], made: Made) -> Stage:
 
 def _each_in_nhwc(p: Pooled, windows: list[Window], made: Made) -> Stage:
     """Return a task for each window, or for some of its channels."""
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     h, w, c = p.rows.size, p.columns.size, p.c
     items = np.arange(p.n)
     for window in windows:
         for first, channels in channel_parts(p.n * len(windows), c, made):
             tile = RegionTile(
-                dtype=made.setting.dtype,
+                types=made.setting.types,
                 lanes=made.lanes,
                 which=p.which,
                 height=window.height,
@@ -153,13 +153,13 @@ def _each_in_nhwc(p: Pooled, windows: list[Window], made: Made) -> Stage:
 
 def _each_in_nchw(p: Pooled, windows: list[Window], made: Made) -> Stage:
     """Return a task for each window in some planes."""
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     h, w = p.rows.size, p.columns.size
     together = max(1, min(made.elements(p.n * p.c * h * w) // (h * w), p.n * p.c))
     for first, planes in parts(p.n * p.c, together):
         for window in windows:
             tile = PlanesTile(
-                dtype=made.setting.dtype,
+                types=made.setting.types,
                 lanes=made.lanes,
                 which=p.which,
                 height=window.height,

@@ -94,7 +94,7 @@ def rows_stage(
     def tile(rows: int, length: int) -> RowsTile:
         operands = zip(apart[:-1], nest.strides[:-1], strict=True)
         return RowsTile(
-            dtype=made.setting.dtype,
+            types=made.setting.types,
             lanes=made.lanes,
             rows=rows,
             length=length,
@@ -113,7 +113,7 @@ def rows_stage(
         for i, high in parts(rows, per_tile)
         for j, wide in parts(length, elements)
     ]
-    tiles = TileList(made.setting.dtype)
+    tiles = TileList()
     add_blocks(
         tiles,
         [kernel(block[2], made.isa) for block in blocks],

@@ -47,7 +47,7 @@ class Costs:
         return self.fma_latency * self.fmas_per_cycle
 
     def again(self, dtype: str, *, fused: bool = True) -> Costs:
-        """Return the same with the lower of this peak and that of now: clocks rise for moments."""
+        """Return the same with the peak measured again, if lower: clocks rise for moments."""
         now = peaks.measure(dtype, 1, self.bits, fused=fused)
         if now.flop_per_s >= self.flop_per_s:
             return self
@@ -136,7 +136,6 @@ def _measured(names: set[str]) -> dict[str, tuple[float | None, float]]:
 ROWS, VECTORS, TURN = 6, 2, 4
 """Twelve sums: enough for a latency of four cycles and two multiply-adds per cycle, and with what
 else they need they fit into 16 registers."""
-FEW_REGISTERS = 16
 VECTOR_BITS = (128, 256, 512)
 
 

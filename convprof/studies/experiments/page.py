@@ -31,11 +31,11 @@ class Row:
     """One variant."""
 
     variant: dict[str, Any]
-    """What was varied; its values tell the rows of a section apart."""
+    """What was varied; its values differ from row to row of a section."""
     counted: dict[str, Any] = field(default_factory=dict)
     """What the theory rests on; None for unknown."""
     expected: float | None = None
-    """In SI units; None where the theory cannot know."""
+    """In SI units; None where the theory gives no number."""
     measured: Figure | None = None
     """None where it was not measured: see `status`."""
     cycles: float | None = None

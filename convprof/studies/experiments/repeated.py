@@ -13,8 +13,6 @@ import numpy as np
 from convprof.codegen import disassembly, tile_list
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.writer import LLVM
-from convprof.dtypes import types
 from convprof.problems import Gemm
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
@@ -66,12 +64,12 @@ class Repeated(Planned[Gemm]):
         self.name, self.shape = name, shape
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
-        """One stage: the tiles of the product, as often as WORK asks for."""
+        """One stage: the tiles of the product, as often as fits WORK."""
         shape, made = self.shape, kernel(g, self.shape, setting)
         i, j = np.arange(0, g.m, shape.rows), np.arange(0, g.n, shape.vectors * shape.lanes)
         rows, columns = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))
         times = max(1, WORK // g.macs)
-        listed = tile_list.TileList(setting.dtype)
+        listed = tile_list.TileList()
         listed.task()
         listed.add(
             made,
@@ -88,21 +86,22 @@ class Repeated(Planned[Gemm]):
 
 def kernel(g: Gemm, shape: Shape, setting: Setting) -> tile_list.TileKernel:
     """Compile the tile for a product."""
-    return tile_list.kernel(
-        Tile(
-            dtype=setting.dtype,
-            lanes=shape.lanes,
-            rows=tuple(i * g.k for i in range(shape.rows)),
-            segments=((0, 0),),
-            run=g.k,
-            vectors=shape.vectors,
-            b_row=g.n,
-            c_rows=tuple(i * g.n for i in range(shape.rows)),
-            columns=shape.vectors * shape.lanes,
-            fused=shape.fused,
-            turn=shape.turn,
-        ),
-        isas.find(setting.isa),
+    return tile_list.kernel(_tile(g, shape, setting), isas.find(setting.isa))
+
+
+def _tile(g: Gemm, shape: Shape, setting: Setting) -> Tile:
+    return Tile(
+        types=setting.types,
+        lanes=shape.lanes,
+        rows=tuple(i * g.k for i in range(shape.rows)),
+        segments=((0, 0),),
+        run=g.k,
+        vectors=shape.vectors,
+        b_row=g.n,
+        c_rows=tuple(i * g.n for i in range(shape.rows)),
+        columns=shape.vectors * shape.lanes,
+        fused=shape.fused,
+        turn=shape.turn,
     )
 
 
@@ -119,18 +118,8 @@ class Inner:
 def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
     """Count what the inner loop consists of; None where its text is not understood."""
     code = disassembly.busiest(kernel(g, shape, setting).module.assembly())
-    fmas = shape.chains * kernel(g, shape, setting).tile.unroll  # type: ignore[attr-defined]
+    fmas = shape.chains * _tile(g, shape, setting).unroll
     if code.fmas != fmas:  # scalars, or an architecture that is not read
         return None
-    reads = (code.loads + code.broadcasts) / fmas
+    reads = (code.loads + code.elements) / fmas
     return Inner(reads, code.scalar / fmas, code.spills)
-
-
-def bytes_of(g: Gemm, dtype: str) -> int:
-    """Return the bytes of the operands and the result."""
-    return g.bytes_min(types(dtype))
-
-
-def lanes_of(bits: int, dtype: str) -> int:
-    """Return the elements in so many bits."""
-    return bits // (8 * LLVM[dtype][1])

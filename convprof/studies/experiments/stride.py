@@ -46,7 +46,7 @@ class _Strided(Planned[Gemm]):
         self.name, self._stride, self._line = name, stride, line
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
-        """One stage, which reads everything as often as WORK asks for."""
+        """One stage, which reads everything as often as fits WORK."""
         made = stride_kernel(setting.dtype, self._stride, self._line)
         times = times_of(g)
         plan = Plan(g.a_shape, g.b_shape, g.c_shape)
@@ -215,7 +215,7 @@ class Strides:
 
 
 def _seconds(row: Row) -> float:
-    """Return the measured time; nan where there is none."""
+    """Return the measured time; nan without one."""
     return row.measured.value if row.measured else math.nan
 
 

@@ -1,4 +1,4 @@
-"""A study under way: what it needs to know is measured, then all variants in the same rounds."""
+"""A study under way: first the machine is measured, then all variants in the same rounds."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Found:
         return measurement.cycles.per_call / count if count else None
 
     def hz(self, name: str) -> float | None:
-        """Return the core clock beside the samples."""
+        """Return the core clock during the samples."""
         measurement = self._by_name.get(name)
         return measurement.cycles.core_hz if measurement and measurement.cycles else None
 
@@ -114,7 +114,7 @@ class Found:
 
 
 class Study(ABC):
-    """One question. Iterate over `steps()`; ask for the `page()` any time after it began."""
+    """One question. Iterate over `steps()`; `page()` may be called after the first step."""
 
     name: ClassVar[str]
 

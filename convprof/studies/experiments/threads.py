@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 LEAST_SIZE, MOST_SIZE = 2, 4096
 NOTHING = 1
-"""The size of the product of one multiply-add: its time is that of a call, launched or not."""
+"""The size of the product of one multiply-add: its time is the time of a call, launched or not."""
 
 
 class _Sized(Planned[Gemm]):

@@ -57,7 +57,7 @@ class Cell:
     kc: int
     nc: int
     panel_bytes: int
-    """A panel of `b` and the rows of `a` that meet it: read again for each register tile."""
+    """A panel of `b` and the rows of `a` for it: read again for each register tile."""
     block_bytes: int
     """The block of `b`: read again for every few rows of `a`."""
     moved_bytes: int

@@ -223,7 +223,7 @@ def _sums(tiles: Sequence[Row], known: Costs) -> Finding:
 
 
 def _too_few(tiles: Sequence[Row], longer: Sequence[Row], known: Costs) -> Iterator[Finding]:
-    """Yield the finding on a single sum: beside the next tile, and alone."""
+    """Yield the finding on a single sum: compared with the next tile, and alone."""
     single = next((row for row in tiles if row.counted["sums"] == 1), None)
     if single is None or single.expected is None:
         return

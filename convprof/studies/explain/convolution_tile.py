@@ -13,7 +13,7 @@ from convprof.strategies import memory
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.regions import cover, regions
 from convprof.strategies.conv.register_tiles import DensePlan, DepthwisePlan
-from convprof.studies.explain.tiling import Tiling
+from convprof.studies.explain.tiling import Images, Tiling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +72,8 @@ def tiling(p: Conv2d) -> Tiling:
         # Rows that two blocks share are still in the cache when the second one comes.
         a_reads=seen * channels,
         b_reads=taps * n * blocks,
-        pixels=shown.pixels,
-        read=shown.read,
+        one_of=((p.n, "images"), (1 if depthwise else p.groups, "groups")),
+        images=Images((p.p, p.q), (p.h, p.w), shown.pixels, shown.read),
         depthwise=depthwise,
     )
 

@@ -1,4 +1,4 @@
-"""What the pages need to know about this machine, with what is assumed where it is unknown."""
+"""What the pages need of this machine, and what is assumed where it is unknown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The patch matrix of a convolution, built from index arrays, and what it costs.
 
-The index arrays are those of the textbook construction with ``np.repeat`` and ``np.tile``: element
+The index arrays come from the textbook construction with ``np.repeat`` and ``np.tile``: element
 ``(t, u)`` of the patch matrix is ``padded[k[t], i0[t] + i1[u], j0[t] + j1[u]]``.
 """
 
@@ -42,9 +42,9 @@ class Index:
 
 @dataclass(frozen=True, eq=False)
 class Im2col:
-    """The page: everything is of the problem ``shown``, ``named`` is what was asked for.
+    """The page: everything is of the problem ``shown``, ``named`` is what the user named.
 
-    The patch matrix and the product are those of the first group.
+    The patch matrix and the product belong to the first group.
     """
 
     named: Conv2d
@@ -183,7 +183,7 @@ def direct_sums(p: Conv2d, padded: Integers, filters: Integers) -> Integers:
 
 
 def _times_copied(p: Conv2d, rows: Integers, columns: Integers) -> Integers:
-    """Return how often each input element of the first channel stands in the patch matrix."""
+    """Return how often each input element of the first channel occurs in the patch matrix."""
     top, left, _, _ = p.pads
     taps = p.r * p.s
     i, j = rows[:taps] - top, columns[:taps] - left
@@ -246,7 +246,7 @@ def cost(label: str, p: Conv2d) -> Cost:
 
 
 def _inside(axis: Axis, out: int, before: int) -> int:
-    """Return how many pairs (output, tap) of one axis meet the input, not its padding."""
+    """Return how many pairs (output, tap) of one axis read the input, not its padding."""
     fewer, step, more, stride = axis.taps, axis.dilation, out, axis.stride
     if more < fewer:  # outputs and taps play the same part: walk over the fewer
         fewer, step, more, stride = more, stride, fewer, step

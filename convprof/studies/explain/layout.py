@@ -1,6 +1,6 @@
-"""Where each element of an activation tensor lies in memory, in NCHW and in NHWC.
+"""The address of each element of an activation tensor, in NCHW and in NHWC.
 
-Addresses are in elements from the tensor's start, which is taken to lie on a cache line.
+Addresses are in elements from the tensor's start, which is assumed to be the start of a cache line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ITEM_BYTES = 4
 
 @dataclass(frozen=True)
 class Strides:
-    """How far apart neighbours lie, in elements."""
+    """The distance between neighbours, in elements."""
 
     n: int
     c: int
@@ -42,7 +42,7 @@ class Strides:
 
 @dataclass(frozen=True)
 class Load:
-    """What one vector load takes, in elements: how many channels, rows and columns it meets."""
+    """What one vector load takes, in elements: how many channels, rows and columns it covers."""
 
     elements: int
     channels: int
@@ -57,9 +57,9 @@ class Window:
     pixel: tuple[int, int]
     """Output row and column."""
     elements: int
-    """Elements read; taps that meet padding are not."""
+    """Elements read; taps in the padding are not."""
     lines: int
-    """Distinct cache lines they lie in."""
+    """Distinct cache lines that contain them."""
     runs: int
     """Stretches of neighbours in memory."""
     used: float
@@ -73,7 +73,7 @@ class Arranged:
     layout: str
     strides: Strides
     order: Integers
-    """(elements, 3): channel, row, column of what lies at each address of the first image."""
+    """(elements, 3): channel, row, column of the element at each address of the first image."""
     load: Load
     window: Window
     in_window: np.ndarray[Any, np.dtype[np.bool_]]
@@ -144,8 +144,8 @@ def vector_load(p: Conv2d, name: str, lanes: int) -> Load:
     """Return what a load of ``lanes`` neighbours from the start of an image takes."""
     count = min(lanes, p.c * p.h * p.w)
     shape = p.x_shape(name)[1:]
-    met = dict(zip(name[1:], np.unravel_index(np.arange(count), shape), strict=True))
-    return Load(count, *(len(np.unique(met[axis])) for axis in "chw"))
+    indices = dict(zip(name[1:], np.unravel_index(np.arange(count), shape), strict=True))
+    return Load(count, *(len(np.unique(indices[axis])) for axis in "chw"))
 
 
 def window_addresses(p: Conv2d, steps: Strides) -> tuple[tuple[int, int], Integers]:
@@ -175,10 +175,10 @@ def _window(pixel: tuple[int, int], read: Integers, here: Here) -> Window:
     )
 
 
-# A convolution small enough to print that does the same as the one it stands for.
+# A convolution small enough to print that does the same as the convolution that is named.
 
 WIDEST_SPAN = 5
-"""A filter that lies over more inputs is shown smaller."""
+"""A filter that covers more inputs is shown smaller."""
 FEW_TAPS = 3
 GREATEST_STRIDE = 3
 

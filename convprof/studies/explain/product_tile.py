@@ -52,4 +52,5 @@ def tiling(g: Gemm) -> Tiling:
         a_tile=(len(rows), kc),
         a_reads=g.m * g.k * ceil_div(g.n, nc),
         b_reads=g.k * g.n,
+        one_of=((g.batch, "products"),),
     )

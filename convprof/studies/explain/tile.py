@@ -7,6 +7,7 @@ one group, or of one product of a batch, in elements of f32.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,23 +67,28 @@ class TilePage:
     """What the model takes for the cache that the blocks are kept in."""
     cache_assumed: bool
     flops: int
-    """Executed: taps that meet only padding are left out."""
+    """Executed: taps that read only padding are left out."""
     ways: tuple[Way, ...]
     sets: tuple[WorkingSet, ...]
 
 
+@functools.singledispatch
+def tiling_of(named: Problem) -> Tiling:
+    """Return the tiles of a problem; InputError for a kind that has none."""
+    what = "is no single product" if named.macs else "multiplies nothing"
+    raise InputError(
+        f"explain tile: {named.descriptor} ({named.kind}) {what}; "
+        "name a product (512x512:512x512) or a convolution"
+    )
+
+
+tiling_of.register(Gemm, product_tile.tiling)
+tiling_of.register(Conv2d, convolution_tile.tiling)
+
+
 def tile(named: Problem, here: Here) -> TilePage:
     """Work the example with the tiles that our own strategies choose here."""
-    if isinstance(named, Gemm):
-        tiling = product_tile.tiling(named)
-    elif isinstance(named, Conv2d):
-        tiling = convolution_tile.tiling(named)
-    else:
-        what = "is no single product" if named.macs else "multiplies nothing"
-        raise InputError(
-            f"explain tile: {named.descriptor} ({named.kind}) {what}; "
-            "name a product (512x512:512x512) or a convolution"
-        )
+    tiling = tiling_of(named)
     known = dict(here.caches)
     cache_bytes = known.get("L2", FALLBACK_CACHE_BYTES)
     return TilePage(

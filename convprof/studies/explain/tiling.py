@@ -32,7 +32,7 @@ class Axis:
         return ceil_div(self.length, self.each)
 
     def mark(self, positions: Integers) -> Integers:
-        """Return the distinct cells in which these elements lie."""
+        """Return the distinct cells of these elements."""
         inside = positions[(positions >= self.start) & (positions < self.start + self.length)]
         return np.unique((inside - self.start) // self.each)
 
@@ -50,6 +50,19 @@ class Picture:
     """(k cells, n cells)."""
     c: Marks
     """(m cells, n cells)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The register tile that is shown, in the images of a convolution."""
+
+    output: tuple[int, int]
+    """Rows and columns of the output."""
+    input: tuple[int, int]
+    pixels: Integers
+    """Output pixels of the tile, (count, 2)."""
+    read: Integers
+    """Input pixels that these read, (count, 2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +93,7 @@ class Tiling:
     register_loads: int
     """Elements of A and B that all register tiles load."""
     a_elements: int
-    """Distinct elements of A: for a convolution those of the input."""
+    """Distinct elements of A: for a convolution elements of the input."""
     a_block: tuple[int, int]
     """What a cache tile needs of A: rows by steps; for a convolution input pixels by channels."""
     a_tile: tuple[int, int]
@@ -89,10 +102,10 @@ class Tiling:
     """Elements of A from beyond the cache, over all cache tiles."""
     b_reads: int
     """Elements of B likewise, if all of B does not fit."""
-    pixels: Integers | None = None
-    """Of a convolution: output pixels of the tile, (count, 2)."""
-    read: Integers | None = None
-    """Of a convolution: input pixels that these read, (count, 2)."""
+    one_of: tuple[tuple[int, str], ...] = ()
+    """What the page shows one of, where there are several: ``(3, "products")``."""
+    images: Images | None = None
+    """Only of a convolution."""
     depthwise: bool = False
     """One filter per channel: an element of A serves one output of its channel only."""
 

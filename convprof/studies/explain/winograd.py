@@ -59,9 +59,9 @@ class WinogradPage:
     at: Array
     """(m, m + 2)."""
     tile: Array
-    """(m + 2, m + 2): integers, zeros where the tile lies in the padding."""
+    """(m + 2, m + 2): integers, zeros where the tile is in the padding."""
     border: Array
-    """Which elements of the tile are padding or lie beyond the image."""
+    """Which elements of the tile are padding or beyond the image."""
     filter: Array
     """(3, 3) integers."""
     spectrum: Array
@@ -121,7 +121,7 @@ def matrices(algorithm: Algorithm) -> tuple[Array, Array, Array]:
 
 
 def _border(p: Conv2d, size: int) -> Array:
-    """Return which elements of the first tile lie outside the image."""
+    """Return which elements of the first tile are outside the image."""
     top, left, _, _ = p.pads
     i, j = np.arange(size) - top, np.arange(size) - left
     return np.logical_or.outer((i < 0) | (i >= p.h), (j < 0) | (j >= p.w))

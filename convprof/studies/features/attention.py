@@ -29,7 +29,6 @@ FEWEST_ACROSS = 4
 """Patches along the shorter side, for which small pictures get smaller patches."""
 ANGLES = 8
 """Bins of the edges' directions over 180 degrees."""
-FEATURES = ("brightness", "red-green", "blue-yellow", "contrast", *["edges"] * ANGLES)
 OPPONENTS = ((1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
 """Red against green, and blue against yellow."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float32]]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-"""Pillow knows many more, and each is another parser to trust."""
+"""Pillow reads many more, and each is another parser to trust."""
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 40_000_000
 LARGEST_16_BIT = 65535
@@ -63,9 +63,9 @@ def sample() -> str:
 def read(path: str, size: int) -> Picture:
     """Return the picture in a file, its longer side at most ``size`` pixels.
 
-    Transparent parts lie on white; of several frames the first is taken; a camera's note on how it
-    was held is heeded. InputError in one line that names the file if it is none of ``FORMATS``, is
-    broken, or has more than ``MOST_BYTES`` or ``MOST_PIXELS``.
+    Transparent parts get a white background; the first of several frames is taken; the orientation
+    that a camera wrote is applied. InputError in one line that names the file if the file has none
+    of the ``FORMATS``, is broken, or has more than ``MOST_BYTES`` or ``MOST_PIXELS``.
     """
     shown = path if path and path.isprintable() else repr(path)
     data = _bytes(path, shown)

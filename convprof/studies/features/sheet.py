@@ -64,7 +64,7 @@ class Section:
 
 
 def limit(planes: Sequence[Array]) -> float:
-    """Return the end of a common scale of some planes: ``WITHIN`` per cent lie within it."""
+    """Return the end of a common scale of some planes: ``WITHIN`` % of the values are in it."""
     sizes = np.concatenate([np.abs(plane).ravel() for plane in planes])
     return max(float(np.percentile(sizes, WITHIN)), _LEAST)
 

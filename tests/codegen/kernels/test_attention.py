@@ -11,6 +11,7 @@ from convprof.codegen import isa
 from convprof.codegen.kernels.attention import FACTOR, MAXIMUM, SUM, PackQueries, ScaleRows, Softmax
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
+from convprof.dtypes import F32
 
 each_isa = pytest.mark.parametrize("name", isa.available() or ("native",))
 
@@ -24,7 +25,7 @@ def run(tile, name, *arrays):
 
 def common(name):
     found = isa.find(name)
-    return {"dtype": "f32", "lanes": found.lanes(4), "fused": found.fused}
+    return {"types": F32, "lanes": found.lanes(4), "fused": found.fused}
 
 
 @each_isa

@@ -7,18 +7,22 @@ import re
 import pytest
 
 from convprof.codegen.kernels.depthwise import DepthwiseTile
-from convprof.codegen.kernels.epilogue import PARAMETERS, POINTERS
+from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.gemm import LONG, Tile
 from convprof.codegen.kernels.winograd import OutputTransform
+from convprof.dtypes import F32
 from convprof.problems.epilogue import Epilogue
 
 BARE = Epilogue()
 RELU = Epilogue(bias=True, add=True, function="relu")
 
 
+PARAMETERS = "ptr %a, ptr %b, ptr %c, ptr %d, ptr %bias, ptr %residual"
+
+
 def tile(epilogue, run=64, **more):
     return Tile(
-        dtype="f32",
+        types=F32,
         lanes=8,
         rows=(0, 100),
         segments=((0, 0),),
@@ -33,11 +37,11 @@ def tile(epilogue, run=64, **more):
 
 
 def depthwise(epilogue):
-    return DepthwiseTile("f32", 8, (0, 40), ((0, 0), (40, 1)), (0, 40), 37, 40, epilogue=epilogue)
+    return DepthwiseTile(F32, 8, (0, 40), ((0, 0), (40, 1)), (0, 40), 37, 40, epilogue=epilogue)
 
 
 def output(epilogue):
-    return OutputTransform("f32", 8, 2, 2, 2, 200, 40, 37, 400, epilogue=epilogue)
+    return OutputTransform(F32, 8, 2, 2, 2, 200, 40, 37, 400, epilogue=epilogue)
 
 
 def parameters(ir):
@@ -46,20 +50,20 @@ def parameters(ir):
 
 @pytest.mark.parametrize("make", [tile, depthwise, output])
 def test_pointers(make):
-    assert parameters(make(BARE).ir("tile")) == "ptr %a, ptr %b, ptr %c"
-    assert parameters(make(RELU).ir("tile")) == PARAMETERS
-    assert len(PARAMETERS.split(", ")) == POINTERS
+    assert parameters(make(BARE).ir()) == "ptr %a, ptr %b, ptr %c"
+    assert parameters(make(RELU).ir()) == PARAMETERS
+    assert make(RELU).parameters == POINTERS
 
 
 def test_a_tile_that_packs_has_its_fourth_pointer_in_the_same_place():
-    assert parameters(tile(BARE, pack_row=32).ir("tile")) == "ptr %a, ptr %b, ptr %c, ptr %d"
-    assert parameters(tile(RELU, pack_row=32).ir("tile")) == PARAMETERS
+    assert parameters(tile(BARE, pack_row=32).ir()) == "ptr %a, ptr %b, ptr %c, ptr %d"
+    assert parameters(tile(RELU, pack_row=32).ir()) == PARAMETERS
 
 
 @pytest.mark.parametrize("make", [tile, depthwise, output])
 def test_nothing_is_read_that_is_not_asked_for(make):
     def body(epilogue):
-        return make(epilogue).ir("tile").replace(PARAMETERS, "")
+        return make(epilogue).ir().replace(PARAMETERS, "")
 
     assert "%bias" not in body(Epilogue(add=True))
     assert "%residual" not in body(Epilogue(bias=True, function="relu"))
@@ -70,13 +74,13 @@ def test_nothing_is_read_that_is_not_asked_for(make):
 @pytest.mark.parametrize("run", [0, 4, 64])
 @pytest.mark.parametrize("function", sorted(LONG))
 def test_a_long_function_is_written_once_however_many_rows_there_are(function, run):
-    ir = tile(Epilogue(function=function), run).ir("tile")
+    ir = tile(Epilogue(function=function), run).ir()
     assert ir.count("late_row:") == 1
     assert "[2 x i64] [i64 0, i64 50]" in ir
-    assert "late_row:" not in tile(RELU, run).ir("tile")
+    assert "late_row:" not in tile(RELU, run).ir()
 
 
 def test_an_empty_sum_that_is_added_does_nothing_unless_something_follows():
-    nothing = tile(BARE, run=0, accumulate=True).ir("tile")
+    nothing = tile(BARE, run=0, accumulate=True).ir()
     assert "store" not in nothing.partition("define")[2]
-    assert "store" in tile(RELU, run=0, accumulate=True).ir("tile").partition("define")[2]
+    assert "store" in tile(RELU, run=0, accumulate=True).ir().partition("define")[2]

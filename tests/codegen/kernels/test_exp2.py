@@ -11,6 +11,7 @@ from convprof.codegen import isa
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.exp2 import LONG, SHORT, exp2
 from convprof.codegen.writer import Writer
+from convprof.dtypes import find
 
 KINDS = {"f32": np.float32, "f64": np.float64}
 WIDER = {"f32": np.float64, "f64": np.longdouble}
@@ -22,7 +23,7 @@ def powers(x, dtype, name):
     """Return ``2**x`` by the generated code, vector by vector."""
     found = isa.find(name)
     lanes = found.lanes(x.itemsize)
-    w = Writer(dtype, lanes, fused=found.fused)
+    w = Writer(find(dtype), lanes, fused=found.fused)
     w.store(exp2(w, w.load("%x")), "%y")
     ir = f"{w.declarations()}\ndefine void @f(ptr %x, ptr %y) {{\n{w.taken()}\n  ret void\n}}"
     call = Module(ir, found.without).function("f", None, ctypes.c_void_p, ctypes.c_void_p)

@@ -11,6 +11,7 @@ from convprof.codegen import isa
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.functions import apply
 from convprof.codegen.writer import Writer
+from convprof.dtypes import find
 from convprof.problems.epilogue import STEPS
 from convprof.problems.functions import FUNCTIONS
 
@@ -36,7 +37,7 @@ def values(function, x, dtype, name="native"):
     """Return the function of ``x`` by the generated code, vector by vector."""
     found = isa.find(name)
     lanes = found.lanes(x.itemsize)
-    w = Writer(dtype, lanes, fused=found.fused)
+    w = Writer(find(dtype), lanes, fused=found.fused)
     w.store(apply(w, function, w.load("%x")), "%y")
     ir = f"{w.declarations()}\ndefine void @f(ptr %x, ptr %y) {{\n{w.taken()}\n  ret void\n}}"
     call = Module(ir, found.without).function("f", None, ctypes.c_void_p, ctypes.c_void_p)

@@ -13,6 +13,7 @@ from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.gemm import Tile
+from convprof.dtypes import F32
 
 ISA = isas.find(NATIVE)
 LANES = ISA.lanes(4)
@@ -22,7 +23,7 @@ PREFETCH = re.compile(r"getelementptr float, ptr %d_now, i64 (\d+)\n  call void 
 def tile(**more):
     """Return a tile of three rows, a vector wide, over two segments of eight steps."""
     made = Tile(
-        dtype="f32",
+        types=F32,
         lanes=LANES,
         rows=(0, 16, 32),
         segments=((0, 0), (8, 8)),
@@ -38,7 +39,7 @@ def tile(**more):
 
 
 def run(made, *arrays):
-    module = Module(made.ir("tile"), ISA.without)
+    module = Module(made.ir(), ISA.without)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arrays))(module.address("tile"))
     function(*(array.ctypes.data for array in arrays))
 
@@ -58,7 +59,7 @@ def test_packing_goes_on_from_segment_to_segment():
 )
 def test_a_turn_fetches_whole_lines(fetch_row, expected):
     """The text of the kernel has one turn of four steps."""
-    text = tile(fetch_row=fetch_row).ir("tile")
+    text = tile(fetch_row=fetch_row).ir()
     assert [int(offset) for offset in PREFETCH.findall(text)] == expected
 
 

@@ -10,6 +10,7 @@ import pytest
 from convprof.codegen import isa
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import kernel
+from convprof.dtypes import F32
 
 
 @pytest.mark.parametrize("name", isa.available() or ("native",))
@@ -22,7 +23,7 @@ def test_columns_are_copied_scaled_and_filled_up_with_zeros(columns, filled, sca
     a = np.random.default_rng(0).random((6, columns + 3)).astype("f4")
     c = np.full((7, width), np.nan, "f4")
     tile = CopyPanel(
-        dtype="f32", lanes=lanes, rows=6, columns=columns, width=width, row=columns + 3,
+        types=F32, lanes=lanes, rows=6, columns=columns, width=width, row=columns + 3,
         scale=scale,
     )  # fmt: skip
     made = kernel(tile, found)

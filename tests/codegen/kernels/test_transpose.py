@@ -8,6 +8,7 @@ import pytest
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.transpose import TransposeTile
 from convprof.codegen.tile_list import kernel
+from convprof.dtypes import types
 
 
 @pytest.mark.parametrize("name", isas.available() or ("native",))
@@ -16,7 +17,7 @@ def test_every_element_lands_in_its_place_and_nothing_else_is_written(name, dtyp
     isa = isas.find(name)
     for rows, columns in ((1, 1), (5, 3), (16, 16), (16, 9), (33, 40), (126, 32)):
         tile = TransposeTile(
-            dtype=dtype,
+            types=types(dtype),
             lanes=isa.lanes(int(kind[1])),
             rows=rows,
             columns=columns,

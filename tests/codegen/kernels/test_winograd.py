@@ -10,6 +10,7 @@ import pytest
 from convprof.codegen import isa
 from convprof.codegen.kernels.winograd import ALGORITHMS, InputTransform, OutputTransform
 from convprof.codegen.tile_list import kernel
+from convprof.dtypes import F32
 
 
 @pytest.mark.parametrize("m", ALGORITHMS)
@@ -37,7 +38,7 @@ def test_the_input_transform_reads_only_what_lies_in_the_image(m, channels):
     spectrum = np.full((size * size, channels), np.nan, "f4")
     rows, columns = (1, size), (0, size - 1)
     tile = InputTransform(
-        "f32", isa.find("native").lanes(4), m, rows, columns,
+        F32, isa.find("native").lanes(4), m, rows, columns,
         size * channels, channels, channels, channels,
     )  # fmt: skip
     seen = image.copy()
@@ -56,7 +57,15 @@ def test_the_output_transform_writes_only_outputs_that_exist(m):
     products = np.random.default_rng(1).random((size * size, channels)).astype("f4")
     out = np.full((m, m, channels), 7, "f4")
     tile = OutputTransform(
-        "f32", isa.find("native").lanes(4), m, m - 1, 1, m * channels, channels, channels, channels
+        F32,
+        isa.find("native").lanes(4),
+        m,
+        m - 1,
+        1,
+        m * channels,
+        channels,
+        channels,
+        channels,
     )
     run(tile, products.ctypes.data, out)
     at = np.array(ALGORITHMS[m].at)

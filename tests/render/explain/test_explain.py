@@ -144,7 +144,7 @@ def test_short_numbers(value, expected):
 def test_pictures_stand_side_by_side_as_far_as_there_is_room():
     text = io.StringIO()
     page = Page(Console(file=text, width=20))
-    page.beside([Block("one", [Text("x")]), Block("other", [Text("y"), Text("z")]),
+    page.side_by_side([Block("one", [Text("x")]), Block("other", [Text("y"), Text("z")]),
                  Block("a wider one", [Text("w")])])  # fmt: skip
     assert text.getvalue() == "  one   other\n  x     y\n        z\n  a wider one\n  w\n"
 

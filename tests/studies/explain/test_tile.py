@@ -96,16 +96,16 @@ def test_weights_that_do_not_fit_are_read_once_per_block():
 def test_the_pixels_of_a_tile_read_what_their_windows_read(p):
     t = tile(p, HERE).tiling
     expected = set()
-    for i, j in t.pixels.tolist():
+    for i, j in t.images.pixels.tolist():
         for r in range(p.r):
             for s in range(p.s):
                 y = i * p.stride[0] + r * p.dilation[0] - p.pads[0]
                 x = j * p.stride[1] + s * p.dilation[1] - p.pads[1]
                 if 0 <= y < p.h and 0 <= x < p.w:
                     expected.add((y, x))
-    assert expected == set(map(tuple, t.read.tolist()))
+    assert expected == set(map(tuple, t.images.read.tolist()))
     assert t.mr <= 32
-    assert np.array_equal(t.tile_rows, t.pixels[:, 0] * p.q + t.pixels[:, 1])
+    assert np.array_equal(t.tile_rows, t.images.pixels[:, 0] * p.q + t.images.pixels[:, 1])
 
 
 @pytest.mark.usefixtures("_avx512")

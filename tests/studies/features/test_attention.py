@@ -57,9 +57,9 @@ def test_tokens_are_of_one_length_and_like_patches_have_like_tokens():
     slopes = np.stack([np.pad(s, 0) for s in slopes_of(rgb.mean(0))])
     slopes[:, :8, :8] = slopes[:, 24:, 40:]
     found = attention.tokens(picture_of(rgb), slopes, attention.grid(32, 48, 8))
-    assert found.shape == (24, len(attention.FEATURES))
+    assert found.shape == (24, 4 + attention.ANGLES)
     lengths = np.linalg.norm(found, axis=1)
-    assert lengths == pytest.approx(math.sqrt(len(attention.FEATURES)), rel=1e-5)
+    assert lengths == pytest.approx(math.sqrt(4 + attention.ANGLES), rel=1e-5)
     assert found[0] == pytest.approx(found[-1], abs=1e-6)
 
 

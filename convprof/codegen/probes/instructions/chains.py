@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LINE = 64
 """Bytes; also the widest vector."""
 A_AT, B_AT, X_AT = 0, LINE, 2 * LINE
-"""Where in the data block the constants and the start of the chains lie."""
+"""Where in the data block the constants and the start of the chains are."""
 NODES = 61
 """Of the pointer chase, a cache line each: coprime to the steps of a loop, so that no load in it
 sees the same address in every turn, which a value predictor would learn."""
@@ -35,12 +35,12 @@ NODES_AT = 4096
 DATA_BYTES = 8192
 
 FAST_STEPS, SLOW_STEPS = 192, 24
-"""Instructions in a loop: its own counter and jump are one or two more, beside the chain."""
+"""Instructions in a loop: its own counter and jump are one or two more, outside the chain."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A loop to be compiled: one instruction, dependent or not, with a clock beside it or not."""
+    """A loop to be compiled: one instruction, dependent or not, with a clock or without."""
 
     instruction: Instruction
     dependent: bool

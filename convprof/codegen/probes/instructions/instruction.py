@@ -10,7 +10,7 @@ SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8}
 
 @dataclass(frozen=True)
 class Key:
-    """What tells rows apart, on any architecture."""
+    """What differs between rows, on any architecture."""
 
     operation: str
     """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``convert`` or ``load``."""
@@ -98,7 +98,7 @@ SMALL, LARGE = "small", "large"
 SIMPLE, FULL = "simple", "full"
 
 EPSILON = 2.0**-40
-"""Its square vanishes beside 1 in either float type and is still normal in both."""
+"""Its square vanishes when 1 is added in either float type and is still normal in both."""
 GROWTH = 1 + 2.0**-20
 """A factor that a loop of 10^5 multiplications raises to less than 1.11."""
 MANTISSA = 1.3713713

@@ -64,7 +64,7 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
 
     ``x``, ``xh``: the chain's vector register whole, its lower half; ``r``, ``g``: its general
     register in 64 bits, in the type's. ``a``, ``b``: constants, as ``ah`` in half, ``ga``, ``gb``
-    general; ``gz``: a zero that the core does not know to be one. ``next``: where the chain loads
+    general; ``gz``: a zero that the core does not recognise as one. ``next``: where the chain loads
     from.
     """
     whole = {None: "xmm", 128: "xmm", 256: "ymm", 512: "zmm"}[bits]
@@ -87,7 +87,7 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
 GENERAL = ("rax", "rdx", "rdi", "r8", "r9", "r10", "rbx", "r11", "r13", "r14", "r15")
 """Registers for chains; the first two are also those that a division insists on, and r11 and r13
 hold constants for it alone. The more, the nearer additions come to all ports of a core: of 5 a
-cycle 7 chains reach 4.3, 11 reach 4.8. r14 and r15 are the clock's beside wide vectors."""
+cycle 7 chains reach 4.3, 11 reach 4.8. r14 and r15 are the clock's when vectors are wide."""
 VECTORS = 12
 A, B = 14, 13
 """Vector registers of the constants."""
@@ -130,7 +130,7 @@ class _Writer:
         """Return a division, whose quotient and remainder come in fixed registers.
 
         So there is one chain, led back by an and and an or. A dividend that is not negative is
-        extended by zero, beside the chain.
+        extended by zero, outside the chain.
         """
         size = "l" if dtype == "i32" else "q"
         rest = f"xorl %edx, %edx\nidiv{size} {{gb}}"
@@ -227,7 +227,7 @@ class _Writer:
         self, types: tuple[str, str], bits: int, names: tuple[str, str], narrow: str,
         needs: tuple[str, ...],
     ) -> list[Instruction | Absent]:  # fmt: skip
-        """Return both directions; ``narrow``: the first type lies in half a register."""
+        """Return both directions; ``narrow``: the first type fills half a register."""
         first = f"{{x{narrow}}}"
         there, back = names
         forced = "v" if needs and not self._avx else ""

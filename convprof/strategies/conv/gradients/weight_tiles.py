@@ -88,7 +88,7 @@ class WeightTiles:
     def __init__(self, p: Conv2d, setting: Setting, blocking: SumBlocking | None = None) -> None:
         self.p = p
         self.isa = isas.find(setting.isa)
-        self.dtype = setting.dtype
+        self.types = setting.types
         self.threads = setting.threads
         self.itemsize = setting.itemsize
         self.lanes = self.isa.lanes(setting.itemsize)
@@ -146,7 +146,7 @@ class WeightTiles:
         """
         blocks = self._blocks()
         stages = [blocks[i :: len(blocks) // self.parts] for i in range(len(blocks) // self.parts)]
-        lists = [TileList(self.dtype) for _ in stages]
+        lists = [TileList() for _ in stages]
         for part in range(self.parts):
             start = part * self.part_sums
             for task in self._tasks():
@@ -157,7 +157,7 @@ class WeightTiles:
                     self._add_turn(lists[-1], task, start)
                 start += self._sums_of(task)
         if self.parts > 1:
-            lists.append(TileList(self.dtype))
+            lists.append(TileList())
             start = 0
             for task in self._tasks():
                 lists[-1].task()
@@ -274,7 +274,7 @@ class WeightTiles:
             if not (first or segments):
                 continue
             tile = Tile(
-                dtype=self.dtype,
+                types=self.types,
                 lanes=self.lanes,
                 rows=rows.offsets,
                 segments=segments,
@@ -296,7 +296,7 @@ class WeightTiles:
         """Add what writes a task's sums in the order of the weights."""
         p, width = self.p, task.vectors * self.lanes
         turned = TransposeTile(
-            dtype=self.dtype,
+            types=self.types,
             lanes=self.lanes,
             rows=len(task.channels) * self.taps,
             columns=min(width, p.kg - task.k),

@@ -1,0 +1,83 @@
+"""What every generated kernel has: its types, its pointers, and the function around its code.
+
+A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. A file of
+kernels has what is particular to them: ``_code``, and what the pointers are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from convprof.codegen.writer import Writer
+
+if TYPE_CHECKING:
+    from convprof.dtypes import Types
+
+FUNCTION = "tile"
+"""The name of the function of a kernel's module."""
+
+Role: TypeAlias = Literal["source", "weights", "accumulator", "result"]
+"""Which of the types of a problem the elements behind a pointer have."""
+Pointers: TypeAlias = tuple[tuple[str, Role], ...]
+"""The parameters of a kernel, in their order."""
+
+
+@dataclass(frozen=True)
+class Kernel(ABC):
+    """One function without a result, whose parameters are pointers. Offsets are in elements."""
+
+    pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "result"))
+
+    types: Types
+    lanes: int
+    """Elements in a vector."""
+    fused: bool = field(default=True, kw_only=True)
+    """Whether the CPU multiplies and adds in one instruction."""
+
+    @property
+    def title(self) -> str:
+        """What the kernel does, and over how much; empty for what is not shown."""
+        return ""
+
+    @property
+    def fmas(self) -> int:
+        """Vector multiply-adds in one execution."""
+        return 0
+
+    @property
+    def elements(self) -> int:
+        """Results in one execution of a kernel that sums no products, else 0."""
+        return 0
+
+    @property
+    def parameters(self) -> Pointers:
+        """The pointers that this kernel takes."""
+        return self.pointers
+
+    @property
+    def element_bytes(self) -> tuple[int, ...]:
+        """Bytes of an element behind each pointer: what offsets are multiplied by."""
+        return tuple(getattr(self.types, role).bytes for _, role in self.parameters)
+
+    @abstractmethod
+    def _code(self, w: Writer) -> str:
+        """Return the instructions before the return, each line with its end."""
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics that the code calls."""
+        return w.declarations()
+
+    def ir(self) -> str:
+        """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""
+        if self.types.uniform is None:
+            raise ValueError(f"{type(self).__name__} computes in one type, not {self.types.name}")
+        w = Writer(self.types.uniform, self.lanes, fused=self.fused)
+        code = self._code(w)
+        parameters = ", ".join(f"ptr {name}" for name, _ in self.parameters)
+        return f"""{self.declarations(w)}{w.constants}
+define void @{FUNCTION}({parameters}) {{
+{code}  ret void
+}}
+"""

@@ -58,7 +58,7 @@ def detect(source: Source, kinds: Sequence[CoreKind]) -> tuple[Cache, ...]:
         found = list(_macos(source, kinds))
     else:
         counts = Counter(_sysfs(source, kinds))
-        # Without a sharing list, one cache seen from many CPUs cannot be told from many.
+        # Without a sharing list, one cache seen from many CPUs looks like many caches.
         found = [
             replace(cache, instances=count if cache.shared_by else None)
             for cache, count in counts.items()
@@ -212,7 +212,7 @@ def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
 
 
 def holding(found: Sequence[Level], footprint_bytes: int) -> str:
-    """Return the name of the nearest level that holds so many bytes; ``memory`` if none does."""
+    """Return the name of the nearest level that holds these bytes; ``memory`` if none does."""
     return next((lv.name for lv in found if footprint_bytes <= lv.total_bytes), MEMORY)
 
 
@@ -229,7 +229,7 @@ def _threads_on_each(cache: Cache, threads: int) -> int:
 # How much memory to go through, so that one level of it and no nearer one is measured.
 
 OF_ITS_LEVEL = 2
-"""A working set takes one part in so many of its cache: room for what else passes through."""
+"""A working set fills this fraction (one part in N) of its cache: the rest is for other data."""
 OVER_THE_LAST = 8
 """Times the cache before it that a working set takes if there is room: what stays in that one by
 a replacement that is not strictly least-recently-used is then a small share."""
@@ -240,7 +240,7 @@ LEAST_MEMORY_OVER_CACHES = 2
 UNKNOWN_CACHE_BYTES = 64 << 20
 """For the working set in memory where the caches are unknown."""
 OF_AVAILABLE = 4
-"""One part in so many of the available memory is taken at most."""
+"""At most this fraction (one part in N) of the available memory is used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class _Arena:
         self._touched = 0
 
     def touch(self, size: int) -> None:
-        """Let each thread write ``size`` bytes of its slice: its pages are then near that thread."""
+        """Let each thread write ``size`` bytes of its slice: its pages are then near the thread."""
         if size > self._touched:
             store = stream_kernel("store", _FALLBACK_BITS)
             one = _Pass(store, [self.address], size, self.stride, self._threads)

@@ -157,6 +157,8 @@ class Strategy(ABC, Generic[P]):
     """One line: what it does, and for a rung what changed from the rung before."""
     parallel: bool = False
     """Whether it can use more than one thread."""
+    least_threads: int = 1
+    """Fewer are refused: the strategy would be another one."""
     role: Role = Role.OWN
     dtypes: tuple[str, ...] = ("f32", "f64")
     """The element types that it has kernels for."""

@@ -46,12 +46,14 @@ class Choice:
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants, in ladder order.
 
-    A strategy that runs on one thread only is left out at other thread counts, unless it would
-    not take part at all: then it is there to be refused with its reason.
+    A strategy is left out at numbers of threads that it does not take, unless it would not take
+    part at all: then it is there to be refused with its reason.
     """
     found = []
     for strategy in _chosen(problem, choice):
-        counts = [t for t in choice.threads if t == 1 or strategy.parallel] or [choice.threads[0]]
+        most = max(choice.threads) if strategy.parallel else 1
+        counts = [t for t in choice.threads if strategy.least_threads <= t <= most]
+        counts = counts or [choice.threads[0]]
         for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
                 setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)

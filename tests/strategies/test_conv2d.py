@@ -21,12 +21,13 @@ from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
 # winograd, which rounds more, and auto, which is one of the others, have files of their own
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+LEFT_OUT = {"winograd", "auto"} if len(THREADS) > 1 else {"winograd", "auto", "threaded"}
 STRATEGIES = [
     s.name
     for s in registry.strategies("conv2d")
-    if not isinstance(s, Library) and s.name not in {"winograd", "auto"}
+    if not isinstance(s, Library) and s.name not in LEFT_OUT
 ]
-THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 
 each_strategy = pytest.mark.parametrize("name", STRATEGIES)
@@ -34,7 +35,12 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def threads_of(name):
-    return THREADS if registry.find("conv2d", name).parallel else [1]
+    """Return the numbers of threads that a strategy takes."""
+    strategy, p = registry.find("conv2d", name), Conv2d(c=1, h=3, w=3, k=1, r=3, s=3)
+    return [n for n in THREADS if strategy.why_not(p, Setting(threads=n)) is None]
+
+
+alone = pytest.mark.parametrize("name", [name for name in STRATEGIES if 1 in threads_of(name)])
 
 
 def any_setting(name):
@@ -171,7 +177,7 @@ CASES = {
 @each_layout
 @pytest.mark.parametrize("case", CASES)
 def test_particular_problems(case, layout, name):
-    if refuses(CASES[case], name, Setting(layout)):
+    if refuses(CASES[case], name, Setting(layout, threads=threads_of(name)[-1])):
         pytest.skip(f"{name} refuses it")
     for threads in threads_of(name):
         check(CASES[case], name, Setting(layout, "f32", threads))
@@ -213,7 +219,7 @@ def test_two_prepared_objects_agree_to_the_bit_and_share_nothing(name, layout):
         assert error(other, layout, other_reference) < 1e-5
 
 
-@each_strategy
+@alone
 @each_layout
 def test_binding_again(name, layout):
     p = CASES["border on one side"]
@@ -227,7 +233,7 @@ def test_binding_again(name, layout):
     assert error(prepared, layout, p.reference((x, weights))) < 1e-5
 
 
-@each_strategy
+@alone
 @each_layout
 def test_operands_are_read_in_place_and_left_alone(name, layout):
     p = CASES["groups of several"]
@@ -245,7 +251,7 @@ def test_operands_are_read_in_place_and_left_alone(name, layout):
     assert error(prepared, layout, 2 * reference) < 1e-5
 
 
-@each_strategy
+@alone
 @each_layout
 def test_operands_of_another_type_or_order_are_converted(name, layout):
     p = CASES["groups of several"]
@@ -289,7 +295,7 @@ WORKSPACES = (
 )
 
 
-@each_strategy
+@alone
 @each_layout
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_workspace_bytes_are_those_of_the_arrays(dtype, layout, name):
@@ -350,7 +356,7 @@ def test_phases_of_the_ladder():
     assert phases(CASES["depthwise"], "tiled", "nhwc") == ["pad", "taps"]
 
 
-@each_strategy
+@alone
 def test_every_operation_is_executed(name):
     p = CASES["groups of several"]
     executed = convprof.prepare(p, strategy=name).executed_flops()
@@ -374,7 +380,7 @@ def _taps_on_the_image(p):
             )
 
 
-@each_strategy
+@alone
 def test_refusals(name):
     strategy = registry.find("conv2d", name)
     p = CASES["stem"]
@@ -386,7 +392,7 @@ def test_refusals(name):
     assert expected == strategy.why_not(p, Setting(threads=2))
 
 
-@each_strategy
+@alone
 @each_layout
 def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, layout, name):
     def allocate(*_):
@@ -431,7 +437,7 @@ def test_a_direct_convolution_needs_less_than_im2col(monkeypatch):
 
 def test_running_again_after_another_thread_count():
     p = CASES["many pixels"]
-    sets = [prepared_for(p, "threaded", Setting("nchw", "f32", threads)) for threads in THREADS]
+    sets = [prepared_for(p, "microkernel", Setting("nchw", "f32", n)) for n in THREADS]
     for _ in range(3):
         for prepared, _, reference in sets:
             prepared.output().fill(0)

@@ -22,23 +22,35 @@ from convprof.strategies.peers.package import Library
 from convprof.strategies.plan import WEIGHTS, X, Y
 
 # auto, which is one of the others, has a file of its own
-STRATEGIES = [
-    s.name for s in registry.strategies("gemm") if not isinstance(s, Library) and s.name != "auto"
-]
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+ALONE = {"auto"} if len(THREADS) > 1 else {"auto", "threaded"}  # which takes 2 threads at least
+STRATEGIES = [
+    s.name
+    for s in registry.strategies("gemm")
+    if not isinstance(s, Library) and s.name not in ALONE
+]
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 
 each_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 
 def threads_of(name):
-    return THREADS if registry.find("gemm", name).parallel else [1]
+    """Return the numbers of threads that a strategy takes."""
+    strategy, g = registry.find("gemm", name), Gemm(m=1, n=1, k=1)
+    return [n for n in THREADS if strategy.why_not(g, Setting(threads=n)) is None]
+
+
+alone = pytest.mark.parametrize("name", [name for name in STRATEGIES if 1 in threads_of(name)])
 
 
 def any_setting(name):
     """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
     strategy, g = registry.find("gemm", name), Gemm(m=1, n=1, k=1)
-    isas = [i for i in available() if strategy.why_not(g, Setting(isa=i)) is None]
+    isas = [
+        i
+        for i in available()
+        if strategy.why_not(g, Setting(threads=threads_of(name)[0], isa=i)) is None
+    ]
     return st.builds(
         Setting,
         st.sampled_from(LAYOUTS),
@@ -157,7 +169,7 @@ def test_two_prepared_objects_agree_to_the_bit_and_share_nothing(name):
         assert error(other, other_reference) < 1e-5
 
 
-@each_strategy
+@alone
 def test_binding_again_and_changing_an_operand_in_place(name):
     g = CASES["attention"]
     prepared, _, _ = prepared_for(g, name, Setting(), seed=1)
@@ -174,7 +186,7 @@ def test_binding_again_and_changing_an_operand_in_place(name):
     assert error(prepared, g.reference((a, b))) < 1e-5
 
 
-@each_strategy
+@alone
 def test_operands_of_another_type_or_order_are_converted(name):
     g = Gemm(m=6, n=7, k=5)
     prepared, (a, b), reference = prepared_for(g, name, Setting())
@@ -199,7 +211,7 @@ def test_running_allocates_no_arrays(name):
         assert most < 16_384  # each matrix has over 80,000 bytes
 
 
-@each_strategy
+@alone
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_workspace_bytes_are_those_of_the_arrays(dtype, name):
     for case in ("beyond one tile each way", "attention"):
@@ -211,7 +223,7 @@ def test_workspace_bytes_are_those_of_the_arrays(dtype, name):
         assert uncounted == 0
 
 
-@each_strategy
+@alone
 def test_one_phase(name):
     prepared, _, reference = prepared_for(CASES["attention"], name, Setting())
     assert prepared.run_phases() == {}
@@ -219,7 +231,7 @@ def test_one_phase(name):
     assert prepared.executed_flops() == CASES["attention"].flops
 
 
-@each_strategy
+@alone
 def test_refusals(name):
     strategy = registry.find("gemm", name)
     g = CASES["attention"]
@@ -241,7 +253,7 @@ def test_fma_needs_an_instruction_set_with_the_instruction():
     assert registry.find("gemm", "vectorized").why_not(g, Setting(isa="sse")) is None
 
 
-@each_strategy
+@alone
 def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, name):
     def allocate(*_):
         raise AssertionError
@@ -276,3 +288,11 @@ def test_blas_runs_on_the_settings_threads_and_gives_them_back():
     for prepared, _, _ in sets:
         prepared.close()
     assert before == [library.num_threads for library in libraries]
+
+
+@pytest.mark.parametrize("problem", [Gemm(m=9, n=8, k=7), Conv2d(c=3, h=9, w=9, k=4, r=3, s=3)])
+def test_threaded_on_one_thread_would_be_tiled(problem):
+    threaded = registry.find(problem.kind, "threaded")
+    reason = "threaded needs at least 2 threads; on one thread it is tiled"
+    assert threaded.why_not(problem, Setting()) == reason
+    assert threaded.why_not(problem, Setting(threads=2)) is None

@@ -1,7 +1,7 @@
-"""Where convprof keeps between two commands what took time to find out.
+"""Where convprof stores, between two commands, figures that took time to measure.
 
-What is kept saves time and never costs results: a file that cannot be read, or holds something
-else, is found out anew, and a file that cannot be written is not kept.
+The store saves time and never costs results: what cannot be read, or is something else, is
+measured again, and what cannot be written is not stored.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _temporary() -> Path:
 
 
 def read(path: Path, most_bytes: int) -> bytes | None:
-    """Return the bytes of a kept file, one more than allowed if it is larger; None without one."""
+    """Return the bytes of a stored file, one more if it is larger; None without one."""
     try:
         if not path.is_file():  # a pipe would be waited for
             return None
@@ -69,7 +69,7 @@ def read(path: Path, most_bytes: int) -> bytes | None:
 
 
 def write(path: Path, text: str) -> None:
-    """Keep a text, at once or not at all; nothing is kept where that is not possible."""
+    """Store a text as a whole; nothing is stored where that is not possible."""
     # Two containers that share the folder may have the same process number.
     scratch = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -92,7 +92,7 @@ _complained: set[str] = set()
 
 
 def complain(kind: str, text: str) -> None:
-    """Log what is wrong with a kept file: the first of each kind, for a batch may have thousands.
+    """Log what is wrong with a stored file: the first of each kind, for a batch may have thousands.
 
     Not by the warnings module, which a user can turn into exceptions.
     """

@@ -1,7 +1,7 @@
-"""Choices remembered on disk, one small JSON file each.
+"""Choices stored on disk, one small JSON file each.
 
-A file is data from a stranger: it is read up to a size, parsed, and believed only if its key is the
-very one asked for and its choice is one that would be tried anyway.
+A file is data from a stranger: it is read up to a size, parsed, and used only if its key equals the
+requested one and its choice is one that would be tried anyway.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_BYTES = 1 << 16
 
 
 def load(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the remembered choice of a kind for ``key``; None without one, or from a bad file.
+    """Return the stored choice of a kind for ``key``; None without one, or from a bad file.
 
     A kind is a folder: see `cache_folder.folder`.
     """
@@ -45,7 +45,7 @@ def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def save(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
-    """Keep a choice; a folder that cannot be written means that nothing is remembered."""
+    """Store a choice; nothing is stored in a folder that cannot be written."""
     cache_folder.write(_path(kind, key), json.dumps({"key": key, "choice": choice}))
 
 

@@ -145,7 +145,7 @@ def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
     charts.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
     known = ceilings.Measured(threads)
     measure_ceilings(known, driver)
-    asked.machine.adopt(known.listed())
+    asked.machine.adopt(known.listed(), known.fresh)
     return measuring.Measuring(
         asked,
         outputs,

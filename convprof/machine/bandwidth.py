@@ -3,7 +3,7 @@
 Bytes are counted as the program sees them: loads plus stores. That a store to a line that is not in
 the cache reads it first (write-allocate) is traffic, but not counted.
 
-Before a cache is measured, every core reads the working set. Where the last cache takes only what
+Before a cache is measured, every core reads the working set. Where the last cache holds only what
 the one before it evicts (victim cache), data that one core alone has read moves back and forth
 between the two at every pass; what several cores have read stays in the last one, and each of them
 reads it half as fast again. A ceiling is the better case, and operands that threads share are it.
@@ -106,7 +106,7 @@ class _Arena:
         self._touched = 0
 
     def touch(self, size: int) -> None:
-        """Let each thread write so much of its slice, once: its pages then lie near that thread."""
+        """Let each thread write ``size`` bytes of its slice: its pages are then near the thread."""
         if size > self._touched:
             store = stream_kernel("store", _FALLBACK_BITS)
             one = _Pass(store, [self.address], size, self.stride, self._threads)
@@ -114,12 +114,12 @@ class _Arena:
             self._touched = size
 
     def let_all_read(self, size: int) -> None:
-        """Let every core read so much of every slice."""
+        """Let every core read ``size`` bytes of every slice."""
         load = stream_kernel("load", _FALLBACK_BITS)
         cores = max(facts().topology.usable_cores, self._threads)
         try:
             members = team(cores)
-        except ThreadsError:  # the system does not allow this process so many
+        except ThreadsError:  # more threads than the system allows this process
             cores, members = self._threads, team(self._threads)
         for member in range(self._threads):
             start = self.address + member * self.stride
@@ -174,7 +174,7 @@ class _Stream:
 
 
 class _Pass:
-    """One pass through arrays of ``size`` bytes, those of a member ``stride`` bytes apart."""
+    """One pass through arrays of ``size`` bytes; slices of members are ``stride`` bytes apart."""
 
     def __init__(
         self, kernel: StreamKernel, starts: Sequence[int], size: int, stride: int, threads: int

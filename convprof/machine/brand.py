@@ -1,4 +1,4 @@
-"""The name that the maker gave the CPU. Names lie in virtual machines: show them, trust flags."""
+"""The name that the maker gave the CPU. In virtual machines the name can be wrong: trust flags."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def detect(source: Source, kinds: Sequence[CoreKind]) -> tuple[Cache, ...]:
         found = list(_macos(source, kinds))
     else:
         counts = Counter(_sysfs(source, kinds))
-        # Without a sharing list, one cache seen from many CPUs cannot be told from many.
+        # Without a sharing list, one cache seen from many CPUs looks like many caches.
         found = [
             replace(cache, instances=count if cache.shared_by else None)
             for cache, count in counts.items()

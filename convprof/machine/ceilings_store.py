@@ -1,4 +1,4 @@
-"""Ceilings kept on disk: one JSON file per machine, one set of figures per number of threads.
+"""Ceilings stored on disk: one JSON file per machine, one set of figures per number of threads.
 
 A file is data from a stranger: read up to a size, parsed, checked field by field, and believed only
 if it is about this very machine.
@@ -53,7 +53,7 @@ class Ceilings:
 
 
 def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
-    """Return the highest bandwidth of a level over all operations; None if there is none."""
+    """Return the highest bandwidth of a level over all operations; None without one."""
     rates = [
         b.bytes_per_s
         for b in bandwidths
@@ -63,7 +63,7 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
 
 
 def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
-    """Return what is kept for the machine of that key, by threads; nothing from a bad file.
+    """Return what is stored for the machine of that key, by threads; nothing from a bad file.
 
     ``parts``: also what was interrupted before all of it was measured.
     """
@@ -75,7 +75,7 @@ def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
 
 
 def save(machine: str, found: Iterable[Ceilings]) -> None:
-    """Keep ceilings with the kept ones for other numbers of threads; a bad file is replaced."""
+    """Add ceilings to the file, next to other numbers of threads; a bad file is replaced."""
     path = _path(machine)
     known = _read(path, machine) or {}
     sets = {**known, **{ceilings.threads: ceilings for ceilings in found}}

@@ -69,7 +69,7 @@ class MemoryLimit:
 
 
 def _mounts(source: Source, controller: str) -> list[_Mount]:
-    """Read the mount table; the usual places where there is none."""
+    """Read the mount table; the usual places without one."""
     table = source.read("proc/self/mountinfo")
     if table is None:
         v1 = [name for name in source.names(_USUAL_MOUNTS) if controller in name.split(",")]

@@ -1,7 +1,7 @@
 """The core's clock, measured: a chain of dependent additions takes one cycle each.
 
 There is no cpufreq and no cycle counter in many virtual machines, and the nominal clock says little:
-cores run above it, and below it under wide vectors. So the ruler is laid beside every sample.
+cores run above it, and below it under wide vectors. So the clock is measured next to every sample.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
 from convprof.machine.counters import Count, CycleCounter
 
 TURNS = 300
-"""About 40,000 cycles, some 13 µs: short beside a sample, long beside the timer and the call."""
+"""About 40,000 cycles, some 13 µs: short against a sample, long against the timer and the call."""
 
 REPEATS = 3
 """The fastest of a few: an interrupt can only make the chain longer."""

@@ -76,7 +76,7 @@ class CycleCounter:
 
     @classmethod
     def open(cls) -> CycleCounter | None:
-        """Return a running counter, or None where there is none; ``last_refusal`` says why."""
+        """Return a running counter, or None; ``last_refusal`` then says why."""
         number = _SYSCALL.get(platform.machine())
         if sys.platform != "linux" or number is None:
             cls.last_refusal = f"perf_event_open is not known on {sys.platform}"

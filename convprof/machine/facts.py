@@ -37,7 +37,7 @@ class Facts:
     memory: Memory
     system: System
     software: Software | None = None
-    """None unless asked for: it takes longer than all the rest."""
+    """None unless requested: reading it takes longer than all the rest."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types: bytes, hertz, null for unknown, no NaN."""
@@ -78,8 +78,8 @@ class Facts:
 def facts(source: Source | None = None, *, software: bool = False) -> Facts:
     """Return the facts of this machine, or of the source.
 
-    Those of this machine are read once per process, affinity and free memory included: ask
-    `memory.available_bytes()` for the latter when it matters. With `software`, versions too.
+    The facts of this machine are read once per process, affinity and free memory included: for
+    the free memory of now there is `memory.available_bytes()`. With `software`, versions too.
     """
     found = _cached() if source is None else _gather(source)
     return dataclasses.replace(found, software=libraries.software()) if software else found

@@ -1,4 +1,4 @@
-"""Feature flags of the CPU under one spelling, whoever printed them.
+"""Feature flags of the CPU under one spelling, whatever program printed them.
 
 Linux says ``sse4_1`` and ``pni``, macOS ``SSE4.1`` and ``AVX1.0``, LLVM ``sse4.1`` and ``sse3``.
 Here it is ``sse41``, ``avx``, ``sse3``: lower case without punctuation.

@@ -115,7 +115,7 @@ def _slow_brand() -> str | None:
     def ask_cpuinfo() -> str | None:
         import json
 
-        # -P: a cpuinfo.py, json.py … in the working directory may be anybody's.
+        # -P: a cpuinfo.py, json.py … in the working directory may come from a stranger.
         command = [sys.executable, "-P", "-m", "cpuinfo", "--json"]
         done = subprocess.run(  # noqa: S603 -- our own interpreter
             command, capture_output=True, timeout=20, check=True
@@ -127,7 +127,7 @@ def _slow_brand() -> str | None:
 
 
 def this_machine() -> Source:
-    """Return the source that asks the machine this process runs on."""
+    """Return the source for the machine that this process runs on."""
     return Source(
         root=Path("/"),
         platform=sys.platform,

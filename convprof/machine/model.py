@@ -18,7 +18,7 @@ from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.caches import MEMORY, Level, levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from convprof.codegen.probes.streams import Operation
     from convprof.machine import Facts
@@ -55,9 +55,19 @@ class MachineModel:
         known = facts()
         return cls(known, ceilings_store.load(known.identity_key()).values())
 
-    def adopt(self, stored: Iterable[Ceilings]) -> None:
-        """Take the bandwidths that were stored, or measured for the store, since this was made."""
-        self._stored |= {each.threads: each for each in stored}
+    def adopt(self, sets: Iterable[Ceilings], fresh: Collection[int] = ()) -> None:
+        """Take the bandwidths of sets, and the peaks of those just measured.
+
+        ``fresh`` are the numbers of threads of the latter. Older peaks are not used: the clock of
+        that time may have been another one.
+        """
+        for each in sets:
+            self._stored[each.threads] = each
+            if each.threads in fresh:
+                for peak in each.peaks:
+                    kind = _Arithmetic(peak.dtype, peak.threads, peak.bits, peak.fused)
+                    own = dataclasses.replace(peak, isa=self.facts.cpu.simd.isa)
+                    self._peaks.setdefault(kind, own)
 
     def levels(self, threads: int) -> tuple[Level, ...]:
         """Return the cache levels as that many threads share them, nearest first."""

@@ -65,7 +65,7 @@ def _on_battery() -> bool:
 class NoiseWatch:
     """Looks at the machine when a measurement starts and again when it ends.
 
-    What cannot be found out is no finding, whatever went wrong: results matter more.
+    A check that fails is no finding, whatever the error: results matter more.
     """
 
     def __init__(self, cpus: int, source: Source | None = None) -> None:
@@ -196,7 +196,7 @@ class NoiseWatch:
 
 
 def _quietly(check: Callable[[], Noise | None]) -> Noise | None:
-    """Return the finding; None where it cannot be found out.
+    """Return the finding; None where the check fails.
 
     Incomplete power supplies of boards alone make psutil raise five kinds of errors.
     """

@@ -58,7 +58,7 @@ class Peak:
     flop_per_s: float
     """The best of the repeats: a ceiling is what the machine can do, not what it did on average."""
     core_hz: float | None
-    """The clock read under this very load, beside the repeats."""
+    """The clock under this load, measured in turns with the repeats."""
     flop_per_cycle: float | None
     """Per core."""
     ports: int | None

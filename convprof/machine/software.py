@@ -121,7 +121,7 @@ def _threading_layers() -> tuple[str, ...]:
         return ()
     config: Any = numba_config
     order = [str(name) for name in config.THREADING_LAYER_PRIORITY]
-    if config.THREADING_LAYER in _LAYER_MODULES:  # the user asked for exactly one
+    if config.THREADING_LAYER in _LAYER_MODULES:  # the user chose exactly one
         order = [config.THREADING_LAYER]
     with affinity.kept():  # the layer of OpenMP binds this thread under OMP_PROC_BIND
         return tuple(name for name in order if _layer_loads(name))
@@ -148,7 +148,7 @@ def _blas() -> Blas | None:
     except (ImportError, OSError, RuntimeError):
         return None
     found = [pool for pool in pools if pool.get("user_api") == "blas"]
-    # SciPy and PyTorch bring their own; NumPy's lies beside NumPy in a wheel.
+    # SciPy and PyTorch bring their own; NumPy's is next to NumPy in a wheel.
     found.sort(key=lambda pool: not _beside_numpy(str(pool.get("filepath", ""))))
     if not found:
         return _configured_blas()

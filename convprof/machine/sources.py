@@ -1,6 +1,6 @@
 """Where raw facts come from: /sys and /proc below a root, sysctl, psutil, LLVM.
 
-A `Source` built from a root alone knows only the files below it, so a test can describe any
+A `Source` built from a root alone has only the files below it, so a test can describe any
 machine as a folder. `host.this_machine()` is the source with everything attached.
 """
 
@@ -22,7 +22,7 @@ READ_LIMIT = 1 << 20
 
 
 def _nothing() -> None:
-    """Answer for a source that cannot know."""
+    """Answer for a source without this fact."""
 
 
 def no_sysctl(_name: str) -> None:
@@ -31,7 +31,7 @@ def no_sysctl(_name: str) -> None:
 
 @dataclass(frozen=True)
 class Source:
-    """One machine to ask. Nothing here raises: what cannot be read is None."""
+    """Where the facts of one machine are read. Nothing here raises: what cannot be read is None."""
 
     root: Path
     platform: str = "linux"
@@ -54,9 +54,9 @@ class Source:
     memory: Callable[[], tuple[int, int] | None] = _nothing
     """Total and available bytes of the machine."""
     llvm_features: Callable[[], dict[str, bool] | None] = _nothing
-    """Feature -> present, as LLVM says. Slow (0.2 s): asked when the flags are nowhere else."""
+    """Feature -> present, as LLVM says. Slow (0.2 s): for flags that no other source has."""
     slow_brand: Callable[[], str | None] = _nothing
-    """Slow (1.1 s): asked only when the brand cannot be read elsewhere."""
+    """Slow (1.1 s): used only when the brand cannot be read elsewhere."""
 
     @property
     def architecture(self) -> str:

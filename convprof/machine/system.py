@@ -1,4 +1,4 @@
-"""What lies between the program and the CPU: operating system, hypervisor, container."""
+"""The layers between the program and the CPU: operating system, hypervisor, container."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _hypervisor(source: Source) -> str | None:
 
 
 def _virtualised(source: Source, hypervisor: str | None) -> bool | None:
-    """Ask the CPU where it can tell: x86 has a flag for it, macOS a name."""
+    """Return the CPU's flag on x86, and the value of sysctl on macOS."""
     if source.macos:
         present = source.sysctl_integer("kern.hv_vmm_present", low=0, high=1)
         return None if present is None else bool(present)

@@ -1,6 +1,6 @@
 """How many CPUs of which kind there are, and how many of them this process may use.
 
-The affinity is the kernel's word on what this process may use, in the machine's own numbers. Some
+The affinity is the kernel's list of what this process may use, in the machine's own numbers. Some
 containers (LXCFS) show a list of online CPUs that counts from 0 instead: it serves as a count.
 """
 

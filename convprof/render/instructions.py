@@ -1,4 +1,4 @@
-"""What ``convprof instructions`` shows: costs in cycles, published figures beside them."""
+"""What ``convprof instructions`` shows: costs in cycles, next to published figures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class View:
 
     @classmethod
     def of(cls, study: Instructions) -> View:
-        """Take what a study found out so far."""
+        """Take the results of a study so far."""
         rows = study.rows()
         cores = [(core.name, core.source) for core in study.cores]
         alike = study.resemblances(rows)

@@ -48,8 +48,8 @@ def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None
         )
     if roofline.unknown:
         text = (
-            f"the bandwidth of {', '.join(roofline.unknown)} is unknown, so what lies there has the"
-            " peak as its roof"
+            f"the bandwidth of {', '.join(roofline.unknown)} is unknown: a strategy whose data is "
+            "there has the peak as its roof"
         )
         say(console, text)
     console.print()
@@ -109,7 +109,7 @@ def chart(roofline: Roofline, *, dated: str) -> Chart:
     """Return the roofs as lines and the measurements as markers, a series for each strategy."""
     rows = roofline.placed
     top = max(peak.flop_per_s for peak in roofline.peaks)
-    # Where each bandwidth meets the peak: all of them lie in the chart.
+    # Where each bandwidth reaches the peak: the chart includes all of these points.
     ridges = [top / rate for rate in roofline.bandwidths.values()]
     left = min([p.intensity for p in rows] + ridges) / MARGIN**2
     right = max([p.intensity for p in rows] + ridges) * MARGIN

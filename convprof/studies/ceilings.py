@@ -1,4 +1,4 @@
-"""``ceilings``: what this machine can do, kept from one time to the next."""
+"""``ceilings``: what this machine can do, stored for the next time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NARROW = {"avx2": 128}
 
 
 class Measured:
-    """The ceilings for some numbers of threads: kept ones, or measured while iterating."""
+    """The ceilings for some numbers of threads: stored ones, or measured while iterating."""
 
     def __init__(
         self,
@@ -99,14 +99,14 @@ class Measured:
         return now
 
     def listed(self) -> list[Ceilings]:
-        """Return the ceilings in the order of the threads asked for."""
+        """Return the ceilings in the order of the numbers of threads that were requested."""
         return [self.sets[threads] for threads in self._threads if threads in self.sets]
 
 
 def kinds() -> list[tuple[str | None, int, bool]]:
     """Return ISA, width in bits and fused or not of each kind of peak, the widest last.
 
-    Beside those that kernels are generated for, the widest vectors of this machine.
+    Those for which kernels are generated, and the widest vectors of this machine.
     """
     found: list[tuple[str | None, int, bool]] = []
     for name in isas.available():

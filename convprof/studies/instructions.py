@@ -71,7 +71,7 @@ class Missing:
 
 
 class Instructions:
-    """The rows that a pattern matches. Iterate over ``passes()``; ask for the rest any time."""
+    """The rows that a pattern matches. Iterate over ``passes()``; call the rest at any time."""
 
     def __init__(self, match: str | None = None) -> None:
         """InputError for a pattern that is none or matches nothing."""

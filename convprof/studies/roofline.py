@@ -34,7 +34,7 @@ class Roofline:
     dtype: str
     threads: int
     peaks: tuple[Peak, ...]
-    """The highest first: the machine's, and that of a chosen instruction set."""
+    """The highest first: the machine's, and the peak of a chosen instruction set."""
     bandwidths: dict[str, float]
     """Level -> bytes per second, nearest first; levels whose bandwidth is unknown are not in it."""
     unknown: tuple[str, ...]

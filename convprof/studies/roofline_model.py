@@ -82,7 +82,7 @@ def place(
 ) -> RooflinePoint | None:
     """Put a measurement under its roofs; None for one without a time or without arithmetic.
 
-    ``caches`` are the cache levels for as many threads, ``bandwidth_of`` returns that of a level.
+    ``caches`` are the cache levels for as many threads, ``bandwidth_of`` returns a bandwidth.
     """
     time, flops, works_in = measurement.time_s, measurement.flops, working_set(measurement, caches)
     if time is None or flops is None or works_in is None:

@@ -108,7 +108,7 @@ def agreement(peak: Peak) -> float | None:
 
 
 def _threads(found: Facts) -> dict[str, Any]:
-    """Return how work is spread over threads: by convprof itself, and by numba if asked."""
+    """Return how work is spread over threads: by convprof itself, and by numba if used."""
     layers = found.software.threading_layers if found.software else ()
     return {
         "team": {"kind": TEAM, "threads": found.topology.usable_cores},

@@ -89,7 +89,7 @@ def test_a_file_of_another_machine_is_never_completed_by_measuring_here(
     monkeypatch.setattr("convprof.machine.bandwidth.measure", None)
     status, out, _ = run(capsys, "roofline", result)
     assert status == 0
-    assert "is unknown, so what lies there has the peak as its roof" in out
+    assert "is unknown: a strategy whose data is there has the peak as its roof" in out
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="no matplotlib")

@@ -86,3 +86,12 @@ def test_what_is_stored_is_complete(machine, measured):
     assert machine.bandwidth(2, "L1") is None
     assert measured == []
     assert machine.lacks_bandwidth(1, "L1")
+
+
+def test_peaks_measured_just_now_are_not_measured_again(machine, measured):
+    whole = MachineModel(facts()).measure_peaks("f32", [1, 2])
+    measured.clear()
+    machine.adopt([Ceilings(each.threads, 1.0, (each,), ()) for each in whole], fresh={2})
+    assert machine.peak("f32", 1) is None  # of an earlier command
+    assert [p.flop_per_s for p in machine.measure_peaks("f32", [2])] == [whole[1].flop_per_s]
+    assert measured == []

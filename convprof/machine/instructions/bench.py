@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from convprof.machine.instructions.ruler import Loop, Ruler
 
 PASSES = 12
-"""Of each loop at least, far apart in time: between them lie all other loops."""
+"""Of each loop at least, far apart in time: all other loops run between them."""
 MOST_PASSES = 32
 AGREEING = 5
 """So many passes must agree: one that is too short by accident finds no company."""
 SETTLED = 0.01
-"""They agree if they lie within 1 %."""
+"""They agree if they differ by at most 1 %."""
 COMMON = 0.75
 """The part of all passes that must keep to the rhythm that counts: a loop that falls now into one,
 now into another shows the next run another one."""
@@ -56,7 +56,7 @@ class Cost:
     """By how much the passes that count differ; 0 is perfect agreement."""
     throughput_spread: float | None
     core_hz: float | None
-    """The clock beside the throughput loop, median over the passes."""
+    """The clock during the throughput loop, median over the passes."""
     passes: int
 
     @property
@@ -121,7 +121,7 @@ class _Timed:
 
 
 class Bench:
-    """The loops of some instructions. Iterate over ``passes()``; ask for ``costs()`` any time."""
+    """The loops of some instructions. Iterate over ``passes()``; call ``costs()`` at any time."""
 
     def __init__(self, instructions: Iterable[Instruction], measured_by: Ruler) -> None:
         self.instructions = list(instructions)
@@ -135,7 +135,7 @@ class Bench:
         # By width: the clock then changes a few times a pass, not from loop to loop.
         chains.sort(key=lambda chain: chain.instruction.key.bits or 0)
         self._timed = [_Timed(chain) for chain in chains]
-        # All first copies, then all second ones: they lie far apart.
+        # All first copies, then all second ones: two copies of a loop are far apart in time.
         copies = [timed for n in range(COPIES) for timed in self._timed if n < timed.copies]
         runs = compile_chains([timed.chain for timed in copies])
         for timed, run in zip(copies, runs, strict=True):

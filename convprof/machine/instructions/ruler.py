@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 1.2e-5
 """Short, so that between two interrupts, or two turns of a neighbour on the core, some fit in
-whole; 30,000 cycles are long beside the call and the timer."""
+whole; 30,000 cycles are long against the call and the timer."""
 REPEATS = 16
 """Per pass, in turns. The shortest of either counts: enough of them that both meet the core in
 its fastest moments. Medians would not do: clocks jump by some per cent within microseconds."""
 EMPTY_CALLS = 100
 
 REFERENCE = Key("add", "i64")
-"""``add reg, reg``: one cycle on every out-of-order core that convprof meets."""
+"""``add reg, reg``: one cycle on every out-of-order core known to convprof."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Clocked:
-    """A loop that takes so many cycles per turn, whatever the clock: a chain decides it."""
+    """A loop with a known number of cycles per turn, at any clock: a chain determines it."""
 
     loop: Loop
     cycles_per_turn: int
@@ -134,7 +134,7 @@ class CounterRuler:
 
 
 def best_ruler() -> Ruler | None:
-    """Return the best ruler of this machine, or None where there is none."""
+    """Return the best ruler of this machine, or None without one."""
     counter = checked_counter(CoreClock())
     return CounterRuler(counter) if counter is not None else _paired()
 
@@ -165,7 +165,7 @@ def loop(run: Callable[[int, int], object], data: NDArray[np.uint8]) -> Loop:
 
 
 def sized(run: Callable[[int], object]) -> Loop:
-    """Return a loop of so many turns that it lasts about ``SAMPLE_S``."""
+    """Return a loop whose number of turns makes it last about ``SAMPLE_S``."""
     turns = 1
     run(turns)  # the first call loads code and data
     while True:

@@ -30,7 +30,7 @@ _NOMINAL = {
 
 
 def cpu(get: Lookup) -> Section:
-    """Return the names and numbers of the CPU; names lie in virtual machines."""
+    """Return the names and numbers of the CPU; names can be wrong in virtual machines."""
     design, source = get("machine.cpu.microarchitecture"), get("machine.cpu.nominal_clock.source")
     origin = get("machine.cpu.microarchitecture_source")
     nominal = get.text("machine.cpu.nominal_clock.hz", hertz)
@@ -139,7 +139,7 @@ Row = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Section:
-    """A title and what stands below it."""
+    """A title, and the rows, table and notes below it."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
@@ -156,7 +156,7 @@ class Lookup:
         self._document = document
 
     def __call__(self, path: str) -> Any:
-        """Return what stands at ``machine.cpu.brand``; None for unknown."""
+        """Return the value at a path such as ``machine.cpu.brand``; None for unknown."""
         value: Any = self._document
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None

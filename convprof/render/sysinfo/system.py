@@ -65,7 +65,7 @@ def software(get: Lookup) -> Section:
 
 
 def _model(get: Lookup) -> str | None:
-    """Return whose scheduling model is used, and why if it is not that of LLVM's name."""
+    """Return the CPU whose scheduling model is used, and why if LLVM names another CPU."""
     name, spills = get.text("machine.software.llvm_model"), get("machine.software.llvm_host_spills")
     if name is None or name == get("machine.software.llvm_host_cpu"):
         return name

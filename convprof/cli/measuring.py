@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from convprof.cli import signals
 from convprof.cli.driver import NOTHING, Driver, Work, exit_code, noise_watch, reason
 from convprof.cli.flags import message
-from convprof.cli.keeping import Keeping
+from convprof.cli.result_journal import ResultJournal
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
 
@@ -47,7 +47,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self._view = view
         self._driver = Driver(outputs)
         self._watch = noise_watch()
-        self._keeping = Keeping(asked, outputs, self._driver)
+        self._keeping = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
         self._waiting: Callable[[], None] | None = None
         """Prints the problem measured last: the files come before it at the end."""

@@ -8,7 +8,7 @@ import click
 
 from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.outputs import Outputs
-from convprof.cli.training import Totals
+from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _View(View["Run"]):
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
         self._choice, self._machine = asked.choice, asked.machine
-        self._totals = Totals(asked, flags)
+        self._totals = TrainingTotals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._measurements: Sequence[Measurement] = ()
         self._explanations: list[tuple[str, str]] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from convprof.cli.driver import Picture
     from convprof.render.files import Text
-    from convprof.studies.features.study import Study
+    from convprof.studies.show_features.study import Study
 
 SMALLEST, LARGEST = 16, 1024
 
@@ -75,7 +75,7 @@ def command(**flags: Any) -> int:  # fmt: skip
     attention over patches, each convolution computed through the strategy. Without IMAGE, a
     photograph that matplotlib brings along. Needs pip install 'convprof[plot]'.
     """
-    from convprof.render.features import file
+    from convprof.render.show_features import file
 
     path = file.require(flags["output"])
     outputs = Outputs.of(flags)
@@ -89,9 +89,9 @@ def command(**flags: Any) -> int:  # fmt: skip
 def _study(flags: dict[str, Any], path: str) -> Study:
     """Return what is to be computed; InputError for the first thing that makes no sense."""
     from convprof.studies import preflight
-    from convprof.studies.features import first_layer, picture
-    from convprof.studies.features.step import Choice
-    from convprof.studies.features.study import Study
+    from convprof.studies.show_features import first_layer, picture
+    from convprof.studies.show_features.step import Choice
+    from convprof.studies.show_features.study import Study
 
     threads = from_flags.threads_from(flags["threads"])
     if len(threads) > 1:
@@ -137,14 +137,14 @@ class _Work(Work):
         return [(self._path, self._draw)]
 
     def _draw(self) -> None:
-        from convprof.render.features import file
-        from convprof.studies.features import panels
+        from convprof.render.show_features import file
+        from convprof.studies.show_features import panels
 
         file.write(_title(self._study), panels.sections(self._study), self._path)
 
     def show(self, console: Console) -> None:
         """Print a row for each convolution."""
-        from convprof.render.features import table
+        from convprof.render.show_features import table
 
         steps = list(self._study.computed.values())
         table.show(console, self._study.picture, steps, self._path)
@@ -160,7 +160,7 @@ class _Work(Work):
 
 
 def _title(study: Study) -> str:
-    from convprof.studies.features.sheet import file_name
+    from convprof.studies.show_features.sheet import file_name
 
     choice = study.choice
     threads = f"{choice.threads} thread{'s' if choice.threads > 1 else ''}"
@@ -169,7 +169,7 @@ def _title(study: Study) -> str:
 
 
 def _document(study: Study, path: str) -> dict[str, Any]:
-    from convprof.render.features import table
+    from convprof.render.show_features import table
     from convprof.results import envelope
 
     _, h, w = study.picture.rgb.shape

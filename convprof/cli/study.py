@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Step
-    from convprof.studies.experiments.page import Page
-    from convprof.studies.experiments.study import Options, Study
+    from convprof.studies.study.base import Options, Study
+    from convprof.studies.study.page import Page
 
 LEAST_SIZE, MOST_SIZE = 2, 4096
 MOST_SIZES = 32
@@ -53,8 +53,8 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         from convprof.render import console
-        from convprof.render.experiments.page import studies_report
-        from convprof.studies.experiments import STUDIES
+        from convprof.render.study.page import studies_report
+        from convprof.studies.study import STUDIES
 
         studies_report(console.stdout(), STUDIES)
 
@@ -146,7 +146,7 @@ def _run(name: str, flags: dict[str, Any]) -> int:
 
 
 def _options(name: str, flags: dict[str, Any]) -> Options:
-    from convprof.studies.experiments.study import Options
+    from convprof.studies.study.base import Options
 
     threads = from_flags.threads_from(flags.get("threads") or "1")
     if len(threads) > 1:
@@ -193,7 +193,7 @@ class _Work(Work):
     """Measure one study; write and show its page."""
 
     def __init__(self, name: str, chosen: Options, flags: dict[str, Any]) -> None:
-        module = importlib.import_module(f"convprof.studies.experiments.{name}")
+        module = importlib.import_module(f"convprof.studies.study.{name}")
         self._watch = noise_watch()
         self._flags = flags
         self._study: Study = getattr(module, name.title())(chosen, self._watch)
@@ -229,7 +229,7 @@ class _Work(Work):
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the document and the rows of the page."""
-        from convprof.render.experiments import page as view
+        from convprof.render.study import page as view
 
         return {"json": self._to_json, "csv": lambda: view.to_csv(self.page)}
 
@@ -248,7 +248,7 @@ class _Work(Work):
 
     def show(self, console: Console) -> None:
         """Print the page."""
-        from convprof.render.experiments import page as view
+        from convprof.render.study import page as view
 
         view.page_report(console, self.page)
 
@@ -268,7 +268,7 @@ def _draw(page: Page, path: str) -> None:
     """Draw the page's chart; a page has one section with a chart."""
     from convprof.machine import facts
     from convprof.render.charts import picture
-    from convprof.render.experiments.chart import chart
+    from convprof.render.study.chart import chart
 
     brand = facts().cpu.brand or "unknown CPU"
     caption = f"{brand} · median and 95 % interval · {time.strftime('%Y-%m-%d')}"

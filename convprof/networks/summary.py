@@ -24,7 +24,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Totals of a layer or a network."""
+    """TrainingTotals of a layer or a network."""
 
     parameters: int
     """A weight that several layers use counts in the first of them."""

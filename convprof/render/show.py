@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.render import describe
-from convprof.render.layouts import layouts_report
-from convprof.render.peers import peers_report, summary_report
+from convprof.render.compare.layouts import layouts_report
+from convprof.render.compare.peers import peers_report, summary_report
 from convprof.render.run import run_report
 from convprof.studies import show
 

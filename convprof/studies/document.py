@@ -13,8 +13,8 @@ from convprof.version import VERSION
 if TYPE_CHECKING:
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
-    from convprof.studies.experiments.page import Page
     from convprof.studies.run import Choice
+    from convprof.studies.study.page import Page
 
 
 def machine() -> dict[str, Any]:

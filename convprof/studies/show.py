@@ -9,7 +9,8 @@ from convprof.errors import InputError
 from convprof.json_checks import count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
-from convprof.studies import layouts, peers, reading, run_journal, versions
+from convprof.studies import reading, run_journal, versions
+from convprof.studies.compare import layouts, peers
 from convprof.studies.journal import MOST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from convprof.machine.peaks import Peak
     from convprof.results import Document, Measurement
-    from convprof.studies.layouts import LayoutComparison
-    from convprof.studies.peers import Standing
+    from convprof.studies.compare.layouts import LayoutComparison
+    from convprof.studies.compare.peers import Standing
 
 MOST_BYTES = 256 << 20
 MOST_JOURNAL_BYTES = 1 << 30

@@ -108,7 +108,7 @@ def test_the_name_it_was_not_told_is_left_alone(capsys, tmp_path):
 
 
 def test_a_wrong_result_is_exit_three(capsys, monkeypatch):
-    from convprof.studies.features import step
+    from convprof.studies.show_features import step
 
     monkeypatch.setattr(step, "tolerance", lambda *_: -1.0)
     status, out, _ = run(capsys, "cat.png -s direct")

@@ -7,8 +7,8 @@ import importlib.util
 import pytest
 
 from convprof import cli
-from convprof.studies.experiments import STUDIES
-from convprof.studies.experiments.study import Study
+from convprof.studies.study import STUDIES
+from convprof.studies.study.base import Study
 
 
 def run(capsys, words):

@@ -47,7 +47,7 @@ def pictures() -> st.SearchStrategy[bytes]:
 
 def read_picture(data: bytes, folder: Path) -> bool:
     """Read a picture."""
-    from convprof.studies.features import picture
+    from convprof.studies.show_features import picture
 
     path = folder / "picture"
     path.write_bytes(data)
@@ -76,7 +76,7 @@ def weights() -> st.SearchStrategy[bytes]:
 
 def read_weights(data: bytes, folder: Path) -> bool:
     """Read the filters of a first layer."""
-    from convprof.studies.features import first_layer
+    from convprof.studies.show_features import first_layer
 
     path = folder / "w.npy"
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Totals and layers of every network, against what was published."""
+"""TrainingTotals and layers of every network, against what was published."""
 
 from __future__ import annotations
 

@@ -1,0 +1,18 @@
+"""``convprof compare``: two ways of computing the same, in the same rounds."""
+
+from __future__ import annotations
+
+import click
+
+from convprof.cli.compare.layouts import layouts
+from convprof.cli.compare.mixers import mixers
+from convprof.cli.compare.peers import peers
+
+
+@click.group("compare")
+def command() -> None:
+    """Compare two ways of computing the same, in the same interleaved rounds."""
+
+
+for _subcommand in (layouts, peers, mixers):
+    command.add_command(_subcommand)

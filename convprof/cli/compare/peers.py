@@ -1,0 +1,130 @@
+"""``convprof compare peers``: our strategies against the libraries people use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli.outputs import Outputs
+from convprof.cli.training_totals import TrainingTotals
+from convprof.cli.view import View
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.cli.from_flags import Asked
+    from convprof.problems import Problem
+    from convprof.results import Measurement
+    from convprof.studies.compare.peers import Peers, Standing
+
+KEPT = (
+    "pass_",
+    "epilogue",
+    "strategy",
+    "threads",
+    "dtype",
+    "isa",
+    "tune",
+    "budget",
+    "rounds",
+    "seed",
+)
+
+
+@click.command("peers", short_help="Measure convprof against the libraries people use.")
+@options.problem_options
+@options.pass_option
+@options.epilogue_option
+@options.measure_options()
+@options.dry_run_option
+@options.output_options()
+def peers(**flags: Any) -> int:
+    """Measure convprof's strategies against PyTorch, ONNX Runtime, OpenVINO and NumPy's BLAS.
+
+    Each in both layouts and in the same rounds; convprof's best is compared with the fastest
+    library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
+    libraries; those that are not installed are passed over.
+    """
+    asked = from_flags.asked({**flags, "layout": "all"})
+    if flags["cache"] != "hot":
+        raise InputError(
+            f"--cache {flags['cache']}: the libraries keep copies of the weights that cannot be "
+            "evicted; use --cache hot"
+        )
+    if flags["dry_run"]:
+        dry_run.dry_run(asked, dry_run.command_line("compare peers", flags, KEPT))
+        return 0
+    outputs = Outputs.of(flags)
+    from convprof.studies.compare.peers import Peers
+
+    return measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: Peers(problem, asked.choice, asked.settings, asked.machine, watch),
+        _View(asked, flags),
+    ).run()
+
+
+class _View(View["Peers"]):
+    """Print a problem at once if it is the only one, else a row for each at the end."""
+
+    apart = False
+
+    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+        self._choice = asked.choice
+        self._totals = TrainingTotals(asked, flags)
+        self._several = len(asked.problems) > 1
+        self._measurements: list[Measurement] = []
+        self._standings: list[Standing] = []
+        self._libraries: set[str] = set()
+
+    def keep(self, study: Peers) -> list[dict[str, Any]]:
+        """Take what was measured; return the comparisons."""
+        standings = study.standings()
+        self._take(study.problem, study.measurements(), standings)
+        return [standing.to_json() for standing in standings]
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Take what an earlier process measured."""
+        from convprof.studies.compare.peers import read
+
+        self._take(problem, measurements, read(comparisons, measurements))
+        return True
+
+    def _take(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        standings: Sequence[Standing],
+    ) -> None:
+        from convprof.studies.compare.peers import libraries
+
+        self._totals.add(problem, list(measurements))
+        self._measurements += measurements
+        self._standings += standings
+        self._libraries |= libraries(problem, self._choice)
+
+    def show(self, console: Console) -> None:
+        """Print all contestants, if there is one problem."""
+        from convprof.render.compare.peers import peers_report
+
+        if not self._several:
+            peers_report(console, self._measurements, self._standings, self._libraries)
+
+    def summary(self, console: Console) -> None:
+        """Print a row for each of several problems."""
+        from convprof.render.compare.peers import summary_report
+
+        if self._several:
+            summary_report(console, self._measurements, self._standings, self._libraries)
+            self._totals.show_all(console)

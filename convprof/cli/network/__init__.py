@@ -1,0 +1,68 @@
+"""``convprof network``: whole networks, and what of them the flags ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import options
+from convprof.cli.network import chain_options
+from convprof.cli.outputs import Outputs
+from convprof.errors import InputError
+from convprof.problems.gradients import PASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Mode = Callable[[dict[str, Any], Outputs], int | None]
+
+
+@click.command("network")
+@click.argument("name", required=False)
+@click.option("--list", "list_", is_flag=True, help="List the networks.")
+@click.option("--summary", is_flag=True, help="Show every layer's shape, parameters and MACs.")
+@click.option("--pass", "pass_", type=click.Choice(PASSES), help="Time this pass of every convolution and product; training: all three.")  # noqa: E501  # fmt: skip
+@click.option("--image", type=int, metavar="SIZE", help="Side of the images; default as published.")
+@click.option("--mb", type=int, metavar="N", help="Minibatch; default 1.")
+@click.option("--dim", multiple=True, metavar="NAME=SIZE", help="Set a dimension that an ONNX file leaves open.")  # noqa: E501  # fmt: skip
+@chain_options.measure_options
+@options.output_options(
+    csv="Write one row per layer; with --pass per layer and pass, with --list per network."
+)
+def command(**flags: Any) -> int | None:
+    """Run a whole network, layer by layer and as a chain.
+
+    NAME is one of --list, or an ONNX file (extra onnx). With --plan: the strategies and layouts
+    that make the chain fastest; with --pass: the passes of training; with --summary: nothing is
+    run.
+    Layers have their published names: convprof run resnet50:layer1.0.conv2 measures one of them.
+    """
+    show = _mode(flags)
+    return show(flags, Outputs.of(flags))
+
+
+def _mode(flags: dict[str, Any]) -> Mode:
+    """Return what shows that which the flags ask for; InputError if they ask for nothing."""
+    from convprof.cli.network import passes, run, summary
+
+    name = flags["name"]
+    if flags["list_"]:
+        given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
+        given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
+        given += chain_options.given(("pass_", *chain_options.FLAGS))
+        if name is not None or given:
+            raise InputError(
+                f"--list shows every network as published: leave out {name or given[0]}"
+            )
+        return summary.show_list
+    if name is None:
+        raise InputError("name a network, e.g. resnet50 --summary, or use --list")
+    if flags["summary"]:
+        measuring = chain_options.given(("pass_", *chain_options.FLAGS))
+        if measuring:
+            raise InputError(f"--summary measures nothing: leave out {measuring[0]}")
+        return summary.show_summary
+    if flags["pass_"] is not None:
+        return passes.measure
+    return run.plan if flags["plan"] else run.measure

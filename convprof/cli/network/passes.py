@@ -1,0 +1,140 @@
+"""``convprof network NAME --pass``: time the passes of its convolutions and products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.cli import measuring
+from convprof.cli.from_flags import Asked
+from convprof.cli.network import chain_options
+from convprof.cli.network.summary import network_from
+from convprof.cli.view import View
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from convprof.cli.outputs import Outputs
+    from convprof.problems import Conv2d, Gemm, Problem
+    from convprof.render.files import Text
+    from convprof.render.network.training import Report
+    from convprof.results import Document, Measurement
+    from convprof.studies.network.training import LayerPasses, Plan
+
+WHOLE = ("fuse", "plan", "with_")
+"""Flags of which the passes know nothing."""
+
+
+def measure(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer once and add up; return the exit code."""
+    from convprof.machine.model import MachineModel
+    from convprof.studies import preflight
+    from convprof.studies.network.training import LayerPasses, plan
+
+    _check_alone(flags["pass_"])
+    top = flags["top"]
+    planned = plan(network_from(flags), flags["pass_"])
+    choice = chain_options.choice_from(flags)
+    settings = chain_options.settings_from(flags)
+    passes = [each for problem in planned.problems for each in planned.passes(problem)]
+    preflight.check_strategies(choice.strategies, passes)
+    preflight.check_memory(passes, choice.dtype, len(choice.layouts))
+    machine = MachineModel.here()
+    preflight.check_work(passes, choice.dtype, choice.threads, machine)
+    asked = Asked([*planned.problems], [], choice, settings, machine)
+    return measuring.Measuring(
+        asked,
+        outputs,
+        lambda problem, watch: LayerPasses(
+            problem,  # type: ignore[arg-type]  # those are the plan's
+            planned.passes(problem),  # type: ignore[arg-type]
+            choice,
+            settings,
+            machine,
+            watch=watch,
+        ),
+        _View(planned, asked, top),
+    ).run()
+
+
+def _check_alone(which: str) -> None:
+    """Raise InputError for a flag that only the run of a whole network uses."""
+    for flag in chain_options.given(WHOLE):
+        raise InputError(
+            f"{flag} is for running the whole network: leave it out, or --pass {which}"
+        )
+
+
+class _View(View["LayerPasses"]):
+    """Keeps the layers' measurements; at the end a table, the totals and the comparison."""
+
+    apart = False
+
+    def __init__(self, planned: Plan, asked: Asked, top: int | None) -> None:
+        self._plan, self._choice, self._top = planned, asked.choice, top
+        self._machine = asked.machine
+        self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
+
+    def keep(self, study: LayerPasses) -> list[dict[str, Any]]:
+        """Keep what was measured of a layer; nothing is shown before all are."""
+        self._measured[study.problem] = study.measurements()
+        return []
+
+    def again(
+        self,
+        problem: Problem,
+        measurements: Sequence[Measurement],
+        comparisons: Sequence[dict[str, Any]],
+    ) -> bool:
+        """Keep what an earlier process measured of a layer."""
+        del comparisons
+        self._measured[problem] = list(measurements)  # type: ignore[index]  # they are the plan's
+        return True
+
+    def summary(self, console: Console) -> None:
+        """Print the layers and the totals."""
+        from convprof.render.network.training import passes_report
+
+        passes_report(console, self._report())
+
+    def networks(self) -> list[dict[str, Any]]:
+        """Return the layers and the totals for the document."""
+        from convprof.studies.network.training_totals import results, to_json
+
+        if not self._measured:
+            return []
+        return [to_json(self._plan, results(self._plan, self._measured))]
+
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
+        """Return the tables of layers."""
+        return {"csv": self._to_csv, "markdown": self._to_markdown}
+
+    def _to_markdown(self, document: Document) -> str:
+        """Return the tables in Markdown, and the machine below."""
+        from convprof.render.network.training import passes_markdown
+
+        return passes_markdown(document, self._report())
+
+    def _to_csv(self, document: Document) -> Text:
+        """Return one row per layer, pass and strategy, with how often the layer occurs."""
+        from convprof.render.export import to_csv
+        from convprof.studies.network.training import which_pass
+
+        layers = {problem.descriptor: problem for problem in self._plan.problems}
+
+        def count(m: Measurement) -> dict[str, Any]:
+            return {"count": self._plan.count(layers[m.problem["descriptor"]], which_pass(m))}
+
+        return to_csv(document, count)
+
+    def _report(self) -> Report:
+        from convprof.render.network.training import Report
+        from convprof.studies.network.training_totals import results
+
+        (peak,) = self._machine.peaks(self._choice.dtype, self._choice.threads)
+        excluded = [m for found in self._measured.values() for m in found if m.status != "ok"]
+        return Report(
+            self._plan, results(self._plan, self._measured), excluded, self._choice, peak, self._top
+        )

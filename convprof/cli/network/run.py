@@ -1,0 +1,148 @@
+"""``convprof network NAME``: its layers and its chain timed; ``--plan``: the fastest chain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from convprof.cli import from_flags, measuring
+from convprof.cli.from_flags import Asked
+from convprof.cli.network import chain_options
+from convprof.cli.network.summary import network_from
+from convprof.cli.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from convprof.cli.outputs import Outputs
+    from convprof.measure.events import Event
+    from convprof.problems import NetworkProblem
+    from convprof.render.files import Text
+    from convprof.results import Document, Measurement
+    from convprof.studies.network.options import Options
+
+
+class _Finding(Protocol):
+    """A study of a whole network."""
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+
+    def measurements(self) -> list[Measurement]:
+        """Return the results so far."""
+
+    def result(self) -> Any:
+        """Return what was found so far."""
+
+
+def measure(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer and the chain; return the exit code."""
+    from convprof.render.network import run as view
+    from convprof.studies.network.study import NetworkStudy
+
+    top, how, asked = _read(flags)
+    whole = _whole(asked, how)
+    # A layer that no strategy computes is refused before anything is measured.
+    NetworkStudy(whole, how, asked.settings, None)
+    shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
+    return shown.measure(
+        asked,
+        outputs,
+        lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
+    )
+
+
+def plan(flags: dict[str, Any], outputs: Outputs) -> int:
+    """Time every layer in every way, find the fastest chain, verify and compare it."""
+    from convprof.render.network import plan as view
+    from convprof.studies.network.plan import Plan
+
+    top, how, asked = _read(flags)
+    how = replace(how, fuse=True)
+    if not chain_options.given(("strategy",)):  # all that auto chooses from
+        how = replace(how, strategies=())
+        asked = replace(asked, choice=replace(asked.choice, strategies=()))
+    whole = _whole(asked, how)
+    Plan(whole, how, asked.settings, None)
+    shown = _View(view.plan_report, view.plan_csv, view.plan_markdown, top)
+    return shown.measure(
+        asked, outputs, lambda w: Plan(whole, how, asked.settings, asked.machine, w)
+    )
+
+
+def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
+    """Return what the flags ask for; InputError for the first that makes no sense."""
+    from convprof.machine.model import MachineModel
+    from convprof.problems import NetworkProblem
+    from convprof.studies.network.options import Options
+
+    top = flags["top"]
+    choice = chain_options.choice_from(flags)
+    settings = chain_options.settings_from(flags)
+    how = Options(
+        strategies=choice.strategies,
+        layout=choice.layouts[0],
+        threads=choice.threads[0],
+        dtype=choice.dtype,
+        tune=choice.tune,
+        fuse=flags["fuse"],
+        libraries=from_flags.comma_list(flags["with_"]),
+    )
+    problem = NetworkProblem(network_from(flags))
+    return top, how, Asked([problem], [], choice, settings, MachineModel.here())
+
+
+def _whole(asked: Asked, how: Options) -> NetworkProblem:
+    """Return the network; InputError for strategies it has no use for, or too little memory."""
+    from convprof.studies import preflight
+    from convprof.studies.network.options import recipe_for
+
+    whole: NetworkProblem = asked.problems[0]  # type: ignore[assignment]  # it is the only one
+    problems = [step.problem for step in recipe_for(whole.network, fuse=how.fuse).steps]
+    preflight.check_strategies(how.strategies, problems)
+    preflight.check_memory(problems, how.dtype, 1)
+    preflight.check_work([whole], how.dtype, [how.threads], asked.machine)
+    return whole
+
+
+class _View(View[_Finding]):
+    """Shows what a study finds, and keeps it for the forms that are written at the end."""
+
+    def __init__(
+        self,
+        report: Callable[[Console, Any, int | None], None],
+        to_csv: Callable[[Any], str],
+        to_markdown: Callable[[Document, Any, int | None], str],
+        top: int | None,
+    ) -> None:
+        self._report, self._csv, self._markdown = report, to_csv, to_markdown
+        self._top = top
+        self._found: Any = None
+
+    def measure(self, asked: Asked, outputs: Outputs, study: Callable[[Any], _Finding]) -> int:
+        """Measure the network; return the exit code."""
+        return measuring.Measuring(asked, outputs, lambda _, watch: study(watch), self).run()
+
+    def keep(self, study: _Finding) -> list[dict[str, Any]]:
+        """Take what was found."""
+        self._found = study.result()
+        return []
+
+    def networks(self) -> list[dict[str, Any]]:
+        """Return what was found, for the document."""
+        return [] if self._found is None else [self._found.to_json()]
+
+    def show(self, console: Console) -> None:
+        """Print the layers and the chain."""
+        self._report(console, self._found, self._top)
+
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
+        """Return what writes the tables of layers; nothing special if nothing was found."""
+        if self._found is None:
+            return {}
+        return {
+            "csv": lambda _: self._csv(self._found),
+            "markdown": lambda document: self._markdown(document, self._found, self._top),
+        }

@@ -1,0 +1,223 @@
+"""The journal next to the file of ``--json``: finished problems survive the end of the process."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from convprof.cli.flags import message
+from convprof.errors import ConvprofError
+from convprof.render.files import STDOUT, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from convprof.cli.driver import Driver
+    from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Outputs
+    from convprof.machine.noise import NoiseWatch
+    from convprof.problems import Problem
+    from convprof.render.progress import Step
+    from convprof.results import Document, Measurement
+    from convprof.studies.journal import Journal
+    from convprof.studies.run_journal import Kept
+
+_OUTPUT = (
+    *("json_path", "csv_path", "markdown_path", "plot", "color", "quiet"),
+    *("asm", "explain", "dry_run", "top"),
+)
+"""Parameters that decide what is shown and written, not what is measured."""
+_PROBLEMS = ("problem", "batch", "mb", "match")
+"""Parameters that name problems, which are compared themselves."""
+
+
+class ResultJournal:
+    """A journal, where ``--json`` names a file and there is more than one problem."""
+
+    def __init__(self, asked: Asked, outputs: Outputs, driver: Driver) -> None:
+        self._asked, self._driver = asked, driver
+        self._path = _journal_path(outputs, asked)
+        self._json = outputs.paths.get("json", "")
+        self._journal: Journal | None = None
+        self._kept: dict[int, Kept] = {}
+        self._finished = 0
+
+    def __enter__(self) -> Self:
+        """Open the journal; InputError for one that this command cannot continue."""
+        if self._path is None:
+            return self
+        from convprof.studies import journal, run_journal
+
+        shown = one_line(self._path)
+        name = f"{one_line(self._json)}: {shown}"
+        self._journal = journal.Journal(self._path, run_journal.KIND, name, _way_out(shown))
+        if self._journal.header is not None:
+            try:
+                if next(self._journal.records(), None) is None:
+                    self._journal.clear()  # the process that began it finished nothing
+                else:
+                    self._take_over()
+            except BaseException:
+                self._close()
+                raise
+        self._finished = len(self._kept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the journal; delete it if nothing is in it."""
+        if self._journal is not None and not self._finished:
+            self._journal.remove()
+        self._close()
+
+    def _take_over(self) -> None:
+        """Read what an earlier process has finished; InputError if it did something else."""
+        from convprof.studies import run_journal
+
+        if self._journal is None:
+            return
+        difference = run_journal.difference(self._journal, self._identity())
+        if difference is not None:
+            raise self._journal.damaged(difference)
+        self._kept = run_journal.finished(self._journal, self._asked.problems)
+
+    def begin(self, document: Document) -> None:
+        """Write the header, or say that an earlier process's work is continued."""
+        if self._journal is None:
+            return
+        if self._kept:
+            total = len(self._asked.problems)
+            path = one_line(self._path or "")
+            self._driver.remark(
+                f"continuing {path}: {len(self._kept)} of {total} problems are finished there"
+            )
+        if self._journal.header is None:
+            from convprof.studies import run_journal
+
+            self._write(lambda j: j.begin(run_journal.header(self._identity(), document)))
+
+    def has(self, number: int) -> bool:
+        """Whether an earlier process has finished that problem."""
+        return number in self._kept
+
+    def limits(self, number: int) -> Iterator[Step]:
+        """Measure the limits that a stored problem's results are compared with."""
+        from convprof.studies.roofline_session import measure_limits
+
+        with contextlib.suppress(ConvprofError, LookupError):
+            for measurement in self._kept[number].measurements:
+                yield from measure_limits(measurement, self._asked.machine, self._asked.choice.isa)
+
+    def kept(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
+        """Return what was stored of a problem, compared with this process's limits."""
+        from convprof.studies.roofline_session import with_limits
+
+        kept = self._kept.pop(number)
+        measurements = list(kept.measurements)
+        machine, isa = self._asked.machine, self._asked.choice.isa
+        with contextlib.suppress(ConvprofError, LookupError):
+            measurements = [with_limits(m, machine, isa) for m in measurements]
+        return measurements, list(kept.comparisons)
+
+    def add(
+        self,
+        number: int,
+        found: tuple[Problem, Sequence[Measurement], Sequence[dict[str, Any]]],
+        watch: NoiseWatch,
+    ) -> None:
+        """Write a finished problem to the disk before the next one begins."""
+        from convprof.studies import run_journal
+
+        def write(journal: Journal) -> None:
+            state: dict[str, Any] = {}
+            self._driver.attempt("the machine's state", lambda: state.update(watch.state()))
+            journal.append(run_journal.record(number, *found, state))
+            self._finished += 1
+
+        self._write(write)
+
+    def end(self, *, interrupted: bool) -> None:
+        """Delete the journal if the document has all of it; else say where it is."""
+        if self._journal is None or interrupted:
+            return
+        if self._driver.written("json"):
+            self._finished = 0
+        elif self._finished:
+            path = one_line(self._path or "")
+            self._driver.failure(
+                f"{self._finished} finished problems are kept in {path}: "
+                f"convprof show {path} --json NAME writes them elsewhere"
+            )
+
+    def way_on(self) -> str:
+        """Return what an interrupted command says of the journal."""
+        if self._journal is None or not self._finished:
+            return ""
+        path, total = one_line(self._path or ""), len(self._asked.problems)
+        return (
+            f"; {self._finished} of {total} problems are finished and kept in {path}: "
+            "the same command goes on from there"
+        )
+
+    def _write(self, work: Any) -> None:
+        """Write to the journal; if the disk does not take it, say so once and go on without."""
+        if self._journal is None:
+            return
+        try:
+            work(self._journal)
+        except (ConvprofError, OSError, ValueError) as error:
+            self._driver.failure(
+                f"{message(error)}. Measuring goes on; nothing more is kept meanwhile"
+            )
+            if not self._finished:
+                self._journal.remove()
+            self._close()
+
+    def _close(self) -> None:
+        if self._journal is not None:
+            self._journal.__exit__(None, None, None)
+            self._journal = None
+
+    def _identity(self) -> dict[str, Any]:
+        from convprof.cli import from_flags
+        from convprof.studies import run_journal
+
+        context = click.get_current_context()
+        ignored = (*_OUTPUT, *_PROBLEMS, *from_flags.SHAPE_FLAGS)
+        flags = {k: v for k, v in context.params.items() if k not in ignored}
+        name = context.command_path.partition(" ")[2]
+        settings = self._asked.settings_shown()
+        return run_journal.identity(name, self._asked.problems, flags, settings)
+
+
+def _journal_path(outputs: Outputs, asked: Asked) -> str | None:
+    """Return the journal's name; None for one problem, and where ``--json`` is no plain file."""
+    from convprof.studies.run_journal import SUFFIX
+
+    path = outputs.paths.get("json", STDOUT)
+    if path == STDOUT or len(asked.problems) == 1:
+        return None
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return None
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return None
+    return path + SUFFIX
+
+
+def _way_out(path: str) -> str:
+    return (
+        f"Recover what is in it: convprof show {path} --json NAME; then remove it, or name another "
+        "file"
+    )

@@ -1,0 +1,1 @@
+"""Tables of ``convprof compare``: layouts, libraries, mixers of pixels."""

@@ -1,0 +1,388 @@
+"""What ``compare mixers`` prints of one image: mixers, their parts, and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.networks.mixers import quadratic_overtakes
+from convprof.render import describe, tables
+from convprof.render.charts.chart import Chart, Mark, Point, Series
+from convprof.render.columns import Column, print_table
+from convprof.render.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from convprof.networks.mixers import Grid
+    from convprof.results import Measurement
+    from convprof.studies.compare.mixers.costs import Cost, Total
+    from convprof.studies.compare.mixers.growth import Crossing, Growth, Stage
+    from convprof.studies.compare.mixers.study import MixerComparison
+    from convprof.units import Unit
+
+
+INDENT = "  "
+COUNTED = {
+    "parameters": "parameters are weights, biases are not counted",
+    "B": "bytes: operands read once and results written once, part by part",
+    "FLOP": "FLOPs without the softmax",
+}
+"""What is said of columns, by a part of their headings."""
+MARKS = {
+    "*": "an effective rate: it executes fewer FLOPs than are counted",
+    "!": "over the peak: the clock rose since, or a bug",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row: a mixer, or one of its parts under it."""
+
+    total: Total
+    cost: Cost
+    part: bool
+
+    @property
+    def label(self) -> str:
+        return f"{INDENT}{self.cost.name}" if self.part else self.cost.name
+
+
+def mixers_report(
+    console: Console,
+    grid: Grid,
+    totals: Sequence[Total],
+    comparisons: Sequence[MixerComparison],
+) -> None:
+    """Print each mixer with its parts, and what follows from the numbers."""
+    lines = [line for total in totals for line in _lines(total)]
+    if not lines:
+        return
+    dtype = totals[0].measurements[0].dtype
+    shown = print_table(console, f"{grid_line(grid)} · {dtype}", _columns(totals, lines), lines)
+    said = [text for part, text in COUNTED.items() if any(part in h for h in shown)]
+    if said:
+        say(console, "; ".join(said), style="dim")
+    _marks(console, lines)
+    named = len({total.strategy for total in totals}) > 1
+    for comparison in comparisons:
+        say(console, comparison_line(comparison, named=named), style="bold")
+    for total in totals:
+        if total.mixer.quadratic_flops:
+            say(console, quadratic_line(total, grid, named=named), style="bold")
+
+
+def exclusions(
+    console: Console, measurements: Sequence[Measurement], without: Sequence[str]
+) -> None:
+    """Print which part has no time, and why; each line once."""
+    lines = dict.fromkeys(without, "dim")
+    for m in tables.excluded(measurements):
+        style = "dim" if m.status == "refused" else "bold red"
+        part = m.problem["name"] or m.problem["descriptor"]
+        lines.setdefault(f"{part}: {describe.exclusion_line(m)}", style)
+    for line, style in lines.items():
+        say(console, line, style=style)
+
+
+def grid_line(grid: Grid) -> str:
+    """Return ``mixers of 196 tokens (14x14 patches of 16), 768 channels, 12 heads``."""
+    images = f"{grid.mb} x " if grid.mb > 1 else ""
+    return (
+        f"mixers of {images}{grid.tokens:,} tokens ({grid.side}x{grid.side} patches of "
+        f"{grid.patch}), {grid.dim:,} channels, {heads_words(grid)}"
+    )
+
+
+def heads_words(grid: Grid) -> str:
+    """Return ``12 heads``."""
+    return f"{grid.heads} head{'s' if grid.heads > 1 else ''}"
+
+
+def _lines(total: Total) -> list[_Line]:
+    parts = total.parts if len(total.mixer.parts) > 1 else []
+    return [_Line(total, total.cost, part=False), *(_Line(total, p, part=True) for p in parts)]
+
+
+def _columns(totals: Sequence[Total], lines: Sequence[_Line]) -> list[Column[_Line]]:
+    costs = [total.cost for total in totals]
+    time = units.time_unit([cost.seconds for cost in costs])
+    flops = units.count_unit([cost.flops for cost in costs])
+    moved = units.count_unit([cost.bytes_min for cost in costs])
+    cycles = units.count_unit([cost.cycles for cost in costs if cost.cycles])
+    strategy: Column[_Line] = Column(
+        "strategy", lambda line: "" if line.part else line.total.strategy, 2, "left"
+    )
+    return (
+        [
+            Column("mixer", lambda line: line.label, 1, "left"),
+            *([strategy] if len({total.strategy for total in totals}) > 1 else []),
+            Column("threads", lambda line: str(line.total.threads), _rank_of_threads(totals)),
+            Column("parameters", lambda line: f"{line.cost.parameters:,}", 5),
+            Column(f"{flops.name}FLOP", lambda line: _scaled(line.cost.flops, flops), 4),
+            Column(f"{moved.name}B", lambda line: _scaled(line.cost.bytes_min, moved), 6),
+            Column(f"time [{time.name}]", _time_cell(time), 1),
+            Column("% time", _share_cell, 9),
+            Column(f"{cycles.name}cycles", lambda line: _scaled(line.cost.cycles, cycles), 7),
+            Column("GFLOP/s", lambda line: units.digits(line.cost.flop_per_s / 1e9), 8),
+            Column("% peak", lambda line: _peak_cell(line.cost), 3),
+        ]
+        if lines
+        else []
+    )
+
+
+def _rank_of_threads(totals: Sequence[Total]) -> int:
+    """Return how much the number of threads matters: where it is always the same, least."""
+    return 2 if len({total.threads for total in totals}) > 1 else 10
+
+
+def _time_cell(unit: Unit) -> Callable[[_Line], str]:
+    return lambda line: tables.seconds_cell(line.cost.seconds, line.cost.half_interval, unit)
+
+
+def _share_cell(line: _Line) -> str:
+    return f"{100 * line.cost.seconds / line.total.cost.seconds:.0f}"
+
+
+def _scaled(value: float | None, unit: Unit) -> str:
+    return tables.NOTHING if value is None else units.digits(unit.scale(value))
+
+
+def _peak_cell(cost: Cost) -> str:
+    if cost.peak_fraction is None:
+        return tables.NOTHING
+    return f"{100 * cost.peak_fraction:.1f}{_mark(cost)}"
+
+
+def _mark(cost: Cost) -> str:
+    """Return ``*`` for an effective rate over the peak, ``!`` for one over it by what is done."""
+    share = cost.peak_fraction or 0.0
+    if share <= 1:
+        return ""
+    return "!" if share * min(1.0, cost.executed / cost.flops) > 1 else "*"
+
+
+def _marks(console: Console, lines: Sequence[_Line]) -> None:
+    shown = {_mark(line.cost) for line in lines}
+    for mark, text in MARKS.items():
+        if mark in shown:
+            say(console, f"{mark} {text}")
+
+
+# What follows from the mixers' numbers, in sentences.
+
+_VERDICTS = {
+    "faster": "it is faster",
+    "slower": "it is slower",
+    "same": "they are as fast",
+    "undecided": "neither is faster for certain",
+}
+
+
+def threads_words(count: int) -> str:
+    """Return ``1 thread`` or ``2 threads``."""
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def who(threads: int, strategy: str, *, named: bool) -> str:
+    """Return whose numbers a sentence is about: ``1 thread``; ``1 thread, auto`` if named."""
+    return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
+
+
+def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
+    """Return how many times as long the block takes as another mixer, and the verdict."""
+    block, ratio = comparison.block, comparison.ratio
+    return (
+        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
+        f"{tables.ratio_text(ratio)} times as long as {comparison.other.mixer.name}: "
+        f"{_VERDICTS[comparison.verdict]}"
+    )
+
+
+def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
+    """Return what of a block grows with the square of the tokens, and where that is half of it."""
+    tokens = quadratic_overtakes(total.mixer, grid.tokens)
+    return (
+        f"{who(total.threads, total.strategy, named=named)}: of {total.mixer.name}, "
+        f"{100 * total.quadratic_flop_share:.1f} % of the FLOPs and "
+        f"{100 * total.quadratic_time_share:.1f} % of the time grow with the square of the tokens; "
+        f"half of the FLOPs from {_where(tokens, grid)} on"
+    )
+
+
+def growth_line(growth: Growth, grid: Grid, *, named: bool) -> str:
+    """Return where the block, or its quadratic part, overtakes something, by FLOPs and by time."""
+    what = f"attention overtakes {growth.other}"
+    if growth.other is None:
+        what = "attention's quadratic part overtakes its linear projections"
+    flops = "at any size"
+    if growth.by_flops is not None:
+        flops = f"from {_where(growth.by_flops, grid)} on"
+    start = who(growth.threads, growth.strategy, named=named)
+    return f"{start}: {what} by FLOPs {flops}, by time {_by_time(growth.by_time, grid)}"
+
+
+def _by_time(crossing: Crossing, grid: Grid) -> str:
+    if crossing.tokens is not None:
+        return f"from about {_where(crossing.tokens, grid)} on"
+    ratio = f"{units.digits(crossing.last_ratio)} of its time at the largest image"
+    if crossing.always:
+        return f"at every image measured ({units.digits(crossing.last_ratio)}x at the largest)"
+    return f"not in this range ({ratio})"
+
+
+def _where(tokens: float, grid: Grid) -> str:
+    """Return ``1,536 tokens (images of 627 pixels)``."""
+    return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
+
+
+# What ``compare mixers`` prints of growing images: a row each, and where a mixer overtakes another.
+
+QUADRATIC = {
+    "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
+    "% of FLOPs": "% of FLOPs: of attention's FLOPs in softmax(QK^T)V",
+}
+"""What is said of columns, by heading."""
+
+
+def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
+    """Print the time of each mixer at each image, and what of attention is quadratic.
+
+    All stages are of one strategy on one number of threads.
+    """
+    rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
+    unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
+    columns = _growth_columns(rows, unit)
+    shown = print_table(console, f"{title} · time [{unit.name}]", columns, rows)
+    said = [text for heading, text in QUADRATIC.items() if heading in shown]
+    if said:
+        say(console, "; ".join(said), style="dim")
+
+
+def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
+    """Return the title of one strategy's table; its name where there are several."""
+    grid, totals = stages[0]
+    parts = [size_words(grid), totals[0].measurements[0].dtype, threads_words(threads)]
+    return " · ".join([*parts, strategy] if named else parts)
+
+
+def growth_words(console: Console, found: Sequence[Growth], grid: Grid) -> None:
+    """Print where attention overtakes what; the grid is of any of the images."""
+    several = len({growth.strategy for growth in found}) > 1
+    for growth in found:
+        say(console, growth_line(growth, grid, named=several), style="bold")
+
+
+def size_words(grid: Grid) -> str:
+    """Return what the images of a series share: ``mixers, patches of 16, 64 channels, 1 head``."""
+    images = f", minibatch {grid.mb}" if grid.mb > 1 else ""
+    return f"mixers, patches of {grid.patch}, {grid.dim:,} channels, {heads_words(grid)}{images}"
+
+
+_Row = tuple["Grid", "dict[str, Total]"]
+
+
+def _growth_columns(rows: Sequence[_Row], unit: Unit) -> list[Column[_Row]]:
+    totals = [total for _, named in rows for total in named.values()]
+    columns: list[Column[_Row]] = [
+        Column("image", lambda row: str(row[0].image), 1),
+        Column("tokens", lambda row: f"{row[0].tokens:,}", 4),
+    ]
+    for total in {total.mixer.name: total for total in totals}.values():
+        name = total.mixer.name
+        columns.append(Column(name, _growing(name, unit), 2))
+        if total.mixer.quadratic_flops:
+            columns += [
+                Column("% quadratic", _share(name, "quadratic_time_share"), 3),
+                Column("% of FLOPs", _share(name, "quadratic_flop_share"), 5),
+            ]
+    return columns
+
+
+def _growing(name: str, unit: Unit) -> Callable[[_Row], str]:
+    def cell(row: _Row) -> str:
+        if name not in row[1]:
+            return tables.NOTHING
+        cost = row[1][name].cost
+        return tables.seconds_cell(cost.seconds, cost.half_interval, unit)
+
+    return cell
+
+
+def _share(name: str, what: str) -> Callable[[_Row], str]:
+    def cell(row: _Row) -> str:
+        if name not in row[1]:
+            return tables.NOTHING
+        return f"{100 * getattr(row[1][name], what):.1f}"
+
+    return cell
+
+
+# Mixers over growing images as a chart: what is quadratic rises twice as steeply.
+
+EQUAL = "quadratic = linear FLOPs"
+
+
+def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
+    """Return the time of each mixer over the tokens, and the times of attention's two halves.
+
+    Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
+    and a power of them is a straight line. ``dated``: machine and date, for the caption.
+    """
+    totals = [(grid, total) for grid, found in stages for total in found]
+    unit = units.time_unit([total.cost.seconds for _, total in totals])
+    threads = list(dict.fromkeys(total.threads for _, total in totals))
+    strategies = list(dict.fromkeys(total.strategy for _, total in totals))
+    lines: dict[str, list[Point]] = {}
+    for grid, total in totals:
+        several = (total.strategy, len(strategies)), (threads_words(total.threads), len(threads))
+        end = "".join(f", {word}" for word, count in several if count > 1)
+        for label, *seconds in _curves(total, halves=len(threads) * len(strategies) == 1):
+            y, low, high = (None if s is None else unit.scale(s) for s in seconds)
+            if y is not None:
+                lines.setdefault(f"{label}{end}", []).append(Point(grid.tokens, y, low, high))
+    grids = [grid for grid, _ in stages]
+    where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
+    dtype = totals[0][1].measurements[0].dtype if totals else ""
+    return Chart(
+        title=f"{size_words(grids[0])} · {dtype}{where}",
+        x_label="tokens of an image",
+        y_label=f"time [{unit.name}]",
+        series=tuple(Series(label, tuple(points)) for label, points in lines.items()),
+        marks=_equal(stages),
+        x_log=True,
+        y_log=True,
+        caption=" · ".join(part for part in (dated, "median and 95 % interval") if part),
+    )
+
+
+_Curve = tuple[str, float, float | None, float | None]
+
+
+def _curves(total: Total, *, halves: bool) -> list[_Curve]:
+    """Return label, seconds and interval: of a mixer, and of what grows with the square.
+
+    ``halves``: also of the rest, where there is room for another line.
+    """
+    whole, name = total.cost, total.mixer.name
+    curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
+    if total.mixer.quadratic_flops:
+        curves.append((f"{name}: quadratic part", total.quadratic_s, None, None))
+        if halves:
+            curves.append((f"{name}: projections", total.linear_s, None, None))
+    return curves
+
+
+def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
+    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
+    tokens = [grid.tokens for grid, _ in stages]
+    for grid, totals in stages:
+        for total in totals:
+            if total.mixer.quadratic_flops:
+                x = quadratic_overtakes(total.mixer, grid.tokens)
+                return (Mark(EQUAL, x),) if min(tokens) <= x <= max(tokens) else ()
+    return ()

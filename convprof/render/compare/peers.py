@@ -1,0 +1,169 @@
+"""What ``compare peers`` prints: all contestants of one problem, or a row per problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import stats, units
+from convprof.render import describe, tables
+from convprof.render.columns import Column, print_table
+from convprof.render.console import say
+from convprof.studies.compare.peers import Standing, summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from rich.console import Console
+
+    from convprof.results import Measurement
+    from convprof.studies.compare.peers import Summary
+
+NOTHING_COMPARED = "No library computed this beside a strategy of convprof: nothing to compare."
+
+
+def peers_report(
+    console: Console,
+    measurements: Sequence[Measurement],
+    standings: Sequence[Standing],
+    libraries: AbstractSet[str],
+) -> None:
+    """Print all contestants of one problem, fastest first, the refusals, and the verdicts."""
+    rows = tables.timed(measurements)
+    if rows:
+        title = describe.problem_line(rows[0].problem, rows[0].dtype)
+        print_table(console, title, _contestant_columns(rows, libraries), rows)
+    _exclusions(console, tables.excluded(measurements))
+    for standing in standings:
+        say(console, _verdict_line(standing), style="bold")
+    if not standings:
+        say(console, NOTHING_COMPARED, style="bold")
+
+
+def summary_report(
+    console: Console,
+    measurements: Sequence[Measurement],
+    standings: Sequence[Standing],
+    libraries: AbstractSet[str],
+) -> None:
+    """Print a row per problem and number of threads, and what follows from all of them."""
+    if standings:
+        title = f"convprof against the fastest library · {standings[0].ours.dtype}"
+        print_table(console, title, _standing_columns(standings), standings)
+    # Which of our own strategies refuse which problem would fill pages; the document has it.
+    excluded = tables.excluded(measurements)
+    _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
+    for summary in summaries(standings):
+        say(console, _summary_line(summary), style="bold")
+    if not standings:
+        say(console, NOTHING_COMPARED, style="bold")
+
+
+def _contestant_columns(
+    rows: Sequence[Measurement], libraries: AbstractSet[str]
+) -> list[Column[Measurement]]:
+    unit = units.time_unit([m.time_s.median for m in rows if m.time_s])
+    layout: list[Column[Measurement]] = [
+        Column("layout", lambda m: m.layout or tables.NOTHING, 4, "left"),
+    ]
+    return [
+        Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
+        Column("strategy", lambda m: m.strategy, 1, "left"),
+        *(layout if any(m.layout for m in rows) else []),
+        Column("threads", lambda m: str(m.threads), 5),
+        Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
+        Column("GFLOP/s", tables.gflops_cell, 6),
+        Column("% peak", tables.peak_cell, 7),
+    ]
+
+
+def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
+    # Of several problems the smallest may take nanoseconds and the next one milliseconds.
+    medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
+    unit = units.time_unit([stats.median(medians)])
+    columns: list[Column[Standing]] = [
+        Column("problem", lambda s: _problem(s.ours), 1, "left"),
+        Column("threads", lambda s: str(s.threads), 3),
+        Column("convprof", lambda s: _way(s.ours), 6, "left"),
+        Column(f"takes [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
+        Column("library", lambda s: _way(s.peer), 7, "left"),
+        Column(f"takes [{unit.name}]", lambda s: _time_cell(s.peer, unit), 5),
+        Column("library/convprof", _ratio_cell, 2),
+        Column("convprof is", lambda s: s.verdict, 4, "left"),
+    ]
+    names = dict.fromkeys(peer.strategy for s in standings for peer in s.peers)
+    for rank, name in enumerate(names):
+        columns.append(Column(f"{name} [{unit.name}]", _peer_cell(name, unit), 8 + rank))
+    return columns
+
+
+def _time_cell(measurement: Measurement | None, unit: units.Unit) -> str:
+    if measurement is None or measurement.time_s is None:
+        return tables.NOTHING
+    return units.digits(unit.scale(measurement.time_s.median))
+
+
+def _peer_cell(name: str, unit: units.Unit) -> Callable[[Standing], str]:
+    def cell(standing: Standing) -> str:
+        peers = (peer for peer in standing.peers if peer.strategy == name)
+        return _time_cell(next(peers, None), unit)
+
+    return cell
+
+
+def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
+    """Print each reason once: a library that is not installed refuses in every setting."""
+    lines: dict[str, str] = {}
+    for m in excluded:
+        if m.status == "refused":
+            lines.setdefault(f"refused: {m.strategy}: {m.reason}", "dim")
+        else:
+            lines.setdefault(f"{_problem(m)}: {describe.exclusion_line(m)}", "bold red")
+    for line, style in lines.items():
+        say(console, line, style=style)
+
+
+def _verdict_line(standing: Standing) -> str:
+    ours, peer = standing.ours, standing.peer
+    return (
+        f"{_threads(standing.threads)}: the fastest library, {_way(peer)}, takes "
+        f"{_ratio_cell(standing)} times as long as convprof's {_way(ours)}: "
+        f"convprof is {_WORDS[standing.verdict]}"
+    )
+
+
+_WORDS = {
+    "faster": "faster",
+    "slower": "slower",
+    "same": "as fast",
+    "undecided": "neither faster nor slower for certain",
+}
+
+
+def _summary_line(summary: Summary) -> str:
+    worst = summary.worst
+    problems = f"{summary.problems} problem{'s' if summary.problems > 1 else ''}"
+    return (
+        f"{_threads(summary.threads)}: the fastest library takes {summary.mean:.2f} times as long "
+        f"as convprof, geometric mean of {problems}; at worst {_ratio_cell(worst)}: "
+        f"{_problem(worst.ours)}, {_way(worst.ours)} against {_way(worst.peer)}"
+    )
+
+
+def _ratio_cell(standing: Standing) -> str:
+    """Return how many times as long the library takes."""
+    return tables.ratio_text(standing.ratio.inverse)
+
+
+def _way(measurement: Measurement) -> str:
+    return " ".join(part for part in (measurement.strategy, measurement.layout) if part)
+
+
+def _problem(measurement: Measurement) -> str:
+    name = describe.short_name(measurement.problem["name"] or measurement.problem["descriptor"])
+    which = measurement.problem.get("pass")
+    return f"{name} {which}" if which else name
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"

@@ -1,0 +1,105 @@
+"""A section of a study's page as a chart: the data behind its plots, whatever draws them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.render.charts.chart import CellMark, Chart, HeatMap, Level, Mark, Point, Series
+
+if TYPE_CHECKING:
+    from convprof.studies.study.page import Page, Plot, Row, Section
+
+
+def chart(page: Page, section: Section, caption: str = "") -> Chart | HeatMap | None:
+    """Return the chart of a section; None without a chart or without a measurement."""
+    if section.plot is None or not any(row.measured for row in section.rows):
+        return None
+    if section.plot.kind == "map":
+        return _map(page, section, section.plot, caption)
+    return _lines(page, section, section.plot, caption)
+
+
+def _lines(page: Page, section: Section, plot: Plot, caption: str) -> Chart:
+    groups = list(dict.fromkeys(_field(row, plot.group) for row in section.rows))
+    series = []
+    scale = section.unit.value
+    for group in groups:
+        rows = [row for row in section.rows if _field(row, plot.group) == group]
+        name = _named(plot.group, group) if len(groups) > 1 else "measured"
+        if plot.expected and not plot.expected_once:
+            label = f"{plot.expected}, {name}" if len(groups) > 1 else plot.expected
+            series.append(Series(label, _expectations(rows, plot, scale)))
+        series.append(Series(name, _points(rows, plot, scale)))
+    if plot.expected and plot.expected_once:
+        # First, so that what was measured is drawn over it.
+        series.insert(0, Series(plot.expected, _expectations(section.rows, plot, scale)))
+    return Chart(
+        title=page.title,
+        x_label=plot.x_label,
+        y_label=plot.y_label,
+        series=tuple(one for one in series if one.points),
+        levels=tuple(Level(line.label, line.at / scale) for line in plot.levels),
+        marks=tuple(Mark(line.label, line.at) for line in plot.marks),
+        x_log=plot.x_log,
+        y_log=plot.y_log,
+        y_top=max((line.at / scale for line in plot.levels), default=None),
+        caption=caption,
+    )
+
+
+def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
+    """Return the measured points by x; of several at one x the highest."""
+    best: dict[float, Point] = {}
+    for row in rows:
+        x = _field(row, plot.x)
+        if row.measured is None or x is None:
+            continue
+        low, high = (end and end / scale for end in (row.measured.low, row.measured.high))
+        point = Point(x, row.measured.value / scale, low, high)
+        if x not in best or point.y > best[x].y:
+            best[x] = point
+    return tuple(best[x] for x in sorted(best))
+
+
+def _expectations(rows: tuple[Row, ...] | list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
+    """Return what was expected by x; of several at one x the highest."""
+    best: dict[float, float] = {}
+    for row in rows:
+        x = _field(row, plot.x)
+        if row.expected is not None and x is not None:
+            best[x] = max(best.get(x, 0.0), row.expected / scale)
+    return tuple(Point(x, best[x]) for x in sorted(best))
+
+
+def _map(page: Page, section: Section, plot: Plot, caption: str) -> HeatMap:
+    columns = list(dict.fromkeys(_field(row, plot.x) for row in section.rows))
+    rows = list(dict.fromkeys(_field(row, plot.group) for row in section.rows))
+    values = {(_field(r, plot.group), _field(r, plot.x)): r.measured for r in section.rows}
+    scale = section.unit.value
+
+    def value(down: Any, across: Any) -> float | None:
+        found = values.get((down, across))
+        return None if found is None else found.value / scale
+
+    return HeatMap(
+        title=page.title,
+        x_label=plot.x_label,
+        y_label=plot.y_label,
+        columns=tuple(map(str, columns)),
+        rows=tuple(map(str, rows)),
+        values=tuple(tuple(value(down, across) for across in columns) for down in rows),
+        unit=section.unit.name,
+        marks=tuple(
+            CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
+            for label, cells in plot.cells
+        ),
+        caption=caption,
+    )
+
+
+def _field(row: Row, name: str) -> Any:
+    return row.variant.get(name, row.counted.get(name))
+
+
+def _named(field: str, value: Any) -> str:
+    return value if isinstance(value, str) else f"{value} {field}"

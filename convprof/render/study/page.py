@@ -1,0 +1,126 @@
+"""What ``convprof study`` prints and writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from convprof.render.charts.chart import HeatMap
+from convprof.render.charts.terminal import chart_lines, heat_map_lines
+from convprof.render.columns import print_table
+from convprof.render.console import say
+from convprof.render.study import table
+from convprof.render.study.chart import chart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from convprof.studies.study.page import Page, Section
+
+WIDEST = 100
+CHART_HEIGHT = 14
+INDENT = "  "
+
+
+def studies_report(console: Console, studies: Mapping[str, str]) -> None:
+    """Print the list of studies, and the command for one."""
+    console.print(Text("One idea, expected and measured, on one page", style="bold"))
+    width = max(map(len, studies))
+    for name, summary in studies.items():
+        console.print(Text(INDENT).append(name.ljust(width), style="cyan").append(f"  {summary}"))
+    console.print(Text("convprof study NAME; options: convprof study NAME --help"))
+
+
+def page_report(console: Console, page: Page) -> None:
+    """Print the page: what is known, tables, charts, and what follows."""
+    _wrapped(console, Text(page.title, style="bold"))
+    for line in page.facts:
+        _wrapped(console, Text(line, style="dim"))
+    for section in page.sections:
+        console.print()
+        _section(console, page, section)
+    for number, finding in enumerate(page.findings, 1):
+        console.print()
+        for name, text in (
+            ("expected", finding.expected),
+            ("measured", finding.measured),
+            ("difference", finding.difference),
+        ):
+            head = f"{number}. {name}" if name == "expected" else f"   {name}"
+            _wrapped(console, Text(f"{head:<14}", style="bold").append(text, "not bold"), " " * 14)
+
+
+def _section(console: Console, page: Page, section: Section) -> None:
+    made = chart(page, section)
+    width = min(console.width, WIDEST)
+    if isinstance(made, HeatMap):
+        console.print(heat_map_lines(replace(made, title=section.title), width))
+    else:
+        columns = table.columns(section)
+        print_table(console, _title(section), columns, table.groups(section))
+    for note in section.notes:
+        _wrapped(console, Text(note, style="dim"))
+    for row in section.rows:
+        if row.status not in ("ok", "missing"):
+            named = ", ".join(f"{name} {value}" for name, value in row.variant.items())
+            line = f"{row.status}: {named}: {row.reason}"
+            say(console, line, style="bold red")
+    if made is not None and not isinstance(made, HeatMap):
+        console.print()
+        console.print(chart_lines(replace(made, title=""), width, CHART_HEIGHT))
+
+
+def _title(section: Section) -> str:
+    """Return the title with the unit, where the title does not name it."""
+    named = section.unit.name.casefold() in section.title.casefold()
+    return section.title if named else f"{section.title} · {section.unit.name}"
+
+
+def _wrapped(console: Console, text: Text, before: str = "") -> None:
+    """Print a text broken between words, its further lines indented."""
+    width = min(console.width, WIDEST)
+    first, *rest = text.wrap(console, width) or [Text()]
+    console.print(first, no_wrap=True, crop=False)
+    if not rest:
+        return
+    left = Text(text.plain[len(first.plain) :].lstrip())
+    left.style = text.style if not before else ""
+    for line in left.wrap(console, width - len(before)):
+        console.print(Text(before).append_text(line), no_wrap=True, crop=False)
+
+
+def to_csv(page: Page) -> str:
+    """Return one row per variant."""
+    rows: list[dict[str, Any]] = []
+    for section in page.sections:
+        for row in section.rows:
+            found = row.measured
+            rows.append(
+                {
+                    "study": page.study,
+                    "section": section.title,
+                    **{f"variant.{name}": value for name, value in row.variant.items()},
+                    **{f"counted.{name}": value for name, value in row.counted.items()},
+                    "unit": section.unit.name,
+                    "unit_si": section.unit.value,
+                    "expected": row.expected,
+                    "measured": found.value if found else None,
+                    "ci95_low": found.low if found else None,
+                    "ci95_high": found.high if found else None,
+                    "cycles": row.cycles,
+                    "status": row.status,
+                    "max_rel_error": row.max_rel_error,
+                }
+            )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

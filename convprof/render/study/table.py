@@ -1,0 +1,127 @@
+"""The tables of a study's page: a row per variant, or one field of them across."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof import units
+from convprof.render.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.studies.study.page import Figure, Row, Section
+
+NOTHING = "-"
+UNKNOWN = "unknown"
+
+Group = list["Row"]
+"""The rows of one line of a table."""
+
+
+def groups(section: Section) -> list[Group]:
+    """Return the rows of each line: one, or those that differ only in the field across."""
+    found: dict[tuple[Any, ...], Group] = {}
+    for row in section.rows:
+        key = tuple(value for name, value in row.variant.items() if name != section.across)
+        found.setdefault(key, []).append(row)
+    return list(found.values())
+
+
+def columns(section: Section) -> list[Column[Group]]:
+    """Return the columns of a section's table."""
+    first = section.rows[0]
+    made: list[Column[Group]] = [
+        Column(name, _value(name, counted=False), 1, "left" if isinstance(value, str) else "right")
+        for name, value in first.variant.items()
+        if name != section.across
+    ]
+    made += [
+        Column(
+            name, _value(name, counted=True), 4 + k, "left" if isinstance(value, str) else "right"
+        )
+        for k, (name, value) in enumerate(first.counted.items())
+    ]
+    return made + (_across(section) if section.across else _alone(section))
+
+
+def _alone(section: Section) -> list[Column[Group]]:
+    unit = section.unit
+    made: list[Column[Group]] = []
+    if any(row.expected is not None for row in section.rows):
+        made.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
+    made.append(Column("measured", lambda g: figure(g[0], unit.value), 1))
+    if any(row.ratio is not None for row in section.rows):
+        made.append(Column("off %", lambda g: off(g[0]), 2))
+    if section.cycles_per:
+        made.append(Column(f"cycles/{section.cycles_per}", lambda g: digits(g[0].cycles), 3))
+    return made
+
+
+def _across(section: Section) -> list[Column[Group]]:
+    """Return a column per value across; one for what is expected, or one next to each where it differs."""  # noqa: E501
+    unit, name = section.unit, section.across or ""
+    values = list(dict.fromkeys(row.variant[name] for row in section.rows))
+    once = all(len({row.expected for row in group}) == 1 for group in groups(section))
+    made: list[Column[Group]] = []
+    if once and any(row.expected is not None for row in section.rows):
+        made.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
+    for value in values:
+        made.append(Column(str(value), _cell(name, value, unit.value), 1))
+        if not once:
+            made.append(Column("expected", _expected(name, value, unit.value), 2))
+    return made
+
+
+def _cell(name: str, value: Any, scale: float) -> Callable[[Group], str]:
+    def cell(group: Group) -> str:
+        row = next((row for row in group if row.variant[name] == value), None)
+        if row is None or row.measured is None:
+            return NOTHING if row is None else row.status
+        return scaled(row.measured.value, scale)
+
+    return cell
+
+
+def _expected(name: str, value: Any, scale: float) -> Callable[[Group], str]:
+    def cell(group: Group) -> str:
+        row = next((row for row in group if row.variant[name] == value), None)
+        return scaled(row.expected if row else None, scale)
+
+    return cell
+
+
+def _value(name: str, *, counted: bool) -> Callable[[Group], str]:
+    def cell(group: Group) -> str:
+        value = (group[0].counted if counted else group[0].variant).get(name)
+        return value if isinstance(value, str) else digits(value)
+
+    return cell
+
+
+def digits(value: float | None) -> str:
+    """Return a number in three digits, a whole one in all of them."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else units.digits(value)
+
+
+def scaled(value: float | None, scale: float) -> str:
+    """Return an SI value in a unit."""
+    return UNKNOWN if value is None else units.digits(value / scale)
+
+
+def figure(row: Row, scale: float) -> str:
+    """Return `171 ±2`; the status where nothing was measured."""
+    found: Figure | None = row.measured
+    if found is None:
+        return row.status
+    text = units.digits(found.value / scale)
+    if found.half is None:
+        return f"{text} ±?"
+    return f"{text} ±{found.half / scale:.{len(text.partition('.')[2])}f}"
+
+
+def off(row: Row) -> str:
+    """Return by how many per cent the measured value is off what was expected."""
+    return NOTHING if row.ratio is None else f"{100 * (row.ratio - 1):+.0f}"

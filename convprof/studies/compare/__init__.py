@@ -1,0 +1,1 @@
+"""What ``convprof compare`` measures: layouts, libraries, mixers of pixels."""

@@ -1,0 +1,136 @@
+"""NCHW against NHWC by kernels of the same idea, and what a stride costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from convprof import networks
+from convprof.measure.contestant import Contestant
+from convprof.problems import Conv2d
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies import registry
+from convprof.strategies.base import Setting, Strategy
+from convprof.studies.study.base import Study
+from convprof.studies.study.costs import costs, element_bits
+from convprof.studies.study.page import Figure, Finding, Page, Row, Section, Unit, apart
+from convprof.studies.study.stride import Strides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convprof.strategies.base import Prepared
+    from convprof.studies.study.base import Found
+
+LAYERS = ("resnet50:layer1.0.conv2", "resnet50:layer4.1.conv2")
+"""As many multiply-adds: a large image of few channels, and a small one of many."""
+IDEAS = ("reordered", "tiled")
+"""Strategies that are the same idea in both layouts: loops in memory order, and register tiles."""
+
+
+class _InLayout(Strategy[Conv2d]):
+    """A strategy on one layer."""
+
+    kind = "conv2d"
+    summary = "a strategy on one layer in one layout"
+
+    def __init__(self, name: str, idea: str) -> None:
+        self.name, self._idea = name, registry.find("conv2d", idea)
+
+    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
+        """Return why the strategy refuses."""
+        return self._idea.why_not(problem, setting)
+
+    def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
+        """Prepare the strategy."""
+        return self._idea.prepare(problem, setting)
+
+
+class Layout(Study):
+    """Two layers in both layouts, and strided reads, in the same rounds."""
+
+    name: ClassVar[str] = "layout"
+
+    def learn(self) -> Iterator[str]:
+        """Measure the loads per cycle and the bandwidth of the caches."""
+        dtype = self.options.dtype
+        yield "loads per cycle"
+        self._costs = costs(dtype, element_bits(dtype))
+        self._strides = Strides(dtype)
+        yield from self._strides.learn()
+        found = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
+        self._layers = [layer for layer in found if isinstance(layer, Conv2d)]
+
+    def contestants(self) -> list[Contestant]:
+        """Return the layers in both layouts by each idea, and the strides."""
+        made = [
+            Contestant(
+                _InLayout(_name(p, idea, layout), idea),
+                p,
+                Setting(layout=layout, dtype=self.options.dtype),
+            )
+            for p in self._layers
+            for idea in IDEAS
+            for layout in LAYOUTS
+        ]
+        return made + self._strides.contestants()
+
+    def page(self) -> Page:
+        """Return both tables."""
+        found, dtype = self.found, self.options.dtype
+        rows = [self._row(found, p, idea) for p in self._layers for idea in IDEAS]
+        section = Section(
+            "A convolution in both layouts, time in NHWC over time in NCHW",
+            Unit("time in NHWC over time in NCHW", 1.0), tuple(rows),
+            notes=(
+                "in a row: elements side by side in the innermost loop of reordered",
+            ),
+        )  # fmt: skip
+        reading = self._strides.section(found, self._costs)
+        return Page(
+            self.name,
+            f"layout: NCHW and NHWC, and strides · {dtype}, 1 thread",
+            {"dtype": dtype, "layers": [p.descriptor for p in self._layers]},
+            (section, reading),
+            (*self._findings(rows), *self._strides.findings(reading.rows)),
+        )
+
+    def _row(self, found: Found, p: Conv2d, idea: str) -> Row:
+        nchw, nhwc = (_name(p, idea, layout) for layout in LAYOUTS)
+        gain = found.ratio(nhwc, nchw)
+        times = [found.seconds(name) for name in (nchw, nhwc)]
+        return found.row(
+            nhwc,
+            {"layer": f"{p.c}x{p.h}x{p.w}", "strategy": idea},
+            counted={
+                "NCHW ms": times[0] and times[0].value * 1e3,
+                "NHWC ms": times[1] and times[1].value * 1e3,
+                "in a row": f"{p.q} | {p.k}",
+            },
+            expected=1.0,
+            measured=Figure(gain.value, gain.low, gain.high) if gain else None,
+        )
+
+    def _findings(self, rows: list[Row]) -> Iterator[Finding]:
+        for row in rows:
+            if row.measured is None or row.variant["strategy"] != IDEAS[0]:
+                continue
+            nchw, nhwc = map(int, row.counted["in a row"].split(" | "))
+            yield Finding(
+                f"{row.variant['layer']}, {row.variant['strategy']}: both layouts do the same "
+                "multiply-adds and walk along memory, so they take the same time",
+                f"NHWC takes {row.measured.value:.2f} of the time of NCHW",
+                row.ratio,
+                _why(nchw, nhwc, row.ratio or 1.0) if apart(row.ratio) else "",
+            )
+
+
+def _why(nchw: int, nhwc: int, times: float) -> str:
+    """Return what the lengths of the innermost loops explain: the longer one is the faster."""
+    text = f"The innermost loop of NCHW has {nchw} elements side by side, that of NHWC {nhwc}"
+    if (nhwc > nchw) == (times < 1):
+        return f"{text}: the shorter, the more often it starts, and the less it fills vectors"
+    return f"{text}, which does not explain it; these figures do not say what does"
+
+
+def _name(p: Conv2d, idea: str, layout: str) -> str:
+    return f"{idea} {p.c}x{p.h} in {layout}"

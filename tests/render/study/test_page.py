@@ -1,0 +1,71 @@
+"""The data behind a study's charts, its table at 80 columns, and its CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from rich.console import Console
+
+from convprof.render.charts.chart import CellMark, Level, Point, Series
+from convprof.render.study.chart import chart
+from convprof.render.study.page import page_report, to_csv
+from convprof.studies.study.page import Figure, Finding, Line, Page, Plot, Row, Section, Unit
+
+UNIT = Unit("GFLOP/s", 1e9)
+
+
+def row(tile, turn, rate, expected=10e9):
+    figure = None if rate is None else Figure(rate, rate * 0.9, rate * 1.1)
+    status = "ok" if figure else "missing"
+    return Row({"tile": tile, "turn": turn}, {"sums": int(tile[0])}, expected, figure, 0.5, status)
+
+
+ROWS = (row("1x1", 1, 2e9), row("1x1", 2, 4e9), row("8x1", 1, 8e9), row("8x1", 2, None))
+LINES = Plot(
+    "lines", "sums", "sums", "turn", "GFLOP/s", expected="theory", expected_once=True,
+    levels=(Line("peak", 12e9),),
+)  # fmt: skip
+MAP = Plot("map", "turn", "turn", "tile", "tile", cells=(("fits L1", ((2, "8x1"),)),))
+
+
+def page(plot, across="turn"):
+    section = Section("rates", UNIT, ROWS, across=across, plot=plot, notes=("a note",))
+    finding = Finding("this is expected " * 9, "that was measured", 1.5, "Why it is so")
+    return Page("unroll", "unroll: a title", {}, (section,), (finding,))
+
+
+def printed(made):
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    page_report(console, made)
+    return console.file.getvalue()
+
+
+def test_a_line_for_each_group_under_the_level():
+    found = chart(page(LINES), page(LINES).sections[0])
+    assert found.series == (
+        Series("theory", (Point(1, 10.0), Point(8, 10.0))),
+        Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8))),
+        Series("2 turn", (Point(1, 4.0, 3.6, 4.4),)),
+    )
+    assert found.levels == (Level("peak", 12.0),)
+
+
+def test_a_map_has_a_hole_where_nothing_was_measured():
+    found = chart(page(MAP), page(MAP).sections[0])
+    assert found.values == ((2.0, 4.0), (8.0, None))
+    assert found.marks == (CellMark("fits L1", ((1, 1),)),)
+
+
+def test_the_page_fits_80_columns_and_says_all_three():
+    text = printed(page(LINES))
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("1. expected", "   measured", "measured / expected = 1.5 (+50 %). Why it is so."):
+        assert word in text
+    assert "missing" in text
+
+
+def test_the_csv_has_a_row_for_each_variant():
+    found = list(csv.DictReader(io.StringIO(to_csv(page(LINES)))))
+    assert [r["measured"] for r in found] == ["2000000000.0", "4000000000.0", "8000000000.0", ""]
+    assert [r["status"] for r in found] == ["ok", "ok", "ok", "missing"]

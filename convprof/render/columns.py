@@ -80,8 +80,8 @@ def print_table(
     dropped = [column.heading for column in columns if column not in kept]
     if dropped:
         # Broken at the console's width in a file too: only a width that a user chose drops columns.
-        line = f"not shown at {console.width} columns: {', '.join(dropped)}"
-        console.print(Text(readable(console, line), style="dim"))
+        note = f"not shown at {console.width} columns: {', '.join(dropped)}"
+        console.print(Text(readable(console, note), style="dim"))
     return [column.heading for column in kept]
 
 

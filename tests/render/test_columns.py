@@ -83,7 +83,7 @@ def test_a_key_column_with_one_value_may_be_dropped():
 def test_what_was_dropped_is_said():
     console = Console(file=io.StringIO(), width=20)
     assert columns.print_table(console, "runs", KEYED, ROWS) == ["strategy", "threads"]
-    assert console.file.getvalue().endswith("not shown at 20\ncolumns: time\n")
+    assert console.file.getvalue().split()[-6:] == ["not", "shown", "at", "20", "columns:", "time"]
 
 
 def test_nothing_is_said_where_every_column_has_room():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import networks
 from convprof.measure.contestant import Contestant
-from convprof.problems import Conv2d
+from convprof.problems import Conv2d, as_convolution
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting, Strategy
@@ -57,8 +57,8 @@ class Layout(Study):
         self._costs = costs(dtype, element_bits(dtype))
         self._strides = Strides(dtype)
         yield from self._strides.learn()
-        found = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
-        self._layers = [layer for layer in found if isinstance(layer, Conv2d)]
+        layers = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
+        self._layers = [as_convolution(layer) for layer in layers]
 
     def contestants(self) -> list[Contestant]:
         """Return the layers in both layouts by each idea, and the strides."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Step
+    from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
 Picture = tuple[str, "Callable[[], None]"]
@@ -78,6 +79,10 @@ class Work:
 
     def show(self, console: Console) -> None:
         """Print the tables."""
+
+    def answer(self) -> Answer | None:
+        """Return the answer that is printed last; None where nothing was measured."""
+        return None
 
     def remarks(self) -> Iterable[str]:
         """Return lines for stderr at the end."""
@@ -157,7 +162,16 @@ class Driver:
             self.remark(text)
         if interrupted:
             return self._interrupted(work.so_far())
+        if work.ready():
+            self.show(lambda: self._answer(work))
         return self._code(work.status())
+
+    def _answer(self, work: Work) -> None:
+        from convprof.render.answer import answer_report
+
+        answer = work.answer()
+        if answer is not None:
+            answer_report(self.stdout, answer)
 
     def follow(self, steps: Iterable[Step], title: str = "") -> None:
         """Do the steps, each shown on stderr; a signal ends them between two steps."""

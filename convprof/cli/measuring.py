@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
 
 
 class Measuring(Work, Generic[AnyStudy]):
@@ -237,6 +238,10 @@ class Measuring(Work, Generic[AnyStudy]):
         self._show_waiting()
         if self._document.measurements:
             self._driver.show(lambda: self._summary(console))
+
+    def answer(self) -> Answer | None:
+        """Return the answer of the view."""
+        return self._view.answer()
 
     def remarks(self) -> list[str]:
         """Return how many problems the document has that were not printed."""

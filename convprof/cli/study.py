@@ -79,6 +79,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
         options.csv_option("Write as CSV."),
         options.plot_option(),
         options.color_option,
+        options.wait_idle_option,
         options.quiet_option(),
     )
 

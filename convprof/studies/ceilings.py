@@ -46,6 +46,11 @@ class Measured:
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
 
+    @property
+    def lacking(self) -> bool:
+        """Whether there is something to measure."""
+        return any(n not in self.sets or not self.sets[n].whole for n in self._threads)
+
     def leave_out(self, above: int) -> None:
         """Do not measure on more threads than that."""
         self._threads = [count for count in self._threads if count <= above]

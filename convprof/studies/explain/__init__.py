@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 TOPICS = {
-    "conv": "One output by hand, the options, the output size, names in PyTorch and Keras.",
+    "conv": "One output by hand, the options, and their names in PyTorch.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
     "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from convprof.problems import Conv2d, Problem
 
 TOPICS = {
-    "conv": "One output by hand, the options, the output size, names in PyTorch and Keras.",
+    "conv": "One output by hand, the options, and their names in PyTorch.",
+    "backward": "Gradients of input and weights by hand, and by finite differences.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
     "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",

@@ -54,8 +54,8 @@ class Layout(Study):
         """Measure the loads per cycle and the bandwidth of the caches."""
         dtype = self.options.dtype
         yield "loads per cycle"
-        self._costs = costs(dtype, element_bits(dtype))
-        self._strides = Strides(dtype)
+        self._costs = costs(self.machine, dtype, element_bits(dtype))
+        self._strides = Strides(dtype, self.machine.facts.caches)
         yield from self._strides.learn()
         layers = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
         self._layers = [as_convolution(layer) for layer in layers]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof.render.console import hanging
-from convprof.strategies.peers.package import EXTRA
+from convprof.studies.strategies import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,4 +33,4 @@ def absent_report(console: Console, listings: Sequence[Listing]) -> None:
     """Print the libraries that are not installed, in one line."""
     packages = dict.fromkeys(package for listing in listings for package in listing.absent)
     if packages:
-        hanging(console, "not installed: ", f"{', '.join(packages)} ({EXTRA})", style="dim")
+        hanging(console, "not installed: ", f"{', '.join(packages)} ({INSTALL})", style="dim")

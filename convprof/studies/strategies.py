@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
+from convprof.strategies.peers.package import EXTRA
 from convprof.studies.answer import Answer
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Strategy
 
 EXAMPLE = "resnet50:layer1.0.conv2"
+INSTALL = EXTRA
+"""Installs what is missing."""
 FEWEST_FOLDED = 3
 """So many schedules of one compiler are one line."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from convprof.cli import signals
+from convprof.cli import idle, signals
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
 from convprof.render import streams
@@ -20,7 +20,7 @@ COMMANDS = {
     "compare": "Compare layouts, or ours with the libraries.",
     "ceilings": "Measure peak FLOP/s and bandwidths.",
     "roofline": "Compare strategies with the ceilings.",
-    "explain": "Work a small example: im2col, layout, tile, winograd.",
+    "explain": "Work a small example by hand: conv, im2col, tile, winograd.",
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
     "show": "Show saved results again, or recover them.",
@@ -70,7 +70,7 @@ class _LazyGroup(click.Group):
         """
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, idle.with_limit(args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands from the list above."""

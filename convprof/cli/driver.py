@@ -12,10 +12,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convprof.cli import signals
+from convprof.cli import idle, signals
 from convprof.cli.flags import message
 from convprof.cli.outputs import STDOUT
 from convprof.errors import EXIT_FAILURE, EXIT_USAGE, ConvprofError
+from convprof.measure.estimate import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs, Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
-    from convprof.render.progress import Step
+    from convprof.render.progress import Progress, Step
+    from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
 
@@ -37,6 +39,8 @@ class Work:
     """Flags whose files are written while measuring."""
     ends_after_errors = False
     """Whether results are written and printed even after an error that ends the command."""
+    measures = True
+    """Whether times are measured, where the command can do so: the load of the machine matters."""
 
     def noise(self) -> NoiseWatch | None:
         """Return what collected disturbances of the measurement."""
@@ -75,6 +79,10 @@ class Work:
     def show(self, console: Console) -> None:
         """Print the tables."""
 
+    def answer(self) -> Answer | None:
+        """Return the answer that is printed last; None where nothing was measured."""
+        return None
+
     def remarks(self) -> Iterable[str]:
         """Return lines for stderr at the end."""
         return ()
@@ -104,13 +112,17 @@ class Driver:
         self._written: set[str] = set()
         self._ended = False
         """Whether the files are written."""
+        self._estimate = Estimate()
+        """Of the whole command, whose parts are followed one after the other."""
+        self._looked = False
+        """Whether the load of the machine was looked at."""
 
     def run(self, work: Work) -> int:
         """Measure, write, print and remark; return the exit code."""
         for note in work.notes():
             self.remark(note)
         try:
-            interrupted = self._interrupts(lambda: work.measure(self))
+            interrupted = self._interrupts(lambda: self._measure(work))
         except ConvprofError:
             if work.ends_after_errors:
                 self._end(work, interrupted=False)
@@ -121,6 +133,18 @@ class Driver:
             if self._ended:
                 raise
         return self._end(work, interrupted=True)  # the signal came just before the files
+
+    def _measure(self, work: Work) -> None:
+        if work.measures:
+            self.before_measuring()
+        work.measure(self)
+
+    def before_measuring(self) -> None:
+        """Say that the machine is busy, or wait until it is idle; once, if the command measures."""
+        if self._looked or not self.outputs.measures:
+            return
+        self._looked = True
+        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark)
 
     def _end(self, work: Work, *, interrupted: bool) -> int:
         with signals.held():
@@ -139,17 +163,28 @@ class Driver:
             self.remark(text)
         if interrupted:
             return self._interrupted(work.so_far())
+        if work.ready():
+            self.show(lambda: self._answer(work))
         return self._code(work.status())
 
-    def follow(self, steps: Iterable[Step], title: str = "") -> None:
-        """Do the steps, each shown on stderr; a signal ends them between two steps."""
-        from convprof.render.progress import Progress
+    def _answer(self, work: Work) -> None:
+        from convprof.render.answer import answer_report
 
-        with Progress(self.stderr, quiet=self.outputs.quiet) as progress:
-            progress.title = title
+        answer = work.answer()
+        if answer is not None:
+            answer_report(self.stdout, answer)
+
+    def follow(self, steps: Iterable[Step]) -> None:
+        """Do the steps, each shown on stderr; a signal ends them between two steps."""
+        with self._progress() as progress:
             for step in steps:
                 progress.show(step)
                 signals.check()
+
+    def _progress(self) -> Progress:
+        from convprof.render.progress import Progress
+
+        return Progress(self.stderr, quiet=self.outputs.quiet, estimate=self._estimate)
 
     def _files(self, work: Work) -> None:
         """Write every file that was asked for, the pictures, then the document for stdout."""
@@ -160,8 +195,12 @@ class Driver:
                 f"--{flag} {path}", functools.partial(_write, path, forms[flag])
             ):
                 self._written.add(flag)
-        for path, draw in work.pictures():
-            self.attempt(f"--plot {path}", draw)
+        pictures = list(work.pictures())
+        if pictures:
+            with self._progress() as progress:
+                for path, draw in pictures:
+                    progress.say(f"drawing {path}")
+                    self.attempt(f"--plot {path}", draw)
         for flag, path in paths.items():
             if path == STDOUT:
                 self.attempt(f"--{flag} -", functools.partial(_print, flag, forms[flag]))

@@ -31,6 +31,10 @@ class Outputs:
     quiet: bool
     plot: str | None = None
     """The file of the picture."""
+    measures: bool = False
+    """Whether the command has ``--wait-idle``, as all commands that measure."""
+    wait_idle_s: float | None = None
+    """How long to wait for an idle machine; None: not at all."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -53,7 +57,14 @@ class Outputs:
 
             _take(taken, "plot", plot)
             picture.require(plot)
-        return cls(paths, flags["color"], flags.get("quiet", False), plot)
+        return cls(
+            paths,
+            flags["color"],
+            flags.get("quiet", False),
+            plot,
+            "wait_idle" in flags,
+            flags.get("wait_idle"),
+        )
 
     @property
     def tables(self) -> bool:

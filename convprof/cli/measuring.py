@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -13,6 +14,7 @@ from convprof.cli.flags import message
 from convprof.cli.result_journal import ResultJournal
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
+from convprof.measure.events import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
 
 
 class Measuring(Work, Generic[AnyStudy]):
@@ -204,9 +207,9 @@ class Measuring(Work, Generic[AnyStudy]):
 
     def _follow(self, study: AnyStudy, number: int, driver: Driver) -> None:
         total = len(self._asked.problems)
-        title = f"problem {number + 1}/{total}, " if total > 1 else ""
+        part = Part.of(f"problem {number + 1}/{total}" if total > 1 else "", number, total)
         try:
-            driver.follow(study.events(), title)
+            driver.follow(itertools.chain([part], study.events()))
         except KeyboardInterrupt:  # what was measured of the problem is kept
             self._document.interrupted = True
 
@@ -234,6 +237,10 @@ class Measuring(Work, Generic[AnyStudy]):
         self._show_waiting()
         if self._document.measurements:
             self._driver.show(lambda: self._summary(console))
+
+    def answer(self) -> Answer | None:
+        """Return the answer of the view."""
+        return self._view.answer()
 
     def remarks(self) -> list[str]:
         """Return how many problems the document has that were not printed."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
 
 
 class Study(Protocol):
@@ -54,6 +55,10 @@ class View(Generic[AnyStudy]):
 
     def summary(self, console: Console) -> None:
         """Print what only the end of all problems shows."""
+
+    def answer(self) -> Answer | None:
+        """Return the answer about all problems; None where nothing was measured."""
+        return None
 
     def networks(self) -> list[dict[str, Any]]:
         """Return what was measured of whole networks, for the document."""

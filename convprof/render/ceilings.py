@@ -113,8 +113,8 @@ def _peaks(sets: Sequence[Ceilings], dtypes: Sequence[str]) -> list[Peak]:
 def peak_columns() -> list[Column[Peak]]:
     """Return the columns of the table of peaks."""
     return [
-        Column("dtype", lambda p: p.dtype, 1, "left"),
-        Column("threads", lambda p: str(p.threads), 2),
+        Column("dtype", lambda p: p.dtype, 1, "left", key=True),
+        Column("threads", lambda p: str(p.threads), 2, key=True),
         Column("ISA", lambda p: p.isa or UNKNOWN, 1, "left"),
         Column("bits", lambda p: str(p.bits), 1),
         Column("arithmetic", lambda p: "FMA" if p.fused else "multiply, add", 1, "left"),
@@ -140,7 +140,7 @@ def bandwidth_columns() -> list[Column[_BandwidthRow]]:
     """Return the columns of the table of bandwidths."""
     return [
         Column("level", lambda r: r.level, 1, "left"),
-        Column("threads", lambda r: str(r.threads), 1),
+        Column("threads", lambda r: str(r.threads), 1, key=True),
         Column("bytes per thread", lambda r: r.working_set, 3),
         Column("load [GB/s]", lambda r: r.cell("load"), 1),
         Column("store [GB/s]", lambda r: r.cell("store"), 2),

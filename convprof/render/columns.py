@@ -34,20 +34,32 @@ class Column(Generic[Row]):
     rank: int
     """1 is kept longest."""
     justify: Literal["left", "right"] = "right"
+    key: bool = False
+    """Whether it tells rows apart: then it is never dropped while its cells differ."""
 
 
 def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Column[Row]]:
-    """Return the columns that fit into ``width`` cells, in their order; at least one."""
+    """Return the columns that fit into ``width`` cells, in their order.
+
+    The first column and the key columns whose cells differ are kept even where they do not fit.
+    """
     kept = list(columns)
-    while len(kept) > 1 and _width(kept, rows) > width:
-        kept.remove(max(kept, key=lambda column: column.rank))
+    needed = [column for column in columns if column.key and len(set(map(column.cell, rows))) > 1]
+    while _width(kept, rows) > width:
+        others = [column for column in kept[1:] if column not in needed]
+        if not others:
+            break
+        kept.remove(max(others, key=lambda column: column.rank))
     return kept
 
 
 def print_table(
     console: Console, title: str, columns: Sequence[Column[Row]], rows: Sequence[Row]
 ) -> list[str]:
-    """Print a heading and the columns that fit the console; return the headings of these."""
+    """Print a heading and the columns that fit the console, and which columns do not.
+
+    Return the headings of the columns that were printed.
+    """
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     kept = fit(columns, rows, console.width)
     for column in kept:
@@ -65,6 +77,11 @@ def print_table(
             text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
             text.rstrip()
             console.print(text, soft_wrap=True)
+    dropped = [column.heading for column in columns if column not in kept]
+    if dropped:
+        # Broken at the console's width in a file too: only a width that a user chose drops columns.
+        note = f"not shown at {console.width} columns: {', '.join(dropped)}"
+        console.print(Text(readable(console, note), style="dim"))
     return [column.heading for column in kept]
 
 
@@ -136,8 +153,8 @@ def line_columns(plain: Sequence[Column[Row]]) -> list[Column[Line[Row]]]:
     """Turn columns of rows into columns of lines; the first one is the line's label."""
     label, *others = plain
     return [
-        Column(label.heading, lambda line: line.label, label.rank, label.justify),
-        *(Column(c.heading, _in_row(c), c.rank, c.justify) for c in others),
+        Column(label.heading, lambda line: line.label, label.rank, label.justify, label.key),
+        *(Column(c.heading, _in_row(c), c.rank, c.justify, c.key) for c in others),
     ]
 
 

@@ -126,7 +126,7 @@ def _pair_columns() -> list[Column[Pair]]:
         Column("rung", lambda p: p.rung or NOTHING, 3, "left"),
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.ours) if p.ours else NOTHING, 4),
         Column("Halide", lambda p: p.theirs.strategy.removeprefix("halide-"), 1, "left"),
-        Column("threads", lambda p: str(p.theirs.threads), 8),
+        Column("threads", lambda p: str(p.theirs.threads), 8, key=True),
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.theirs), 1),
         Column("% peak", lambda p: tables.peak_cell(p.theirs), 2),
         Column("speed-up", lambda p: ratio_cell(p.comparison), 6),

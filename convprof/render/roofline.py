@@ -79,11 +79,11 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
     several = len({p.measurement.problem["descriptor"] for p in rows}) > 1
     problem: list[Column[RooflinePoint]] = [Column("problem", problem_name, 1, "left")]
     layout: list[Column[RooflinePoint]] = [
-        Column("layout", lambda p: p.measurement.layout or NOTHING, 2, "left")
+        Column("layout", lambda p: p.measurement.layout or NOTHING, 2, "left", key=True)
     ]
     return [
         *(problem if several else []),
-        Column("strategy", lambda p: p.measurement.strategy, 1, "left"),
+        Column("strategy", lambda p: p.measurement.strategy, 1, "left", key=True),
         *(layout if any(p.measurement.layout for p in rows) else []),
         Column("FLOP/byte", lambda p: units.digits(p.intensity), 3),
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 2),

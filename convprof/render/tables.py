@@ -36,12 +36,12 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     unit = units.time_unit([m.time_s.median for m in measurements if m.time_s])
     cycles = units.count_unit([m.cycles.per_call for m in measurements if m.cycles])
     layout: list[Column[Measurement]] = [
-        Column("layout", lambda m: m.layout or NOTHING, 3, "left"),
+        Column("layout", lambda m: m.layout or NOTHING, 3, "left", key=True),
     ]
     return [
-        Column("strategy", lambda m: m.strategy, 1, "left"),
+        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
-        Column("threads", lambda m: str(m.threads), 4),
+        Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
         Column("GFLOP/s", gflops_cell, 5),
         Column(f"{cycles.name}cycles", lambda m: _cycles_cell(m, cycles), 10),
@@ -143,8 +143,8 @@ def phase_columns(measurements: Sequence[Measurement]) -> list[Column[Measuremen
     unit = units.time_unit([s for m in measurements for s in (m.phases or {}).values()])
     columns: list[Column[Measurement]] = [
         Column("phases", lambda m: m.strategy, 1, "left"),
-        Column("layout", lambda m: m.layout or NOTHING, 2, "left"),
-        Column("threads", lambda m: str(m.threads), 3),
+        Column("layout", lambda m: m.layout or NOTHING, 2, "left", key=True),
+        Column("threads", lambda m: str(m.threads), 3, key=True),
     ]
     for name in names:
         rank = _FIRST_PHASE + longest.index(name)

@@ -48,6 +48,7 @@ def test_both_tables_at_80_columns():
         "──────────────────────────────────────────────────────────────────────────",
         "L1             1           349            200       unknown        unknown",
         "memory         1       unknown        unknown       unknown        unknown",
+        "not shown at 80 columns: bytes per thread",
         ceilings.COUNTED,
         "memory on 1 thread: needs 520 MiB",
         "measured 3 days ago (2025-10-09 08:53 UTC), kept for machine 0123456789ab",

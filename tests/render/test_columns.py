@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from convprof.render import columns
 from convprof.render.columns import Column
@@ -57,3 +60,33 @@ def test_a_shortened_name_fits_and_keeps_its_end(text, most):
 
 def test_the_indent_stays():
     assert columns.shortened("  " + "x" * 40, 10) == "  …" + "x" * 7
+
+
+ROWS = [("winograd", "1"), ("winograd", "2")]
+KEYED = [
+    Column("strategy", lambda row: row[0], 1, "left", key=True),
+    Column("time", lambda _: "1.0 ms", 2),
+    Column("threads", lambda row: row[1], 9, key=True),
+]
+
+
+def test_a_column_that_tells_rows_apart_is_never_dropped():
+    kept = columns.fit(KEYED, ROWS, 20)
+    assert [column.heading for column in kept] == ["strategy", "threads"]
+
+
+def test_a_key_column_with_one_value_may_be_dropped():
+    kept = columns.fit(KEYED, ROWS[:1], 20)
+    assert [column.heading for column in kept] == ["strategy", "time"]
+
+
+def test_what_was_dropped_is_said():
+    console = Console(file=io.StringIO(), width=20)
+    assert columns.print_table(console, "runs", KEYED, ROWS) == ["strategy", "threads"]
+    assert console.file.getvalue().split()[-6:] == ["not", "shown", "at", "20", "columns:", "time"]
+
+
+def test_nothing_is_said_where_every_column_has_room():
+    console = Console(file=io.StringIO(), width=80)
+    columns.print_table(console, "runs", KEYED, ROWS)
+    assert "not shown" not in console.file.getvalue()

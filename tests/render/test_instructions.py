@@ -77,16 +77,19 @@ integers, in core cycles
 instruction      latency   each   stable       ops/cycle   Golden Cove   Zen 4
 ──────────────────────────────────────────────────────────────────────────────
 add i64 scalar      1.00   0.20   no, ±2.5 %        4.97             –       –
+not shown at 80 columns: mnemonic, elements/cycle
 
 floats, in core cycles
 instruction   latency   each   stable   ops/cycle   Golden Cove   Zen 4
 ───────────────────────────────────────────────────────────────────────
 fma f32 512      3.99   0.50   yes           64.0       4 / 0.5   4 / –
+not shown at 80 columns: mnemonic, elements/cycle
 
 loads from L1, in core cycles
 instruction    latency   each   stable   ops/cycle   Golden Cove   Zen 4
 ────────────────────────────────────────────────────────────────────────
 load f32 512         –   0.50   yes           64.0      – / 0.33       –
+not shown at 80 columns: mnemonic, elements/cycle
 
 latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
 cycles: time x core clock, read in turns with each loop, under the same vectors

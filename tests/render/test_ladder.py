@@ -96,6 +96,7 @@ vectorized   8.00 ±0.08      65.5     32.8               37.5 [?]   undecided
 fma          9.00 ±0.09      58.3     29.1   0.890 [0.880, 0.900]   slower
 packed       3.00 ±0.03       175     87.4      3.00 [2.90, 3.10]   faster
 parallel     2.00 ±0.02       262     65.5      1.50 [1.40, 1.60]   faster
+not shown at 80 columns: n, cycles/FLOP, % all cores, error
 % peak: of the peak on the rung's own number of threads (1 or 2) · % all cores: of the peak on all threads of the ladder · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
 
 what a turn of the inner loop does
@@ -106,6 +107,7 @@ vectorized   4 mul, 4 add, 1+1 loads, zmm   4 of 4        0.53      50 %
 fma          4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 packed       4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 parallel     4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
+not shown at 80 columns: moved B/FLOP
 
 naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow: one sum begins while another ends.
 vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); reached: 33 %.

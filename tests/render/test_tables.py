@@ -66,6 +66,7 @@ strategy   layout   threads    time [ms]   GFLOP/s   cycles/FLOP   % peak
 threaded   nhwc           2   1.89 ±0.02       122        0.0245     35.0
 tiled      nhwc           1   3.62 ±0.04      63.9        0.0470   102.0!
 direct     nchw           1       151 ±2      1.53          1.96      0.9
+not shown at 80 columns: Mcycles, FLOP/cycle/core, error
 ! over the peak: the clock rose since, or a bug
 refused: tiled nchw 2 threads: tiled runs on one thread, not 2
 """

@@ -37,8 +37,8 @@ def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[Layo
     sides = [side for c in comparisons for side in (c.nchw, c.nhwc)]
     unit = units.time_unit([side.time_s.median for side in sides if side.time_s])
     return [
-        Column("strategy", lambda c: c.strategy, 1, "left"),
-        Column("threads", lambda c: str(c.threads), 6),
+        Column("strategy", lambda c: c.strategy, 1, "left", key=True),
+        Column("threads", lambda c: str(c.threads), 6, key=True),
         Column(f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3),
         Column(f"NHWC [{unit.name}]", lambda c: tables.time_cell(c.nhwc, unit), 3),
         Column("NHWC/NCHW", lambda c: tables.ratio_text(c.ratio), 2),
@@ -60,7 +60,7 @@ def _conversions(console: Console, measurements: Sequence[Measurement]) -> None:
     columns: list[Column[Measurement]] = [
         Column("conversion", lambda m: str(m.problem["descriptor"]), 1, "left"),
         Column("from", lambda m: m.layout or tables.NOTHING, 2, "left"),
-        Column("threads", lambda m: str(m.threads), 4),
+        Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 3),
         Column("GB/s", _rate_cell, 5),
     ]

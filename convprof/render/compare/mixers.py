@@ -120,7 +120,9 @@ def _columns(totals: Sequence[Total], lines: Sequence[_Line]) -> list[Column[_Li
         [
             Column("mixer", lambda line: line.label, 1, "left"),
             *([strategy] if len({total.strategy for total in totals}) > 1 else []),
-            Column("threads", lambda line: str(line.total.threads), _rank_of_threads(totals)),
+            Column(
+                "threads", lambda line: str(line.total.threads), _rank_of_threads(totals), key=True
+            ),
             Column("parameters", lambda line: f"{line.cost.parameters:,}", 5),
             Column(f"{flops.name}FLOP", lambda line: _scaled(line.cost.flops, flops), 4),
             Column(f"{moved.name}B", lambda line: _scaled(line.cost.bytes_min, moved), 6),

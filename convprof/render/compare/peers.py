@@ -64,13 +64,13 @@ def _contestant_columns(
 ) -> list[Column[Measurement]]:
     unit = units.time_unit([m.time_s.median for m in rows if m.time_s])
     layout: list[Column[Measurement]] = [
-        Column("layout", lambda m: m.layout or tables.NOTHING, 4, "left"),
+        Column("layout", lambda m: m.layout or tables.NOTHING, 4, "left", key=True),
     ]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
-        Column("strategy", lambda m: m.strategy, 1, "left"),
+        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
         *(layout if any(m.layout for m in rows) else []),
-        Column("threads", lambda m: str(m.threads), 5),
+        Column("threads", lambda m: str(m.threads), 5, key=True),
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
         Column("GFLOP/s", tables.gflops_cell, 6),
         Column("% peak", tables.peak_cell, 7),
@@ -83,10 +83,10 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     unit = units.time_unit([stats.median(medians)])
     columns: list[Column[Standing]] = [
         Column("problem", lambda s: _problem(s.ours), 1, "left"),
-        Column("threads", lambda s: str(s.threads), 3),
+        Column("threads", lambda s: str(s.threads), 3, key=True),
         Column("convprof", lambda s: _way(s.ours), 6, "left"),
         Column(f"takes [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
-        Column("library", lambda s: _way(s.peer), 7, "left"),
+        Column("library", lambda s: _way(s.peer), 7, "left", key=True),
         Column(f"takes [{unit.name}]", lambda s: _time_cell(s.peer, unit), 5),
         Column("library/convprof", _ratio_cell, 2),
         Column("convprof is", lambda s: s.verdict, 4, "left"),

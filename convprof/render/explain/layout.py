@@ -110,7 +110,7 @@ def _lesson(page: LayoutPage) -> str:
 
 
 COUNTS: list[Column[Arranged | Real]] = [
-    Column("layout", lambda row: row.layout, 1, "left"),
+    Column("layout", lambda row: row.layout, 1, "left", key=True),
     Column("stride c", lambda row: f"{row.strides.c:,}", 6),
     Column("stride h", lambda row: f"{row.strides.h:,}", 7),
     Column("stride w", lambda row: f"{row.strides.w:,}", 8),

@@ -44,7 +44,7 @@ def layer_columns(
     whole = {side[0].library: total(side, plan.asked).seconds for side in sides}
     several = any(len(_strategies(side)) > 1 for side in sides)
     sided: list[Column[Result]] = [Column("by", _side_cell, 2, "left")]
-    named: list[Column[Result]] = [Column("strategy", _strategy_cell, 9, "left")]
+    named: list[Column[Result]] = [Column("strategy", _strategy_cell, 9, "left", key=True)]
     ratio: list[Column[Result]] = [Column("bwd/fwd", _ratio_cell, 4)]
     return [
         Column("layer", lambda row: row.layer.names[0], 1, "left"),

@@ -52,9 +52,9 @@ def columns(steps: Sequence[Computed]) -> list[Column[Computed]]:
     return [
         Column("filter", lambda c: c.step.name, 1, "left"),
         Column(PROBLEM, lambda c: c.step.problem.descriptor, 2, "left"),
-        Column("strategy", lambda c: c.strategy + ("*" if c.refused else ""), 1, "left"),
-        Column("layout", lambda c: c.layout or NOTHING, 7, "left"),
-        Column("threads", lambda c: str(c.threads), 6),
+        Column("strategy", lambda c: c.strategy + ("*" if c.refused else ""), 1, "left", key=True),
+        Column("layout", lambda c: c.layout or NOTHING, 7, "left", key=True),
+        Column("threads", lambda c: str(c.threads), 6, key=True),
         Column(f"time [{time.name}]", lambda c: units.digits(time.scale(c.time_s)), 1),
         Column(f"{flops.name}FLOPs", lambda c: _count(c, flops), 3),
         Column("GFLOP/s", _rate, 4),

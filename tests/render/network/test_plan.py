@@ -124,6 +124,7 @@ layer            plan               takes [µs]   nchw [µs]   nhwc [µs]
 ──────────────────────────────────────────────────────────────────────
 layer1.0.conv1   winograd nhwc            40.0        44.0        40.0
 layer1.0.conv2   microkernel nchw         3.00        3.00           -
+not shown at 80 columns: with, nchw by, nhwc by
 takes: within the chain, as measured in the probes; nchw, nhwc: the fastest strategy of each layout there
 
 the whole network
@@ -134,6 +135,7 @@ all nhwc                     48.0       47.0 ±0.5   1.07 [1.06, 1.08]   2e-07
 all nchw                     50.0       51.0 ±0.5   1.16 [1.15, 1.17]   2e-07
 as written                      -       60.0 ±0.6   1.36 [1.35, 1.37]   2e-07
 torch                           -       66.0 ±0.7   1.50 [1.49, 1.51]   2e-07
+not shown at 80 columns: by, conversions, GFLOP/s
 """  # noqa: E501
 
 

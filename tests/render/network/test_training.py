@@ -90,6 +90,7 @@ layer   ×   op         forward [µs]   data [µs]   weights [µs]   bwd/fwd   i
 conv0   1   conv 3x3            289           -            241      0.83         0.530    7.5 %    50 / - / 60
 conv1   3   conv 3x3            289         263            241      1.74          2.38   33.8 %   50 / 55 / 60
 fc      1   linear            1,505       1,368          1,254      1.74          4.13   58.7 %   33 / 37 / 40
+not shown at 120 columns: problem, GFLOP/s
 
 by kind
 kind     layers   forward [ms]   data [ms]   weights [ms]   in all [ms]     share   MFLOP   GFLOP/s   % peak
@@ -118,6 +119,7 @@ layer   ×   by         forward [ms]   data [ms]   weights [ms]   bwd/fwd
 ────────────────────────────────────────────────────────────────────────
 fc      1   convprof           1.51        1.37           1.25      1.74
 fc      1   library            2.26        2.05           1.88      1.74
+not shown at 80 columns: op, problem, in all [ms], share, % peak, GFLOP/s
 the slowest of 3 different layers; sums are over all
 
 by kind, convprof
@@ -126,6 +128,7 @@ kind     forward [ms]   data [ms]   weights [ms]   in all [ms]     share
 linear           1.51        1.37           1.25          4.13    58.7 %
 conv             1.16       0.788          0.963          2.91    41.3 %
 all              2.66        2.16           2.22          7.04   100.0 %
+not shown at 80 columns: layers, MFLOP, GFLOP/s, % peak
 
 by kind, libraries
 kind     forward [ms]   data [ms]   weights [ms]   in all [ms]     share
@@ -133,6 +136,7 @@ kind     forward [ms]   data [ms]   weights [ms]   in all [ms]     share
 linear           2.26        2.05           1.88          6.19    58.7 %
 conv             1.73        1.18           1.45          4.36    41.3 %
 all              3.99        3.23           3.33          10.6   100.0 %
+not shown at 80 columns: layers, MFLOP, GFLOP/s, % peak
 """
 
 

@@ -1,0 +1,26 @@
+"""Print the answer with which a command ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from convprof.render.console import readable, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from convprof.studies.answer import Answer
+
+
+def answer_report(console: Console, answer: Answer) -> None:
+    """Print the sentences, the first one in bold, and the command to try next in a line."""
+    console.print()
+    first, *others = answer.sentences
+    say(console, readable(console, first), style="bold")
+    for sentence in others:
+        say(console, readable(console, sentence))
+    if answer.command:
+        # Never broken into two lines by us: a user copies the command as it is.
+        console.print(Text(readable(console, f"next: {answer.command}")), soft_wrap=True)

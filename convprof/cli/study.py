@@ -194,10 +194,12 @@ class _Work(Work):
     """Measure one study; write and show its page."""
 
     def __init__(self, name: str, chosen: Options, flags: dict[str, Any]) -> None:
+        from convprof.machine.model import MachineModel
+
         module = importlib.import_module(f"convprof.studies.study.{name}")
         self._watch = noise_watch()
         self._flags = flags
-        self._study: Study = getattr(module, name.title())(chosen, self._watch)
+        self._study: Study = getattr(module, name.title())(chosen, MachineModel.here(), self._watch)
         self._study.check()
         self._page: Page | None = None
         self._interrupted = False

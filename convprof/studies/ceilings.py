@@ -10,6 +10,7 @@ from convprof.codegen import isa as isas
 from convprof.dtypes import DTYPES
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
 from convprof.results import envelope
 from convprof.studies.document import machine
 
@@ -38,6 +39,7 @@ class Measured:
         """
         self._threads = list(threads)
         self._clock = clock
+        self._model = MachineModel(facts())
         self._machine = machine or facts().identity_key()
         before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
@@ -85,9 +87,8 @@ class Measured:
                 if (dtype, bits, fused) in known:
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                peak = dataclasses.replace(
-                    peaks.measure(dtype, threads, bits, fused=fused), isa=isa
-                )
+                peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
+                peak = dataclasses.replace(peak, isa=isa)
                 found = self._found(found, peaks=(*found.peaks, peak))
         yield f"the bandwidth of the caches {on}"
         found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew

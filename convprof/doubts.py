@@ -17,6 +17,11 @@ WIDE = 2.0
 """An interval whose upper end is so many times the lower end says little about the median."""
 DISTURBED = 2.0
 """Half of the samples took so many times as long as the fastest one, or longer."""
+STEADY = 1.15
+"""Samples that agree within this factor were not disturbed, whatever else the machine did..."""
+SLICE_S = 0.01
+"""... if they are short: a scheduler lets a thread run for some milliseconds, and longer samples
+are all disturbed alike."""
 SPARE_CPUS = 0.5
 """CPUs that may be missing to the threads of a contestant while other programs run."""
 STOLEN = 0.1
@@ -64,9 +69,8 @@ def of_samples(measurement: Measurement, around: Surroundings) -> str | None:
         return None
     return _first(
         (
+            *(() if _steady(time) else (_others(measurement.threads, around), _stolen(around))),
             _spread(time),
-            _others(measurement.threads, around),
-            _stolen(around),
             _slow(measurement),
         )
     )
@@ -100,6 +104,14 @@ def _first(doubts: Iterable[str | None]) -> str | None:
 
 def _over(value: float, limit: float) -> bool:
     return value > OVER_PEAK * limit
+
+
+def _steady(time: Time) -> bool:
+    """Whether short samples agree so well that each of them ran undisturbed."""
+    if time.ci95_low is None or time.ci95_high is None:
+        return False
+    agree = time.ci95_high <= STEADY * time.ci95_low and time.median <= STEADY * time.min
+    return agree and time.median * time.calls_per_sample < SLICE_S
 
 
 def _spread(time: Time) -> str | None:

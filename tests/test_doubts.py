@@ -31,6 +31,9 @@ def samples(measurement, **around):
     return doubts.of_samples(measurement, Surroundings(**around))
 
 
+LONG = time(calls_per_sample=100)
+
+
 def test_a_plain_result_is_not_in_doubt():
     assert samples(PLAIN) is None
     assert samples(PLAIN, cpus=2, others_cpus=0.1, stolen_share=0.01) is None
@@ -75,12 +78,31 @@ def test_few_samples_have_no_interval_but_a_fastest_one():
     ],
 )
 def test_other_programs_on_the_cpus_that_it_needs(threads, cpus, others, reason):
-    assert samples(with_(threads=threads), cpus=cpus, others_cpus=others) == reason
+    assert samples(with_(LONG, threads=threads), cpus=cpus, others_cpus=others) == reason
 
 
 def test_stolen_time():
-    assert samples(PLAIN, stolen_share=0.1) is None
-    assert samples(PLAIN, stolen_share=0.34) == "the hypervisor took away 34 % of the time"
+    assert samples(LONG, stolen_share=0.1) is None
+    assert samples(LONG, stolen_share=0.34) == "the hypervisor took away 34 % of the time"
+
+
+@pytest.mark.parametrize(
+    ("fields", "doubtful"),
+    [
+        ({"calls_per_sample": 9}, False),
+        ({"calls_per_sample": 10}, True),  # longer than the time slice of a scheduler
+        ({"ci95_high": 1.1e-3}, True),
+        ({"min": 0.8e-3}, True),
+        ({"ci95_low": None, "ci95_high": None, "samples": 3}, True),
+    ],
+)
+def test_short_samples_that_agree_were_not_disturbed(fields, doubtful):
+    assert (samples(time(**fields), cpus=2, others_cpus=2.0) is not None) is doubtful
+
+
+def test_the_work_of_others_is_the_reason_for_a_wide_interval():
+    reason = samples(time(ci95_high=9e-3), cpus=2, others_cpus=2.0)
+    assert reason == "other programs used 2.0 of 2 CPUs while its thread ran"
 
 
 def test_a_pooling_layer_does_not_take_thousands_of_cycles_per_flop():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof import units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say
 
@@ -54,6 +54,9 @@ def run_report(
         ):
             if any(map(marked, rows)):
                 say(console, text)
+        doubt = doubts.line(rows)
+        if doubt is not None:
+            say(console, doubt)
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
         say(console, describe.exclusion_line(measurement), style=style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.render import doubts
 from convprof.render.columns import Column, fit
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ _FIRST_PHASE = 4
 
 
 def timed(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return the measurements that have a time, fastest first."""
-    found = [m for m in measurements if m.time_s is not None]
-    return sorted(found, key=lambda m: m.time_s.median if m.time_s else 0.0)
+    """Return the measurements that have a time, fastest first; times in doubt come last."""
+    return sorted((m for m in measurements if m.time_s is not None), key=lambda m: m.rank)
 
 
 def excluded(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -39,7 +39,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         Column("layout", lambda m: m.layout or NOTHING, 3, "left", key=True),
     ]
     return [
-        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
+        Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),

@@ -63,6 +63,25 @@ def backward(**flags: Any) -> None:
     view.show(console.stdout(flags["color"]), study.backward(problem, flags["seed"]))
 
 
+@command.command("channels")
+@click.option(
+    "--digit",
+    type=click.IntRange(0, 9),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="The digit that is drawn.",
+)
+@options.color_option
+def channels(**flags: Any) -> None:
+    """Send a digit through 32 and 64 filters and pooling."""
+    from convprof.render import console
+    from convprof.render.explain import channels as view
+    from convprof.studies.explain import channels as study
+
+    view.show(console.stdout(flags["color"]), study.channels(flags["digit"]))
+
+
 @command.command("im2col")
 @options.problem_options
 @options.seed_option("Seeds the numbers shown.")

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem
@@ -43,12 +42,14 @@ class Measuring(Work, Generic[AnyStudy]):
         outputs: Outputs,
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         view: View[AnyStudy],
+        driver: Driver | None = None,
     ) -> None:
+        """``driver``: one that has measured something for this work before."""
         self._asked = asked
         self._outputs = outputs
         self._study = study
         self._view = view
-        self._driver = Driver(outputs)
+        self._driver = driver or Driver(outputs)
         self._watch = noise_watch()
         self._keeping = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
@@ -60,6 +61,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
         with self._keeping:
+            self._driver.before_measuring()
             self._begin()
             return self._driver.run(self)
 

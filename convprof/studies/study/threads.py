@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
 from convprof.errors import RefusedError
-from convprof.machine import facts
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -19,6 +18,7 @@ from convprof.studies.study.base import Study
 from convprof.studies.study.page import (
     Figure,
     Finding,
+    Line,
     Page,
     Plot,
     Row,
@@ -67,7 +67,7 @@ class Threads(Study):
 
     def check(self) -> None:
         """Raise RefusedError on one core, TooLargeError for a product that does not fit."""
-        if facts().topology.usable_cores == 1:
+        if self.machine.facts.topology.usable_cores == 1:
             raise RefusedError("threads: there is one usable core, nothing to share out")
         largest = max(self._sizes())
         preflight.check_memory([Gemm(m=largest, n=largest, k=largest)], self.options.dtype, 1)
@@ -107,7 +107,7 @@ class Threads(Study):
     def _scaling_section(self, rows: list[Row]) -> Section:
         plot = Plot(
             "lines", "size", "size (m = n = k)", "threads", "times one thread", x_log=True,
-            expected="model",
+            expected="model", levels=(Line("one thread", 1.0),),
         )  # fmt: skip
         note = (
             "times one thread: time on one thread / on several · expected: T(t) = call(t) + "

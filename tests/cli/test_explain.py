@@ -11,7 +11,7 @@ import pytest
 from convprof import cli
 from convprof.studies.explain import TOPICS
 
-FIXED = {"channels"}
+FIXED = {"attention", "channels"}
 """Topics that take no problem."""
 
 
@@ -45,7 +45,9 @@ def test_every_topic_explains_its_own_problem_and_a_named_one(topic, problem, ca
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize("words", ["channels", "channels --digit 4"])
+@pytest.mark.parametrize(
+    "words", ["channels", "channels --digit 4", "attention", "attention --side 5"]
+)
 def test_topics_with_an_example_of_their_own(words, capsys):
     status, out, err = run(capsys, words)
     assert (status, err) == (0, "")
@@ -89,6 +91,7 @@ def test_colour_on_demand(capsys):
         ("tile resnet50", r"PROBLEM means 24 problems \(resnet50:conv1, .*name one"),
         ("im2col resnt50", r"did you mean resnet50"),
         ("im2col --seed -1", r"'--seed': -1 is not in the range"),
+        ("attention --side 6", r"'--side': 6 is not in the range"),
         ("channels --digit 10", r"'--digit': 10 is not in the range"),
         ("winograd --tile 3", r"'3' is not one of '2', '4'"),
         ("layout --match x --input 1x1x3x3 --filters 1 --kernel 3", r"--match"),

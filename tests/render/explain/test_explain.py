@@ -16,6 +16,7 @@ from rich.text import Text
 
 from convprof.codegen import isa as isas
 from convprof.problems import Conv2d, parse
+from convprof.render.explain import attention as attention_view
 from convprof.render.explain import backward as backward_view
 from convprof.render.explain import channels as channels_view
 from convprof.render.explain import conv as conv_view
@@ -29,6 +30,7 @@ from convprof.strategies.conv import register_tiles
 from convprof.strategies.gemm import packed
 from convprof.studies.explain import (
     TOPICS,
+    attention,
     backward,
     channels,
     conv,
@@ -74,6 +76,8 @@ PAGES = {
 }
 """Pages that are compared with a file."""
 CHECKED = {
+    "attention": lambda: (attention_view, attention.attention(3, 0)),
+    "attention-5": lambda: (attention_view, attention.attention(5, 0)),
     "backward": lambda: (backward_view, backward.backward(parse(backward.DEFAULT), 0)),
     "backward-stem": lambda: (backward_view, backward.backward(STEM, 0)),
     "channels": lambda: (channels_view, channels.channels(7)),

@@ -100,9 +100,9 @@ def _row(out: Page, page: AttentionPage) -> None:
         out.picture(_aligned(cells, labels, head if name == parts[0][0] else (), out.width))
     largest = page.scores[t].max()
     out.note(
-        f"q*k: the sum of the products; score: q*k / sqrt({dim}); exp: of the score less the largest, {largest:.2f}; weight: "
-        f"exp / {page.powers[t].sum():.3f}, their sum, so the weights sum to "
-        f"{page.weights[t].sum():.3f}"
+        f"q*k: the sum of the products; score: q*k / sqrt({dim}); exp: of the score less the "
+        f"largest, {largest:.2f}; weight: exp / {page.powers[t].sum():.3f}, their sum, so the "
+        f"weights sum to {page.weights[t].sum():.3f}"
     )
     terms = [
         f"{weight:.3f}*({_listed(value)})"

@@ -16,6 +16,7 @@ from convprof.cli import signals
 from convprof.cli.flags import message
 from convprof.cli.outputs import STDOUT
 from convprof.errors import EXIT_FAILURE, EXIT_USAGE, ConvprofError
+from convprof.measure.estimate import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
-    from convprof.render.progress import Step
+    from convprof.render.progress import Progress, Step
     from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
@@ -111,6 +112,8 @@ class Driver:
         self._written: set[str] = set()
         self._ended = False
         """Whether the files are written."""
+        self._estimate = Estimate()
+        """Of the whole command, whose parts are followed one after the other."""
 
     def run(self, work: Work) -> int:
         """Measure, write, print and remark; return the exit code."""
@@ -157,15 +160,17 @@ class Driver:
         if answer is not None:
             answer_report(self.stdout, answer)
 
-    def follow(self, steps: Iterable[Step], title: str = "") -> None:
+    def follow(self, steps: Iterable[Step]) -> None:
         """Do the steps, each shown on stderr; a signal ends them between two steps."""
-        from convprof.render.progress import Progress
-
-        with Progress(self.stderr, quiet=self.outputs.quiet) as progress:
-            progress.title = title
+        with self._progress() as progress:
             for step in steps:
                 progress.show(step)
                 signals.check()
+
+    def _progress(self) -> Progress:
+        from convprof.render.progress import Progress
+
+        return Progress(self.stderr, quiet=self.outputs.quiet, estimate=self._estimate)
 
     def _files(self, work: Work) -> None:
         """Write every file that was asked for, the pictures, then the document for stdout."""
@@ -176,8 +181,12 @@ class Driver:
                 f"--{flag} {path}", functools.partial(_write, path, forms[flag])
             ):
                 self._written.add(flag)
-        for path, draw in work.pictures():
-            self.attempt(f"--plot {path}", draw)
+        pictures = list(work.pictures())
+        if pictures:
+            with self._progress() as progress:
+                for path, draw in pictures:
+                    progress.say(f"drawing {path}")
+                    self.attempt(f"--plot {path}", draw)
         for flag, path in paths.items():
             if path == STDOUT:
                 self.attempt(f"--{flag} -", functools.partial(_print, flag, forms[flag]))

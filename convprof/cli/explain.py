@@ -33,6 +33,21 @@ def command(ctx: click.Context) -> None:
     show(console.stdout(), TOPICS)
 
 
+@command.command("conv")
+@options.problem_options
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def conv(**flags: Any) -> None:
+    """Compute one output by hand; show what each option does."""
+    from convprof.render import console
+    from convprof.render.explain import conv as view
+    from convprof.studies.explain import conv as study
+    from convprof.studies.explain import convolution
+
+    problem = convolution(_problem(flags, study.DEFAULT), "conv")
+    view.show(console.stdout(flags["color"]), study.conv(problem, flags["seed"]))
+
+
 @command.command("im2col")
 @options.problem_options
 @options.seed_option("Seeds the numbers shown.")

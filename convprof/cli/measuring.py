@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -13,6 +14,7 @@ from convprof.cli.flags import message
 from convprof.cli.result_journal import ResultJournal
 from convprof.cli.view import AnyStudy
 from convprof.errors import InputError, ToolchainError
+from convprof.measure.events import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -205,9 +207,9 @@ class Measuring(Work, Generic[AnyStudy]):
 
     def _follow(self, study: AnyStudy, number: int, driver: Driver) -> None:
         total = len(self._asked.problems)
-        title = f"problem {number + 1}/{total}, " if total > 1 else ""
+        part = Part.of(f"problem {number + 1}/{total}" if total > 1 else "", number, total)
         try:
-            driver.follow(study.events(), title)
+            driver.follow(itertools.chain([part], study.events()))
         except KeyboardInterrupt:  # what was measured of the problem is kept
             self._document.interrupted = True
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -212,7 +213,6 @@ class SweepWork(Work):
     def steps(self) -> Iterator[Step]:
         """Measure; each point is in the journal when it is finished."""
         from convprof.machine.model import MachineModel
-        from convprof.render.progress import Title
         from convprof.studies.sweep import study as sweep
 
         if self._journal.header is None:
@@ -222,7 +222,7 @@ class SweepWork(Work):
         for event in self._study.events():
             if isinstance(event, sweep.Began):
                 name = f"{self._plan.over} {event.x}"
-                yield Title(f"point {event.index + 1}/{event.total} ({name}), ")
+                yield replace(event.part, name=f"point {event.index + 1}/{event.total} ({name})")
             elif isinstance(event, sweep.Ended):
                 self._echo(event.record)
                 yield f"finished: {self._count()}"

@@ -10,12 +10,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a command begins: one of several problems, sizes, or steps of a study."""
+
+    name: str
+    """What people read before each event of the part: ``problem 2/5``."""
+    done: float = 0.0
+    """The fraction of the command's time that is expected to be over by now."""
+    share: float = 1.0
+    """The fraction of the command's time that the part is expected to take."""
+    inner: bool = False
+    """Whether it is a part of the part before; fractions are then fractions of that part."""
+
+    @classmethod
+    def of(cls, name: str, index: int, total: int) -> Part:
+        """Return one of ``total`` parts that are expected to take equally long."""
+        return cls(name, index / total, 1 / total)
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """A contestant is being prepared: compiled, verified and warmed up."""
 
     label: str
     index: int
     total: int
+    sampling_s: float = 0.0
+    """An estimate of the seconds of samples of all contestants, when all are prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +48,7 @@ class Sampled:
     rounds: int
     seconds_per_call: float
     remaining_s: float
-    """An estimate of what is left of this session."""
+    """An estimate of the seconds of samples that are left in this session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +73,10 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit of the machine is being measured, for results to be compared with."""
+class Auxiliary:
+    """What is measured besides samples: a limit of the machine, the phases of a contestant."""
 
     name: str
 
 
-Event = Started | Sampled | Finished | Refused | Failed | Limit
+Event = Part | Started | Sampled | Finished | Refused | Failed | Auxiliary

@@ -18,7 +18,15 @@ from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant, Participant
-from convprof.measure.events import Event, Failed, Finished, Refused, Sampled, Started
+from convprof.measure.events import (
+    Auxiliary,
+    Event,
+    Failed,
+    Finished,
+    Refused,
+    Sampled,
+    Started,
+)
 from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import draw, max_rel_error
@@ -101,7 +109,9 @@ class Session:
             raise ConvprofError("this session is over: its memory was given back")
         try:
             for index, contestant in enumerate(self._contestants):
-                yield Started(contestant.label, index, len(self._contestants))
+                yield Started(
+                    contestant.label, index, len(self._contestants), self._sampling_s(index)
+                )
                 excluded = self._enter(contestant)
                 if excluded is not None:
                     yield excluded
@@ -240,9 +250,18 @@ class Session:
                     participant.contestant.label, number + 1, rounds, sample.seconds, left
                 )
 
-    def _phases(self) -> Iterator[Failed]:
+    def _sampling_s(self, index: int) -> float:
+        """Estimate the seconds of all samples while contestant ``index`` is being prepared."""
+        waiting = self._contestants[index:]
+        networks = sum(contestant.problem.is_network for contestant in waiting)
+        budgets = len(waiting) + networks * (WHOLE_BUDGETS - 1)
+        return self._remaining(-1, []) + budgets * self._settings.budget_s
+
+    def _phases(self) -> Iterator[Auxiliary | Failed]:
         """Time the phases of everyone apart, in a few rounds; keep the median of each."""
         runs: dict[int, list[Mapping[str, float]]] = {}
+        if any(map(self._phase_runs, self.participants)):
+            yield Auxiliary("the phases of each strategy")
         for number in range(MANY_PHASE_RUNS):
             for participant in list(self.participants):
                 if number >= self._phase_runs(participant):

@@ -1,12 +1,18 @@
-"""Live progress on stderr while measuring; nothing at all where stderr is no terminal."""
+"""Live progress on stderr while measuring: one line, redrawn in a terminal.
+
+Where stderr is not a terminal that can redraw a line, a plain line is printed from time to time.
+"""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, Self
 
-from convprof.measure.events import Event, Limit, Sampled, Started
+from rich.text import Text
+
+from convprof.measure.estimate import Estimate
+from convprof.measure.events import Auxiliary, Event, Sampled, Started
 from convprof.render.console import is_terminal
 
 if TYPE_CHECKING:
@@ -17,28 +23,29 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 REFRESHES_PER_SECOND = 12.5
+PLAIN_EVERY_S = 10.0
+"""Seconds between two lines where a line cannot be redrawn."""
+MINUTE_S = 60
 
-
-@dataclass(frozen=True, slots=True)
-class Title:
-    """What the following events are of: ``point 3/7 (size 128), ``."""
-
-    text: str
-
-
-Step = str | Title | Event
-"""What progress shows: a text, a title of further events, or an event."""
+Step = str | Event
+"""What progress shows: a text, or an event."""
 
 
 class Progress:
-    """One line: contestant, round, remaining time."""
+    """One line: the contestant, the round, and the seconds that the whole command still takes."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._on = console.is_terminal and not quiet
+    def __init__(
+        self, console: Console, *, quiet: bool = False, estimate: Estimate | None = None
+    ) -> None:
+        """Show nothing with ``quiet``. ``estimate`` is the command's, which has several parts."""
+        redraws = console.is_terminal and not console.is_dumb_terminal
+        self._on = redraws and not quiet
+        self._plain = not redraws and not quiet
+        self._printed_s = time.monotonic()
         self._console = console
         self._live: Live | None = None
         self._spinner: Spinner | None = None
-        self.title = ""
+        self._estimate = estimate or Estimate()
 
     def __enter__(self) -> Self:
         """Show the line."""
@@ -78,23 +85,37 @@ class Progress:
         """Show a text."""
         if self._spinner is not None:
             self._spinner.update(text=self._fitted(text))
+        elif self._plain and time.monotonic() - self._printed_s >= PLAIN_EVERY_S:
+            self._printed_s = time.monotonic()
+            self._console.print(Text(f"convprof: {text}"), soft_wrap=True)
 
     def show(self, step: Step) -> None:
         """Show a step."""
         if isinstance(step, str):
             self.say(step)
-        elif isinstance(step, Title):
-            self.title = step.text
-        elif isinstance(step, Started):
-            self.say(f"{self.title}preparing {step.index + 1}/{step.total}: {step.label}")
-        elif isinstance(step, Limit):
-            self.say(f"{self.title}measuring {step.name}")
+            return
+        self._estimate.see(step)
+        title = self._estimate.title
+        if isinstance(step, Started):
+            self.say(f"{title}preparing {step.index + 1}/{step.total}{self._left()}: {step.label}")
+        elif isinstance(step, Auxiliary):
+            self.say(f"{title}measuring {step.name}{self._left()}")
         elif isinstance(step, Sampled):
-            self.say(
-                f"{self.title}round {step.round}/{step.rounds}, "
-                f"{step.remaining_s:.0f} s left: {step.label}"
-            )
+            self.say(f"{title}round {step.round}/{step.rounds}{self._left()}: {step.label}")
+
+    def _left(self) -> str:
+        seconds = self._estimate.remaining_s
+        return "" if seconds is None else f", {duration(seconds)} left"
 
     def _fitted(self, text: str) -> str:
         """Return the text cut to the line, so that it never wraps and leaves traces behind."""
         return text[: max(10, self._console.width - 4)]
+
+
+def duration(seconds: float) -> str:
+    """Return ``8 s`` or ``3 min 20 s``."""
+    whole = max(1, round(seconds))
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, MINUTE_S)
+    return f"{minutes} min {rest} s"

@@ -11,7 +11,7 @@ from convprof.codegen import NATIVE
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
-from convprof.measure.events import Limit, Refused, Started
+from convprof.measure.events import Auxiliary, Part, Refused, Started
 from convprof.measure.operands import Operands
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from convprof.studies.run import Choice
 
 
+MEASURING_SHARE = 0.8
+"""The usual fraction of a ladder's time before the limits of its rungs are measured."""
 TIME_LIMIT_S = 60.0
 """A rung may take so long unless it is said otherwise."""
 PARALLEL = "parallel"
@@ -148,6 +150,7 @@ class Ladder:
 
     def events(self) -> Iterator[Event]:
         """Leave out rungs that would take too long, measure the others; yield what happens."""
+        yield Part("", 0.0, MEASURING_SHARE, inner=True)
         taking_part = []
         contestants = [*self._ours, *self._theirs]
         for index, contestant in enumerate(contestants):
@@ -161,14 +164,15 @@ class Ladder:
         self._session = RooflineSession(taking_part, self._settings, self._machine, self._watch)
         yield from self._session.events()
         if self._machine is not None:
+            yield Part("", MEASURING_SHARE, 1 - MEASURING_SHARE, inner=True)
             yield from self._limits(self._machine)
 
-    def _limits(self, machine: MachineModel) -> Iterator[Limit]:
+    def _limits(self, machine: MachineModel) -> Iterator[Auxiliary]:
         """Measure what the rungs' loops are limited by; yield what is measured next."""
         ours = {contestant.label for contestant in self._ours}
         for label, participant in self._participants().items():
             if label in ours:
-                yield Limit(f"the limits of {label}")
+                yield Auxiliary(f"the limits of {label}")
                 dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
                 peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
                 self._evidence[label] = evidence.measure(participant.prepared, peak, machine)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.codegen import NATIVE
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
-from convprof.measure.events import Limit
+from convprof.measure.events import Auxiliary
 from convprof.measure.session import Session
 from convprof.problems import NetworkProblem
 from convprof.strategies import registry
@@ -72,14 +72,14 @@ class RooflineSession(Session):
 
 def measure_limits(
     measurement: Measurement, machine: MachineModel, isa: str = NATIVE
-) -> Iterator[Limit]:
+) -> Iterator[Auxiliary]:
     """Measure the limits of a result that the model lacks; yield what is measured next."""
     if measurement.flop_per_s is None or not types(measurement.dtype).has_peak:
         return
     dtype, threads, isa = measurement.dtype, measurement.threads, _isa_of(measurement, isa)
     on = f"on {threads} thread{'s' if threads > 1 else ''}"
     if machine.peak(dtype, threads, isa) is None:
-        yield Limit(f"the {dtype} peak {on}")
+        yield Auxiliary(f"the {dtype} peak {on}")
         try:
             machine.measure_peaks(dtype, [threads], isa)
         except ThreadsError:  # the threads were a library's own, and no more can be started
@@ -87,7 +87,7 @@ def measure_limits(
     if measurement.problem["kind"] == NetworkProblem.kind:
         return
     for level in levels_needed(measurement, machine):
-        yield Limit(f"the bandwidth of {level} {on}")
+        yield Auxiliary(f"the bandwidth of {level} {on}")
         machine.measure_bandwidth(threads, level)
 
 

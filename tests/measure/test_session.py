@@ -238,7 +238,10 @@ def test_a_gemm_has_no_layout(scene):
 def test_events_tell_what_is_left(scene):
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
     events = list(scene.session(*strategies, budget_s=0.1).events())
-    assert events[:2] == [Started("a nchw 1 thread", 0, 2), Started("b nchw 1 thread", 1, 2)]
+    assert events[:2] == [
+        Started("a nchw 1 thread", 0, 2, pytest.approx(0.2)),
+        Started("b nchw 1 thread", 1, 2, pytest.approx(0.2, rel=0.5)),
+    ]
     assert [type(event) for event in events[-2:]] == [Finished, Finished]
     samples = scene.sampled(events)
     assert {event.rounds for event in samples} == {25}

@@ -10,7 +10,7 @@ from convprof.machine import bandwidth, facts, peaks
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.model import MachineModel
 from convprof.machine.peaks import Peak
-from convprof.measure.events import Finished, Limit
+from convprof.measure.events import Auxiliary, Finished
 from convprof.measure.session import Settings
 from convprof.problems import Gemm
 from convprof.studies import roofline_session
@@ -45,7 +45,7 @@ def study(machine):
 def test_limits_are_measured_once_and_shown(limits):
     machine = MachineModel(facts())
     first = study(machine)
-    shown = [event.name for event in first.events() if isinstance(event, Limit)]
+    shown = [event.name for event in first.events() if isinstance(event, Auxiliary)]
     assert len(shown) == len(limits) == len(set(limits))
     assert shown[0] == "the f32 peak on 1 thread"
     assert {
@@ -53,7 +53,7 @@ def test_limits_are_measured_once_and_shown(limits):
     } == {True}
     assert {m.bound for m in first.measurements()} <= {"compute", "memory"}
     again = study(machine)
-    assert not any(isinstance(event, Limit) for event in again.events())
+    assert not any(isinstance(event, Auxiliary) for event in again.events())
 
 
 def test_an_interruption_before_the_limits_leaves_the_times(limits):

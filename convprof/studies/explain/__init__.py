@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 TOPICS = {
+    "conv": "One output by hand, the options, the output size, names in PyTorch and Keras.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
-    "layout": "NCHW and NHWC: where each element lies in memory.",
+    "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",
     "winograd": "One tile through the transforms, step by step.",
 }

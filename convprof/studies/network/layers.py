@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.machine.caches import MEMORY, holding
-from convprof.measure.events import Limit
+from convprof.measure.events import Auxiliary
 from convprof.studies.roofline_model import place_here, working_set
 
 if TYPE_CHECKING:
@@ -168,11 +168,11 @@ def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | No
     return measurement.bytes_moved / measurement.time_s.median / rate, "memory"
 
 
-def measure_bandwidth(measurement: Measurement, machine: MachineModel) -> Iterator[Limit]:
+def measure_bandwidth(measurement: Measurement, machine: MachineModel) -> Iterator[Auxiliary]:
     """Measure the bandwidth that ``ceiling`` needs of a layer without arithmetic, if it lacks."""
     level, threads = _level_moved(measurement, machine), measurement.threads
     if level is not None and machine.lacks_bandwidth(threads, level):
-        yield Limit(f"the bandwidth of {level}")
+        yield Auxiliary(f"the bandwidth of {level}")
         machine.measure_bandwidth(threads, level)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
+from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
 from convprof.strategies.networks.connections import connect, read_layout
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 PROBE_ROUNDS = 6
 """Of chains whose layers are timed apart, which is what they are for."""
+PROBING_SHARE = 0.75
+"""The usual fraction of a plan's time that the layers and the conversions take."""
 
 
 class Plan:
@@ -96,6 +99,7 @@ class Plan:
 
     def events(self) -> Iterator[Event]:
         """Measure layers and conversions, plan, measure the chains; yield what happens."""
+        yield Part("single layers", 0.0, PROBING_SHARE, inner=True)
         yield from self.alone.events()
         if not self._timed():
             return
@@ -106,6 +110,7 @@ class Plan:
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
         contestants = [*chosen, *self._rivals]
         self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
+        yield Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True)
         yield from self.together.events()
 
     def measurements(self) -> list[Measurement]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from convprof.machine import facts
 from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
+from convprof.measure.events import Part
 from convprof.measure.session import Session
 from convprof.results import envelope, plain
 from convprof.strategies import registry
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from convprof.studies.journal import Journal, Record
     from convprof.studies.sweep.plan import Plan
 
+PREPARING_S = 0.1
+"""Usual seconds to prepare and verify a contestant."""
+USUAL_FLOP_PER_S = 5e9
+"""Between loops that are slow and kernels that are fast."""
 MOST_SHOWN = 60
 """Characters of what a damaged file says that an error repeats."""
 
@@ -44,6 +49,8 @@ class Began:
     index: int
     total: int
     x: int
+    part: Part
+    """Which fraction of the time of all points is over, and which fraction this point takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +93,30 @@ class Sweep:
 
     def events(self) -> Iterator[Event | Began | Ended]:
         """Measure the points that are not in the journal yet; yield what happens."""
-        for index, x in enumerate(self._plan.values):
-            if index not in self.done:
-                yield Began(index, len(self._plan.values), x)
-                yield from self._point(index, x)
+        values = self._plan.values
+        to_measure = [index for index in range(len(values)) if index not in self.done]
+        for number, index in enumerate(to_measure):
+            x = values[index]
+            before, after = to_measure[:number], to_measure[number + 1 :]
+            yield Began(index, len(values), x, self._part(before, index, after))
+            yield from self._point(index, x)
+
+    def _part(self, before: Sequence[int], index: int, after: Sequence[int]) -> Part:
+        """Return which fraction of the time a point takes, by the rates measured so far."""
+        before_s, after_s = (sum(map(self._point_s, indices)) for indices in (before, after))
+        point_s = self._point_s(index)
+        total_s = before_s + point_s + after_s
+        return Part("", before_s / total_s, point_s / total_s)
+
+    def _point_s(self, index: int) -> float:
+        """Predict the seconds of a point; a contestant without a rate so far has the usual one."""
+        seconds = PREPARING_S
+        for contestant in self._plan.contestants(self._plan.values[index]):
+            if self._too_slow(contestant) is None:
+                rate = self._rates.get(contestant.label, USUAL_FLOP_PER_S)
+                call_s = contestant.problem.flops / rate
+                seconds += PREPARING_S + predicted_s(call_s, self._plan.settings)
+        return seconds
 
     def _take_over(self, record: Record) -> None:
         """Learn from a point measured before; InputError if it is not one of this sweep."""

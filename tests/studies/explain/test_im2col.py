@@ -6,30 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from drawn_convolutions import convolutions
+from hypothesis import given, settings
 
-from convprof.errors import ProblemError, TooLargeError
+from convprof.errors import TooLargeError
 from convprof.problems import Conv2d, parse
 from convprof.strategies import memory
 from convprof.studies.explain.im2col import DEFAULT, LIMITS, cost, direct_sums, im2col, variants
 from convprof.studies.explain.layout import difference, reduced
-
-
-@st.composite
-def convolutions(draw):
-    few, groups = st.integers(1, 3), draw(st.integers(1, 3))
-    try:
-        return Conv2d(
-            n=draw(few), c=groups * draw(few), k=groups * draw(few),
-            h=draw(st.integers(1, 14)), w=draw(st.integers(1, 14)),
-            r=draw(st.integers(1, 7)), s=draw(st.integers(1, 7)),
-            stride=(draw(st.integers(1, 5)), draw(st.integers(1, 5))),
-            pad=tuple(draw(st.integers(0, 4)) for _ in range(4)),
-            dilation=(draw(few), draw(few)), groups=groups,
-        )  # fmt: skip
-    except ProblemError:
-        assume(False)
 
 
 @given(convolutions())

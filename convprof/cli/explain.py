@@ -48,6 +48,21 @@ def conv(**flags: Any) -> None:
     view.show(console.stdout(flags["color"]), study.conv(problem, flags["seed"]))
 
 
+@command.command("backward")
+@options.problem_options
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def backward(**flags: Any) -> None:
+    """Compute gradients by hand; compare with finite differences."""
+    from convprof.render import console
+    from convprof.render.explain import backward as view
+    from convprof.studies.explain import backward as study
+    from convprof.studies.explain import convolution
+
+    problem = convolution(_problem(flags, study.DEFAULT), "backward")
+    view.show(console.stdout(flags["color"]), study.backward(problem, flags["seed"]))
+
+
 @command.command("im2col")
 @options.problem_options
 @options.seed_option("Seeds the numbers shown.")

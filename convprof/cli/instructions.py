@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
+@options.wait_idle_option
 @options.output_options(csv="Write one row per instruction.")
 def command(**flags: Any) -> int:
     """Measure what single instructions cost on this core, in cycles.

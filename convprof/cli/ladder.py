@@ -1,4 +1,4 @@
-"""``convprof ladder``: one problem rung by rung, and Halide's schedules next to the rungs."""
+"""``convprof ladder``: one problem rung by rung, and Halide's schedules for comparison."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
+    from convprof.studies.answer import Answer
     from convprof.studies.ladder import Ladder, Pair, Step
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
@@ -28,6 +29,7 @@ _options = options.stack(
     click.argument("problem", required=False, metavar="[PROBLEM]"),
     click.option("--size", metavar="N[,N]", help="A ladder for each size: m = n = k of a product, h = w of an image; a:b:xfactor too."),  # noqa: E501
     options.libraries_option("Show Halide's schedules next to the rungs; pip install 'convprof[peers]'.", "halide", several=False),  # noqa: E501
+    click.option("--why", is_flag=True, help="Also print the inner loops and a sentence per rung."),
     options.patience_option("A rung predicted to take longer is refused."),
     options.measure_options(
         strategies="Rungs to climb; default all.",
@@ -175,6 +177,7 @@ class _View(View["Ladder"]):
         self._word, self._choice, self._plot = word, asked.choice, flags["plot"]
         self._machine = asked.machine
         self._several, self._by_size = len(asked.problems) > 1, flags["size"] is not None
+        self._why: bool = flags["why"]
         self._ladders: list[tuple[str, list[Step]]] = []
         self._pairs: list[Pair] = []
 
@@ -190,7 +193,7 @@ class _View(View["Ladder"]):
 
         if len(self._ladders) > 1:
             console.print()
-        ladder_report(console, self._ladders[-1][1])
+        ladder_report(console, self._ladders[-1][1], why=self._why)
         halide_report(console, self._pairs)
 
     def summary(self, console: Console) -> None:
@@ -200,6 +203,12 @@ class _View(View["Ladder"]):
         if self._several:
             sizes_report(console, self._ladders)
         console.print()
+
+    def answer(self) -> Answer | None:
+        """Return the fastest rung, its limit, the largest gain, and what to try next."""
+        from convprof.render.rung_limit_words import answer
+
+        return answer(self._ladders)
 
     def pictures(self) -> list[Picture]:
         """Return the picture of all ladders, if one was asked for and there is a time."""

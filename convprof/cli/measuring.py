@@ -43,12 +43,14 @@ class Measuring(Work, Generic[AnyStudy]):
         outputs: Outputs,
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         view: View[AnyStudy],
+        driver: Driver | None = None,
     ) -> None:
+        """``driver``: one that has measured something for this work before."""
         self._asked = asked
         self._outputs = outputs
         self._study = study
         self._view = view
-        self._driver = Driver(outputs)
+        self._driver = driver or Driver(outputs)
         self._watch = noise_watch()
         self._keeping = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
@@ -60,6 +62,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
         with self._keeping:
+            self._driver.before_measuring()
             self._begin()
             return self._driver.run(self)
 

@@ -24,6 +24,10 @@ class Outputs:
     quiet: bool
     plot: bool = False
     """Whether a picture was asked for."""
+    measures: bool = False
+    """Whether the command has ``--wait-idle``, as all commands that measure."""
+    wait_idle_s: float | None = None
+    """How long to wait for an idle machine; None: not at all."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -43,7 +47,14 @@ class Outputs:
                 if other != flag:
                     raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
         plot = flags.get("plot") is not None
-        return cls(paths, flags["color"], flags.get("quiet", False), plot)
+        return cls(
+            paths,
+            flags["color"],
+            flags.get("quiet", False),
+            plot,
+            "wait_idle" in flags,
+            flags.get("wait_idle"),
+        )
 
     @property
     def tables(self) -> bool:

@@ -105,6 +105,8 @@ def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
 class _ReadWork(Work):
     """Show the rooflines of files; nothing is measured."""
 
+    measures = False
+
     def __init__(self, rooflines: list[Roofline], notes: list[str], charts: Charts) -> None:
         self._rooflines, self._notes, self._charts = rooflines, notes, charts
 
@@ -151,6 +153,7 @@ def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
         _View(asked, charts),
+        driver,
     ).run()
 
 

@@ -79,6 +79,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
         options.csv_option("Write as CSV."),
         options.plot_option(),
         options.color_option,
+        options.wait_idle_option,
         options.quiet_option(),
     )
 
@@ -193,10 +194,12 @@ class _Work(Work):
     """Measure one study; write and show its page."""
 
     def __init__(self, name: str, chosen: Options, flags: dict[str, Any]) -> None:
+        from convprof.machine.model import MachineModel
+
         module = importlib.import_module(f"convprof.studies.study.{name}")
         self._watch = noise_watch()
         self._flags = flags
-        self._study: Study = getattr(module, name.title())(chosen, self._watch)
+        self._study: Study = getattr(module, name.title())(chosen, MachineModel.here(), self._watch)
         self._study.check()
         self._page: Page | None = None
         self._interrupted = False

@@ -91,7 +91,7 @@ def _hidden(every: Sequence[Measurement], rows: Sequence[Measurement]) -> list[s
         for count, what in ((slower, "slower"), (layouts, "in the other layout"))
         if count
     ]
-    return [f"{len(every) - len(rows)} more rows ({', '.join(parts)}): --all"]
+    return [f"{len(every) - len(rows)} more: {', '.join(parts)} (--all)"]
 
 
 def legend_report(console: Console, rows: Sequence[Measurement]) -> None:

@@ -10,6 +10,7 @@ from convprof.codegen import isa as isas
 from convprof.dtypes import DTYPES
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
 from convprof.results import envelope
 from convprof.studies.document import machine
 
@@ -38,6 +39,7 @@ class Measured:
         """
         self._threads = list(threads)
         self._clock = clock
+        self._model = MachineModel(facts())
         self._machine = machine or facts().identity_key()
         before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
@@ -45,6 +47,11 @@ class Measured:
         self._whole_before = {count for count, found in before.items() if found.whole}
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
+
+    @property
+    def lacking(self) -> bool:
+        """Whether there is something to measure."""
+        return any(n not in self.sets or not self.sets[n].whole for n in self._threads)
 
     def leave_out(self, above: int) -> None:
         """Do not measure on more threads than that."""
@@ -80,9 +87,8 @@ class Measured:
                 if (dtype, bits, fused) in known:
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                peak = dataclasses.replace(
-                    peaks.measure(dtype, threads, bits, fused=fused), isa=isa
-                )
+                peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
+                peak = dataclasses.replace(peak, isa=isa)
                 found = self._found(found, peaks=(*found.peaks, peak))
         yield f"the bandwidth of the caches {on}"
         found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew

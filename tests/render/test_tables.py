@@ -163,7 +163,7 @@ def test_the_fastest_dozen_in_their_best_layouts_and_how_to_see_the_rest():
     text = io.StringIO()
     run_report(Console(file=text, width=120), MANY)
     assert rows_of(text.getvalue()) == [[f"s{index:02}", "nhwc"] for index in range(12)]
-    assert "16 more rows (2 slower, 14 in the other layout): --all\n" in text.getvalue()
+    assert "16 more: 2 slower, 14 in the other layout (--all)\n" in text.getvalue()
 
 
 def test_all_rows_are_all_rows():

@@ -139,4 +139,6 @@ def test_a_shortlist_has_the_best_layout_per_strategy_and_thread_count():
     ]  # fmt: skip
     kept = [(m.strategy, m.layout, m.threads) for m in best_layouts(rows)]
     assert kept == [("a", "nhwc", 1), ("a", "nchw", 2), ("b", "nchw", 1)]
+    assert [m.strategy for m in shortlist(rows, 3)] == ["a", "a", "b"]
     assert len(shortlist(rows, 2)) == 2
+    assert len(shortlist(rows, 4)) == 4

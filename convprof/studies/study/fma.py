@@ -39,7 +39,9 @@ class Fma(Study):
         for bits in self._widths:
             yield f"the peaks of {self._name(bits)}, fused and apart"
             for kind in (FUSED, APART):
-                self._costs[bits, kind] = costs(self.options.dtype, bits, fused=kind == FUSED)
+                self._costs[bits, kind] = costs(
+                    self.machine, self.options.dtype, bits, fused=kind == FUSED
+                )
         self._setting = Setting(dtype=self.options.dtype)
 
     def contestants(self) -> list[Contestant]:
@@ -57,7 +59,9 @@ class Fma(Study):
         """Measure the peaks again, now that the core has been at work for a while."""
         for (bits, kind), known in self._costs.items():
             yield f"the peak of {self._name(bits)} {kind} after the rounds"
-            self._costs[bits, kind] = known.again(self.options.dtype, fused=kind == FUSED)
+            self._costs[bits, kind] = known.again(
+                self.machine, self.options.dtype, fused=kind == FUSED
+            )
 
     def page(self) -> Page:
         """Return the rates by width and kind."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import networks
 from convprof.measure.contestant import Contestant
-from convprof.problems import Conv2d
+from convprof.problems import Conv2d, as_convolution
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting, Strategy
@@ -54,11 +54,11 @@ class Layout(Study):
         """Measure the loads per cycle and the bandwidth of the caches."""
         dtype = self.options.dtype
         yield "loads per cycle"
-        self._costs = costs(dtype, element_bits(dtype))
-        self._strides = Strides(dtype)
+        self._costs = costs(self.machine, dtype, element_bits(dtype))
+        self._strides = Strides(dtype, self.machine.facts.caches)
         yield from self._strides.learn()
-        found = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
-        self._layers = [layer for layer in found if isinstance(layer, Conv2d)]
+        layers = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
+        self._layers = [as_convolution(layer) for layer in layers]
 
     def contestants(self) -> list[Contestant]:
         """Return the layers in both layouts by each idea, and the strides."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
 from convprof.errors import RefusedError
-from convprof.machine import facts
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -67,7 +66,7 @@ class Threads(Study):
 
     def check(self) -> None:
         """Raise RefusedError on one core, TooLargeError for a product that does not fit."""
-        if facts().topology.usable_cores == 1:
+        if self.machine.facts.topology.usable_cores == 1:
             raise RefusedError("threads: there is one usable core, nothing to share out")
         largest = max(self._sizes())
         preflight.check_memory([Gemm(m=largest, n=largest, k=largest)], self.options.dtype, 1)

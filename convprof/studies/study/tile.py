@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
 from convprof.integers import ceil_div
-from convprof.machine import facts
-from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -85,7 +83,7 @@ class Tile(Study):
             for nc in _powers(LEAST_COLUMNS, size)
         }
         self._caches = {
-            level.name: level.share_bytes for level in levels(facts().caches, options.threads)
+            level.name: level.share_bytes for level in self.machine.levels(options.threads)
         }
 
     def contestants(self) -> list[Contestant]:

@@ -92,10 +92,12 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number as it is written; ValueError or TypeError for what is none, or below 0."""
-    if value is not None and not (math.isfinite(value) and value >= 0):
+    """Return a number or null of a document; ValueError or TypeError for anything else."""
+    if value is None:
+        return None
+    if not (math.isfinite(value) and value >= 0):  # TypeError for a text
         raise ValueError("not finite, or negative")
-    return value  # type: ignore[no-any-return]  # isfinite takes numbers only
+    return float(value)
 
 
 def _executed(flops: Record | None) -> float | None:

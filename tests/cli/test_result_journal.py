@@ -83,6 +83,7 @@ def test_after_a_kill_the_same_command_goes_on(killed, capsys, tmp_path, invalid
         "--batch",
         batch,
         *HOW,
+        "--all",
         "--json",
         path,
         "--csv",

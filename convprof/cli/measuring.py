@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem

@@ -18,6 +18,7 @@ from convprof.studies.study.base import Study
 from convprof.studies.study.page import (
     Figure,
     Finding,
+    Line,
     Page,
     Plot,
     Row,
@@ -106,7 +107,7 @@ class Threads(Study):
     def _scaling_section(self, rows: list[Row]) -> Section:
         plot = Plot(
             "lines", "size", "size (m = n = k)", "threads", "times one thread", x_log=True,
-            expected="model",
+            expected="model", levels=(Line("one thread", 1.0),),
         )  # fmt: skip
         note = (
             "times one thread: time on one thread / on several · expected: T(t) = call(t) + "

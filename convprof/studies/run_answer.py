@@ -86,7 +86,8 @@ def _limit(best: Measurement) -> tuple[str, ...]:
     if best.bound == "compute" and share >= _CLOSE:
         return ("Its limit is the peak: only fewer FLOPs can be much faster.",)
     if best.bound == "compute":
-        return (f"Its limit is the peak, which allows {units.digits(1 / share, 2)} times the speed.",)
+        gain = units.digits(1 / share, 2)
+        return (f"Its limit is the peak, which allows {gain} times the speed.",)
     return ("What limits it is unknown: no bandwidth of main memory is stored.",)
 
 

@@ -85,12 +85,14 @@ def tile(rows: Sequence[Row], size: int) -> Answer | None:
     best, worst = max(timed, key=_value), min(timed, key=_value)
     near = sum(_value(row) >= NEAR * _value(best) for row in timed)
     kc, nc = best.variant["kc"], best.variant["nc"]
+    least = f"kc {worst.variant['kc']} and nc {worst.variant['nc']}"
+    times = _value(best) / _value(worst)
+    spread = (
+        f"{near} of {len(timed)} tiles are within 5 % of it; the worst, {least}, is {times:.2g} "
+    )
     sentences = (
         f"Use kc {kc} and nc {nc}: {units.si(_value(best), 'FLOP/s')}.",
-        (
-            f"{near} of {len(timed)} tiles are within 5 % of it; the worst, kc "
-            f"{worst.variant['kc']} and nc {worst.variant['nc']}, is {_value(best) / _value(worst):.2g} times as slow."
-        ),
+        f"{spread}times as slow.",
     )
     problem = f"{size}x{size}:{size}x{size}"
     return Answer(sentences, f"convprof run {problem} -s packed,auto --explain")

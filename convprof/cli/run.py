@@ -59,6 +59,7 @@ def command(**flags: Any) -> int:
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
     asked = from_flags.asked(flags)
+    measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
         return 0

@@ -30,6 +30,8 @@ def answer(
         return None
     over = header["sweep"]["over"]
     points = [(row.x, rate) for row in rows if (rate := _rate(row, label)) is not None]
+    if not points:
+        return Answer((f"No time of {short_names(rows)[label]} can be true: see the doubts above.",))
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]
     name = short_names(rows)[label]

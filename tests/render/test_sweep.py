@@ -241,3 +241,7 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert found.command == "convprof study tile"
     assert answer(header, rows).sentences[1].endswith("from size 64 to 128.")
     assert answer(header, rows_of([record(0, 32, measurement("a", None))])) is None
+    doubtful = record(0, 32, {**measurement("a", 1e9), "doubt": "odd"})
+    assert answer(header, rows_of([doubtful])).sentences == (
+        "No time of a can be true: see the doubts above.",
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.render.sweep_chart import fastest_at_most, finding, short_names
 from convprof.studies.answer import Answer
+from convprof.studies.next_command import AFTER_LIMIT, after_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,9 @@ def answer(
     over = header["sweep"]["over"]
     points = [(row.x, rate) for row in rows if (rate := _rate(row, label)) is not None]
     if not points:
-        return Answer((f"No time of {short_names(rows)[label]} can be true: see the doubts above.",))
+        return Answer(
+            (f"No time of {short_names(rows)[label]} can be true: see the doubts above.",)
+        )
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]
     name = short_names(rows)[label]
@@ -40,7 +43,10 @@ def answer(
     elif len(points) > 1:
         sentences.append(_plateau(name, over, points))
     best = max(points, key=lambda point: point[1])[0]
-    return Answer(tuple(sentences), _command(header, label, best, falls=cliff is not None))
+    problem = header["sweep"]["problem"]
+    if cliff is not None and problem["kind"] == "gemm" and over == "size":
+        return Answer(tuple(sentences), AFTER_LIMIT["cache"])
+    return Answer(tuple(sentences), after_sweep(problem, over, label.split()[0], best))
 
 
 def _rate(row: Row, label: str) -> float | None:
@@ -75,16 +81,3 @@ def _plateau(name: str, over: str, points: Sequence[tuple[int, float]]) -> str:
     if enough == points[0][0]:
         return f"{name} depends little on {over}: no step of the range costs more than 15 %."
     return f"{name} is within 10 % of its best rate from {over} {enough:,} on."
-
-
-def _command(header: Header, label: str, best: int, *, falls: bool) -> str:
-    """Return what to try next; `best` is the value with the highest rate."""
-    problem, over = header["sweep"]["problem"], header["sweep"]["over"]
-    text = problem.get("name") or problem.get("descriptor") or ""
-    if over.startswith(("tile", "unroll")):
-        return f"convprof run {text} -s {label.split(maxsplit=1)[0]},auto --explain"
-    if problem["kind"] == "gemm" and over == "size":
-        if falls:
-            return "convprof study tile"
-        text = f"{best}x{best}:{best}x{best}"
-    return f"convprof roofline {text}"

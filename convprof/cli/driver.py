@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Progress, Step
     from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
-Picture = tuple[str, "Callable[[], None]"]
-"""A file, and what draws it."""
 
 
 class Work:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +14,10 @@ from convprof.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
+    from convprof.render.charts.chart import Bars
     from convprof.studies.answer import Answer
     from convprof.studies.ladder import Ladder, Pair, Step
 
@@ -76,10 +76,6 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     asked = _asked(kind, word, flags)
     companion = _companion(flags)
     outputs = Outputs.of(flags)
-    if flags["plot"] is not None:
-        from convprof.render.charts import picture
-
-        picture.require(flags["plot"])
     from convprof.studies.ladder import Ladder
 
     return measuring.Measuring(
@@ -95,7 +91,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
             time_limit_s=flags["patience"],
             halide=companion is not None,
         ),
-        _View(word, asked, flags),
+        _View(word, asked, flags, outputs),
     ).run()
 
 
@@ -173,9 +169,11 @@ class _View(View["Ladder"]):
 
     apart = False
 
-    def __init__(self, word: str, asked: Asked, flags: dict[str, Any]) -> None:
-        self._word, self._choice, self._plot = word, asked.choice, flags["plot"]
+    def __init__(self, word: str, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._word, self._choice, self._outputs = word, asked.choice, outputs
         self._machine = asked.machine
+        kind = asked.problems[0].kind
+        self._varied = VARIED[kind] if flags["size"] is not None else ""
         self._several, self._by_size = len(asked.problems) > 1, flags["size"] is not None
         self._why: bool = flags["why"]
         self._ladders: list[tuple[str, list[Step]]] = []
@@ -212,19 +210,16 @@ class _View(View["Ladder"]):
 
     def pictures(self) -> list[Picture]:
         """Return the picture of all ladders, if one was asked for and there is a time."""
-        timed = any(step.measurement.time_s for _, steps in self._ladders for step in steps)
-        return [(self._plot, self._draw)] if self._plot is not None and timed else []
+        return self._outputs.pictures(self._chart)
 
-    def _draw(self) -> None:
-        from convprof.machine import facts
-        from convprof.render.charts import picture
-        from convprof.render.ladder import ladder_chart
+    def _chart(self, dated: str) -> Bars | None:
+        from convprof.render.ladder_chart import ladder_chart
 
         choice = self._choice
-        dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
         peaks = self._machine.peaks(choice.dtype, choice.threads)
-        title = f"ladder {self._word} · {choice.dtype}"
-        picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), self._plot)
+        return ladder_chart(
+            f"ladder {self._word}", self._ladders, peaks, dated=dated, varied=self._varied
+        )
 
     def _name(self, problem: Problem) -> str:
         if not self._by_size:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.measure.session import FEWEST_ROUNDS
-from convprof.render import describe, tables
-from convprof.render.charts.chart import Chart, Level, Point, Series
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.ladder_words import chains, idea, loop_counts, sentence, share
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from convprof.studies.ladder import Pair, Step
 
     Row = tuple[Step, Evidence]
-    from convprof.machine.peaks import Peak
-    from convprof.studies.ladder import Step
 
 
 NOTHING = tables.NOTHING
@@ -45,6 +42,9 @@ def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False)
         cold = " · cold caches" if first.cache == "cold" else ""
         shown = print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
         say(console, _legend(timed, shown), style="dim")
+        doubt = doubts.line(step.measurement for step in timed)
+        if doubt is not None:
+            say(console, doubt)
         console.print()
         print_table(console, "what limits each rung", _limit_columns(), timed)
     if why:
@@ -111,7 +111,7 @@ def _lower(step: Step) -> bool:
 def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
     unit = units.time_unit([s.measurement.time_s.median for s in steps if s.measurement.time_s])
     return [
-        Column("rung", lambda s: s.rung.name, 1, "left"),
+        Column("rung", lambda s: doubts.marked(s.rung.name, s.measurement.doubt), 1, "left"),
         Column(f"time [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 5),
         Column("n", _samples_cell, 10),
         Column("GFLOP/s", lambda s: tables.gflops_cell(s.measurement), 1),
@@ -226,52 +226,3 @@ def _exclusions(console: Console, measurements: Sequence[Measurement]) -> None:
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
         say(console, describe.exclusion_line(measurement), style=style)
-
-
-# Ladders as a chart: GFLOP/s from rung to rung, a line for each size.
-
-GIGA = 1e9
-
-
-def ladder_chart(
-    title: str, ladders: Sequence[tuple[str, Sequence[Step]]], peaks: Sequence[Peak], *, dated: str
-) -> Chart:
-    """Return the rates over the numbers of the rungs, which the axis names, under the peaks.
-
-    ``dated``: machine and date, for the caption.
-    """
-    names = list(dict.fromkeys(step.rung.name for _, steps in ladders for step in steps))
-    levels = tuple(map(_level, peaks))
-    return Chart(
-        title=title,
-        x_label="rung: " + ", ".join(f"{k} {name}" for k, name in enumerate(names, 1)),
-        y_label="GFLOP/s",
-        series=tuple(
-            Series(size, points)
-            for size, steps in ladders
-            if (points := tuple(_points(steps, names)))
-        ),
-        levels=levels,
-        y_top=max(level.y for level in levels),
-        caption=f"{dated} · median and 95 % interval",
-    )
-
-
-def _points(steps: Sequence[Step], names: Sequence[str]) -> list[Point]:
-    found = []
-    for step in steps:
-        m = step.measurement
-        if m.time_s is None or m.flop_per_s is None:
-            continue
-        work = m.flop_per_s * m.time_s.median / GIGA
-        low, high = (
-            None if s is None else work / s for s in (m.time_s.ci95_high, m.time_s.ci95_low)
-        )
-        found.append(Point(1 + names.index(step.rung.name), m.flop_per_s / GIGA, low, high))
-    return found
-
-
-def _level(peak: Peak) -> Level:
-    threads = f"{peak.threads} thread{'s' if peak.threads > 1 else ''}"
-    rate = units.si(peak.flop_per_s, "FLOP/s")
-    return Level(f"FMA peak, {threads}: {rate}", peak.flop_per_s / GIGA)

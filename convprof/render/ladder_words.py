@@ -75,9 +75,7 @@ def _change(step: Step, below: Step) -> str:
     parts = []
     now, then = step.evidence, below.evidence
     if now is not None and then is not None:
-        limit = then.binding
-        after = now.share(limit.kind) if limit else None
-        gone = limit if limit is not None and _gone(limit, after) else None
+        gone = _removed(now, then)
         if gone is not None:
             cause = limit_words(then, gone)
             parts.append(f"removes the limit of {below.rung.name}: {cause} ({_at_most(gone)})")
@@ -103,6 +101,31 @@ def _more_chains(now: Evidence, then: Evidence, gone: Limit | None) -> str:
     if not 0 < theirs < ours or (gone is not None and gone.kind == "chains"):
         return ""
     return f"{ours} chains of sums instead of {theirs}"
+
+
+def removed(step: Step, below: Step) -> str:
+    """Return in a few words the limit of the rung below that a rung removes; "" for no limit."""
+    if step.measurement.threads != below.measurement.threads:
+        return (
+            "the peak of one core" if below.measurement.threads == 1 else "the peak of fewer cores"
+        )
+    now, then = step.evidence, below.evidence
+    gone = _removed(now, then) if now is not None and then is not None else None
+    if then is None or gone is None:
+        return _executed(step.measurement, below.measurement)
+    loop = then.loop
+    if gone.kind == "chains":
+        return f"{loop.chains} chain{'s' if loop.chains > 1 else ''} of dependent sums"
+    if gone.kind == "loads":
+        return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from L1"
+    return limit_words(then, gone)
+
+
+def _removed(now: Evidence, then: Evidence) -> Limit | None:
+    """Return the binding limit of the rung below, where the rung above no longer has it."""
+    limit = then.binding
+    after = now.share(limit.kind) if limit else None
+    return limit if limit is not None and _gone(limit, after) else None
 
 
 def _gone(limit: Limit, after: float | None) -> bool:

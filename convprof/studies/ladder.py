@@ -183,7 +183,7 @@ class Ladder:
                 self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
                 yield from self._experiments(participant)
 
-    def _experiments(self, participant: Participant) -> Iterator[Limit]:
+    def _experiments(self, participant: Participant) -> Iterator[Auxiliary]:
         """Time the code on other problems where its inner loop does not explain the time."""
         contestant = participant.contestant
         measurement = self._session.measurement(participant)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.errors import ConvprofError
-from convprof.measure.events import Limit
+from convprof.measure.events import Auxiliary
 from convprof.measure.session import Session
 from convprof.problems.families import vary
 from convprof.strategies.base import Role
@@ -133,12 +133,12 @@ def limit(
     machine: MachineModel,
     one_thread: Measurement | None = None,
 ) -> RungLimit | None:
-    """Return what limits a measurement; None without a time or without a peak.
+    """Return what limits a measurement; None without a peak, or a time that can be true.
 
     ``one_thread`` is the same strategy on one thread, for a measurement on several.
     """
     reached = executed_share(measurement)
-    if reached is None or measurement.time_s is None:
+    if reached is None or measurement.time_s is None or measurement.doubt:
         return None
     within = explained(measurement, evidence)
     if within is not None:
@@ -212,7 +212,7 @@ class Laboratory:
         """Return what is known about a contestant."""
         return self._experiments.get(label, Experiments())
 
-    def events(self, contestant: Contestant, measurement: Measurement) -> Iterator[Limit]:
+    def events(self, contestant: Contestant, measurement: Measurement) -> Iterator[Auxiliary]:
         """Time the contestant's code on one element and on data in L2, where that can tell.
 
         A strategy that chooses would choose other code there.
@@ -233,14 +233,14 @@ class Laboratory:
 
     def _timed(
         self, contestant: Contestant, problem: Problem | None
-    ) -> Generator[Limit, None, Measurement | None]:
+    ) -> Generator[Auxiliary, None, Measurement | None]:
         """Return the result on another problem; None if the strategy does not compute it."""
         if problem is None:
             return None
         session = Session([replace(contestant, problem=problem)], self._settings)
         with contextlib.suppress(ConvprofError):
             for _ in session.events():
-                yield Limit(f"the limits of {contestant.label}")
+                yield Auxiliary(f"the limits of {contestant.label}")
         return next((m for m in session.measurements() if m.time_s is not None), None)
 
     def _share(self, result: Measurement) -> float | None:

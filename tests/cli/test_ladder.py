@@ -64,7 +64,7 @@ def test_a_convolution_that_winograd_refuses(capsys):
     assert status == 0
     assert "refused: winograd nhwc 1 thread: winograd needs a 3x3 stride-1 filter" in out
     lines = out.splitlines()
-    assert sum(line.startswith("auto ") for line in lines) == 2
+    assert sum(line.startswith("auto  ") for line in lines) == 2
     assert "parallel" not in out
 
 

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from convprof.codegen.disassembly import Code
 from convprof.machine.peaks import Peak
-from convprof.render.charts.chart import Level
-from convprof.render.ladder import halide_report, ladder_chart, ladder_report, sizes_report
+from convprof.render.charts.chart import Reference
+from convprof.render.ladder import halide_report, ladder_report, sizes_report
+from convprof.render.ladder_chart import EFFECTIVE, ladder_chart
 from convprof.render.ladder_words import loop_counts, sentence
 from convprof.render.rung_limit_words import answer, limit_phrase
 from convprof.results import Cycles, Flops, Measurement, Time
@@ -233,6 +234,15 @@ def test_answer():
     (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
     assert first.startswith("128: packed is the fastest rung")
     assert answer([("64", [REFUSED])]) is None
+    doubtful = [
+        dataclasses.replace(step, measurement=dataclasses.replace(step.measurement, doubt="odd"))
+        for step in (NAIVE, LAST)
+    ]
+    (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
+    assert first.startswith("packed is the fastest rung")
+    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    assert "naive ?" in printed(ladder_report, doubtful)
+    assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 
 
 def test_sizes():
@@ -269,13 +279,48 @@ def test_halide_and_our_rungs():
     assert rows[1] == ["-", "-", "parallel", "2", "105", "26.2", "-", "-", "0.250", "5e-07"]
 
 
-def test_chart():
-    made = ladder_chart("ladder", [("64", STEPS)], [PEAK, BOTH], dated="CPU · 2026-01-02")
-    (line,) = made.series
-    assert [point.x for point in line.points] == [1, 2, 3, 5, 6]
-    assert line.points[1].y == pytest.approx(FLOPS / 8e-6 / 1e9)
-    assert line.points[0].low is None
-    assert line.points[1].low == pytest.approx(line.points[1].y / 1.01)
-    assert made.x_label.startswith("rung: 1 naive, 2 vectorized, 3 fma, 4 unrolled, 5 packed")
-    assert made.levels[1] == Level("FMA peak, 2 threads: 400 GFLOP/s", 400.0)
-    assert made.y_top == 400.0
+def chart(*ladders, **options):
+    return ladder_chart("ladder gemm", ladders, [PEAK, BOTH], dated="CPU · 2026-01-02", **options)
+
+
+def test_the_chart_has_a_bar_per_timed_rung_with_gain_and_removed_limit():
+    made = chart(("64", STEPS))
+    (panel,) = made.panels
+    assert [bar.label for bar in panel.bars] == ["naive", "vectorized", "fma", "packed", "parallel"]
+    naive, vectorized, fma, packed, parallel = panel.bars
+    assert vectorized.value == pytest.approx(FLOPS / 8e-6 / 1e9)
+    assert (naive.low, naive.high) == (None, None)
+    assert vectorized.low == pytest.approx(vectorized.value / 1.01)
+    assert vectorized.high == pytest.approx(vectorized.value / 0.99)
+    assert naive.note == "1.75"
+    assert vectorized.note == "65.5 · 38x · 1 chain of dependent sums"
+    assert fma.note == "58.3 · 0.89x · 16 elements an instruction, multiply and add apart"
+    assert packed.note == "175 · 3.0x"
+    assert parallel.note == "262 · 1.5x · the peak of one core"
+    assert (parallel.label, parallel.subject) == ("parallel", "packed")
+    assert panel.references[1] == Reference("peak, 2 threads: 400 GFLOP/s", 400.0)
+
+
+def test_the_chart_says_the_finding_and_where_it_comes_from():
+    made = chart(("64", STEPS))
+    assert made.title == "parallel is 150 times as fast as naive: 66 % of the peak on 2 threads"
+    assert made.subtitle == "ladder gemm · gemm (64x64) (64x64) · f32 · CPU · 2026-01-02"
+
+
+def test_several_ladders_are_panels_and_too_many_are_said():
+    made = chart(*((str(k), STEPS) for k in range(6)), varied="size")
+    assert [panel.title for panel in made.panels] == ["size 2", "size 3", "size 4", "size 5"]
+    assert "the last 4 of 6 sizes" in made.subtitle
+    assert "at size 5" in made.title
+
+
+def test_an_effective_rate_is_no_share_of_the_peak():
+    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=3.4)
+    made = chart(("64", [NAIVE, dataclasses.replace(LAST, measurement=less)]))
+    assert made.title == "parallel is 150 times as fast as naive on 2 threads"
+    assert EFFECTIVE in made.caption
+    assert EFFECTIVE not in chart(("64", STEPS)).caption
+
+
+def test_without_a_time_there_is_no_chart():
+    assert chart(("64", [REFUSED])) is None

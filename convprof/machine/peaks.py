@@ -75,12 +75,13 @@ def widest(simd: Simd) -> tuple[int, bool]:
     return simd.bits or FALLBACK_BITS, simd.fma is not False
 
 
-def measure(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
+def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None = None) -> Peak:
     """Measure the peak of multiply-adds in vectors of ``bits`` on some threads: 0.1 seconds.
 
-    Where they are not ``fused``, a multiplication and an addition are two instructions.
+    Where they are not ``fused``, a multiplication and an addition are two instructions. Fewer
+    ``chains`` than the probe's own do not reach the peak: each waits for its last multiply-add.
     """
-    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused)
+    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused, chains=chains)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)

@@ -23,6 +23,8 @@ KIND = "result"
 """Of the document of measurements; the other kinds have documents of their own."""
 
 Status = Literal["ok", "refused", "wrong", "failed"]
+FAILURES: tuple[Status, ...] = ("wrong", "failed")
+"""What a result may not be; a strategy may refuse."""
 
 
 @dataclass(frozen=True, slots=True)

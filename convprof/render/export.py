@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.archive import Archive
 from convprof.render import describe, doubts, tables
 from convprof.results import Measurements, plain
+from convprof.studies import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -76,7 +77,7 @@ class _Lines:
 def to_markdown(document: Document) -> Iterator[str]:
     """Yield one table per problem, and the machine below."""
     for group in by_problem(document.measurements):
-        rows = tables.timed(group)
+        rows = shortlist.timed(group)
         yield f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n\n"
         if rows:
             yield markdown_table(tables.run_columns(rows), rows) + "\n"

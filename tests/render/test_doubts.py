@@ -4,10 +4,11 @@ import io
 
 from rich.console import Console
 
-from convprof.render import doubts, tables
+from convprof.render import doubts
 from convprof.render.export import to_markdown
 from convprof.render.run import run_report
 from convprof.results import Document, Flops, Measurement, Measurements, Time
+from convprof.studies import shortlist
 
 PROBLEM = {"kind": "gemm", "descriptor": "8x8:8x8", "name": None, "m": 8, "n": 8, "k": 8,
            "batch": 1}  # fmt: skip
@@ -46,7 +47,7 @@ def test_the_line_counts_rows_with_the_same_reason():
 
 
 def test_a_time_in_doubt_is_never_the_first_row():
-    assert tables.timed([WRONG, SLOW, FAST]) == [FAST, SLOW, WRONG]
+    assert shortlist.timed([WRONG, SLOW, FAST]) == [FAST, SLOW, WRONG]
 
 
 def test_the_table_of_run_marks_the_row_and_says_why_without_colour():

@@ -56,12 +56,13 @@ def peers(**flags: Any) -> int:
             f"--cache {flags['cache']}: the libraries keep copies of the weights that cannot be "
             "evicted; use --cache hot"
         )
+    from convprof.studies.compare.peers import Peers, chosen
+
+    measuring.note_workload(asked, chosen)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("compare peers", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
-    from convprof.studies.compare.peers import Peers
-
     return measuring.Measuring(
         asked,
         outputs,

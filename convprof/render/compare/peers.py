@@ -8,6 +8,7 @@ from convprof import stats, units
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.studies import shortlist
 from convprof.studies.compare.peers import Standing, summaries
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def peers_report(
     libraries: AbstractSet[str],
 ) -> None:
     """Print all contestants of one problem, fastest first, the refusals, and the verdicts."""
-    rows = tables.timed(measurements)
+    rows = shortlist.timed(measurements)
     if rows:
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
         print_table(console, title, _contestant_columns(rows, libraries), rows)

@@ -87,10 +87,8 @@ class Peers:
     ) -> None:
         self.problem = problem
         self.choice = choice
-        chosen = dataclasses.replace(
-            choice, strategies=_strategies(problem, choice), layouts=LAYOUTS
-        )
-        self.session = RooflineSession(contestants(problem, chosen), settings, machine, watch)
+        taking_part = contestants(problem, chosen(problem, choice))
+        self.session = RooflineSession(taking_part, settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -166,6 +164,11 @@ def _others(
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
     return list(best.values())
+
+
+def chosen(problem: Problem, choice: Choice) -> Choice:
+    """Return the choice with the strategies of both sides, in both layouts."""
+    return dataclasses.replace(choice, strategies=_strategies(problem, choice), layouts=LAYOUTS)
 
 
 def libraries(problem: Problem, choice: Choice) -> frozenset[str]:

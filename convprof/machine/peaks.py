@@ -84,13 +84,14 @@ def widest(simd: Simd) -> tuple[int, bool]:
     return simd.bits or FALLBACK_BITS, simd.fma is not False
 
 
-def measure(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
+def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None = None) -> Peak:
     """Measure the peak of multiply-adds in vectors of ``bits`` on some threads: 0.1 seconds.
 
-    Where they are not ``fused``, a multiplication and an addition are two instructions. On a busy
-    machine it is measured up to three times, until the number of ports can be true.
+    Where they are not ``fused``, a multiplication and an addition are two instructions. Fewer
+    ``chains`` than the probe's own do not reach the peak: each waits for its last multiply-add. On
+    a busy machine it is measured up to three times, until the number of ports can be true.
     """
-    return best(lambda: _once(dtype, threads, bits, fused=fused))
+    return best(lambda: _once(dtype, threads, bits, fused=fused, chains=chains))
 
 
 def best(once: Callable[[], Peak]) -> Peak:
@@ -122,8 +123,8 @@ def unclear(peak: Peak) -> bool:
     return peak.flop_per_cycle is None or peak.flop_per_cycle > 2 * lanes
 
 
-def _once(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
-    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused)
+def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
+    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused, chains=chains)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)

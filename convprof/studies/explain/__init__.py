@@ -15,6 +15,7 @@ TOPICS = {
     "backward": "Gradients of input and weights by hand, and by finite differences.",
     "channels": "A digit through 32 and 64 filters; what pooling keeps.",
     "attention": "Queries, keys, values and softmax of a few patches, by hand.",
+    "cycles": "From the latency of one multiply-add to the peak, measured here.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
     "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",

@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from convprof.codegen import isa as isas
+from convprof.machine.peaks import Peak
 from convprof.problems import Conv2d, parse
 from convprof.render.explain import attention as attention_view
 from convprof.render.explain import backward as backward_view
 from convprof.render.explain import channels as channels_view
 from convprof.render.explain import conv as conv_view
+from convprof.render.explain import cycles as cycles_view
 from convprof.render.explain import im2col as im2col_view
 from convprof.render.explain import layout as layout_view
 from convprof.render.explain import tile as tile_view
@@ -39,6 +41,7 @@ from convprof.studies.explain import (
     tile,
     winograd,
 )
+from convprof.studies.explain.cycles import Cost, CyclesPage, Rung
 from convprof.studies.explain.here import Here
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -62,6 +65,30 @@ def _winograd(problem, m):
     return dataclasses.replace(page, counts=tuple(counts))
 
 
+HZ = 3e9
+
+
+def _cycles(hz):
+    """Return a page of figures that are made up; the clock is unknown where ``hz`` is None."""
+    known = hz is not None
+    costs = tuple(
+        Cost(bits, name, lanes, 4.0 if known else None, rate if known else None)
+        for bits, name, lanes, rate in (
+            (32, "scalar", 1, 2.0), (256, "256 bits", 8, 2.0), (512, "512 bits", 16, 1.0),
+        )
+    )  # fmt: skip
+    rungs = tuple(
+        Rung(label, cost.name, chains, threads, cost.expected(chains),
+             Peak("avx512", cost.bits, "f32", threads, rate * 3e9, hz, rate if known else None, 2))
+        for label, cost, chains, threads, rate in (
+            ("one chain", costs[0], 1, 1, 0.5),
+            ("12 chains", costs[0], 12, 1, 4.0),
+            ("16 lanes", costs[2], 12, 1, 32.0),
+        )
+    )  # fmt: skip
+    return CyclesPage("f32", "avx512", costs, rungs, 1, rungs[-1].peak, 1e9)
+
+
 PAGES = {
     "im2col": lambda: (im2col_view, im2col.im2col(parse(im2col.DEFAULT), 0)),
     "im2col-stem": lambda: (im2col_view, im2col.im2col(STEM, 0)),
@@ -81,6 +108,8 @@ CHECKED = {
     "backward": lambda: (backward_view, backward.backward(parse(backward.DEFAULT), 0)),
     "backward-stem": lambda: (backward_view, backward.backward(STEM, 0)),
     "channels": lambda: (channels_view, channels.channels(7)),
+    "cycles": lambda: (cycles_view, _cycles(HZ)),
+    "cycles-unknown": lambda: (cycles_view, _cycles(None)),
     "conv": lambda: (conv_view, conv.conv(parse(conv.DEFAULT), 0)),
     "conv-stem": lambda: (conv_view, conv.conv(STEM, 0)),
 }

@@ -28,9 +28,8 @@ def command(ctx: click.Context) -> None:
         return
     from convprof.render import console
     from convprof.render.explain.page import show
-    from convprof.studies.explain import TOPICS
 
-    show(console.stdout(), TOPICS)
+    show(console.stdout())
 
 
 @command.command("conv")

@@ -22,7 +22,7 @@ def show(console: Console, page: CyclesPage) -> None:
     """Print the page."""
     out = Page(console)
     threads = counted(page.threads, "thread")
-    out.heading(f"cycles: from one multiply-add to the peak, {page.dtype}, {threads}")
+    out.heading("cycles", f"from one multiply-add to the peak, {page.dtype}, {threads}")
     out.prose(_conclusion(page))
     out.table("1. What a multiply-add costs here, measured", COSTS, page.costs)
     out.note(
@@ -42,7 +42,7 @@ def show(console: Console, page: CyclesPage) -> None:
             "the lanes bring no more FLOPs per cycle, only fewer instructions"
         )
     _product(out, page)
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: CyclesPage) -> str:

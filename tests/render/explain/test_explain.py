@@ -172,6 +172,14 @@ def test_without_colour_letters_and_marks_still_tell_the_parts_apart():
     assert {"#", "+", "·"} <= set(printed("tile-layer", 80))
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name in TOPICS])
+def test_every_page_ends_with_the_command_for_the_next(name):
+    topics = [*TOPICS, None]
+    after = topics[topics.index(name) + 1]
+    command = f"explain {after}" if after else "ladder conv"
+    assert printed(name, 80).splitlines()[-1] == f"next: convprof {command}"
+
+
 def test_more_room_shows_more_of_a_wide_matrix():
     narrow, wide = (grid(numbers(np.arange(60).reshape(2, 30)), width=width) for width in (40, 120))
     assert [line.plain for line in narrow] == [
@@ -214,7 +222,7 @@ def test_pictures_stand_side_by_side_as_far_as_there_is_room():
 
 def test_the_list_of_topics():
     text = io.StringIO()
-    show(Console(file=text, width=80), TOPICS)
+    show(Console(file=text, width=80))
     lines = text.getvalue().splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
     assert max(map(len, lines)) <= 80

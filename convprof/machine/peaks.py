@@ -64,8 +64,8 @@ class Peak:
     ports: int | None
     """Vector multiply-adds of this width per cycle: ``flop_per_cycle / (2 * lanes)``, rounded.
 
-    None where that is no count: below one half (a core that splits the vectors, or a disturbed
-    measurement), or more than any core has."""
+    None where the quotient cannot be a count: below one half (a core that splits the vectors, or a
+    disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
 
@@ -155,7 +155,7 @@ def _chain_bound(
 
 
 def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float]:
-    """Return the shortest turn of each, taken in turns; 0 for a load that is not there."""
+    """Return the shortest turn of each, taken in turns; 0 without that load."""
     shortest, clock_shortest = plain.turn_s(), clock.turn_s() if clock else 0.0
     for _ in range(ATTEMPTS):
         before = shortest

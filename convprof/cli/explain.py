@@ -63,6 +63,45 @@ def backward(**flags: Any) -> None:
     view.show(console.stdout(flags["color"]), study.backward(problem, flags["seed"]))
 
 
+@command.command("channels")
+@click.option(
+    "--digit",
+    type=click.IntRange(0, 9),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="The digit that is drawn.",
+)
+@options.color_option
+def channels(**flags: Any) -> None:
+    """Send a digit through 32 and 64 filters and pooling."""
+    from convprof.render import console
+    from convprof.render.explain import channels as view
+    from convprof.studies.explain import channels as study
+
+    view.show(console.stdout(flags["color"]), study.channels(flags["digit"]))
+
+
+@command.command("attention")
+@click.option(
+    "--side",
+    type=click.IntRange(2, 5),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Patches across the image, 2 to 5.",
+)
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def attention(**flags: Any) -> None:
+    """Work queries, keys and softmax by hand; compare with 3x3."""
+    from convprof.render import console
+    from convprof.render.explain import attention as view
+    from convprof.studies.explain import attention as study
+
+    view.show(console.stdout(flags["color"]), study.attention(flags["side"], flags["seed"]))
+
+
 @command.command("im2col")
 @options.problem_options
 @options.seed_option("Seeds the numbers shown.")

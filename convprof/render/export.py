@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.results import Measurements, plain
 from convprof.studies import shortlist
 
@@ -81,6 +81,9 @@ def to_markdown(document: Document) -> Iterator[str]:
         yield f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n\n"
         if rows:
             yield markdown_table(tables.run_columns(rows), rows) + "\n"
+            doubt = doubts.line(rows)
+            if doubt is not None:
+                yield f"{doubt}\n\n"
         for excluded in tables.excluded(group):
             yield f"- {describe.exclusion_line(excluded)}\n\n"
     yield describe.machine_line(document) + "  \n"

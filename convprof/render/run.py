@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof import units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import BEST, print_table
 from convprof.render.console import say
 from convprof.studies import shortlist
@@ -100,6 +100,9 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     for marked, text in _MARKS:
         if any(map(marked, rows)):
             say(console, text)
+    doubt = doubts.line(rows)
+    if doubt is not None:
+        say(console, doubt)
 
 
 def title_report(console: Console, measurements: Sequence[Measurement]) -> None:

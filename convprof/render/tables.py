@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.render import doubts
 from convprof.render.columns import Column
 from convprof.studies.shortlist import executed_fraction
 
@@ -35,7 +36,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
     ]
     return [
-        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
+        Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),

@@ -12,7 +12,6 @@ from convprof.studies.shortlist import (
     best_layouts,
     executed_fraction,
     fastest,
-    impossible,
     seconds,
     timed,
 )
@@ -34,8 +33,8 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
     best = fastest(measurements)
     if best is None:
         return None
-    if impossible(best):
-        sentence = f"{name(best)} is over the machine's peak, which cannot be true: measure again."
+    if best.doubt is not None:
+        sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
         return Answer((sentence,), line("run", best))
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
@@ -103,7 +102,7 @@ def _overlap(best: Measurement, other: Measurement) -> bool:
     a, b = best.time_s, other.time_s
     if a is None or b is None or a.ci95_high is None or b.ci95_low is None:
         return False
-    return b.ci95_low <= a.ci95_high and not impossible(other)
+    return b.ci95_low <= a.ci95_high and other.doubt is None
 
 
 # Several problems: one row each.

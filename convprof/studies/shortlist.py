@@ -12,14 +12,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 12
 """Rows of a table that fits a terminal of 24 lines together with its answer."""
-MOST_SHARE = 1.1
-"""Of the peak by executed FLOPs: the clock may have risen since the peak was measured; a higher
-share cannot be true."""
 
 
 def timed(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Return the measurements that have a time, fastest first."""
-    return sorted((m for m in measurements if m.time_s is not None), key=seconds)
+    """Return the measurements that have a time, fastest first; times in doubt come last."""
+    return sorted((m for m in measurements if m.time_s is not None), key=lambda m: m.rank)
 
 
 def seconds(measurement: Measurement) -> float:
@@ -44,10 +41,9 @@ def shortlist(measurements: Iterable[Measurement], most: int = MOST_ROWS) -> lis
 def fastest(measurements: Iterable[Measurement]) -> Measurement | None:
     """Return the fastest measurement; None if nothing has a time.
 
-    An impossible measurement is returned only if all are impossible.
+    A measurement in doubt is returned only if all are in doubt.
     """
-    rows = timed(measurements)
-    return next((m for m in rows if not impossible(m)), rows[0] if rows else None)
+    return next(iter(timed(measurements)), None)
 
 
 def executed_fraction(measurement: Measurement) -> float | None:
@@ -59,8 +55,3 @@ def executed_fraction(measurement: Measurement) -> float | None:
     if share is None or flops is None or not flops.direct:
         return share
     return share * min(1.0, flops.executed / flops.direct)
-
-
-def impossible(measurement: Measurement) -> bool:
-    """Whether the executed FLOPs exceed the peak by more than a change of the clock explains."""
-    return (executed_fraction(measurement) or 0.0) > MOST_SHARE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof.dtypes import DTYPES, find, types
+from convprof.dtypes import find, with_peak
 from convprof.errors import ConvprofError
 from convprof.machine import facts
 from convprof.machine.clock import CoreClock
@@ -43,12 +43,7 @@ def gather() -> dict[str, Any]:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
     machine = MachineModel(found)
-    measured = [
-        _peak(machine, dtype, count, notes)
-        for dtype in DTYPES
-        if types(dtype).has_peak
-        for count in counts
-    ]
+    measured = [_peak(machine, dtype, count, notes) for dtype in with_peak() for count in counts]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},

@@ -234,6 +234,15 @@ def test_answer():
     (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
     assert first.startswith("128: packed is the fastest rung")
     assert answer([("64", [REFUSED])]) is None
+    doubtful = [
+        dataclasses.replace(step, measurement=dataclasses.replace(step.measurement, doubt="odd"))
+        for step in (NAIVE, LAST)
+    ]
+    (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
+    assert first.startswith("packed is the fastest rung")
+    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    assert "naive ?" in printed(ladder_report, doubtful)
+    assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 
 
 def test_sizes():

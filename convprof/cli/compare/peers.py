@@ -46,7 +46,7 @@ KEPT = (
 @options.dry_run_option
 @options.output_options()
 def peers(**flags: Any) -> int:
-    """Measure convprof's strategies against PyTorch, ONNX Runtime, OpenVINO and NumPy's BLAS.
+    """Measure convprof's strategies against libraries such as PyTorch and ONNX Runtime.
 
     Each in both layouts and in the same rounds; convprof's best is compared with the fastest
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table, shortened
 from convprof.render.console import say
 from convprof.studies.compare import layouts_answer
@@ -40,6 +40,9 @@ def layouts_report(
         title = describe.problem_line(first.problem, first.dtype)
         rows = comparisons if every else comparisons[:MOST_ROWS]
         print_table(console, title, _layout_columns(rows), rows)
+        doubt = doubts.line(side for c in rows for side in (c.nchw, c.nhwc))
+        if doubt is not None:
+            say(console, doubt)
         if len(rows) < len(comparisons):
             say(console, f"{len(comparisons) - len(rows)} more: slower (--all)", style="dim")
         if every:
@@ -134,7 +137,7 @@ def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[Layo
     sides = [side for c in comparisons for side in (c.nchw, c.nhwc)]
     unit = units.time_unit([side.time_s.median for side in sides if side.time_s])
     return [
-        Column("strategy", lambda c: c.strategy, 1, "left", key=True),
+        Column("strategy", lambda c: doubts.marked(c.strategy, c.doubt), 1, "left", key=True),
         Column("threads", lambda c: str(c.threads), 6, key=True),
         Column(
             f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3, style=_green("nchw")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
 from convprof.render.run import hidden_report
@@ -42,6 +42,7 @@ def peers_report(
         columns = _contestant_columns(rows, libraries)
         print_table(console, title, columns, rows, lambda m: BEST if m is best else "")
         hidden_report(console, timed, rows)
+        _doubts(console, rows)
     _exclusions(console, tables.excluded(measurements))
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
@@ -57,11 +58,18 @@ def summary_report(
     if standings:
         title = f"convprof against the fastest library · {standings[0].ours.dtype}"
         print_table(console, title, _standing_columns(standings), standings)
+        _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
     # Which of our own strategies refuse which problem would fill pages; the document has it.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
+
+
+def _doubts(console: Console, rows: Sequence[Measurement]) -> None:
+    line = doubts.line(rows)
+    if line is not None:
+        say(console, line)
 
 
 def _contestant_columns(
@@ -73,7 +81,7 @@ def _contestant_columns(
     ]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
-        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
+        Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in rows) else []),
         Column("threads", lambda m: str(m.threads), 5, key=True),
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
@@ -87,7 +95,7 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
     columns: list[Column[Standing]] = [
-        Column("problem", lambda s: _problem(s.ours), 1, "left"),
+        Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
         Column("threads", lambda s: str(s.threads), 3, key=True),
         Column("convprof's", lambda s: way(s.ours), 6, "left"),
         Column(f"convprof [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),

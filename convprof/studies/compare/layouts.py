@@ -146,7 +146,7 @@ class Layouts:
             for (_, threads), pair in sides.items()
             if len(pair) == len(OTHER) and (ratio := ratio_of(pair["nhwc"], pair["nchw"]))
         ]
-        return sorted(comparisons, key=_best_s)
+        return sorted(comparisons, key=lambda c: (c.doubt is not None, _best_s(c)))
 
     def _compare(
         self, threads: int, nhwc: Participant, nchw: Participant, ratio: Ratio

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from convprof import stats
 from convprof.studies.answer import Answer
+from convprof.studies.next_command import plan_of
 from convprof.studies.run_answer import label, threads
 from convprof.studies.shortlist import seconds
 
@@ -25,10 +26,13 @@ def answer(problems: Sequence[Sequence[LayoutComparison]], network: str | None =
 
     ``network``: whose layers the problems are.
     """
-    best = fastest(problems)
-    if not best:
+    every = fastest(problems)
+    best = [comparison for comparison in every if comparison.doubt is None]
+    if not every:
         return Answer(("Nothing was measured in both layouts: no advice.",))
-    command = EXPLAIN if network is None else f"convprof network {network} --plan"
+    if not best:
+        return Answer((f"No advice, the times are in doubt: {every[0].doubt}.",))
+    command = EXPLAIN if network is None else plan_of(network)
     if len(best) == 1:
         return Answer(_of_one(best[0]), command)
     return Answer(_of_many(best), command)

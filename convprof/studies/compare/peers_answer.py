@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.problems.base import FORWARD
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
-from convprof.studies.next_command import line, which_pass
+from convprof.studies.next_command import side_by_side
 from convprof.studies.run_answer import label, threads
 
 if TYPE_CHECKING:
@@ -29,14 +28,17 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
     """Return the answer about one problem or several; None if nothing was compared."""
     if not standings:
         return None
-    worst = max(standings, key=lambda standing: standing.ratio.value)
-    problems = {str(standing.ours.problem) for standing in standings}
+    clear = [standing for standing in standings if standing.doubt is None]
+    if not clear:
+        return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
+    worst = max(clear, key=lambda standing: standing.ratio.value)
+    problems = {str(standing.ours.problem) for standing in clear}
     if len(problems) == 1:
-        sentences = [_sentence(standing) for standing in standings]
+        sentences = [_sentence(standing) for standing in clear]
     else:
-        sentences = [_counts(summary, standings) for summary in summaries(standings)]
+        sentences = [_counts(summary, clear) for summary in summaries(clear)]
         sentences = [*sentences[: MOST_SENTENCES - 1], _worst(worst)]
-    return Answer(tuple(sentences[:MOST_SENTENCES]), _next(worst))
+    return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
 
 def way(measurement: Measurement) -> str:
@@ -79,16 +81,3 @@ def _worst(worst: Standing) -> str:
     if worst.verdict == "slower":
         return f"{way(worst.peer)} wins most clearly at {on}: {times(worst.ratio)} as fast."
     return f"The closest is {way(worst.peer)} at {on}: {times(worst.ratio.inverse)} as long."
-
-
-def _next(worst: Standing) -> str:
-    """Return the command that shows how far both sides are from the limit, where they are closest.
-
-    Only forward passes without an epilogue have a roofline.
-    """
-    ours, peer = worst.ours, worst.peer
-    names = ["-s", f"{ours.strategy},{peer.strategy}", "-t", str(worst.threads)]
-    plain = which_pass(ours) == FORWARD and not ours.problem.get("epilogue")
-    if plain:
-        return line("roofline", ours, *names)
-    return line("run", ours, *names, "--phases")

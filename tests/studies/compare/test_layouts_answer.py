@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from convprof.results import Measurement, Time
@@ -81,3 +83,10 @@ def test_what_cannot_be_told_apart_is_not_advised():
     assert answer([]).sentences == ("Nothing was measured in both layouts: no advice.",)
     level = [[comparison(1.0)], [comparison(1.0, "net:b")]]
     assert answer(level).sentences == ("The intervals separate the layouts on none of 2 problems.",)
+
+
+def test_times_in_doubt_are_not_concluded_from():
+    wrong = comparison(0.1)
+    wrong = dataclasses.replace(wrong, a=dataclasses.replace(wrong.a, doubt="over the peak"))
+    assert answer([[wrong]]).sentences == ("No advice, the times are in doubt: over the peak.",)
+    assert answer([[wrong], [comparison(0.5)]]).sentences[0].endswith("2.00 times as fast in it.")

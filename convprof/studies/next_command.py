@@ -159,3 +159,19 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
 def run_of(problem: Problem) -> str:
     """Return the command that measures a problem."""
     return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+
+
+def side_by_side(a: Measurement, b: Measurement) -> str:
+    """Return the command that shows how far two strategies are from the limit.
+
+    Only forward passes without an epilogue have a roofline; of the others, where the time goes.
+    """
+    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads)]
+    if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
+        return line("roofline", a, *names)
+    return line("run", a, *names, "--phases")
+
+
+def plan_of(network: str) -> str:
+    """Return the command that chooses strategies and layouts for a network."""
+    return f"convprof network {network} --plan"

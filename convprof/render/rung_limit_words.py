@@ -75,7 +75,7 @@ def _stride(evidence: Evidence | None) -> str:
 
 def _spills(evidence: Evidence | None) -> str:
     count = evidence.loop.spills if evidence is not None else 0
-    return f"{count} spill{'s' if count != 1 else ''} a turn (registers full)"
+    return f"{count} spill{'s' if count != 1 else ''} per iteration (registers full)"
 
 
 # The answer.

@@ -117,8 +117,8 @@ not shown at 80 columns: n, cycles/FLOP, % all cores, error
 what limits each rung
 rung         limited by
 ───────────────────────────────────────────────────────────────────────
-naive        1 chain of dependent sums, 4.0 cycles a link, needs 8
-vectorized   16 elements an instruction, multiply and add apart
+naive        1 chain of dependent sums, 4.0 cycles per sum, needs 8
+vectorized   16 elements per instruction, multiply and add not fused
 fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2
 packed       close to the peak
 parallel     2 threads are 1.5 times as fast as one
@@ -126,7 +126,7 @@ not shown at 80 columns: idea
 refused: unrolled 1 thread: unrolled has no room
 """  # noqa: E501
 WHY = """\
-what a turn of the inner loop does
+one iteration of the inner loop
 rung         instructions                   chains   L1 B/FLOP   at most
 ────────────────────────────────────────────────────────────────────────
 naive        1 FMA, 2 loads, scalar         1 of 8         4.0    0.78 %
@@ -136,11 +136,11 @@ packed       4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 parallel     4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 not shown at 80 columns: moved B/FLOP
 
-naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow: one sum begins while another ends.
-vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); reached: 33 %.
-fma: what fma does; removes the limit of vectorized: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); yet it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
-packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 a turn), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow: one sum begins while another ends.
-parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow: one sum begins while another ends.
+naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles per sum, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow, because the core starts the next tile early.
+vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles per sum, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements per instruction, multiply and add not fused (at most 50 % of a core's peak); reached: 33 %.
+fma: what fma does; removes the limit of vectorized: 16 elements per instruction, multiply and add not fused (at most 50 % of a core's peak); but it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
+packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 per iteration), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow, because the core starts the next tile early.
+parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow, because the core starts the next tile early.
 refused: unrolled 1 thread: unrolled has no room
 """  # noqa: E501
 
@@ -151,7 +151,7 @@ def test_narrow():
 
 def test_why():
     text = printed(functools.partial(ladder_report, why=True), STEPS, width=80)
-    assert text.partition("\n\nwhat a turn")[0] + "\n" == NARROW.partition("refused")[0]
+    assert text.partition("\n\none iteration")[0] + "\n" == NARROW.partition("refused")[0]
     assert text.partition("\n\n")[2].partition("\n\n")[2] == WHY
 
 
@@ -190,8 +190,8 @@ def test_a_limit_outside_the_loop_is_in_the_sentence():
     spilling = held([*full, "vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"])
     spilled = dataclasses.replace(FMA, evidence=spilling, limit=RungLimit("spills"))
     assert "2 spills" in loop_counts(spilling)
-    assert limit_phrase(spilled) == "2 spills a turn (registers full)"
-    assert "left: 2 spills a turn (registers full);" in sentence(
+    assert limit_phrase(spilled) == "2 spills per iteration (registers full)"
+    assert "left: 2 spills per iteration (registers full);" in sentence(
         spilled, None, limit_phrase(spilled)
     )
     assert "; cache misses (reads" in sentence(FMA, None, limit_phrase(FMA))
@@ -295,7 +295,7 @@ def test_the_chart_has_a_bar_per_timed_rung_with_gain_and_removed_limit():
     assert vectorized.high == pytest.approx(vectorized.value / 0.99)
     assert naive.note == "1.75"
     assert vectorized.note == "65.5 · 38x · 1 chain of dependent sums"
-    assert fma.note == "58.3 · 0.89x · 16 elements an instruction, multiply and add apart"
+    assert fma.note == "58.3 · 0.89x · 16 elements per instruction, multiply and add not fused"
     assert packed.note == "175 · 3.0x"
     assert parallel.note == "262 · 1.5x · the peak of one core"
     assert (parallel.label, parallel.subject) == ("parallel", "packed")

@@ -96,7 +96,8 @@ def finished(
         compile_s=prepared.compile_s,
         max_rel_error=participant.error,
     )
-    return dataclasses.replace(measurement, doubt=doubts.of_samples(measurement, around))
+    doubt = participant.doubt or doubts.of_samples(measurement, around)
+    return dataclasses.replace(measurement, doubt=doubt)
 
 
 def _time(seconds: list[float], calls: int) -> Time:

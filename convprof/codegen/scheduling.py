@@ -71,7 +71,7 @@ def model() -> Model:
         return known
     found = choose(host.cpu, names, lambda name: _spills(name, kernels))
     choice = {"model": found.name, "spills": found.spills, "host_spills": found.host_spills}
-    choice_store.save(KIND, key, choice)
+    choice_store.save(KIND, key, choice, choice_store.Made(host.llvm_version))
     return found
 
 

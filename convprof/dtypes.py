@@ -46,6 +46,8 @@ DTYPES: dict[str, DType] = {
     "f64": DType("f64", "float64", "double", 8, "f64", 2.0**-53, -1.7e308),
 }
 """By name. Kernels exist for these types."""
+WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
+"""The integers of tables and counters; a problem has no tensors of them."""
 
 
 def find(name: str) -> DType:

@@ -16,14 +16,6 @@ SUFFIX = "+passes"
 """Ends the name of a strategy that computes epilogues in passes of their own."""
 
 
-def operands(problem: Conv2d | Gemm, layout: str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what the epilogue reads, by buffer name, in the order of binding."""
-    epilogue = problem.epilogue
-    names = [*[BIAS] * epilogue.bias, *[RESIDUAL] * epilogue.add]
-    specs = problem.operands(layout, F32)[2:]
-    return {name: spec.shape for name, spec in zip(names, specs, strict=True)}
-
-
 def flops(problem: Conv2d | Gemm) -> int:
     """Return the floating-point operations of the epilogue."""
     return problem.epilogue.steps * problem.result("nhwc", F32).elements

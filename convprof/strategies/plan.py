@@ -21,10 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from convprof.codegen.tile_list import TileList
+    from convprof.dtypes import DType
+    from convprof.problems.tensors import TensorSpec
 
 
 X, WEIGHTS, Y = "x", "weights", "y"
-"""Names of the operands (``a``, ``b`` and the product for a GEMM)."""
+"""Names of the buffers of the first operand, of the second one and of the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Memory of a plan beyond the operands and the result."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return math.prod(self.shape) * self.dtype.bytes
 
 
 @dataclass(frozen=True)
@@ -56,16 +71,17 @@ class Stage:
     buffers: tuple[str, ...]
     dims: Sequence[int] | Array | LateTable
     """The kernel's integers."""
-    fixed: bool = False
-    """Whether every thread takes the same share of the tasks in each such stage, so that it finds
-    in its own cache what it wrote in the stage before; otherwise whoever is free takes the next."""
-    share: float = 1.0
-    """How much of the problem's arithmetic is in it, at most: a long stage is run in slices."""
+    static_schedule: bool = False
+    """Whether every thread takes the same share of the tasks in each such stage, so that the thread
+    finds in its own cache what it wrote in the stage before. Otherwise a free thread takes the next
+    task."""
+    work_fraction: float = 1.0
+    """The part of the problem's arithmetic in the stage, at most: a long stage is run in slices."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A phase that runs in somebody else's library: ``function(buffers by name)``."""
+    """A phase that runs in a library: ``function(arrays by buffer name)``."""
 
     phase: str
     function: Callable[[dict[str, Array]], None]
@@ -75,7 +91,8 @@ class Call:
 class Packed:
     """A rearrangement of the weights, or of other ``sources``, that ``bind`` makes once."""
 
-    shape: tuple[int, ...]
+    buffer: Buffer
+    """The memory that holds the result."""
     rearrange: Callable[..., Array | None]
     """Of the arrays of ``sources``, in their order."""
     sources: tuple[str, ...] = (WEIGHTS,)
@@ -97,17 +114,14 @@ class Packed:
 class Plan:
     """All that is needed to allocate, compile and run."""
 
-    x_shape: tuple[int, ...]
-    weights_shape: tuple[int, ...] | None
-    """None: there is just one operand, or ``more`` names the others."""
-    y_shape: tuple[int, ...]
-    workspaces: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    operands: tuple[str, ...] = (X, WEIGHTS)
+    """Names of the buffers of the problem's first operands. The buffers of the operands after these
+    have the names of their ``TensorSpec``. Shapes and types are the problem's."""
+    workspaces: dict[str, Buffer] = field(default_factory=dict)
     """Scratch memory by name, zeroed once; a border that no stage writes stays zero."""
-    reusable: frozenset[str] = frozenset()
+    lendable_workspaces: frozenset[str] = frozenset()
     """Workspaces of which a run reads only what it wrote: others may use them between two runs."""
     packed: dict[str, Packed] = field(default_factory=dict)
-    more: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Shapes of further operands by buffer name, in the order in which they are bound."""
     steps: list[Stage | Call] = field(default_factory=list)
     passes: int = 0
     """How often the whole result is read and written again, in place."""
@@ -120,23 +134,14 @@ class Plan:
     chosen_s: float = 0.0
     """Seconds that the choice took."""
 
-    @property
-    def workspace_elements(self) -> int:
-        """Elements beyond the operands and the result."""
-        shapes = [*self.workspaces.values(), *(item.shape for item in self.packed.values())]
-        return sum(math.prod(shape) for shape in shapes)
+    def buffers(self) -> dict[str, Buffer]:
+        """Return the workspaces and what is packed, by name."""
+        return {**self.workspaces, **{key: packed.buffer for key, packed in self.packed.items()}}
 
-    @property
-    def operand_elements(self) -> int:
-        """Elements of the operands and the result."""
-        shapes = (*self.operands.values(), self.y_shape)
-        return sum(math.prod(shape) for shape in shapes)
-
-    @property
-    def operands(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the operands by buffer name, in the order in which they are bound."""
-        weights = {} if self.weights_shape is None else {WEIGHTS: self.weights_shape}
-        return {X: self.x_shape, **weights, **self.more}
+    def named(self, specs: Sequence[TensorSpec]) -> dict[str, TensorSpec]:
+        """Return a problem's operands by the names of their buffers, in the order of binding."""
+        rest = (spec.name for spec in specs[len(self.operands) :])
+        return dict(zip((*self.operands[: len(specs)], *rest), specs, strict=True))
 
 
 # Lists of tiles that several layers have in common: a network repeats its layers.

@@ -15,12 +15,13 @@ from convprof.errors import ConvprofError, ProblemError
 from convprof.strategies import kernels, memory
 from convprof.strategies.base import Prepared, Setting
 from convprof.strategies.blas_threads import blas
-from convprof.strategies.plan import Call, LateTable, Native, Plan, Stage, Y
+from convprof.strategies.plan import Buffer, Call, LateTable, Native, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from convprof.problems import Problem
+    from convprof.problems.tensors import TensorSpec
 
     Array = np.ndarray[Any, Any]
 
@@ -38,17 +39,15 @@ class PlanRunner(Prepared):
         self.problem = problem
         self.setting = setting
         self._plan = plan
-        item = setting.itemsize
-        elements = plan.operand_elements + plan.workspace_elements
-        memory.require(elements * item + _table_bytes(plan), f"{name} of {problem.descriptor}")
-        kind = setting.types.source.numpy
-        shapes = {
-            Y: plan.y_shape,
-            **plan.workspaces,
-            **{key: packed.shape for key, packed in plan.packed.items()},
-        }
+        layout, types = setting.layout, setting.types
+        self._operands = plan.named(problem.operands(layout, types))
+        self._result = problem.result(layout, types)
+        buffers: dict[str, Buffer | TensorSpec] = {Y: self._result, **plan.buffers()}
+        self._dtypes = {key: each.dtype for key, each in (self._operands | buffers).items()}
+        needed = sum(each.nbytes for each in (*self._operands.values(), *buffers.values()))
+        memory.require(needed + _table_bytes(plan), f"{name} of {problem.descriptor}")
         self._arrays: dict[str, Array] = {
-            key: memory.zeros(shape, kind) for key, shape in shapes.items()
+            key: memory.zeros(each.shape, each.dtype.numpy) for key, each in buffers.items()
         }
         self._borrowed: set[str] = set()
         """What is packed in another one's memory."""
@@ -60,8 +59,7 @@ class PlanRunner(Prepared):
             for step in plan.steps
         ]
         self.compile_s = kernels.compile_seconds() - start + plan.chosen_s
-        buffers = sum(array.nbytes for key, array in self._arrays.items() if key != Y)
-        self.workspace_bytes = buffers + self.table_bytes
+        self.workspace_bytes = _buffer_bytes(plan) + self.table_bytes
         self.explanation = plan.explanation
         self._actions: list[Callable[[], None]] = []
 
@@ -76,7 +74,8 @@ class PlanRunner(Prepared):
         start = time.perf_counter()
         for key, packed in self._plan.packed.items():
             if key in self._borrowed:
-                self._arrays[key] = memory.zeros(packed.shape, self.setting.types.source.numpy)
+                buffer = packed.buffer
+                self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.numpy)
             sources = [self._arrays[source] for source in packed.sources]
             packed.fill(self._arrays[key], *sources)
         self._borrowed.clear()
@@ -84,13 +83,13 @@ class PlanRunner(Prepared):
         self._connect()
 
     def lend(self, arrays: Mapping[str, Array]) -> None:
-        """Use these flat arrays, long enough, for the result (``Y``) or for names of ``scratch()``.
+        """Use these bytes, at least as many, for the result (``Y``) or for names of ``scratch()``.
 
         Others may write to them between two runs: no stage reads what an earlier run left there.
         """
         for key, array in arrays.items():
-            shape = self._arrays[key].shape
-            self._arrays[key] = array[: math.prod(shape)].reshape(shape)
+            own = self._arrays[key]
+            self._arrays[key] = array[: own.nbytes].view(own.dtype).reshape(own.shape)
         if self._actions:
             self._connect()
 
@@ -105,7 +104,7 @@ class PlanRunner(Prepared):
 
     def scratch(self) -> dict[str, int]:
         """Return the bytes of each workspace that others may use between two runs."""
-        return {key: self._arrays[key].nbytes for key in self._plan.reusable}
+        return {key: self._arrays[key].nbytes for key in self._plan.lendable_workspaces}
 
     def works(self) -> list[Work] | None:
         """Return the rows of the team's program; None if a step is somebody else's call.
@@ -120,15 +119,16 @@ class PlanRunner(Prepared):
         return rows
 
     def _take(self, operands: tuple[Array, ...]) -> None:
-        kind = self.setting.types.source.numpy
-        wanted = self._plan.operands
-        if len(operands) != len(wanted):
-            raise ProblemError(f"{len(operands)} operands; this problem needs {', '.join(wanted)}")
-        for given, (key, shape) in zip(operands, wanted.items(), strict=True):
-            array = np.asarray(given)
-            if array.shape != shape:
-                raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
-            self._arrays[key] = np.ascontiguousarray(array, dtype=kind)
+        specs = self._operands
+        if len(operands) != len(specs):
+            raise ProblemError(f"{len(operands)} operands; this problem needs {', '.join(specs)}")
+        for operand, (key, spec) in zip(operands, specs.items(), strict=True):
+            array = np.asarray(operand)
+            if array.shape != spec.shape:
+                raise ProblemError(
+                    f"{key} has shape {array.shape}; this problem needs {spec.shape}"
+                )
+            self._arrays[key] = np.ascontiguousarray(array, dtype=spec.dtype.numpy)
 
     def _connect(self) -> None:
         """Write where the buffers are into the stages' tables."""
@@ -160,12 +160,13 @@ class PlanRunner(Prepared):
         What is packed is read instead of what it is made from. A workspace that is used for one
         block after another counts once: it is that small so that a cache keeps it.
         """
-        scratch = sum(math.prod(shape) for shape in self._plan.workspaces.values())
-        scratch += self._plan.passes * math.prod(self._plan.y_shape)
-        packed = sum(math.prod(item.shape) for item in self._plan.packed.values())
-        sources = {name for item in self._plan.packed.values() for name in item.sources}
-        instead = packed - sum(math.prod(self._plan.operands[name]) for name in sources)
-        return super().bytes_moved() + (2 * scratch + instead) * self.setting.itemsize
+        plan = self._plan
+        scratch = sum(buffer.nbytes for buffer in plan.workspaces.values())
+        scratch += plan.passes * self._result.nbytes
+        packed = sum(item.buffer.nbytes for item in plan.packed.values())
+        sources = {name for item in plan.packed.values() for name in item.sources}
+        instead = packed - sum(self._operands[name].nbytes for name in sources)
+        return super().bytes_moved() + 2 * scratch + instead
 
     def run_phases(self) -> Mapping[str, float]:
         """Run, to wake the threads; then run with a clock between the steps."""
@@ -202,7 +203,7 @@ class PlanRunner(Prepared):
     def loop_nests(self) -> list[str]:
         """Return the assembly of the stages that numba compiles, in order."""
         return [
-            kernels.assembly(step.kernel, self.setting.dtype)
+            kernels.assembly(step.kernel, self._element(step))
             for step in self._plan.steps
             if isinstance(step, Stage) and not isinstance(step.kernel, Native)
         ]
@@ -210,23 +211,30 @@ class PlanRunner(Prepared):
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)
 
+    def _element(self, step: Stage) -> str:
+        """Return the name of the type of all buffers of a loop nest."""
+        names = {self._dtypes[key].name for key in step.buffers}
+        if len(names) > 1:
+            raise ValueError(f"{step.phase}: a loop nest has one type, not {', '.join(names)}")
+        return names.pop()
+
     def _stage(self, step: Stage) -> list[Work]:
         """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
         if isinstance(step.kernel, Native):
             address = step.kernel.address
         else:
-            address = kernels.address(step.kernel, self.setting.dtype)
+            address = kernels.address(step.kernel, self._element(step))
         given = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(given, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
         most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
-        wanted = math.ceil(step.share * self.problem.macs / UNINTERRUPTED_MACS)
+        wanted = math.ceil(step.work_fraction * self.problem.macs / UNINTERRUPTED_MACS)
         slices = min(step.tasks, most, max(1, wanted))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
-            Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.fixed)
+            Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.static_schedule)
             for lo, hi in itertools.pairwise(edges)
         ]
 
@@ -268,6 +276,10 @@ class PlanRunner(Prepared):
         """Give back BLAS's thread count."""
         if self._plan.blas_threads is not None:
             blas().release()
+
+
+def _buffer_bytes(plan: Plan) -> int:
+    return sum(buffer.nbytes for buffer in plan.buffers().values())
 
 
 def _table_bytes(plan: Plan) -> int:

@@ -15,7 +15,7 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div
 from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
-from convprof.strategies.plan import Native, Packed, Plan, Stage, X, Y
+from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def transposed(shape: tuple[int, int, int], setting: Setting) -> Packed:
         work = Work(address, 0, tiles.count, pointers.ctypes.data, dims.ctypes.data)
         team(setting.threads).run(Program([work], setting.threads))
 
-    return Packed((n, columns, rows), transpose_all, into=True, tables=(dims,))
+    buffer = Buffer((n, columns, rows), setting.types.weights)
+    return Packed(buffer, transpose_all, into=True, tables=(dims,))
 
 
 def _tiles(shape: tuple[int, int, int], setting: Setting) -> TileList:
@@ -128,7 +129,6 @@ class Transpose(Planned[LayoutConversion]):
         """One stage over blocks of each image."""
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
-        (x,), y = p.operands(setting.layout, setting.types), p.result(setting.layout, setting.types)
-        plan = Plan(x.shape, None, y.shape)
+        plan = Plan()
         plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
         return plan

@@ -60,7 +60,6 @@ class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
         flops = plan.executed_flops
         return replace(
             plan,
-            more=epilogue.operands(p, setting.layout),
             steps=[*plan.steps, *stages],
             passes=plan.passes + len(stages),
             executed_flops=None if flops is None else flops + epilogue.flops(p),
@@ -128,8 +127,8 @@ def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
         int(dims[0]),
         buffers,
         dims,
-        fixed=True,
-        share=0.0,
+        static_schedule=True,
+        work_fraction=0.0,
     )
 
 

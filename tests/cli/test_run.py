@@ -237,7 +237,7 @@ def test_strategies_says_who_refuses(capsys):
     assert "at least 2 threads" not in out  # a reason for one thread only
     assert status == 0
     status, out, _ = run(capsys, "strategies", SMALL, "-t", "1")
-    assert "threaded needs at least 2 threads" in out
+    assert "threaded     refuses   needs at least 2 threads" in out
     assert status == 0
 
 

@@ -85,7 +85,7 @@ def test_filters_are_transformed_in_float64(m, dtype):
     blocks = WinogradBlocks(p, Setting("nhwc", dtype), WinogradBlocking(m, 4))
     w = np.random.default_rng(0).uniform(-1, 1, p.weight_shape).astype(DTYPES[dtype].numpy)
     packed = blocks.packed()
-    target = np.zeros(packed.shape, w.dtype)
+    target = np.zeros(packed.buffer.shape, packed.buffer.dtype.numpy)
     packed.fill(target, w)
     g = np.array(blocks.algorithm.g)
     wide = np.einsum("ir,kcrs,js->ijck", g, w.astype(np.float64), g).reshape(-1, p.c, p.k)

@@ -13,7 +13,7 @@ import numpy as np
 
 from convprof.problems import Attention
 from convprof.strategies.base import Role, Setting
-from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, X, Y
 from convprof.strategies.planned import Planned
 
 SCORES, ROWS = "scores", "rows"
@@ -30,8 +30,10 @@ class Blas(Planned[Attention]):
 
     def plan(self, p: Attention, setting: Setting) -> Plan:
         """One call for all heads, with room for the scores of one."""
-        spaces: dict[str, tuple[int, ...]] = {SCORES: (p.tokens, p.tokens), ROWS: (p.tokens, 1)}
-        plan = Plan(p.shape, (2, *p.shape), p.shape, spaces)
+        total = setting.types.accumulator
+        plan = Plan()
+        plan.workspaces[SCORES] = Buffer((p.tokens, p.tokens), total)
+        plan.workspaces[ROWS] = Buffer((p.tokens, 1), total)
 
         def attend(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
             scores, row, y = buffers[SCORES], buffers[ROWS], buffers[Y]

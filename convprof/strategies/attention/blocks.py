@@ -13,10 +13,11 @@ from convprof.codegen.kernels.attention import PackQueries, ScaleRows, Softmax
 from convprof.codegen.kernels.gemm import Tile
 from convprof.codegen.tile_list import kernel
 from convprof.codegen.tile_pairs import KEYS, RESULTS, ROWS, SCRATCH, VALUES, PairTiles, Strides
+from convprof.dtypes import WORD
 from convprof.integers import ceil_div, even_parts, round_up
 from convprof.strategies.attention.placement import Placement
 from convprof.strategies.memory import PAGE_BYTES
-from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies.plan import Buffer, Native, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.base import Kernel
@@ -104,9 +105,12 @@ class Blocks:
         buffers = (*places.buffers, Y, SPACE, CLAIMS)
         return Stage("attention", native, tasks, buffers, table)
 
-    def claims(self, slots: int) -> tuple[int, int]:
-        """Return the shape of the claims."""
-        return slots, pairs.CLAIM_BYTES // self.size
+    def workspaces(self, slots: int) -> dict[str, Buffer]:
+        """Return a block of scores and sums for each slot, and who has claimed which task."""
+        return {
+            SPACE: Buffer((slots, self.slot), self.types.accumulator),
+            CLAIMS: Buffer((slots, pairs.CLAIM_BYTES // WORD.bytes), WORD),
+        }
 
     def _pages(self, elements: int) -> int:
         page = PAGE_BYTES // self.size

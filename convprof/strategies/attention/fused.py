@@ -19,7 +19,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.integers import ceil_div
 from convprof.problems import Attention
-from convprof.strategies.attention.blocks import CLAIMS, SPACE, AttentionBlocking, Blocks
+from convprof.strategies.attention.blocks import SPACE, AttentionBlocking, Blocks
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -61,8 +61,8 @@ def choose(
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
     """Give a plan of the right operands its one stage, and the scratch memory for it."""
-    plan.workspaces = {SPACE: (threads, lists.slot), CLAIMS: lists.claims(threads)}
-    plan.reusable = frozenset({SPACE})
+    plan.workspaces = lists.workspaces(threads)
+    plan.lendable_workspaces = frozenset({SPACE})
     plan.steps = [lists.stage(threads)]
 
 
@@ -92,6 +92,6 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:
         """Generate the kernels and the lists of tiles."""
-        plan = Plan(p.shape, (2, *p.shape), p.shape)
+        plan = Plan()
         fill(plan, Blocks(p, setting, blocking), setting.threads)
         return plan

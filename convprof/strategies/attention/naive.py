@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from convprof.problems import Attention
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class Naive(Planned[Attention]):
     summary = "the definition: whole score matrix, softmax, weighted sum"
     parallel = True
 
-    def plan(self, p: Attention, setting: Setting) -> Plan:  # noqa: ARG002
+    def plan(self, p: Attention, setting: Setting) -> Plan:
         """Three stages over the rows of all heads."""
         rows, dims = p.items * p.tokens, (p.tokens, p.dim, p.items)
-        plan = Plan(p.shape, (2, *p.shape), p.shape, {SCORES: (rows, p.tokens)})
+        plan = Plan(workspaces={SCORES: Buffer((rows, p.tokens), setting.types.accumulator)})
         plan.steps = [
             Stage("scores", scores, rows, (X, WEIGHTS, SCORES), dims),
             Stage("softmax", softmax, rows, (SCORES,), dims),

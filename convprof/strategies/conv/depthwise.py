@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.strategies.plan import Packed
+from convprof.strategies.plan import Buffer, Packed
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.problems import Conv2d
     from convprof.strategies.kernels import Buffers, Words
 
@@ -53,6 +54,6 @@ def depthwise_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
                 t += 1
 
 
-def taps_last(p: Conv2d) -> Packed:
+def taps_last(p: Conv2d, types: Types) -> Packed:
     """Return the packing of ``(c, 1, r, s)`` as ``(r, s, c)``."""
-    return Packed((p.r, p.s, p.c), lambda w: w[:, 0].transpose(1, 2, 0))
+    return Packed(Buffer((p.r, p.s, p.c), types.weights), lambda w: w[:, 0].transpose(1, 2, 0))

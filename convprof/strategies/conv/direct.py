@@ -89,10 +89,4 @@ class Direct(Planned[Conv2d]):
             height, width = padded.shape[1:3]
         dims = loop_dims(p, height, width)
         stage = Stage("loops", kernel, p.n * p.k, (padded.buffer, WEIGHTS, Y), dims)
-        return Plan(
-            p.x_shape(setting.layout),
-            p.weight_shape,
-            p.y_shape(setting.layout),
-            workspaces=padded.workspaces,
-            steps=[*padded.stages, stage],
-        )
+        return Plan(workspaces=padded.workspaces(setting.types), steps=[*padded.stages, stage])

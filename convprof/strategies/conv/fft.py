@@ -23,7 +23,7 @@ from convprof.strategies.conv.frequency import (
 )
 from convprof.strategies.conv.nhwc import nhwc_plan
 from convprof.strategies.conv.overlap_save import Tiling
-from convprof.strategies.plan import Call, Stage
+from convprof.strategies.plan import Buffer, Call, Stage
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -103,13 +103,15 @@ class Fft(Planned[Conv2d]):
             ]
 
         plan = nhwc_plan(p, setting, stages)
-        plan.workspaces |= {
+        shapes = {
             TILES: (tiling.rows.points, tiling.columns.points, tiling.tiles * p.c),
             SPECTRUM: (tiling.rows.points, tiling.half, tiling.tiles * p.c * 2),
             PRODUCT: (tiling.rows.points, tiling.half, tiling.tiles * p.k * 2),
             RESULT: (tiling.rows.outputs, tiling.columns.points, tiling.tiles * p.k),
         }
-        plan.packed[FILTERS] = filter_spectra(tiling, setting.dtype)
+        total = setting.types.accumulator
+        plan.workspaces |= {name: Buffer(shape, total) for name, shape in shapes.items()}
+        plan.packed[FILTERS] = filter_spectra(tiling, total)
         plan.executed_flops = tiling.flops()
         plan.blas_threads = 1  # whole products are shared out instead
         return plan

@@ -15,11 +15,12 @@ import numpy as np
 from convprof.dtypes import find
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.overlap_save import Tiling, spans
-from convprof.strategies.plan import Packed
+from convprof.strategies.plan import Buffer, Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.dtypes import DType
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -112,7 +113,7 @@ class FrequencySteps:
         self.share(result.shape[2], part)
 
 
-def filter_spectra(tiling: Tiling, dtype: str) -> Packed:
+def filter_spectra(tiling: Tiling, dtype: DType) -> Packed:
     """Return the conjugate spectra of the filters, ``(frequencies, groups, c/groups, k/groups)``.
 
     Conjugate, because what networks call a convolution is a correlation. Those of the image and the
@@ -128,8 +129,9 @@ def filter_spectra(tiling: Tiling, dtype: str) -> Packed:
         spectra = np.fft.rfft(filled, tiling.columns.points, 1, SCALED)
         spectra = np.fft.fft(spectra, tiling.rows.points, 0, SCALED)
         np.conjugate(spectra, out=spectra)
-        kind = np.result_type(find(dtype).numpy, np.complex64)
+        kind = np.result_type(dtype.numpy, np.complex64)
         ordered = np.ascontiguousarray(spectra, dtype=kind)
-        return ordered.view(weights.dtype).reshape(*shape[:3], -1)
+        spectrum: Array = ordered.view(dtype.numpy).reshape(*shape[:3], -1)
+        return spectrum
 
-    return Packed((*shape[:3], 2 * p.kg), rearrange)
+    return Packed(Buffer((*shape[:3], 2 * p.kg), dtype), rearrange)

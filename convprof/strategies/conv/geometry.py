@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
-from convprof.strategies.plan import Stage, X
+from convprof.strategies.plan import Buffer, Stage, X
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.problems import Conv2d
     from convprof.strategies.kernels import Buffers, Words
 
@@ -66,10 +67,9 @@ class Padded:
     shape: tuple[int, ...]
     stages: tuple[Stage, ...]
 
-    @property
-    def workspaces(self) -> dict[str, tuple[int, ...]]:
-        """The workspace to declare: none if the input is read where it lies."""
-        return {} if self.buffer == X else {self.buffer: self.shape}
+    def workspaces(self, types: Types) -> dict[str, Buffer]:
+        """Return the workspace to declare: none if the input is read in place."""
+        return {} if self.buffer == X else {self.buffer: Buffer(self.shape, types.source)}
 
 
 def padded_nhwc(p: Conv2d) -> Padded:

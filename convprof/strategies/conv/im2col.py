@@ -14,7 +14,7 @@ from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Im2col(Planned[Conv2d]):
         """Pad, copy the patches, multiply, reorder the result."""
         layout = setting.layout
         padded = padded_nchw(p) if layout == "nchw" else padded_nhwc(p)
-        plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
+        plan, types = Plan(), setting.types
         # A 1x1 filter's patch matrix is the image itself where the image is one matrix.
         itself = p.is_pointwise and padded.buffer == X and p.stride == (1, 1)
         if itself and (p.n == 1 if layout == "nchw" else p.groups == 1):
@@ -153,13 +153,14 @@ class Im2col(Planned[Conv2d]):
             product = _product(p, layout, PATCHES)
             plan.steps += _patch_stages(p, layout, padded)
             columns = p.n * p.p * p.q
-            plan.workspaces = {**padded.workspaces, PATCHES: (p.groups, product.t, columns)}
+            plan.workspaces = padded.workspaces(types)
+            plan.workspaces[PATCHES] = Buffer((p.groups, product.t, columns), types.source)
         if layout == "nhwc":
-            plan.packed[RSCK] = rsck(p)
+            plan.packed[RSCK] = rsck(p, types)
         step = self.gemm(p, setting, product)
         plan.steps.append(step)
         if product.swap:
-            plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, p.n * p.p * p.q)}
+            plan.workspaces[PRODUCT] = Buffer((p.k, p.n * p.p * p.q), types.result)
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
             plan.steps.append(reshape)
         return plan

@@ -61,11 +61,13 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         def stages(source: str, target: str) -> list[Stage]:
             buffers = tiles.buffers(source, PANELS, target)
             native = Native(runner_address(len(buffers)), tiles.tiles)
-            return [Stage("tiles", native, int(dims[0]), buffers, dims, fixed=bool(fixed))]
+            return [
+                Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
+            ]
 
         plan = nhwc_plan(p, setting, stages)
         plan.packed[PANELS] = tiles.packed()
-        plan.reusable = frozenset(plan.workspaces)
+        plan.lendable_workspaces = frozenset(plan.workspaces)
         add_late(plan, p, setting)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)
         return plan

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.problems.epilogue import Epilogue
-from convprof.strategies import epilogue, unfused_epilogue
-from convprof.strategies.plan import Call, Plan, Stage, X, Y
+from convprof.strategies import unfused_epilogue
+from convprof.strategies.plan import Buffer, Call, Plan, Stage, X, Y
 from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
@@ -45,13 +45,12 @@ def nhwc_plan(
 
     What the stages compute of an epilogue is up to them; its operands are bound.
     """
-    layout = setting.layout
-    plan = Plan(p.x_shape(layout), p.weight_shape, p.y_shape(layout))
-    plan.more = epilogue.operands(p, layout)
-    if layout == "nhwc":
+    plan, types = Plan(), setting.types
+    if setting.layout == "nhwc":
         plan.steps = [*stages(X, Y)]
         return plan
-    plan.workspaces = {NHWC_X: p.x_shape("nhwc"), NHWC_Y: p.y_shape("nhwc")}
+    plan.workspaces[NHWC_X] = Buffer(p.x_shape("nhwc"), types.source)
+    plan.workspaces[NHWC_Y] = Buffer(p.y_shape("nhwc"), types.result)
     plan.steps = [
         turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
         *stages(NHWC_X, NHWC_Y),

@@ -19,7 +19,7 @@ from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.regions import Output, Region, Spot, cover, regions
 from convprof.strategies.memory import l2_bytes
-from convprof.strategies.plan import Packed, shared
+from convprof.strategies.plan import Buffer, Packed, shared
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -352,7 +352,8 @@ class DensePlan(TilePlan):
                 columns = by_tap[g, ..., k : k + wide]
                 panel[..., : columns.shape[-1]] = columns
 
-        return Packed((p.groups * self.taps * width,), fill, into=True)
+        buffer = Buffer((p.groups * self.taps * width,), self.types.weights)
+        return Packed(buffer, fill, into=True)
 
 
 class DepthwisePlan(TilePlan):
@@ -412,7 +413,7 @@ class DepthwisePlan(TilePlan):
         def fill(target: Array, w: Array) -> None:
             target[:, : p.c] = w.reshape(p.c, p.r * p.s).T
 
-        return Packed((p.r * p.s, width), fill, into=True)
+        return Packed(Buffer((p.r * p.s, width), self.types.weights), fill, into=True)
 
 
 def _tap_offset(p: Convolution, region: Region, r: int, s: int) -> int:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from convprof.problems import Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
-from convprof.strategies.plan import WEIGHTS, Packed, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Plan, Stage, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
     from convprof.strategies.kernels import Buffers, Words
 
@@ -78,11 +79,11 @@ def reordered_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
                             y[out + k] = y[out + k] + factor * w[row + k]
 
 
-def rsck(p: Conv2d) -> Packed:
+def rsck(p: Conv2d, types: Types) -> Packed:
     """Return the packing of ``(k, c/groups, r, s)`` as ``(groups, r, s, c/groups, k/groups)``."""
     shape = (p.groups, p.r, p.s, p.cg, p.kg)
     return Packed(
-        shape,
+        Buffer(shape, types.weights),
         lambda w: w.reshape(p.groups, p.kg, p.cg, p.r, p.s).transpose(0, 3, 4, 2, 1),
     )
 
@@ -96,17 +97,17 @@ class Reordered(Planned[Conv2d]):
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, then one stage over output planes (NCHW) or output rows (NHWC)."""
-        plan = Plan(p.x_shape(setting.layout), p.weight_shape, p.y_shape(setting.layout))
+        plan = Plan()
         if setting.layout == "nchw":
             padded, weights = padded_nchw(p), WEIGHTS
             dims = loop_dims(p, *padded.shape[4:])
             kernel, tasks = reordered_nchw, p.n * p.k
         else:
             padded, weights = padded_nhwc(p), RSCK
-            plan.packed[RSCK] = rsck(p)
+            plan.packed[RSCK] = rsck(p, setting.types)
             dims = loop_dims(p, *padded.shape[1:3])
             kernel, tasks = reordered_nhwc, p.n * p.p
-        plan.workspaces = padded.workspaces
+        plan.workspaces = padded.workspaces(setting.types)
         stage = Stage("loops", kernel, tasks, (padded.buffer, weights, Y), dims)
         plan.steps = [*padded.stages, stage]
         return plan

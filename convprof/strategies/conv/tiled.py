@@ -17,7 +17,7 @@ from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         (WEIGHTS, padded.buffer, WIDE if wide else Y),
         late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
     )
-    plan = Plan(p.x_shape("nchw"), p.weight_shape, p.y_shape("nchw"), padded.workspaces)
+    plan = Plan(workspaces=padded.workspaces(setting.types))
     plan.steps = [*padded.stages, stage]
     if wide:
-        plan.workspaces = {**plan.workspaces, WIDE: (p.n, p.k, p.p, columns)}
+        plan.workspaces[WIDE] = Buffer((p.n, p.k, p.p, columns), setting.types.result)
         crop = (p.p, p.q, columns)
         plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))
     return plan
@@ -114,19 +114,19 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
         (padded.buffer, RSCK, Y),
         late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
     )
-    plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
-    plan.packed[RSCK] = rsck(p)
+    plan = Plan(workspaces=padded.workspaces(setting.types))
+    plan.packed[RSCK] = rsck(p, setting.types)
     plan.steps = [*padded.stages, stage]
     return plan
 
 
-def _plan_depthwise_nhwc(p: Conv2d) -> Plan:
+def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:
     """One multiply per tap and channel, vectors over the channels."""
     padded = padded_nhwc(p)
     rows, columns = padded.shape[1:3]
     dims = (p.c, rows, columns, p.p, p.q, p.r, p.s, *p.stride, *p.dilation)
-    plan = Plan(p.x_shape("nhwc"), p.weight_shape, p.y_shape("nhwc"), padded.workspaces)
-    plan.packed[TAPS] = taps_last(p)
+    plan = Plan(workspaces=padded.workspaces(setting.types))
+    plan.packed[TAPS] = taps_last(p, setting.types)
     stage = Stage("taps", depthwise_nhwc, p.n * p.p, (padded.buffer, TAPS, Y), dims)
     plan.steps = [*padded.stages, stage]
     return plan
@@ -144,7 +144,7 @@ class Tiled(Planned[Conv2d]):
         if setting.layout == "nchw":
             plan = _plan_nchw(p, setting)
         elif p.cg == p.kg == 1:
-            plan = _plan_depthwise_nhwc(p)
+            plan = _plan_depthwise_nhwc(p, setting)
         else:
             plan = _plan_nhwc(p, setting)
         return plan

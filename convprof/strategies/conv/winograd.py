@@ -27,7 +27,7 @@ from convprof.strategies.conv.fetching import Fetching
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import CALL_CYCLES, FETCH_ROWS
 from convprof.strategies.memory import l2_bytes
-from convprof.strategies.plan import Native, Packed, Stage, shared
+from convprof.strategies.plan import Buffer, Native, Packed, Stage, shared
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -132,14 +132,16 @@ class WinogradBlocks:
                 made = shared((phase, which, *key), functools.partial(make, which))
                 dims = made.dims()
                 native = Native(runner_address(len(buffers)), made)
-                found.append(Stage(phase, native, int(dims[0]), buffers, dims, fixed=True))
+                found.append(
+                    Stage(phase, native, int(dims[0]), buffers, dims, static_schedule=True)
+                )
         return found
 
-    def workspaces(self) -> dict[str, tuple[int, ...]]:
+    def workspaces(self) -> dict[str, Buffer]:
         """Return the transformed block before and after the products."""
         return {
-            SPECTRUM: (self.elements, self.most, self.p.c),
-            PRODUCTS: (self.elements, self.most, self.p.k),
+            SPECTRUM: Buffer((self.elements, self.most, self.p.c), self.types.source),
+            PRODUCTS: Buffer((self.elements, self.most, self.p.k), self.types.accumulator),
         }
 
     def packed(self) -> Packed:
@@ -163,7 +165,8 @@ class WinogradBlocks:
                 panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
                 panel[..., :columns] = made.reshape(-1, deep, columns)
 
-        return Packed((self.elements, p.c * self.width), fill, into=True)
+        buffer = Buffer((self.elements, p.c * self.width), self.types.weights)
+        return Packed(buffer, fill, into=True)
 
     def executed_flops(self) -> int:
         """Return the FLOPs of the products and, by their additions, of the transforms."""
@@ -332,8 +335,8 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
         blocks = WinogradBlocks(in_tiles(p, setting.layout), setting, blocking)
         plan = nhwc_plan(p, setting, blocks.stages)
         plan.packed[FILTERS] = blocks.packed()
-        plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
-        plan.reusable = frozenset(plan.workspaces)
+        plan.workspaces |= blocks.workspaces()
+        plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.executed_flops = blocks.executed_flops() + epilogue.flops(p)
         add_late(plan, p, setting)
         return plan

@@ -25,8 +25,8 @@ class Blas(Planned[Gemm]):
     parallel = True
     role = Role.BUNDLED
 
-    def plan(self, g: Gemm, setting: Setting) -> Plan:
+    def plan(self, _: Gemm, setting: Setting) -> Plan:
         """One call of ``numpy.matmul`` into a result made beforehand."""
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, steps=[Call("gemm", _multiply)])
+        plan = Plan(steps=[Call("gemm", _multiply)])
         plan.blas_threads = setting.threads
         return plan

@@ -23,7 +23,7 @@ from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
 from convprof.strategies.gemm.panels import PANELS, Operands, filled, pack_stage
 from convprof.strategies.memory import PAGE_BYTES
-from convprof.strategies.plan import Native, Stage
+from convprof.strategies.plan import Buffer, Native, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,13 +131,15 @@ class BlockedProducts:
         cuts = range(0, len(units), together)
         return [*ahead, *(self._stage(units[i : i + together]) for i in cuts)]
 
-    def workspaces(self) -> dict[str, tuple[int, ...]]:
+    def workspaces(self) -> dict[str, Buffer]:
         """Return the panels: of one block of ``b`` for each thread, or of all of ``b``."""
         if self.blocking.pack_b == IN_PLACE:
             return {}
         if self.blocking.pack_b == AHEAD:
-            return {PANELS: (self.g.batch, ceil_div(self.g.n, self.nr), self.g.k, self.nr)}
-        return {PANELS: (self.threads, self._block_elements())}
+            shape: tuple[int, ...] = (self.g.batch, ceil_div(self.g.n, self.nr), self.g.k, self.nr)
+        else:
+            shape = (self.threads, self._block_elements())
+        return {PANELS: Buffer(shape, self.setting.types.weights)}
 
     def _block_elements(self) -> int:
         """Return the size of the packed panels of one block, in whole pages."""
@@ -163,7 +165,7 @@ class BlockedProducts:
         four = (self.a.buffer, read, self.c.buffer, self.b.buffer)
         buffers = epilogue.buffers(self.g.epilogue, four)
         native = Native(runner_address(len(buffers)), tiles)
-        return Stage("tiles", native, self.threads, buffers, tiles.dims(), fixed=True)
+        return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
     def _add_unit(self, tiles: TileList, unit: _Unit, panels: int) -> None:
         """Add the tiles of one unit, block by block of the reduction.

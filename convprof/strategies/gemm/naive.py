@@ -42,6 +42,6 @@ class Naive(Planned[Gemm]):
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan = Plan()
         plan.steps = [Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, Y), (g.m, g.n, g.k))]
         return plan

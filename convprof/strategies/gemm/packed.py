@@ -15,7 +15,6 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import epilogue
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
@@ -139,8 +138,7 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
         products = BlockedProducts(g, setting, blocking)
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape, products.workspaces())
-        plan.more = epilogue.operands(g, setting.layout)
-        plan.reusable = frozenset(plan.workspaces)
+        plan = Plan(workspaces=products.workspaces())
+        plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.steps = [*products.all()]
         return plan

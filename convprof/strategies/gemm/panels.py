@@ -97,4 +97,4 @@ def pack_stage(
         tiles.add(made[panel], b.starts[z] + j * along, 0, target)
     tasks, buffers = g.batch * len(columns), (b.buffer, b.buffer, PANELS)
     native = Native(runner_address(), tiles)
-    return Stage("pack", native, tasks, buffers, tiles.dims(), fixed=True)
+    return Stage("pack", native, tasks, buffers, tiles.dims(), static_schedule=True)

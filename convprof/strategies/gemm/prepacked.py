@@ -15,7 +15,6 @@ from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import epilogue
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
 from convprof.strategies.memory import l2_bytes
@@ -104,8 +103,7 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
         stages = PanelStages(g, setting, blocking)
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
-        plan.packed = {PANELS: Packed(stages.shape, stages.pack)}
-        plan.more = epilogue.operands(g, setting.layout)
+        plan = Plan()
+        plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.steps = [*stages.all()]
         return plan

@@ -19,7 +19,7 @@ from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_addr
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
-from convprof.strategies.plan import Native, Stage, X, Y
+from convprof.strategies.plan import Buffer, Native, Stage, X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,11 @@ class PanelStages:
     def shape(self) -> tuple[int, ...]:
         """Shape of the packed ``b``: batch, blocks of the reduction, panels, steps, columns."""
         return self.g.batch, self.blocks, self.panels, self.blocking.kc, self.nr
+
+    @property
+    def buffer(self) -> Buffer:
+        """The packed ``b``."""
+        return Buffer(self.shape, self.types.weights)
 
     def pack(self, b: Array) -> Array:
         """Return ``b`` as panels, zeros where they reach beyond it; a view where they do not."""
@@ -146,7 +151,7 @@ class PanelStages:
                 self._add(tiles, passes[i], following, first=i == 0)
         buffers = epilogue.buffers(self.g.epilogue, (X, PANELS, Y, PANELS))
         native = Native(runner_address(len(buffers)), tiles)
-        return Stage("tiles", native, self.threads, buffers, tiles.dims(), fixed=True)
+        return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
     def _panel(self, each: _Pass) -> Array:
         """Return where the panels of a pass start, in elements of the packed ``b``."""

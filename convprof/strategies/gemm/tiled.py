@@ -37,4 +37,4 @@ class Tiled(Planned[Gemm]):
             (X, WEIGHTS, Y),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        return Plan(g.a_shape, g.b_shape, g.c_shape, steps=[stage])
+        return Plan(steps=[stage])

@@ -13,7 +13,6 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import UNROLL
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import epilogue
 from convprof.strategies.gemm.blocked import IN_PLACE, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import l1_data_bytes
 from convprof.strategies.plan import Plan
@@ -55,7 +54,6 @@ class Vectorized(Planned[Gemm]):
         kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
         blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
         products = BlockedProducts(g, setting, blocking, fused=self.fused)
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
-        plan.more = epilogue.operands(g, setting.layout)
+        plan = Plan()
         plan.steps = [*products.all()]
         return plan

@@ -132,7 +132,7 @@ def select_token(op: ops.SelectToken, problem: Operation, setting: Setting) -> P
 
 
 def _copied(problem: Operation, setting: Setting, nest: Nest, start: int = 0) -> Plan:
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     plan.steps = [copy_stage(nest, (X, Y), Made(setting), (start, 0))]
     return plan
 
@@ -162,7 +162,7 @@ def _joined(
     axis: int,
 ) -> Plan:
     """Return the plan of pieces, each a buffer, a shape and its strides, along an axis."""
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     target = result_lying(problem, setting.layout)
     at = 0
     for name, shape, strides in pieces:

@@ -35,7 +35,7 @@ def scores(op: ops.AttentionScores, problem: Operation, setting: Setting) -> Pla
         _heads(X, p, PACKED, part=1),
         Matrices.dense(Y, g.batch, g.m, g.n),
     )
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     batched_products.fill(plan, g, setting, operands, scale=p.dim**-0.5, transposed=True)
     return plan
 
@@ -51,7 +51,7 @@ def mix(op: ops.AttentionMix, problem: Operation, setting: Setting) -> Plan:
         _heads(values, p, PACKED, part=2),
         _heads(Y, p, 1),
     )
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     batched_products.fill(plan, g, setting, operands)
     return plan
 
@@ -71,7 +71,7 @@ def matmul(op: ops.MatMul, problem: Operation, setting: Setting) -> Plan:
         Matrices.dense(second, g.batch, *b[-2:]),
         Matrices.dense(Y, g.batch, g.m, g.n),
     )
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     batched_products.fill(plan, g, setting, operands, scale=op.scale, transposed=op.transpose_b)
     return plan
 

@@ -74,5 +74,5 @@ def fill(
         g, setting, blocking, operands, scale=scale, transposed=transposed, parts=parts
     )
     plan.workspaces.update(products.workspaces())
-    plan.reusable = frozenset(plan.workspaces)
+    plan.lendable_workspaces = frozenset(plan.workspaces)
     plan.steps += products.all()

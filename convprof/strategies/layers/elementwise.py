@@ -18,7 +18,7 @@ from convprof.strategies.layers.stages import (
     row_major,
     rows_stage,
 )
-from convprof.strategies.plan import Packed, Plan, X, Y
+from convprof.strategies.plan import Buffer, Packed, Plan, X, Y
 
 if TYPE_CHECKING:
     from convprof.codegen.kernels.elementwise import Join
@@ -83,7 +83,7 @@ def _pair(problem: Operation, setting: Setting, step: Join) -> Plan:
         )
     )
     nest = Nest(shape, (first, second, result_lying(problem, setting.layout)))
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     buffers = (*plan.operands, Y)
     plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, Made(setting))]
     return plan
@@ -112,6 +112,7 @@ def batch_norm(op: ops.BatchNorm, problem: Operation, setting: Setting) -> Plan:
     channels = along_channels(problem)
     plan = _plan(problem, setting, "scale and shift", {SCALE: channels, SHIFT: channels})
     c = problem.output[channel_axis(problem.output)]
+    per_channel = Buffer((c,), setting.types.accumulator)
 
     def scale(weight: Array, variance: Array) -> Array:
         factor: Array = weight / np.sqrt(variance.astype(np.float64) + op.eps)
@@ -123,8 +124,8 @@ def batch_norm(op: ops.BatchNorm, problem: Operation, setting: Setting) -> Plan:
 
     statistics = ("weight", "bias", "running_mean", "running_var")
     plan.packed = {
-        SCALE: Packed((c,), scale, ("weight", "running_var")),
-        SHIFT: Packed((c,), shift, statistics),
+        SCALE: Packed(per_channel, scale, ("weight", "running_var")),
+        SHIFT: Packed(per_channel, shift, statistics),
     }
     return plan
 
@@ -151,7 +152,7 @@ def _plan(
     """Return the plan for one activation and vectors of given strides, by buffer name."""
     (x,) = inputs_lying(problem, setting.layout)
     nest = Nest(problem.output, (x, *vectors.values(), result_lying(problem, setting.layout)))
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     buffers = (X, *vectors, Y)
     stage = rows_stage(problem.op.kind, step, nest, buffers, Made(setting), constants=constants)
     plan.steps = [stage]

@@ -18,7 +18,7 @@ from convprof.strategies.attention.blocks import Blocks
 from convprof.strategies.attention.fused import choose, fill
 from convprof.strategies.attention.placement import KV, Placement, side_by_side
 from convprof.strategies.layers.stages import plan_of
-from convprof.strategies.plan import Native, Stage, X
+from convprof.strategies.plan import Buffer, Native, Stage, X
 
 if TYPE_CHECKING:
     from convprof.problems import ops
@@ -40,14 +40,14 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)
     isa = isas.find(setting.isa)
     blocking = choose(p, isa, setting.itemsize, setting.threads)
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     queries = blocking.queries * isa.lanes(setting.itemsize)
     copied = p.tokens > MOST_BLOCKS * queries
     placement = Placement.gathered(p) if copied else Placement.packed(p)
     fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
     if copied:
-        plan.workspaces[KV] = (2, *p.shape)
-        plan.reusable |= {KV}
+        plan.workspaces[KV] = Buffer((2, *p.shape), setting.types.source)
+        plan.lendable_workspaces |= {KV}
         plan.steps.insert(0, _gather(p, setting))
     return plan
 
@@ -73,4 +73,6 @@ def _gather(p: Attention, setting: Setting) -> Stage:
             tiles.add(kernel(copy, isa), source + first * walk.step, 0, target)
             target += rows * p.dim
     native = Native(runner_address(), tiles)
-    return Stage("gather", native, len(tiles.starts), (X, X, KV), tiles.dims(), fixed=True)
+    return Stage(
+        "gather", native, len(tiles.starts), (X, X, KV), tiles.dims(), static_schedule=True
+    )

@@ -13,7 +13,7 @@ from convprof.codegen.tile_list import TileList, kernel
 from convprof.problems.shapes import channel_axis
 from convprof.strategies.layers.arranging import copy_stage
 from convprof.strategies.layers.stages import Made, Nest, inputs_lying, parts, plan_of, result_lying
-from convprof.strategies.plan import Packed, Plan, Stage, X, Y
+from convprof.strategies.plan import Buffer, Packed, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +29,13 @@ ORDERED = "ordered"
 
 def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the channels of a pixel or token, normalised."""
-    made, plan = Made(setting), plan_of(problem, setting)
+    made, plan = Made(setting), plan_of(problem)
     (strides,) = inputs_lying(problem, setting.layout)
     axis = channel_axis(problem.output)
     channels = problem.output[axis]
     if not op.bias:
-        plan.packed = {"bias": Packed((channels,), lambda: np.zeros(channels), ())}
+        zeros = Buffer((channels,), setting.types.weights)
+        plan.packed = {"bias": Packed(zeros, lambda: np.zeros(channels), ())}
     if strides[axis] == 1:
         rows = math.prod(problem.output) // channels
 
@@ -58,7 +59,7 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
 
 def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
-    made, plan = Made(setting), plan_of(problem, setting)
+    made, plan = Made(setting), plan_of(problem)
     n, c, h, w = problem.output
     (strides,) = inputs_lying(problem, setting.layout)
     before, after = op.window
@@ -99,15 +100,15 @@ def _columns(
 
 def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of shares along the last axis."""
-    made, plan = Made(setting), plan_of(problem, setting)
+    made, plan = Made(setting), plan_of(problem)
     (strides,) = inputs_lying(problem, setting.layout)
     shape = problem.output
     source = X
     if strides != result_lying(problem, setting.layout):
         # An image in NHWC: its last axis is not dense, and its result is no image.
         source = ORDERED
-        plan.workspaces = {ORDERED: shape}
-        plan.reusable = frozenset({ORDERED})
+        plan.workspaces = {ORDERED: Buffer(shape, setting.types.source)}
+        plan.lendable_workspaces = frozenset({ORDERED})
         nest = Nest(shape, (strides, result_lying(problem, setting.layout)))
         plan.steps = [copy_stage(nest, (X, ORDERED), made)]
     rows, length = math.prod(shape[:-1]), shape[-1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from convprof.strategies.layers.arranging import copy_stage
 from convprof.strategies.layers.stages import Made, Nest, inputs_lying, plan_of, result_lying
-from convprof.strategies.plan import Packed, Plan, X, Y
+from convprof.strategies.plan import Buffer, Packed, Plan, X, Y
 
 if TYPE_CHECKING:
     from convprof.problems import ops
@@ -22,11 +22,12 @@ FILL = "fill"
 
 def pad(op: ops.Pad, problem: Operation, setting: Setting) -> Plan:
     """Return the plan: fill what is around the input, then copy the input between."""
-    made, plan = Made(setting), plan_of(problem, setting)
+    made, plan = Made(setting), plan_of(problem)
     (shape,) = problem.inputs
     (source,) = inputs_lying(problem, setting.layout)
     target = result_lying(problem, setting.layout)
-    plan.packed = {FILL: Packed((1,), lambda: np.full(1, op.value), ())}
+    fill = Buffer((1,), setting.types.source)
+    plan.packed = {FILL: Packed(fill, lambda: np.full(1, op.value), ())}
     for sizes, start in _around(op, problem.output, target, made.lanes):
         nest = Nest(sizes, ((0,) * len(sizes), target))
         plan.steps.append(copy_stage(nest, (FILL, Y), made, (0, start)))

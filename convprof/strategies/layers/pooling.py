@@ -31,7 +31,7 @@ VECTORS = 4
 def pool(op: ops.Pool2d, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of windows of one size."""
     pooled, made = Pooled.of(op, problem), Made(setting)
-    plan = plan_of(problem, setting)
+    plan = plan_of(problem)
     if pooled.taps > WRITTEN_OUT:
         stage = windows_stage(pooled, pooled.windows(), made)
     else:
@@ -181,7 +181,7 @@ def adaptive_average(_: ops.AdaptiveAverage, problem: Operation, setting: Settin
     """Return the plan of averages over regions that cover the image."""
     ((n, c, h, w),) = problem.inputs
     p, q = problem.output[2:]
-    plan, made = plan_of(problem, setting), Made(setting)
+    plan, made = plan_of(problem), Made(setting)
     if (h, w) == (p, q):
         (x,) = inputs_lying(problem, setting.layout)
         nest = Nest(problem.output, (x, result_lying(problem, setting.layout)))

@@ -64,7 +64,7 @@ class Made:
             tiles.starts = list(range(tiles.count))
         native = Native(runner_address(len(buffers)), tiles)
         dims = tiles.dims()
-        return Stage(phase, native, int(dims[0]), tuple(buffers), dims, fixed=True)
+        return Stage(phase, native, int(dims[0]), tuple(buffers), dims, static_schedule=True)
 
 
 def rows_stage(
@@ -154,13 +154,9 @@ def activations(problem: Operation) -> list[str]:
     return [X, *(f"{X}{i}" for i in range(1, len(problem.inputs)))]
 
 
-def plan_of(problem: Operation, setting: Setting) -> Plan:
-    """Return a plan with all operands and the result, and no steps yet."""
-    names = [*activations(problem), *named(problem)]
-    specs = problem.operands(setting.layout, setting.types)
-    shapes = {name: spec.shape for name, spec in zip(names, specs, strict=True)}
-    first = shapes.pop(X)
-    return Plan(first, None, problem.result(setting.layout, setting.types).shape, more=shapes)
+def plan_of(problem: Operation) -> Plan:
+    """Return a plan with the names of the operands, and no steps yet."""
+    return Plan(operands=tuple(activations(problem)))
 
 
 # Loops over arrays that lie anyhow: sizes, and a stride per array and axis; as few as can be.

@@ -204,14 +204,15 @@ class Chain(Prepared):
         self, link: Link, prepared: Prepared, weights: Weights
     ) -> tuple[str, list[Work] | Action, int]:
         """Bind a layer between its neighbours; return its name, its work and its MACs."""
-        shape = link.problem.result(link.layout, self.setting.types).shape
-        at, count = self._slots[" ".join(link.writes)], int(np.prod(shape))
-        target = self._arena[at : at + count * self._kind.itemsize].view(self._kind)
+        result = link.problem.result(link.layout, self.setting.types)
+        at = self._slots[" ".join(link.writes)]
+        memory_of_result = self._arena[at : at + result.nbytes]
+        target = memory_of_result.view(result.dtype.numpy)
         self._arrays[link.writes] = target
         shapes = [spec.shape for spec in link.problem.operands(link.layout, self.setting.types)]
         operands = self._operands(link, shapes, weights)
         if isinstance(prepared, PlanRunner):
-            prepared.lend({Y: target, **self._lent(prepared)})
+            prepared.lend({Y: memory_of_result, **self._lent(prepared)})
             prepared.bind(*operands)
             self._share(link, prepared, weights)
             works = prepared.works()
@@ -219,7 +220,7 @@ class Chain(Prepared):
                 return link.name, works, link.problem.macs
             return link.name, prepared.run, link.problem.macs
         prepared.bind(*operands)
-        return link.name, _copying(prepared, target.reshape(shape)), link.problem.macs
+        return link.name, _copying(prepared, target.reshape(result.shape)), link.problem.macs
 
     def _share(self, link: Link, prepared: PlanRunner, weights: Weights) -> None:
         """Let layers that are alike and have the same weights read them in the same place."""
@@ -250,7 +251,7 @@ class Chain(Prepared):
         """Return a part of the shared scratch memory for each workspace that may be elsewhere."""
         found, at = {}, 0
         for key, size in prepared.scratch().items():
-            found[key] = self._scratch[at : at + size].view(self._kind)
+            found[key] = self._scratch[at : at + size]
             at += _pages(size)
         return found
 

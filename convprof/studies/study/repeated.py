@@ -77,7 +77,7 @@ class Repeated(Planned[Gemm]):
             np.tile(columns, times),
             np.tile(rows * g.n + columns, times),
         )
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan = Plan()
         native = Native(tile_list.runner_address(), listed)
         plan.steps = [Stage("tiles", native, 1, (X, WEIGHTS, Y), listed.dims())]
         plan.executed_flops = times * g.flops

@@ -50,7 +50,7 @@ class _Strided(Planned[Gemm]):
         """One stage, which reads everything as often as fits WORK."""
         made = stride_kernel(setting.dtype, self._stride, self._line)
         times = times_of(g)
-        plan = Plan(g.a_shape, g.b_shape, g.c_shape)
+        plan = Plan()
         native = Native(made.address, made)
         plan.steps = [Stage("strided", native, 1, (X, WEIGHTS, Y), (g.k, times))]
         plan.executed_flops = times * g.flops

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen.tile_list import runner_address
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.phases import Phase, phases
-from convprof.strategies.conv.gradients.plans import data_plan, forward_of
+from convprof.strategies.conv.gradients.plans import data_plan
 from convprof.strategies.conv.microkernel import PANELS, estimated_cycles
 from convprof.strategies.conv.register_tiles import ConvBlocking, DensePlan, DepthwisePlan, TilePlan
 from convprof.strategies.plan import Native, Packed, Stage
@@ -73,7 +73,7 @@ class MicrokernelData(Tunable[BackwardData[Conv2d], ConvBlocking]):
 
 def _all(problem: BackwardData[Conv2d], setting: Setting) -> list[TilePlan]:
     """Return the tiles of every phase."""
-    p = forward_of(problem)
+    p = problem.forward
     kind = DepthwisePlan if p.cg == p.kg == 1 else DensePlan
     return [kind(phase, setting, phase.output) for phase in phases(p)]
 
@@ -86,4 +86,4 @@ def _packed(tiles: TilePlan) -> Packed:
     def fill(target: Array, weights: Array) -> None:
         packed.fill(target, phase.filters(weights))
 
-    return Packed(packed.shape, fill, into=True)
+    return Packed(packed.buffer, fill, into=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
-from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
-from convprof.strategies.plan import Stage, Y
+from convprof.strategies.conv.gradients.plans import weights_plan
+from convprof.strategies.plan import Buffer, Stage, Y
 from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def depthwise_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # 
 
 def depthwise_weights(problem: BackwardWeights[Conv2d], setting: Setting) -> Plan:
     """Return the plan: sums by tap in NHWC, then turned over into ``(c, 1, r, s)``."""
-    p = forward_of(problem)
+    p = problem.forward
     top, left, _, _ = p.pads
     dims = (p.n, p.h, p.w, p.c, p.r, p.s, p.p, p.q, *p.stride, *p.dilation, top, left, CHANNELS)
     tasks = ceil_div(p.c, CHANNELS)
@@ -67,5 +67,5 @@ def depthwise_weights(problem: BackwardWeights[Conv2d], setting: Setting) -> Pla
         ]
 
     plan = weights_plan(problem, setting, stages)
-    plan.workspaces = {**plan.workspaces, SUMS: (p.r, p.s, p.c)}
+    plan.workspaces[SUMS] = Buffer((p.r, p.s, p.c), setting.types.accumulator)
     return plan

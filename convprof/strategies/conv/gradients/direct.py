@@ -11,14 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import BackwardData, BackwardWeights, Conv2d
-from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
-from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
     from convprof.strategies.kernels import Buffers, Words
-    from convprof.strategies.plan import Plan
 
 
 def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -103,8 +101,8 @@ class DirectData(Planned[BackwardData[Conv2d]]):
 
     def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """One stage over the planes of dx."""
-        p = forward_of(backward)
-        plan = empty_plan(backward, setting.layout)
+        p = backward.forward
+        plan = Plan()
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_data, p.n * p.c, (X, WEIGHTS, Y), dims)]
         return plan
@@ -119,8 +117,8 @@ class DirectWeights(Planned[BackwardWeights[Conv2d]]):
 
     def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
         """One stage over the filters of dw."""
-        p = forward_of(backward)
-        plan = empty_plan(backward, setting.layout)
+        p = backward.forward
+        plan = Plan()
         dims = backward_dims(p, setting.layout)
         plan.steps = [Stage("loops", direct_weights, p.k * p.cg, (X, WEIGHTS, Y), dims)]
         return plan

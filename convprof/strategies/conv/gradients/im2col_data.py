@@ -13,9 +13,8 @@ import numpy as np
 
 from convprof.problems import BackwardData, Conv2d
 from convprof.strategies.conv.gradients.direct import backward_dims
-from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import Call, Packed, Plan, Stage, X, Y
+from convprof.strategies.plan import Buffer, Call, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -86,21 +85,21 @@ def col2im_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
                             dx[target + c] = dx[target + c] + patches[source + c]
 
 
-def _turned(p: Conv2d, layout: str) -> Packed:
+def _turned(p: Conv2d, setting: Setting) -> Packed:
     """Return the weights as ``(groups, c r s, k)``, or in NHWC as ``(groups, k, r s c)``."""
-    taps = p.cg * p.r * p.s
-    if layout == "nchw":
+    taps, weights = p.cg * p.r * p.s, setting.types.weights
+    if setting.layout == "nchw":
 
         def by_tap(w: Array) -> Array:
             return w.reshape(p.groups, p.kg, taps).transpose(0, 2, 1)
 
-        return Packed((p.groups, taps, p.kg), by_tap)
+        return Packed(Buffer((p.groups, taps, p.kg), weights), by_tap)
 
     def channels_last(w: Array) -> Array:
         grouped = w.reshape(p.groups, p.kg, p.cg, p.r, p.s)
         return grouped.transpose(0, 1, 3, 4, 2).reshape(p.groups, p.kg, taps)
 
-    return Packed((p.groups, p.kg, taps), channels_last)
+    return Packed(Buffer((p.groups, p.kg, taps), weights), channels_last)
 
 
 class Im2colData(Planned[BackwardData[Conv2d]]):
@@ -113,10 +112,11 @@ class Im2colData(Planned[BackwardData[Conv2d]]):
 
     def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """Multiply, then add up."""
-        p, layout = forward_of(backward), setting.layout
-        plan = empty_plan(backward, layout)
-        plan.packed[TURNED] = _turned(p, layout)
-        plan.workspaces = {PATCHES: (p.c * p.r * p.s, p.n * p.p * p.q)}
+        p, layout = backward.forward, setting.layout
+        plan = Plan()
+        plan.packed[TURNED] = _turned(p, setting)
+        shape = (p.c * p.r * p.s, p.n * p.p * p.q)
+        plan.workspaces = {PATCHES: Buffer(shape, setting.types.accumulator)}
         kernel, tasks = (col2im_nchw, p.n * p.c) if layout == "nchw" else (col2im_nhwc, p.n * p.h)
         gather = Stage("col2im", kernel, tasks, (PATCHES, Y), backward_dims(p, layout))
         step = self.product(p, setting)

@@ -14,10 +14,9 @@ import numpy as np
 from convprof.problems import BackwardWeights, Conv2d
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
-from convprof.strategies.conv.gradients.plans import empty_plan, forward_of
 from convprof.strategies.conv.im2col import patches_nhwc
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, Y
 from convprof.strategies.planned import Planned
 from convprof.strategies.transposition import turn_stage
 
@@ -60,8 +59,8 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
 
     def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
         """Pad, copy the patches, multiply, in NHWC turn the result over."""
-        p, layout = forward_of(backward), setting.layout
-        plan = empty_plan(backward, layout)
+        p, layout = backward.forward, setting.layout
+        plan = Plan()
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         last = layout == "nhwc"
         padded = padded_nhwc(p) if last else padded_nchw(p)
@@ -73,11 +72,12 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
             (padded.buffer, PATCHES),
             (*loop_dims(p, height, width), p.n),
         )
-        plan.workspaces = {**padded.workspaces, PATCHES: (p.groups, pixels, taps)}
+        plan.workspaces = padded.workspaces(setting.types)
+        plan.workspaces[PATCHES] = Buffer((p.groups, pixels, taps), setting.types.source)
         result = PRODUCT if last and p.r * p.s > 1 else Y
         plan.steps = [*padded.stages, copy, *self.product(p, setting, plan, result)]
         if result == PRODUCT:
-            plan.workspaces = {**plan.workspaces, PRODUCT: (p.k, taps)}
+            plan.workspaces[PRODUCT] = Buffer((p.k, taps), setting.types.result)
             turn = turn_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg), setting)
             plan.steps.append(turn)
         return plan
@@ -140,7 +140,7 @@ class Im2colBlasWeights(Im2colWeights):
             return [Call("gemm", nhwc)]
         target = BY_IMAGE if p.n > 1 else result
         if p.n > 1:
-            plan.workspaces = {**plan.workspaces, BY_IMAGE: (p.n, *shape)}
+            plan.workspaces[BY_IMAGE] = Buffer((p.n, *shape), setting.types.accumulator)
 
         def nchw(buffers: dict[str, Array]) -> None:
             gradient = buffers[WEIGHTS].reshape(p.n, p.groups, p.kg, plane)

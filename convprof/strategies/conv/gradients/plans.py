@@ -8,32 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import F32
-from convprof.problems import Conv2d
-from convprof.strategies.plan import WEIGHTS, Call, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, X, Y
 from convprof.strategies.transposition import turn_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convprof.problems import Backward, BackwardData, BackwardWeights, Problem
+    from convprof.problems import BackwardData, BackwardWeights, Conv2d
     from convprof.strategies.base import Setting
 
 NHWC_X, NHWC_DX, NHWC_DY = "x_nhwc", "dx_nhwc", "dy_nhwc"
-
-
-def forward_of(problem: Problem) -> Conv2d:
-    """Return the convolution whose gradient a problem is."""
-    forward = getattr(problem, "forward", None)
-    if not isinstance(forward, Conv2d):
-        raise TypeError(f"{problem.kind} is no backward pass of a convolution")
-    return forward
-
-
-def empty_plan(problem: Backward[Conv2d], layout: str) -> Plan:
-    """Return a plan with the operands' and the result's shapes and no steps yet."""
-    first, second = problem.operands(layout, F32)
-    return Plan(first.shape, second.shape, problem.result(layout, F32).shape)
 
 
 def data_plan(
@@ -42,11 +26,14 @@ def data_plan(
     stages: Callable[[str, str], Sequence[Stage | Call]],
 ) -> Plan:
     """Return a plan of ``stages(dy, dx)``, buffers in NHWC, for a caller's layout."""
-    p, plan = forward_of(problem), empty_plan(problem, setting.layout)
+    p, plan = problem.forward, Plan()
     if setting.layout == "nhwc":
         plan.steps = [*stages(X, Y)]
         return plan
-    plan.workspaces = {NHWC_DY: p.y_shape("nhwc"), NHWC_DX: p.x_shape("nhwc")}
+    plan.workspaces = {
+        NHWC_DY: Buffer(p.y_shape("nhwc"), setting.types.result),
+        NHWC_DX: Buffer(p.x_shape("nhwc"), setting.types.source),
+    }
     plan.steps = [
         turn_stage("to nhwc", X, NHWC_DY, (p.n, p.k, p.p * p.q), setting),
         *stages(NHWC_DY, NHWC_DX),
@@ -61,11 +48,14 @@ def weights_plan(
     stages: Callable[[str, str], Sequence[Stage | Call]],
 ) -> Plan:
     """Return a plan of ``stages(x, dy)``, buffers in NHWC, for a caller's layout."""
-    p, plan = forward_of(problem), empty_plan(problem, setting.layout)
+    p, plan = problem.forward, Plan()
     if setting.layout == "nhwc":
         plan.steps = [*stages(X, WEIGHTS)]
         return plan
-    plan.workspaces = {NHWC_X: p.x_shape("nhwc"), NHWC_DY: p.y_shape("nhwc")}
+    plan.workspaces = {
+        NHWC_X: Buffer(p.x_shape("nhwc"), setting.types.source),
+        NHWC_DY: Buffer(p.y_shape("nhwc"), setting.types.result),
+    }
     plan.steps = [
         turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
         turn_stage("to nhwc", WEIGHTS, NHWC_DY, (p.n, p.k, p.p * p.q), setting),

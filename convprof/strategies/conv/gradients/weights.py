@@ -15,10 +15,10 @@ from convprof.integers import ceil_div
 from convprof.problems import BackwardWeights, Conv2d
 from convprof.strategies.conv.geometry import PADDED, padded_nhwc
 from convprof.strategies.conv.gradients.depthwise import depthwise_weights
-from convprof.strategies.conv.gradients.plans import forward_of, weights_plan
+from convprof.strategies.conv.gradients.plans import weights_plan
 from convprof.strategies.conv.gradients.weight_tiles import SumBlocking, WeightTiles
 from convprof.strategies.conv.register_tiles import CALL_CYCLES
-from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies.plan import Buffer, Native, Stage, Y
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
 
     def blockings(self, problem: BackwardWeights[Conv2d], setting: Setting) -> list[SumBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
-        tiles = WeightTiles(forward_of(problem), setting)
+        tiles = WeightTiles(problem.forward, setting)
         return distinct(tiles.blockings())
 
     def cycles(self, problem: BackwardWeights[Conv2d], setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and each tile's own cost."""
-        tiles = WeightTiles(forward_of(problem), setting)
+        tiles = WeightTiles(problem.forward, setting)
         p, chosen = tiles.p, tiles.chosen
         across = p.groups * ceil_div(p.kg, tiles.lanes)
         pixels = p.n * p.p * p.q
@@ -58,7 +58,7 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
         self, backward: BackwardWeights[Conv2d], setting: Setting, blocking: SumBlocking
     ) -> Plan:
         """Generate the kernels and the list of tiles; NCHW is converted first."""
-        p = forward_of(backward)
+        p = backward.forward
         if p.cg == p.kg == 1:
             return depthwise_weights(backward, setting)
         tiles = WeightTiles(p, setting, blocking)
@@ -80,15 +80,16 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
                     int(dims[0]),
                     buffers,
                     dims,
-                    fixed=True,
-                    share=1 / len(tables),
+                    static_schedule=True,
+                    work_fraction=1 / len(tables),
                 )
                 for made, dims in tables
             ]
 
         plan = weights_plan(backward, setting, stages)
         if tiles.padded:
-            plan.workspaces = {**plan.workspaces, **padded.workspaces}
-        plan.workspaces = {**plan.workspaces, SUMS: (tiles.parts, tiles.part_sums)}
+            plan.workspaces |= padded.workspaces(setting.types)
+        sums = Buffer((tiles.parts, tiles.part_sums), setting.types.accumulator)
+        plan.workspaces[SUMS] = sums
         plan.executed_flops = 2 * tiles.executed_macs
         return plan

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems import BackwardData, Conv2d
-from convprof.strategies.conv.gradients.plans import data_plan, forward_of
+from convprof.strategies.conv.gradients.plans import data_plan
 from convprof.strategies.conv.winograd import FILTERS, Winograd, WinogradBlocking, WinogradBlocks
 from convprof.strategies.plan import Packed
 from convprof.strategies.tuning.tunable import Tunable
@@ -47,7 +47,7 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
         reason = super().why_not(problem, setting)
         if reason is not None:
             return reason
-        p = forward_of(problem)
+        p = problem.forward
         reason = FORWARD.why_not(p, setting)
         if reason is None and max(p.pads) > 2:  # noqa: PLR2004  # a 3x3 filter reaches 2 far
             spelled = "x".join(map(str, p.pad))
@@ -56,17 +56,17 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
 
     def blockings(self, problem: BackwardData[Conv2d], setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return FORWARD.blockings(turned_over(forward_of(problem)), setting)
+        return FORWARD.blockings(turned_over(problem.forward), setting)
 
     def cycles(self, problem: BackwardData[Conv2d], setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        return FORWARD.cycles(turned_over(forward_of(problem)), setting)
+        return FORWARD.cycles(turned_over(problem.forward), setting)
 
     def plan_blocked(
         self, backward: BackwardData[Conv2d], setting: Setting, blocking: WinogradBlocking
     ) -> Plan:
         """Transform, multiply and transform back, block by block."""
-        p = forward_of(backward)
+        p = backward.forward
         blocks = WinogradBlocks(turned_over(p), setting, blocking)
         plan = data_plan(backward, setting, blocks.stages)
         packed = blocks.packed()
@@ -74,7 +74,7 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
         def fill(target: Array, weights: Array) -> None:
             packed.fill(target, weights[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
 
-        plan.packed[FILTERS] = Packed(packed.shape, fill, into=True)
-        plan.workspaces = {**plan.workspaces, **blocks.workspaces()}
+        plan.packed[FILTERS] = Packed(packed.buffer, fill, into=True)
+        plan.workspaces |= blocks.workspaces()
         plan.executed_flops = blocks.executed_flops()
         return plan

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from convprof.problems import Backward, BackwardData, Gemm
+from convprof.problems import Backward, Gemm
 from convprof.strategies.base import Role, Setting
-from convprof.strategies.gemm.gradients.plans import empty_plan
-from convprof.strategies.plan import WEIGHTS, Call, X, Y
+from convprof.strategies.plan import WEIGHTS, Call, Plan, X, Y
 from convprof.strategies.planned import Planned
-
-if TYPE_CHECKING:
-    from convprof.strategies.plan import Plan
 
 
 def _data(buffers: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -32,11 +28,11 @@ class BlasData(Planned[Backward[Gemm]]):
     summary = "the BLAS that NumPy was built with"
     parallel = True
     role = Role.BUNDLED
+    call: ClassVar[Call] = Call("gemm", _data)
 
-    def plan(self, backward: Backward[Gemm], setting: Setting) -> Plan:
+    def plan(self, _: Backward[Gemm], setting: Setting) -> Plan:
         """One call of ``numpy.matmul`` into a result made beforehand."""
-        plan = empty_plan(backward)
-        plan.steps = [Call("gemm", _data if isinstance(backward, BackwardData) else _weights)]
+        plan = Plan(steps=[self.call])
         plan.blas_threads = setting.threads
         return plan
 
@@ -45,3 +41,4 @@ class BlasWeights(BlasData):
     """A^T dC by NumPy's BLAS."""
 
     kind = "gemm-backward-weights"
+    call = Call("gemm", _weights)

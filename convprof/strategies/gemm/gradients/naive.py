@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import BackwardData, BackwardWeights, Gemm
-from convprof.strategies.gemm.gradients.plans import empty_plan, forward_of
-from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
     from convprof.strategies.kernels import Buffers, Words
-    from convprof.strategies.plan import Plan
 
 
 def naive_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -57,8 +55,8 @@ class NaiveData(Planned[BackwardData[Gemm]]):
 
     def plan(self, backward: BackwardData[Gemm], setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        g = forward_of(backward)
-        plan = empty_plan(backward)
+        g = backward.forward
+        plan = Plan()
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_data, g.batch * g.m, (X, WEIGHTS, Y), dims)]
         return plan
@@ -73,8 +71,8 @@ class NaiveWeights(Planned[BackwardWeights[Gemm]]):
 
     def plan(self, backward: BackwardWeights[Gemm], setting: Setting) -> Plan:  # noqa: ARG002
         """One stage over the rows."""
-        g = forward_of(backward)
-        plan = empty_plan(backward)
+        g = backward.forward
+        plan = Plan()
         dims = (g.m, g.n, g.k)
         plan.steps = [Stage("loops", naive_weights, g.batch * g.k, (X, WEIGHTS, Y), dims)]
         return plan

@@ -7,72 +7,93 @@ of 4 KiB apart share one set of the first-level cache.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from convprof.problems import Backward, BackwardData, Gemm
+from convprof.problems import Backward, Gemm
 from convprof.strategies.gemm.blocked import BlockedProducts, GemmBlocking
 from convprof.strategies.gemm.gradients.plans import (
-    B_TURNED,
-    as_product,
-    b_turned,
-    empty_plan,
-    forward_of,
+    B_TRANSPOSED,
+    b_transposed,
+    data_product,
+    weights_product,
 )
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.gemm.panels import Operands
-from convprof.strategies.plan import X
+from convprof.strategies.plan import Buffer, Plan, X
 from convprof.strategies.transposition import turn_stage
 from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
-    from convprof.strategies.plan import Plan
 
 FORWARD = Packed()
-A_TURNED = "a_turned"
+A_TRANSPOSED = "a_transposed"
 
 
-class PackedData(Tunable[Backward[Gemm], GemmBlocking]):
-    """dC B^T on generated register tiles."""
+class _PackedGradient(Tunable[Backward[Gemm], GemmBlocking]):
+    """A gradient as a product on generated register tiles."""
 
     name = "packed"
-    kind = "gemm-backward-data"
-    summary = "packed panels and register tiles, B transposed beforehand"
     parallel = True
     generated = True
 
+    @abstractmethod
+    def product(self, g: Gemm) -> Gemm:
+        """Return the product that the gradient of ``g`` is, once an operand is transposed."""
+
     def blockings(self, problem: Backward[Gemm], setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
-        return FORWARD.blockings(as_product(problem), setting)
+        return FORWARD.blockings(self.product(problem.forward), setting)
 
     def cycles(self, problem: Backward[Gemm], setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""
-        return FORWARD.cycles(as_product(problem), setting)
+        return FORWARD.cycles(self.product(problem.forward), setting)
+
+
+class PackedData(_PackedGradient):
+    """dC B^T on generated register tiles."""
+
+    kind = "gemm-backward-data"
+    summary = "packed panels and register tiles, B transposed beforehand"
+
+    def product(self, g: Gemm) -> Gemm:
+        """Return dC times the transposed B."""
+        return data_product(g)
 
     def plan_blocked(
         self, backward: Backward[Gemm], setting: Setting, blocking: GemmBlocking
     ) -> Plan:
-        """Generate the kernels, the lists of tiles and the packing stages."""
-        g, plan = forward_of(backward), empty_plan(backward)
-        if isinstance(backward, BackwardData):
-            product = as_product(backward)
-            operands = Operands.dense(product, b=B_TURNED)
-            stages = BlockedProducts(product, setting, blocking, operands)
-            plan.packed[B_TURNED] = b_turned(g, setting)
-            plan.steps = [*stages.all()]
-        else:
-            product = as_product(backward)
-            operands = Operands.dense(product, a=A_TURNED)
-            stages = BlockedProducts(product, setting, blocking, operands)
-            turn = turn_stage("turn a", X, A_TURNED, (g.batch, g.m, g.k), setting)
-            plan.workspaces = {A_TURNED: (g.batch, g.k, g.m)}
-            plan.steps = [turn, *stages.all()]
-        plan.workspaces = {**plan.workspaces, **stages.workspaces()}
+        """Transpose B when it is bound, then multiply."""
+        g = backward.forward
+        product = self.product(g)
+        operands = Operands.dense(product, b=B_TRANSPOSED)
+        stages = BlockedProducts(product, setting, blocking, operands)
+        plan = Plan(workspaces=stages.workspaces(), steps=[*stages.all()])
+        plan.packed[B_TRANSPOSED] = b_transposed(g, setting)
         return plan
 
 
-class PackedWeights(PackedData):
+class PackedWeights(_PackedGradient):
     """A^T dC on generated register tiles."""
 
     kind = "gemm-backward-weights"
     summary = "packed panels and register tiles, A transposed in each call"
+
+    def product(self, g: Gemm) -> Gemm:
+        """Return the transposed A times dC."""
+        return weights_product(g)
+
+    def plan_blocked(
+        self, backward: Backward[Gemm], setting: Setting, blocking: GemmBlocking
+    ) -> Plan:
+        """Transpose A, then multiply."""
+        g = backward.forward
+        product = self.product(g)
+        operands = Operands.dense(product, a=A_TRANSPOSED)
+        stages = BlockedProducts(product, setting, blocking, operands)
+        transpose = turn_stage("turn a", X, A_TRANSPOSED, (g.batch, g.m, g.k), setting)
+        plan = Plan(steps=[transpose, *stages.all()])
+        plan.workspaces[A_TRANSPOSED] = Buffer((g.batch, g.k, g.m), setting.types.source)
+        plan.workspaces |= stages.workspaces()
+        return plan

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.problems import Backward, BackwardData, Gemm
+from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies.gemm.gradients.plans import (
-    B_TURNED,
-    as_product,
-    b_turned,
-    empty_plan,
-    forward_of,
+    B_TRANSPOSED,
+    b_transposed,
+    data_product,
+    weights_product,
 )
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.strategies.base import Setting
-    from convprof.strategies.plan import Plan
 
 
-class TiledData(Planned[Backward[Gemm]]):
+class TiledData(Planned[BackwardData[Gemm]]):
     """dC B^T, cache and register tiles."""
 
     name = "tiled"
@@ -36,39 +36,42 @@ class TiledData(Planned[Backward[Gemm]]):
     summary = "cache and register tiles, B transposed beforehand"
     parallel = True
 
-    def plan(self, backward: Backward[Gemm], setting: Setting) -> Plan:
+    def plan(self, backward: BackwardData[Gemm], setting: Setting) -> Plan:
+        """Transpose B when it is bound; one stage over the tiles of the product."""
+        g = data_product(backward.forward)
+        stage = _stage(g, setting, B_TRANSPOSED, lambda: Offsets.dense(g.m, g.n, g.k, g.batch))
+        packed = {B_TRANSPOSED: b_transposed(backward.forward, setting)}
+        return Plan(packed=packed, steps=[stage])
+
+
+class TiledWeights(Planned[BackwardWeights[Gemm]]):
+    """A^T dC, cache and register tiles."""
+
+    name = "tiled"
+    kind = "gemm-backward-weights"
+    summary = "cache and register tiles, A read down its columns"
+    parallel = True
+
+    def plan(self, backward: BackwardWeights[Gemm], setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
-        g = as_product(backward)
-        blocking = OffsetBlocking.choose(
-            g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
-        )
-        plan = empty_plan(backward)
-        second, turned = WEIGHTS, False
-        if isinstance(backward, BackwardData):
-            second = B_TURNED
-            plan.packed[B_TURNED] = b_turned(forward_of(backward), setting)
-        else:
-            turned = True
+        g = weights_product(backward.forward)
 
         def offsets() -> Offsets:
             dense = Offsets.dense(g.m, g.n, g.k, g.batch)
-            if not turned:
-                return dense
             return dataclasses.replace(dense, a_row=np.arange(g.m), a_col=np.arange(g.k) * g.m)
 
-        stage = Stage(
-            "gemm",
-            offset_gemm,
-            blocking.tiles(g.m, g.n, g.batch),
-            (X, second, Y),
-            late_table((g.m, g.n, g.k, g.batch), blocking, offsets),
-        )
-        plan.steps = [stage]
-        return plan
+        return Plan(steps=[_stage(g, setting, WEIGHTS, offsets)])
 
 
-class TiledWeights(TiledData):
-    """A^T dC, cache and register tiles."""
-
-    kind = "gemm-backward-weights"
-    summary = "cache and register tiles, A read down its columns"
+def _stage(g: Gemm, setting: Setting, second: str, offsets: Callable[[], Offsets]) -> Stage:
+    """Return the stage that multiplies X and the buffer ``second``."""
+    blocking = OffsetBlocking.choose(
+        g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
+    )
+    return Stage(
+        "gemm",
+        offset_gemm,
+        blocking.tiles(g.m, g.n, g.batch),
+        (X, second, Y),
+        late_table((g.m, g.n, g.k, g.batch), blocking, offsets),
+    )

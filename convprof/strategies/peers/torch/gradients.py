@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convprof.problems import Backward
-from convprof.problems.base import Trainable
-from convprof.strategies.conv.gradients.plans import forward_of as convolution_of
+from convprof.problems import Backward, Conv2d, Gemm
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.products import TorchLibrary
 
@@ -33,9 +31,9 @@ class _ConvGradient(TorchPrepared):
     mask: ClassVar[tuple[bool, bool, bool]]
     """Whether the gradient of the input, of the weights and of the bias is computed."""
 
-    def __init__(self, name: str, problem: Backward[Trainable], setting: Setting) -> None:
+    def __init__(self, name: str, problem: Backward[Conv2d], setting: Setting) -> None:
         super().__init__(name, problem, setting)
-        self.forward = convolution_of(problem)
+        self.forward = problem.forward
         top, left, bottom, right = self.forward.pads
         self.symmetric = (top, left) == (bottom, right)
 
@@ -134,15 +132,23 @@ class GemmWeightsGradient(_GemmGradient):
         return self.product(x.mT, weights)
 
 
-class _Gradient(TorchLibrary[Backward[Trainable]]):
-    computes: ClassVar[type[_ConvGradient | _GemmGradient]]
+class _ConvLibrary(TorchLibrary[Backward[Conv2d]]):
+    computes: ClassVar[type[_ConvGradient]]
 
-    def prepare(self, problem: Backward[Trainable], setting: Setting) -> Prepared:
+    def prepare(self, problem: Backward[Conv2d], setting: Setting) -> Prepared:
         """Import PyTorch and weigh the operands."""
         return self.computes(self.name, problem, setting)
 
 
-class TorchConvData(_Gradient):
+class _GemmLibrary(TorchLibrary[Backward[Gemm]]):
+    computes: ClassVar[type[_GemmGradient]]
+
+    def prepare(self, problem: Backward[Gemm], setting: Setting) -> Prepared:
+        """Import PyTorch and weigh the operands."""
+        return self.computes(self.name, problem, setting)
+
+
+class TorchConvData(_ConvLibrary):
     """PyTorch's gradient of the input."""
 
     kind = "conv2d-backward-data"
@@ -150,7 +156,7 @@ class TorchConvData(_Gradient):
     computes = ConvDataGradient
 
 
-class TorchConvWeights(_Gradient):
+class TorchConvWeights(_ConvLibrary):
     """PyTorch's gradient of the weights."""
 
     kind = "conv2d-backward-weights"
@@ -158,7 +164,7 @@ class TorchConvWeights(_Gradient):
     computes = ConvWeightsGradient
 
 
-class TorchGemmData(_Gradient):
+class TorchGemmData(_GemmLibrary):
     """PyTorch's gradient of the first operand."""
 
     kind = "gemm-backward-data"
@@ -166,7 +172,7 @@ class TorchGemmData(_Gradient):
     computes = GemmDataGradient
 
 
-class TorchGemmWeights(_Gradient):
+class TorchGemmWeights(_GemmLibrary):
     """PyTorch's gradient of the second operand."""
 
     kind = "gemm-backward-weights"

@@ -1,0 +1,142 @@
+"""A plan whose tensors and buffers have types of their own, with made-up types in the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.dtypes import DTYPES, WORD, DType, types
+from convprof.errors import ProblemError, TooLargeError
+from convprof.problems import Conv2d, Gemm, Operation, ops
+from convprof.problems.epilogue import Epilogue
+from convprof.strategies import memory
+from convprof.strategies.base import Setting
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Packed, Plan, Stage, X, Y
+from convprof.strategies.plan_runner import PlanRunner
+
+MADE_UP = {
+    "u8": DType("u8", "uint8", "", 1, "s32", 0.0, 0),
+    "s8": DType("s8", "int8", "", 1, "s32", 0.0, -128),
+    "s32": DType("s32", "int32", "", 4, "s32", 0.0, -(2**31)),
+}
+G = Gemm(m=5, n=6, k=7, epilogue=Epilogue(bias=True))
+SETTING = Setting(dtype="u8:s8:f32")
+SUMS, PANELS, CLAIMS = "sums", "panels", "claims"
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch):
+    for name, dtype in MADE_UP.items():
+        monkeypatch.setitem(DTYPES, name, dtype)
+
+
+def multiply(arrays):
+    a, panels = arrays[X].astype("i4"), arrays[PANELS].astype("i4")
+    arrays[SUMS][...] = a @ panels.T + arrays["bias"]
+    arrays[Y][...] = arrays[SUMS] / 2
+
+
+def plan():
+    of = types("u8:s8:f32")
+    return Plan(
+        workspaces={SUMS: Buffer((5, 6), of.accumulator), CLAIMS: Buffer((3,), WORD)},
+        lendable_workspaces=frozenset({SUMS}),
+        packed={PANELS: Packed(Buffer((6, 7), of.weights), lambda b: b.T)},
+        steps=[Call("gemm", multiply)],
+    )
+
+
+def operands():
+    random = np.random.default_rng(1)
+    a, b = random.integers(0, 255, (5, 7)), random.integers(-128, 127, (7, 6))
+    return a, b, random.integers(-99, 99, 6)
+
+
+def test_every_buffer_has_its_own_type_and_its_own_bytes():
+    runner = PlanRunner("made", G, SETTING, plan())
+    a, b, bias = operands()
+    runner.bind(a, b, bias)
+    runner.run()
+    np.testing.assert_array_equal(runner.output(), ((a @ b + bias) / 2).astype("f4"))
+    kinds = {key: str(array.dtype) for key, array in runner._arrays.items()}
+    assert kinds == {
+        X: "uint8",
+        WEIGHTS: "int8",
+        "bias": "int32",
+        Y: "float32",
+        SUMS: "int32",
+        CLAIMS: "int64",
+        PANELS: "int8",
+    }
+    assert runner.workspace_bytes == 5 * 6 * 4 + 3 * 8 + 6 * 7
+    assert runner.scratch() == {SUMS: 5 * 6 * 4}
+
+
+def test_bytes_moved_are_counted_by_buffer():
+    runner = PlanRunner("made", G, SETTING, plan())
+    least = 5 * 7 + 7 * 6 + 6 * 4 + 5 * 6 * 4
+    assert G.bytes_min(SETTING.types) == least
+    assert runner.bytes_moved() == least + 2 * (5 * 6 * 4 + 3 * 8)
+
+
+def test_memory_is_asked_for_by_the_bytes_of_each_buffer(monkeypatch):
+    needed = 5 * 7 + 7 * 6 + 6 * 4 + 5 * 6 * 4 + 5 * 6 * 4 + 3 * 8 + 6 * 7
+    monkeypatch.setattr(memory, "available_bytes", lambda: needed)
+    PlanRunner("made", G, SETTING, plan())
+    monkeypatch.setattr(memory, "available_bytes", lambda: needed - 1)
+    with pytest.raises(TooLargeError):
+        PlanRunner("made", G, SETTING, plan())
+
+
+def test_memory_is_lent_as_bytes():
+    runner = PlanRunner("made", G, SETTING, plan())
+    lent = {Y: np.zeros(999, np.uint8), SUMS: np.zeros(999, np.uint8)}
+    runner.lend(lent)
+    a, b, bias = operands()
+    runner.bind(a, b, bias)
+    runner.run()
+    assert np.shares_memory(runner.output(), lent[Y])
+    np.testing.assert_array_equal(lent[SUMS][: 5 * 6 * 4].view("i4").reshape(5, 6), a @ b + bias)
+
+
+def copy(lo, hi, buffers, dims):  # noqa: ARG001  # the signature of every loop nest
+    for task in range(lo, hi):
+        buffers[1][task] = buffers[0][task]
+
+
+def test_a_loop_nest_has_the_type_of_its_buffers():
+    mixed = Plan(steps=[Stage("copy", copy, 5, (X, Y), (0,))])
+    with pytest.raises(ValueError, match="copy: a loop nest has one type, not"):
+        PlanRunner("made", G, SETTING, mixed)
+    sources = Plan(steps=[Stage("copy", copy, 35, (X, "copied"), (0,))])
+    sources.workspaces["copied"] = Buffer((5, 7), SETTING.types.source)
+    runner = PlanRunner("made", G, SETTING, sources)
+    a, *rest = operands()
+    runner.bind(a, *rest)
+    runner.run()
+    np.testing.assert_array_equal(runner._arrays["copied"], a)
+
+
+@pytest.mark.parametrize(
+    ("problem", "first", "names"),
+    [
+        (G, (X, WEIGHTS), ["x", "weights", "bias"]),
+        (Conv2d(c=1, k=1, h=3, w=3, r=1, s=1), (X, WEIGHTS), ["x", "weights"]),
+        (Operation(op=ops.Add(), inputs=((2, 3), (2, 3))), (X, "x1"), ["x", "x1"]),
+        (Operation(op=ops.Softmax(), inputs=((2, 3),)), (X,), ["x"]),
+    ],
+)
+def test_operands_are_the_problems(problem, first, names):
+    specs = problem.operands("nchw", types("f32"))
+    named = Plan(operands=first).named(specs)
+    assert list(named) == names
+    assert tuple(named.values()) == specs
+
+
+def test_the_shape_of_an_operand_is_the_problems():
+    runner = PlanRunner("made", G, SETTING, plan())
+    a, b, bias = operands()
+    with pytest.raises(ProblemError, match=r"weights has shape \(6, 7\).* needs \(7, 6\)"):
+        runner.bind(a, b.T, bias)
+    with pytest.raises(ProblemError, match="2 operands; this problem needs x, weights, bias"):
+        runner.bind(a, b)

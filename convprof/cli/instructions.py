@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
 @options.wait_idle_option
+@options.plot_option("Draw latency and throughput as .svg or .png")
 @options.output_options(csv="Write one row per instruction.")
 def command(**flags: Any) -> int:
     """Measure what single instructions cost on this core, in cycles.
@@ -33,15 +35,17 @@ def command(**flags: Any) -> int:
     figures of known cores of this architecture; the last line names the core that this machine
     resembles most.
     """
-    return Driver(Outputs.of(flags)).run(_Work(flags["match"]))
+    outputs = Outputs.of(flags)
+    return Driver(outputs).run(_Work(flags["match"], outputs))
 
 
 class _Work(Work):
     """Measure the instructions; write and show them with published figures."""
 
-    def __init__(self, match: str | None) -> None:
+    def __init__(self, match: str | None, outputs: Outputs) -> None:
         from convprof.studies.instructions import Instructions
 
+        self._outputs = outputs
         self._watch = noise_watch()
         self._study = Instructions(match)
         self._document: dict[str, Any] = {}
@@ -73,6 +77,15 @@ class _Work(Work):
             "csv": lambda: view.to_csv(shown),
             "markdown": lambda: view.to_markdown(shown),
         }
+
+    def pictures(self) -> list[Picture]:
+        """Return the picture of the costs."""
+        from convprof.render.instructions import View
+        from convprof.render.instructions_chart import instructions_chart
+
+        return self._outputs.pictures(
+            lambda dated: instructions_chart(View.of(self._study), dated=dated)
+        )
 
     def show(self, console: Console) -> None:
         """Print the table and the core that this machine resembles."""

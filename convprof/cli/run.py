@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.run import Run
@@ -46,6 +47,7 @@ KEPT = (
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
 @click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
 @options.dry_run_option
+@options.plot_option("Draw the rates as .svg or .png")
 @options.output_options()
 def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
@@ -66,14 +68,17 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, flags),
+        _View(asked, flags, outputs),
     ).run()
 
 
 class _View(View["Run"]):
     """Print each problem when it is finished."""
 
-    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+    def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._outputs = outputs
+        self._drawn: list[Measurement] = []
+        """What the picture shows; empty if none was asked for."""
         self._choice, self._machine = asked.choice, asked.machine
         self._totals = TrainingTotals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
@@ -104,6 +109,8 @@ class _View(View["Run"]):
 
     def _take(self, problem: Problem, measurements: Sequence[Measurement]) -> None:
         self._measurements = measurements
+        if self._outputs.plot is not None:
+            self._drawn += measurements
         last = self._totals.add(problem, list(measurements))
         self._layer = problem.descriptor if last else None
 
@@ -123,3 +130,9 @@ class _View(View["Run"]):
             inner_loops_report(console, self._loops)
         if self._layer is not None:
             self._totals.show(console, self._layer)
+
+    def pictures(self) -> list[Picture]:
+        """Return the rates of all strategies, or of the fastest one of each problem."""
+        from convprof.render.run_chart import run_chart
+
+        return self._outputs.pictures(lambda dated: run_chart(self._drawn, dated=dated))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import describe
+from convprof.render import describe, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
     GIGA,
     INTERVAL,
-    executes_less,
     joined,
     peak_words,
     seconds,
@@ -62,7 +61,7 @@ def ladder_chart(
 
 
 def _effective(ladders: Sequence[Ladder]) -> bool:
-    return any(executes_less(step.measurement) for _, steps in ladders for step in steps)
+    return any(tables.effective(step.measurement) for _, steps in ladders for step in steps)
 
 
 def _timed(steps: Sequence[Step]) -> list[Step]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.compare.layouts import LayoutComparison, Layouts
@@ -42,6 +43,7 @@ KEPT = (
 @options.epilogue_option
 @options.measure_options()
 @options.dry_run_option
+@options.plot_option("Draw the ratios as .svg or .png")
 @options.output_options()
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
@@ -60,7 +62,7 @@ def layouts(**flags: Any) -> int:
         lambda problem, watch: Layouts(
             _convolution(problem), asked.choice, asked.settings, asked.machine, watch
         ),
-        _View(TrainingTotals(asked, flags)),
+        _View(TrainingTotals(asked, flags), outputs),
     ).run()
 
 
@@ -82,8 +84,10 @@ def _a(kind: str) -> str:
 class _View(View["Layouts"]):
     """Print each convolution when it is finished."""
 
-    def __init__(self, totals: TrainingTotals) -> None:
-        self._totals = totals
+    def __init__(self, totals: TrainingTotals, outputs: Outputs) -> None:
+        self._totals, self._outputs = totals, outputs
+        self._drawn: list[LayoutComparison] = []
+        """What the picture shows; empty if none was asked for."""
         self._measurements: Sequence[Measurement] = ()
         self._comparisons: list[LayoutComparison] = []
         self._layer: str | None = None
@@ -113,6 +117,8 @@ class _View(View["Layouts"]):
         comparisons: list[LayoutComparison],
     ) -> None:
         self._measurements, self._comparisons = measurements, comparisons
+        if self._outputs.plot is not None:
+            self._drawn += comparisons
         last = self._totals.add(problem, list(measurements))
         self._layer = problem.descriptor if last else None
 
@@ -123,3 +129,9 @@ class _View(View["Layouts"]):
         layouts_report(console, self._measurements, self._comparisons)
         if self._layer is not None:
             self._totals.show(console, self._layer)
+
+    def pictures(self) -> list[Picture]:
+        """Return the ratios of all strategies, or of the fastest one of each problem."""
+        from convprof.render.compare.layouts_chart import layouts_chart
+
+        return self._outputs.pictures(lambda dated: layouts_chart(self._drawn, dated=dated))

@@ -59,7 +59,8 @@ def instructions_chart(view: View, *, dated: str) -> Bars | None:
 def _finding(view: View) -> str:
     """Return the core that the machine resembles, or that it is unlike all of them."""
     if not view.alike:
-        return f"{len(view.rows)} instructions, none with a published figure"
+        count = len(view.rows)
+        return f"{count} instruction{'s' if count > 1 else ''}, no published figures to compare"
     nearest = view.alike[0]
     agree = f"{nearest.agreeing} of {nearest.rows} instructions agree within 10 %"
     if verdict(view.alike) is None:

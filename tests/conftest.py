@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from convprof.machine import load
+from convprof.measure import surroundings
 
 # Other work on the machine makes drawing examples slow; no test fails for that.
 settings.register_profile(
@@ -28,6 +29,7 @@ def _own_cache(tmp_path_factory):
 def _idle_machine(monkeypatch):
     """Commands find an idle machine, without a look of 0.25 s, whatever else runs here."""
     monkeypatch.setattr(load, "look", lambda: load.Load(0.0, 2))
+    monkeypatch.setattr(surroundings, "accounts", lambda: None)
 
 
 @pytest.fixture(scope="session")

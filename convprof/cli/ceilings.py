@@ -120,6 +120,6 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.dtypes import DTYPES
+    from convprof.dtypes import with_peak
 
-    return tuple(DTYPES) if text == "all" else (from_flags.dtype_from(text),)
+    return with_peak() if text == "all" else (from_flags.dtype_from(text),)

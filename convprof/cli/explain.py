@@ -28,9 +28,8 @@ def command(ctx: click.Context) -> None:
         return
     from convprof.render import console
     from convprof.render.explain.page import show
-    from convprof.studies.explain import TOPICS
 
-    show(console.stdout(), TOPICS)
+    show(console.stdout())
 
 
 @command.command("conv")
@@ -61,6 +60,64 @@ def backward(**flags: Any) -> None:
 
     problem = convolution(_problem(flags, study.DEFAULT), "backward")
     view.show(console.stdout(flags["color"]), study.backward(problem, flags["seed"]))
+
+
+@command.command("channels")
+@click.option(
+    "--digit",
+    type=click.IntRange(0, 9),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="The digit that is drawn.",
+)
+@options.color_option
+def channels(**flags: Any) -> None:
+    """Send a digit through 32 and 64 filters and pooling."""
+    from convprof.render import console
+    from convprof.render.explain import channels as view
+    from convprof.studies.explain import channels as study
+
+    view.show(console.stdout(flags["color"]), study.channels(flags["digit"]))
+
+
+@command.command("attention")
+@click.option(
+    "--side",
+    type=click.IntRange(2, 5),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Patches across the image, 2 to 5.",
+)
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def attention(**flags: Any) -> None:
+    """Work queries, keys and softmax by hand; compare with 3x3."""
+    from convprof.render import console
+    from convprof.render.explain import attention as view
+    from convprof.studies.explain import attention as study
+
+    view.show(console.stdout(flags["color"]), study.attention(flags["side"], flags["seed"]))
+
+
+@command.command("cycles")
+@options.dtype_option()
+@options.threads_option("all", "N|all", "Threads of the peak.")
+@options.wait_idle_option
+@options.color_option
+@options.quiet_option()
+def cycles(**flags: Any) -> int:
+    """Measure from one multiply-add to the peak."""
+    from convprof.cli.driver import Driver
+    from convprof.cli.explain_cycles import CyclesWork
+    from convprof.cli.outputs import Outputs
+
+    counts = from_flags.threads_from(flags["threads"])
+    if len(counts) > 1:
+        raise InputError(f"--threads {flags['threads']}: the page is of one number of threads")
+    work = CyclesWork(from_flags.dtype_from(flags["dtype"]), counts[0])
+    return Driver(Outputs.of(flags)).run(work)
 
 
 @command.command("im2col")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.run import Choice
 
 
 class Measuring(Work, Generic[AnyStudy]):
@@ -283,6 +284,22 @@ class Measuring(Work, Generic[AnyStudy]):
         for line in filter(None, (describe.machine_line(document), cycles)):
             # A terminal gets lines broken at words, a pipe whole lines.
             console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
+
+
+def note_workload(
+    asked: Asked, chosen: Callable[[Problem, Choice], Choice] = lambda _, choice: choice
+) -> None:
+    """Add notes on how much is going to be measured. ``chosen``: who takes part in a problem."""
+    from convprof.studies import workload
+    from convprof.studies.run import contestants
+
+    asked.notes.extend(
+        workload.notes(
+            asked.problems,
+            lambda problem: contestants(problem, chosen(problem, asked.choice)),
+            asked.settings.budget_s,
+        )
+    )
 
 
 def _bare(study: object) -> list[Measurement]:

@@ -130,6 +130,7 @@ def libraries_option(
     return click.option("--with", "with_", multiple=several, metavar=metavar, help=help_text)
 
 
+all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
 wait_idle_option = click.option("--wait-idle", type=_Seconds(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most so long; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip

@@ -55,6 +55,7 @@ def command(**flags: Any) -> int:
         outputs = Outputs.of(flags)
         return _read(results, flags["plot"], outputs)
     asked = from_flags.asked(flags)
+    measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0

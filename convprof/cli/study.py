@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Step
+    from convprof.studies.answer import Answer
     from convprof.studies.study.base import Options, Study
     from convprof.studies.study.page import Page
 
@@ -241,6 +242,10 @@ class _Work(Work):
         from convprof.render.study import page as view
 
         view.page_report(console, self.page)
+
+    def answer(self) -> Answer | None:
+        """Return what to do."""
+        return self.page.answer
 
     def so_far(self) -> str:
         """Return whether there is a page."""

@@ -78,7 +78,7 @@ class _Session:
     def _overhead(self) -> float:
         """Return the real seconds per second of samples."""
         sampled_s = self.sampling_s - self.remaining_s
-        if self.sampling_began_s is None or sampled_s < ENOUGH_SAMPLES * self.sampling_s:
+        if self.sampling_began_s is None or sampled_s <= ENOUGH_SAMPLES * self.sampling_s:
             return self.usual_overhead
         return (self.last_event_s - self.sampling_began_s) / sampled_s
 

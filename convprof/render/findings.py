@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import tables
+from convprof.render import doubts, tables
 from convprof.stats import SAME_WITHIN
+from convprof.studies.shortlist import seconds, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from convprof.results import Measurement
 
 GIGA = 1e9
+IN_DOUBT = "every time is in doubt: repeat this on an idle machine"
 INTERVAL = "median and 95 % interval"
 MOST_TWO_DIGITS = 10.0
 """Ratios below have two digits, larger ones none behind the point."""
@@ -22,6 +24,11 @@ MOST_TWO_DIGITS = 10.0
 def threads_words(count: int) -> str:
     """Return ``1 thread`` or ``2 threads``."""
     return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def marks(rows: Iterable[Measurement]) -> str:
+    """Return what the mark of times in doubt means, if a row has the mark."""
+    return f"{doubts.MARK} in doubt" if any(m.doubt is not None for m in rows) else ""
 
 
 def joined(*parts: str) -> str:
@@ -52,11 +59,12 @@ def peak_words(measurement: Measurement) -> str:
 def fastest_line(rows: Sequence[Measurement]) -> str:
     """Return which of the measurements is the fastest, and how far ahead of the next one.
 
-    The next one is on as many threads. Where the intervals overlap, neither is called faster.
+    The next one is on as many threads. Where the intervals overlap, neither is called faster;
+    nothing is concluded from times in doubt.
     """
-    ordered = sorted((m for m in rows if m.time_s), key=seconds)
+    ordered = [m for m in timed(rows) if m.doubt is None]
     if not ordered:
-        return "nothing was timed"
+        return IN_DOUBT
     first, share = ordered[0], peak_words(ordered[0])
     of_peak = f": {share}" if share else ""
     same = [m for m in ordered[1:] if m.threads == first.threads]
@@ -68,19 +76,6 @@ def fastest_line(rows: Sequence[Measurement]) -> str:
         return f"neither {way(first)} nor {way(other)} is faster for certain{on}{of_peak}"
     ratio = times(seconds(other) / seconds(first))
     return f"{way(first)} is {ratio} as fast as {way(other)}{on}{of_peak}"
-
-
-def seconds(measurement: Measurement) -> float:
-    """Return the median time; infinite for a measurement without one."""
-    return measurement.time_s.median if measurement.time_s else float("inf")
-
-
-def best_layouts(rows: Sequence[Measurement]) -> list[Measurement]:
-    """Return the fastest layout of each strategy on each number of threads, fastest first."""
-    best: dict[tuple[str, int], Measurement] = {}
-    for m in sorted((m for m in rows if m.time_s), key=seconds):
-        best.setdefault((m.strategy, m.threads), m)
-    return list(best.values())
 
 
 def uncertain(first: Measurement, second: Measurement) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.measure.session import FEWEST_ROUNDS
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.ladder_words import chains, idea, loop_counts, sentence, share
@@ -42,6 +42,9 @@ def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False)
         cold = " · cold caches" if first.cache == "cold" else ""
         shown = print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
         say(console, _legend(timed, shown), style="dim")
+        doubt = doubts.line(step.measurement for step in timed)
+        if doubt is not None:
+            say(console, doubt)
         console.print()
         print_table(console, "what limits each rung", _limit_columns(), timed)
     if why:
@@ -108,7 +111,7 @@ def _lower(step: Step) -> bool:
 def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
     unit = units.time_unit([s.measurement.time_s.median for s in steps if s.measurement.time_s])
     return [
-        Column("rung", lambda s: s.rung.name, 1, "left"),
+        Column("rung", lambda s: doubts.marked(s.rung.name, s.measurement.doubt), 1, "left"),
         Column(f"time [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 5),
         Column("n", _samples_cell, 10),
         Column("GFLOP/s", lambda s: tables.gflops_cell(s.measurement), 1),

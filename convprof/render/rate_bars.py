@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import tables
+from convprof.render import doubts, tables
 from convprof.render.charts.chart import Bar, Panel, Reference
-from convprof.render.findings import GIGA, joined, peak_words, seconds, threads_words
+from convprof.render.findings import GIGA, joined, marks, peak_words, threads_words
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -49,8 +50,8 @@ def panels(
 
 
 def caption(rows: Sequence[Measurement]) -> str:
-    """Return what is said of rates over the peak, if there are any."""
-    return EFFECTIVE if any(map(tables.effective, rows)) else ""
+    """Return what is said of rates over the peak and of times in doubt, if there are any."""
+    return joined(EFFECTIVE if any(map(tables.effective, rows)) else "", marks(rows))
 
 
 def left_out(rows: Sequence[Measurement], of: str) -> str:
@@ -72,6 +73,7 @@ def _bar(m: Measurement, label: str, detail: str, unit: Unit | None, *, hatched:
         ends = [None if not end else work / end for end in (high, low)]
         words = units.digits(value)
     note = joined(detail, words, peak_words(m), "effective" if tables.effective(m) else "")
+    label = doubts.marked(label, m.doubt)
     return Bar(label, value, ends[0], ends[1], note, m.strategy, int(hatched))
 
 

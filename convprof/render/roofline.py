@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
@@ -68,7 +69,13 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
     ]
     return [
         *(problem if several else []),
-        Column("strategy", lambda p: p.measurement.strategy, 1, "left", key=True),
+        Column(
+            "strategy",
+            lambda p: doubts.marked(p.measurement.strategy, p.measurement.doubt),
+            1,
+            "left",
+            key=True,
+        ),
         *(layout if any(p.measurement.layout for p in rows) else []),
         Column("FLOP/byte", lambda p: units.digits(p.intensity), 3),
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 2),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from convprof.render import describe, rate_bars
 from convprof.render.charts.chart import Bars
 from convprof.render.findings import (
+    IN_DOUBT,
     INTERVAL,
-    best_layouts,
     fastest_line,
     joined,
-    seconds,
     threads_words,
     way,
 )
+from convprof.studies.shortlist import best_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
 
 def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str) -> Bars:
     best: dict[tuple[str, int], Measurement] = {}
-    for m in sorted(timed, key=seconds):
+    for m in sorted(timed, key=lambda m: m.rank):
         best.setdefault((_key(m.problem), m.threads), m)
     rows = sorted(best.values(), key=lambda m: problems.index(_key(m.problem)))
     return Bars(
@@ -71,7 +71,9 @@ def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str)
 
 
 def _most_often(rows: Sequence[Measurement]) -> str:
-    names = [m.strategy for m in rows]
+    names = [m.strategy for m in rows if m.doubt is None]
+    if not names:
+        return IN_DOUBT
     most = max(dict.fromkeys(names), key=names.count)
     return f"{most} is the fastest strategy in {names.count(most)} of {len(rows)} cases"
 

@@ -94,11 +94,17 @@ AT_PEAK = "convprof compare peers {problem}"
 
 
 def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
-    """Return the answer of the last ladder that has a time; None if no ladder has one."""
+    """Return the answer of the last ladder that has a time; None if no ladder has one.
+
+    Nothing is concluded from times in doubt.
+    """
     for name, steps in reversed(ladders):
         timed = [step for step in steps if step.measurement.time_s is not None]
+        sure = [step for step in timed if step.measurement.doubt is None]
+        if sure:
+            return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
-            return _answer(name if len(ladders) > 1 else "", timed)
+            return Answer(("Every time is in doubt: repeat this on an idle machine.",))
     return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, fit, print_table
 from convprof.render.console import say
@@ -43,10 +44,8 @@ def sweep_report(
         print_table(console, title(header) if not number else "further strategies", columns, timed)
     if timed:
         say(console, "GFLOP/s, ± half the 95 % interval of the median", style="dim")
-        marks = {_mark(cell) for row in timed for cell in row.cells.values()}
-        for mark, text in MARKS.items():
-            if mark in marks:
-                say(console, f"{mark} {text}")
+        for line in _legend(timed):
+            say(console, line)
     for line, bad in exclusions(header, rows):
         say(console, line, style="bold red" if bad else "dim")
     if timed:
@@ -56,6 +55,19 @@ def sweep_report(
         console.print()
         width = min(console.width, CHART_WIDTH)
         console.print(chart_lines(chart, width, CHART_HEIGHT))
+
+
+def _legend(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each mark that is in the table."""
+    cells = [cell for row in rows for cell in row.cells.values()]
+    marks = {_mark(cell) for cell in cells}
+    reasons = {cell.doubt for cell in cells if cell.doubt and cell.rate}
+    lines = [f"{mark} {text}" for mark, text in MARKS.items() if mark in marks]
+    if reasons:
+        first, more = min(reasons), len(reasons) - 1
+        rest = f"; {more} more reason{'s' if more > 1 else ''}" if more else ""
+        lines.append(f"{doubts.MARK} in doubt, left out of the best: {first}{rest}")
+    return lines
 
 
 def exclusions(header: Header, rows: Sequence[Row]) -> list[tuple[str, bool]]:
@@ -106,6 +118,10 @@ def _rate_cell(label: str) -> Callable[[Row], str]:
 def _rate(cell: Cell) -> str:
     rate = (cell.rate or 0) / GIGA
     text = units.digits(rate)
+    return doubts.marked(_with_interval(cell, text), cell.doubt)
+
+
+def _with_interval(cell: Cell, text: str) -> str:
     if cell.low is None or cell.high is None:
         return f"{text} ±?"
     decimals = len(text.partition(".")[2])
@@ -117,7 +133,7 @@ def _data_cell(row: Row) -> str:
 
 
 def _share_cell(row: Row) -> str:
-    timed = [cell for cell in row.cells.values() if cell.peak_fraction]
+    timed = [cell for cell in row.cells.values() if cell.peak_fraction and not cell.doubt]
     if not timed:
         return NOTHING
     best = max(timed, key=lambda cell: cell.peak_fraction or 0)

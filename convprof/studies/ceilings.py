@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
-from convprof.dtypes import DTYPES
+from convprof.dtypes import with_peak
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
@@ -83,7 +83,7 @@ class Measured:
         found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
         known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
-            for dtype in DTYPES:
+            for dtype in with_peak():
                 if (dtype, bits, fused) in known:
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
@@ -127,14 +127,15 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     return found
 
 
-def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = tuple(DTYPES)) -> dict[str, Any]:
+def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
+    shown = with_peak() if dtypes is None else dtypes
     return envelope(
         "ceilings",
         machine=machine(),
         ceilings={
             "measured": [{"threads": s.threads, "measured_at_s": s.measured_at} for s in sets],
-            "peaks": [p for s in sets for p in s.peaks if p.dtype in dtypes],
+            "peaks": [p for s in sets for p in s.peaks if p.dtype in shown],
             "bandwidths": [b for s in sets for b in s.bandwidths],
         },
     )

@@ -133,12 +133,12 @@ def limit(
     machine: MachineModel,
     one_thread: Measurement | None = None,
 ) -> RungLimit | None:
-    """Return what limits a measurement; None without a time or without a peak.
+    """Return what limits a measurement; None without a peak, or a time that can be true.
 
     ``one_thread`` is the same strategy on one thread, for a measurement on several.
     """
     reached = executed_share(measurement)
-    if reached is None or measurement.time_s is None:
+    if reached is None or measurement.time_s is None or measurement.doubt:
         return None
     within = explained(measurement, evidence)
     if within is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof.dtypes import DTYPES, find, types
+from convprof.dtypes import find, with_peak
 from convprof.errors import ConvprofError
-from convprof.machine import facts
+from convprof.machine import facts, peaks
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
 from convprof.machine.model import MachineModel
@@ -43,12 +43,7 @@ def gather() -> dict[str, Any]:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
     machine = MachineModel(found)
-    measured = [
-        _peak(machine, dtype, count, notes)
-        for dtype in DTYPES
-        if types(dtype).has_peak
-        for count in counts
-    ]
+    measured = [_peak(machine, dtype, count, notes) for dtype in with_peak() for count in counts]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},
@@ -93,6 +88,8 @@ def _peak(machine: MachineModel, dtype: str, threads: int, notes: list[str]) -> 
     what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
     peak = _attempt(what, lambda: machine.measure_peaks(dtype, [threads])[0], notes)
     if peak is not None:
+        if peaks.unclear(peak):
+            notes.append(f"{what}: the number of ports is not known (the machine was busy)")
         return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
     names = [field.name for field in dataclasses.fields(Peak)]
     return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}

@@ -234,6 +234,15 @@ def test_answer():
     (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
     assert first.startswith("128: packed is the fastest rung")
     assert answer([("64", [REFUSED])]) is None
+    doubtful = [
+        dataclasses.replace(step, measurement=dataclasses.replace(step.measurement, doubt="odd"))
+        for step in (NAIVE, LAST)
+    ]
+    (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
+    assert first.startswith("packed is the fastest rung")
+    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    assert "naive ?" in printed(ladder_report, doubtful)
+    assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 
 
 def test_sizes():
@@ -306,7 +315,7 @@ def test_several_ladders_are_panels_and_too_many_are_said():
 
 
 def test_an_effective_rate_is_no_share_of_the_peak():
-    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=3.4)
+    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=1.6)
     made = chart(("64", [NAIVE, dataclasses.replace(LAST, measurement=less)]))
     assert made.title == "parallel is 150 times as fast as naive on 2 threads"
     assert EFFECTIVE in made.caption

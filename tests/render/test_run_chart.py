@@ -192,3 +192,21 @@ def test_layouts_of_several_problems_are_the_fastest_strategy_of_each():
         ("64x64:64x64", "auto"), ("8x8:8x8", "tiled"),
     ]  # fmt: skip
     assert chart.title.startswith("NHWC is faster in 1 of 2 cases, NCHW in 1")
+
+
+def test_times_in_doubt_are_marked_and_never_in_the_title():
+    odd = dataclasses.replace(measurement("fft", 1e-9, "nhwc"), doubt="faster than possible")
+    chart = run_chart([*ROWS, odd], dated=DATED)
+    assert "fft nhwc ?" in [bar.label for bar in chart.panels[0].bars]
+    assert "fft" not in chart.title
+    assert "? in doubt" in chart.caption
+    assert "in doubt" in run_chart([odd], dated=DATED).title
+    assert "in doubt" not in run_chart(ROWS, dated=DATED).caption
+
+
+def test_a_layout_in_doubt_is_marked_and_concludes_nothing():
+    wide = comparison("tiled", 1e-6, 1.0, half=0.9)
+    chart = layouts_chart([wide, comparison("auto", 2e-5, 0.5)], dated=DATED)
+    assert chart.panels[0].bars[0].label == "tiled ?"
+    assert chart.title.startswith("auto is 2.0 times as fast in NHWC")
+    assert "in doubt" in layouts_chart([wide], dated=DATED).title

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe
+from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
-from convprof.render.findings import joined, seconds, threads_words, times
+from convprof.render.findings import IN_DOUBT, joined, threads_words, times
 from convprof.render.rate_bars import MOST_BARS
 from convprof.render.tables import ratio_text
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +32,7 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
     counts = sorted({c.threads for c in rows})
     first = rows[0].nchw
     return Bars(
-        title=_verdicts(rows)
-        if several
-        else _verdict(min(rows, key=_seconds), threads=len(counts) > 1),
+        title=_title(rows, several=several, threads=len(counts) > 1),
         panels=tuple(
             Panel(
                 "time in NHWC / time in NCHW",
@@ -52,8 +51,20 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
             threads_words(counts[0]) if len(counts) == 1 else "",
             dated,
         ),
-        caption=joined("left of 1: NHWC is faster", "ratio and 95 % interval"),
+        caption=joined(
+            "left of 1: NHWC is faster",
+            "ratio and 95 % interval",
+            f"{doubts.MARK} in doubt" if any(c.doubt for c in rows) else "",
+        ),
     )
+
+
+def _title(rows: Sequence[LayoutComparison], *, several: bool, threads: bool) -> str:
+    """Return what follows from the comparisons that are not in doubt."""
+    clear = [comparison for comparison in rows if comparison.doubt is None]
+    if not clear:
+        return IN_DOUBT
+    return _verdicts(clear) if several else _verdict(min(clear, key=_seconds), threads=threads)
 
 
 def _seconds(comparison: LayoutComparison) -> float:
@@ -65,7 +76,7 @@ def _fastest(
 ) -> list[LayoutComparison]:
     """Return the fastest strategy's comparison of each problem and number of threads."""
     best: dict[tuple[str, int], LayoutComparison] = {}
-    for comparison in sorted(comparisons, key=_seconds):
+    for comparison in sorted(comparisons, key=lambda c: (c.doubt is not None, _seconds(c))):
         key = comparison.nchw.problem["descriptor"], comparison.threads
         best.setdefault(key, comparison)
     return sorted(best.values(), key=lambda c: problems.index(c.nchw.problem["descriptor"]))
@@ -93,11 +104,12 @@ def _bar(comparison: LayoutComparison, *, named: bool) -> Bar:
     ratio, problem = comparison.ratio, comparison.nchw.problem
     name = describe.short_name(problem["name"] or problem["descriptor"])
     which = problem.get("pass")
+    label = (f"{name} {which}" if which else name) if named else comparison.strategy
     words = ratio_text(ratio)
     after = comparison.break_even
     pays = f"converting pays after {after:,}" if after is not None else ""
     return Bar(
-        (f"{name} {which}" if which else name) if named else comparison.strategy,
+        doubts.marked(label, comparison.doubt),
         ratio.value,
         ratio.low,
         ratio.high,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe, rate_bars
+from convprof.render import describe, doubts, rate_bars
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
+    IN_DOUBT,
     INTERVAL,
-    best_layouts,
     fastest_line,
     joined,
     threads_words,
@@ -17,6 +17,7 @@ from convprof.render.findings import (
 )
 from convprof.render.tables import ratio_text
 from convprof.studies.compare.peers import Standing, summaries
+from convprof.studies.shortlist import best_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from convprof.results import Measurement
 
+RATIO = "ratio and 95 % interval"
 EQUAL = Reference("as fast", 1.0)
 HATCHED = "hatched: libraries"
 LIMIT = rate_bars.MOST_BARS
@@ -73,8 +75,12 @@ def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None
             f"the {LIMIT} where convprof is slowest" if most > LIMIT else "",
             dated,
         ),
-        caption=joined("right of 1: convprof is faster", "ratio and 95 % interval"),
+        caption=joined("right of 1: convprof is faster", RATIO, _mark(standings)),
     )
+
+
+def _mark(standings: Sequence[Standing]) -> str:
+    return f"{doubts.MARK} in doubt" if any(s.doubt for s in standings) else ""
 
 
 def _mean(standings: Sequence[Standing]) -> str:
@@ -85,7 +91,7 @@ def _mean(standings: Sequence[Standing]) -> str:
         times_text = times(ratio if ratio >= 1 else 1 / ratio)
         on = f" on {threads_words(summary.threads)}" if summary.threads > 1 or parts else ""
         parts.append(f"{faster} is {times_text} as fast as {slower}{on}")
-    return f"{'; '.join(parts)} (geometric mean)"
+    return f"{'; '.join(parts)} (geometric mean)" if parts else IN_DOUBT
 
 
 def _panel(standings: Sequence[Standing], count: int, *, several: bool) -> Panel:
@@ -103,4 +109,5 @@ def _bar(standing: Standing) -> Bar:
     which = problem.get("pass")
     note = joined(ratio_text(ratio), f"{way(standing.peer)} against {way(standing.ours)}")
     label = f"{name} {which}" if which else name
+    label = doubts.marked(label, standing.doubt)
     return Bar(label, ratio.value, ratio.low, ratio.high, note, standing.peer.strategy)

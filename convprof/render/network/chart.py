@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.problems.shapes import shape_text
-from convprof.render import describe
+from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel
-from convprof.render.findings import INTERVAL, joined, times, uncertain
+from convprof.render.findings import IN_DOUBT, INTERVAL, joined, times, uncertain
 from convprof.render.network.layers import Share, by, percent, shares
 from convprof.render.network.run import how_parts
 from convprof.studies.network.layers import kinds
@@ -118,7 +118,9 @@ def plan_chart(result: PlanResult, *, dated: str) -> Bars | None:
 
 
 def _fastest(standings: Sequence[Standing]) -> str:
-    ordered = sorted(standings, key=lambda standing: standing.seconds)
+    ordered = sorted((s for s in standings if s.measurement.doubt is None), key=lambda s: s.seconds)
+    if not ordered:
+        return IN_DOUBT
     first = ordered[0]
     if len(ordered) == 1:
         return f"{first.name} takes {units.time(first.seconds)}"
@@ -136,7 +138,7 @@ def _chain_bar(standing: Standing, unit: Unit) -> Bar:
     value = unit.scale(standing.seconds)
     predicted = f"predicted {units.digits(unit.scale(expected))}" if expected else ""
     return Bar(
-        standing.name,
+        doubts.marked(standing.name, standing.measurement.doubt),
         value,
         low,
         high,

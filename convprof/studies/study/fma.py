@@ -9,7 +9,7 @@ from convprof.codegen import isa as isas
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import ROWS, VECTORS, Costs, costs, shape, spelled, widths
 from convprof.studies.study.page import Finding, Page, Plot, Row, Section, Unit, apart, ratio
@@ -85,6 +85,7 @@ class Fma(Study):
             {"dtype": dtype},
             (section,),
             tuple(self._findings(rows)),
+            answer=advice.fma(rows),
         )
 
     def _name(self, bits: int) -> str:
@@ -138,5 +139,5 @@ class Fma(Study):
             f"per cycle, against {together:.3g} fused ones"
         )
         if each > together:
-            text += ": additions have ports of their own beside the multiply-adds'"
+            text += ": additions also have ports that multiply-adds do not use"
         return f"{text}; the peaks differ {peaks:.2f} times"

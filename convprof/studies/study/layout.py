@@ -10,6 +10,7 @@ from convprof.problems import Conv2d, as_convolution
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting, Strategy
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import costs, element_bits
 from convprof.studies.study.page import Figure, Finding, Page, Row, Section, Unit, apart
@@ -92,6 +93,7 @@ class Layout(Study):
             {"dtype": dtype, "layers": [p.descriptor for p in self._layers]},
             (section, reading),
             (*self._findings(rows), *self._strides.findings(reading.rows)),
+            answer=advice.layout(rows, reading.rows),
         )
 
     def _row(self, found: Found, p: Conv2d, idea: str) -> Row:

@@ -9,7 +9,7 @@ from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.measure.contestant import Contestant
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import (
     ROWS,
@@ -86,6 +86,7 @@ class Simd(Study):
             {"dtype": dtype},
             (section,),
             tuple(self._findings(rows)),
+            answer=advice.simd(rows),
         )
 
     def _name(self, bits: int) -> str:

@@ -14,6 +14,7 @@ from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.planned import Planned
 from convprof.studies import preflight
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.page import (
     Figure,
@@ -98,6 +99,7 @@ class Threads(Study):
             {"dtype": options.dtype, "isa": options.isa, "sizes": list(self._sizes())},
             (self._launch_section(launches), self._scaling_section(rows)),
             tuple(self._findings(found, rows)),
+            answer=advice.threads(rows),
         )
 
     def _launch_section(self, rows: list[Row]) -> Section:
@@ -204,7 +206,12 @@ class Threads(Study):
         why = ""
         if apart(row.ratio) and speedup:
             serial = (count / speedup - 1) / (count - 1)
-            why = f"By Amdahl's law {100 * serial:.1f} % of the work would be serial"
+            why = (
+                f"By Amdahl's law {100 * serial:.1f} % of the work would be serial"
+                if serial < 1
+                else "More threads than one are slower: something else used a CPU, or the threads "
+                "wait for each other"
+            )
         return Finding(
             f"size {row.variant['size']} on {count} threads: {row.expected:.2f} times one thread",
             f"{speedup:.2f} times",

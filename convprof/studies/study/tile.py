@@ -14,6 +14,7 @@ from convprof.strategies.gemm.blocked import PACKED, GemmBlocking
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.planned import Planned
 from convprof.studies import preflight
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.page import Finding, Page, Plot, Row, Section, Unit, apart
 
@@ -123,6 +124,7 @@ class Tile(Study):
             (section,),
             tuple(self._findings(rows)),
             self._facts(),
+            advice.tile(rows, g.m),
         )
 
     def _size(self) -> int:

@@ -10,7 +10,7 @@ from convprof.codegen.isa import register_rows
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import Costs, costs
 from convprof.studies.study.page import (
@@ -88,6 +88,7 @@ class Unroll(Study):
             (self._tile_section(rows), self._long_section(longer)),
             tuple(findings(rows, longer, self._costs)),
             self._costs.lines(),
+            advice.unroll(rows),
         )
 
     def _tile_section(self, rows: list[Row]) -> Section:

@@ -30,6 +30,8 @@ class Cell:
     peak_fraction: float | None
     executed: float | None
     """Executed FLOPs over the FLOPs of the definition."""
+    doubt: str | None = None
+    """Why the time cannot be true; None if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,19 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
         moved = moved or _number(measurement["bytes_min"])
         cells[label_of(measurement, threads=threads)] = Cell(
             one_line(str(measurement["status"])),
-            None if measurement["reason"] is None else one_line(str(measurement["reason"])),
+            _text(measurement["reason"]),
             _number(rate),
             _number(low),
             _number(high),
             _number(measurement["peak_fraction"]),
             _executed(measurement["flops"]),
+            _text(measurement.get("doubt")),
         )
     return Row(record["x"], moved, cells)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else one_line(str(value))
 
 
 def _number(value: Any) -> float | None:

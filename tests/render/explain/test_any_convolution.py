@@ -28,4 +28,4 @@ def test_the_page_fits_and_its_check_holds(study, view, p):
     assert all(line == line.rstrip() for line in lines)
     (check,) = [at for at, line in enumerate(lines) if line.startswith("checked: ")]
     assert "direct" in " ".join(lines[check:])
-    assert "difference" not in " ".join(lines[check:])  # equal, to the last bit
+    assert "relative difference" not in " ".join(lines[check:])  # equal, to the last bit

@@ -239,7 +239,7 @@ def test_canonical_text(problem, text):
         ("ic1ic2", "'ic1ic2': ic at character 4: given twice; keep one"),
         ("icih3", "'icih3': ic at character 1: no number follows ic; write e.g. ic1"),
         ("ic-3", "'ic-3': ic at character 1: no number follows ic; write e.g. ic1"),
-        ("ic3 ih3", "'ic3 ih3': ' ih3' at character 4: a field such as ic64 must stand here"),
+        ("ic3 ih3", "'ic3 ih3': ' ih3' at character 4: expected a field such as ic64 here"),
         ("ih5oc1kh1", "'ih5oc1kh1': missing ic: ic, oc, ih and kh are required"),
         ("ic1oc1kh1", "'ic1oc1kh1': missing ih: ih and kh are required"),
         ("ic1oc1", "'ic1oc1': missing ih: ih and kh are required"),
@@ -294,7 +294,13 @@ def test_canonical_text(problem, text):
         ('ic1ih5oc1kh1n"a', "'ic1ih5oc1kh1n\"a': n'\"a': the name's closing quote is missing"),
         ('ic1ih5oc1kh1n"a"kw3', "'ic1ih5oc1kh1n\"a\"kw3': 'kw3' follows the name"),
         ("ic1ih5oc1kh1na\tb", "'ic1ih5oc1kh1na\\tb': name='a\\tb': control characters"),
-        ("ic1\N{ARABIC-INDIC DIGIT THREE}", "'ic1\u0663': '\u0663' at character 4: a field"),
+        (
+            (
+                "ic1\N{ARABIC-INDIC DIGIT THREE}",
+                "'ic1\u0663': '\u0663' at character 4: expected a field",
+            ),
+            "'ic1\u0663': '\u0663' at character 4: expected a field",
+        ),
         ("ic3ih5oc4kh1g2", "'ic3ih5oc4kh1g2': groups=2: must divide c=3"),
         ("ic1ih3oc1kh5", "'ic1ih3oc1kh5': r=5: a filter of 5 rows (dilation 1) does not fit"),
         ("2x3", "'2x3': 1 tensors: write MxK:KxN, e.g. 1024x512:512x768"),

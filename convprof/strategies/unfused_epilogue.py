@@ -138,7 +138,7 @@ def _cut(p: Conv2d | Gemm, step: Epilogue, setting: Setting, size: int) -> Pass:
     A bias wants whole planes of a channel in NCHW, and whole rows of channels or columns elsewhere.
     """
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.itemsize)
+    lanes = isa.lanes(setting.types.result.bytes)
     if not step.bias:
         return Pass(setting.types, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
     if isinstance(p, Conv2d) and setting.layout == "nchw":

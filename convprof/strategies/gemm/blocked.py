@@ -106,7 +106,7 @@ class BlockedProducts:
         self.isa = isas.find(setting.isa)
         self.fused = fused and self.isa.fused
         self.threads = setting.threads
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(setting.types.accumulator.bytes)
         self.nr = blocking.vectors * self.lanes
         self.parts = row_parts(g, self.nr, self.threads) if parts is None else parts
 
@@ -144,7 +144,7 @@ class BlockedProducts:
     def _block_elements(self) -> int:
         """Return the size of the packed panels of one block, in whole pages."""
         panels = ceil_div(min(self.blocking.nc, self.g.n), self.nr)
-        page = PAGE_BYTES // self.setting.itemsize
+        page = PAGE_BYTES // self.setting.types.weights.bytes
         return round_up(self.blocking.kc * panels * self.nr, page)
 
     def _units(self) -> Iterator[_Unit]:

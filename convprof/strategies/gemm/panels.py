@@ -72,7 +72,7 @@ def pack_stage(
     With ``transposed``, the matrices are (n, k).
     """
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.itemsize)
+    lanes = isa.lanes(setting.types.accumulator.bytes)
     common: dict[str, Any] = {
         "types": setting.types,
         "lanes": lanes,

@@ -69,10 +69,9 @@ class PanelStages:
         self.g = g
         self.blocking = blocking
         self.types = setting.types
-        self.itemsize = setting.itemsize
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.nr = blocking.vectors * self.lanes
         self.panels = ceil_div(g.n, self.nr)
         self.blocks = ceil_div(g.k, blocking.kc)
@@ -203,7 +202,7 @@ class PanelStages:
         """
         if tiles == 1:
             return 0
-        line = max(1, LINE_BYTES // self.itemsize // UNROLL)
+        line = max(1, LINE_BYTES // self.types.weights.bytes // UNROLL)
         return round_up(ceil_div(self.nr, tiles), line)
 
     def _kernel(

@@ -59,7 +59,7 @@ class HalidePrepared(LibraryPrepared):
         if schedule == "tuned":
             tile = tuned.chosen(self._shape, tuned.Core(vector, registers(hl, target)))
             nest = self._defined(tile.form)
-            func = tuned.scheduled(nest, tile, setting.threads, setting.itemsize)
+            func = tuned.scheduled(nest, tile, setting.threads, setting.types.weights)
             algorithm.fix(func.output_buffer(), self._shape.y, self._shape.sizes)
         else:
             nest = self._defined(self._shape.usual)

@@ -120,8 +120,8 @@ def test_panels_lie_end_to_end_and_end_in_zeros():
     lanes = made.lanes
     b = np.arange(15.0).reshape(3, 5)
     panels = made.pack(b)
-    assert panels.shape == made.shape == (1, 2, -(-5 // lanes), 2, lanes)
-    wide = panels.transpose(0, 1, 3, 2, 4).reshape(4, -1)
+    assert panels.shape == made.shape == (1, 2, -(-5 // lanes), 2, lanes, 1)
+    wide = panels[..., 0].transpose(0, 1, 3, 2, 4).reshape(4, -1)
     assert np.array_equal(b, wide[:3, :5])
     assert np.count_nonzero(wide) == np.count_nonzero(b)
 

@@ -106,7 +106,7 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
         stages = PanelStages(g, setting, blocking)
-        plan = Plan()
+        plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.steps = [*stages.all()]
         return plan

@@ -5,6 +5,9 @@ prepared = convprof.prepare(p, strategy="tiled", layout="nhwc", threads=1, dtype
 prepared.bind(x, weights)
 prepared.run()
 y = prepared.output()
+
+for result in convprof.measure("512x512:512x512", ["packed", "blas"]):
+    print(result.strategy, result.time_s.median, result.peak_fraction)
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from convprof.codegen import affinity as _affinity  # noqa: F401 -- before any l
 from convprof.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
-    from convprof import strategies
+    from convprof import measure, strategies
     from convprof.api import prepare
     from convprof.problems import Attention, Conv2d, Gemm
 
 __version__ = _VERSION
 
-__all__ = ["Attention", "Conv2d", "Gemm", "__version__", "prepare", "strategies"]
+__all__ = ["Attention", "Conv2d", "Gemm", "__version__", "measure", "prepare", "strategies"]
 
 _HOMES = {
     "Attention": "convprof.problems",
@@ -34,8 +37,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: ``convprof --help`` needs none of them."""
-    if name == "strategies":  # the package is the function, see there
-        return importlib.import_module("convprof.strategies")
+    if name in {"strategies", "measure"}:  # the package is the function, see there
+        return importlib.import_module(f"convprof.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'convprof' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

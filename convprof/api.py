@@ -1,4 +1,4 @@
-"""The Python interface: prepare a strategy for a problem and run it."""
+"""The Python interface: prepare a strategy for a problem and run it, or measure a problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.measure.contestant import Cache
     from convprof.problems import Problem
+    from convprof.results import Measurement
+
+
+TUNE, CACHES = ("off", "quick", "full"), ("hot", "cold")
 
 
 def prepare(
@@ -42,6 +49,78 @@ def prepare(
     if reason is not None:
         raise RefusedError(reason)
     return found.prepare(problem, setting)
+
+
+def measure(
+    problem: Problem | str,
+    strategies: Sequence[str] = (),
+    layouts: Sequence[str] = LAYOUTS,
+    threads: int | Sequence[int] = 1,
+    dtype: str = "f32",
+    *,
+    isa: str = NATIVE,
+    tune: str = "quick",
+    cache: Cache = "hot",
+    budget_s: float = 0.07,
+    rounds: int | None = None,
+    seed: int = 0,
+) -> list[Measurement]:
+    """Time strategies on one problem in interleaved rounds, as ``convprof run`` does.
+
+    ``problem`` may be a text that the command line takes: ``resnet50:layer1.0.conv2``,
+    ``512x512:512x512``. Without ``strategies``: all that ``run`` measures. The machine's peak is
+    measured first, where this process has not done so.
+
+    Return the records that ``run --json`` writes, with the same names of fields, in SI units:
+    ``time_s.median``, ``peak_fraction``, ``max_rel_error``. A strategy that refuses, fails or is
+    wrong has its ``status`` and ``reason``. ``convprof.results.plain`` turns a record into JSON
+    types.
+
+    ``UnknownNameError`` for a name that does not exist; ``InputError`` for a value or a text that
+    makes no sense, and for a text that names several problems.
+    """
+    from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
+    from convprof.studies import preflight
+    from convprof.studies.run import Choice, Run, measure_peaks
+
+    one = _problem(problem) if isinstance(problem, str) else problem
+    for layout in layouts:
+        if layout not in LAYOUTS:
+            raise UnknownNameError.of("layout", layout, LAYOUTS)
+    counts = (threads,) if isinstance(threads, int) else tuple(threads)
+    for count in counts:
+        check_threads(count)
+    check_isa(isa)
+    for name, value, known in (("tune", tune, TUNE), ("cache", cache, CACHES)):
+        if value not in known:
+            raise UnknownNameError.of(name, value, known)
+    preflight.check_strategies(tuple(strategies), [one])
+    choice = Choice(
+        strategies=tuple(strategies),
+        layouts=tuple(layouts),
+        threads=counts,
+        dtype=types(dtype).name,
+        isa=isa,
+        tune=tune,
+        cache=cache,
+    )
+    machine = MachineModel.here()
+    measure_peaks(choice, machine)
+    run = Run(one, choice, Settings(budget_s, rounds, seed), machine)
+    for _ in run.events():
+        pass
+    return run.measurements()
+
+
+def _problem(text: str) -> Problem:
+    """Return the one problem that a text of the command line names."""
+    from convprof.studies.selection import select
+
+    problems = select([text]).problems
+    if len(problems) != 1:
+        raise InputError(f"{text[:60]!r} names {len(problems)} problems: measure them one by one")
+    return problems[0]
 
 
 def check_threads(threads: int) -> None:

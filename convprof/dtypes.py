@@ -96,6 +96,11 @@ class Types:
 PARTS = 3
 
 
+def with_peak() -> tuple[str, ...]:
+    """Return the names of the types whose peak can be measured."""
+    return tuple(name for name in DTYPES if types(name).has_peak)
+
+
 def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 

@@ -23,6 +23,8 @@ KIND = "result"
 """Of the document of measurements; the other kinds have documents of their own."""
 
 Status = Literal["ok", "refused", "wrong", "failed"]
+FAILURES: tuple[Status, ...] = ("wrong", "failed")
+"""What a result may not be; a strategy may refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Measurement:
     prepare_s: float | None = None
     compile_s: float | None = None
     max_rel_error: float | None = None
+    doubt: str | None = None
+    """Why the time cannot be true (see `doubts`); None if it can, or if there is no time."""
 
     @property
     def flop_per_cycle_per_core(self) -> float | None:
@@ -96,6 +100,11 @@ class Measurement:
         if self.cycles is None or not self.cycles.per_flop:
             return None
         return 1 / (self.cycles.per_flop * self.threads)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The sort key of the fastest first; times in doubt follow, then what has no time."""
+        return self.doubt is not None, self.time_s.median if self.time_s else math.inf
 
     @property
     def label(self) -> str:

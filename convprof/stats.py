@@ -14,6 +14,8 @@ CONFIDENCE = 0.95
 SAME_WITHIN = 0.02
 """Two contestants whose ratio is certainly within 2 % are called the same: less is not worth a
 choice, and alignment or a neighbour's load can make as much."""
+WIDE = 4.0
+"""A ratio's interval whose upper end is so many times the lower end comes from disturbed rounds."""
 
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
@@ -72,9 +74,16 @@ class Ratio:
         return Ratio(1 / self.value, low, high, self.rounds)
 
     @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded from the ratio; None if something can."""
+        if self.low is None or self.high is None or self.high <= WIDE * self.low:
+            return None
+        return f"the ratio is uncertain: its 95 % interval is {self.low:.3g} to {self.high:.3g}"
+
+    @property
     def verdict(self) -> Verdict:
         """Return what can be said of ``a``: never a winner by force."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.doubt is not None:
             return "undecided"
         if self.low >= 1 / (1 + SAME_WITHIN) and self.high <= 1 + SAME_WITHIN:
             return "same"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_MINUTE_S = 60
 _MOST_DECIMALS = 9
 _FEWEST = 2
 _TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -99,3 +100,12 @@ def size(number: float) -> str:
     scaled, name = _scaled(number, _BINARY)
     text = f"{scaled:.1f}".removesuffix(".0") if name != "B" else f"{scaled:.0f}"
     return f"{text} {name}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``8 s`` or ``3 min 20 s``."""
+    whole = max(1, round(seconds))
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, _MINUTE_S)
+    return f"{minutes} min {rest} s"

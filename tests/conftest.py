@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from convprof.machine import load
+from convprof.measure import surroundings
+
 # Other work on the machine makes drawing examples slow; no test fails for that.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -20,6 +23,13 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVPROF_CACHE_DIR", str(tmp_path_factory.mktemp("choices")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _idle_machine(monkeypatch):
+    """Commands find an idle machine, without a look of 0.25 s, whatever else runs here."""
+    monkeypatch.setattr(load, "look", lambda: load.Load(0.0, 2))
+    monkeypatch.setattr(surroundings, "accounts", lambda: None)
 
 
 @pytest.fixture(scope="session")

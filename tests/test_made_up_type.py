@@ -14,10 +14,12 @@ import pytest
 from convprof.cli import main
 from convprof.dtypes import DTYPES, DType, tolerance, types
 from convprof.errors import InputError
+from convprof.machine import peaks
+from convprof.machine.peaks import Peak
 from convprof.problems import Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Strategy
-from convprof.studies import reading
+from convprof.studies import ceilings, reading, sysinfo
 
 TYPES = {
     "t16": DType("t16", "float16", "", 2, "f32", 2.0**-11, -6e4),
@@ -105,6 +107,21 @@ def test_a_row_of_the_table_and_a_strategy_are_enough_to_run(dtype, sizes, limit
     assert record["peak_fraction"] is None
     assert reading.measurement(record).dtype == dtype
     assert document["ceilings"]["peaks"] == []
+
+
+def test_peaks_are_of_types_with_kernels(monkeypatch):
+    asked = []
+
+    def measure(dtype, threads, bits, *, fused):
+        asked.append(dtype)
+        return Peak("x", bits, dtype, threads, 1e9, 1e9, 1.0, 1, fused)
+
+    monkeypatch.setattr(peaks, "measure", measure)
+    monkeypatch.setattr(ceilings.bandwidth, "measure", lambda threads: iter(()))  # noqa: ARG005
+    assert "t16" in DTYPES
+    list(ceilings.Measured([1], again=True).steps())
+    shown = {peak["dtype"] for peak in sysinfo.gather()["ceilings"]["peaks"]}
+    assert set(asked) == shown == {"f32", "f64"}
 
 
 def test_whole_numbers_that_are_a_little_wrong_are_wrong(made, run):

@@ -23,7 +23,7 @@ def python(program):
 
 
 def test_the_public_names():
-    expected = ["Attention", "Conv2d", "Gemm", "__version__", "prepare", "strategies"]
+    expected = ["Attention", "Conv2d", "Gemm", "__version__", "measure", "prepare", "strategies"]
     assert expected == convprof.__all__
     for name in expected:
         assert getattr(convprof, name) is not None

@@ -121,6 +121,7 @@ COMPARISON = {
     "ci95": [0.7, 0.9],
     "rounds": 25,
     "verdict": "faster",
+    "doubt": None,
     "break_even": 2,
     "conversions": {
         "input_s": {"nchw": 1e-6, "nhwc": 2e-6},
@@ -137,6 +138,7 @@ PEERS = {
     "ci95": [1.05, 1.2],
     "rounds": 25,
     "verdict": "slower",
+    "doubt": None,
 }
 UNCERTAIN = {
     **COMPARISON,
@@ -144,6 +146,7 @@ UNCERTAIN = {
     "ci95": None,
     "rounds": 3,
     "verdict": "undecided",
+    "doubt": None,
     "break_even": None,
     "conversions": None,
     "something": "new",
@@ -243,6 +246,7 @@ WRONG = {
     "no time although ok": lambda d: d["measurements"][0].update(time_s=None),
     "a reason although ok": lambda d: d["measurements"][0].update(reason="because"),
     "no reason although refused": lambda d: d["measurements"][AT("refused")].update(reason=None),
+    "a doubt although refused": lambda d: d["measurements"][AT("refused")].update(doubt="why"),
     "a rate although wrong": lambda d: d["measurements"][AT("wrong")].update(flop_per_s=1.0),
     "a unit in a number": lambda d: d["measurements"][0]["time_s"].update(median="1 ms"),
     "a time below zero": lambda d: d["measurements"][0]["time_s"].update(median=-1.0),

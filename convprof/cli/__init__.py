@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from convprof.cli import signals
+from convprof.cli import idle, signals
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
 from convprof.render import streams
@@ -70,7 +70,7 @@ class _LazyGroup(click.Group):
         """
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, idle.with_limit(args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands from the list above."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @options.threads_option()
 @options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
+@options.wait_idle_option
 @options.output_options(csv="Write one row per peak and bandwidth.")
 def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
@@ -47,6 +48,7 @@ class _Work(Work):
 
     def __init__(self, measured: Measured, dtypes: tuple[str, ...]) -> None:
         self._measured, self._dtypes = measured, dtypes
+        self.measures = measured.lacking
         self._watch = noise_watch()
 
     def noise(self) -> NoiseWatch | None:
@@ -94,6 +96,8 @@ class _Work(Work):
 
 def measure(measured: Measured, driver: Driver) -> None:
     """Measure what is not in the store, for a command that places its results under ceilings."""
+    if measured.lacking:
+        driver.before_measuring()
     watch = noise_watch()
     driver.follow(_steps(measured))
     if measured.fresh:
@@ -105,6 +109,6 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.dtypes import DTYPES
+    from convprof.dtypes import with_peak
 
-    return tuple(DTYPES) if text == "all" else (from_flags.dtype_from(text),)
+    return with_peak() if text == "all" else (from_flags.dtype_from(text),)

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convprof.cli import signals
+from convprof.cli import idle, signals
 from convprof.cli.flags import message
 from convprof.cli.outputs import STDOUT
 from convprof.errors import EXIT_FAILURE, EXIT_USAGE, ConvprofError
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Progress, Step
     from convprof.studies.answer import Answer
 
 EXIT_WRONG = 3
-Picture = tuple[str, "Callable[[], None]"]
-"""A file, and what draws it."""
 
 
 class Work:
@@ -41,6 +39,8 @@ class Work:
     """Flags whose files are written while measuring."""
     ends_after_errors = False
     """Whether results are written and printed even after an error that ends the command."""
+    measures = True
+    """Whether times are measured, where the command can do so: the load of the machine matters."""
 
     def noise(self) -> NoiseWatch | None:
         """Return what collected disturbances of the measurement."""
@@ -114,13 +114,15 @@ class Driver:
         """Whether the files are written."""
         self._estimate = Estimate()
         """Of the whole command, whose parts are followed one after the other."""
+        self._looked = False
+        """Whether the load of the machine was looked at."""
 
     def run(self, work: Work) -> int:
         """Measure, write, print and remark; return the exit code."""
         for note in work.notes():
             self.remark(note)
         try:
-            interrupted = self._interrupts(lambda: work.measure(self))
+            interrupted = self._interrupts(lambda: self._measure(work))
         except ConvprofError:
             if work.ends_after_errors:
                 self._end(work, interrupted=False)
@@ -131,6 +133,18 @@ class Driver:
             if self._ended:
                 raise
         return self._end(work, interrupted=True)  # the signal came just before the files
+
+    def _measure(self, work: Work) -> None:
+        if work.measures:
+            self.before_measuring()
+        work.measure(self)
+
+    def before_measuring(self) -> None:
+        """Say that the machine is busy, or wait until it is idle; once, if the command measures."""
+        if self._looked or not self.outputs.measures:
+            return
+        self._looked = True
+        idle.before_measuring(self.outputs.wait_idle_s, self.follow, self.remark)
 
     def _end(self, work: Work, *, interrupted: bool) -> int:
         with signals.held():

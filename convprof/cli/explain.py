@@ -48,6 +48,60 @@ def conv(**flags: Any) -> None:
     view.show(console.stdout(flags["color"]), study.conv(problem, flags["seed"]))
 
 
+@command.command("backward")
+@options.problem_options
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def backward(**flags: Any) -> None:
+    """Compute gradients by hand; compare with finite differences."""
+    from convprof.render import console
+    from convprof.render.explain import backward as view
+    from convprof.studies.explain import backward as study
+    from convprof.studies.explain import convolution
+
+    problem = convolution(_problem(flags, study.DEFAULT), "backward")
+    view.show(console.stdout(flags["color"]), study.backward(problem, flags["seed"]))
+
+
+@command.command("channels")
+@click.option(
+    "--digit",
+    type=click.IntRange(0, 9),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="The digit that is drawn.",
+)
+@options.color_option
+def channels(**flags: Any) -> None:
+    """Send a digit through 32 and 64 filters and pooling."""
+    from convprof.render import console
+    from convprof.render.explain import channels as view
+    from convprof.studies.explain import channels as study
+
+    view.show(console.stdout(flags["color"]), study.channels(flags["digit"]))
+
+
+@command.command("attention")
+@click.option(
+    "--side",
+    type=click.IntRange(2, 5),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Patches across the image, 2 to 5.",
+)
+@options.seed_option("Seeds the numbers shown.")
+@options.color_option
+def attention(**flags: Any) -> None:
+    """Work queries, keys and softmax by hand; compare with 3x3."""
+    from convprof.render import console
+    from convprof.render.explain import attention as view
+    from convprof.studies.explain import attention as study
+
+    view.show(console.stdout(flags["color"]), study.attention(flags["side"], flags["seed"]))
+
+
 @command.command("im2col")
 @options.problem_options
 @options.seed_option("Seeds the numbers shown.")

@@ -190,26 +190,18 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
 
 def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
     """Return the passes of each layer; InputError if a problem has a forward pass only."""
-    from convprof.problems import Trainable
+    from convprof.errors import ProblemError
     from convprof.problems.gradients import passes_of
 
-    if which == "forward":
-        return problems
-    found: list[Problem] = []
-    for problem in problems:
-        if not isinstance(problem, Trainable):
-            raise InputError(
-                f"--pass {which}: {problem.descriptor} has a forward pass only; "
-                "name convolutions and matrix products"
-            )
-        found += passes_of(problem, which)
-    return found
+    try:
+        return [each for problem in problems for each in passes_of(problem, which)]
+    except ProblemError as error:
+        raise InputError(f"--pass {which}: {error}") from None
 
 
 def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
     """Return the problems with that epilogue; InputError where it makes no sense."""
     from convprof.errors import ProblemError
-    from convprof.problems import Trainable
     from convprof.problems.epilogue import Epilogue
 
     if text is None:
@@ -223,15 +215,10 @@ def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list
     except ProblemError as error:
         reason = str(error).removeprefix(f"{shown(text)}: ")
         raise InputError(f"--epilogue {shown(text)}: {reason}") from None
-    found: list[Problem] = []
-    for problem in problems:
-        if not isinstance(problem, Trainable):
-            raise InputError(
-                f"--epilogue {text}: {problem.descriptor} has none; "
-                "name convolutions and matrix products"
-            )
-        found.append(problem.with_epilogue(epilogue))
-    return found
+    try:
+        return [problem.with_epilogue(epilogue) for problem in problems]
+    except ProblemError as error:
+        raise InputError(f"--epilogue {text}: {error}") from None
 
 
 def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:

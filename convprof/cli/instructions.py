@@ -19,28 +19,39 @@ if TYPE_CHECKING:
 
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
 
 
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
+@options.wait_idle_option
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Print every row, not only the interesting ones; files have all.",
+)
 @options.output_options(csv="Write one row per instruction.")
 def command(**flags: Any) -> int:
     """Measure what single instructions cost on this core, in cycles.
 
     Latency from chains of dependent instructions, reciprocal throughput from independent ones:
     integers, floats, conversions and loads, scalars and vectors. The table also has published
-    figures of known cores of this architecture; the last line names the core that this machine
-    resembles most.
+    figures of known cores of this architecture; the first line names the core that this machine
+    resembles most. Printed are the rows that kernels depend on and those that differ from that
+    core; --all prints every row, --match those that you name.
     """
-    return Driver(Outputs.of(flags)).run(_Work(flags["match"]))
+    everything = flags["everything"] or flags["match"] is not None
+    return Driver(Outputs.of(flags)).run(_Work(flags["match"], everything=everything))
 
 
 class _Work(Work):
     """Measure the instructions; write and show them with published figures."""
 
-    def __init__(self, match: str | None) -> None:
+    def __init__(self, match: str | None, *, everything: bool) -> None:
         from convprof.studies.instructions import Instructions
 
+        self._everything = everything
         self._watch = noise_watch()
         self._study = Instructions(match)
         self._document: dict[str, Any] = {}
@@ -77,7 +88,14 @@ class _Work(Work):
         """Print the table and the core that this machine resembles."""
         from convprof.render import instructions as view
 
-        view.instructions_report(console, view.View.of(self._study))
+        shown = view.View.of(self._study)
+        view.instructions_report(console, shown, everything=self._everything)
+
+    def answer(self) -> Answer | None:
+        """Return what follows for kernels."""
+        from convprof.render import instructions as view
+
+        return view.answer(view.View.of(self._study), everything=self._everything)
 
     def so_far(self) -> str:
         """Return whether anything was measured."""

@@ -1,8 +1,7 @@
-"""``convprof ladder``: one problem rung by rung, and Halide's schedules next to the rungs."""
+"""``convprof ladder``: one problem rung by rung, and Halide's schedules for comparison."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,9 +14,11 @@ from convprof.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
+    from convprof.render.charts.chart import Bars
+    from convprof.studies.answer import Answer
     from convprof.studies.ladder import Ladder, Pair, Step
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
@@ -28,6 +29,7 @@ _options = options.stack(
     click.argument("problem", required=False, metavar="[PROBLEM]"),
     click.option("--size", metavar="N[,N]", help="A ladder for each size: m = n = k of a product, h = w of an image; a:b:xfactor too."),  # noqa: E501
     options.libraries_option("Show Halide's schedules next to the rungs; pip install 'convprof[peers]'.", "halide", several=False),  # noqa: E501
+    click.option("--why", is_flag=True, help="Also print the inner loops and a sentence per rung."),
     options.patience_option("A rung predicted to take longer is refused."),
     options.measure_options(
         strategies="Rungs to climb; default all.",
@@ -74,10 +76,6 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
     asked = _asked(kind, word, flags)
     companion = _companion(flags)
     outputs = Outputs.of(flags)
-    if flags["plot"] is not None:
-        from convprof.render.charts import picture
-
-        picture.require(flags["plot"])
     from convprof.studies.ladder import Ladder
 
     return measuring.Measuring(
@@ -93,7 +91,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
             time_limit_s=flags["patience"],
             halide=companion is not None,
         ),
-        _View(word, asked, flags),
+        _View(word, asked, flags, outputs),
     ).run()
 
 
@@ -171,10 +169,13 @@ class _View(View["Ladder"]):
 
     apart = False
 
-    def __init__(self, word: str, asked: Asked, flags: dict[str, Any]) -> None:
-        self._word, self._choice, self._plot = word, asked.choice, flags["plot"]
+    def __init__(self, word: str, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._word, self._choice, self._outputs = word, asked.choice, outputs
         self._machine = asked.machine
+        kind = asked.problems[0].kind
+        self._varied = VARIED[kind] if flags["size"] is not None else ""
         self._several, self._by_size = len(asked.problems) > 1, flags["size"] is not None
+        self._why: bool = flags["why"]
         self._ladders: list[tuple[str, list[Step]]] = []
         self._pairs: list[Pair] = []
 
@@ -190,7 +191,7 @@ class _View(View["Ladder"]):
 
         if len(self._ladders) > 1:
             console.print()
-        ladder_report(console, self._ladders[-1][1])
+        ladder_report(console, self._ladders[-1][1], why=self._why)
         halide_report(console, self._pairs)
 
     def summary(self, console: Console) -> None:
@@ -201,21 +202,24 @@ class _View(View["Ladder"]):
             sizes_report(console, self._ladders)
         console.print()
 
+    def answer(self) -> Answer | None:
+        """Return the fastest rung, its limit, the largest gain, and what to try next."""
+        from convprof.render.rung_limit_words import answer
+
+        return answer(self._ladders)
+
     def pictures(self) -> list[Picture]:
         """Return the picture of all ladders, if one was asked for and there is a time."""
-        timed = any(step.measurement.time_s for _, steps in self._ladders for step in steps)
-        return [(self._plot, self._draw)] if self._plot is not None and timed else []
+        return self._outputs.pictures(self._chart)
 
-    def _draw(self) -> None:
-        from convprof.machine import facts
-        from convprof.render.charts import picture
-        from convprof.render.ladder import ladder_chart
+    def _chart(self, dated: str) -> Bars | None:
+        from convprof.render.ladder_chart import ladder_chart
 
         choice = self._choice
-        dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
         peaks = self._machine.peaks(choice.dtype, choice.threads)
-        title = f"ladder {self._word} · {choice.dtype}"
-        picture.write(ladder_chart(title, self._ladders, peaks, dated=dated), self._plot)
+        return ladder_chart(
+            f"ladder {self._word}", self._ladders, peaks, dated=dated, varied=self._varied
+        )
 
     def _name(self, problem: Problem) -> str:
         if not self._by_size:

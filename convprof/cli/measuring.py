@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.run import Choice
 
 
 class Measuring(Work, Generic[AnyStudy]):
@@ -43,12 +43,14 @@ class Measuring(Work, Generic[AnyStudy]):
         outputs: Outputs,
         study: Callable[[Problem, NoiseWatch], AnyStudy],
         view: View[AnyStudy],
+        driver: Driver | None = None,
     ) -> None:
+        """``driver``: one that has measured something for this work before."""
         self._asked = asked
         self._outputs = outputs
         self._study = study
         self._view = view
-        self._driver = Driver(outputs)
+        self._driver = driver or Driver(outputs)
         self._watch = noise_watch()
         self._keeping = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
@@ -60,6 +62,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
         with self._keeping:
+            self._driver.before_measuring()
             self._begin()
             return self._driver.run(self)
 
@@ -281,6 +284,22 @@ class Measuring(Work, Generic[AnyStudy]):
         for line in filter(None, (describe.machine_line(document), cycles)):
             # A terminal gets lines broken at words, a pipe whole lines.
             console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
+
+
+def note_workload(
+    asked: Asked, chosen: Callable[[Problem, Choice], Choice] = lambda _, choice: choice
+) -> None:
+    """Add notes on how much is going to be measured. ``chosen``: who takes part in a problem."""
+    from convprof.studies import workload
+    from convprof.studies.run import contestants
+
+    asked.notes.extend(
+        workload.notes(
+            asked.problems,
+            lambda problem: contestants(problem, chosen(problem, asked.choice)),
+            asked.settings.budget_s,
+        )
+    )
 
 
 def _bare(study: object) -> list[Measurement]:

@@ -18,6 +18,9 @@ GREATEST_SEED = 2**63 - 1
 SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.001, 3600.0
 LONGEST_PATIENCE_S = 1e6
 MOST_ROUNDS = 10_000
+WAIT_IDLE_S = 60.0
+"""How long ``--wait-idle`` without a number waits at most."""
+LONGEST_WAIT_S = 86_400.0
 
 
 class _Seconds(click.FloatRange):
@@ -127,6 +130,8 @@ def libraries_option(
     return click.option("--with", "with_", multiple=several, metavar=metavar, help=help_text)
 
 
+all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
+wait_idle_option = click.option("--wait-idle", type=_Seconds(0, LONGEST_WAIT_S), metavar="[SECONDS]", help=f"Wait before measuring until other programs are idle, at most so long; {WAIT_IDLE_S:g} without a number.")  # noqa: E501  # fmt: skip
 color_option = click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the output.")  # noqa: E501  # fmt: skip
 dry_run_option = click.option("--dry-run", is_flag=True, help="List what would be measured, as commands.")  # noqa: E501  # fmt: skip
 pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default="forward", show_default=True, help="Which pass of a layer; training: all three, and their total.")  # noqa: E501  # fmt: skip
@@ -169,6 +174,7 @@ def measure_options(
         budget_option(default=budget_s),
         click.option("--rounds", type=click.IntRange(1, MOST_ROUNDS), metavar="N", help="A fixed number of rounds, whatever time they take."),  # noqa: E501
         seed_option(),
+        wait_idle_option,
     )  # fmt: skip
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.render.charts.chart import Drawable
     from convprof.render.console import Color
 
 STDOUT = "-"
+Picture = tuple[str, "Callable[[], None]"]
+"""A file, and what draws it."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,12 @@ class Outputs:
     """By flag: a file, or ``-`` for stdout."""
     color: Color
     quiet: bool
-    plot: bool = False
-    """Whether a picture was asked for."""
+    plot: str | None = None
+    """The file of the picture."""
+    measures: bool = False
+    """Whether the command has ``--wait-idle``, as all commands that measure."""
+    wait_idle_s: float | None = None
+    """How long to wait for an idle machine; None: not at all."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
@@ -39,11 +50,21 @@ class Outputs:
         for flag, path in paths.items():
             if path != STDOUT:
                 check_writable(path, f"--{flag}")
-                other = taken.setdefault(os.path.realpath(path), flag)
-                if other != flag:
-                    raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
-        plot = flags.get("plot") is not None
-        return cls(paths, flags["color"], flags.get("quiet", False), plot)
+                _take(taken, flag, path)
+        plot = flags.get("plot")
+        if plot is not None:
+            from convprof.render.charts import picture
+
+            _take(taken, "plot", plot)
+            picture.require(plot)
+        return cls(
+            paths,
+            flags["color"],
+            flags.get("quiet", False),
+            plot,
+            "wait_idle" in flags,
+            flags.get("wait_idle"),
+        )
 
     @property
     def tables(self) -> bool:
@@ -59,4 +80,34 @@ class Outputs:
     @property
     def files(self) -> bool:
         """Whether results go to a file: measuring then goes on without a reader of stdout."""
-        return self.plot or any(path != STDOUT for path in self.paths.values())
+        return self.plot is not None or any(path != STDOUT for path in self.paths.values())
+
+    def pictures(self, chart: Callable[[str], Drawable | None]) -> list[Picture]:
+        """Return the picture of ``--plot``; `chart` takes machine and date, None draws nothing."""
+        if self.plot is None:
+            return []
+        return [(self.plot, functools.partial(_draw, self.plot, chart))]
+
+
+def dated(brand: str | None = None) -> str:
+    """Return the CPU and today's date for a chart's subtitle; without `brand` this machine's."""
+    if brand is None:
+        from convprof.machine import facts
+
+        brand = facts().cpu.brand or "unknown CPU"
+    return f"{brand} · {time.strftime('%Y-%m-%d')}"
+
+
+def _take(taken: dict[str, str], flag: str, path: str) -> None:
+    """Record the file of a flag; InputError if another flag writes there."""
+    other = taken.setdefault(os.path.realpath(path), flag)
+    if other != flag:
+        raise InputError(f"--{flag} {path}: --{other} writes there; name another file")
+
+
+def _draw(path: str, chart: Callable[[str], Drawable | None]) -> None:
+    from convprof.render.charts import picture
+
+    drawable = chart(dated())
+    if drawable is not None:
+        picture.write(drawable, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import click
 from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
-from convprof.cli.outputs import Outputs
+from convprof.cli.outputs import Outputs, dated
 from convprof.cli.run import KEPT
 from convprof.cli.view import View
 from convprof.errors import InputError
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline import Roofline
@@ -56,6 +55,7 @@ def command(**flags: Any) -> int:
         outputs = Outputs.of(flags)
         return _read(results, flags["plot"], outputs)
     asked = from_flags.asked(flags)
+    measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0
@@ -105,6 +105,8 @@ def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
 class _ReadWork(Work):
     """Show the rooflines of files; nothing is measured."""
 
+    measures = False
+
     def __init__(self, rooflines: list[Roofline], notes: list[str], charts: Charts) -> None:
         self._rooflines, self._notes, self._charts = rooflines, notes, charts
 
@@ -151,6 +153,7 @@ def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
         _View(asked, charts),
+        driver,
     ).run()
 
 
@@ -265,14 +268,15 @@ class Charts:
         return named
 
     def _draw(self, roofline: Roofline, name: str) -> None:
-        from convprof.render import roofline as view
         from convprof.render.charts import picture
+        from convprof.render.roofline_chart import MOST_STRATEGIES, roofline_chart, title
 
-        picture.write(view.chart(roofline, dated=_dated(roofline)), name)
-        self._remark(f"drawn: {name}: {view.title(roofline)}")
+        chart = roofline_chart(roofline, dated=_dated(roofline), most=MOST_STRATEGIES)
+        picture.write(chart, name)
+        self._remark(f"drawn: {name}: {title(roofline)}")
 
 
 def _dated(roofline: Roofline) -> str:
     """Return the CPU, and when it was measured if that was now."""
     brand = roofline.brand or "unknown CPU"
-    return brand if roofline.source else f"{brand} · {time.strftime('%Y-%m-%d')}"
+    return brand if roofline.source else dated(brand)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.run import Run
 
 KEPT = (
@@ -43,6 +44,8 @@ KEPT = (
 @options.epilogue_option
 @options.layout_option()
 @options.measure_options()
+@options.all_option
+@click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
 @click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
 @options.dry_run_option
@@ -56,6 +59,7 @@ def command(**flags: Any) -> int:
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
     asked = from_flags.asked(flags)
+    measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
         return 0
@@ -71,17 +75,22 @@ def command(**flags: Any) -> int:
 
 
 class _View(View["Run"]):
-    """Print each problem when it is finished."""
+    """Print a problem when it is finished; of several problems a row each, at the end."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
-        self._choice, self._machine = asked.choice, asked.machine
+        self._asked = asked
         self._totals = TrainingTotals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
+        self._every, self._phases = flags["every"], flags["phases"]
+        self._several = len(asked.problems) > 1
+        self.apart = not self._several or self._every or self._asm or self._explain
         self._measurements: Sequence[Measurement] = ()
+        """Of the last problem."""
+        self._fastest: list[Measurement] = []
+        """Of each problem."""
+        self._failures: list[Measurement] = []
         self._explanations: list[tuple[str, str]] = []
         self._loops: list[tuple[str, str]] = []
-        self._layer: str | None = None
-        """The layer of which all passes are measured."""
 
     def keep(self, study: Run) -> list[dict[str, Any]]:
         """Take the measurements, and what --asm and --explain show."""
@@ -103,23 +112,57 @@ class _View(View["Run"]):
         return True
 
     def _take(self, problem: Problem, measurements: Sequence[Measurement]) -> None:
+        from convprof.results import FAILURES
+        from convprof.studies.shortlist import fastest
+
         self._measurements = measurements
-        last = self._totals.add(problem, list(measurements))
-        self._layer = problem.descriptor if last else None
+        self._totals.add(problem, list(measurements))
+        best = fastest(measurements)
+        if best is not None:
+            self._fastest.append(best)
+        self._failures += [m for m in measurements if m.status in FAILURES]
 
     def show(self, console: Console) -> None:
-        """Print the table, and what --asm, --explain and --pass training add."""
+        """Print the table, and what --asm and --explain add; of several problems with --all."""
         from convprof.codegen import NATIVE
-        from convprof.render.run import explanations_report, inner_loops_report, run_report
+        from convprof.render import run as view
 
-        choice = self._choice
-        narrower = choice.isa != NATIVE
-        machine = self._machine
-        peaks = machine.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
-        run_report(console, self._measurements, peaks)
+        if not self._several or self._every:
+            choice, machine = self._asked.choice, self._asked.machine
+            narrower = choice.isa != NATIVE
+            peaks = machine.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
+            detail = view.Detail(every=self._every, phases=self._phases)
+            view.run_report(console, self._measurements, peaks, detail)
+        elif self._phases or self._explain or self._asm:
+            view.title_report(console, self._measurements)
+            if self._phases:
+                view.phases_report(console, self._fastest[-1:])
         if self._explain:
-            explanations_report(console, self._explanations)
+            view.explanations_report(console, self._explanations)
         if self._asm:
-            inner_loops_report(console, self._loops)
-        if self._layer is not None:
-            self._totals.show(console, self._layer)
+            view.inner_loops_report(console, self._loops)
+
+    def summary(self, console: Console) -> None:
+        """Print a row for each of several problems, and what --pass training adds."""
+        from convprof.render.run_many import problems_report
+
+        if self._several:
+            if self._every:
+                console.print()
+            problems_report(console, self._fastest, self._failures, self._count)
+        self._totals.show_all(console)
+
+    def answer(self) -> Answer | None:
+        """Return who is fastest, and what limits it."""
+        from convprof.studies.run_answer import answer, answer_of_many
+        from convprof.studies.selection import whole_network
+
+        if not self._several:
+            return answer(self._measurements)
+        network = whole_network([*self._asked.problems, *self._asked.refused])
+        return answer_of_many(self._fastest, self._count, network)
+
+    @property
+    def _count(self) -> int:
+        """How many problems there are, with those that were refused."""
+        return len(self._asked.problems) + len(self._asked.refused)

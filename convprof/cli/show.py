@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
     from convprof.studies.show import Saved
 
 
 @click.command("show")
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
+@options.all_option
 @options.output_options()
 def command(**flags: Any) -> int:
     """Show results that --json wrote: the same tables, in other forms, or on another machine.
@@ -36,14 +38,14 @@ def command(**flags: Any) -> int:
         raise InputError(f"--{flag}: there are {len(paths)} files to show; name one of them")
     from convprof.studies import show
 
-    return Driver(outputs).run(_Work([show.read(path) for path in paths]))
+    return Driver(outputs).run(_Work([show.read(path) for path in paths], every=flags["every"]))
 
 
 class _Work(Work):
     """Show saved documents; write the only one in other forms."""
 
-    def __init__(self, files: list[Saved]) -> None:
-        self._files = files
+    def __init__(self, files: list[Saved], *, every: bool) -> None:
+        self._files, self._every = files, every
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms of the only document; several are not written."""
@@ -63,7 +65,13 @@ class _Work(Work):
         for saved in self._files:
             if len(self._files) > 1:
                 console.print(saved.source, style="bold", markup=False)
-            document_report(console, saved.document)
+            document_report(console, saved.document, every=self._every)
+
+    def answer(self) -> Answer | None:
+        """Return the answer of the only document."""
+        from convprof.studies.show import answer
+
+        return answer(self._files[0].document) if len(self._files) == 1 else None
 
     def remarks(self) -> list[str]:
         """Return what was noticed when the files were read."""

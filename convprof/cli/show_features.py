@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
+    from convprof.cli.outputs import Picture
     from convprof.render.files import Text
     from convprof.studies.show_features.study import Study
 

@@ -23,25 +23,27 @@ LAYOUT_CONVERSION = "reorder"
 def command(**flags: Any) -> int:
     """List the strategies; for a given PROBLEM, say which refuse it and why."""
     from convprof.render import console
-    from convprof.render.strategies import refusals_report, strategies_report
+    from convprof.render.answer import answer_report
+    from convprof.render.strategies import absent_report, listing_report
     from convprof.strategies import registry
-    from convprof.studies.preflight import refusals
+    from convprof.studies import strategies
 
     layouts = from_flags.layouts_from(flags["layout"])
     counts = from_flags.threads_from(flags["threads"]) if flags["threads"] is not None else ()
     dtype = from_flags.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
-    named = flags["problem"] or flags["batch"] or from_flags.spelled(flags)
-    if not named:
-        for kind in registry.KINDS:
-            if kind == LAYOUT_CONVERSION:
-                continue
-            listed = [(strategy.name, strategy.summary) for strategy in registry.strategies(kind)]
-            strategies_report(out, kind, listed)
-        return 0
-    problems, notes = from_flags.problems_from(flags)
-    for note in notes:
-        console.say(console.stderr(flags["color"]), f"note: {note}")
-    for problem in problems:
-        refusals_report(out, problem.descriptor, refusals(problem, layouts, counts, dtype))
+    words: tuple[str, ...] = ()
+    if flags["problem"] or flags["batch"] or from_flags.spelled(flags):
+        problems, notes = from_flags.problems_from(flags)
+        for note in notes:
+            console.say(console.stderr(flags["color"]), f"note: {note}")
+        words = tuple(problem.name or problem.descriptor for problem in problems)
+        listings = [strategies.replies(p, layouts, counts, dtype) for p in problems]
+    else:
+        kinds = (kind for kind in registry.KINDS if kind != LAYOUT_CONVERSION)
+        listings = [strategies.listing(kind) for kind in kinds]
+    for listing in listings:
+        listing_report(out, listing)
+    absent_report(out, listings)
+    answer_report(out, strategies.answer(listings, words))
     return 0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
-from convprof.cli.outputs import STDOUT, Outputs
+from convprof.cli.outputs import Outputs
 from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -21,10 +19,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
+    from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.render.progress import Step
+    from convprof.studies.answer import Answer
     from convprof.studies.study.base import Options, Study
     from convprof.studies.study.page import Page
 
@@ -79,6 +78,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
         options.csv_option("Write as CSV."),
         options.plot_option(),
         options.color_option,
+        options.wait_idle_option,
         options.quiet_option(),
     )
 
@@ -141,8 +141,7 @@ def layout(**flags: Any) -> int:
 def _run(name: str, flags: dict[str, Any]) -> int:
     chosen = _options(name, flags)
     outputs = Outputs.of(flags)
-    _check_plot(flags["plot"], outputs)
-    return Driver(outputs).run(_Work(name, chosen, flags))
+    return Driver(outputs).run(_Work(name, chosen, flags, outputs))
 
 
 def _options(name: str, flags: dict[str, Any]) -> Options:
@@ -178,25 +177,16 @@ def _sizes(name: str, text: str | None) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _check_plot(plot: str | None, outputs: Outputs) -> None:
-    if plot is None:
-        return
-    from convprof.render.charts import picture
-
-    picture.require(plot)
-    for flag, path in outputs.paths.items():
-        if path != STDOUT and os.path.realpath(plot) == os.path.realpath(path):
-            raise InputError(f"--plot {plot}: --{flag} writes there; name another file")
-
-
 class _Work(Work):
     """Measure one study; write and show its page."""
 
-    def __init__(self, name: str, chosen: Options, flags: dict[str, Any]) -> None:
+    def __init__(self, name: str, chosen: Options, flags: dict[str, Any], outputs: Outputs) -> None:
+        from convprof.machine.model import MachineModel
+
         module = importlib.import_module(f"convprof.studies.study.{name}")
         self._watch = noise_watch()
-        self._flags = flags
-        self._study: Study = getattr(module, name.title())(chosen, self._watch)
+        self._flags, self._outputs = flags, outputs
+        self._study: Study = getattr(module, name.title())(chosen, MachineModel.here(), self._watch)
         self._study.check()
         self._page: Page | None = None
         self._interrupted = False
@@ -243,14 +233,19 @@ class _Work(Work):
 
     def pictures(self) -> list[Picture]:
         """Return the chart of the page, if it was asked for."""
-        plot = self._flags["plot"]
-        return [] if plot is None else [(plot, lambda: _draw(self.page, plot))]
+        from convprof.render.study.chart import page_chart
+
+        return self._outputs.pictures(lambda dated: page_chart(self.page, dated=dated))
 
     def show(self, console: Console) -> None:
         """Print the page."""
         from convprof.render.study import page as view
 
         view.page_report(console, self.page)
+
+    def answer(self) -> Answer | None:
+        """Return what to do."""
+        return self.page.answer
 
     def so_far(self) -> str:
         """Return whether there is a page."""
@@ -262,17 +257,3 @@ class _Work(Work):
         if "wrong" in statuses:
             return EXIT_WRONG
         return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0
-
-
-def _draw(page: Page, path: str) -> None:
-    """Draw the page's chart; a page has one section with a chart."""
-    from convprof.machine import facts
-    from convprof.render.charts import picture
-    from convprof.render.study.chart import chart
-
-    brand = facts().cpu.brand or "unknown CPU"
-    caption = f"{brand} · median and 95 % interval · {time.strftime('%Y-%m-%d')}"
-    for section in page.sections:
-        made = chart(page, section, caption)
-        if made is not None:
-            picture.write(made, path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
+    from convprof.cli.outputs import Picture
     from convprof.render.progress import Step
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
@@ -96,32 +96,16 @@ def conv(**flags: Any) -> int:
 
 
 def _run(kind: str, flags: dict[str, Any]) -> int:
-    from convprof.render.charts import picture
     from convprof.studies.journal import Journal
     from convprof.studies.sweep import plan as sweep_plan
 
-    plot, json_path = flags["plot"], flags["json_path"]
-    if plot is not None:
-        if json_path not in (None, STDOUT) and os.path.realpath(plot) == os.path.realpath(
-            json_path
-        ):
-            raise InputError(f"--plot {plot}: --json writes there; name another file")
-        picture.require(plot)
+    outputs = Outputs.of(flags)
     plan = _plan(kind, flags)
     sweep_plan.check(plan)
-    if json_path not in (None, STDOUT):
-        from convprof.render.files import check_writable
-
-        check_writable(json_path, "--json")
-    with _journal_path(json_path) as path, Journal(path, sweep_plan.KIND) as journal:
+    with _journal_path(flags["json_path"]) as path, Journal(path, sweep_plan.KIND) as journal:
         if journal.header is not None:
             sweep_plan.check_same(journal, plan)
-        outputs = Outputs(_paths(json_path), flags["color"], flags["quiet"], plot is not None)
-        return Driver(outputs).run(SweepWork(plan, journal, outputs, plot))
-
-
-def _paths(json_path: str | None) -> dict[str, str]:
-    return {} if json_path is None else {"json": json_path}
+        return Driver(outputs).run(SweepWork(plan, journal, outputs))
 
 
 @contextlib.contextmanager
@@ -194,10 +178,10 @@ class SweepWork(Work):
     writes_itself = frozenset({"json"})
     ends_after_errors = True
 
-    def __init__(self, plan: Plan, journal: Journal, outputs: Outputs, plot: str | None) -> None:
+    def __init__(self, plan: Plan, journal: Journal, outputs: Outputs) -> None:
         from convprof.studies.sweep.study import Sweep
 
-        self._plan, self._journal, self._outputs, self._plot = plan, journal, outputs, plot
+        self._plan, self._journal, self._outputs = plan, journal, outputs
         self._json = outputs.paths.get("json")
         self._study = Sweep(plan, journal)
 
@@ -238,8 +222,9 @@ class SweepWork(Work):
 
     def pictures(self) -> list[Picture]:
         """Return the chart, if it was asked for."""
-        plot = self._plot
-        return [] if plot is None else [(plot, lambda: self._draw(plot))]
+        from convprof.render.sweep_chart import MOST_SERIES, sweep_chart
+
+        return self._outputs.pictures(lambda _: sweep_chart(*self._points(), MOST_SERIES))
 
     def _points(self) -> tuple[dict[str, Any], Any, Any]:
         """Return the header, the rows and the capacities that the range passes."""
@@ -255,12 +240,6 @@ class SweepWork(Work):
         from convprof.render.sweep import sweep_report
 
         sweep_report(console, *self._points())
-
-    def _draw(self, plot: str) -> None:
-        from convprof.render.charts import picture
-        from convprof.render.sweep import sweep_chart
-
-        picture.write(sweep_chart(*self._points()), plot)
 
     def remarks(self) -> Iterator[str]:
         """Yield what disturbed the points."""

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.render.console import Color
     from convprof.render.files import Text
 
 
 @click.command("sysinfo")
 @options.json_option("Also write all of it as JSON; with '-' to stdout, and nothing else there.")
 @options.color_option
-def command(json_path: str | None, color: Color) -> int:
+@options.wait_idle_option
+def command(**flags: Any) -> int:
     """Show what this machine is, and measure what it can do.
 
     Facts: CPU, vectors, cores and limits, caches, memory, system, software. Measured, within
@@ -32,7 +32,8 @@ def command(json_path: str | None, color: Color) -> int:
     """
     from convprof.studies.sysinfo import gather
 
-    driver = Driver(Outputs.of({"json_path": json_path, "color": color}))
+    driver = Driver(Outputs.of(flags))
+    driver.before_measuring()
     return driver.run(_Work(gather()))
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
+    from convprof.cli.outputs import Picture
     from convprof.measure.events import Event
     from convprof.problems import Problem
     from convprof.render.files import Text

@@ -49,9 +49,10 @@ class Module:
 
     def function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         """Return a function as a ctypes callable that releases the GIL while it runs."""
-        call = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
-        call.module = self  # type: ignore[attr-defined]  # the code lives as long as its caller
-        return call
+        call: Any = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+        call.module = self  # the code lives as long as its caller
+        function: Callable[..., Any] = call
+        return function
 
     def assembly(self) -> str:
         """Return the assembly text of the machine code, for those who want to look.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from numba.core import caching, config
-
-_FunctionCache: Any = caching.FunctionCache  # numba has no annotations
+from numba.core import config
+from numba.core.caching import FunctionCache
 
 _KEYED = (
     "OPT",
@@ -21,7 +20,7 @@ _KEYED = (
 of one process (``NUMBA_OPT=0``) would be what all later ones run."""
 
 
-class TolerantCache(_FunctionCache):  # type: ignore[misc]  # its type is unknown
+class TolerantCache(FunctionCache):
     """A cache whose damaged files (a full disk, a process that was killed) are replaced."""
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.machine import activity, cgroup
 from convprof.machine.host import this_machine
+from convprof.machine.load import BUSY_SHARE, Load
 from convprof.stats import mad, median
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from convprof.machine.sources import Source
 
-BUSY_SHARE = 0.2
-"""Of the time of the CPUs that this process may use, what others' work may take without a word."""
 STEAL_SHARE = 0.01
 CLOCK_SPREAD = 0.05
 SAMPLE_SPREAD = 0.05
@@ -138,10 +137,8 @@ class NoiseWatch:
         share = activity.others(self._before, now)
         if now is None or share is None or share <= BUSY_SHARE:
             return None
-        used = f"{100 * share:.0f} % of the CPU"
-        if now.cpus > 1:
-            used = f"{share * now.cpus:.1f} of {now.cpus} CPUs"
-        return Noise("load", f"other programs used {used} meanwhile", "stop other work")
+        text = f"other programs used {Load(share, now.cpus)} meanwhile"
+        return Noise("load", text, "stop other work, or wait until it ends")
 
     def _steal(self) -> Noise | None:
         now = activity.now(self._source, self._affinity)

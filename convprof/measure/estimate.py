@@ -2,18 +2,24 @@
 
 A session says how long its samples will take (``Sampled.remaining_s``). The samples are not all of
 its time: the first call of each is not timed, the caches settle, tables are built. So the estimate
-is what the session says, times what its earlier samples really took. What a contestant takes to
-prepare is the mean of the contestants before it. Parts that have not begun take as long as the
-parts before them, by the fractions of the command's time that ``Part`` gives.
+is what the session says, times what its earlier samples really took.
+
+A contestant takes as long to prepare as in the session before, times the pace of this session: what
+it has taken so far over what that one had taken by then. In the first session it takes the median
+of the contestants before it.
+
+Parts that have not begun take as long as the parts before them, by the fractions of the command's
+time that ``Part`` gives.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof.measure.events import Part, Sampled, Started
+from convprof.stats import median
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +36,12 @@ ENOUGH_SAMPLES = 0.1
 class _Session:
     """The session under way: when it began, when its samples began, and what it said then."""
 
-    began_s: float
     usual_overhead: float = USUAL_OVERHEAD
     """Of the session before."""
-    usual_preparing_s: float = 0.0
-    """Seconds to prepare a contestant in the session before; 0 if there was no session."""
+    before_s: tuple[float, ...] = ()
+    """Seconds to prepare each contestant in the session before; empty if there was no session."""
+    preparing_s: list[float] = field(default_factory=list)
+    """Seconds that each contestant took."""
     prepared: int = 0
     total: int = 0
     sampling_s: float = 0.0
@@ -47,20 +54,31 @@ class _Session:
         """Return the seconds of the session that are left."""
         if self.sampling_began_s is not None:
             return max(0.0, self.remaining_s * self._overhead() - (now_s - self.last_event_s))
-        preparing_s = now_s - self.began_s
+        return self._preparing_left_s() + self.sampling_s * self.usual_overhead
+
+    def contestant(self, index: int, now_s: float) -> None:
+        """Take down that contestant ``index`` begins, and what the one before it took."""
+        if index:
+            self.preparing_s.append(now_s - self.last_event_s)
+        self.prepared, self.last_event_s = index, now_s
+
+    def _preparing_left_s(self) -> float:
         waiting = self.total - self.prepared
-        each_s = preparing_s / self.prepared if self.prepared else self.usual_preparing_s
-        return each_s * waiting + self.sampling_s * self.usual_overhead
+        if len(self.before_s) == self.total:
+            past_s = sum(self.before_s[: self.prepared])
+            pace = sum(self.preparing_s) / past_s if past_s else 1.0
+            return pace * sum(self.before_s[self.prepared :])
+        known = self.preparing_s or self.before_s
+        return waiting * median(known) if known else 0.0
 
     def next(self, now_s: float) -> _Session:
         """Return a session that begins now and expects what this one has shown."""
-        ended_s = now_s if self.sampling_began_s is None else self.sampling_began_s
-        return _Session(now_s, self._overhead(), (ended_s - self.began_s) / max(1, self.total))
+        return _Session(self._overhead(), tuple(self.preparing_s), last_event_s=now_s)
 
     def _overhead(self) -> float:
         """Return the real seconds per second of samples."""
         sampled_s = self.sampling_s - self.remaining_s
-        if self.sampling_began_s is None or sampled_s < ENOUGH_SAMPLES * self.sampling_s:
+        if self.sampling_began_s is None or sampled_s <= ENOUGH_SAMPLES * self.sampling_s:
             return self.usual_overhead
         return (self.last_event_s - self.sampling_began_s) / sampled_s
 
@@ -94,13 +112,16 @@ class Estimate:
         elif isinstance(event, Started):
             if self._session is None or event.index <= self._session.prepared:
                 self._before = self._session or self._before
-                self._session = self._before.next(now_s) if self._before else _Session(now_s)
+                self._session = (
+                    self._before.next(now_s) if self._before else _Session(last_event_s=now_s)
+                )
             session = self._session
-            session.prepared, session.total = event.index, event.total
-            session.sampling_s = event.sampling_s
+            session.contestant(event.index, now_s)
+            session.total, session.sampling_s = event.total, event.sampling_s
         elif isinstance(event, Sampled) and self._session is not None:
             session = self._session
             if session.sampling_began_s is None:
+                session.preparing_s.append(now_s - session.last_event_s)
                 session.sampling_began_s = now_s
                 session.sampling_s = event.remaining_s
             session.remaining_s, session.last_event_s = event.remaining_s, now_s

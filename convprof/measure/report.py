@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from convprof import stats
+from convprof import doubts, stats
+from convprof.doubts import QUIET
 from convprof.results import Cycles, Flops, Measurement, Status, Time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convprof.doubts import Surroundings
     from convprof.measure.contestant import Contestant, Participant
     from convprof.measure.stopwatch import Sample, Source
     from convprof.problems import Problem
@@ -59,14 +62,20 @@ def failed(contestant: Contestant, error: Exception) -> Measurement:
 
 
 def finished(
-    participant: Participant, samples: Sequence[Sample], source: Source | None
+    participant: Participant,
+    samples: Sequence[Sample],
+    source: Source | None,
+    around: Surroundings = QUIET,
 ) -> Measurement:
-    """Return the record of a contestant from its samples; without the ceiling's part."""
+    """Return the record of a contestant from its samples; without the ceiling's part.
+
+    ``around``: what other programs did meanwhile.
+    """
     contestant, prepared = participant.contestant, participant.prepared
     problem, setting = contestant.problem, contestant.setting
     time = _time([sample.seconds for sample in samples], participant.calls)
     bytes_min = problem.bytes_min(setting.types)
-    return Measurement(
+    measurement = Measurement(
         problem=describe(problem),
         strategy=contestant.strategy.name,
         layout=contestant.layout,
@@ -87,6 +96,7 @@ def finished(
         compile_s=prepared.compile_s,
         max_rel_error=participant.error,
     )
+    return dataclasses.replace(measurement, doubt=doubts.of_samples(measurement, around))
 
 
 def _time(seconds: list[float], calls: int) -> Time:

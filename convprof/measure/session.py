@@ -31,6 +31,7 @@ from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
+from convprof.measure.surroundings import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,6 +98,7 @@ class Session:
         self._operands: dict[tuple[Problem, Types], Drawn] = {}
         self.participants: list[Participant] = []
         self._prepared: list[Prepared] = []
+        self._lookout = Lookout()
         self._released = False
         self._kept: dict[int, Measurement] = {}
         """By the identity of an participant that was released."""
@@ -116,7 +118,9 @@ class Session:
                 if excluded is not None:
                     yield excluded
             self._operands.clear()
+            self._lookout.begin()
             yield from self._rounds()
+            self._lookout.end()
             yield from self._phases()
             for participant in list(self.participants):
                 yield Finished(self.measurement(participant))
@@ -315,4 +319,5 @@ class Session:
         samples = [participant.samples[number] for number in sorted(participant.samples)]
         if self._watch is not None:
             self._watch.see_samples(participant.contestant.label, [s.seconds for s in samples])
-        return report.finished(participant, samples, self._stopwatch.source)
+        around = self._lookout.around()
+        return report.finished(participant, samples, self._stopwatch.source, around)

@@ -6,13 +6,11 @@ be multiplied into the weights once, and cost nothing from then on (Jacob et al.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convprof.problems.graph import Network, Node
-from convprof.problems.ops import BatchNorm, Convolution, LayerScale, Linear, Weighted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +30,7 @@ def folded(network: Network) -> Network:
     for node in network.nodes:
         if node.name in into:
             continue
-        op = node.op
-        if node.name in biased and isinstance(op, Convolution | Linear):
-            op = replace(op, bias=True)
+        op = node.op.with_bias() if node.name in biased else node.op
         inputs = tuple(into.get(name, name) for name in node.inputs)
         nodes.append(Node(node.name, op, inputs))
     return Network(network.name, network.input, tuple(nodes))
@@ -46,12 +42,12 @@ def folds(network: Network) -> dict[str, str]:
     by_name = {node.name: node for node in network.nodes}
     into: dict[str, str] = {}
     for node in network.nodes:
-        if not isinstance(node.op, BatchNorm | LayerScale):
+        if not node.op.is_foldable:
             continue
         before = node.inputs[0]
         target = into.get(before, before)
         layer = by_name.get(target)
-        if layer is None or not isinstance(layer.op, Weighted):
+        if layer is None or not layer.op.is_layer:
             continue
         if len(readers[before]) == 1:
             into[node.name] = target
@@ -68,22 +64,12 @@ def fold_weights(network: Network, weights: Weights) -> dict[str, dict[str, Arra
     }
     by_name = {node.name: node for node in network.nodes}
     for name, target in into.items():
-        factor, term = _affine(by_name[name], weights[name])
-        layer, op = folded_weights[target], by_name[target].op
-        wide = factor[:, None, None, None] if isinstance(op, Convolution) else factor
+        factor, term = by_name[name].op.factor_and_term(weights[name])
+        layer = folded_weights[target]
+        wide = by_name[target].op.along_results(factor)
         kind = layer["weight"].dtype
         bias = layer["bias"] if "bias" in layer else np.zeros(len(factor))
         product = np.empty_like(layer["weight"])  # rounded once, without a float64 copy of it all
         layer["weight"] = np.multiply(layer["weight"], wide, out=product, casting="same_kind")
         layer["bias"] = (bias * factor + term).astype(kind)
     return folded_weights
-
-
-def _affine(node: Node, weights: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return the factor and the term per channel, in float64."""
-    exact = {name: array.astype(np.float64) for name, array in weights.items()}
-    factor = exact["weight"]
-    if not isinstance(node.op, BatchNorm):
-        return factor, np.zeros(len(factor))
-    factor = factor / np.sqrt(exact["running_var"] + node.op.eps)
-    return factor, exact["bias"] - exact["running_mean"] * factor

@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.problems.graph import INPUT
-from convprof.problems.ops import (
-    Activation,
-    Add,
-    BatchNorm,
-    Bias,
-    LayerNorm,
-    LayerScale,
-    Linear,
-    Multiply,
-    Weighted,
-)
+from convprof.problems.operation import VARIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convprof.problems.graph import Network, Node
+    from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
 
     Array = np.ndarray[Any, Any]
@@ -39,8 +30,6 @@ BRANCH, HALF = 0.1, 0.5
 SPREAD = 1.11
 """What a batch norm multiplies a variance by: the mean of weight^2 / running_var as they are drawn,
 1.01 ln 3."""
-SMALL = 0.1
-"""Standard deviation of biases, and of factors about their mean."""
 
 
 def elements(network: Network) -> int:
@@ -84,19 +73,12 @@ def _random(seed: int, node: str, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(f"{node} {name}".encode())])
 
 
-def _tensor(op: object, name: str, shape: Shape, random: np.random.Generator, gain: float) -> Array:
-    if name == "running_var":
+def _tensor(op: Op, name: str, shape: Shape, random: np.random.Generator, gain: float) -> Array:
+    if name == VARIANCE:
         return random.random(shape, dtype=np.float32) + np.float32(0.5)
     drawn = random.standard_normal(shape, dtype=np.float32)
-    scale, mean = SMALL, 0.0
-    if name == "weight" and isinstance(op, BatchNorm | LayerNorm):
-        mean = 1.0
-    elif isinstance(op, LayerScale):
-        mean = 0.3
-    elif name == "weight" and isinstance(op, Weighted):
-        fan_in = shape[0] if isinstance(op, Linear) else math.prod(shape[1:])
-        scale = math.sqrt(gain / fan_in)
-    drawn *= np.float32(scale)  # in place: a matrix may have tens of millions of elements
+    mean, deviation = op.distribution(name, shape, gain)
+    drawn *= np.float32(deviation)  # in place: a matrix may have tens of millions of elements
     drawn += np.float32(mean)
     return drawn
 
@@ -105,21 +87,19 @@ def _gain(network: Network, by_name: Mapping[str, Node], node: Node) -> float:
     """Return the variance of a layer's result, for an input whose second moment is one."""
     gain = 1.0
     before = by_name.get(node.inputs[0])
-    if before is not None and isinstance(before.op, Multiply):
+    if before is not None and before.op.is_gate:
         gain /= GATE
     reader, norms = _after(network, by_name, node)
     gain /= SPREAD**norms
     if reader is None:
         return gain
-    if isinstance(reader.op, Activation):
-        return gain / SECOND_MOMENT.get(reader.op.function, 1.0)
-    if isinstance(reader.op, Add):
+    epilogue = reader.op.epilogue
+    if epilogue.function is not None:
+        return gain / SECOND_MOMENT.get(epilogue.function, 1.0)
+    if epilogue.add:
         both = all(_is_layer(by_name, name) for name in reader.inputs)
         return gain * (HALF if both else BRANCH)
     return gain
-
-
-_AFFINE = (BatchNorm, Bias, LayerScale)
 
 
 def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[Node | None, int]:
@@ -131,14 +111,14 @@ def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[N
     while True:
         readers = network.readers[node.name]
         reader = by_name.get(readers[0]) if len(readers) == 1 else None
-        if reader is None or not isinstance(reader.op, _AFFINE):
+        if reader is None or not reader.op.is_per_channel:
             return reader, norms
-        norms += isinstance(reader.op, BatchNorm)
+        norms += VARIANCE in reader.op.buffers(*network.reads(reader))
         node = reader
 
 
 def _is_layer(by_name: Mapping[str, Node], name: str) -> bool:
     """Return whether a layer computed a result, apart from factors and terms per channel."""
-    while name != INPUT and isinstance(by_name[name].op, _AFFINE):
+    while name != INPUT and by_name[name].op.is_per_channel:
         name = by_name[name].inputs[0]
-    return name != INPUT and isinstance(by_name[name].op, Weighted)
+    return name != INPUT and by_name[name].op.is_layer

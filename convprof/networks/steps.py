@@ -10,19 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.problems import Conv2d, Gemm, Operation
+from convprof.problems import Operation
 from convprof.problems.graph import INPUT, Network, Node
-from convprof.problems.ops import (
-    Activation,
-    Add,
-    Attention,
-    AttentionMix,
-    AttentionScores,
-    Softmax,
-    Weighted,
-)
 
 if TYPE_CHECKING:
+    from convprof.problems import Conv2d, Gemm
     from convprof.problems.epilogue import Epilogue
 
 
@@ -82,8 +74,8 @@ class _Fusing:
 
     def _layer(self, node: Node) -> Step | None:
         """Return the step of a layer with what it can take along."""
-        problem = self._network.computes(node)
-        if isinstance(problem, Operation) or not isinstance(node.op, Weighted):
+        problem = node.op.layer(*self._network.reads(node))
+        if problem is None:
             return None
         nodes, reads, epilogue = [node.name], list(node.inputs), problem.epilogue
         while (after := self._only_reader(nodes[-1])) is not None:
@@ -95,16 +87,17 @@ class _Fusing:
                 reads.append(second if first == nodes[-1] else first)
             epilogue = grown
             nodes.append(after.name)
-        fused = replace(problem, epilogue=epilogue)
+        fused = replace(problem, epilogue=epilogue, name=node.name)
         return Step(tuple(nodes), fused, tuple(reads), nodes[-1])
 
     def _grown(self, epilogue: Epilogue, after: Node, now: str) -> Epilogue | None:
         """Return the epilogue with one more node; None if it cannot be taken along."""
+        new = after.op.epilogue
         if epilogue.function is not None:
             return None
-        if isinstance(after.op, Activation):
-            return replace(epilogue, function=after.op.function)
-        if not isinstance(after.op, Add) or epilogue.add or after.inputs[0] == after.inputs[1]:
+        if new.function is not None:
+            return replace(epilogue, function=new.function)
+        if not new.add or epilogue.add or after.inputs[0] == after.inputs[1]:
             return None
         shapes = {self._network.shapes[name] for name in after.inputs}
         others = [name for name in after.inputs if name != now]
@@ -115,14 +108,13 @@ class _Fusing:
 
     def _attention(self, scores: Node) -> Step | None:
         """Return scores, softmax and mix as one step, if that is what follows."""
-        if not isinstance(scores.op, AttentionScores):
-            return None
         soft = self._only_reader(scores.name)
-        mix = self._only_reader(soft.name) if soft and isinstance(soft.op, Softmax) else None
-        if soft is None or mix is None or not isinstance(mix.op, AttentionMix):
+        mix = self._only_reader(soft.name) if soft else None
+        attention = scores.op.joined(soft.op, mix.op) if soft and mix else None
+        if soft is None or mix is None or attention is None:
             return None
-        if mix.inputs != (soft.name, scores.inputs[0]) or mix.op.heads != scores.op.heads:
+        if mix.inputs != (soft.name, scores.inputs[0]):
             return None
         inputs = self._network.reads(scores)
-        whole = Operation(op=Attention(scores.op.heads), inputs=inputs, name=scores.name)
+        whole = Operation(op=attention, inputs=inputs, name=scores.name)
         return Step((scores.name, soft.name, mix.name), whole, scores.inputs, mix.name)

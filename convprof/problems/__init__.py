@@ -5,7 +5,7 @@ from __future__ import annotations
 from convprof.problems.attention import Attention
 from convprof.problems.base import Problem, Trainable
 from convprof.problems.batch import Batch, BatchEntry, LeftOut, read_batch
-from convprof.problems.conv2d import Conv2d
+from convprof.problems.conv2d import Conv2d, as_convolution
 from convprof.problems.descriptor import parse
 from convprof.problems.flags import attention_from_flags, conv2d_from_flags, gemm_from_flags
 from convprof.problems.gemm import Gemm
@@ -29,6 +29,7 @@ __all__ = [
     "Operation",
     "Problem",
     "Trainable",
+    "as_convolution",
     "attention_from_flags",
     "conv2d_from_flags",
     "gemm_from_flags",

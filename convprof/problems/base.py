@@ -128,6 +128,10 @@ class Problem(ABC):
         """Return the same problem for ``n`` images or items; ProblemError where it has no batch."""
         raise ProblemError(f"{self.descriptor}: has no batch to set to {n}")
 
+    def with_epilogue(self, epilogue: Epilogue) -> Self:  # noqa: ARG002
+        """Return the same problem with an epilogue; ProblemError where it cannot have one."""
+        raise ProblemError(f"{self.descriptor} has none; name convolutions and matrix products")
+
     def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
         """Return a smaller problem of the first rows of the result; the same if it has none."""
         return self

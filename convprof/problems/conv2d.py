@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.dtypes import Types
+    from convprof.problems.base import Problem
     from convprof.problems.shapes import Shape
     from convprof.problems.tensors import Array, Points
 
@@ -419,3 +420,13 @@ class Conv2d(Trainable):
         rows = slice(top, top + (self.p - 1) * self.stride[0] + 1, self.stride[0])
         columns = slice(left, left + (self.q - 1) * self.stride[1] + 1, self.stride[1])
         return ..., rows, columns
+
+
+def as_convolution(problem: Problem) -> Conv2d:
+    """Return the problem if it is a convolution; ProblemError otherwise."""
+    if not isinstance(problem, Conv2d):
+        kind = "a matrix product" if problem.kind == "gemm" else f"of kind {problem.kind}"
+        raise ProblemError(
+            f"{problem.descriptor} is {kind}; name a convolution, e.g. resnet50:layer1.0.conv2"
+        )
+    return problem

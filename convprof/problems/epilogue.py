@@ -23,7 +23,7 @@ Function: TypeAlias = Literal[
     "relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardsigmoid", "hardswish"
 ]
 
-STEPS: dict[str, int] = {
+STEPS: dict[Function, int] = {
     "relu": 1,  # max(x, 0)
     "relu6": 2,  # min(max(x, 0), 6)
     "sigmoid": 3,  # 1 / (1 + exp(-x))
@@ -70,13 +70,13 @@ class Epilogue:
         for word in words:
             if word not in _WORDS:
                 raise ProblemError(f"{shown(word)}: use {', '.join(_WORDS)}")
-        functions = [word for word in words if word in STEPS]
-        made = cls(BIAS in words, ADD in words, functions[0] if functions else None)  # type: ignore[arg-type]
-        if made.text != ",".join(words):
+        function = next((function for function in STEPS if function in words), None)
+        epilogue = cls(BIAS in words, ADD in words, function)
+        if epilogue.text != ",".join(words):
             raise ProblemError(
                 f"{shown(text)}: bias, add and one activation, each once and in this order"
             )
-        return made
+        return epilogue
 
     @property
     def text(self) -> str:

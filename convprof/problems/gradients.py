@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from convprof.errors import ProblemError
 from convprof.problems.base import FORWARD, Problem, Trainable
 
 if TYPE_CHECKING:
@@ -161,11 +162,20 @@ _CLASSES: dict[str, type[Backward[Trainable]]] = {
 }
 
 
-def passes_of(problem: Trainable, which: str) -> list[Problem]:
-    """Return the problems that one of ``PASSES`` of a layer consists of, in order."""
+def passes_of(problem: Problem, which: str) -> list[Problem]:
+    """Return the problems that one of ``PASSES`` of a layer consists of, in order.
+
+    ProblemError for a problem without gradients, unless ``which`` is the forward pass.
+    """
+    if which == FORWARD:
+        return [problem]
+    if not isinstance(problem, Trainable):
+        raise ProblemError(
+            f"{problem.descriptor} has a forward pass only; name convolutions and matrix products"
+        )
     if which == TRAINING:
         return [problem, BackwardData(problem), BackwardWeights(problem)]
-    return [problem if which == FORWARD else _CLASSES[which](problem)]
+    return [_CLASSES[which](problem)]
 
 
 def forward_only(problems: Iterable[Problem]) -> list[Problem]:

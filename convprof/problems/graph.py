@@ -12,7 +12,6 @@ import numpy as np
 from convprof.errors import ProblemError
 from convprof.problems import checks
 from convprof.problems.operation import Operation
-from convprof.problems.ops.products import Weighted
 from convprof.problems.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
@@ -146,8 +145,9 @@ class Network:
         A convolution or a linear layer with its bias as an epilogue; all else is an operation.
         """
         op, inputs = node.op, self.reads(node)
-        if isinstance(op, Weighted):
-            return replace(op.with_epilogue(*inputs), name=node.name)
+        layer = op.layer(*inputs)
+        if layer is not None:
+            return replace(layer, name=node.name)
         laid_out = not self.images.isdisjoint((node.name, *node.inputs))
         return Operation(op=op, inputs=inputs, laid_out=laid_out, name=node.name)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 
+BEST = "bold green"
+"""The style of a table's best row."""
 _BETWEEN = 3
 """Cells that Rich puts between two columns: padding on both sides and a line."""
 
@@ -54,11 +56,15 @@ def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list
 
 
 def print_table(
-    console: Console, title: str, columns: Sequence[Column[Row]], rows: Sequence[Row]
+    console: Console,
+    title: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    style: Callable[[Row], str] = lambda _: "",
 ) -> list[str]:
     """Print a heading and the columns that fit the console, and which columns do not.
 
-    Return the headings of the columns that were printed.
+    Return the headings of the columns that were printed. ``style`` is the style of a row.
     """
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     kept = fit(columns, rows, console.width)
@@ -67,7 +73,8 @@ def print_table(
         heading = Text(readable(console, column.heading))
         made.add_column(heading, justify=column.justify, no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(readable(console, column.cell(row))) for column in kept))
+        cells = (Text(readable(console, column.cell(row))) for column in kept)
+        made.add_row(*cells, style=style(row))
     console.print(Text(title, style="bold"))
     if console.is_terminal:
         console.print(made)

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -22,6 +23,8 @@ PIPED_WIDTH = 400
 go to a file or a pipe get all the room they want."""
 _PIPED_HEIGHT = 25
 _WIDEST = 100_000
+LEAST_HANGING = 20
+"""Cells for a text after its head; in fewer it begins at the margin."""
 _DECIDED_HERE = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 """Variables that Rich would read: of several of them its versions make different things."""
 _OFF = ("", "0", "false")
@@ -101,6 +104,23 @@ def say(console: Console, *lines: str, style: str = "") -> None:
     """Print lines of prose: broken between words in a terminal, whole in a pipe."""
     for line in lines:
         console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
+
+
+def hanging(console: Console, head: str, text: str, *, style: str = "", bold: bool = False) -> None:
+    """Print a text after its head; in a terminal further lines begin below the text.
+
+    In a pipe everything is one line. ``bold`` is for the head.
+    """
+    head_style = f"{style} bold".strip() if bold else style
+    head, text = readable(console, head), readable(console, text)
+    width = console.width - cell_len(head)
+    if not console.is_terminal or width < LEAST_HANGING:
+        console.print(Text.assemble((head, head_style), (text, style)), soft_wrap=True)
+        return
+    for number, line in enumerate(Text(text, style=style).wrap(console, width)):
+        line.rstrip()
+        before = head if not number else " " * cell_len(head)
+        console.print(Text(before, style=head_style).append_text(line), no_wrap=True, crop=False)
 
 
 def _no_color(color: Color) -> bool | None:

@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.results import Measurements, plain
+from convprof.studies import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -76,10 +77,13 @@ class _Lines:
 def to_markdown(document: Document) -> Iterator[str]:
     """Yield one table per problem, and the machine below."""
     for group in by_problem(document.measurements):
-        rows = tables.timed(group)
+        rows = shortlist.timed(group)
         yield f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n\n"
         if rows:
             yield markdown_table(tables.run_columns(rows), rows) + "\n"
+            doubt = doubts.line(rows)
+            if doubt is not None:
+                yield f"{doubt}\n\n"
         for excluded in tables.excluded(group):
             yield f"- {describe.exclusion_line(excluded)}\n\n"
     yield describe.machine_line(document) + "  \n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
-from convprof.studies.instructions import Resemblance, verdict
+from convprof.studies.answer import Answer
+from convprof.studies.evidence import NOISE
+from convprof.studies.instructions import Resemblance, is_far, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
     from convprof.studies.instructions import Instructions, Missing, Row
 
+KERNELS = frozenset({"fma", "load"})
+"""Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
 """Rows named for one reason; the rest is counted."""
@@ -83,6 +88,17 @@ class View:
             found[_group(row)].append(row)
         return list(found.items())
 
+    def interesting(self) -> list[tuple[str, list[Row]]]:
+        """Return the rows that kernels depend on, and those far from the nearest core's figures."""
+        needed = [row for row in self.rows if row.operation in KERNELS]
+        groups = [("what kernels depend on", needed)]
+        if self.alike:
+            core = self.alike[0].core
+            unlike = [row for row in self.rows if row not in needed and is_far(row, core)]
+            groups.append((f"unlike {core} by more than 25 %", unlike))
+        groups = [(title, rows) for title, rows in groups if rows]
+        return groups or self.groups()
+
     def footer(self) -> list[str]:
         """Return the lines below the tables."""
         lines = [LEGEND, SOURCES.get(self.cycle_source or "", "cycles: unknown")]
@@ -127,15 +143,46 @@ def _equal(one: Resemblance, other: Resemblance) -> bool:
     return same and near
 
 
-def instructions_report(console: Console, view: View) -> None:
-    """Print a table per kind of instruction, and below what the columns mean and the conclusion."""
+def instructions_report(console: Console, view: View, *, everything: bool = True) -> None:
+    """Print the conclusion, a table per kind of instruction, and below what the columns mean.
+
+    Without ``everything`` only the rows that kernels depend on, and those unlike the nearest core.
+    """
     columns = view.columns()
-    for title, rows in view.groups():
-        print_table(console, f"{title}, in core cycles", columns, rows)
-        console.print()
     *lines, conclusion = view.footer()
-    say(console, *lines, style="dim")
     say(console, conclusion, style="bold")
+    for title, rows in view.groups() if everything else view.interesting():
+        console.print()
+        print_table(console, f"{title}, in core cycles", columns, rows)
+    console.print()
+    say(console, *(lines if everything else lines[:2]), style="dim")
+
+
+def answer(view: View, *, everything: bool) -> Answer | None:
+    """Return how many chains keep the core busy, and which core it resembles; None without rows."""
+    if not view.rows:
+        return None
+    sums = [row for row in view.rows if row.operation == "fma" and row.dtype == "f32"]
+    widest = max(sums, key=lambda row: row.lanes, default=None)
+    sentences = []
+    if widest is not None and widest.latency and widest.reciprocal_throughput:
+        chains = math.ceil(widest.latency / widest.reciprocal_throughput / NOISE)
+        sentences.append(
+            f"{widest.name} takes {_cycles(widest.latency)} cycles, and one starts every "
+            f"{_cycles(widest.reciprocal_throughput)} cycles: {chains} independent chains of sums "
+            f"keep this core busy, at {_rate(widest.ops_per_cycle)} FLOP/cycle."
+        )
+        sentences += [
+            f"{row.name} reaches as many: vectors of {widest.bits} bits bring no more FLOPs here."
+            for row in sums
+            if row.bits and widest.bits and 2 * row.bits == widest.bits
+            if (row.ops_per_cycle or 0) * NOISE > (widest.ops_per_cycle or 0)
+        ]
+    shown = {row.name for _, rows in view.interesting() for row in rows}
+    rest = len(view.rows) - len(shown)
+    if rest and not everything:
+        sentences.append(f"{rest} more row{'s' if rest > 1 else ''}: --all.")
+    return Answer(tuple(sentences) or (view.conclusion(),), "convprof study unroll")
 
 
 def to_csv(view: View) -> str:

@@ -1,4 +1,4 @@
-"""What `ladder` prints: the rungs, their inner loops, a sentence each, and Halide's schedules."""
+"""What `ladder` prints: the rungs, what limits each, their inner loops, and Halide's schedules."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.measure.session import FEWEST_ROUNDS
-from convprof.render import describe, tables
-from convprof.render.charts.chart import Chart, Level, Point, Series
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
-from convprof.render.ladder_words import chains, loop_counts, sentence, share
+from convprof.render.ladder_words import chains, idea, loop_counts, sentence, share
+from convprof.render.rung_limit_words import limit_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,32 +23,45 @@ if TYPE_CHECKING:
     from convprof.studies.ladder import Pair, Step
 
     Row = tuple[Step, Evidence]
-    from convprof.machine.peaks import Peak
-    from convprof.studies.ladder import Step
 
 
 NOTHING = tables.NOTHING
 LOWER = "↓"
 
 
-def ladder_report(console: Console, steps: Sequence[Step]) -> None:
-    """Print one problem: the table, the inner loops, a sentence per rung, and what has no time."""
+def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False) -> None:
+    """Print one problem: the table, what limits each rung, and what has no time.
+
+    ``why`` adds the inner loops and a sentence per rung.
+    """
     timed = [step for step in steps if step.measurement.time_s is not None]
     if timed:
         first = timed[0].measurement
         title = describe.problem_line(first.problem, first.dtype)
         layout = f" · {first.layout}" if first.layout else ""
         cold = " · cold caches" if first.cache == "cold" else ""
-        print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
-        say(console, _legend(timed), style="dim")
+        shown = print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
+        say(console, _legend(timed, shown), style="dim")
+        doubt = doubts.line(step.measurement for step in timed)
+        if doubt is not None:
+            say(console, doubt)
         console.print()
-        shown = [(step, step.evidence) for step in timed if step.evidence is not None]
-        if shown:
-            print_table(console, "what a turn of the inner loop does", _loop_columns(), shown)
-            console.print()
-        for number, step in enumerate(timed):
-            say(console, sentence(step, timed[number - 1] if number else None))
+        print_table(console, "what limits each rung", _limit_columns(), timed)
+    if why:
+        _why(console, timed)
     _exclusions(console, [step.measurement for step in steps])
+
+
+def _why(console: Console, timed: Sequence[Step]) -> None:
+    """Print what the inner loops do, and a sentence per rung."""
+    loops = [(step, step.evidence) for step in timed if step.evidence is not None]
+    if loops:
+        console.print()
+        print_table(console, "what a turn of the inner loop does", _loop_columns(), loops)
+    if timed:
+        console.print()
+    for number, step in enumerate(timed):
+        say(console, sentence(step, timed[number - 1] if number else None, limit_phrase(step)))
 
 
 def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
@@ -56,13 +69,14 @@ def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
     rows = [pair for pair in pairs if pair.theirs.time_s is not None]
     if rows:
         console.print()
-        print_table(console, "Halide's schedules beside the rungs", _pair_columns(), rows)
-        say(
-            console,
-            "speed-up: of our rung over Halide's schedule. compile: what Halide takes to compile, "
-            "apart from the time of a call",
-            style="dim",
-        )
+        shown = print_table(console, "Halide's schedules and our rungs", _pair_columns(), rows)
+        notes = {
+            "speed-up": "speed-up: of our rung over Halide's schedule",
+            "compile [s]": "compile: what Halide takes to compile, apart from the time of a call",
+        }
+        lines = [text for heading, text in notes.items() if heading in shown]
+        if lines:
+            say(console, " · ".join(lines), style="dim")
     _exclusions(console, [pair.theirs for pair in pairs])
 
 
@@ -97,7 +111,7 @@ def _lower(step: Step) -> bool:
 def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
     unit = units.time_unit([s.measurement.time_s.median for s in steps if s.measurement.time_s])
     return [
-        Column("rung", lambda s: s.rung.name, 1, "left"),
+        Column("rung", lambda s: doubts.marked(s.rung.name, s.measurement.doubt), 1, "left"),
         Column(f"time [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 5),
         Column("n", _samples_cell, 10),
         Column("GFLOP/s", lambda s: tables.gflops_cell(s.measurement), 1),
@@ -107,6 +121,14 @@ def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
         Column("speed-up", lambda s: ratio_cell(s.before), 3),
         Column("and is", lambda s: s.before.verdict if s.before else NOTHING, 4, "left"),
         Column("error", lambda s: tables.error_cell(s.measurement), 9),
+    ]
+
+
+def _limit_columns() -> list[Column[Step]]:
+    return [
+        Column("rung", lambda s: s.rung.name, 1, "left"),
+        Column("limited by", limit_phrase, 2, "left", key=True),
+        Column("idea", idea, 3, "left"),
     ]
 
 
@@ -176,8 +198,8 @@ def _bound_cell(row: Row) -> str:
     return NOTHING if limit is None else share(limit.share)
 
 
-def _legend(steps: Sequence[Step]) -> str:
-    """Return what the columns mean, and which rungs have too few samples for an interval."""
+def _legend(steps: Sequence[Step], shown: Sequence[str]) -> str:
+    """Return what the shown columns mean, and which rungs have too few samples for an interval."""
     threads = dict.fromkeys(step.measurement.threads for step in steps)
     counts = " or ".join(map(str, threads))
     few = [
@@ -185,11 +207,12 @@ def _legend(steps: Sequence[Step]) -> str:
         for step in steps
         if step.measurement.time_s and step.measurement.time_s.samples < FEWEST_ROUNDS
     ]
-    lines = [
-        f"% peak: of the peak on the rung's own number of threads ({counts})",
-        "% all cores: of the peak on all threads of the ladder",
-        "speed-up: over the rung before, by rounds",
-    ]
+    meanings = {
+        "% peak": f"% peak: of the peak on the rung's own number of threads ({counts})",
+        "% all cores": "% all cores: of the peak on all threads of the ladder",
+        "speed-up": "speed-up: over the rung before, by rounds",
+    }
+    lines = [text for heading, text in meanings.items() if heading in shown]
     if any(tables.effective(step.measurement) for step in steps):
         lines.append("* an effective rate: fewer FLOPs are executed than counted")
     if any(tables.over_ceiling(step.measurement) for step in steps):
@@ -203,52 +226,3 @@ def _exclusions(console: Console, measurements: Sequence[Measurement]) -> None:
     for measurement in tables.excluded(measurements):
         style = "dim" if measurement.status == "refused" else "bold red"
         say(console, describe.exclusion_line(measurement), style=style)
-
-
-# Ladders as a chart: GFLOP/s from rung to rung, a line for each size.
-
-GIGA = 1e9
-
-
-def ladder_chart(
-    title: str, ladders: Sequence[tuple[str, Sequence[Step]]], peaks: Sequence[Peak], *, dated: str
-) -> Chart:
-    """Return the rates over the numbers of the rungs, which the axis names, under the peaks.
-
-    ``dated``: machine and date, for the caption.
-    """
-    names = list(dict.fromkeys(step.rung.name for _, steps in ladders for step in steps))
-    levels = tuple(map(_level, peaks))
-    return Chart(
-        title=title,
-        x_label="rung: " + ", ".join(f"{k} {name}" for k, name in enumerate(names, 1)),
-        y_label="GFLOP/s",
-        series=tuple(
-            Series(size, points)
-            for size, steps in ladders
-            if (points := tuple(_points(steps, names)))
-        ),
-        levels=levels,
-        y_top=max(level.y for level in levels),
-        caption=f"{dated} · median and 95 % interval",
-    )
-
-
-def _points(steps: Sequence[Step], names: Sequence[str]) -> list[Point]:
-    found = []
-    for step in steps:
-        m = step.measurement
-        if m.time_s is None or m.flop_per_s is None:
-            continue
-        work = m.flop_per_s * m.time_s.median / GIGA
-        low, high = (
-            None if s is None else work / s for s in (m.time_s.ci95_high, m.time_s.ci95_low)
-        )
-        found.append(Point(1 + names.index(step.rung.name), m.flop_per_s / GIGA, low, high))
-    return found
-
-
-def _level(peak: Peak) -> Level:
-    threads = f"{peak.threads} thread{'s' if peak.threads > 1 else ''}"
-    rate = units.si(peak.flop_per_s, "FLOP/s")
-    return Level(f"FMA peak, {threads}: {rate}", peak.flop_per_s / GIGA)

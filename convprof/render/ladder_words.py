@@ -17,23 +17,25 @@ latencies repeat within about 2 %."""
 NO_LIMIT = 0.97
 
 
-def sentence(step: Step, below: Step | None) -> str:
+def sentence(step: Step, below: Step | None, limited_by: str) -> str:
     """Return one sentence: the idea, the limit it removes, the one that is left, what was reached.
 
-    ``below`` is the timed rung that it is compared with.
+    ``below`` is the timed rung that the rung is compared with, ``limited_by`` what limits the rung
+    outside its inner loop.
     """
-    parts = [_idea(step)]
+    parts = [idea(step)]
     if below is not None:
         parts.append(_change(step, below))
     parts += step.explanation
     if step.before is not None and step.before.verdict == "slower":
         slower = units.digits(step.before.ratio.value)
         parts.append(f"yet it takes {slower} times as long as the rung before")
-    parts.append(_left(step))
+    parts.append(_left(step, limited_by))
     return f"{step.rung.name}: {'; '.join(part for part in parts if part)}."
 
 
-def _idea(step: Step) -> str:
+def idea(step: Step) -> str:
+    """Return what the rung adds."""
     rung = step.rung
     if rung.name == rung.strategy:
         return step.summary
@@ -73,9 +75,7 @@ def _change(step: Step, below: Step) -> str:
     parts = []
     now, then = step.evidence, below.evidence
     if now is not None and then is not None:
-        limit = then.binding
-        after = now.share(limit.kind) if limit else None
-        gone = limit if limit is not None and _gone(limit, after) else None
+        gone = _removed(now, then)
         if gone is not None:
             cause = limit_words(then, gone)
             parts.append(f"removes the limit of {below.rung.name}: {cause} ({_at_most(gone)})")
@@ -103,6 +103,31 @@ def _more_chains(now: Evidence, then: Evidence, gone: Limit | None) -> str:
     return f"{ours} chains of sums instead of {theirs}"
 
 
+def removed(step: Step, below: Step) -> str:
+    """Return in a few words the limit of the rung below that a rung removes; "" for no limit."""
+    if step.measurement.threads != below.measurement.threads:
+        return (
+            "the peak of one core" if below.measurement.threads == 1 else "the peak of fewer cores"
+        )
+    now, then = step.evidence, below.evidence
+    gone = _removed(now, then) if now is not None and then is not None else None
+    if then is None or gone is None:
+        return _executed(step.measurement, below.measurement)
+    loop = then.loop
+    if gone.kind == "chains":
+        return f"{loop.chains} chain{'s' if loop.chains > 1 else ''} of dependent sums"
+    if gone.kind == "loads":
+        return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from L1"
+    return limit_words(then, gone)
+
+
+def _removed(now: Evidence, then: Evidence) -> Limit | None:
+    """Return the binding limit of the rung below, where the rung above no longer has it."""
+    limit = then.binding
+    after = now.share(limit.kind) if limit else None
+    return limit if limit is not None and _gone(limit, after) else None
+
+
 def _gone(limit: Limit, after: float | None) -> bool:
     """Whether a limit is higher or, for want of chains, does not exist any more."""
     return limit.share < NO_LIMIT and (after is None or after > MORE * limit.share)
@@ -121,15 +146,6 @@ def limit_words(evidence: Evidence, limit: Limit) -> str:
     elements = "one element" if loop.width == "scalar" else f"{loop.lanes:.0f} elements"
     apart = "" if loop.fused else ", multiply and add apart"
     return f"{elements} an instruction{apart}"
-
-
-def _spilled(evidence: Evidence) -> str:
-    """Return how often a turn of the loop accesses the stack; "" where it does not."""
-    count = evidence.loop.spills
-    if not count:
-        return ""
-    times = "once" if count == 1 else f"{count} times"
-    return f"its inner loop accesses the stack {times} a turn, because its registers are full"
 
 
 def _at_most(limit: Limit) -> str:
@@ -182,21 +198,20 @@ def _executed_share(measurement: Measurement) -> float:
     return flops.executed / flops.direct if flops and flops.direct else 1.0
 
 
-def _left(step: Step) -> str:
+def _left(step: Step, limited_by: str) -> str:
     """Return what its inner loop can reach at most and why, and what was reached."""
     reached = step.measurement.peak_fraction
     got = f"reached: {share(reached)}" if reached is not None else ""
     evidence = step.evidence
     if evidence is None or evidence.binding is None:
         return got
-    limit, spilled = evidence.binding, _spilled(evidence)
-    if spilled:
-        got = f"{spilled}; {got}" if got else spilled
-    if limit.share >= NO_LIMIT and spilled:
-        return f"left: {got}"
+    limit = evidence.binding
+    near = step.limit is None or step.limit.kind == "peak"
     if limit.share >= NO_LIMIT:
-        return f"nothing in its inner loop keeps it from the peak; {got}"
+        return got if near else f"left: {limited_by}; {got}"
     over = ""
     if reached is not None and limit.kind == "chains" and reached > MORE * limit.share:
         over = ", more than its chains allow: one sum begins while another ends"
-    return f"left: {limit_words(evidence, limit)} ({_at_most(limit)}); {got}{over}"
+    same = step.limit is not None and step.limit.kind == limit.kind
+    beyond = "" if near or same else f"; {limited_by}"
+    return f"left: {limit_words(evidence, limit)} ({_at_most(limit)}){beyond}; {got}{over}"

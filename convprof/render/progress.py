@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
+from convprof import units
 from convprof.measure.estimate import Estimate
 from convprof.measure.events import Auxiliary, Event, Sampled, Started
 from convprof.render.console import is_terminal
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 REFRESHES_PER_SECOND = 12.5
 PLAIN_EVERY_S = 10.0
 """Seconds between two lines where a line cannot be redrawn."""
-MINUTE_S = 60
 
 Step = str | Event
 """What progress shows: a text, or an event."""
@@ -105,17 +105,8 @@ class Progress:
 
     def _left(self) -> str:
         seconds = self._estimate.remaining_s
-        return "" if seconds is None else f", {duration(seconds)} left"
+        return "" if seconds is None else f", {units.duration(seconds)} left"
 
     def _fitted(self, text: str) -> str:
         """Return the text cut to the line, so that it never wraps and leaves traces behind."""
         return text[: max(10, self._console.width - 4)]
-
-
-def duration(seconds: float) -> str:
-    """Return ``8 s`` or ``3 min 20 s``."""
-    whole = max(1, round(seconds))
-    if whole < MINUTE_S:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, MINUTE_S)
-    return f"{minutes} min {rest} s"

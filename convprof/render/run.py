@@ -1,15 +1,17 @@
-"""What `run` prints for one problem: its tables and the lines under them."""
+"""What ``run`` prints: a table per problem, or one table with a row per problem."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from convprof import units
-from convprof.render import describe, tables
-from convprof.render.columns import print_table
+from convprof.render import describe, doubts, tables
+from convprof.render.columns import BEST, print_table
 from convprof.render.console import say
+from convprof.studies import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,44 +21,126 @@ if TYPE_CHECKING:
     from convprof.machine.peaks import Peak
     from convprof.results import Measurement
 
+_MARKS = (
+    (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
+    (tables.over_ceiling, "! over the peak: the clock rose since, or a bug"),
+)
+_LEAST_SHARE = 0.005
+"""A phase with a smaller share of the time is not printed."""
 
-SEVERAL_PHASES = 3
+
+@dataclass(frozen=True)
+class Detail:
+    """How much of the results is printed."""
+
+    every: bool = False
+    """All rows, and all refusals one by one."""
+    phases: bool = False
+    """Where the time goes."""
 
 
 def run_report(
-    console: Console, measurements: Sequence[Measurement], isa_peaks: Sequence[Peak] = ()
+    console: Console,
+    measurements: Sequence[Measurement],
+    isa_peaks: Sequence[Peak] = (),
+    detail: Detail = Detail(),
 ) -> None:
-    """Print the table of ``run``, the phases of strategies that have several, the exclusions.
+    """Print the table of one problem, where the time goes if that is wanted, and the exclusions.
 
     ``isa_peaks`` are the ceilings of generated kernels, if an instruction set was chosen for them.
     """
-    rows = tables.timed(measurements)
-    if rows:
-        title = describe.problem_line(rows[0].problem, rows[0].dtype)
-        flops = rows[0].flops
-        work = f" · {units.si(flops.direct, 'FLOP')}" if flops else ""
-        cold = " · cold caches" if rows[0].cache == "cold" else ""
-        kernels = f" · {isa_peaks[0].isa} kernels" if isa_peaks else ""
-        columns = tables.run_columns(rows)
-        print_table(console, title + work + cold + kernels, columns, rows)
-        if isa_peaks:
-            say(console, _isa_line(isa_peaks), style="dim")
-        phased = [row for row in rows if len(row.phases or {}) >= SEVERAL_PHASES]
-        if phased:
+    every = shortlist.timed(measurements)
+    if every:
+        rows = every if detail.every else shortlist.shortlist(every)
+        _table(console, rows, isa_peaks, shortlist.fastest(rows))
+        for line in _hidden(every, rows):
+            say(console, line, style="dim")
+        if detail.phases:
             console.print()
-            print_table(console, "where the time goes", *tables.phase_table(phased, console.width))
-        for marked, text in (
-            (tables.effective, "* an effective rate: it executes fewer FLOPs than are counted"),
-            (
-                tables.over_ceiling,
-                "! over the peak: the clock rose since, or a bug",
-            ),
-        ):
-            if any(map(marked, rows)):
-                say(console, text)
-    for measurement in tables.excluded(measurements):
-        style = "dim" if measurement.status == "refused" else "bold red"
-        say(console, describe.exclusion_line(measurement), style=style)
+            phases_report(console, rows)
+        legend_report(console, rows)
+    exclusions_report(console, tables.excluded(measurements), every=detail.every)
+
+
+def _table(
+    console: Console,
+    rows: Sequence[Measurement],
+    isa_peaks: Sequence[Peak],
+    best: Measurement | None,
+) -> None:
+    title = describe.problem_line(rows[0].problem, rows[0].dtype)
+    flops = rows[0].flops
+    work = f" · {units.si(flops.direct, 'FLOP')}" if flops else ""
+    cold = " · cold caches" if rows[0].cache == "cold" else ""
+    kernels = f" · {isa_peaks[0].isa} kernels" if isa_peaks else ""
+    columns = tables.run_columns(rows)
+    heading = title + work + cold + kernels
+    print_table(console, heading, columns, rows, lambda m: BEST if m is best else "")
+    if isa_peaks:
+        say(console, _isa_line(isa_peaks), style="dim")
+
+
+def _hidden(every: Sequence[Measurement], rows: Sequence[Measurement]) -> list[str]:
+    """Return a line on the rows that the table leaves out; nothing where it has them all."""
+    if len(rows) == len(every):
+        return []
+    layouts = len(every) - len(shortlist.best_layouts(every))
+    slower = len(every) - len(rows) - layouts
+    parts = [
+        f"{count} {what}"
+        for count, what in ((slower, "slower"), (layouts, "in the other layout"))
+        if count
+    ]
+    return [f"{len(every) - len(rows)} more: {', '.join(parts)} (--all)"]
+
+
+def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
+    """Print what the marks in the column of the peak mean."""
+    for marked, text in _MARKS:
+        if any(map(marked, rows)):
+            say(console, text)
+    doubt = doubts.line(rows)
+    if doubt is not None:
+        say(console, doubt)
+
+
+def title_report(console: Console, measurements: Sequence[Measurement]) -> None:
+    """Print which problem the next lines are about."""
+    for m in measurements[:1]:
+        say(console, describe.problem_line(m.problem, m.dtype), style="bold")
+
+
+def phases_report(console: Console, rows: Sequence[Measurement]) -> None:
+    """Print where the time of each contestant goes, the longest phase first."""
+    say(console, "where the time goes", style="bold")
+    phased = [row for row in rows if len(row.phases or {}) > 1]
+    for row in phased:
+        say(console, f"{row.label}: {phase_shares(row)}")
+    if not phased:
+        say(console, "no strategy in this table has several phases")
+
+
+def phase_shares(measurement: Measurement) -> str:
+    """Return ``im2col 62 %, gemm 38 %``: the share of each phase, the longest first."""
+    phases = measurement.phases or {}
+    total = sum(phases.values())
+    ordered = sorted(phases.items(), key=lambda item: -item[1])
+    shares = [(name, seconds / total) for name, seconds in ordered if seconds]
+    return ", ".join(f"{name} {100 * s:.0f} %" for name, s in shares if s >= _LEAST_SHARE)
+
+
+def exclusions_report(
+    console: Console, excluded: Sequence[Measurement], *, every: bool = False
+) -> None:
+    """Print who has no row, and why: refusals once per reason, or ``every`` one of them."""
+    lines: dict[str, str] = {}
+    for m in excluded:
+        refused = m.status == "refused"
+        shared = refused and not every and str(m.reason).startswith(f"{m.strategy} ")
+        text = f"refused: {m.reason}" if shared else describe.exclusion_line(m)
+        lines[text] = "dim" if refused else "bold red"
+    for text, style in lines.items():
+        say(console, text, style=style)
 
 
 def _isa_line(peaks: Sequence[Peak]) -> str:

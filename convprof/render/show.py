@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from convprof.render import describe
 from convprof.render.compare.layouts import layouts_report
 from convprof.render.compare.peers import peers_report, summary_report
-from convprof.render.run import run_report
+from convprof.render.run import Detail, run_report
+from convprof.render.run_many import problems_report
+from convprof.results import FAILURES
 from convprof.studies import show
 
 if TYPE_CHECKING:
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
     from convprof.results import Document
 
 
-def document_report(console: Console, document: Document) -> None:
-    """Print a document: libraries side by side, layouts side by side, or a table per problem."""
+def document_report(console: Console, document: Document, *, every: bool = False) -> None:
+    """Print a document: libraries or layouts side by side, or what ``run`` prints.
+
+    ``every``: all rows of each problem.
+    """
     standings = show.standings(document)
     parts = show.parts(document)
     libraries = show.libraries(document)
@@ -26,18 +31,25 @@ def document_report(console: Console, document: Document) -> None:
     elif standings:
         peers_report(console, list(document.measurements), standings, libraries)
     else:
-        _problems(console, document, parts)
+        _problems(console, document, parts, every=every)
     cycles = describe.cycles_line(document.measurements)
     for line in filter(None, (describe.machine_line(document), cycles)):
         console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
 
 
-def _problems(console: Console, document: Document, parts: list[show.Part]) -> None:
+def _problems(console: Console, document: Document, parts: list[show.Part], *, every: bool) -> None:
     peaks = show.isa_peaks(document)
+    several = len(parts) > 1
     for number, part in enumerate(parts):
-        if number:
+        if number and (every or part.layouts):
             console.print()
         if part.layouts:
             layouts_report(console, part.measurements, part.layouts)
-        else:
-            run_report(console, part.measurements, peaks)
+        elif every or not several:
+            run_report(console, part.measurements, peaks, Detail(every=every))
+    rows = show.fastest(parts)
+    if several and rows:
+        if every:
+            console.print()
+        failures = [m for part in parts for m in part.measurements if m.status in FAILURES]
+        problems_report(console, rows, failures, len(parts))

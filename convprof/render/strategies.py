@@ -1,4 +1,4 @@
-"""What `strategies` prints: all strategies of a kind, or which of them take a problem."""
+"""What ``strategies`` prints: the strategies of a kind, or which of them take a problem."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from convprof.render.console import say
+from convprof.render.console import hanging
+from convprof.studies.strategies import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from convprof.studies.preflight import Answer
+    from convprof.studies.strategies import Listing
+
+WORDS = {None: "", True: "takes it  ", False: "refuses   "}
 
 
-def strategies_report(console: Console, kind: str, listed: Sequence[tuple[str, str]]) -> None:
-    """Print the strategies of a kind with their summaries, in ladder order."""
-    console.print(Text(kind, style="bold"))
-    width = max((len(name) for name, _ in listed), default=0)
-    for name, summary in listed:
-        say(console, f"  {name:{width}}  {summary}")
+def listing_report(console: Console, listing: Listing) -> None:
+    """Print a line per strategy and reason: those that take a problem first, refusals dimmed."""
+    console.print(Text(listing.kind, style="bold"))
+    entries = sorted(listing.entries, key=lambda entry: entry.takes is False)
+    width = max((len(entry.name) for entry in entries), default=0)
+    for entry in entries:
+        head = f"  {entry.name:{width}}  {WORDS[entry.takes]}"
+        hanging(console, head, entry.text, style="dim" if entry.takes is False else "")
 
 
-def refusals_report(console: Console, descriptor: str, answers: Sequence[Answer]) -> None:
-    """Print which strategies take a problem and which refuse it."""
-    console.print(Text(descriptor, style="bold"))
-    width = max((len(answer.strategy) for answer in answers), default=0)
-    for answer in answers:
-        word, style = ("refuses ", "dim") if answer.reasons else ("takes it", "")
-        text = "; ".join(answer.reasons) or answer.summary
-        say(console, f"  {answer.strategy:{width}}  {word}  {text}", style=style)
+def absent_report(console: Console, listings: Sequence[Listing]) -> None:
+    """Print the libraries that are not installed, in one line."""
+    packages = dict.fromkeys(package for listing in listings for package in listing.absent)
+    if packages:
+        hanging(console, "not installed: ", f"{', '.join(packages)} ({INSTALL})", style="dim")

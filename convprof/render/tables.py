@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render.columns import Column, fit
+from convprof.render import doubts
+from convprof.render.columns import Column
+from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from convprof.results import Measurement
     from convprof.stats import Ratio
@@ -16,14 +18,6 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 OVER_CEILING = 1.0
-_FIRST_PHASE = 4
-"""The rank of the longest phase."""
-
-
-def timed(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return the measurements that have a time, fastest first."""
-    found = [m for m in measurements if m.time_s is not None]
-    return sorted(found, key=lambda m: m.time_s.median if m.time_s else 0.0)
 
 
 def excluded(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -38,18 +32,22 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     layout: list[Column[Measurement]] = [
         Column("layout", lambda m: m.layout or NOTHING, 3, "left", key=True),
     ]
+    bound: list[Column[Measurement]] = [
+        Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
+    ]
     return [
-        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
+        Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
-        Column("GFLOP/s", gflops_cell, 5),
-        Column(f"{cycles.name}cycles", lambda m: _cycles_cell(m, cycles), 10),
-        Column("cycles/FLOP", _cycles_per_flop, 7),
-        Column("FLOP/cycle/core", _flop_per_cycle, 8),
-        Column("% peak", peak_cell, 6),
-        Column("error", error_cell, 9),
-    ]  # fmt: skip
+        Column("GFLOP/s", gflops_cell, 7),
+        Column(f"{cycles.name}cycles", lambda m: _cycles_cell(m, cycles), 11),
+        Column("cycles/FLOP", _cycles_per_flop, 9),
+        Column("FLOP/cycle/core", _flop_per_cycle, 10),
+        Column("% peak", peak_cell, 5),
+        *(bound if any(m.bound for m in measurements) else []),
+        Column("error", error_cell, 8),
+    ]
 
 
 def time_cell(measurement: Measurement, unit: Unit) -> str:
@@ -92,10 +90,7 @@ def effective(measurement: Measurement) -> bool:
 
 def over_ceiling(measurement: Measurement) -> bool:
     """Whether even the executed FLOPs are over the peak."""
-    share, flops = measurement.peak_fraction, measurement.flops
-    if share is None or flops is None or not flops.direct:
-        return False
-    return share * min(1.0, flops.executed / flops.direct) > OVER_CEILING
+    return (executed_fraction(measurement) or 0.0) > OVER_CEILING
 
 
 def ratio_text(ratio: Ratio, decimals: int = 2) -> str:
@@ -131,44 +126,3 @@ def _cycles_per_flop(measurement: Measurement) -> str:
 def _flop_per_cycle(measurement: Measurement) -> str:
     value = measurement.flop_per_cycle_per_core
     return NOTHING if value is None else units.digits(value)
-
-
-def phase_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]]:
-    """Return the columns for the phases of strategies that have several; the longest kept longest.
-
-    How long a phase takes is its time in the strategy that spends most on it.
-    """
-    names = list(dict.fromkeys(name for m in measurements for name in m.phases or {}))
-    longest = sorted(names, key=lambda name: -_most(measurements, name))
-    unit = units.time_unit([s for m in measurements for s in (m.phases or {}).values()])
-    columns: list[Column[Measurement]] = [
-        Column("phases", lambda m: m.strategy, 1, "left"),
-        Column("layout", lambda m: m.layout or NOTHING, 2, "left", key=True),
-        Column("threads", lambda m: str(m.threads), 3, key=True),
-    ]
-    for name in names:
-        rank = _FIRST_PHASE + longest.index(name)
-        columns.append(Column(f"{name} [{unit.name}]", _phase_cell(name, unit), rank))
-    return columns
-
-
-def phase_table(
-    measurements: Sequence[Measurement], width: int
-) -> tuple[list[Column[Measurement]], list[Measurement]]:
-    """Return the columns that fit into ``width`` cells, and the rows with a time in any phase."""
-    columns = fit(phase_columns(measurements), measurements, width)
-    phases = [column for column in columns if column.rank >= _FIRST_PHASE]
-    rows = [m for m in measurements if any(column.cell(m) != NOTHING for column in phases)]
-    return columns, rows
-
-
-def _most(measurements: Sequence[Measurement], name: str) -> float:
-    return max((m.phases or {}).get(name, 0.0) for m in measurements)
-
-
-def _phase_cell(name: str, unit: Unit) -> Callable[[Measurement], str]:
-    def cell(measurement: Measurement) -> str:
-        seconds = (measurement.phases or {}).get(name)
-        return NOTHING if seconds is None else units.digits(unit.scale(seconds))
-
-    return cell

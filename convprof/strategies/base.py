@@ -174,6 +174,10 @@ class Strategy(ABC, Generic[P]):
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
         return None
 
+    def missing_package(self) -> str | None:
+        """Return the first package that is not installed and without which nothing runs."""
+        return None
+
     @abstractmethod
     def prepare(self, problem: P, setting: Setting) -> Prepared:
         """Allocate and compile. ``TooLargeError`` if the memory is not there."""

@@ -15,14 +15,21 @@ import contextlib
 import functools
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convprof.codegen import numba_setup
 from convprof.dtypes import find
 from convprof.machine import noise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+Buffers: TypeAlias = "Sequence[np.ndarray[Any, Any]]"
+"""Memory by number of the buffer; to numba, pointers to elements."""
+Words: TypeAlias = "Sequence[int]"
+"""Sizes and distances; to numba, a pointer to 64-bit integers."""
 
 # "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
 # depends on the loop nest alone.

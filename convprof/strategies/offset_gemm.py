@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.dtypes import DType
+    from convprof.strategies.kernels import Buffers, Words
 
     Table = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -30,7 +31,7 @@ HEAD_WORDS = 7
 """Integers before the tables of offsets: three sizes, the blocking, the batch."""
 
 
-def offset_gemm(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912, PLR0915
+def offset_gemm(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # noqa: C901, PLR0912, PLR0915
     """Compute tasks ``lo`` to ``hi - 1``; a task is one tile of ``c``, ``mc`` rows by ``nc`` columns.
 
     Four rows of the tile take four steps of the reduction at once: 16 multiply-adds per element

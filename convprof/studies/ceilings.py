@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
-from convprof.dtypes import DTYPES
+from convprof.dtypes import with_peak
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
+from convprof.machine.model import MachineModel
 from convprof.results import envelope
 from convprof.studies.document import machine
 
@@ -38,6 +39,7 @@ class Measured:
         """
         self._threads = list(threads)
         self._clock = clock
+        self._model = MachineModel(facts())
         self._machine = machine or facts().identity_key()
         before = ceilings_store.load(self._machine, parts=True)
         known = {} if again else before
@@ -45,6 +47,11 @@ class Measured:
         self._whole_before = {count for count, found in before.items() if found.whole}
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
+
+    @property
+    def lacking(self) -> bool:
+        """Whether there is something to measure."""
+        return any(n not in self.sets or not self.sets[n].whole for n in self._threads)
 
     def leave_out(self, above: int) -> None:
         """Do not measure on more threads than that."""
@@ -76,13 +83,12 @@ class Measured:
         found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
         known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
-            for dtype in DTYPES:
+            for dtype in with_peak():
                 if (dtype, bits, fused) in known:
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
-                peak = dataclasses.replace(
-                    peaks.measure(dtype, threads, bits, fused=fused), isa=isa
-                )
+                peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
+                peak = dataclasses.replace(peak, isa=isa)
                 found = self._found(found, peaks=(*found.peaks, peak))
         yield f"the bandwidth of the caches {on}"
         found = dataclasses.replace(found, bandwidths=())  # parts of them are measured anew
@@ -121,14 +127,15 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     return found
 
 
-def document(sets: Sequence[Ceilings], dtypes: Sequence[str] = tuple(DTYPES)) -> dict[str, Any]:
+def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
+    shown = with_peak() if dtypes is None else dtypes
     return envelope(
         "ceilings",
         machine=machine(),
         ceilings={
             "measured": [{"threads": s.threads, "measured_at_s": s.measured_at} for s in sets],
-            "peaks": [p for s in sets for p in s.peaks if p.dtype in dtypes],
+            "peaks": [p for s in sets for p in s.peaks if p.dtype in shown],
             "bandwidths": [b for s in sets for b in s.bandwidths],
         },
     )

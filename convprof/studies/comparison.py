@@ -7,7 +7,7 @@ has. The JSON of all kinds begins with the same fields, which are written and re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from convprof import stats
 from convprof.errors import InputError
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Verdict
 
-FIGURES = ("ratio", "ci95", "rounds", "verdict")
+FIGURES = ("ratio", "ci95", "rounds", "verdict", "doubt")
 """What the JSON of every comparison has besides its two sides."""
 
-Side = TypeVar("Side")
+
+class Timed(Protocol):
+    """One side of a comparison."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its time cannot be true; None if it can."""
+
+
+Side = TypeVar("Side", bound=Timed)
 T = TypeVar("T")
 
 
@@ -39,9 +48,14 @@ class Comparison(Generic[Side]):
     """The time of ``a`` over the time of ``b``."""
 
     @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded: a side's time, or the ratio, cannot be true."""
+        return self.a.doubt or self.b.doubt or self.ratio.doubt
+
+    @property
     def verdict(self) -> Verdict:
-        """What can be said of ``a``."""
-        return self.ratio.verdict
+        """What can be said of ``a``: nothing where there is a doubt."""
+        return "undecided" if self.doubt else self.ratio.verdict
 
 
 def ratio_of(a: Participant, b: Participant) -> Ratio | None:
@@ -49,13 +63,15 @@ def ratio_of(a: Participant, b: Participant) -> Ratio | None:
     return stats.ratio_by_round(a.seconds, b.seconds)
 
 
-def figures(ratio: Ratio) -> dict[str, Any]:
-    """Return the ratio, its interval and its verdict in JSON types."""
+def figures(ratio: Ratio, doubt: str | None = None) -> dict[str, Any]:
+    """Return the ratio, its interval and its verdict in JSON types; ``doubt`` is about a side."""
+    doubt = doubt or ratio.doubt
     return {
         "ratio": ratio.value,
         "ci95": None if ratio.low is None else [ratio.low, ratio.high],
         "rounds": ratio.rounds,
-        "verdict": ratio.verdict,
+        "verdict": "undecided" if doubt else ratio.verdict,
+        "doubt": doubt,
     }
 
 
@@ -68,7 +84,7 @@ def to_json(
         "problem": problem,
         "a": side(comparison.a),
         "b": side(comparison.b),
-        **figures(comparison.ratio),
+        **figures(comparison.ratio, comparison.doubt),
     }
 
 

@@ -77,5 +77,6 @@ def document(
             for s in page.sections
         ],
         findings=[{**dataclasses.asdict(f), "difference": f.difference} for f in page.findings],
+        answer=page.answer.to_json() if page.answer else None,
         interrupted=interrupted,
     )

@@ -12,6 +12,7 @@ from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
 from convprof.machine.instructions import Bench, best_ruler, missing
+from convprof.machine.published import Figures
 from convprof.results import envelope
 from convprof.stats import median
 from convprof.studies import document
@@ -244,16 +245,31 @@ def verdict(ordered: Sequence[Resemblance]) -> str | None:
     return None
 
 
+def is_far(row: Row, core: str) -> bool:
+    """Whether a figure of a row differs from the core's published one by more than 25 %."""
+    known = row.published.get(core)
+    if known is None:
+        return False
+    published = Figures(known["latency"], known["reciprocal_throughput"])
+    distance = _distance((row.latency, row.reciprocal_throughput), published)
+    return distance is not None and distance > math.log1p(FAR_BEYOND)
+
+
+def _distance(measured: Measured, figures: Figures) -> float | None:
+    """Return the logarithm of the largest factor between figures; None without a common one."""
+    pairs = zip(measured, (figures.latency, figures.reciprocal_throughput), strict=True)
+    return max(
+        (abs(math.log(value / known)) for value, known in pairs if value and known), default=None
+    )
+
+
 def _compare(measured: Mapping[str, Measured], core: Core) -> Resemblance | None:
-    rows: list[float] = []
-    for name, (latency, throughput) in measured.items():
-        figures = core.figures.get(name)
-        if figures is None:
-            continue
-        pairs = ((latency, figures.latency), (throughput, figures.reciprocal_throughput))
-        distances = [abs(math.log(value / known)) for value, known in pairs if value and known]
-        if distances:
-            rows.append(max(distances))
+    distances = (
+        _distance(costs, core.figures[name])
+        for name, costs in measured.items()
+        if name in core.figures
+    )
+    rows = [distance for distance in distances if distance is not None]
     if not rows:
         return None
     return Resemblance(

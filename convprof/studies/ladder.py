@@ -16,9 +16,10 @@ from convprof.measure.operands import Operands
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA
-from convprof.studies import comparison, evidence
+from convprof.studies import comparison, evidence, rung_limits
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.roofline_session import RooflineSession
+from convprof.studies.rung_limits import Laboratory
 from convprof.studies.sweep.study import predicted_s
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.evidence import Evidence
     from convprof.studies.run import Choice
+    from convprof.studies.rung_limits import RungLimit
 
 
 MEASURING_SHARE = 0.8
@@ -71,6 +73,8 @@ class Step:
     """What was chosen, where the strategy chooses."""
     all_cores_fraction: float | None = None
     """Share of the peak on all the ladder's threads."""
+    limit: RungLimit | None = None
+    """What limits the rung most; None where no peak is known."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class Ladder:
         self._session = RooflineSession([], settings, machine, watch)
         self._evidence: dict[str, Evidence | None] = {}
         """Of the contestants, by label."""
+        self._laboratory = Laboratory(settings, machine) if machine is not None else None
 
     def events(self) -> Iterator[Event]:
         """Leave out rungs that would take too long, measure the others; yield what happens."""
@@ -176,6 +181,15 @@ class Ladder:
                 dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
                 peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
                 self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
+                yield from self._experiments(participant)
+
+    def _experiments(self, participant: Participant) -> Iterator[Auxiliary]:
+        """Time the code on other problems where its inner loop does not explain the time."""
+        contestant = participant.contestant
+        measurement = self._session.measurement(participant)
+        within = rung_limits.explained(measurement, self._evidence[contestant.label])
+        if self._laboratory is not None and within is None:
+            yield from self._laboratory.events(contestant, measurement)
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the ladder's order, Halide's last."""
@@ -206,6 +220,7 @@ class Ladder:
                     before,
                     participant.prepared.explanation,
                     self._of_all_cores(participant, measurement),
+                    self._limit(contestant, measurement, found),
                 )
             )
             below = participant
@@ -259,6 +274,20 @@ class Ladder:
         a, b = (self._session.measurement(p) for p in (one, other))
         return Comparison(a, b, ratio)
 
+    def _limit(
+        self, contestant: Contestant, measurement: Measurement, found: dict[str, Measurement]
+    ) -> RungLimit | None:
+        if self._machine is None or self._laboratory is None:
+            return None
+        one = replace(contestant, setting=replace(contestant.setting, threads=1))
+        return rung_limits.limit(
+            measurement,
+            self._evidence.get(contestant.label),
+            self._laboratory.of(contestant.label),
+            self._machine,
+            found.get(one.label) if contestant.setting.threads > 1 else None,
+        )
+
     def _isa_of(self, participant: Participant) -> str:
         return self.isa if participant.contestant.strategy.generated else NATIVE
 
@@ -274,10 +303,14 @@ def _to_json(against: Comparison[Measurement], step: Step, other: Step | None) -
     def counted(one: Step | None) -> dict[str, Any] | None:
         return one.evidence.to_json() if one and one.evidence else None
 
+    def limit_of(one: Step | None) -> dict[str, Any] | None:
+        return one.limit.to_json() if one and one.limit else None
+
     return {
         **comparison.to_json("ladder", against.a.problem, against),
         "threads": against.a.threads,
         "evidence": {"a": counted(step), "b": counted(other)},
+        "limits": {"a": limit_of(step), "b": limit_of(other)},
     }
 
 

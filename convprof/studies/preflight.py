@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.dtypes import types
 from convprof.errors import RefusedError, TooLargeError, UnknownNameError
 from convprof.machine.memory import available_bytes
-from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, registry
-from convprof.strategies.base import Setting
 from convprof.strategies.epilogue import SUFFIX
 
 if TYPE_CHECKING:
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.problems import Problem
+    from convprof.strategies.base import Setting
 
 
 LIBRARY = "library"
@@ -141,35 +139,3 @@ def _duration(seconds: float) -> str:
     """Return a long time for a sentence."""
     hours = seconds / _HOUR_S
     return f"{hours:,.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
-
-
-# ``strategies PROBLEM``: which strategies compute the problem, which refuse, and why.
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One strategy's answer to a problem."""
-
-    strategy: str
-    summary: str
-    reasons: tuple[str, ...]
-    """Why it refuses, each reason once; empty if it takes the problem in every setting asked."""
-
-
-def refusals(
-    problem: Problem, layouts: Sequence[str], threads: Sequence[int], dtype: str
-) -> list[Answer]:
-    """Return the answer of every strategy of the problem's kind, in ladder order.
-
-    Without ``threads`` each strategy is asked for the fewest that it takes.
-    """
-    answers = []
-    for strategy in registry.strategies(problem.kind):
-        reasons = (
-            strategy.why_not(problem, Setting(layout, dtype, count))
-            for layout in (layouts if problem.has_layout else LAYOUTS[:1])
-            for count in threads or (strategy.least_threads,)
-        )
-        unique = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
-        answers.append(Answer(strategy.name, strategy.summary, unique))
-    return answers

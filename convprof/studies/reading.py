@@ -93,6 +93,7 @@ def measurement(value: Any) -> Measurement:
         prepare_s=optional("prepare_s", number),
         compile_s=optional("compile_s", number),
         max_rel_error=optional("max_rel_error", number),
+        doubt=optional("doubt", words) if timed else None,
     )
 
 

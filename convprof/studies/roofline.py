@@ -128,7 +128,7 @@ def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
     return [
         point
         for members in by_problem.values()
-        for point in sorted(members, key=lambda p: p.seconds)
+        for point in sorted(members, key=lambda p: p.measurement.rank)
     ]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from convprof import doubts
 from convprof.codegen import NATIVE
+from convprof.doubts import Limits
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.measure.events import Auxiliary
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
+    from convprof.machine.peaks import Peak
     from convprof.measure.contestant import Contestant, Participant
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
@@ -111,7 +114,20 @@ def with_limits(measurement: Measurement, machine: MachineModel, isa: str = NATI
         measurement,
         peak_fraction=measurement.flop_per_s / peak.flop_per_s,
         bound=point.bound if point else None,
+        doubt=measurement.doubt or doubts.of_limits(measurement, _limits(measurement, peak)),
     )
+
+
+WINOGRAD_SAVES = 4.0
+"""FLOPs of the definition for each that F(4x4, 3x3) executes (Lavin & Gray 2016)."""
+
+
+def _limits(measurement: Measurement, peak: Peak) -> Limits:
+    """Return what the machine reaches; a library may save FLOPs without a word."""
+    kind, name = measurement.problem["kind"], measurement.strategy
+    of_kind = registry.strategies(kind) if kind in registry.KINDS else []
+    is_peer = any(each.name == name and each.role.is_peer for each in of_kind)
+    return Limits(peak.flop_per_s, peak.flop_per_cycle, WINOGRAD_SAVES if is_peer else 1.0)
 
 
 def _isa_of(measurement: Measurement, isa: str) -> str:

@@ -90,6 +90,16 @@ def select(
     )
 
 
+def whole_network(problems: Sequence[Problem]) -> str | None:
+    """Return the network of which the problems are all the distinct layers; None otherwise."""
+    names = {problem.name.partition(":")[0] for problem in problems}
+    name = names.pop() if len(names) == 1 else ""
+    if name not in networks.names():
+        return None
+    distinct = {layer.problem for layer in networks.layers(name)}
+    return name if len(problems) == len(distinct) else None
+
+
 class _Files:
     """Shape files, read one after the other."""
 

@@ -9,16 +9,17 @@ from convprof.errors import InputError
 from convprof.json_checks import count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
-from convprof.studies import reading, run_journal, versions
+from convprof.studies import reading, run_answer, run_journal, shortlist, versions
 from convprof.studies.compare import layouts, peers
 from convprof.studies.journal import MOST_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from convprof.machine.peaks import Peak
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.compare.layouts import LayoutComparison
     from convprof.studies.compare.peers import Standing
 
@@ -145,6 +146,22 @@ def _key(measurement: Measurement) -> tuple[str, str]:
 def _layouts(comparisons: list[dict[str, Any]], group: list[Measurement]) -> list[LayoutComparison]:
     own = [c for c in comparisons if c.get("problem") == group[0].problem]
     return layouts.read(own, group)
+
+
+def fastest(parts: Sequence[Part]) -> list[Measurement]:
+    """Return the fastest measurement of each problem that was measured in no further layout."""
+    best = (shortlist.fastest(part.measurements) for part in parts if not part.layouts)
+    return [measurement for measurement in best if measurement is not None]
+
+
+def answer(document: Document) -> Answer | None:
+    """Return the answer of ``run``; None for the documents of comparisons."""
+    found = parts(document)
+    if standings(document) or any(part.layouts for part in found):
+        return None
+    if len(found) == 1:
+        return run_answer.answer(found[0].measurements)
+    return run_answer.answer_of_many(fastest(found), len(found), None)
 
 
 def standings(document: Document) -> list[Standing]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof.dtypes import DTYPES, find
+from convprof.dtypes import find, with_peak
 from convprof.errors import ConvprofError
-from convprof.machine import facts, peaks
+from convprof.machine import facts
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
+from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
+from convprof.machine.peaks import Peak
 from convprof.measure.stopwatch import Stopwatch
 from convprof.results import envelope
 from convprof.studies.document import state
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.machine import Facts
-    from convprof.machine.peaks import Peak
 
 T = TypeVar("T")
-
-"""The kinds of arithmetic whose ceilings are shown."""
 
 TEAM = "spinning team"
 """Threads of convprof's own that spin between launches; see ``convprof.codegen.threads``."""
@@ -44,7 +42,8 @@ def gather() -> dict[str, Any]:
     if scalar_hz:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
-    measured = [_peak(dtype, count, notes) for dtype in DTYPES for count in counts]
+    machine = MachineModel(found)
+    measured = [_peak(machine, dtype, count, notes) for dtype in with_peak() for count in counts]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},
@@ -84,15 +83,13 @@ def _counters() -> dict[str, Any]:
     return {"cycle_source": source, "pmu_refusal": refusal}
 
 
-def _peak(dtype: str, threads: int, notes: list[str]) -> dict[str, Any]:
+def _peak(machine: MachineModel, dtype: str, threads: int, notes: list[str]) -> dict[str, Any]:
     """Return the measured peak as a record; one whose numbers are null if that failed."""
     what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
-    bits, fused = peaks.widest(facts().cpu.simd)
-    measure = functools.partial(peaks.measure, dtype, threads, bits, fused=fused)
-    peak = _attempt(what, measure, notes)
+    peak = _attempt(what, lambda: machine.measure_peaks(dtype, [threads])[0], notes)
     if peak is not None:
         return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
-    names = [field.name for field in dataclasses.fields(peaks.Peak)]
+    names = [field.name for field in dataclasses.fields(Peak)]
     return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}
 
 

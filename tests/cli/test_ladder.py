@@ -35,7 +35,7 @@ def run(capsys, *words):
 
 def test_sizes_side_by_side_and_a_valid_document(capsys, tmp_path):
     path = tmp_path / "ladder.json"
-    words = ["ladder", "gemm", "--size", "8,24", *QUICK, "--json", path]
+    words = ["ladder", "gemm", "--size", "8,24", *QUICK, "--why", "--json", path]
     status, out, _ = run(capsys, *words)
     assert status == 0
     names = [*LADDERS["gemm"], *LAST]
@@ -53,6 +53,9 @@ def test_sizes_side_by_side_and_a_valid_document(capsys, tmp_path):
     pairs = [(c["b"]["strategy"], c["a"]["strategy"]) for c in document["comparisons"]]
     assert pairs[:6] == list(itertools.pairwise(names[:7]))
     assert all(c["evidence"]["a"]["flops"] > 0 for c in document["comparisons"])
+    assert all(c["limits"]["b"]["kind"] for c in document["comparisons"])
+    assert "is the fastest rung" in out[out.index("GFLOP/s over the sizes") :]
+    assert lines[-1].startswith("next: convprof ")
 
 
 def test_a_convolution_that_winograd_refuses(capsys):
@@ -61,16 +64,16 @@ def test_a_convolution_that_winograd_refuses(capsys):
     assert status == 0
     assert "refused: winograd nhwc 1 thread: winograd needs a 3x3 stride-1 filter" in out
     lines = out.splitlines()
-    assert sum(line.startswith("auto ") for line in lines) == 2
+    assert sum(line.startswith("auto  ") for line in lines) == 2
     assert "parallel" not in out
 
 
 @pytest.mark.skipif(importlib.util.find_spec("halide") is None, reason="halide not installed")
-def test_halide_beside_the_rungs(capsys):
+def test_halide_and_our_rungs(capsys):
     words = ["ladder", "gemm", "--size", "16", *QUICK, "--with", "halide", "-t", "1"]
     status, out, _ = run(capsys, *words, "-s", "naive,packed")
     assert status == 0
-    table = out[out.index("Halide's schedules beside the rungs") :].splitlines()
+    table = out[out.index("Halide's schedules and our rungs") :].splitlines()
     assert [line.split()[2] for line in table[3:5]] == ["default", "tuned"]
     assert "compile [s]" in table[1]
 

@@ -46,7 +46,7 @@ def test_one_pass_in_a_valid_document(capsys, which, problem):
 
 def test_a_training_step_is_added_up(capsys):
     words = ["run", SMALL, "--pass", "training", "-s", "direct,microkernel", *QUICK]
-    status, out, _ = run(capsys, *words, "--layout", "nhwc")
+    status, out, _ = run(capsys, *words, "--layout", "nhwc", "--all")
     assert status == 0
     (line,) = [line for line in out.splitlines() if line.startswith("training step")]
     assert line.startswith("training step, nhwc 1 thread: ")

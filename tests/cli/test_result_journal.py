@@ -16,7 +16,7 @@ from convprof.studies.journal import Journal
 
 PROBLEMS = ["4x4:4x4", "5x5:5x5", "6x6:6x6"]
 HOW = ["-s", "naive,packed", "-t", "1", "--budget", "0.001", "--rounds", "6"]
-RUN = ["run", *PROBLEMS, *HOW]
+RUN = ["run", *PROBLEMS, *HOW, "--all"]
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
 
 
@@ -83,6 +83,7 @@ def test_after_a_kill_the_same_command_goes_on(killed, capsys, tmp_path, invalid
         "--batch",
         batch,
         *HOW,
+        "--all",
         "--json",
         path,
         "--csv",

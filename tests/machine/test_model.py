@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import convprof
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, facts, model, peaks
 from convprof.machine.bandwidth import Bandwidth
@@ -95,3 +98,22 @@ def test_peaks_measured_just_now_are_not_measured_again(machine, measured):
     assert machine.peak("f32", 1) is None  # of an earlier command
     assert [p.flop_per_s for p in machine.measure_peaks("f32", [2])] == [whole[1].flop_per_s]
     assert measured == []
+
+
+def test_a_width_measured_again_is_the_lower_of_both(machine, monkeypatch):
+    rates = iter((3e9, 4e9, 2e9))
+
+    def measure(dtype, threads, bits, *, fused):
+        return Peak("x", bits, dtype, threads, next(rates), None, None, None, fused)
+
+    monkeypatch.setattr(peaks, "measure", measure)
+    again = [machine.measure_width_again("f32", 128, fused=True).flop_per_s for _ in range(2)]
+    assert again == [3e9, 2e9]
+    assert machine.measure_width("f32", 128, fused=True).flop_per_s == 2e9
+
+
+def test_only_the_model_measures_peaks():
+    package = Path(convprof.__file__).parent
+    texts = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    measuring = [path.name for path, text in texts.items() if "peaks.measure(" in text]
+    assert measuring == ["model.py"]

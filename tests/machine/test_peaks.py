@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from convprof.dtypes import find
 from convprof.machine import facts, peaks
 
 SIMD = facts().cpu.simd
@@ -37,6 +38,14 @@ def test_a_narrower_vector():
     found = peaks.measure("f32", 1, 128, fused=FUSED)
     assert found.bits == 128
     assert found.flop_per_s > 0
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_one_element_instead_of_a_vector(dtype):
+    bits = find(dtype).bits
+    peak = peaks.measure(dtype, 1, bits, fused=FUSED)
+    assert peak.bits == bits
+    assert peak.flop_per_s > 0
 
 
 def test_without_a_ruler_the_clock_is_unknown(monkeypatch):

@@ -110,3 +110,11 @@ def test_the_estimate_falls_while_a_long_sample_runs():
     before = command.estimate.remaining_s
     command.now += 1.0
     assert command.estimate.remaining_s == pytest.approx(before - 1.0)
+
+
+def test_a_session_of_one_sample_leaves_nothing_and_does_not_end_the_command():
+    command = Command()
+    for index in range(2):
+        command.event(Part.of(f"problem {index + 1}/2", index, 2))
+        command.session(contestants=1, rounds=1)
+    assert command.seen[-1][1] == 0

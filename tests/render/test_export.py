@@ -16,6 +16,7 @@ from convprof.archive import Archive
 from convprof.render import describe, export, tables
 from convprof.render.files import write_atomically
 from convprof.results import Cycles, Document, Flops, Measurement, Measurements, Time
+from convprof.studies import shortlist
 
 LAYER = {
     "kind": "conv2d", "descriptor": "mb1ic8ih6oc4kh3", "name": 'a "µ"|\n \u2028', "n": 1, "c": 8,
@@ -105,7 +106,7 @@ def test_markdown_has_a_table_per_problem(made):
         groups.setdefault(row.problem["descriptor"], []).append(row)
     parts = []
     for group in groups.values():
-        rows = tables.timed(group)
+        rows = shortlist.timed(group)
         parts.append(f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n")
         if rows:
             parts.append(export.markdown_table(tables.run_columns(rows), rows))

@@ -10,7 +10,7 @@ import re
 import pytest
 from rich.console import Console
 
-from convprof.render.instructions import View, instructions_report, to_csv, to_markdown
+from convprof.render.instructions import View, answer, instructions_report, to_csv, to_markdown
 from convprof.studies.instructions import Missing, Resemblance, Row
 
 GOLDEN_COVE = {"latency": 4.0, "reciprocal_throughput": 0.5}
@@ -48,6 +48,8 @@ def printed(width, view=VIEW, **options):
 
 
 GOLDEN_120 = """\
+resembles: Golden Cove (3 of 3 rows agree within 10 %, 0 differ by more than 25 %, the median by 0.4 %)
+
 integers, in core cycles
 instruction      mnemonic   latency   each   stable       elements/cycle   ops/cycle   Golden Cove   Zen 4
 ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,10 +71,11 @@ published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address
 not measured: mul i64 512: needs AVX512DQ, which this CPU does not have
-resembles: Golden Cove (3 of 3 rows agree within 10 %, 0 differ by more than 25 %, the median by 0.4 %)
 """  # noqa: E501, RUF001
 
 GOLDEN_80 = """\
+resembles: Golden Cove (3 of 3 rows agree within 10 %, 0 differ by more than 25 %, the median by 0.4 %)
+
 integers, in core cycles
 instruction      latency   each   stable       ops/cycle   Golden Cove   Zen 4
 ──────────────────────────────────────────────────────────────────────────────
@@ -97,7 +100,6 @@ published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address
 not measured: mul i64 512: needs AVX512DQ, which this CPU does not have
-resembles: Golden Cove (3 of 3 rows agree within 10 %, 0 differ by more than 25 %, the median by 0.4 %)
 """  # noqa: E501, RUF001
 
 
@@ -140,7 +142,7 @@ EQUALLY = (
     ],
 )
 def test_the_conclusion(alike, conclusion):
-    assert printed(400, dataclasses.replace(VIEW, alike=alike)).splitlines()[-1] == conclusion
+    assert printed(400, dataclasses.replace(VIEW, alike=alike)).splitlines()[0] == conclusion
 
 
 def test_csv_has_every_row_and_figure():
@@ -159,3 +161,50 @@ def test_markdown_has_every_column():
     assert headings.count("|") == 10
     assert "| fma f32 512 | fmadd231ps | 3.99 | 0.50 | yes | 32.0 | 64.0 | 4 / 0.5 |" in text
     assert text.splitlines()[-1].startswith("- resembles: Golden Cove (3 of 3")
+
+
+def far(row, core):
+    """Return the row with published figures that are far from the measured ones."""
+    return dataclasses.replace(row, published={core: {"latency": 9.0, "reciprocal_throughput": 1}})
+
+
+def test_by_default_what_kernels_depend_on_and_what_differs():
+    odd = far(dataclasses.replace(ADD, name="sub i64 scalar"), "Golden Cove")
+    near = dataclasses.replace(ADD, name="div i64 scalar")
+    view = dataclasses.replace(VIEW, rows=[ADD, odd, near, FMA, LOAD])
+    names = [(title, [row.name for row in rows]) for title, rows in view.interesting()]
+    assert names == [
+        ("what kernels depend on", ["fma f32 512", "load f32 512"]),
+        ("unlike Golden Cove by more than 25 %", ["sub i64 scalar"]),
+    ]
+    text = io.StringIO()
+    instructions_report(Console(file=text, width=80), view, everything=False)
+    lines = text.getvalue().splitlines()
+    assert lines[0].startswith("resembles: Golden Cove")
+    assert lines[2] == "what kernels depend on, in core cycles"
+    assert "div i64 scalar" not in text.getvalue()
+    assert lines[-1].startswith("cycles: time x core clock")
+
+
+def test_rows_without_kernels_are_all_shown():
+    view = dataclasses.replace(VIEW, rows=[ADD], alike=[])
+    assert view.interesting() == view.groups()
+
+
+def test_answers():
+    assert answer(VIEW, everything=False).sentences == (
+        (
+            "fma f32 512 takes 3.99 cycles, and one starts every 0.50 cycles: 8 independent chains "
+            "of sums keep this core busy, at 64.0 FLOP/cycle."
+        ),
+        "1 more row: --all.",
+    )
+    assert len(answer(VIEW, everything=True).sentences) == 1
+    half = dataclasses.replace(FMA, name="fma f32 256", bits=256, lanes=8)
+    halves = answer(dataclasses.replace(VIEW, rows=[half, FMA]), everything=True).sentences
+    assert halves[1] == (
+        "fma f32 256 reaches as many: vectors of 512 bits bring no more FLOPs here."
+    )
+    only = dataclasses.replace(VIEW, rows=[ADD])
+    assert answer(only, everything=True).sentences == (VIEW.conclusion(),)
+    assert answer(dataclasses.replace(VIEW, rows=[]), everything=True) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 
 import pytest
@@ -10,14 +11,17 @@ from rich.console import Console
 
 from convprof.codegen.disassembly import Code
 from convprof.machine.peaks import Peak
-from convprof.render.charts.chart import Level
-from convprof.render.ladder import halide_report, ladder_chart, ladder_report, sizes_report
+from convprof.render.charts.chart import Reference
+from convprof.render.ladder import halide_report, ladder_report, sizes_report
+from convprof.render.ladder_chart import EFFECTIVE, ladder_chart
 from convprof.render.ladder_words import loop_counts, sentence
+from convprof.render.rung_limit_words import answer, limit_phrase
 from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.comparison import Comparison
 from convprof.studies.evidence import Core, evidence
 from convprof.studies.ladder import Pair, Rung, Step
+from convprof.studies.rung_limits import RungLimit
 
 GEMM = {
     "kind": "gemm", "descriptor": "64x64:64x64", "name": None,
@@ -58,20 +62,30 @@ def measurement(strategy, seconds, threads=1, samples=25):
 
 
 def step(name, seconds, found=None, below=None, ratio=None, **options):
+    limit = options.pop("limit", None)
     made = measurement(options.pop("strategy", name), seconds, **options)
     before = Comparison(made, below.measurement, ratio.inverse) if ratio else None
     rung = Rung(name, made.strategy, made.threads)
     share = made.flop_per_s / 400e9
-    return Step(rung, f"what {name} does", made, found, before, (), share)
+    return Step(rung, f"what {name} does", made, found, before, (), share, limit)
 
 
-NAIVE = step("naive", 300e-6, held(SUM, 1 / 16), samples=3)
-VECTOR = step("vectorized", 8e-6, held(APART, 0.5), NAIVE, Ratio(37.5, None, None, 3))
-FMA = step("fma", 9e-6, held(TILE), VECTOR, Ratio(0.89, 0.88, 0.9, 25))
-PACKED = step("packed", 3e-6, held(PANEL), FMA, Ratio(3.0, 2.9, 3.1, 25))
-LAST = step(
-    "parallel", 2e-6, held(PANEL), PACKED, Ratio(1.5, 1.4, 1.6, 25), strategy="packed", threads=2
+NAIVE = step("naive", 300e-6, held(SUM, 1 / 16), samples=3, limit=RungLimit("chains", 1.0))
+VECTOR = step(
+    "vectorized", 8e-6, held(APART, 0.5), NAIVE, Ratio(37.5, None, None, 3),
+    limit=RungLimit("arithmetic", 0.7),
+)  # fmt: skip
+FMA = step(
+    "fma", 9e-6, held(TILE), VECTOR, Ratio(0.89, 0.88, 0.9, 25),
+    limit=RungLimit("cache", 0.6, 0.82),
+)  # fmt: skip
+PACKED = step(
+    "packed", 3e-6, held(PANEL), FMA, Ratio(3.0, 2.9, 3.1, 25), limit=RungLimit("peak", 0.87)
 )
+LAST = step(
+    "parallel", 2e-6, held(PANEL), PACKED, Ratio(1.5, 1.4, 1.6, 25), strategy="packed", threads=2,
+    limit=RungLimit("threads", 1.5),
+)  # fmt: skip
 REFUSED = dataclasses.replace(
     step("unrolled", 1.0),
     measurement=dataclasses.replace(
@@ -97,8 +111,20 @@ fma          9.00 ±0.09      58.3     29.1   0.890 [0.880, 0.900]   slower
 packed       3.00 ±0.03       175     87.4      3.00 [2.90, 3.10]   faster
 parallel     2.00 ±0.02       262     65.5      1.50 [1.40, 1.60]   faster
 not shown at 80 columns: n, cycles/FLOP, % all cores, error
-% peak: of the peak on the rung's own number of threads (1 or 2) · % all cores: of the peak on all threads of the ladder · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
+% peak: of the peak on the rung's own number of threads (1 or 2) · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
 
+what limits each rung
+rung         limited by
+───────────────────────────────────────────────────────────────────────
+naive        1 chain of dependent sums, 4.0 cycles a link, needs 8
+vectorized   16 elements an instruction, multiply and add apart
+fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2
+packed       close to the peak
+parallel     2 threads are 1.5 times as fast as one
+not shown at 80 columns: idea
+refused: unrolled 1 thread: unrolled has no room
+"""  # noqa: E501
+WHY = """\
 what a turn of the inner loop does
 rung         instructions                   chains   L1 B/FLOP   at most
 ────────────────────────────────────────────────────────────────────────
@@ -111,15 +137,21 @@ not shown at 80 columns: moved B/FLOP
 
 naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow: one sum begins while another ends.
 vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); reached: 33 %.
-fma: what fma does; removes the limit of vectorized: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); yet it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 29 %.
+fma: what fma does; removes the limit of vectorized: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); yet it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
 packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 a turn), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow: one sum begins while another ends.
-parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 66 %, more than its chains allow: one sum begins while another ends.
+parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow: one sum begins while another ends.
 refused: unrolled 1 thread: unrolled has no room
 """  # noqa: E501
 
 
 def test_narrow():
     assert printed(ladder_report, STEPS, width=80) == NARROW
+
+
+def test_why():
+    text = printed(functools.partial(ladder_report, why=True), STEPS, width=80)
+    assert text.partition("\n\nwhat a turn")[0] + "\n" == NARROW.partition("refused")[0]
+    assert text.partition("\n\n")[2].partition("\n\n")[2] == WHY
 
 
 def test_wide_has_every_column():
@@ -147,22 +179,70 @@ def test_few_samples_are_named():
 def test_a_limit_of_another_kind_is_what_the_numbers_say():
     loads = Code(("vmovups (%rax), %zmm1", "vfmadd213ps (%rbx), %zmm2, %zmm1"))
     found = evidence(loads, Core(PEAK, 1.0, LATENCY, 400e9))
-    text = sentence(dataclasses.replace(FMA, evidence=found), None)
+    text = sentence(dataclasses.replace(FMA, evidence=found), None, "")
     end = "left: 4.0 B per FLOP from and to L1, at 400 GB/s (at most 50 % of a core's peak)"
     assert end in text
 
 
-def test_a_loop_that_spills_is_not_said_to_have_no_limit():
+def test_a_limit_outside_the_loop_is_in_the_sentence():
     full = [*TILE, *(f"vfmadd231ps %zmm8, %zmm9, %zmm{k}" for k in range(4, 8))]
     spilling = held([*full, "vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"])
-    text = sentence(dataclasses.replace(FMA, evidence=spilling), None)
-    assert (
-        "its inner loop accesses the stack 2 times a turn, because its registers are full" in text
-    )
-    assert "nothing in its inner loop" not in text
+    spilled = dataclasses.replace(FMA, evidence=spilling, limit=RungLimit("spills"))
     assert "2 spills" in loop_counts(spilling)
-    free = sentence(dataclasses.replace(FMA, evidence=held(full)), None)
-    assert "nothing in its inner loop keeps it from the peak" in free
+    assert limit_phrase(spilled) == "2 spills a turn (registers full)"
+    assert "left: 2 spills a turn (registers full);" in sentence(
+        spilled, None, limit_phrase(spilled)
+    )
+    assert "; cache misses (reads" in sentence(FMA, None, limit_phrase(FMA))
+
+
+@pytest.mark.parametrize(
+    ("limit", "phrase"),
+    [
+        (None, "-"),
+        (RungLimit("peak", 0.9), "close to the peak"),
+        (RungLimit("launch", 0.4, seconds=2.1e-6), "launch: 2.1 µs, 40 % of the time"),
+        (
+            RungLimit("cache", 0.4, 0.9),
+            "cache misses (reads 64 of 4,096 B): 90 % of peak within L2",
+        ),
+        (RungLimit("bandwidth", 0.8, names=("L3",)), "bandwidth of L3: 80 % of the time"),
+        (
+            RungLimit("phases", 0.3, names=("transform in", "transform out")),
+            "transform in and transform out: 30 % of the time",
+        ),
+        (RungLimit("noise", 2.0), "noise: the fastest sample took 1/2.0 of the median time"),
+        (
+            RungLimit("code", reached=0.2),
+            "latencies and overhead in its loops; 20 % of peak within L2 too",
+        ),
+    ],
+)
+def test_limits_fit_next_to_a_name_at_80_columns(limit, phrase):
+    assert limit_phrase(dataclasses.replace(FMA, limit=limit)) == phrase
+    assert len(phrase) <= 66
+
+
+def test_answer():
+    text = answer([("64", STEPS)])
+    assert text.sentences == (
+        "parallel is the fastest rung: 262 GFLOP/s, 66 % of the peak of 2 cores.",
+        "The largest gain is packed: 3.00 times as fast as fma (what packed does).",
+        "What limits parallel: 2 threads are 1.5 times as fast as one.",
+    )
+    assert text.command == "convprof study threads"
+    (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
+    assert first.startswith("128: packed is the fastest rung")
+    assert answer([("64", [REFUSED])]) is None
+    doubtful = [
+        dataclasses.replace(step, measurement=dataclasses.replace(step.measurement, doubt="odd"))
+        for step in (NAIVE, LAST)
+    ]
+    (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
+    assert first.startswith("packed is the fastest rung")
+    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    assert "naive ?" in printed(ladder_report, doubtful)
+    assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 
 
 def test_sizes():
@@ -184,7 +264,7 @@ def faster(ours, theirs):
     return Comparison(ours, theirs, Ratio(2.0, 1.9, 2.1, 25).inverse)
 
 
-def test_halide_beside():
+def test_halide_and_our_rungs():
     theirs = measurement("halide-tuned", 6e-6)
     lone = measurement("halide-parallel", 5e-6, threads=2)
     pairs = [
@@ -199,13 +279,48 @@ def test_halide_beside():
     assert rows[1] == ["-", "-", "parallel", "2", "105", "26.2", "-", "-", "0.250", "5e-07"]
 
 
-def test_chart():
-    made = ladder_chart("ladder", [("64", STEPS)], [PEAK, BOTH], dated="CPU · 2026-01-02")
-    (line,) = made.series
-    assert [point.x for point in line.points] == [1, 2, 3, 5, 6]
-    assert line.points[1].y == pytest.approx(FLOPS / 8e-6 / 1e9)
-    assert line.points[0].low is None
-    assert line.points[1].low == pytest.approx(line.points[1].y / 1.01)
-    assert made.x_label.startswith("rung: 1 naive, 2 vectorized, 3 fma, 4 unrolled, 5 packed")
-    assert made.levels[1] == Level("FMA peak, 2 threads: 400 GFLOP/s", 400.0)
-    assert made.y_top == 400.0
+def chart(*ladders, **options):
+    return ladder_chart("ladder gemm", ladders, [PEAK, BOTH], dated="CPU · 2026-01-02", **options)
+
+
+def test_the_chart_has_a_bar_per_timed_rung_with_gain_and_removed_limit():
+    made = chart(("64", STEPS))
+    (panel,) = made.panels
+    assert [bar.label for bar in panel.bars] == ["naive", "vectorized", "fma", "packed", "parallel"]
+    naive, vectorized, fma, packed, parallel = panel.bars
+    assert vectorized.value == pytest.approx(FLOPS / 8e-6 / 1e9)
+    assert (naive.low, naive.high) == (None, None)
+    assert vectorized.low == pytest.approx(vectorized.value / 1.01)
+    assert vectorized.high == pytest.approx(vectorized.value / 0.99)
+    assert naive.note == "1.75"
+    assert vectorized.note == "65.5 · 38x · 1 chain of dependent sums"
+    assert fma.note == "58.3 · 0.89x · 16 elements an instruction, multiply and add apart"
+    assert packed.note == "175 · 3.0x"
+    assert parallel.note == "262 · 1.5x · the peak of one core"
+    assert (parallel.label, parallel.subject) == ("parallel", "packed")
+    assert panel.references[1] == Reference("peak, 2 threads: 400 GFLOP/s", 400.0)
+
+
+def test_the_chart_says_the_finding_and_where_it_comes_from():
+    made = chart(("64", STEPS))
+    assert made.title == "parallel is 150 times as fast as naive: 66 % of the peak on 2 threads"
+    assert made.subtitle == "ladder gemm · gemm (64x64) (64x64) · f32 · CPU · 2026-01-02"
+
+
+def test_several_ladders_are_panels_and_too_many_are_said():
+    made = chart(*((str(k), STEPS) for k in range(6)), varied="size")
+    assert [panel.title for panel in made.panels] == ["size 2", "size 3", "size 4", "size 5"]
+    assert "the last 4 of 6 sizes" in made.subtitle
+    assert "at size 5" in made.title
+
+
+def test_an_effective_rate_is_no_share_of_the_peak():
+    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=3.4)
+    made = chart(("64", [NAIVE, dataclasses.replace(LAST, measurement=less)]))
+    assert made.title == "parallel is 150 times as fast as naive on 2 threads"
+    assert EFFECTIVE in made.caption
+    assert EFFECTIVE not in chart(("64", STEPS)).caption
+
+
+def test_without_a_time_there_is_no_chart():
+    assert chart(("64", [REFUSED])) is None

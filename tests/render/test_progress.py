@@ -3,9 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
+from convprof import units
 from convprof.measure.events import Auxiliary, Part, Sampled, Started
 from convprof.render import progress
-from convprof.render.progress import Progress, duration
+from convprof.render.progress import Progress
 
 
 def plain(monkeypatch, *, quiet=False, every_s=0.0):
@@ -51,4 +52,4 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     [(0.2, "1 s"), (8.4, "8 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s")],
 )
 def test_durations(seconds, text):
-    assert duration(seconds) == text
+    assert units.duration(seconds) == text

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from convprof.machine.peaks import Peak
 from convprof.render import roofline as view
+from convprof.render.roofline_chart import MOST_STRATEGIES, roofline_chart
 from convprof.results import Measurement
 from convprof.studies.roofline import Roofline
 from convprof.studies.roofline_model import RooflinePoint
@@ -54,31 +55,58 @@ def test_narrow_terminals_keep_the_bound_and_what_is_left():
 
 
 def test_the_roofs_are_lines_and_the_strategies_markers():
-    chart = view.chart(ROOFLINE, dated="Example · today")
+    chart = roofline_chart(ROOFLINE, dated="Example · today")
     assert (chart.x_log, chart.y_log) == (True, True)
     assert (chart.x_label, chart.y_label) == ("FLOP/byte", "GFLOP/s")
-    assert chart.caption == "Example · today"
+    assert chart.subtitle == "roofline · f32 on 2 threads · Example · today"
+    assert chart.title == "the fastest, microkernel nchw, reaches 80 % of the peak"
     lines = [s for s in chart.series if s.line]
     assert [s.label for s in lines] == [
-        "peak 400 GFLOP/s", "L1 800 GB/s", "L2 100 GB/s", "memory 10.0 GB/s",
+        "L1 800 GB/s", "L2 100 GB/s", "memory 10.0 GB/s", "peak 400 GFLOP/s",
     ]  # fmt: skip
+    assert all(s.roof for s in lines)
     markers = {s.label: [(p.x, p.y) for p in s.points] for s in chart.series if not s.line}
-    assert markers == {"microkernel": [(50, 320), (40, 200)], "direct": [(0.5, 1)]}
+    assert markers == {
+        "microkernel nchw": [(50, 320)], "microkernel nhwc": [(40, 200)], "direct nchw": [(0.5, 1)],
+    }  # fmt: skip
+
+
+def test_layouts_differ_in_the_marker_and_each_point_has_its_gap():
+    points = [s for s in roofline_chart(ROOFLINE, dated="").series if not s.line]
+    assert [(s.subject, s.variant) for s in points] == [
+        ("microkernel", 1), ("microkernel", 0), ("direct", 1),
+    ]  # fmt: skip
+    assert [(p.label, p.roof) for s in points for p in s.points] == [
+        ("microkernel 1.2x", 400), ("microkernel 2.0x", 400), ("direct 5.0x", 5),
+    ]  # fmt: skip
+    alone = dataclasses.replace(ROOFLINE, placed=POINTS[:1])
+    assert [s.variant for s in roofline_chart(alone, dated="").series if not s.line] == [0]
+
+
+def test_of_many_strategies_the_fastest_are_drawn():
+    many = tuple(placed(f"s{k}", 1.0, (1 + k) * 1e9) for k in range(MOST_STRATEGIES + 2))
+    chart = roofline_chart(
+        dataclasses.replace(ROOFLINE, placed=many), dated="", most=MOST_STRATEGIES
+    )
+    assert {s.subject for s in chart.series if not s.line} == {
+        f"s{k}" for k in range(2, MOST_STRATEGIES + 2)
+    }
+    assert "the 10 fastest of 12 strategies" in chart.subtitle
 
 
 def test_bandwidth_lines_have_their_slope_and_end_at_the_peak():
-    chart = view.chart(ROOFLINE, dated="")
-    for series, rate in zip(chart.series[1:4], ROOFLINE.bandwidths.values(), strict=True):
+    chart = roofline_chart(ROOFLINE, dated="")
+    for series, rate in zip(chart.series[:3], ROOFLINE.bandwidths.values(), strict=True):
         for point in series.points:
             assert point.y * 1e9 == pytest.approx(point.x * rate)
         assert series.points[-1].y == pytest.approx(400)
-    peak = chart.series[0].points
+    peak = chart.series[3].points
     assert peak[0].x == pytest.approx(4e11 / 8e11)
     assert {p.y for p in peak} == {400}
 
 
-def test_all_points_lie_between_the_lines_ends():
-    chart = view.chart(ROOFLINE, dated="")
+def test_all_points_are_between_the_ends_of_the_lines():
+    chart = roofline_chart(ROOFLINE, dated="")
     xs = [p.x for s in chart.series if s.line for p in s.points]
     ys = [p.y for s in chart.series if s.line for p in s.points]
     for series in chart.series:
@@ -102,7 +130,7 @@ def test_without_bandwidths_there_is_the_peak():
         unknown=("L1", "memory"),
         placed=(placed("tiled", 3.0, 1e11, bandwidth=None),),
     )
-    assert [s.label for s in view.chart(bare, dated="").series] == ["peak 400 GFLOP/s", "tiled"]
+    assert [s.label for s in roofline_chart(bare, dated="").series] == ["peak 400 GFLOP/s", "tiled"]
     text = "\n".join(report(bare))
     assert "the bandwidth of L1, memory is unknown" in text
 
@@ -110,7 +138,7 @@ def test_without_bandwidths_there_is_the_peak():
 def test_two_peaks_are_named_by_their_instruction_sets():
     avx2 = dataclasses.replace(PEAK, isa="avx2", flop_per_s=2e11)
     both = dataclasses.replace(ROOFLINE, peaks=(PEAK, avx2))
-    labels = [s.label for s in view.chart(both, dated="").series][:2]
+    labels = [s.label for s in roofline_chart(both, dated="").series][3:5]
     assert labels == ["peak avx512 400 GFLOP/s", "peak avx2 200 GFLOP/s"]
 
 
@@ -119,5 +147,5 @@ def test_several_problems_get_a_column_and_few_points_labels():
         ROOFLINE, placed=(*POINTS[:1], placed("direct", 1.0, 2e9, descriptor="b"))
     )
     assert report(two)[1].startswith("problem")
-    points = [p.label for s in view.chart(two, dated="").series if not s.line for p in s.points]
-    assert points == ["a", "b"]
+    points = [p.label for s in roofline_chart(two, dated="").series if not s.line for p in s.points]
+    assert points == ["a 1.2x", "b 50x"]

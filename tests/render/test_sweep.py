@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from convprof.render.charts.chart import Level, Mark, Point
-from convprof.render.sweep import caption, exclusions, sweep_chart, sweep_report, title
+from convprof.render.sweep import exclusions, sweep_report
+from convprof.render.sweep_chart import MOST_SERIES, machine_words, sweep_chart, title
 from convprof.studies.sweep.points import Capacity, rows_of
 
 HEADER = {
@@ -74,11 +75,27 @@ def test_the_data_behind_the_plot():
     assert chart.marks == (Mark("L1 48 KiB", 65),)
     assert (chart.x_label, chart.y_label) == ("size (m = n = k)", "GFLOP/s")
     assert chart.x_log is False  # 128 / 32 is no large ratio
-    assert chart.title == "gemm over size (m = n = k) · f32"
-    assert chart.caption == (
-        "A CPU · avx512 512 bits · 2 cores · 1 thread · hot caches · median and 95 % interval · "
-        "convprof 1.2.3 · 2026-11-22"
+    assert chart.title == (
+        "packed is the fastest at all 3 points; up to 160 GFLOP/s, 80 % of the peak, at size 128"
     )
+    assert chart.subtitle == (
+        "gemm over size (m = n = k) · f32 · A CPU · avx512 512 bits · 2 cores · 1 thread · "
+        "2026-11-22"
+    )
+    assert chart.caption == "hot caches · median and 95 % interval · convprof 1.2.3"
+
+
+def test_of_many_lines_the_fastest_are_drawn_and_the_subtitle_says_so():
+    many = [measurement(f"s{k}", (1 + k) * 1e9) for k in range(MOST_SERIES + 3)]
+    chart = sweep_chart(HEADER, rows_of([record(0, 32, *many)]), [], MOST_SERIES)
+    assert [s.label for s in chart.series] == [f"s{k}" for k in range(3, MOST_SERIES + 3)]
+    assert f"the {MOST_SERIES} fastest of {MOST_SERIES + 3}" in chart.subtitle
+
+
+def test_one_strategy_on_several_threads_has_one_subject_and_several_variants():
+    several = [measurement("a", 1e9), measurement("a", 2e9, threads=2), measurement("b", 1e9)]
+    chart = sweep_chart(HEADER, rows_of([record(0, 32, *several)]), [])
+    assert [(s.subject, s.variant) for s in chart.series] == [("a", 0), ("a", 1), ("b", 0)]
 
 
 def test_a_wide_range_has_a_logarithmic_axis():
@@ -167,5 +184,5 @@ def test_nothing_timed_is_no_table_and_no_chart():
 
 def test_what_the_file_says_is_not_markup_and_an_unknown_machine_is_said():
     header = {**HEADER, "machine": {"brand": "[red]x", "simd": None, "physical_cores": None}}
-    assert caption(header).startswith("[red]x · unknown SIMD ? bits · unknown cores")
+    assert machine_words(header).startswith("[red]x · unknown SIMD ? bits · unknown cores")
     assert "[red]x" in printed(ROWS, 120, header)

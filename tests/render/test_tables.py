@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from convprof.render.describe import cycles_line
-from convprof.render.run import run_report
+from convprof.render.run import Detail, run_report
 from convprof.results import Cycles, Flops, Measurement, Time
 
 PROBLEM = {
@@ -56,19 +56,19 @@ threaded   nhwc           2   1.89 ±0.02       122      5.67        0.0245     
 tiled      nhwc           1   3.62 ±0.04      63.9      10.9        0.0470              21.3   102.0!   5e-07
 direct     nchw           1       151 ±2      1.53       452          1.96             0.511      0.9   5e-07
 ! over the peak: the clock rose since, or a bug
-refused: tiled nchw 2 threads: tiled runs on one thread, not 2
+refused: tiled runs on one thread, not 2
 """  # noqa: E501
 
 GOLDEN_80 = """\
 conv2d 1x64x56x56 -> 64, 3x3, pad 1 · resnet50:conv · f32 · 231 MFLOP
-strategy   layout   threads    time [ms]   GFLOP/s   cycles/FLOP   % peak
-─────────────────────────────────────────────────────────────────────────
-threaded   nhwc           2   1.89 ±0.02       122        0.0245     35.0
-tiled      nhwc           1   3.62 ±0.04      63.9        0.0470   102.0!
-direct     nchw           1       151 ±2      1.53          1.96      0.9
-not shown at 80 columns: Mcycles, FLOP/cycle/core, error
+strategy   layout   threads    time [ms]   GFLOP/s   % peak   error
+───────────────────────────────────────────────────────────────────
+threaded   nhwc           2   1.89 ±0.02       122     35.0   5e-07
+tiled      nhwc           1   3.62 ±0.04      63.9   102.0!   5e-07
+direct     nchw           1       151 ±2      1.53      0.9   5e-07
+not shown at 80 columns: Mcycles, cycles/FLOP, FLOP/cycle/core
 ! over the peak: the clock rose since, or a bug
-refused: tiled nchw 2 threads: tiled runs on one thread, not 2
+refused: tiled runs on one thread, not 2
 """
 
 
@@ -125,26 +125,62 @@ PHASED = [
 ]
 
 
-def phases(width):
+def phases(rows):
     text = io.StringIO()
-    run_report(Console(file=text, width=width), PHASED)
+    run_report(Console(file=text, width=120), rows, detail=Detail(phases=True))
     return text.getvalue().partition("where the time goes\n")[2]
 
 
-def test_all_phases_stand_in_the_order_in_which_they_run():
-    heading = phases(200).splitlines()[0]
-    names = ("to nhwc", "transform", "products", "back", "turn", "spread", "gather")
-    assert [name for name in re.split(r" \[.s\] *|   +", heading) if name in names] == list(names)
-    assert "turned" in phases(200)
+def test_phases_are_shares_of_the_time_the_longest_first():
+    assert phases(PHASED).splitlines() == [
+        "winograd nhwc 2 threads: products 77 %, back 13 %, transform 10 %",
+        "turned nhwc 1 thread: spread 40 %, gather 33 %, turn 27 %",
+    ]
 
 
-def test_the_longest_phases_are_kept_and_rows_without_them_left_out():
-    text = phases(80)
-    heading = text.splitlines()[0]
-    assert re.search(r"transform .* products .* back ", heading)
-    assert "to nhwc" not in heading
-    assert "winograd" in text
-    assert "turned" not in text
+def test_phases_are_not_in_the_table_unless_they_are_wanted():
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), PHASED)
+    assert "where the time goes" not in text.getvalue()
+
+
+def test_strategies_of_one_phase_have_no_shares():
+    assert phases(ROWS[2:3]).startswith("no strategy in this table has several phases\n")
+
+
+MANY = [
+    measurement(f"s{index:02}", layout, 1, 0.001 * (index + 1 + slower), 0.5)
+    for index in range(14)
+    for layout, slower in (("nchw", 0.5), ("nhwc", 0.0))
+]
+
+
+def rows_of(text):
+    return [line.split()[:2] for line in text.splitlines() if line.startswith("s") and "±" in line]
+
+
+def test_the_fastest_dozen_in_their_best_layouts_and_how_to_see_the_rest():
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), MANY)
+    assert rows_of(text.getvalue()) == [[f"s{index:02}", "nhwc"] for index in range(12)]
+    assert "16 more: 2 slower, 14 in the other layout (--all)\n" in text.getvalue()
+
+
+def test_all_rows_are_all_rows():
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), MANY, detail=Detail(every=True))
+    assert len(rows_of(text.getvalue())) == 28
+    assert "--all" not in text.getvalue()
+
+
+def test_a_reason_that_names_its_strategy_is_printed_once_for_all_layouts():
+    refused = [dataclasses.replace(ROWS[3], layout=layout) for layout in ("nchw", "nhwc")]
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), refused)
+    assert text.getvalue() == "refused: tiled runs on one thread, not 2\n"
+    text = io.StringIO()
+    run_report(Console(file=text, width=120), refused, detail=Detail(every=True))
+    assert text.getvalue().count("refused: tiled nhwc 2 threads: tiled runs on one") == 1
 
 
 @pytest.mark.parametrize("width", [80, 120])

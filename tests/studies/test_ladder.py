@@ -78,7 +78,7 @@ def _no_clock(monkeypatch):
 def climbed(monkeypatch, machine_of):
     def climb(*strategies, settings=SETTINGS, choice=CHOICE, **options):
         monkeypatch.setattr(registry, "_all", lambda: strategies)
-        made = Ladder(GEMM, choice, settings, machine_of(240.0), **options)
+        made = Ladder(GEMM, choice, settings, machine_of(2.4e6), **options)
         for _ in made.events():
             pass
         return made
@@ -107,7 +107,7 @@ def test_every_rung_against_the_one_before(climbed):
     verdicts = [s.before.verdict for s in steps[1:]]
     assert verdicts == ["faster", "faster", "slower", "faster", "same", *["faster"] * 3]
     assert steps[-1].measurement.threads == 2
-    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.25e-3 / 240)
+    assert steps[-1].all_cores_fraction == pytest.approx(GEMM.flops / 0.25e-3 / 2.4e6)
 
 
 def test_a_rung_that_refuses_is_shown_and_passed_over(climbed):

@@ -31,6 +31,7 @@ ROW = {
     "bytes_min": 2304, "intensity": 6.0, "bytes_moved": 4000, "bound": "compute",
     "phases": {"pad": 1e-7, "pack": 1e-7, "multiply": 1.8e-6}, "workspace_bytes": 512,
     "prepare_s": 1e-5, "compile_s": 0.1, "max_rel_error": 3e-7,
+    "doubt": "its samples differ",
 }  # fmt: skip
 OTHER = {**ROW, "layout": "nhwc"}
 LOST = {
@@ -57,7 +58,8 @@ DOCUMENT = {
     "measurements": [ROW, OTHER, LOST],
     "comparisons": [{
         "kind": "layouts", "problem": CONV, "a": {**SIDE, "layout": "nhwc"},
-        "b": {**SIDE, "layout": "nchw"}, "verdict": "same", "break_even": None,
+        "b": {**SIDE, "layout": "nchw"}, "verdict": "undecided",
+        "doubt": "its samples differ", "break_even": None,
         "ratio": 1.0, "ci95": [0.9, 1.1], "rounds": 25,
         "conversions": {"input_s": {"nchw": 1e-6, "nhwc": 1e-6},
                         "output_s": {"nchw": 1e-6, "nhwc": 1e-6}},

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from convprof import __version__
-from convprof.machine import facts
+from convprof.machine import facts, peaks
 from convprof.machine.peaks import Peak
 from convprof.studies import sysinfo
 
@@ -48,7 +48,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(sysinfo, "CoreClock", Clock)
     monkeypatch.setattr(sysinfo, "Stopwatch", Stopwatch)
     monkeypatch.setattr(sysinfo.CycleCounter, "last_refusal", "Permission denied")
-    monkeypatch.setattr(sysinfo.peaks, "measure", make_peak)
+    monkeypatch.setattr(peaks, "measure", make_peak)
 
 
 def test_the_document(invalid):
@@ -93,7 +93,7 @@ def test_a_failing_peak_leaves_the_rest(monkeypatch):
     def peak(dtype, threads, bits, *, fused):
         return broken() if dtype == "f64" else make_peak(dtype, threads, bits, fused=fused)
 
-    monkeypatch.setattr(sysinfo.peaks, "measure", peak)
+    monkeypatch.setattr(peaks, "measure", peak)
     document = sysinfo.gather()
     first, *_, last = document["ceilings"]["peaks"]
     assert first["flop_per_s"] is not None
@@ -108,7 +108,7 @@ def test_a_failing_peak_leaves_the_rest(monkeypatch):
 def test_everything_that_is_measured_may_fail(monkeypatch):
     for name in ("CoreClock", "Stopwatch"):
         monkeypatch.setattr(sysinfo, name, broken)
-    monkeypatch.setattr(sysinfo.peaks, "measure", broken)
+    monkeypatch.setattr(peaks, "measure", broken)
     document = sysinfo.gather()
     assert document["clock"] == {"scalar_hz": None, "simd_hz": None}
     assert document["counters"] is None

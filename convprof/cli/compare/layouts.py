@@ -48,6 +48,7 @@ def layouts(**flags: Any) -> int:
     asked = from_flags.asked({**flags, "layout": "all"})
     for problem in asked.problems:
         _convolution(problem)
+    measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("compare layouts", flags, KEPT))
         return 0

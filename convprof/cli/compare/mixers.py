@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,8 @@ from convprof.errors import InputError, ProblemError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.cli.driver import Picture
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.compare.mixers.growth import Stage
@@ -63,9 +62,12 @@ def mixers(**flags: Any) -> int:
     """
     grids = _grids(flags)
     asked = _asked(flags, grids)
+    if flags["plot"] is not None and flags["images"] is None:
+        raise InputError(
+            f"--plot {flags['plot']}: a chart needs several images, such as "
+            "--images 112,224,384,512"
+        )
     outputs = Outputs.of(flags)
-    if flags["plot"] is not None:
-        _check_plot(flags["plot"], flags["images"], outputs)
     from convprof.studies.compare.mixers.study import Mixers
 
     # A grid is known by its attention product: no two of the images have as many tokens.
@@ -76,7 +78,7 @@ def mixers(**flags: Any) -> int:
         lambda problem, watch: Mixers(
             by_problem[problem], asked.choice, asked.settings, asked.machine, watch
         ),
-        _View(several=len(grids) > 1, plot=flags["plot"]),
+        _View(outputs, several=len(grids) > 1),
     ).run()
 
 
@@ -159,25 +161,13 @@ def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
     return replace(asked, problems=products, notes=[])
 
 
-def _check_plot(path: str, images: str | None, outputs: Outputs) -> None:
-    from convprof.render.charts import picture
-
-    if images is None:
-        raise InputError(
-            f"--plot {path}: a chart needs several images, such as --images 112,224,384,512"
-        )
-    if path in outputs.paths.values():
-        raise InputError(f"--plot {path}: another flag writes there; name another file")
-    picture.require(path)
-
-
 class _View(View["Mixers"]):
     """Print a grid with all its parts if it is the only one, else all of them at the end."""
 
     apart = False
 
-    def __init__(self, *, several: bool, plot: str | None) -> None:
-        self._several, self._plot = several, plot
+    def __init__(self, outputs: Outputs, *, several: bool) -> None:
+        self._outputs, self._several = outputs, several
         self._stages: list[Stage] = []
         self._comparisons: list[MixerComparison] = []
         self._measurements: list[Measurement] = []
@@ -204,11 +194,11 @@ class _View(View["Mixers"]):
         from convprof.render.charts.terminal import chart_lines
         from convprof.render.compare.mixers import (
             exclusions,
-            growth_chart,
             growth_report,
             growth_words,
             run_title,
         )
+        from convprof.render.compare.mixers_chart import growth_chart
         from convprof.studies.compare.mixers.growth import growths, runs
 
         if not self._several or not self._stages:
@@ -217,7 +207,7 @@ class _View(View["Mixers"]):
         named = len({strategy for _, strategy, _ in found}) > 1
         for threads, strategy, stages in found:
             growth_report(console, run_title(threads, strategy, stages, named=named), stages)
-            chart = replace(growth_chart(stages), title="")  # the table's is above
+            chart = replace(growth_chart(stages), title="", subtitle="")  # the table's is above
             console.print()
             console.print(chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
             console.print()
@@ -226,13 +216,8 @@ class _View(View["Mixers"]):
 
     def pictures(self) -> list[Picture]:
         """Return the chart, if it was asked for and there is a point in it."""
-        wanted = self._plot is not None and any(totals for _, totals in self._stages)
-        return [(self._plot, self._draw)] if wanted and self._plot is not None else []
+        from convprof.render.compare.mixers_chart import growth_chart
 
-    def _draw(self) -> None:
-        from convprof.machine import facts
-        from convprof.render.charts import picture
-        from convprof.render.compare.mixers import growth_chart
-
-        dated = f"{facts().cpu.brand or 'unknown CPU'} · {time.strftime('%Y-%m-%d')}"
-        picture.write(growth_chart(self._stages, dated=dated), str(self._plot))
+        if not any(totals for _, totals in self._stages):
+            return []
+        return self._outputs.pictures(lambda dated: growth_chart(self._stages, dated=dated))

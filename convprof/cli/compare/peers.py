@@ -44,7 +44,7 @@ KEPT = (
 @options.dry_run_option
 @options.output_options()
 def peers(**flags: Any) -> int:
-    """Measure convprof's strategies against PyTorch, ONNX Runtime, OpenVINO and NumPy's BLAS.
+    """Measure convprof's strategies against libraries such as PyTorch and ONNX Runtime.
 
     Each in both layouts and in the same rounds; convprof's best is compared with the fastest
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
@@ -56,12 +56,13 @@ def peers(**flags: Any) -> int:
             f"--cache {flags['cache']}: the libraries keep copies of the weights that cannot be "
             "evicted; use --cache hot"
         )
+    from convprof.studies.compare.peers import Peers, chosen
+
+    measuring.note_workload(asked, chosen)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("compare peers", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
-    from convprof.studies.compare.peers import Peers
-
     return measuring.Measuring(
         asked,
         outputs,

@@ -23,9 +23,10 @@ measure_options = options.stack(
     options.tune_option(),
     options.budget_option("layer, pass and strategy"),
     options.seed_option(),
+    options.wait_idle_option,
     click.option("--fuse", is_flag=True, help="Fold batch norms; compute activations and sums together with the layers before them; --plan always does."),  # noqa: E501
     click.option("--plan", is_flag=True, help="Find the strategy and layout of every layer that make the whole network fastest."),  # noqa: E501
-    options.libraries_option("Libraries that run the whole network in the same rounds: torch, onnxruntime, openvino, torch-compile."),  # noqa: E501
+    options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
 )  # fmt: skip
@@ -37,6 +38,7 @@ FLAGS = (
     "tune",
     "budget",
     "seed",
+    "wait_idle",
     "fuse",
     "plan",
     "with_",

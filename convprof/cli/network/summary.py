@@ -56,6 +56,8 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
 class _Work(Work):
     """Write and print what is known without measuring."""
 
+    measures = False
+
     def __init__(
         self, forms: dict[str, Callable[[], Text]], show: Callable[[Console], None]
     ) -> None:

@@ -85,7 +85,7 @@ loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
 {phis}
-{_body(vector, fma if fused else None, chains, adds)}
+{_body(vector, element if lanes == 1 else vector, fma if fused else None, chains, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %turns
   br i1 %more, label %loop, label %done
@@ -107,8 +107,12 @@ end:
     return FmaKernel(module, lanes, chains, adds, module.address("peak"))
 
 
-def _body(vector: str, fma: str | None, chains: int, adds: int) -> str:
-    """Return one turn: every accumulator UNROLL times, the additions evenly among them."""
+def _body(vector: str, tie: str, fma: str | None, chains: int, adds: int) -> str:
+    """Return one turn: every accumulator UNROLL times, the additions evenly among them.
+
+    ``tie``: the type in which an accumulator passes the additions. LLVM 22 has no register for a
+    vector of one element there.
+    """
     lines = []
     done = 0
     for u in range(UNROLL):
@@ -122,10 +126,13 @@ def _body(vector: str, fma: str | None, chains: int, adds: int) -> str:
             else:
                 operands = f"{vector} {before}, {vector} %x, {vector} %z"
                 lines.append(f"  {total} = call {vector} {fma}({operands})")
+            if due > done:
+                lines.append(f"  {after}_in = bitcast {vector} {total} to {tie}")
+                total = f"{after}_in"
             for n in range(done, due):
-                lines += [f"  {x}" for x in tied_add(f"%c{n + 1}", "%lo", f"%c{n}", total, vector)]
+                lines += [f"  {x}" for x in tied_add(f"%c{n + 1}", "%lo", f"%c{n}", total, tie)]
                 total = f"%c{n + 1}_tie"
             if due > done:
-                lines.append(f"  {after} = bitcast {vector} {total} to {vector}")
+                lines.append(f"  {after} = bitcast {tie} {total} to {vector}")
             done = due
     return "\n".join(lines)

@@ -53,6 +53,11 @@ class AttentionScores(Product):
         t = self.problem(*inputs).m
         return inputs[0][0], self.heads, t, t
 
+    def joined(self, second: Op, third: Op) -> Attention | None:
+        """Return the whole attention, if a softmax and the mix of the same heads follow."""
+        follow = (second, third) == (Softmax(), AttentionMix(self.heads))
+        return Attention(self.heads) if follow else None
+
     def reference(self, *operands: Array) -> Array:
         """Return queries x keys, transposed, / sqrt(depth) for every head."""
         (packed,) = operands

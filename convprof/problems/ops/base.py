@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from convprof.errors import ProblemError
+from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.problems.shapes import IMAGE_AXES, Shape, shape_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     from convprof.dtypes import Types
     from convprof.problems.conv2d import Conv2d
     from convprof.problems.gemm import Gemm
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
+SMALL = 0.1
+"""Standard deviation of random biases, and of random factors about their mean."""
 
+
+@dataclass(frozen=True)
 class Op(ABC):
     """A frozen value that says what is computed; sizes follow from the shapes of its inputs.
 
@@ -37,6 +46,20 @@ class Op(ABC):
     """Whether a result of four axes is an image."""
     keeps_images: ClassVar[bool] = True
     """Whether the result is an image if an input is one, in the same layout."""
+    is_layer: ClassVar[bool] = False
+    """Whether it is the product of an activation and a learned ``weight``. Only such an op is
+    computed as a convolution or a product of its own."""
+    is_per_channel: ClassVar[bool] = False
+    """Whether it is only a factor, a term or both per channel."""
+    is_foldable: ClassVar[bool] = False
+    """Whether its factor and term can be multiplied into the layer before it."""
+    is_gate: ClassVar[bool] = False
+    """Whether one input, mostly between 0 and 1, scales the other."""
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """The op as the epilogue of the layer before it; an empty one if it cannot be that."""
+        return NO_EPILOGUE
 
     @property
     def only_rearranges(self) -> bool:
@@ -78,6 +101,34 @@ class Op(ABC):
         """Return the equal convolution or product, without bias and name, or None."""
         self.checked(inputs)
         return None
+
+    def layer(self, *inputs: Shape) -> Conv2d | Gemm | None:
+        """Return the problem of a layer, with the bias in its epilogue; None for other ops."""
+        self.checked(inputs)
+        return None
+
+    def with_bias(self) -> Self:
+        """Return the same layer with a bias."""
+        raise ProblemError(f"{self.text}: has no bias")
+
+    def along_results(self, vector: Array) -> Array:
+        """Return a vector with an element per output channel, broadcastable to the weight."""
+        return vector
+
+    def factor_and_term(self, tensors: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return the factor and the term per channel of a foldable op, in float64."""
+        raise ProblemError(f"{self.text} of {', '.join(tensors)}: cannot be folded")
+
+    def joined(self, second: Op, third: Op) -> Op | None:  # noqa: ARG002
+        """Return one op that computes this op and the next two, if there is one."""
+        return None
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return the mean and the standard deviation of random values of a learned tensor.
+
+        ``gain`` is the variance that the result of a layer shall have.
+        """
+        return 0.0, SMALL
 
     def macs(self, *inputs: Shape) -> int:
         """Return the multiply-accumulates of the problem; 0 without one."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
-from convprof.problems.epilogue import STEPS, Function
+from convprof.problems.epilogue import STEPS, Epilogue, Function
 from convprof.problems.functions import FUNCTIONS
 from convprof.problems.ops.base import Op
 
@@ -37,6 +37,11 @@ class Activation(Op):
     def text(self) -> str:
         """The function's name."""
         return self.function
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """The function of every element."""
+        return Epilogue(function=self.function)
 
     def output(self, *inputs: Shape) -> Shape:
         """Return the same shape."""
@@ -185,6 +190,11 @@ class Add(_Pairwise):
 
     kind: ClassVar[str] = "add"
 
+    @property
+    def epilogue(self) -> Epilogue:
+        """The sum with the other activation."""
+        return Epilogue(add=True)
+
     def reference(self, *operands: Array) -> Array:
         """Return the sum; NumPy repeats sizes of 1."""
         a, b = operands
@@ -196,6 +206,7 @@ class Multiply(_Pairwise):
     """The product of two activations, element by element: the gate of squeeze-and-excitation."""
 
     kind: ClassVar[str] = "multiply"
+    is_gate: ClassVar[bool] = True
 
     def reference(self, *operands: Array) -> Array:
         """Return the product; NumPy repeats sizes of 1."""

@@ -11,10 +11,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from convprof.errors import ProblemError
 from convprof.problems.checks import shown
-from convprof.problems.ops.base import Op
+from convprof.problems.ops.base import SMALL, Op
 from convprof.problems.shapes import IMAGE_AXES, channel_axis, channels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convprof.problems.ops.base import Array
     from convprof.problems.shapes import Shape
 
@@ -50,6 +52,11 @@ def _along_channels(vector: Array, x: Array) -> Array:
     return vector.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
 
 
+def _factors_near_one(name: str) -> tuple[float, float]:
+    """Return the distribution of the learned tensors of a norm: its factors have a mean of 1."""
+    return (1.0 if name == "weight" else 0.0), SMALL
+
+
 @dataclass(frozen=True, slots=True)
 class BatchNorm(_Same):
     """(x - mean) / sqrt(variance + eps) x weight + bias, per channel of (n, c, h, w) or (n, c).
@@ -60,6 +67,8 @@ class BatchNorm(_Same):
 
     kind: ClassVar[str] = "batch norm"
     steps: ClassVar[int] = 2
+    is_per_channel: ClassVar[bool] = True
+    is_foldable: ClassVar[bool] = True
 
     eps: float = 1e-5
 
@@ -76,6 +85,16 @@ class BatchNorm(_Same):
         if len(x) not in (2, IMAGE_AXES):
             raise self.misfit(x, "it needs an image (n, c, h, w) or features (n, c)")
         return (x[1],)
+
+    def factor_and_term(self, tensors: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return weight / sqrt(variance + eps), and bias - mean x that factor."""
+        exact = {name: array.astype(np.float64) for name, array in tensors.items()}
+        factor = exact["weight"] / np.sqrt(exact["running_var"] + self.eps)
+        return factor, exact["bias"] - exact["running_mean"] * factor
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 1 for the weight."""
+        return _factors_near_one(name)
 
     def reference(self, *operands: Array) -> Array:
         """Return x normalised with the given mean and variance: nothing is folded."""
@@ -106,6 +125,10 @@ class LayerNorm(_Same):
         """Return ``weight`` and, where there is one, ``bias`` (c,)."""
         names = ("weight", "bias") if self.bias else ("weight",)
         return dict.fromkeys(names, (channels(self.output(*inputs)),))
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 1 for the weight."""
+        return _factors_near_one(name)
 
     def reference(self, *operands: Array) -> Array:
         """Return every row normalised with its own mean and variance."""
@@ -197,10 +220,21 @@ class LayerScale(_Same):
 
     kind: ClassVar[str] = "layer scale"
     steps: ClassVar[int] = 1
+    is_per_channel: ClassVar[bool] = True
+    is_foldable: ClassVar[bool] = True
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``weight`` (c,)."""
         return {"weight": (channels(self.output(*inputs)),)}
+
+    def factor_and_term(self, tensors: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return the learned factor, and 0."""
+        factor = tensors["weight"].astype(np.float64)
+        return factor, np.zeros(len(factor))
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:  # noqa: ARG002
+        """Return a mean of 0.3."""
+        return 0.3, SMALL
 
     def reference(self, *operands: Array) -> Array:
         """Return x times the factor of its channel."""
@@ -214,6 +248,7 @@ class Bias(_Same):
 
     kind: ClassVar[str] = "bias"
     steps: ClassVar[int] = 1
+    is_per_channel: ClassVar[bool] = True
 
     def weights(self, *inputs: Shape) -> dict[str, Shape]:
         """Return ``bias`` (c,)."""

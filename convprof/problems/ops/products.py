@@ -49,10 +49,12 @@ class Product(Op):
 class Weighted(Product):
     """A product of an activation and a learned ``weight``, and, if ``bias``, a learned bias.
 
-    It is the only kind of operation that a strategy computes as a problem of its own.
+    A strategy computes it as a problem of its own. No other op is computed in that way.
     """
 
     __slots__ = ()
+
+    is_layer: ClassVar[bool] = True
 
     bias: bool
 
@@ -61,7 +63,17 @@ class Weighted(Product):
         """One for the bias."""
         return int(self.bias)
 
-    def with_epilogue(self, *inputs: Shape) -> Conv2d | Gemm:
+    @abstractmethod
+    def fan_in(self, weight: Shape) -> int:
+        """Return the products behind one result, from the shape of the weight."""
+
+    def distribution(self, name: str, shape: Shape, gain: float) -> tuple[float, float]:
+        """Return the standard deviation that gives results the variance ``gain``."""
+        if name == "weight":
+            return 0.0, math.sqrt(gain / self.fan_in(shape))
+        return super().distribution(name, shape, gain)
+
+    def layer(self, *inputs: Shape) -> Conv2d | Gemm:
         """Return the problem with the bias in its epilogue."""
         return replace(self.problem(*inputs), epilogue=Epilogue(bias=self.bias))
 
@@ -137,6 +149,18 @@ class Convolution(Weighted):
         weight: dict[str, Shape] = {"weight": self.problem(*inputs).weight_shape}
         return weight | ({"bias": (self.k,)} if self.bias else {})
 
+    def with_bias(self) -> Convolution:
+        """Return the same convolution with a bias."""
+        return replace(self, bias=True)
+
+    def along_results(self, vector: Array) -> Array:
+        """Return the vector as (k, 1, 1, 1)."""
+        return vector[:, None, None, None]
+
+    def fan_in(self, weight: Shape) -> int:
+        """Return c / groups x r x s."""
+        return math.prod(weight[1:])
+
     def reference(self, *operands: Array) -> Array:
         """Return the convolution plus the bias."""
         x, weight, *bias = operands
@@ -169,6 +193,14 @@ class Linear(Weighted):
         """Return ``weight`` (inputs, outputs), the problem's B, and ``bias`` (outputs,)."""
         weight: dict[str, Shape] = {"weight": (channels(inputs[0]), self.problem(*inputs).n)}
         return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def with_bias(self) -> Linear:
+        """Return the same product with a bias."""
+        return replace(self, bias=True)
+
+    def fan_in(self, weight: Shape) -> int:
+        """Return the number of inputs."""
+        return weight[0]
 
     def reference(self, *operands: Array) -> Array:
         """Return the product plus the bias."""

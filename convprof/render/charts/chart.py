@@ -13,6 +13,8 @@ class Point:
     high: float | None = None
     label: str = ""
     """Written next to the point; empty for a point that only its series names."""
+    roof: float | None = None
+    """The limit above the point; the gap to the limit is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,14 @@ class Series:
     line: bool = True
     marked: bool = True
     """Whether the points of a line are marked; not where they are only its ends."""
+    subject: str = ""
+    """Decides on colour and marker: a strategy's name; empty for the label."""
+    variant: int = 0
+    """Tells series of one subject apart, by the dash and by a filled or hollow marker."""
+    expected: bool = False
+    """Whether this is what was expected of the subject: dashed and hollow."""
+    roof: bool = False
+    """Whether this is a ceiling: grey, with its label along the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,9 @@ class Chart:
     y_top: float | None = None
     """The top of the y axis; None chooses it from what is drawn."""
     caption: str = ""
+    """What the marks mean and how it was measured."""
+    subtitle: str = ""
+    """Problem, machine and date; the title says the finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +98,56 @@ class HeatMap:
     unit: str
     marks: tuple[CellMark, ...] = ()
     caption: str = ""
+    subtitle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One horizontal bar. `low` and `high` are the ends of its confidence interval."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    """Written to the right of the axes: the value in words, the gain, the reason."""
+    subject: str = ""
+    """Decides on the colour and the marker: a strategy's name; empty for a neutral colour."""
+    variant: int = 0
+    """As of a series: an odd one is hollow."""
+    expected: float | None = None
+    """What was expected, drawn hollow in the same colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A vertical line through the bars: a ceiling, or the 1 of ratios."""
+
+    label: str
+    x: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Bars over one axis, the first bar at the top."""
+
+    x_label: str
+    bars: tuple[Bar, ...]
+    title: str = ""
+    references: tuple[Reference, ...] = ()
+    ratios: bool = False
+    """Whether the values are ratios: markers with intervals on a logarithmic axis around 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Panels of horizontal bars, one below the other."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    subtitle: str = ""
+    caption: str = ""
+
+
+Drawable = Chart | HeatMap | Bars
+"""Everything that a picture can show."""

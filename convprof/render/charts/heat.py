@@ -44,8 +44,7 @@ def heat_map_lines(chart: HeatMap, width: int = 80) -> Text:
                 made.append(f"{cells.text(row, column):>{each}}", cells.style(row, column))
             lines.append(made)
     lines.append(Text(cells.legend(), style="dim"))
-    if chart.caption:
-        lines.append(Text(chart.caption, style="dim"))
+    lines += [Text(below, style="dim") for below in (chart.subtitle, chart.caption) if below]
     return Text("\n", overflow="fold").join(lines)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from convprof.render.charts import palette, scale
+from convprof.render.charts.sizes import SMALL_SIZE, TEXT_SIZE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +23,11 @@ MARKS_PER_ROW = 4
 _BRIGHT = 0.55
 
 
-def draw_heat_map(axes: Axes, chart: HeatMap, size: float, small: float) -> None:
-    """Draw the map; letters of `size` points at the axes, `small` in the cells."""
+def draw_heat_map(axes: Axes, chart: HeatMap) -> None:
+    """Draw the map with its axes, its colour bar and its marks."""
+    size, small = TEXT_SIZE, SMALL_SIZE
+    axes.set_xlabel(chart.x_label, fontsize=size)
+    axes.set_ylabel(chart.y_label, fontsize=size)
     values = np.array(
         [[np.nan if v is None else v for v in row] for row in chart.values], dtype=float
     )
@@ -56,7 +60,7 @@ def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
     """Outline the cells of each mark, one outline inside the other where they meet."""
     handles = []
     for index, mark in enumerate(chart.marks):
-        look = palette.look(index + 1)
+        look = palette.numbered(index + 1)
         room = 0.06 * (index + 1)
         for row, column in mark.cells:
             outline = Rectangle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from matplotlib.text import Text
@@ -47,6 +48,10 @@ STEP = 4.0
 """Points from one such spot to the next."""
 
 
+LEVEL = 0.02
+"""The sine of the angle up to which a text counts as level."""
+
+
 class Labels:
     """What is taken so far on some axes whose layout is final; sizes in display units."""
 
@@ -57,6 +62,8 @@ class Labels:
         self._scale = renderer.dpi / 72
         self._taken: list[Bbox] = []
         self._labels: list[Bbox] = []
+        self._texts: list[Bbox] = []
+        """Of texts along lines."""
 
     def keep_free(self, points: Sequence[tuple[float, float]]) -> None:
         """No label may cover the markers at these points, given in data coordinates."""
@@ -71,6 +78,23 @@ class Labels:
             for step in range(steps + 1):
                 share = step / steps
                 self._take(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share, LINE_CLEARANCE)
+
+    def take_text(self, text: Annotation) -> bool:
+        """Whether a text along a line covers no other text; then no label may cover it."""
+        text.update_positions(self._renderer)
+        box = Text.get_window_extent(text, self._renderer)
+        spots = [box]
+        if math.sin(math.radians(text.get_rotation())) > LEVEL:
+            half = CLEARANCE * self._scale
+            steps = max(1, int(max(box.width, box.height) / (STEP * self._scale)))
+            shares = [step / steps for step in range(steps + 1)]
+            middles = [(box.x0 + s * box.width, box.y0 + s * box.height) for s in shares]
+            spots = [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in middles]
+        if any(spot.overlaps(other) for spot in spots for other in self._texts):
+            return False
+        self._texts += spots
+        self._taken += spots
+        return True
 
     def _take(self, x: float, y: float, clearance: float) -> None:
         half = clearance * self._scale

@@ -1,8 +1,19 @@
-"""Colours that colour-blind readers can tell apart, always with a second distinction."""
+"""Colours that colour-blind readers can tell apart, always with a marker or a dash as well.
+
+A strategy has the same colour and marker in every chart: its place in the registry decides.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from convprof.render.charts.chart import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +27,28 @@ class Look:
     """In a picture, in matplotlib's words."""
     dash: tuple[float, ...]
     """Lengths of lines and gaps in points; empty for an unbroken line."""
+    hollow: bool = False
+    """Whether the marker has an edge only."""
 
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito 2008, "Color Universal Design", without the yellow that white paper swallows."""
 BLACK = "#000000"
+ROOF = "#555555"
+"""Of ceilings: no strategy has this grey."""
 _GLYPHS = "ox+*#@%&=$^vsdABCDEFGHIJKLMNPQRTUVWYZ"
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p", "h")
+"""As many as make the same marker meet the same colour only after seventy names."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 3))
+_EXPECTED: tuple[float, ...] = (4, 2.5)
+"""The dash of what was expected, whatever colour it has."""
 
 
-def look(index: int) -> Look:
-    """Return the look of the series with that number; glyphs repeat after some thirty of them."""
+_ROOF = Look(ROOF, _GLYPHS[0], "", ())
+
+
+def numbered(index: int) -> Look:
+    """Return the look with that number; glyphs repeat after some thirty of them."""
     return Look(
         COLORS[index % len(COLORS)],
         _GLYPHS[index % len(_GLYPHS)],
@@ -36,6 +57,63 @@ def look(index: int) -> Look:
     )
 
 
+def look_of(subject: str) -> Look:
+    """Return the look of a strategy, or of any other name: the same in every chart."""
+    return numbered(_number(subject, ()))
+
+
+def looks(series: Sequence[Series]) -> list[Look]:
+    """Return the looks of a chart's series, no two alike.
+
+    The subject decides on colour and marker, the variant on the dash and on how the marker is
+    filled. A subject that is no strategy gets another colour where its own one is taken. Glyphs
+    are in the order of the series: the clearest ones first.
+    """
+    numbers: dict[str, int] = {}
+    subjects = [one.subject or one.label for one in series if not one.roof]
+    for subject in sorted(subjects, key=lambda name: name not in _strategies()):
+        if subject not in numbers:
+            numbers[subject] = _number(subject, numbers.values())
+    made = []
+    for index, one in enumerate(series):
+        look = _ROOF if one.roof else _variant(numbers[one.subject or one.label], one)
+        made.append(replace(look, glyph=_GLYPHS[index % len(_GLYPHS)]))
+    return made
+
+
 def terminal_color(color: str) -> str:
     """Return a style for Rich; black is the terminal's own colour, which any background shows."""
-    return "default" if color == BLACK else color
+    return "default" if color in (BLACK, ROOF) else color
+
+
+def _number(subject: str, taken: Collection[int]) -> int:
+    """Return the number of a look: of a strategy by the registry, of another name by its hash."""
+    known = _strategies()
+    if subject in known:
+        return known[subject]
+    first = zlib.crc32(subject.encode())
+    colors = {number % len(COLORS) for number in taken}
+    steps = range(len(COLORS)) if len(colors) < len(COLORS) else range(0)
+    free = (first + k for k in steps if (first + k) % len(COLORS) not in colors)
+    every = (first + k for k in itertools.count())
+    markers = {(number % len(COLORS), number % len(_MARKERS)) for number in taken}
+    unused = (n for n in every if (n % len(COLORS), n % len(_MARKERS)) not in markers)
+    fallback = first if len(markers) >= len(COLORS) * len(_MARKERS) else next(unused)
+    return next(free, fallback)
+
+
+def _strategies() -> dict[str, int]:
+    from convprof.studies.strategy_order import places
+
+    return places()
+
+
+def _variant(number: int, series: Series) -> Look:
+    look = numbered(number)
+    if series.expected:
+        return replace(look, dash=_EXPECTED, hollow=True)
+    if not series.variant:
+        return replace(look, dash=())
+    dash = _DASHES[1 + (series.variant - 1) % (len(_DASHES) - 1)]
+    marker = _MARKERS[(number + series.variant // 2) % len(_MARKERS)]
+    return replace(look, dash=dash, marker=marker, hollow=bool(series.variant % 2))

@@ -11,7 +11,7 @@ from convprof.errors import InputError
 from convprof.render import files
 
 if TYPE_CHECKING:
-    from convprof.render.charts.chart import Chart, HeatMap
+    from convprof.render.charts.chart import Drawable
 
 SUFFIXES = (".svg", ".png")
 EXTRA = "matplotlib"
@@ -35,7 +35,7 @@ def require(path: str, flag: str = "--plot") -> None:
         )
 
 
-def write(chart: Chart | HeatMap, path: str) -> None:
+def write(chart: Drawable, path: str) -> None:
     """Draw a chart into a file; readers see the old one or the whole new one, never half.
 
     InputError as from `require`; ConvprofError if writing fails.
@@ -44,7 +44,7 @@ def write(chart: Chart | HeatMap, path: str) -> None:
     files.write_bytes_atomically(path, drawn(chart, Path(path).suffix.lower()))
 
 
-def drawn(chart: Chart | HeatMap, suffix: str) -> bytes:
+def drawn(chart: Drawable, suffix: str) -> bytes:
     """Return the file's content for `.svg` or `.png`: the same chart gives the same bytes."""
     import matplotlib as mpl
 
@@ -52,9 +52,9 @@ def drawn(chart: Chart | HeatMap, suffix: str) -> bytes:
 
     data = io.BytesIO()
     with mpl.rc_context():
-        # The user's own style files must not decide whether labels fit. Text becomes outlines in
-        # an SVG, so that it looks the same where the font is missing.
+        # The user's own style files must not decide whether labels fit.
         mpl.rcdefaults()
+        mpl.rcParams["svg.fonttype"] = "none"  # text that can be searched, copied and read aloud
         mpl.rcParams["svg.hashsalt"] = "convprof"
         metadata = {"Date": None, "Title": chart.title} if suffix == ".svg" else None
         figure = figure_of(chart)

@@ -20,6 +20,8 @@ MARGIN = 0.04
 """Room between the data and the ends of an axis, as a share of it."""
 HEADROOM = 0.05
 """Room above the highest point, where no ceiling is the top."""
+MOST_ABOVE = 1.5
+"""An interval that ends higher over the highest point than this is cut: the points matter."""
 _STEPS = (1, 2, 5, 10)
 _EXACT = 1e-9
 
@@ -63,7 +65,9 @@ def x_scale(chart: Chart) -> Scale:
 
 def y_scale(chart: Chart) -> Scale:
     """Return the y axis: from 0 (log: the lowest point) to `y_top`, or to what is higher."""
-    values = [y for s in chart.series for p in s.points for y in (p.y, p.low, p.high) if y]
+    most = MOST_ABOVE * max((p.y for s in chart.series for p in s.points), default=math.inf)
+    values = [y for s in chart.series for p in s.points for y in (p.y, p.low) if y]
+    values += [min(p.high, most) for s in chart.series for p in s.points if p.high]
     values += [level.y for level in chart.levels]
     seen = [v for v in values if math.isfinite(v) and (v > 0 or not chart.y_log)]
     highest = max(seen, default=1.0)

@@ -47,7 +47,7 @@ class _Drawing:
         self.y_ticks = {self.row(value): scale.text(value) for value in ticks}
         self.gutter = max([len(label) for label in self.y_ticks.values()], default=0) + 1
         self.canvas = Canvas(width - self.gutter - 1, height)
-        self.looks = [palette.look(index) for index in range(len(chart.series))]
+        self.looks = palette.looks(chart.series)
         self.legend: list[tuple[str, str, str]] = []
         """Glyph, its style and label."""
 
@@ -75,8 +75,9 @@ class _Drawing:
         lines = [Text(self.chart.title, style="bold")] if self.chart.title else []
         lines += [*above, *self._plot(), *self._x_axis()]
         lines += wrapped(self._legend(), self.width)
-        words = [Text(word, style=FRAME) for word in self.chart.caption.split()]
-        lines += wrapped(words, self.width, gap=" ")
+        for below in (self.chart.subtitle, self.chart.caption):
+            words = [Text(word, style=FRAME) for word in below.split()]
+            lines += wrapped(words, self.width, gap=" ")
         return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
     def _levels(self) -> None:

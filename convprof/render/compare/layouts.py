@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.studies.compare.layouts import LayoutComparison, advice
@@ -28,6 +28,9 @@ def layouts_report(
         columns = _layout_columns(comparisons)
         print_table(console, title, columns, comparisons)
         _conversions(console, measurements)
+        doubt = doubts.line(side for c in comparisons for side in (c.nchw, c.nhwc))
+        if doubt is not None:
+            say(console, doubt)
     for measurement in tables.excluded(measurements):
         say(console, describe.exclusion_line(measurement), style="dim")
     say(console, advice(list(comparisons)), style="bold")
@@ -37,7 +40,7 @@ def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[Layo
     sides = [side for c in comparisons for side in (c.nchw, c.nhwc)]
     unit = units.time_unit([side.time_s.median for side in sides if side.time_s])
     return [
-        Column("strategy", lambda c: c.strategy, 1, "left", key=True),
+        Column("strategy", lambda c: doubts.marked(c.strategy, c.doubt), 1, "left", key=True),
         Column("threads", lambda c: str(c.threads), 6, key=True),
         Column(f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3),
         Column(f"NHWC [{unit.name}]", lambda c: tables.time_cell(c.nhwc, unit), 3),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.networks.mixers import quadratic_overtakes
 from convprof.render import describe, tables
-from convprof.render.charts.chart import Chart, Mark, Point, Series
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.render.findings import threads_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -185,11 +185,6 @@ _VERDICTS = {
 }
 
 
-def threads_words(count: int) -> str:
-    """Return ``1 thread`` or ``2 threads``."""
-    return f"{count} thread{'s' if count > 1 else ''}"
-
-
 def who(threads: int, strategy: str, *, named: bool) -> str:
     """Return whose numbers a sentence is about: ``1 thread``; ``1 thread, auto`` if named."""
     return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
@@ -322,69 +317,3 @@ def _share(name: str, what: str) -> Callable[[_Row], str]:
         return f"{100 * getattr(row[1][name], what):.1f}"
 
     return cell
-
-
-# Mixers over growing images as a chart: what is quadratic rises twice as steeply.
-
-EQUAL = "quadratic = linear FLOPs"
-
-
-def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
-    """Return the time of each mixer over the tokens, and the times of attention's two halves.
-
-    Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
-    and a power of them is a straight line. ``dated``: machine and date, for the caption.
-    """
-    totals = [(grid, total) for grid, found in stages for total in found]
-    unit = units.time_unit([total.cost.seconds for _, total in totals])
-    threads = list(dict.fromkeys(total.threads for _, total in totals))
-    strategies = list(dict.fromkeys(total.strategy for _, total in totals))
-    lines: dict[str, list[Point]] = {}
-    for grid, total in totals:
-        several = (total.strategy, len(strategies)), (threads_words(total.threads), len(threads))
-        end = "".join(f", {word}" for word, count in several if count > 1)
-        for label, *seconds in _curves(total, halves=len(threads) * len(strategies) == 1):
-            y, low, high = (None if s is None else unit.scale(s) for s in seconds)
-            if y is not None:
-                lines.setdefault(f"{label}{end}", []).append(Point(grid.tokens, y, low, high))
-    grids = [grid for grid, _ in stages]
-    where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
-    dtype = totals[0][1].measurements[0].dtype if totals else ""
-    return Chart(
-        title=f"{size_words(grids[0])} · {dtype}{where}",
-        x_label="tokens of an image",
-        y_label=f"time [{unit.name}]",
-        series=tuple(Series(label, tuple(points)) for label, points in lines.items()),
-        marks=_equal(stages),
-        x_log=True,
-        y_log=True,
-        caption=" · ".join(part for part in (dated, "median and 95 % interval") if part),
-    )
-
-
-_Curve = tuple[str, float, float | None, float | None]
-
-
-def _curves(total: Total, *, halves: bool) -> list[_Curve]:
-    """Return label, seconds and interval: of a mixer, and of what grows with the square.
-
-    ``halves``: also of the rest, where there is room for another line.
-    """
-    whole, name = total.cost, total.mixer.name
-    curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
-    if total.mixer.quadratic_flops:
-        curves.append((f"{name}: quadratic part", total.quadratic_s, None, None))
-        if halves:
-            curves.append((f"{name}: projections", total.linear_s, None, None))
-    return curves
-
-
-def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
-    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
-    tokens = [grid.tokens for grid, _ in stages]
-    for grid, totals in stages:
-        for total in totals:
-            if total.mixer.quadratic_flops:
-                x = quadratic_overtakes(total.mixer, grid.tokens)
-                return (Mark(EQUAL, x),) if min(tokens) <= x <= max(tokens) else ()
-    return ()

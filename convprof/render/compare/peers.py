@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
+from convprof.studies import shortlist
 from convprof.studies.compare.peers import Standing, summaries
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def peers_report(
     libraries: AbstractSet[str],
 ) -> None:
     """Print all contestants of one problem, fastest first, the refusals, and the verdicts."""
-    rows = tables.timed(measurements)
+    rows = shortlist.timed(measurements)
     if rows:
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
         print_table(console, title, _contestant_columns(rows, libraries), rows)
+        _doubts(console, rows)
     _exclusions(console, tables.excluded(measurements))
     for standing in standings:
         say(console, _verdict_line(standing), style="bold")
@@ -50,6 +52,7 @@ def summary_report(
     if standings:
         title = f"convprof against the fastest library · {standings[0].ours.dtype}"
         print_table(console, title, _standing_columns(standings), standings)
+        _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
     # Which of our own strategies refuse which problem would fill pages; the document has it.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
@@ -57,6 +60,12 @@ def summary_report(
         say(console, _summary_line(summary), style="bold")
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
+
+
+def _doubts(console: Console, rows: Sequence[Measurement]) -> None:
+    line = doubts.line(rows)
+    if line is not None:
+        say(console, line)
 
 
 def _contestant_columns(
@@ -68,7 +77,7 @@ def _contestant_columns(
     ]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
-        Column("strategy", lambda m: m.strategy, 1, "left", key=True),
+        Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in rows) else []),
         Column("threads", lambda m: str(m.threads), 5, key=True),
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
@@ -82,7 +91,7 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
     columns: list[Column[Standing]] = [
-        Column("problem", lambda s: _problem(s.ours), 1, "left"),
+        Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
         Column("threads", lambda s: str(s.threads), 3, key=True),
         Column("convprof", lambda s: _way(s.ours), 6, "left"),
         Column(f"takes [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
@@ -125,6 +134,10 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
 
 def _verdict_line(standing: Standing) -> str:
     ours, peer = standing.ours, standing.peer
+    if standing.doubt is not None:
+        return (
+            f"{_threads(standing.threads)}: no conclusion, the times are in doubt: {standing.doubt}"
+        )
     return (
         f"{_threads(standing.threads)}: the fastest library, {_way(peer)}, takes "
         f"{_ratio_cell(standing)} times as long as convprof's {_way(ours)}: "

@@ -14,7 +14,7 @@ def checked(results: Sequence[Checked], what: str, how: str) -> str:
     """Return ``checked: 32 outputs summed by hand equal those of direct and microkernel``."""
     if not results:
         return f"checked: {what} {how}; no kernel computes this problem here"
-    names = " and ".join(each.strategy for each in results)
+    names = " and ".join(dict.fromkeys(each.strategy for each in results))
     largest = max(each.difference for each in results)
     if not largest:
         return f"checked: {what} {how} equal those of {names}"

@@ -56,7 +56,11 @@ class Page:
         """Print the page's first line."""
         fields = {"kind": problem.kind, "descriptor": problem.descriptor, "name": problem.name}
         line = problem_line({**fields, **problem.dims()}, "")
-        self._wrapped(Text(f"{topic}: {line}", style="bold"), "")
+        self.heading(f"{topic}: {line}")
+
+    def heading(self, text: str) -> None:
+        """Print the first line of a page that has no problem."""
+        self._wrapped(Text(text, style="bold"), "")
 
     def section(self, text: str) -> None:
         """Print an empty line and a heading."""

@@ -5,21 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.render.charts.chart import CellMark, Chart, HeatMap, Level, Mark, Point, Series
+from convprof.render.findings import INTERVAL, joined
 
 if TYPE_CHECKING:
     from convprof.studies.study.page import Page, Plot, Row, Section
 
 
-def chart(page: Page, section: Section, caption: str = "") -> Chart | HeatMap | None:
+def page_chart(page: Page, *, dated: str) -> Chart | HeatMap | None:
+    """Return the chart of a page, which has one section with a chart. `dated`: machine and date."""
+    charts = (chart(page, section, dated) for section in page.sections)
+    return next((each for each in charts if each is not None), None)
+
+
+def chart(page: Page, section: Section, dated: str = "") -> Chart | HeatMap | None:
     """Return the chart of a section; None without a chart or without a measurement."""
     if section.plot is None or not any(row.measured for row in section.rows):
         return None
     if section.plot.kind == "map":
-        return _map(page, section, section.plot, caption)
-    return _lines(page, section, section.plot, caption)
+        return _map(page, section, section.plot, dated)
+    return _lines(page, section, section.plot, dated)
 
 
-def _lines(page: Page, section: Section, plot: Plot, caption: str) -> Chart:
+def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
     groups = list(dict.fromkeys(_field(row, plot.group) for row in section.rows))
     series = []
     scale = section.unit.value
@@ -28,13 +35,16 @@ def _lines(page: Page, section: Section, plot: Plot, caption: str) -> Chart:
         name = _named(plot.group, group) if len(groups) > 1 else "measured"
         if plot.expected and not plot.expected_once:
             label = f"{plot.expected}, {name}" if len(groups) > 1 else plot.expected
-            series.append(Series(label, _expectations(rows, plot, scale)))
-        series.append(Series(name, _points(rows, plot, scale)))
+            points = _expectations(rows, plot, scale)
+            series.append(Series(label, points, subject=name, expected=True))
+        series.append(Series(name, _points(rows, plot, scale), subject=name))
     if plot.expected and plot.expected_once:
         # First, so that what was measured is drawn over it.
-        series.insert(0, Series(plot.expected, _expectations(section.rows, plot, scale)))
+        points = _expectations(section.rows, plot, scale)
+        subject = "" if len(groups) > 1 else "measured"
+        series.insert(0, Series(plot.expected, points, subject=subject, expected=True))
     return Chart(
-        title=page.title,
+        title=_finding(page),
         x_label=plot.x_label,
         y_label=plot.y_label,
         series=tuple(one for one in series if one.points),
@@ -43,8 +53,14 @@ def _lines(page: Page, section: Section, plot: Plot, caption: str) -> Chart:
         x_log=plot.x_log,
         y_log=plot.y_log,
         y_top=max((line.at / scale for line in plot.levels), default=None),
-        caption=caption,
+        subtitle=joined(page.title, dated),
+        caption=INTERVAL,
     )
+
+
+def _finding(page: Page) -> str:
+    """Return the study and the first sentence that was measured; else the page's title."""
+    return f"{page.study}: {page.findings[0].measured}" if page.findings else page.title
 
 
 def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
@@ -71,7 +87,7 @@ def _expectations(rows: tuple[Row, ...] | list[Row], plot: Plot, scale: float) -
     return tuple(Point(x, best[x]) for x in sorted(best))
 
 
-def _map(page: Page, section: Section, plot: Plot, caption: str) -> HeatMap:
+def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
     columns = list(dict.fromkeys(_field(row, plot.x) for row in section.rows))
     rows = list(dict.fromkeys(_field(row, plot.group) for row in section.rows))
     values = {(_field(r, plot.group), _field(r, plot.x)): r.measured for r in section.rows}
@@ -82,7 +98,7 @@ def _map(page: Page, section: Section, plot: Plot, caption: str) -> HeatMap:
         return None if found is None else found.value / scale
 
     return HeatMap(
-        title=page.title,
+        title=_finding(page),
         x_label=plot.x_label,
         y_label=plot.y_label,
         columns=tuple(map(str, columns)),
@@ -93,7 +109,8 @@ def _map(page: Page, section: Section, plot: Plot, caption: str) -> HeatMap:
             CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
             for label, cells in plot.cells
         ),
-        caption=caption,
+        subtitle=joined(page.title, dated),
+        caption=INTERVAL,
     )
 
 

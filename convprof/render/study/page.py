@@ -60,7 +60,9 @@ def _section(console: Console, page: Page, section: Section) -> None:
     made = chart(page, section)
     width = min(console.width, WIDEST)
     if isinstance(made, HeatMap):
-        console.print(heat_map_lines(replace(made, title=section.title), width))
+        console.print(
+            heat_map_lines(replace(made, title=section.title, subtitle="", caption=""), width)
+        )
     else:
         columns = table.columns(section)
         print_table(console, _title(section), columns, table.groups(section))
@@ -73,7 +75,9 @@ def _section(console: Console, page: Page, section: Section) -> None:
             say(console, line, style="bold red")
     if made is not None and not isinstance(made, HeatMap):
         console.print()
-        console.print(chart_lines(replace(made, title=""), width, CHART_HEIGHT))
+        console.print(
+            chart_lines(replace(made, title="", subtitle="", caption=""), width, CHART_HEIGHT)
+        )
 
 
 def _title(section: Section) -> str:

@@ -15,13 +15,14 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 SCORES = "scores"
 
 # math is the one thing from outside of themselves that the kernels use: it never changes.
 
 
-def scores(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def scores(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``scores (item, tokens, tokens) = q k^T / sqrt(dim)``."""
     q, k, made = buffers[0], buffers[1], buffers[2]
     tokens, dim = dims[0], dims[1]
@@ -35,7 +36,7 @@ def scores(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN0
             made[row * tokens + j] = total / dim**0.5
 
 
-def softmax(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def softmax(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Turn rows of scores into weights that add up to 1; the largest is taken off first."""
     made = buffers[0]
     tokens = dims[0]
@@ -52,7 +53,7 @@ def softmax(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN
             made[row * tokens + j] /= total
 
 
-def values(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def values(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``y (item, tokens, dim)``: the weighted sums of the values."""
     made, kv, y = buffers[0], buffers[1], buffers[2]
     tokens, dim, items = dims[0], dims[1], dims[2]

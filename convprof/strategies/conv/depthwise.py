@@ -9,11 +9,12 @@ from convprof.strategies.plan import Buffer, Packed
 if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems import Conv2d
+    from convprof.strategies.kernels import Buffers, Words
 
 TAPS = "weights_rsc"
 
 
-def depthwise_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def depthwise_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute output rows ``(n, p)``; ``x (n, h, w, c)`` padded, ``w (r * s, c)``.
 
     Four taps at a time, so that an output is loaded and stored once per four multiply-adds.

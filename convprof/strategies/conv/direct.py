@@ -16,9 +16,10 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 
-def direct_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def direct_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute output planes ``(n, k)``; ``x (n, c, h, w)`` padded, ``w (k, c/groups, r, s)``."""
     x, w, y = buffers[0], buffers[1], buffers[2]
     c_all, h, width, k_all = dims[0], dims[1], dims[2], dims[3]
@@ -42,7 +43,7 @@ def direct_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa:
                 y[out] = total
 
 
-def direct_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def direct_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute output planes ``(n, k)``; ``x (n, h, w, c)`` padded, ``w (k, c/groups, r, s)``."""
     x, w, y = buffers[0], buffers[1], buffers[2]
     c_all, h, width, k_all = dims[0], dims[1], dims[2], dims[3]

@@ -28,10 +28,11 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
     from convprof.strategies.plan import Plan
 
 
-def cut_tiles(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def cut_tiles(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy an NHWC image into overlapping tiles ``(i, j, tile, c)``; a task is one row ``i``.
 
     What lies outside of the image was zeroed when the buffer was made, and nobody writes it.
@@ -54,7 +55,7 @@ def cut_tiles(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: A
                         target += c_end
 
 
-def join_tiles(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def join_tiles(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy what is valid of tiles ``(i, j, tile, k)`` into output rows ``(n, p)``."""
     tiles, y = buffers[0], buffers[1]
     n_end, p_end, q_end, k_end, a_end, b_end = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]

@@ -11,11 +11,12 @@ from convprof.strategies.plan import Buffer, Stage, X
 if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems import Conv2d
+    from convprof.strategies.kernels import Buffers, Words
 
 PADDED = "padded"
 
 
-def pad_planes(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def pad_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy planes ``(n, c)`` of an NCHW image into the middle of their padded planes.
 
     With a stride the padded plane is kept as one sub-plane per stride phase, so that the pixels
@@ -45,7 +46,7 @@ def pad_planes(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: 
                             padded[to + j] = x[start + j * sw]
 
 
-def pad_rows(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def pad_rows(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy rows ``(n, h)`` of an NHWC image into the middle of their padded rows."""
     x, padded = buffers[0], buffers[1]
     h, length, top, skip, rows, row_length = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]

@@ -19,11 +19,12 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 PATCHES, PRODUCT = "patches", "product"
 
 
-def patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def patches_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write rows ``(c, r, s)`` of the patch matrix ``(c * r * s, n * p * q)``."""
     x, patches = buffers[0], buffers[1]
     c_all, h, width = dims[0], dims[1], dims[2]
@@ -45,7 +46,7 @@ def patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa
                         patches[target + q] = x[source + q * sw]
 
 
-def patches_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def patches_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write rows of the patch matrices ``(groups, n * p * q, r * s * c/groups)`` of image row ``(n, p)``."""  # noqa: E501
     x, patches = buffers[0], buffers[1]
     c_all, h, width, cg = dims[0], dims[1], dims[2], dims[4]
@@ -66,7 +67,7 @@ def patches_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa
                             patches[target + c] = x[source + c]
 
 
-def swap_outer(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def swap_outer(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy ``(outer, inner, run)`` to ``(inner, outer, run)``; a task is one of ``inner``."""
     source, target = buffers[0], buffers[1]
     outer, inner, run = dims[0], dims[1], dims[2]

@@ -17,11 +17,12 @@ from convprof.strategies.planned import Planned
 if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 RSCK = "weights_rsck"
 
 
-def reordered_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def reordered_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute output planes ``(n, k)``: loops c, r, s, p and, innermost, q along the image row."""
     x, w, y = buffers[0], buffers[1], buffers[2]
     c_all, h, width, k_all = dims[0], dims[1], dims[2], dims[3]
@@ -50,7 +51,7 @@ def reordered_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # no
                                 y[out + q] = y[out + q] + x[pixel + q * sw] * factor
 
 
-def reordered_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def reordered_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute output rows ``(n, p)``: loops q, r, s, c and, innermost, k along the channels.
 
     The weights come as ``(groups, r, s, c/groups, k/groups)``.

@@ -22,11 +22,12 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 WIDE = "wide"
 
 
-def crop_planes(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def crop_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy planes ``(n, k)`` of ``(p, wide row)`` into ``(p, q)``, dropping the straddling columns."""  # noqa: E501
     wide, y = buffers[0], buffers[1]
     p_end, q_end, columns = dims[0], dims[1], dims[2]

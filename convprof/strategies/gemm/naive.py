@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 
-def naive(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def naive(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(batch, i)`` of ``c (batch, m, n) = a (batch, m, k) b (batch, k, n)``."""
     a, b, c = buffers[0], buffers[1], buffers[2]
     m, n, k = dims[0], dims[1], dims[2]

@@ -7,6 +7,7 @@ cache (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). ``a`` is read in 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,11 @@ class Packed(Tunable[Gemm, GemmBlocking]):
         lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
+
+    def blocks(self, g: Gemm, blocking: GemmBlocking) -> int:
+        """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
+        sides = (g.m, blocking.mc), (g.n, blocking.nc), (g.k, blocking.kc)
+        return g.batch * math.prod(ceil_div(size, side) for size, side in sides)
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""

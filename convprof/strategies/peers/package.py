@@ -55,13 +55,17 @@ class Library(Strategy[P]):
         """Return why the library does not do this problem, in one line; else None."""
         return None
 
+    def missing_package(self) -> str | None:
+        """Return the first package that is not installed; None if all are."""
+        missing = (name for name in self.packages if importlib.util.find_spec(name) is None)
+        return next(missing, None)
+
     def _absent(self) -> str | None:
-        for package in self.packages:
-            if importlib.util.find_spec(package) is None:
-                library = self.packages[0]
-                lacking = package if package == library else f"{library} needs {package}, which"
-                return f"{lacking} is not installed: {EXTRA}{self.hint}"
-        return None
+        package, library = self.missing_package(), self.packages[0]
+        if package is None:
+            return None
+        lacking = package if package == library else f"{library} needs {package}, which"
+        return f"{lacking} is not installed: {EXTRA}{self.hint}"
 
 
 class LibraryPrepared(Prepared):

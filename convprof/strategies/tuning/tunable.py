@@ -37,6 +37,10 @@ class Tunable(Planned[P], Generic[P, B]):
     def plan_blocked(self, problem: P, setting: Setting, blocking: B) -> Plan:
         """Return the plan with one of ``blockings``."""
 
+    def blocks(self, problem: P, blocking: B) -> int:  # noqa: ARG002
+        """Return how many blocks are made of a problem, where each block has a list of tiles."""
+        return 1
+
     def prepare_blocked(self, problem: P, setting: Setting, blocking: B) -> PlanRunner:
         """Allocate and compile for one of ``blockings``."""
         return self.prepared(problem, setting, self.plan_blocked(problem, setting, blocking))

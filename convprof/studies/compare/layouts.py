@@ -146,7 +146,7 @@ class Layouts:
             for (_, threads), pair in sides.items()
             if len(pair) == len(OTHER) and (ratio := ratio_of(pair["nhwc"], pair["nchw"]))
         ]
-        return sorted(comparisons, key=_best_s)
+        return sorted(comparisons, key=lambda c: (c.doubt is not None, _best_s(c)))
 
     def _compare(
         self, threads: int, nhwc: Participant, nchw: Participant, ratio: Ratio
@@ -199,6 +199,8 @@ def advice(comparisons: list[LayoutComparison]) -> str:
     if not comparisons:
         return "Nothing was measured in both layouts, so there is nothing to advise."
     best = comparisons[0]
+    if best.doubt is not None:
+        return f"No advice, the times are in doubt: {best.doubt}."
     threads = f"{best.threads} thread{'s' if best.threads > 1 else ''}"
     if best.better is None:
         word = "make the same" if best.verdict == "same" else "cannot be told apart"

@@ -87,10 +87,8 @@ class Peers:
     ) -> None:
         self.problem = problem
         self.choice = choice
-        chosen = dataclasses.replace(
-            choice, strategies=_strategies(problem, choice), layouts=LAYOUTS
-        )
-        self.session = RooflineSession(contestants(problem, chosen), settings, machine, watch)
+        taking_part = contestants(problem, chosen(problem, choice))
+        self.session = RooflineSession(taking_part, settings, machine, watch)
 
     def events(self) -> Iterator[Event]:
         """Measure; yield what happens."""
@@ -108,8 +106,8 @@ class Peers:
     def standings(self) -> list[Standing]:
         """Return, per number of threads, our best against the fastest library so far.
 
-        Best by the median, among results no less exact than 1e-4; either side is the best of
-        several, so that luck favours neither.
+        Best by the median (times in doubt come last), among results no less exact than 1e-4; either
+        side is the best of several, so that luck favours neither.
         """
         exact = [
             participant
@@ -122,10 +120,14 @@ class Peers:
         ):
             participants = [e for e in exact if e.contestant.setting.threads == threads]
             ours = [e for e in participants if not e.contestant.strategy.role.is_peer]
-            peers = _best_layouts([e for e in participants if e.contestant.strategy.role.is_peer])
+            peers = [e for e in participants if e.contestant.strategy.role.is_peer]
             if ours and peers:
-                found.append(self._standing(min(ours, key=_median_s), peers))
+                best = min(ours, key=self._rank)
+                found.append(self._standing(best, _best_layouts(sorted(peers, key=self._rank))))
         return [standing for standing in found if standing is not None]
+
+    def _rank(self, participant: Participant) -> tuple[bool, float]:
+        return self.session.measurement(participant).rank
 
     def _standing(self, ours: Participant, peers: list[Participant]) -> Standing | None:
         ratio = ratio_of(ours, peers[0])
@@ -156,12 +158,17 @@ def _others(
     """Return the other libraries' fastest exact results on the same problem and threads."""
     names = {s.name for s in registry.strategies(ours.problem["kind"]) if s.role.is_peer}
     best: dict[str, Measurement] = {}
-    for m in sorted(measurements, key=lambda m: m.time_s.median if m.time_s else 0.0):
+    for m in sorted(measurements, key=lambda m: m.rank):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)
         exact = m.time_s is not None and (m.max_rel_error or 0.0) <= LARGEST_ERROR
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
     return list(best.values())
+
+
+def chosen(problem: Problem, choice: Choice) -> Choice:
+    """Return the choice with the strategies of both sides, in both layouts."""
+    return dataclasses.replace(choice, strategies=_strategies(problem, choice), layouts=LAYOUTS)
 
 
 def libraries(problem: Problem, choice: Choice) -> frozenset[str]:
@@ -183,10 +190,14 @@ class Summary:
 
 
 def summaries(standings: Sequence[Standing]) -> list[Summary]:
-    """Return one summary per number of threads, in the order in which they come."""
+    """Return one summary per number of threads, in the order in which they come.
+
+    Comparisons that are in doubt are left out.
+    """
     found = []
-    for threads in dict.fromkeys(standing.threads for standing in standings):
-        those = [standing for standing in standings if standing.threads == threads]
+    clear = [standing for standing in standings if standing.doubt is None]
+    for threads in dict.fromkeys(standing.threads for standing in clear):
+        those = [standing for standing in clear if standing.threads == threads]
         ratios = [standing.ratio.inverse.value for standing in those]
         worst = max(those, key=lambda standing: standing.ratio.value)
         found.append(Summary(threads, len(those), stats.geometric_mean(ratios), worst))
@@ -211,13 +222,9 @@ def _libraries(problem: Problem) -> list[Strategy[Any]]:
     return [ways(strategy, problem)[0] for strategy in compared]
 
 
-def _median_s(participant: Participant) -> float:
-    return stats.median([sample.seconds for sample in participant.samples.values()])
-
-
 def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:
-    """Return each strategy's fastest participant, the fastest strategy first."""
+    """Return the first participant of each strategy."""
     best: dict[str, Participant] = {}
-    for participant in sorted(participants, key=_median_s):
+    for participant in participants:
         best.setdefault(participant.contestant.strategy.name, participant)
     return list(best.values())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.errors import InputError
-from convprof.problems import Conv2d
+from convprof.errors import InputError, ProblemError
+from convprof.problems import as_convolution
 
 if TYPE_CHECKING:
-    from convprof.problems import Problem
+    from convprof.problems import Conv2d, Problem
 
 TOPICS = {
-    "conv": "One output by hand, the options, the output size, names in PyTorch and Keras.",
+    "conv": "One output by hand, the options, and their names in PyTorch.",
+    "backward": "Gradients of input and weights by hand, and by finite differences.",
+    "channels": "A digit through 32 and 64 filters; what pooling keeps.",
+    "attention": "Queries, keys, values and softmax of a few patches, by hand.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
     "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",
@@ -22,10 +25,7 @@ TOPICS = {
 
 def convolution(problem: Problem, topic: str) -> Conv2d:
     """Return the problem if it is a convolution; InputError otherwise."""
-    if not isinstance(problem, Conv2d):
-        kind = "a matrix product" if problem.kind == "gemm" else f"of kind {problem.kind}"
-        raise InputError(
-            f"explain {topic}: {problem.descriptor} is {kind}; "
-            "name a convolution, e.g. resnet50:layer1.0.conv2"
-        )
-    return problem
+    try:
+        return as_convolution(problem)
+    except ProblemError as error:
+        raise InputError(f"explain {topic}: {error}") from None

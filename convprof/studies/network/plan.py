@@ -209,7 +209,7 @@ class Plan:
             )
             for name, participant in participants.items()
         ]
-        return sorted(found, key=lambda standing: standing.seconds)
+        return sorted(found, key=lambda standing: standing.measurement.rank)
 
 
 def _ratio(participant: Participant, best: Participant | None) -> Ratio | None:

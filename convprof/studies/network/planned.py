@@ -84,7 +84,11 @@ class Standing:
             "predicted_s": self.predicted_s,
             "measured_s": self.seconds,
             "conversions": self.conversions,
-            **(figures(self.ratio) if self.ratio else dict.fromkeys(FIGURES)),
+            **(
+                figures(self.ratio, self.measurement.doubt)
+                if self.ratio
+                else dict.fromkeys(FIGURES)
+            ),
         }
 
 

@@ -221,6 +221,7 @@ class NetworkResult:
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
             "libraries": [
-                {"name": each.a.strategy, **figures(each.ratio)} for each in self.libraries
+                {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
+                for each in self.libraries
             ],
         }

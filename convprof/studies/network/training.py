@@ -251,7 +251,7 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
         library = registry.find(m.problem["kind"], m.strategy).role.is_peer
         found = best.setdefault((m.threads, library, m.layout), {})
         known = found.get(which_pass(m))
-        if known is None or known.time_s is None or m.time_s.median < known.time_s.median:
+        if known is None or m.rank < known.rank:
             found[which_pass(m)] = m
     whole = [
         Step(library, tuple(found[which] for which in ORDER))

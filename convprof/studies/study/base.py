@@ -13,6 +13,7 @@ from convprof.studies.study.page import Figure, Row
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.contestant import Contestant
     from convprof.measure.events import Event
@@ -119,10 +120,14 @@ class Study(ABC):
     name: ClassVar[str]
 
     def __init__(
-        self, options: Options, watch: NoiseWatch | None = None, stopwatch: Stopwatch | None = None
+        self,
+        options: Options,
+        machine: MachineModel,
+        watch: NoiseWatch | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Nothing is measured yet; `watch` and `stopwatch` as for a session."""
-        self.options = options
+        self.options, self.machine = options, machine
         self._watch, self._stopwatch = watch, stopwatch
         self._session: Session | None = None
         self._entered: list[Contestant] = []

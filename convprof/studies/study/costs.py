@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.codegen import NATIVE
@@ -11,9 +12,12 @@ from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.dtypes import find
 from convprof.errors import RefusedError
-from convprof.machine import facts, peaks
 from convprof.machine.instructions import Bench, best_ruler, missing
 from convprof.studies.study.repeated import Shape
+
+if TYPE_CHECKING:
+    from convprof.machine.cpu import Cpu
+    from convprof.machine.model import MachineModel
 
 DEADLINE_S = 1.0
 """For the passes over a handful of loops; they take a third of it."""
@@ -46,11 +50,9 @@ class Costs:
             return None
         return self.fma_latency * self.fmas_per_cycle
 
-    def again(self, dtype: str, *, fused: bool = True) -> Costs:
-        """Return the same with the peak measured again, if lower: clocks rise for moments."""
-        now = peaks.measure(dtype, 1, self.bits, fused=fused)
-        if now.flop_per_s >= self.flop_per_s:
-            return self
+    def again(self, machine: MachineModel, dtype: str, *, fused: bool = True) -> Costs:
+        """Return the same with the peak measured again, if that is lower."""
+        now = machine.measure_width_again(dtype, self.bits, fused=fused)
         return dataclasses.replace(self, flop_per_s=now.flop_per_s, core_hz=now.core_hz)
 
     def lines(self) -> tuple[str, ...]:
@@ -68,17 +70,17 @@ class Costs:
         return (peak, f"in {width}: {', '.join(known)} (measured)")
 
 
-def costs(dtype: str, bits: int, *, fused: bool = True) -> Costs:
+def costs(machine: MachineModel, dtype: str, bits: int, *, fused: bool = True) -> Costs:
     """Measure the costs of a type in a width. `bits` of one element mean scalars.
 
     Without `fused` no latency is known: a sum then waits for an addition only.
     """
-    peak = peaks.measure(dtype, 1, bits, fused=fused)
+    peak = machine.measure_width(dtype, bits, fused=fused)
     width = None if bits == element_bits(dtype) else bits
     wanted = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}
     scalars = {f"load {kind} scalar" for kind in LOAD_TYPES}
-    found = _measured((wanted if fused else set()) | loads | scalars)
+    found = _measured(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
     latency = next((found[name][0] for name in wanted if name in found), None)
     ports = peak.flop_per_cycle / (2 * bits // element_bits(dtype)) if peak.flop_per_cycle else None
     return Costs(
@@ -108,9 +110,9 @@ def _per_cycle(found: dict[str, tuple[float | None, float]], names: set[str]) ->
     return whole(1 / each) if each else None
 
 
-def _measured(names: set[str]) -> dict[str, tuple[float | None, float]]:
+def _measured(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
     """Return latency and reciprocal throughput by name; {} where there is no ruler."""
-    cpu, ruler = facts().cpu, best_ruler()
+    ruler = best_ruler()
     rows = catalogue(cpu.architecture, avx=bool(cpu.extensions.get("AVX")))
     able = [
         row

@@ -9,7 +9,7 @@ from convprof.codegen import isa as isas
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import ROWS, VECTORS, Costs, costs, shape, spelled, widths
 from convprof.studies.study.page import Finding, Page, Plot, Row, Section, Unit, apart, ratio
@@ -39,7 +39,9 @@ class Fma(Study):
         for bits in self._widths:
             yield f"the peaks of {self._name(bits)}, fused and apart"
             for kind in (FUSED, APART):
-                self._costs[bits, kind] = costs(self.options.dtype, bits, fused=kind == FUSED)
+                self._costs[bits, kind] = costs(
+                    self.machine, self.options.dtype, bits, fused=kind == FUSED
+                )
         self._setting = Setting(dtype=self.options.dtype)
 
     def contestants(self) -> list[Contestant]:
@@ -57,7 +59,9 @@ class Fma(Study):
         """Measure the peaks again, now that the core has been at work for a while."""
         for (bits, kind), known in self._costs.items():
             yield f"the peak of {self._name(bits)} {kind} after the rounds"
-            self._costs[bits, kind] = known.again(self.options.dtype, fused=kind == FUSED)
+            self._costs[bits, kind] = known.again(
+                self.machine, self.options.dtype, fused=kind == FUSED
+            )
 
     def page(self) -> Page:
         """Return the rates by width and kind."""
@@ -81,6 +85,7 @@ class Fma(Study):
             {"dtype": dtype},
             (section,),
             tuple(self._findings(rows)),
+            answer=advice.fma(rows),
         )
 
     def _name(self, bits: int) -> str:
@@ -134,5 +139,5 @@ class Fma(Study):
             f"per cycle, against {together:.3g} fused ones"
         )
         if each > together:
-            text += ": additions have ports of their own beside the multiply-adds'"
+            text += ": additions also have ports that multiply-adds do not use"
         return f"{text}; the peaks differ {peaks:.2f} times"

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import networks
 from convprof.measure.contestant import Contestant
-from convprof.problems import Conv2d
+from convprof.problems import Conv2d, as_convolution
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting, Strategy
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import costs, element_bits
 from convprof.studies.study.page import Figure, Finding, Page, Row, Section, Unit, apart
@@ -54,11 +55,11 @@ class Layout(Study):
         """Measure the loads per cycle and the bandwidth of the caches."""
         dtype = self.options.dtype
         yield "loads per cycle"
-        self._costs = costs(dtype, element_bits(dtype))
-        self._strides = Strides(dtype)
+        self._costs = costs(self.machine, dtype, element_bits(dtype))
+        self._strides = Strides(dtype, self.machine.facts.caches)
         yield from self._strides.learn()
-        found = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
-        self._layers = [layer for layer in found if isinstance(layer, Conv2d)]
+        layers = [layer for name in LAYERS for layer in networks.find(name, mb=1)]
+        self._layers = [as_convolution(layer) for layer in layers]
 
     def contestants(self) -> list[Contestant]:
         """Return the layers in both layouts by each idea, and the strides."""
@@ -92,6 +93,7 @@ class Layout(Study):
             {"dtype": dtype, "layers": [p.descriptor for p in self._layers]},
             (section, reading),
             (*self._findings(rows), *self._strides.findings(reading.rows)),
+            answer=advice.layout(rows, reading.rows),
         )
 
     def _row(self, found: Found, p: Conv2d, idea: str) -> Row:

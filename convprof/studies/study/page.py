@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convprof.studies.answer import Answer
+
 APART = 0.1
 """Where measurement and theory differ by more, the page says what is known about why."""
 
@@ -139,6 +141,8 @@ class Page:
     findings: tuple[Finding, ...]
     facts: tuple[str, ...] = ()
     """What is known of this machine that the expectations rest on, a line each."""
+    answer: Answer | None = None
+    """What to do; None where too little was measured."""
 
 
 def ratio(measured: float | None, expected: float | None) -> float | None:

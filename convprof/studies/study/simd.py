@@ -9,7 +9,7 @@ from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.measure.contestant import Contestant
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import (
     ROWS,
@@ -42,7 +42,7 @@ class Simd(Study):
         self._costs: dict[int, Costs] = {}
         for bits in self._widths:
             yield f"the peak of {spelled(bits, self.options.dtype)}"
-            self._costs[bits] = costs(self.options.dtype, bits, fused=self._fused)
+            self._costs[bits] = costs(self.machine, self.options.dtype, bits, fused=self._fused)
         self._setting = Setting(dtype=self.options.dtype)
 
     def contestants(self) -> list[Contestant]:
@@ -58,7 +58,9 @@ class Simd(Study):
         """Measure the peaks again, now that the core has been at work for a while."""
         for bits in self._widths:
             yield f"the peak of {self._name(bits)} after the rounds"
-            self._costs[bits] = self._costs[bits].again(self.options.dtype, fused=self._fused)
+            self._costs[bits] = self._costs[bits].again(
+                self.machine, self.options.dtype, fused=self._fused
+            )
 
     def page(self) -> Page:
         """Return the rates by width."""
@@ -84,6 +86,7 @@ class Simd(Study):
             {"dtype": dtype},
             (section,),
             tuple(self._findings(rows)),
+            answer=advice.simd(rows),
         )
 
     def _name(self, bits: int) -> str:

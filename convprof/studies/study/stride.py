@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.codegen.probes.strides import ROWS, UNROLL, stride_kernel
 from convprof.dtypes import find
-from convprof.machine import bandwidth, facts
+from convprof.machine import bandwidth
 from convprof.machine.caches import MEMORY
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
@@ -21,8 +21,9 @@ from convprof.studies.explain.here import here
 from convprof.studies.study.page import Figure, Finding, Line, Plot, Row, Section, Unit, apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from convprof.machine.caches import Cache
     from convprof.studies.study.base import Found
     from convprof.studies.study.costs import Costs
 
@@ -75,8 +76,9 @@ class Level:
 class Strides:
     """The strides and levels of the part of `layout` that reads."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, caches: Sequence[Cache]) -> None:
         machine = here()
+        self._caches = caches
         self.dtype, self.line_bytes = dtype, machine.line_bytes
         self.assumed = machine.line_assumed
         self.size = find(dtype).bytes
@@ -85,7 +87,7 @@ class Strides:
 
     def learn(self) -> Iterator[str]:
         """Measure the bandwidth of loads of each cache level."""
-        names = tuple(f"L{cache.level}" for cache in facts().caches)
+        names = tuple(f"L{cache.level}" for cache in self._caches)
         if not names:
             return
         yield "the bandwidth of the caches"

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
 from convprof.errors import RefusedError
-from convprof.machine import facts
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.planned import Planned
 from convprof.studies import preflight
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.page import (
     Figure,
     Finding,
+    Line,
     Page,
     Plot,
     Row,
@@ -67,7 +68,7 @@ class Threads(Study):
 
     def check(self) -> None:
         """Raise RefusedError on one core, TooLargeError for a product that does not fit."""
-        if facts().topology.usable_cores == 1:
+        if self.machine.facts.topology.usable_cores == 1:
             raise RefusedError("threads: there is one usable core, nothing to share out")
         largest = max(self._sizes())
         preflight.check_memory([Gemm(m=largest, n=largest, k=largest)], self.options.dtype, 1)
@@ -98,6 +99,7 @@ class Threads(Study):
             {"dtype": options.dtype, "isa": options.isa, "sizes": list(self._sizes())},
             (self._launch_section(launches), self._scaling_section(rows)),
             tuple(self._findings(found, rows)),
+            answer=advice.threads(rows),
         )
 
     def _launch_section(self, rows: list[Row]) -> Section:
@@ -107,7 +109,7 @@ class Threads(Study):
     def _scaling_section(self, rows: list[Row]) -> Section:
         plot = Plot(
             "lines", "size", "size (m = n = k)", "threads", "times one thread", x_log=True,
-            expected="model",
+            expected="model", levels=(Line("one thread", 1.0),),
         )  # fmt: skip
         note = (
             "times one thread: time on one thread / on several · expected: T(t) = call(t) + "
@@ -204,7 +206,12 @@ class Threads(Study):
         why = ""
         if apart(row.ratio) and speedup:
             serial = (count / speedup - 1) / (count - 1)
-            why = f"By Amdahl's law {100 * serial:.1f} % of the work would be serial"
+            why = (
+                f"By Amdahl's law {100 * serial:.1f} % of the work would be serial"
+                if serial < 1
+                else "More threads than one are slower: something else used a CPU, or the threads "
+                "wait for each other"
+            )
         return Finding(
             f"size {row.variant['size']} on {count} threads: {row.expected:.2f} times one thread",
             f"{speedup:.2f} times",

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof import units
 from convprof.integers import ceil_div
-from convprof.machine import facts
-from convprof.machine.caches import levels
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -16,6 +14,7 @@ from convprof.strategies.gemm.blocked import PACKED, GemmBlocking
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.planned import Planned
 from convprof.studies import preflight
+from convprof.studies.study import advice
 from convprof.studies.study.base import Study
 from convprof.studies.study.page import Finding, Page, Plot, Row, Section, Unit, apart
 
@@ -84,7 +83,7 @@ class Tile(Study):
             for nc in _powers(LEAST_COLUMNS, size)
         }
         self._caches = {
-            level.name: level.share_bytes for level in levels(facts().caches, options.threads)
+            level.name: level.share_bytes for level in self.machine.levels(options.threads)
         }
 
     def contestants(self) -> list[Contestant]:
@@ -124,6 +123,7 @@ class Tile(Study):
             (section,),
             tuple(self._findings(rows)),
             self._facts(),
+            advice.tile(rows, g.m),
         )
 
     def _size(self) -> int:

@@ -11,7 +11,7 @@ from convprof.dtypes import types
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
-from convprof.studies.study import repeated
+from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study
 from convprof.studies.study.costs import Costs, costs
 from convprof.studies.study.page import (
@@ -57,7 +57,7 @@ class Unroll(Study):
         self._isa = isas.find(self.options.isa)
         self._lanes = self._isa.lanes(types(dtype).accumulator.bytes)
         yield f"multiply-adds and loads of {self._isa.bits} bits"
-        self._costs = costs(dtype, self._isa.bits, fused=self._isa.fused)
+        self._costs = costs(self.machine, dtype, self._isa.bits, fused=self._isa.fused)
         self._setting = Setting(dtype=dtype, isa=self.options.isa)
         shapes = [s for s in TILES if s[0] <= register_rows(s[1], self._isa)]
         self._tiles = [*dict.fromkeys([*shapes, (register_rows(2, self._isa), 2)])]
@@ -75,7 +75,7 @@ class Unroll(Study):
     def settle(self) -> Iterator[str]:
         """Measure the peak again: a core long under wide vectors may be slower than at first."""
         yield "the peak after the rounds"
-        self._costs = self._costs.again(self.options.dtype, fused=self._isa.fused)
+        self._costs = self._costs.again(self.machine, self.options.dtype, fused=self._isa.fused)
 
     def page(self) -> Page:
         """Return the rates by tile, and where the gain is gone."""
@@ -90,6 +90,7 @@ class Unroll(Study):
             (self._tile_section(rows), self._long_section(longer)),
             tuple(findings(rows, longer, self._costs)),
             self._costs.lines(),
+            advice.unroll(rows),
         )
 
     def _tile_section(self, rows: list[Row]) -> Section:

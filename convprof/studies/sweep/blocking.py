@@ -6,13 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.integers import ceil_div
-from convprof.problems import Gemm
 from convprof.strategies.planned import Planned
 from convprof.strategies.tuning.tunable import Tunable, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.measure.contestant import Contestant
     from convprof.problems import Problem
@@ -24,7 +22,7 @@ TILES = {"gemm": ("mc", "kc", "nc"), "conv2d": ("block_rows",)}
 """What `tile` alone varies: the three sides of the block of a product at once; the rows of output
 per block of a convolution. `tile.NAME` varies one number of the blocking."""
 MOST_BLOCKS = 100_000
-"""Blocks of a product, each with a list of its tiles. This number takes about 7 s to prepare."""
+"""Blocks, each with a list of tiles. This number takes about 7 s to prepare."""
 MOST_NAMED = 3
 """Strategies that an error names one by one."""
 MOST = {"rows": 64, "vectors": 16, "unroll": 64, "pack_b": 1}
@@ -59,6 +57,10 @@ class Blocked(Planned[Any]):
         """Return the strategy's plan with that blocking."""
         return self._tunable.plan_blocked(problem, setting, self.blocking(problem, setting))
 
+    def blocks(self, problem: Problem, setting: Setting) -> int:
+        """Return how many blocks, each with a list of tiles, are made of a problem."""
+        return self._tunable.blocks(problem, self.blocking(problem, setting))
+
     def blocking(self, problem: Problem, setting: Setting) -> Any:
         """Return the whole blocking."""
         return replace(_chosen(self._tunable, problem, setting), **self._changes)
@@ -66,20 +68,26 @@ class Blocked(Planned[Any]):
 
 def blocked(contestants: Sequence[Contestant], over: str, x: int) -> list[Contestant]:
     """Return those contestants whose blocking has the variable, with it set to `x`."""
-    found = []
+    return [
+        replace(contestant, strategy=strategy)
+        for contestant, strategy in _blocked(contestants, over, x)
+    ]
+
+
+def _blocked(
+    contestants: Sequence[Contestant], over: str, x: int
+) -> Iterator[tuple[Contestant, Blocked]]:
     for contestant in contestants:
-        wanted = names(contestant.problem.kind, over)
-        if set(wanted) <= set(_numbers(contestant)):
-            assert isinstance(contestant.strategy, Tunable)  # noqa: S101  # it has numbers
-            strategy = Blocked(contestant.strategy, dict.fromkeys(wanted, x))
-            found.append(replace(contestant, strategy=strategy))
-    return found
+        sides = names(contestant.problem.kind, over)
+        tunable = _tunable(contestant)
+        if tunable is not None and set(sides) <= set(_numbers(contestant)):
+            yield contestant, Blocked(tunable, dict.fromkeys(sides, x))
 
 
 def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -> None:
     """Raise InputError unless some contestant's blocking has the variable, with those values."""
     kind = contestants[0].problem.kind
-    wanted = names(kind, over)
+    sides = names(kind, over)
     if not blocked(contestants, over, values[0]):
         has = {c.strategy.name: _numbers(c) for c in contestants if _numbers(c)}
         known = "; ".join(f"{name} has {', '.join(numbers)}" for name, numbers in has.items())
@@ -87,32 +95,22 @@ def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -
         who = ", ".join(everyone) if len(everyone) <= MOST_NAMED else "these strategies"
         way_out = f"vary tile.NAME: {known}" if known else "name a strategy that is blocked"
         raise InputError(
-            f"{who} cannot vary {', '.join(wanted)}; {way_out}", field="over", value=over
+            f"{who} cannot vary {', '.join(sides)}; {way_out}", field="over", value=over
         )
-    _check_blocks(blocked(contestants, over, values[0]), over, values[0])
-    for name in wanted:
+    _check_blocks(contestants, over, values[0])
+    for name in sides:
         if values[-1] > MOST.get(name, values[-1]):
             raise InputError(f"{name} may be at most {MOST[name]}, not {values[-1]}", field="range")
 
 
 def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -> None:
     """Raise InputError where the smallest tile cuts a product into too many blocks."""
-    for contestant in contestants:
-        g, strategy = contestant.problem, contestant.strategy
-        if not isinstance(g, Gemm) or not isinstance(strategy, Blocked):
-            continue
-        sides = stored(strategy.blocking(g, contestant.setting))
-        if not set(TILES["gemm"]) <= sides.keys():
-            continue
-        blocks = (
-            g.batch
-            * ceil_div(g.n, sides["nc"])
-            * ceil_div(g.k, sides["kc"])
-            * ceil_div(g.m, sides["mc"])
-        )
+    for contestant, strategy in _blocked(contestants, over, smallest):
+        problem = contestant.problem
+        blocks = strategy.blocks(problem, contestant.setting)
         if blocks > MOST_BLOCKS:
             raise InputError(
-                f"{over} {smallest} cuts {g.descriptor} into {blocks:,} blocks, more than "
+                f"{over} {smallest} cuts {problem.descriptor} into {blocks:,} blocks, more than "
                 f"{MOST_BLOCKS:,}; start higher",
                 field="range",
             )
@@ -120,10 +118,18 @@ def _check_blocks(contestants: Sequence[Contestant], over: str, smallest: int) -
 
 def _numbers(contestant: Contestant) -> list[str]:
     """Return the names of the numbers in a contestant's blocking; none if it has no choice."""
-    strategy, problem, setting = contestant.strategy, contestant.problem, contestant.setting
-    if not isinstance(strategy, Tunable) or strategy.why_not(problem, setting) is not None:
+    tunable = _tunable(contestant)
+    if tunable is None:
         return []
-    return list(stored(_chosen(strategy, problem, setting)))
+    return list(stored(_chosen(tunable, contestant.problem, contestant.setting)))
+
+
+def _tunable(contestant: Contestant) -> Tunable[Any, Any] | None:
+    """Return a contestant's strategy if it has blockings and does not refuse the problem."""
+    strategy, problem, setting = contestant.strategy, contestant.problem, contestant.setting
+    if isinstance(strategy, Tunable) and strategy.why_not(problem, setting) is None:
+        return strategy
+    return None
 
 
 def _chosen(tunable: Tunable[Any, Any], problem: Problem, setting: Setting) -> Any:

@@ -30,6 +30,8 @@ class Cell:
     peak_fraction: float | None
     executed: float | None
     """Executed FLOPs over the FLOPs of the definition."""
+    doubt: str | None = None
+    """Why the time cannot be true; None if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +83,28 @@ def row_of(record: Record, *, threads: bool = True) -> Row:
         moved = moved or _number(measurement["bytes_min"])
         cells[label_of(measurement, threads=threads)] = Cell(
             one_line(str(measurement["status"])),
-            None if measurement["reason"] is None else one_line(str(measurement["reason"])),
+            _text(measurement["reason"]),
             _number(rate),
             _number(low),
             _number(high),
             _number(measurement["peak_fraction"]),
             _executed(measurement["flops"]),
+            _text(measurement.get("doubt")),
         )
     return Row(record["x"], moved, cells)
 
 
+def _text(value: Any) -> str | None:
+    return None if value is None else one_line(str(value))
+
+
 def _number(value: Any) -> float | None:
-    """Return a number as it is written; ValueError or TypeError for what is none, or below 0."""
-    if value is not None and not (math.isfinite(value) and value >= 0):
+    """Return a number or null of a document; ValueError or TypeError for anything else."""
+    if value is None:
+        return None
+    if not (math.isfinite(value) and value >= 0):  # TypeError for a text
         raise ValueError("not finite, or negative")
-    return value  # type: ignore[no-any-return]  # isfinite takes numbers only
+    return float(value)
 
 
 def _executed(flops: Record | None) -> float | None:

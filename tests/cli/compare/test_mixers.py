@@ -165,5 +165,5 @@ def test_two_flags_do_not_write_one_file(capsys, tmp_path):
     path = tmp_path / "a.png"
     words = ["compare", "mixers", "--images", "16,32", "--plot", path, "--json", path]
     status, _, err = run(capsys, *words)
-    assert f"--plot {path}: another flag writes there; name another file" in err
+    assert f"--plot {path}: --json writes there; name another file" in err
     assert status == 2

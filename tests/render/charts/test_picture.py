@@ -113,7 +113,7 @@ def test_no_two_labels_overlap_and_none_leaves_the_picture():
 
 
 def assert_inside(figure, legend):
-    box, title = legend.get_window_extent(), figure._suptitle.get_window_extent()
+    box, title = legend.get_window_extent(), figure.texts[0].get_window_extent()
     assert figure.bbox.containsx(box.x0)
     assert figure.bbox.containsx(box.x1)
     assert figure.bbox.containsy(box.y0)

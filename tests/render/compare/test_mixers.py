@@ -15,14 +15,13 @@ from convprof.measure.report import describe
 from convprof.networks.mixers import Grid, mixers
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.compare.mixers import (
-    EQUAL,
     exclusions,
-    growth_chart,
     growth_report,
     growth_words,
     mixers_report,
     run_title,
 )
+from convprof.render.compare.mixers_chart import EQUAL, growth_chart
 from convprof.results import Cycles, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.compare.mixers.costs import Total
@@ -221,7 +220,9 @@ def test_the_chart_shows_the_quadratic_term():
     assert [slope(series) for series in chart.series[1:4]] == pytest.approx([2, 1, 1])
     assert 1 < slope(chart.series[0]) < 2
     assert [(mark.label, mark.x) for mark in chart.marks] == [(EQUAL, pytest.approx(128))]
-    assert chart.caption == "a CPU · median and 95 % interval"
+    assert chart.subtitle.endswith(" · a CPU")
+    assert " times as long as " in chart.title
+    assert chart.caption == "median and 95 % interval"
     assert all(p.low < p.y < p.high for p in chart.series[0].points)
 
 

@@ -16,6 +16,9 @@ from rich.text import Text
 
 from convprof.codegen import isa as isas
 from convprof.problems import Conv2d, parse
+from convprof.render.explain import attention as attention_view
+from convprof.render.explain import backward as backward_view
+from convprof.render.explain import channels as channels_view
 from convprof.render.explain import conv as conv_view
 from convprof.render.explain import im2col as im2col_view
 from convprof.render.explain import layout as layout_view
@@ -25,7 +28,17 @@ from convprof.render.explain.grid import Labels, fitting, grid, numbers, short
 from convprof.render.explain.page import Block, Page, show
 from convprof.strategies.conv import register_tiles
 from convprof.strategies.gemm import packed
-from convprof.studies.explain import TOPICS, conv, im2col, layout, tile, winograd
+from convprof.studies.explain import (
+    TOPICS,
+    attention,
+    backward,
+    channels,
+    conv,
+    im2col,
+    layout,
+    tile,
+    winograd,
+)
 from convprof.studies.explain.here import Here
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -63,6 +76,11 @@ PAGES = {
 }
 """Pages that are compared with a file."""
 CHECKED = {
+    "attention": lambda: (attention_view, attention.attention(3, 0)),
+    "attention-5": lambda: (attention_view, attention.attention(5, 0)),
+    "backward": lambda: (backward_view, backward.backward(parse(backward.DEFAULT), 0)),
+    "backward-stem": lambda: (backward_view, backward.backward(STEM, 0)),
+    "channels": lambda: (channels_view, channels.channels(7)),
     "conv": lambda: (conv_view, conv.conv(parse(conv.DEFAULT), 0)),
     "conv-stem": lambda: (conv_view, conv.conv(STEM, 0)),
 }

@@ -44,10 +44,11 @@ def printed(made):
 def test_a_line_for_each_group_under_the_level():
     found = chart(page(LINES), page(LINES).sections[0])
     assert found.series == (
-        Series("theory", (Point(1, 10.0), Point(8, 10.0))),
-        Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8))),
-        Series("2 turn", (Point(1, 4.0, 3.6, 4.4),)),
+        Series("theory", (Point(1, 10.0), Point(8, 10.0)), expected=True),
+        Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8)), subject="1 turn"),
+        Series("2 turn", (Point(1, 4.0, 3.6, 4.4),), subject="2 turn"),
     )
+    assert found.title == "unroll: that was measured"
     assert found.levels == (Level("peak", 12.0),)
 
 

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from convprof.codegen import isa as isas
+from convprof.machine import facts
+from convprof.machine.model import MachineModel
 from convprof.machine.noise import NoiseWatch
 from convprof.measure.stopwatch import Sample, Stopwatch
 from convprof.problems import Gemm
@@ -53,7 +55,7 @@ class FakeStopwatch(Stopwatch):
         """Nothing to close."""
 
 
-def fake_costs(dtype, bits, fused=True):  # noqa: ARG001
+def fake_costs(machine, dtype, bits, fused=True):  # noqa: ARG001
     return KNOWN
 
 
@@ -61,7 +63,7 @@ def fake_costs(dtype, bits, fused=True):  # noqa: ARG001
 def _known(monkeypatch):
     for module in ("unroll", "simd", "fma", "layout"):
         monkeypatch.setattr(f"convprof.studies.study.{module}.costs", fake_costs)
-    monkeypatch.setattr(Costs, "again", lambda self, dtype, fused=True: self)  # noqa: ARG005
+    monkeypatch.setattr(Costs, "again", lambda self, machine, dtype, fused=True: self)  # noqa: ARG005
 
 
 def test_every_listed_study_has_a_class_of_its_name():
@@ -73,7 +75,9 @@ def test_every_listed_study_has_a_class_of_its_name():
 @pytest.mark.parametrize("name", ["simd", "fma", "tile", "threads"])
 def test_a_study_verifies_and_times_every_variant(name, invalid):
     sizes = {"tile": (64,), "threads": (8, 16)}.get(name, ())
-    study = CLASSES[name](Options(sizes=sizes, budget_s=1e-4), stopwatch=FakeStopwatch())
+    study = CLASSES[name](
+        Options(sizes=sizes, budget_s=1e-4), MachineModel(facts()), stopwatch=FakeStopwatch()
+    )
     for _ in study.steps():
         pass
     page = study.page()
@@ -89,7 +93,7 @@ def test_a_study_verifies_and_times_every_variant(name, invalid):
 @pytest.mark.skipif(not isas.available(), reason="no kernels are generated for this CPU")
 @pytest.mark.usefixtures("_known")
 def test_an_interrupted_study_keeps_its_page():
-    study = Simd(Options(budget_s=1e-4), stopwatch=FakeStopwatch())
+    study = Simd(Options(budget_s=1e-4), MachineModel(facts()), stopwatch=FakeStopwatch())
     steps = study.steps()
     while not study.ready:
         next(steps)

@@ -126,11 +126,11 @@ def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
     factor = x.factor * number
     if not math.isfinite(factor) or factor == 0:
         raise node.refused(f"a factor of {number:g} leaves nothing to compute")
-    op = net.op(x)
     alone = all(net.used_once(name) for name in node.inputs if net.values[name] is x)
-    if isinstance(op, MatMul) and x.factor == 1 and alone:
-        net.swap(x, replace(op, scale=op.scale * number))
-        return x
+    match net.op(x):
+        case MatMul() as op if x.factor == 1 and alone:
+            net.swap(x, replace(op, scale=op.scale * number))
+            return x
     return replace(x, factor=factor, origin=node)
 
 

@@ -169,11 +169,10 @@ def before_padding(net: Importer, x: Value, value: float = 0.0) -> tuple[Value, 
 
     The image itself, and no padding, where none or another value was put around it.
     """
-    op = net.op(x)
-    if not isinstance(op, Pad) or op.value != value or any((*op.before[:2], *op.after[:2])):
-        return x, (0, 0, 0, 0)
-    (top, left), (bottom, right) = op.before[2:], op.after[2:]
-    return net.source_of(x), (top, left, bottom, right)
+    match net.op(x):
+        case Pad((0, 0, top, left), (0, 0, bottom, right), around) if around == value:
+            return net.source_of(x), (top, left, bottom, right)
+    return x, (0, 0, 0, 0)
 
 
 def widened_by(pads: Pads, more: Pads) -> Pads:
@@ -184,8 +183,11 @@ def widened_by(pads: Pads, more: Pads) -> Pads:
 
 def is_not_negative(op: Op | None) -> bool:
     """Whether no result of an operation is below 0."""
-    if isinstance(op, Activation):
-        return op.function in _NOT_NEGATIVE
-    if isinstance(op, Clip):
-        return op.low is not None and op.low >= 0
-    return isinstance(op, HardSigmoid)
+    match op:
+        case Activation(function):
+            return function in _NOT_NEGATIVE
+        case Clip(low) if low is not None:
+            return low >= 0
+        case HardSigmoid():
+            return True
+    return False

@@ -26,6 +26,7 @@ from convprof.problems.ops import (
 if TYPE_CHECKING:
     from convprof.networks.onnx.importer import Importer
     from convprof.networks.onnx.node import Constant, FileNode
+    from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
 
 
@@ -135,13 +136,10 @@ def _both(net: Importer, node: FileNode, a: Value, b: Value, *, transposed: bool
 
 def _untransposed(net: Importer, node: FileNode, b: Value) -> tuple[Value, bool]:
     """Return b (..., n, k) and True where the file transposes it just before; else b and False."""
-    op = net.op(b)
-    if not isinstance(op, Transpose):
-        return b, False
-    axes = (*op.axes[:-2], op.axes[-1], op.axes[-2])
-    if axes[-1] != len(axes) - 1:
-        return b, False
-    return transposed(net, node, net.source_of(b), axes, "b"), True
+    match net.op(b):
+        case Transpose((*axes, n, k)) if n == len(axes) + 1:
+            return transposed(net, node, net.source_of(b), (*axes, k, n), "b"), True
+    return b, False
 
 
 CONVERTERS = {
@@ -162,6 +160,7 @@ _HEADS_AXES = 4  # (n, heads, t, depth)
 _PARTS = 3
 _LONGEST = 32
 """Moves between the projection and a product; exporters write up to ten."""
+_MOVES = {op.kind for op in (Reshape, Flatten, Transpose, Slice)}
 _BETWEEN = (0, 2, 1, 3)  # (n, heads, t, depth) and (n, t, heads, depth)
 _TURNED = (1, 0, 2)
 _TOLERANCE = 1e-3  # of the factor 1 / sqrt(depth), which a file may hold in half precision
@@ -207,15 +206,20 @@ def _batch_first(net: Importer, node: FileNode, base: Value, packed: Shape) -> V
 
 def _scores(net: Importer, weights: Value) -> Value | None:
     """Return the product before a softmax, of queries and keys."""
-    if not isinstance(net.op(weights), Softmax):
+    if net.op(weights) != Softmax():
         return None
     scores = net.source_of(weights)
-    op = net.op(scores)
-    return scores if isinstance(op, MatMul) and op.transpose_b else None
+    match net.op(scores):
+        case MatMul(transpose_b=True):
+            return scores
+    return None
 
 
-def _is_scaled(op: object, depth: int) -> bool:
-    return isinstance(op, MatMul) and math.isclose(op.scale, depth**-0.5, rel_tol=_TOLERANCE)
+def _is_scaled(op: Op, depth: int) -> bool:
+    match op:
+        case MatMul(scale=scale):
+            return math.isclose(scale, depth**-0.5, rel_tol=_TOLERANCE)
+    return False
 
 
 def _base(net: Importer, value: Value, shape: Shape, part: int) -> Value | None:
@@ -223,8 +227,8 @@ def _base(net: Importer, value: Value, shape: Shape, part: int) -> Value | None:
 
     ``shape`` is (n, heads, t, depth); ``part`` is 0 for queries, 1 for keys and 2 for values.
     """
-    chain: list[tuple[Reshape | Flatten | Transpose | Slice, Shape]] = []
-    while isinstance(op := net.op(value), Reshape | Flatten | Transpose | Slice):
+    chain: list[tuple[Op, Shape]] = []
+    while (op := net.op(value)) is not None and op.kind in _MOVES:
         if len(chain) == _LONGEST:
             return None
         chain.append((op, value.shape))
@@ -232,15 +236,16 @@ def _base(net: Importer, value: Value, shape: Shape, part: int) -> Value | None:
     n, heads, t, depth = shape
     channels = _PARTS * heads * depth
     view: Strided | None = Strided.whole(value.shape)
-    for op, made in reversed(chain):
+    for op, result in reversed(chain):
         if view is None:
             return None
-        if isinstance(op, Transpose):
-            view = view.transposed(op.axes)
-        elif isinstance(op, Slice):
-            view = view.sliced(op.axis, op.start, op.stop)
-        else:
-            view = view.reshaped(made)
+        match op:
+            case Transpose(axes):
+                view = view.transposed(axes)
+            case Slice(axis, start, stop):
+                view = view.sliced(axis, start, stop)
+            case _:
+                view = view.reshaped(result)
     image, token = t * channels, channels
     if value.shape == (t, n, channels):
         image, token = channels, n * channels

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 _IMAGE = 4
-_TO_NHWC = (0, 2, 3, 1)
 _TO_ROWS = (0, 2, 1)
 
 
@@ -26,15 +25,13 @@ def reshaped(net: Importer, node: FileNode, x: Value, shape: Shape, part: str = 
     """
     if shape == x.shape:
         return x
-    if isinstance(net.op(x), Reshape | Flatten):
-        return reshaped(net, node, net.source_of(x), shape, part)
-    op = net.op(x)
-    if isinstance(op, Tokens) and _is_pixel_tokens(net.source_of(x).shape, shape):
-        return x
-    if isinstance(op, Transpose) and op.axes == _TO_NHWC:
-        image = net.source_of(x)
-        if _is_pixel_tokens(image.shape, shape):
-            return net.emit(node, Tokens(), image, part=part)
+    match net.op(x):
+        case Reshape() | Flatten():
+            return reshaped(net, node, net.source_of(x), shape, part)
+        case Tokens() if _is_pixel_tokens(net.source_of(x).shape, shape):
+            return x
+        case Transpose((0, 2, 3, 1)) if _is_pixel_tokens(net.source_of(x).shape, shape):
+            return net.emit(node, Tokens(), net.source_of(x), part=part)
     if len(shape) == len(("n", "c")) and len(x.shape) > len(shape) and shape[0] == x.shape[0]:
         return net.emit(node, Flatten(), x, part=part)
     return net.emit(node, Reshape(shape), x, part=part)
@@ -50,17 +47,18 @@ def transposed(
     """
     if sorted(axes) != list(range(len(x.shape))):
         raise node.refused(f"perm={axes} is not an order of the axes of {x.shape}")
-    op = net.op(x)
-    if isinstance(op, Transpose):
-        return transposed(net, node, net.source_of(x), tuple(op.axes[axis] for axis in axes), part)
-    if isinstance(op, Pad) and op.value == 0:
-        inner = transposed(net, node, net.source_of(x), axes, "inner")
-        before, after = (tuple(side[axis] for axis in axes) for side in (op.before, op.after))
-        return net.emit(node, Pad(before, after), inner, part=part)
-    if isinstance(op, Reshape) and axes == _TO_ROWS:
-        image = net.source_of(x)
-        if len(image.shape) == _IMAGE and x.shape[:2] == image.shape[:2]:
-            return net.emit(node, Tokens(), image, part=part)
+    match net.op(x):
+        case Transpose(first):
+            both = tuple(first[axis] for axis in axes)
+            return transposed(net, node, net.source_of(x), both, part)
+        case Pad(before, after, 0):
+            inner = transposed(net, node, net.source_of(x), axes, "inner")
+            before, after = (tuple(side[axis] for axis in axes) for side in (before, after))
+            return net.emit(node, Pad(before, after), inner, part=part)
+        case Reshape() if axes == _TO_ROWS:
+            image = net.source_of(x)
+            if len(image.shape) == _IMAGE and x.shape[:2] == image.shape[:2]:
+                return net.emit(node, Tokens(), image, part=part)
     moving = [axis for axis in axes if x.shape[axis] > 1]
     if moving == sorted(moving):
         return reshaped(net, node, x, tuple(x.shape[axis] for axis in axes), part)

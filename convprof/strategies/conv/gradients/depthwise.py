@@ -12,6 +12,7 @@ from convprof.strategies.transposition import transpose_stage
 if TYPE_CHECKING:
     from convprof.problems import BackwardWeights, Conv2d
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
     from convprof.strategies.plan import Plan
 
 SUMS = "sums"
@@ -19,7 +20,7 @@ CHANNELS = 64
 """Channels of a task: the sums of a row of taps stay in L1, and there are tasks for all threads."""
 
 
-def depthwise_sums(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901
+def depthwise_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # noqa: C901
     """Sum the taps of blocks of ``width`` channels: ``sums (r, s, c)`` from NHWC ``x`` and ``dy``.
 
     A pixel of dy meets all taps of its filter before the next one comes.

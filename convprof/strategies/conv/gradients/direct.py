@@ -16,9 +16,10 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 
-def direct_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute planes ``(n, c)`` of dx; elements lie ``pixel`` and channels ``plane`` apart."""
     dy, w, dx = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
@@ -52,7 +53,7 @@ def direct_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa:
                 dx[out] = total
 
 
-def direct_weights(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def direct_weights(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute filters ``(k, c)`` of dw; elements lie ``pixel`` and channels ``plane`` apart."""
     x, dy, dw_ = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]

@@ -19,13 +19,14 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
     Array = np.ndarray[Any, Any]
 
 PATCHES, TURNED = "patches", "weights_turned"
 
 
-def col2im_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def col2im_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Sum planes ``(n, c)`` of dx from ``patches (n, c, r, s, p, q)``."""
     patches, dx = buffers[0], buffers[1]
     h_end, w_end = dims[1], dims[2]
@@ -54,7 +55,7 @@ def col2im_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa:
                             dx[target + q * sw] = dx[target + q * sw] + patches[source + q]
 
 
-def col2im_nhwc(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def col2im_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Sum rows ``(n, h)`` of dx from ``patches (groups, n, p, q, r, s, c/groups)``."""
     patches, dx = buffers[0], buffers[1]
     c_all, h_end, w_end, cg = dims[0], dims[1], dims[2], dims[4]

@@ -22,13 +22,14 @@ from convprof.strategies.transposition import transpose_stage
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
     Array = np.ndarray[Any, Any]
 
 PATCHES, PRODUCT, BY_IMAGE = "patches", "product", "product_by_image"
 
 
-def pixel_patches_nchw(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def pixel_patches_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Write rows ``(n, p, q)`` of the patch matrices ``(groups, n p q, c/groups r s)``."""
     x, patches = buffers[0], buffers[1]
     c_all, h, width, cg = dims[0], dims[1], dims[2], dims[4]

@@ -14,9 +14,10 @@ from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
+    from convprof.strategies.kernels import Buffers, Words
 
 
-def naive_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def naive_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(batch, i)`` of ``da (batch, m, k) = dc (batch, m, n) b^T``."""
     dc, b, da = buffers[0], buffers[1], buffers[2]
     m, n, k = dims[0], dims[1], dims[2]
@@ -30,7 +31,7 @@ def naive_data(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: 
             da[row * k + t] = total
 
 
-def naive_weights(lo, hi, buffers, dims):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def naive_weights(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(batch, t)`` of ``db (batch, k, n) = a^T dc (batch, m, n)``."""
     a, dc, db = buffers[0], buffers[1], buffers[2]
     m, n, k = dims[0], dims[1], dims[2]

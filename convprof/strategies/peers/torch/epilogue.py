@@ -42,12 +42,10 @@ class TorchEpilogue:
     def after(self, way: Way) -> Way:
         """Return ``way``, whose result has the bias in it, and then residual and function."""
         residual, call = self.residual, self._call
-        if residual is None and call is None:
-            return way
-        if residual is None:
-            return lambda: call(way())  # type: ignore[misc]  # one of them is there
         if call is None:
-            return lambda: way().add_(residual)
+            return way if residual is None else lambda: way().add_(residual)
+        if residual is None:
+            return lambda: call(way())
         return lambda: call(way().add_(residual))
 
     def then_function(self, way: Way) -> Way:

@@ -60,6 +60,11 @@ class Total:
     """Seconds of all parts, by the rounds that all of them took part in."""
 
     @property
+    def doubt(self) -> str | None:
+        """Why the time of a part cannot be true; None if all can."""
+        return next((m.doubt for m in self.measurements if m.doubt), None)
+
+    @property
     def parts(self) -> list[Cost]:
         """What each part costs."""
         pairs = zip(self.mixer.parts, self.measurements, strict=True)

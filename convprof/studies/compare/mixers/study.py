@@ -59,7 +59,7 @@ class MixerComparison(Comparison["Total"]):
             "grid": {**dataclasses.asdict(self.grid), "tokens": self.grid.tokens},
             "a": self.block.to_json(),
             "b": self.other.to_json(),
-            **figures(self.ratio),
+            **figures(self.ratio, self.doubt),
         }
 
 

@@ -1,0 +1,66 @@
+"""Before measuring: say that the machine is busy, or wait until it is idle (``--wait-idle``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.cli.options import WAIT_IDLE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from convprof.machine.load import Waiting
+
+FLAG = "--wait-idle"
+
+
+def with_limit(words: list[str]) -> list[str]:
+    """Return the words of a command line in which every ``--wait-idle`` has its seconds.
+
+    click would take the word after the flag for its value, even where it is a PROBLEM.
+    """
+    options, rest = words, []
+    if "--" in words:
+        end = words.index("--")
+        options, rest = words[:end], words[end:]
+    done = []
+    for word, after in zip(options, [*options[1:], ""], strict=False):
+        alone = word == FLAG and not _is_number(after)
+        done.append(f"{FLAG}={WAIT_IDLE_S:g}" if alone else word)
+    return [*done, *rest]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def before_measuring(
+    wait_s: float | None,
+    follow: Callable[[Iterable[str]], None],
+    remark: Callable[[str], None],
+) -> None:
+    """Look at the load; with ``wait_s`` wait so long at most until other programs are idle."""
+    from convprof.machine import load
+
+    if wait_s is None:
+        now = load.look()
+        if now is not None and now.busy:
+            remark(f"busy: other programs use {now}, so times will be too long; {FLAG} waits")
+        return
+    now = load.look()
+    if now is None:
+        remark(f"{FLAG}: this system does not tell the load of the CPUs: measured at once")
+    elif now.busy:
+        remark(f"busy: other programs use {now}; waiting until they end, at most {wait_s:g} s")
+        follow(_waiting(load.wait(wait_s, load.look), remark))
+
+
+def _waiting(steps: Iterable[Waiting], remark: Callable[[str], None]) -> Iterator[str]:
+    for step in steps:
+        yield f"waiting: other programs use {step.load}, {step.left_s:.0f} s left"
+        if step.left_s <= 0:
+            remark(f"still busy: other programs use {step.load}; measured anyway")

@@ -1,0 +1,40 @@
+"""How tables show that a time cannot be true: a mark in its row, and one line with the reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convprof.results import Measurement
+
+MARK = "?"
+MOST_REASONS = 2
+
+
+def marked(text: str, doubt: str | None) -> str:
+    """Return the text of a row's first cell, with the mark if the row is in doubt."""
+    return f"{text} {MARK}" if doubt else text
+
+
+def line(measurements: Iterable[Measurement]) -> str | None:
+    """Return what the mark means in a table of these rows; None where no row has the mark."""
+    reasons: dict[str, list[str]] = {}
+    for m in measurements:
+        if m.doubt is not None:
+            reasons.setdefault(m.doubt, []).append(m.label)
+    if not reasons:
+        return None
+    return f"{MARK} in doubt, left out of conclusions: {'; '.join(_shown(reasons))}"
+
+
+def _shown(reasons: dict[str, list[str]]) -> list[str]:
+    """Return the most frequent reasons, each with its row or the number of its rows."""
+    ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    shown = [
+        f"{labels[0] if len(labels) == 1 else f'{len(labels)} rows'}: {reason}"
+        for reason, labels in ordered[:MOST_REASONS]
+    ]
+    rest = sum(len(labels) for _, labels in ordered[MOST_REASONS:])
+    return [*shown, f"{rest} more for similar reasons"] if rest else shown

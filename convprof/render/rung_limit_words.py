@@ -1,0 +1,148 @@
+"""What limits a rung of the ladder: a phrase for the table, a sentence and a command at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.render import tables
+from convprof.render.ladder_words import limit_words, share
+from convprof.studies.answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.studies.evidence import Evidence
+    from convprof.studies.ladder import Step
+    from convprof.studies.rung_limits import RungLimit
+
+UNKNOWN = "-"
+SPARSE = 0.5
+"""A loop that uses a smaller share of the bytes that its pointer passes skips much of them."""
+
+
+def limit_phrase(step: Step) -> str:
+    """Return ``cache misses: 80 % of peak within L2``: at most 66 characters fit next to a name."""
+    limit, evidence = step.limit, step.evidence
+    if limit is None:
+        return UNKNOWN
+    if limit.kind in {"arithmetic", "chains", "loads"} and evidence is not None:
+        return limit_words(evidence, next(x for x in evidence.limits if x.kind == limit.kind))
+    return {
+        "peak": "close to the peak",
+        "threads": _threads(step.measurement, limit),
+        "launch": f"launch: {_seconds(limit)}, {_share(limit)} of the time",
+        "cache": f"cache misses{_stride(evidence)}: {_reached(limit)}",
+        "bandwidth": f"bandwidth of {''.join(limit.names)}: {_share(limit)} of the time",
+        "phases": f"{' and '.join(limit.names)}: {_share(limit)} of the time",
+        "noise": f"noise: the fastest sample took 1/{limit.share or 0:.1f} of the median time",
+        "spills": f"{_spills(evidence)}{_also(limit)}",
+        "code": f"latencies and overhead in its loops{_also(limit)}",
+    }[limit.kind]
+
+
+def _threads(measurement: Measurement, limit: RungLimit) -> str:
+    rate = units.digits(limit.share or 0, 2)
+    return f"{measurement.threads} threads are {rate} times as fast as one"
+
+
+def _seconds(limit: RungLimit) -> str:
+    unit = units.time_unit([limit.seconds or 0.0])
+    return f"{units.digits(unit.scale(limit.seconds or 0.0), 2)} {unit.name}"
+
+
+def _share(limit: RungLimit) -> str:
+    return share(limit.share or 0)
+
+
+def _reached(limit: RungLimit) -> str:
+    return f"{share(limit.reached or 0)} of peak within L2"
+
+
+def _also(limit: RungLimit) -> str:
+    return f"; {_reached(limit)} too" if limit.reached is not None else ""
+
+
+def _stride(evidence: Evidence | None) -> str:
+    """Return how the loop walks through memory, where it skips most of it."""
+    walk = evidence.loop.walk if evidence is not None else None
+    if not (walk and all(walk)) or walk[1] > SPARSE * abs(walk[0]):
+        return ""
+    return f" (reads {walk[1]:,} of {abs(walk[0]):,} B)"
+
+
+def _spills(evidence: Evidence | None) -> str:
+    count = evidence.loop.spills if evidence is not None else 0
+    return f"{count} spill{'s' if count != 1 else ''} a turn (registers full)"
+
+
+# The answer.
+
+COMMANDS = {
+    "threads": "convprof study threads",
+    "launch": "convprof study threads",
+    "cache": "convprof study tile",
+    "bandwidth": "convprof roofline {problem}",
+    "chains": "convprof study unroll",
+    "arithmetic": "convprof study simd",
+    "loads": "convprof study unroll",
+}
+"""What to try next, by what limits the fastest rung."""
+OTHERWISE = "convprof run {problem} -s {strategy} --asm"
+AT_PEAK = "convprof compare peers {problem}"
+
+
+def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
+    """Return the answer of the last ladder that has a time; None if no ladder has one.
+
+    Nothing is concluded from times in doubt.
+    """
+    for name, steps in reversed(ladders):
+        timed = [step for step in steps if step.measurement.time_s is not None]
+        sure = [step for step in timed if step.measurement.doubt is None]
+        if sure:
+            return _answer(name if len(ladders) > 1 else "", sure)
+        if timed:
+            return Answer(("Every time is in doubt: repeat this on an idle machine.",))
+    return None
+
+
+def _answer(name: str, timed: Sequence[Step]) -> Answer:
+    best = min(timed, key=lambda s: s.measurement.time_s.median if s.measurement.time_s else 0.0)
+    sentences = [_fastest(name, best)]
+    gains = [step for step in timed if step.before is not None and step.before.verdict == "faster"]
+    if gains:
+        sentences.append(_gain(max(gains, key=_speed_up)))
+    if best.limit is not None and best.limit.kind != "peak":
+        sentences.append(f"What limits {best.rung.name}: {limit_phrase(best)}.")
+    kind = best.limit.kind if best.limit is not None else ""
+    command = AT_PEAK if kind == "peak" else COMMANDS.get(kind, OTHERWISE)
+    problem = best.measurement.problem
+    words = problem["name"] or problem["descriptor"]
+    return Answer(tuple(sentences), command.format(problem=words, strategy=best.rung.strategy))
+
+
+def _fastest(name: str, best: Step) -> str:
+    measurement = best.measurement
+    rate = units.si(measurement.flop_per_s or 0, "FLOP/s")
+    threads = measurement.threads
+    cores = f"{threads} core{'s' if threads > 1 else ''}"
+    reached = measurement.peak_fraction
+    of_peak = f", {share(reached)} of the peak of {cores}" if reached is not None else ""
+    if tables.effective(measurement):
+        of_peak += " (it executes fewer FLOPs than are counted)"
+    at = f"{name}: " if name else ""
+    return f"{at}{best.rung.name} is the fastest rung: {rate}{of_peak}."
+
+
+def _speed_up(step: Step) -> float:
+    return step.before.ratio.inverse.value if step.before is not None else 0.0
+
+
+def _gain(step: Step) -> str:
+    below = step.before.b.strategy if step.before is not None else ""
+    times = units.digits(_speed_up(step))
+    idea = step.summary.split(";")[0] if step.rung.name == step.rung.strategy else ""
+    text = f"The largest gain is {step.rung.name}: {times} times as fast as {below}"
+    return f"{text} ({idea})." if idea else f"{text}."

@@ -1,0 +1,174 @@
+"""A sweep as a chart: the data behind its plots, whatever draws them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof import units
+from convprof.render import describe
+from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
+from convprof.render.findings import GIGA, INTERVAL, joined, threads_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.sweep.points import Capacity, Row
+
+    Header = dict[str, Any]
+
+LOG_FROM = 8
+"""Largest over smallest value from which the axis is logarithmic."""
+THREADS = "threads"
+MOST_SERIES = 8
+"""Lines that can be told apart in a picture."""
+
+
+def title(header: Header) -> str:
+    """Return `gemm over size (m = n = k) · f32`."""
+    sweep, dtype = header["sweep"], header["settings"]["dtype"]
+    if sweep["over"] == "size":
+        return f"{sweep['problem']['kind']} over {sweep['meaning']} · {dtype}"
+    return f"{describe.problem_line(sweep['problem'], dtype)} · over {sweep['meaning']}"
+
+
+def sweep_chart(
+    header: Header, rows: Sequence[Row], capacities: Sequence[Capacity], most: int | None = None
+) -> Chart:
+    """Return GFLOP/s over the variable, under the ceiling of each number of threads.
+
+    `most`: how many lines are drawn, the fastest ones.
+    """
+    sweep = header["sweep"]
+    series, left_out = _series(rows, most)
+    levels, peaks = _ceilings(header)
+    values = [row.x for row in rows]
+    return Chart(
+        title=finding(rows, sweep["over"]),
+        x_label=sweep["meaning"],
+        y_label="GFLOP/s",
+        series=tuple(one for one in (*series, *peaks) if one.points),
+        levels=levels,
+        marks=tuple(Mark(f"{c.name} {units.size(c.size_bytes)}", c.x) for c in capacities),
+        x_log=bool(values) and max(values) >= LOG_FROM * min(values),
+        y_top=max([level.y for level in levels] + [p.y for s in peaks for p in s.points]),
+        subtitle=joined(title(header), left_out, machine_words(header)),
+        caption=caption(header),
+    )
+
+
+def finding(rows: Sequence[Row], over: str) -> str:
+    """Return which contestant is the fastest at most points, and the best rate."""
+    best = [_best(row) for row in rows]
+    timed = [(row, *each) for row, each in zip(rows, best, strict=True) if each is not None]
+    if not timed:
+        return "nothing was timed"
+    names = short_names(rows)
+    labels = [label for _, label, _ in timed]
+    most = max(dict.fromkeys(labels), key=labels.count)
+    row, label, rate = max(timed, key=lambda each: each[2])
+    count = labels.count(most)
+    where = f"all {len(timed)}" if count == len(timed) else f"{count} of {len(timed)}"
+    share = row.cells[label].peak_fraction
+    of_peak = f", {100 * share:.0f} % of the peak" if share else ""
+    who = "" if label == most else f" ({names[label]})"
+    reach = f"up to {units.si(rate, 'FLOP/s')}{of_peak}, at {over} {row.x:,}{who}"
+    if len(names) == 1:
+        return f"{names[most]}: {reach}"
+    return f"{names[most]} is the fastest at {where} points; {reach}"
+
+
+def _best(row: Row) -> tuple[str, float] | None:
+    rates = [(label, cell.rate) for label, cell in row.cells.items() if cell.rate]
+    return max(rates, key=lambda each: each[1], default=None)
+
+
+def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
+    """Return the lines, at most `most`, and what is said of the others."""
+    names = short_names(rows)
+    top = {
+        label: max((cell.rate or 0 for row in rows if (cell := row.cells.get(label))), default=0)
+        for label in names
+    }
+    kept = set(sorted(names, key=lambda label: -top[label])[:most])
+    variants: dict[str, int] = {}
+    series = []
+    for label in names:
+        strategy = label.split()[0]
+        variant = variants.setdefault(strategy, -1) + 1
+        variants[strategy] = variant
+        if label in kept:
+            points = _points(rows, label)
+            series.append(Series(names[label], points, subject=strategy, variant=variant))
+    if len(kept) == len(names):
+        return series, ""
+    return series, f"the {len(kept)} fastest of {len(names)}"
+
+
+def caption(header: Header) -> str:
+    """Return the settings and what the points are, in a line."""
+    settings = header["settings"]
+    return joined(f"{settings['cache']} caches", INTERVAL, f"convprof {header['tool_version']}")
+
+
+def machine_words(header: Header) -> str:
+    """Return the machine, the threads and the date, in a line."""
+    machine, settings = header["machine"], header["settings"]
+    simd, cores = machine.get("simd") or {}, machine.get("physical_cores")
+    isa = f"{simd.get('isa') or 'unknown SIMD'} {simd.get('bits') or '?'} bits"
+    threads = settings["threads"]
+    parts = [
+        machine.get("brand") or "unknown CPU",
+        isa,
+        f"{cores} core{'s' if cores != 1 else ''}" if cores else "unknown cores",
+        "" if len(threads) > 1 else threads_words(threads[0]),
+        str(header["started"])[:10],
+    ]
+    return joined(*parts)
+
+
+def short_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Return each contestant's label and the same without the words that all of them share."""
+    labels = list(dict.fromkeys(label for row in rows for label in row.cells))
+    words = [label.split() for label in labels]
+    common = set(words[0][1:]).intersection(*words) if words else set()
+    if "thread" in common or "threads" in common:
+        common |= {word for word in (words[0] if words else []) if word.isdecimal()}
+    else:
+        common = {word for word in common if not word.isdecimal()}
+    return {
+        label: " ".join(word for k, word in enumerate(each) if not k or word not in common)
+        for label, each in zip(labels, words, strict=True)
+    }
+
+
+def _points(rows: Sequence[Row], label: str) -> tuple[Point, ...]:
+    found = []
+    for row in rows:
+        cell = row.cells.get(label)
+        if cell is not None and cell.rate is not None:
+            low, high = (None if end is None else end / GIGA for end in (cell.low, cell.high))
+            found.append(Point(row.x, cell.rate / GIGA, low, high))
+    return tuple(found)
+
+
+def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
+    """Return the peaks as levels; as a series where the number of threads is what varies."""
+    ceilings = header["ceilings"]
+    kinds = [("FMA peak", ceilings["peaks"])]
+    if ceilings.get("isa_peaks"):
+        kinds.append((f"{header['settings']['isa']} peak", ceilings["isa_peaks"]))
+    if header["sweep"]["over"] == THREADS:
+        return (), tuple(
+            Series(
+                name, tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks), roof=True
+            )
+            for name, peaks in kinds
+        )
+    return tuple(
+        Level(
+            f"{name}, {threads_words(p['threads'])}: {units.si(p['flop_per_s'], 'FLOP/s')}",
+            p["flop_per_s"] / GIGA,
+        )
+        for name, peaks in kinds
+        for p in peaks
+    ), ()

@@ -1,0 +1,95 @@
+"""The command line that an answer recommends, for the problem of a measurement."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from convprof import networks
+from convprof.errors import UnknownNameError
+from convprof.problems.base import FORWARD
+from convprof.strategies import registry
+from convprof.studies.shortlist import executed_fraction
+
+if TYPE_CHECKING:
+    from convprof.results import Measurement
+
+_NAME = re.compile(r'n"[^"]*"$')
+"""The name at the end of a descriptor, which may have hundreds of characters."""
+_FAMILIES = ("conv2d", "gemm", "attention")
+"""Problems that a text on the command line describes."""
+FAR = 0.7
+"""A share of the peak below which a further idea is worth more than a comparison."""
+_LADDERS = {"conv2d": "conv", "gemm": "gemm"}
+
+
+def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
+    """Return the command that explains most about the fastest strategy; empty if none can.
+
+    Memory limits it, or nobody knows what: the roofline. Arithmetic limits it and most of the peak
+    is not reached: the ladder of ideas. Else: do the libraries get further?
+    """
+    problem = measurement.problem
+    kind = str(problem["kind"]).partition("-")[0]
+    if kind not in _FAMILIES:
+        return ""
+    plain = which_pass(measurement) == FORWARD and not problem.get("epilogue")
+    if plain and measurement.peak_fraction is not None and measurement.bound != "compute":
+        return line("roofline", measurement, *_same(measurement))
+    far = (executed_fraction(measurement) or 1.0) < FAR
+    hot = measurement.cache == "hot"
+    if far and plain and hot and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+        return line(f"ladder {_LADDERS[kind]}", measurement)
+    if not peers_measured and hot:
+        return line("compare peers", measurement)
+    if generated(measurement):
+        return line("run", measurement, *_same(measurement), "--asm")
+    return ""
+
+
+def line(name: str, measurement: Measurement, *options: str) -> str:
+    """Return ``convprof NAME PROBLEM``, with the type, the pass and the epilogue of the problem."""
+    words = ["convprof", *name.split(), problem_text(measurement)]
+    which, epilogue = which_pass(measurement), measurement.problem.get("epilogue")
+    if which != FORWARD:
+        words += ["--pass", which]
+    if epilogue:
+        words += ["--epilogue", str(epilogue)]
+    if measurement.dtype != "f32":
+        words += ["--dtype", measurement.dtype]
+    return shlex.join([*words, *options])
+
+
+def problem_text(measurement: Measurement) -> str:
+    """Return the layer's name in its network where that means the same problem, or a descriptor."""
+    name, descriptor = measurement.problem["name"] or "", str(measurement.problem["descriptor"])
+    unnamed = _NAME.sub("", descriptor)
+    if name.partition(":")[0] in networks.names():
+        try:
+            same = [p.descriptor for p in networks.find(name)] == [descriptor]
+        except UnknownNameError:
+            return unnamed
+        return str(name) if same else unnamed
+    return unnamed
+
+
+def which_pass(measurement: Measurement) -> str:
+    """Return ``forward``, ``backward-data`` or ``backward-weights``."""
+    return str(measurement.problem["kind"]).partition("-")[2] or FORWARD
+
+
+def generated(measurement: Measurement) -> bool:
+    """Whether the strategy's kernels are generated, so that their assembly can be printed."""
+    strategies = registry.strategies(measurement.problem["kind"])
+    return any(s.name == measurement.strategy and s.generated for s in strategies)
+
+
+def _same(measurement: Measurement) -> list[str]:
+    """Return the options that select the measured strategy, layout, threads and caches."""
+    options = ["-s", measurement.strategy, "-t", str(measurement.threads)]
+    if measurement.layout:
+        options += ["--layout", measurement.layout]
+    if measurement.cache == "cold":
+        options += ["--cache", "cold"]
+    return options

@@ -1,0 +1,154 @@
+"""The answer of ``run``: who is fastest, what limits it, which command explains more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.strategies import registry
+from convprof.studies.answer import Answer
+from convprof.studies.next_command import line, next_command
+from convprof.studies.shortlist import (
+    best_layouts,
+    executed_fraction,
+    fastest,
+    seconds,
+    timed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+
+_FEWER = 0.95
+"""An algorithm that executes a smaller share of the definition's FLOPs is a fast algorithm."""
+_LEAST_SHARE = 0.01
+_CLOSE = 0.9
+"""A share of the peak from which the peak is the limit."""
+
+
+def answer(measurements: Sequence[Measurement]) -> Answer | None:
+    """Return the answer about one problem; None if nothing has a time."""
+    best = fastest(measurements)
+    if best is None:
+        return None
+    if best.doubt is not None:
+        sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
+        return Answer((sentence,), line("run", best))
+    rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
+    sentences = (
+        _fastest(best, alone=len(timed(measurements)) == 1),
+        *_limit(best),
+        *_tie(best, rivals),
+    )
+    peers = {s.name for s in registry.strategies(best.problem["kind"]) if s.role.is_compared}
+    measured = any(m.strategy in peers for m in measurements)
+    return Answer(sentences, next_command(best, peers_measured=measured))
+
+
+def name(measurement: Measurement) -> str:
+    """Return ``tiled nhwc on 2 threads``."""
+    words = " ".join(filter(None, (measurement.strategy, measurement.layout)))
+    return f"{words} on {threads(measurement.threads)}"
+
+
+def percent(share: float) -> str:
+    """Return ``62 %`` or ``under 1 %``."""
+    return f"{100 * share:.0f} %" if share >= _LEAST_SHARE else "under 1 %"
+
+
+def threads(count: int) -> str:
+    """Return ``1 thread`` or ``2 threads``."""
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _fastest(best: Measurement, *, alone: bool) -> str:
+    time = units.time(seconds(best))
+    start = f"{name(best)} takes {time}" if alone else f"{name(best)} is the fastest: {time}"
+    share, flops = executed_fraction(best), best.flops
+    if share is None or flops is None or not flops.direct:
+        return f"{start}."
+    if flops.executed < _FEWER * flops.direct:
+        fewer = f"{100 * flops.executed / flops.direct:.0f} % of the definition's FLOPs"
+        return f"{start}; it executes {fewer}, at {percent(share)} of the peak."
+    return f"{start}, {percent(share)} of the peak."
+
+
+def _limit(best: Measurement) -> tuple[str, ...]:
+    """Return what limits the fastest strategy, where that is known."""
+    share = executed_fraction(best)
+    if share is None:
+        return ()
+    if best.bound == "memory":
+        return ("Its limit is the bandwidth of the memory that holds its data, not the peak.",)
+    if best.bound == "compute" and share >= _CLOSE:
+        return ("Its limit is the peak: only fewer FLOPs can be much faster.",)
+    if best.bound == "compute":
+        gain = units.digits(1 / share, 2)
+        return (f"Its limit is the peak, which allows {gain} times the speed.",)
+    return ("What limits it is unknown: no bandwidth of main memory is stored.",)
+
+
+def _tie(best: Measurement, rivals: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return which strategies the intervals cannot tell from the fastest one."""
+    tied = list(dict.fromkeys(m.strategy for m in rivals if _overlap(best, m)))
+    if not tied:
+        return ()
+    return (f"The 95 % intervals do not separate it from {' and '.join(tied[:3])}.",)
+
+
+def _overlap(best: Measurement, other: Measurement) -> bool:
+    a, b = best.time_s, other.time_s
+    if a is None or b is None or a.ci95_high is None or b.ci95_low is None:
+        return False
+    return b.ci95_low <= a.ci95_high and other.doubt is None
+
+
+# Several problems: one row each.
+
+
+def answer_of_many(
+    rows: Sequence[Measurement], problems: int, network: str | None
+) -> Answer | None:
+    """Return the answer about the fastest measurement of each problem; None if there is none.
+
+    ``problems``: how many there are, with those that have no time; ``network``: of which network
+    the problems are all the layers.
+    """
+    if not rows:
+        return None
+    total = sum(map(seconds, rows))
+    wins: dict[str, int] = {}
+    for row in rows:
+        wins[row.strategy] = wins.get(row.strategy, 0) + 1
+    counted = (
+        f"{len(rows)} problems" if len(rows) == problems else f"{len(rows)} of {problems} problems"
+    )
+    if len(wins) == 1:
+        first = f"{next(iter(wins))} takes {units.time(total)} for {counted}, each once."
+    else:
+        ordered = sorted(wins.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{strategy} {count}" for strategy, count in ordered)
+        first = (
+            f"The fastest strategies take {units.time(total)} for {counted}, each once: {shown}."
+        )
+    longest = max(rows, key=seconds)
+    second = f"{label(longest)} takes longest, {percent(seconds(longest) / total)} of that."
+    if network is not None:
+        return Answer((first, second), f"convprof network {network}")
+    lowest = min(rows, key=lambda m: executed_fraction(m) or 1.0)
+    share = executed_fraction(lowest)
+    sentences = [first, second]
+    if share is not None:
+        sentences.append(f"{label(lowest)} is farthest from the peak, at {percent(share)} of it.")
+    subject = longest if share is None else lowest
+    return Answer(tuple(sentences), line("run", subject))
+
+
+def label(measurement: Measurement) -> str:
+    """Return the problem's name, or its descriptor, and the pass if that is not forward."""
+    problem = measurement.problem
+    text = str(problem["name"] or problem["descriptor"])
+    which = problem.get("pass")
+    return f"{text} {which}" if which else text

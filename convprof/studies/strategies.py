@@ -1,0 +1,130 @@
+"""``strategies``: what there is, and which strategies take a problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies import registry
+from convprof.strategies.base import Role, Setting
+from convprof.strategies.peers.package import EXTRA
+from convprof.studies.answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.problems import Problem
+    from convprof.strategies.base import Strategy
+
+EXAMPLE = "resnet50:layer1.0.conv2"
+INSTALL = EXTRA
+"""Installs what is missing."""
+FEWEST_FOLDED = 3
+"""So many schedules of one compiler are one line."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the list: a strategy, or all schedules of one compiler."""
+
+    name: str
+    """Of schedules ``halide-*``."""
+    text: str
+    """The summary; of schedules their names; of a refusal its reason."""
+    takes: bool | None = None
+    """Whether it takes the problem; None where no problem was named."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The strategies of a kind of problem, convprof's own first, or their replies to a problem."""
+
+    kind: str
+    entries: tuple[Entry, ...]
+    absent: tuple[str, ...]
+    """Packages that are not installed; their strategies have no entry."""
+    takers: int = 0
+    """Strategies that take the problem in at least one setting."""
+    strategies: int = 0
+
+
+def listing(kind: str) -> Listing:
+    """Return the strategies of a kind with their summaries."""
+    every = _own_first(registry.strategies(kind))
+    present = [strategy for strategy in every if strategy.missing_package() is None]
+    entries = [(strategy, Entry(strategy.name, strategy.summary)) for strategy in present]
+    return Listing(kind, _folded(entries), _absent(every), strategies=len(every))
+
+
+def replies(
+    problem: Problem, layouts: Sequence[str], threads: Sequence[int], dtype: str
+) -> Listing:
+    """Return which strategies take a problem; an entry for each strategy and reason to refuse.
+
+    Without ``threads`` each strategy is asked for the fewest that it takes.
+    """
+    every = _own_first(registry.strategies(problem.kind))
+    entries: list[tuple[Strategy[Problem], Entry]] = []
+    takers = 0
+    for strategy in every:
+        if strategy.missing_package() is not None:
+            continue
+        reasons = [
+            strategy.why_not(problem, Setting(layout, dtype, count))
+            for layout in (layouts if problem.has_layout else LAYOUTS[:1])
+            for count in threads or (strategy.least_threads,)
+        ]
+        if None in reasons:
+            takers += 1
+            entries.append((strategy, Entry(strategy.name, strategy.summary, takes=True)))
+        for reason in dict.fromkeys(reasons):
+            if reason is not None:
+                text = reason.removeprefix(f"{strategy.name} ")
+                entries.append((strategy, Entry(strategy.name, text, takes=False)))
+    return Listing(problem.descriptor, _folded(entries), _absent(every), takers, len(every))
+
+
+def answer(listings: Sequence[Listing], problems: Sequence[str]) -> Answer:
+    """Return how many strategies there are, or how many take each problem; and what to try."""
+    if not problems:
+        total = sum(each.strategies for each in listings)
+        sentence = f"{total} strategies for {len(listings)} kinds of problem."
+        return Answer((sentence,), f"convprof strategies {EXAMPLE}")
+    fewest = min(listings, key=lambda each: each.takers / max(1, each.strategies))
+    where = "" if len(listings) == 1 else f" of {fewest.kind}, the least of all problems"
+    sentence = f"{fewest.takers} of {fewest.strategies} strategies take the problem{where}."
+    return Answer((sentence,), f"convprof run {problems[0]}")
+
+
+def _own_first(strategies: Iterable[Strategy[Problem]]) -> list[Strategy[Problem]]:
+    order = (Role.OWN, Role.CHOOSER, Role.BUNDLED, Role.LIBRARY, Role.COMPILER)
+    return sorted(strategies, key=lambda strategy: order.index(strategy.role))
+
+
+def _absent(strategies: Iterable[Strategy[Problem]]) -> tuple[str, ...]:
+    packages = (strategy.missing_package() for strategy in strategies)
+    return tuple(dict.fromkeys(package for package in packages if package is not None))
+
+
+def _folded(entries: Sequence[tuple[Strategy[Problem], Entry]]) -> tuple[Entry, ...]:
+    """Return the entries, those of a compiler's schedules that say the same as one."""
+    groups: dict[tuple[str, bool | None, str], list[str]] = {}
+    for strategy, entry in entries:
+        compiler, _, schedule = strategy.name.partition("-")
+        if strategy.role is Role.COMPILER and schedule:
+            key = (f"{compiler}-*", entry.takes, "" if entry.takes is not False else entry.text)
+            groups.setdefault(key, []).append(schedule)
+        else:
+            groups[entry.name, entry.takes, entry.text] = []
+    folded: list[Entry] = []
+    summaries = {(strategy.name, entry.takes): entry for strategy, entry in entries}
+    for (name, takes, text), schedules in groups.items():
+        if not schedules:
+            folded.append(Entry(name, text, takes))
+        elif len(schedules) < FEWEST_FOLDED:
+            folded += [summaries[name.replace("*", each), takes] for each in schedules]
+        else:
+            listed = f"schedules {', '.join(schedules)}"
+            folded.append(Entry(name, f"{listed}: {text}" if text else listed, takes))
+    return tuple(folded)

@@ -1,0 +1,157 @@
+"""What to do, from the rows of a study: the answer at the end of its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.studies.answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.study.page import Row
+
+NEAR = 0.95
+"""Of the best rate: what reaches as much is as good."""
+WORTH = 1.05
+"""A smaller gain is not worth larger code or wider vectors."""
+
+
+def unroll(rows: Sequence[Row]) -> Answer | None:
+    """Return the smallest tile that is near the best, and how many steps per turn are worth it."""
+    timed = [row for row in rows if row.measured]
+    if not timed:
+        return None
+    best = max(timed, key=_value)
+    near = [row for row in timed if _value(row) >= NEAR * _value(best)]
+    least = min(near, key=lambda row: (row.counted["sums"], row.variant["steps per turn"]))
+    sums, steps = least.counted["sums"], least.variant["steps per turn"]
+    sentence = (
+        f"Keep {sums} independent sums, a tile of {least.variant['tile']}: it reaches "
+        f"{units.si(_value(least), 'FLOP/s')}, within 5 % of the best tile."
+    )
+    further = (
+        "One step per turn is enough: a longer loop body brings no more."
+        if steps == 1
+        else f"Unroll by {steps}: fewer steps per turn are slower with so few sums."
+    )
+    return Answer((sentence, further), "convprof ladder gemm -s vectorized,fma,unrolled --why")
+
+
+def simd(rows: Sequence[Row]) -> Answer | None:
+    """Return which width to use; None without a scalar and a vector."""
+    timed = [row for row in rows if row.measured]
+    if len(timed) < 2 or timed[0].counted["lanes"] != 1:  # noqa: PLR2004  # a scalar, a vector
+        return None
+    best = max(timed, key=_value)
+    enough = next(row for row in timed if _value(row) * WORTH >= _value(best))
+    times = _value(enough) / _value(timed[0])
+    sentence = (
+        f"Use vectors of {enough.variant['width']}: they are {times:.3g} times as fast as scalars."
+        if enough is not timed[0]
+        else "Vectors bring nothing here: scalars are as fast."
+    )
+    wider = [row for row in timed if row.counted["lanes"] > enough.counted["lanes"]]
+    sentences = [sentence]
+    if wider:
+        gain = _value(wider[-1]) / _value(enough)
+        sentences.append(f"{wider[-1].variant['width']} are {gain:.2f} times as fast as these.")
+    return Answer(tuple(sentences), "convprof instructions --match '^fma'")
+
+
+def fma(rows: Sequence[Row]) -> Answer | None:
+    """Return what fusing gains in the widest vectors that were timed both ways."""
+    rate = {(r.variant["width"], r.variant["arithmetic"]): _value(r) for r in rows if r.measured}
+    widths = [width for width, kind in rate if kind == "fused" and (width, "apart") in rate]
+    if not widths:
+        return None
+    width = widths[-1]
+    gain = rate[width, "fused"] / rate[width, "apart"]
+    sentence = f"Fused multiply-adds are {gain:.2f} times as fast as separate ones in {width}."
+    advice = (
+        "Let the compiler fuse (-ffp-contract=fast, or fma() in the source)."
+        if gain > WORTH
+        else "Fusing brings no speed here, only one rounding less."
+    )
+    return Answer((sentence, advice), "convprof ladder gemm -s vectorized,fma --why")
+
+
+def tile(rows: Sequence[Row], size: int) -> Answer | None:
+    """Return the best tile, and how much a bad one costs."""
+    timed = [row for row in rows if row.measured]
+    if not timed:
+        return None
+    best, worst = max(timed, key=_value), min(timed, key=_value)
+    near = sum(_value(row) >= NEAR * _value(best) for row in timed)
+    kc, nc = best.variant["kc"], best.variant["nc"]
+    least = f"kc {worst.variant['kc']} and nc {worst.variant['nc']}"
+    times = _value(best) / _value(worst)
+    spread = (
+        f"{near} of {len(timed)} tiles are within 5 % of it; the worst, {least}, is {times:.2g} "
+    )
+    sentences = (
+        f"Use kc {kc} and nc {nc}: {units.si(_value(best), 'FLOP/s')}.",
+        f"{spread}times as slow.",
+    )
+    problem = f"{size}x{size}:{size}x{size}"
+    return Answer(sentences, f"convprof run {problem} -s packed,auto --explain")
+
+
+def threads(rows: Sequence[Row]) -> Answer | None:
+    """Return from which size on how many threads pay, and what they bring for the largest."""
+    timed = [row for row in rows if row.measured]
+    if not timed:
+        return None
+    size = max(row.variant["size"] for row in timed)
+    largest = max((row for row in timed if row.variant["size"] == size), key=_value)
+    count = largest.variant["threads"]
+    column = [row for row in timed if row.variant["threads"] == count]
+    slower = [row.variant["size"] for row in column if row.counted["verdict"] != "faster"]
+    pays = [row.variant["size"] for row in column if row.variant["size"] > max(slower, default=0)]
+    sentence = (
+        f"Use {count} threads for products from m = n = k = {min(pays)} on, one thread below."
+        if pays
+        else f"Use one thread: up to m = n = k = {size} more threads are not surely faster."
+    )
+    gain = f"At {size}, {count} threads are {_value(largest):.2f} times as fast as one."
+    problem = f"{size}x{size}:{size}x{size}"
+    return Answer((sentence, gain), f"convprof run {problem} -s packed,blas -t 1,{count}")
+
+
+def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
+    """Return which layout is the faster one per layer, and what a large stride costs."""
+    sentences = []
+    for layer in dict.fromkeys(row.variant["layer"] for row in rows):
+        ratios = [row for row in rows if row.variant["layer"] == layer and row.measured]
+        if ratios:
+            sentences.append(f"{layer}: {_faster(ratios)}.")
+    timed = [row for row in reads if row.measured]
+    if timed:
+        level = timed[-1].variant["from"]
+        of_level = [row for row in timed if row.variant["from"] == level]
+        times = _value(of_level[-1]) / _value(of_level[0])
+        sentences.append(
+            f"Read along memory: from {level} a stride of {of_level[-1].counted['bytes']:,} bytes "
+            f"takes {times:.2g} times as long per element."
+        )
+    return Answer(tuple(sentences), "convprof compare layouts") if sentences else None
+
+
+def _faster(ratios: Sequence[Row]) -> str:
+    """Return ``use NHWC (time in NHWC over NCHW: 0.60 with tiled, 0.71 with reordered)``."""
+    below = [row.measured is not None and (row.measured.high or 9.0) < 1 for row in ratios]
+    above = [row.measured is not None and (row.measured.low or 0.0) > 1 for row in ratios]
+    figures = ", ".join(f"{_value(row):.2f} with {row.variant['strategy']}" for row in ratios)
+    if any(below) and any(above):
+        word = "it depends on the kernel"
+    elif any(below) or any(above):
+        word = "use NHWC" if any(below) else "use NCHW"
+        word += "" if all(below) or all(above) else ", which is faster where the two differ"
+    else:
+        word = "undecided"
+    return f"{word} (time in NHWC over NCHW: {figures})"
+
+
+def _value(row: Row) -> float:
+    return row.measured.value if row.measured else 0.0

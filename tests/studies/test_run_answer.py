@@ -1,0 +1,145 @@
+"""The answers of ``run``: what follows from measurements, without measuring."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from convprof.results import Flops, Measurement, Time
+from convprof.studies.run_answer import answer, answer_of_many
+from convprof.studies.shortlist import best_layouts, fastest, shortlist
+
+CONV = {"kind": "conv2d", "descriptor": "mb1ic64ih56oc64kh3ph1", "name": ""}
+GEMM = {"kind": "gemm", "descriptor": "64x64:64x64", "name": ""}
+
+
+def measurement(strategy, time_s, share=0.5, **changes):
+    made = Measurement(
+        problem=CONV, strategy=strategy, layout="nchw", dtype="f32", threads=1,
+        cache="hot", status="ok",
+        time_s=Time(time_s, 0.0, time_s * 0.99, time_s * 1.01, time_s, 25, 3),
+        flops=Flops(1000, 1000), flop_per_s=1000 / time_s, peak_fraction=share, bound="compute",
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+def test_the_fastest_its_limit_and_the_ladder_where_most_of_the_peak_is_not_reached():
+    found = answer([measurement("tiled", 2e-3, 0.4), measurement("microkernel", 1e-3, 0.5)])
+    assert found.sentences == (
+        "microkernel nchw on 1 thread is the fastest: 1.00 ms, 50 % of the peak.",
+        "Its limit is the peak, which allows 2.0 times the speed.",
+    )
+    assert found.command == "convprof ladder conv mb1ic64ih56oc64kh3ph1"
+
+
+def test_near_the_peak_the_libraries_are_next():
+    found = answer([measurement("microkernel", 1e-3, 0.95)])
+    assert found.sentences == (
+        "microkernel nchw on 1 thread takes 1.00 ms, 95 % of the peak.",
+        "Its limit is the peak: only fewer FLOPs can be much faster.",
+    )
+    assert found.command == "convprof compare peers mb1ic64ih56oc64kh3ph1"
+
+
+def test_libraries_that_were_measured_are_not_recommended_again():
+    rows = [measurement("microkernel", 1e-3, 0.95), measurement("torch", 2e-3)]
+    command = "convprof run mb1ic64ih56oc64kh3ph1 -s microkernel -t 1 --layout nchw --asm"
+    assert answer(rows).command == command
+
+
+def test_a_fast_algorithm_is_judged_by_what_it_executes():
+    rows = [measurement("winograd", 1e-3, 2.65, flops=Flops(1000, 300))]
+    first = answer(rows).sentences[0]
+    assert first.endswith("it executes 30 % of the definition's FLOPs, at 80 % of the peak.")
+    assert "265" not in " ".join(answer(rows).sentences)
+
+
+def test_memory_as_the_limit_leads_to_the_roofline():
+    found = answer([measurement("direct", 1e-3, 0.1, bound="memory", threads=2)])
+    assert "bandwidth of the memory that holds its data" in found.sentences[1]
+    assert found.command == ("convprof roofline mb1ic64ih56oc64kh3ph1 -s direct -t 2 --layout nchw")
+
+
+def test_what_the_intervals_cannot_separate_is_said():
+    rows = [measurement("a", 1e-3), measurement("b", 1.01e-3), measurement("c", 2e-3)]
+    assert answer(rows).sentences[-1] == "The 95 % intervals do not separate it from b."
+
+
+def test_an_impossible_row_is_not_the_fastest():
+    broken = dataclasses.replace(measurement("broken", 1e-6, 30.0), doubt="30 times the peak")
+    rows = [broken, measurement("tiled", 1e-3)]
+    assert fastest(rows).strategy == "tiled"
+    assert "tiled nchw" in answer(rows).sentences[0]
+    assert "Every time is in doubt (30 times the peak)" in answer(rows[:1]).sentences[0]
+
+
+def test_nothing_measured_no_answer():
+    refused = dataclasses.replace(measurement("tiled", 1.0), time_s=None, status="refused")
+    assert answer([refused]) is None
+    assert answer_of_many([], 3, None) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        (
+            {"problem": {**CONV, "kind": "conv2d-backward-data", "pass": "backward-data"}},
+            "convprof compare peers mb1ic64ih56oc64kh3ph1 --pass backward-data",
+        ),
+        (
+            {"problem": {**CONV, "epilogue": "bias,relu"}},
+            "convprof compare peers mb1ic64ih56oc64kh3ph1 --epilogue bias,relu",
+        ),
+        (
+            {"problem": GEMM, "layout": None, "dtype": "f64"},
+            "convprof ladder gemm 64x64:64x64 --dtype f64",
+        ),
+        (
+            {"problem": {**CONV, "name": "resnet50:layer1.0.conv2", "descriptor":
+                         'mb1ic64ih56oc64oh56kh3ph1n"resnet50:layer1.0.conv2"'}},
+            "convprof ladder conv resnet50:layer1.0.conv2",
+        ),
+        (
+            {"problem": {**CONV, "name": "resnet50:layer1.0.conv2", "descriptor":
+                         'mb8ic64ih56oc64oh56kh3ph1n"resnet50:layer1.0.conv2"'}},
+            "convprof ladder conv mb8ic64ih56oc64oh56kh3ph1",
+        ),
+        ({"problem": {**GEMM, "kind": "operation"}, "layout": None}, ""),
+    ],
+)  # fmt: skip
+def test_the_command_means_the_same_problem(changes, command):
+    assert answer([measurement("x", 1e-3, **changes)]).command == command
+
+
+def test_several_problems_who_wins_how_often_and_where_the_time_is():
+    names = ["net:a", "net:b", "net:c"]
+    problems = [{**CONV, "name": name, "descriptor": name} for name in names]
+    rows = [
+        measurement("microkernel", 1e-3, 0.9, problem=problems[0]),
+        measurement("winograd", 7e-3, 0.5, problem=problems[1]),
+        measurement("microkernel", 2e-3, 0.2, problem=problems[2]),
+    ]
+    found = answer_of_many(rows, 4, None)
+    assert found.sentences == (
+        (
+            "The fastest strategies take 10.0 ms for 3 of 4 problems, each once: microkernel 2, "
+            "winograd 1."
+        ),
+        "net:b takes longest, 70 % of that.",
+        "net:c is farthest from the peak, at 20 % of it.",
+    )
+    assert found.command == "convprof run net:c"
+    assert answer_of_many(rows, 4, "resnet50").command == "convprof network resnet50"
+
+
+def test_a_shortlist_has_the_best_layout_per_strategy_and_thread_count():
+    rows = [
+        measurement("a", 3e-3), measurement("a", 1e-3, layout="nhwc"),
+        measurement("a", 2e-3, threads=2), measurement("b", 4e-3),
+    ]  # fmt: skip
+    kept = [(m.strategy, m.layout, m.threads) for m in best_layouts(rows)]
+    assert kept == [("a", "nhwc", 1), ("a", "nchw", 2), ("b", "nchw", 1)]
+    assert [m.strategy for m in shortlist(rows, 3)] == ["a", "a", "b"]
+    assert len(shortlist(rows, 2)) == 2
+    assert len(shortlist(rows, 4)) == 4

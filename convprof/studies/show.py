@@ -10,7 +10,7 @@ from convprof.json_checks import count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
-from convprof.studies.compare import layouts, peers
+from convprof.studies.compare import layouts, layouts_answer, peers, peers_answer
 from convprof.studies.journal import MOST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -155,10 +155,12 @@ def fastest(parts: Sequence[Part]) -> list[Measurement]:
 
 
 def answer(document: Document) -> Answer | None:
-    """Return the answer of ``run``; None for the documents of comparisons."""
-    found = parts(document)
-    if standings(document) or any(part.layouts for part in found):
-        return None
+    """Return the answer of the command that wrote the document."""
+    found, compared = parts(document), standings(document)
+    if compared:
+        return peers_answer.answer(compared)
+    if any(part.layouts for part in found):
+        return layouts_answer.answer([part.layouts for part in found])
     if len(found) == 1:
         return run_answer.answer(found[0].measurements)
     return run_answer.answer_of_many(fastest(found), len(found), None)

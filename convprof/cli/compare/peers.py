@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convprof.cli.from_flags import Asked
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.compare.peers import Peers, Standing
 
 KEPT = (
@@ -41,6 +42,7 @@ KEPT = (
 @options.pass_option
 @options.epilogue_option
 @options.measure_options()
+@options.all_option
 @options.dry_run_option
 @options.output_options()
 def peers(**flags: Any) -> int:
@@ -80,6 +82,7 @@ class _View(View["Peers"]):
         self._choice = asked.choice
         self._totals = TrainingTotals(asked, flags)
         self._several = len(asked.problems) > 1
+        self._every = flags["every"]
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
         self._libraries: set[str] = set()
@@ -120,7 +123,9 @@ class _View(View["Peers"]):
         from convprof.render.compare.peers import peers_report
 
         if not self._several:
-            peers_report(console, self._measurements, self._standings, self._libraries)
+            peers_report(
+                console, self._measurements, self._standings, self._libraries, every=self._every
+            )
 
     def summary(self, console: Console) -> None:
         """Print a row for each of several problems."""
@@ -129,3 +134,9 @@ class _View(View["Peers"]):
         if self._several:
             summary_report(console, self._measurements, self._standings, self._libraries)
             self._totals.show_all(console)
+
+    def answer(self) -> Answer | None:
+        """Return where convprof is ahead, and which library wins."""
+        from convprof.studies.compare.peers_answer import answer
+
+        return answer(self._standings)

@@ -65,17 +65,17 @@ class Tile(Kernel):
     accumulate: bool = False
     """Add to ``c`` rather than overwrite it."""
     fetch_rows: int = 0
-    """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    """Prefetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0: never."""
     a_step: int = 1
     """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
-    pointer and writes them to ``b``, where it would have read them, while it computes."""
+    pointer, computes with them and writes them to ``b``."""
     fetch_row: int = 0
     """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
-    the other: what tiles that come later will read."""
+    the other: data that later tiles read."""
     k_group: int = 1
     """Elements of a row of ``a`` and of a column of ``b`` that a step takes. Both are neighbours in
     memory; ``b`` is padded to whole vectors. ``run`` counts steps."""
@@ -84,7 +84,7 @@ class Tile(Kernel):
 
     @property
     def fourth_row(self) -> int:
-        """Elements that each step goes on at the fourth pointer; 0 without one."""
+        """Elements by which the fourth pointer advances per step; 0 without one."""
         return self.pack_row or self.fetch_row
 
     @property
@@ -101,9 +101,9 @@ class Tile(Kernel):
     def unroll(self) -> int:
         """Steps per turn of the inner loop.
 
-        One where the elements take registers that their products or sums may stay in, or that
-        LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
-        an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
+        One where the elements need registers besides the sums, or where LLVM loads them far ahead:
+        between the steps it would move sums between registers, and spill. AVX-512 reads an element
+        in the instruction that multiplies it; AVX2 has a register for one that is used twice.
         """
         size = self.lanes * self.types.weights.bytes
         most = self.turn or UNROLL
@@ -123,7 +123,7 @@ class Tile(Kernel):
 
 
 class _Place(NamedTuple):
-    """Where a sum begins: a pointer, and elements of ``a`` or rows of ``b`` from it."""
+    """Where a sum begins: a pointer, and an offset in elements of ``a`` or rows of ``b``."""
 
     pointer: str
     offset: int = 0
@@ -160,7 +160,7 @@ class _Code:
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
         if self.tile.epilogue:
-            self.w.fence()  # or what it reads would be loaded while the sums need every register
+            self.w.fence()  # else its operands would be loaded while the sums need every register
         body = self._stores(sums)
         return f"{head}\n{body}\n"
 
@@ -171,7 +171,7 @@ class _Code:
         return f"{body}\n"
 
     def loops(self) -> str:
-        """Return the kernel: over segments, and within over the steps of a run."""
+        """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
         tile, element = self.tile, self.w.element
         start = ["zeroinitializer"] * len(self.cells)
         head = self._fetch_c()
@@ -232,7 +232,7 @@ done:
         sums = list(sums)
         for u in range(count):
             if a.pointer == "%a":
-                w.fence()  # or elements that serve several rows would be kept, and spilled
+                w.fence()  # else elements for several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
                 for one in range(tile.k_group):
@@ -247,7 +247,7 @@ done:
     def _row_of_b(self, b: _Place, u: int) -> list[list[str]]:
         """Return the ``u``-th step of ``b``: a group of vectors for each vector of columns.
 
-        Fetch and pack what is to be.
+        Prefetch and pack as the tile says.
         """
         tile, w = self.tile, self.w
         count = tile.vectors * tile.k_group
@@ -265,9 +265,9 @@ done:
         return [separated(w, row[v : v + tile.k_group]) for v in groups]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
-        """Ask for the lines that the ``u``-th of a turn's ``count`` steps is to fetch.
+        """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
 
-        In a row, several lines would wait for each other and the sums for them.
+        Several prefetches in a row would wait for each other, and the sums for them.
         """
         line = LINE_BYTES // self.w.size
         lines = ceil_div(count * self.tile.fetch_row, line)
@@ -275,14 +275,14 @@ done:
             self.w.prefetch(self.w.at("%d_now", k * line), level=2)
 
     def _fetch(self, pointer: str, start: int, level: int) -> None:
-        """Ask for a row as wide as the tile, line by line."""
+        """Prefetch a row as wide as the tile, line by line."""
         line = LINE_BYTES // self.w.size
         elements = self.tile.vectors * self.tile.lanes * self.tile.k_group
         for offset in range(0, elements, line):
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
-        """Ask for the lines of result and residual, so that they are near when the sum ends.
+        """Prefetch the lines of result and residual, so that they are near when the sum ends.
 
         Into L2, which waits for three times as many lines at once as L1.
         """

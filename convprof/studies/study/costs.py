@@ -80,7 +80,7 @@ def costs(machine: MachineModel, dtype: str, bits: int, *, fused: bool = True) -
     wanted = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}
     scalars = {f"load {kind} scalar" for kind in LOAD_TYPES}
-    found = _measured(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
+    found = instruction_costs(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
     latency = next((found[name][0] for name in wanted if name in found), None)
     ports = peak.flop_per_cycle / (2 * bits // element_bits(dtype)) if peak.flop_per_cycle else None
     return Costs(
@@ -110,7 +110,7 @@ def _per_cycle(found: dict[str, tuple[float | None, float]], names: set[str]) ->
     return whole(1 / each) if each else None
 
 
-def _measured(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
+def instruction_costs(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
     """Return latency and reciprocal throughput by name; {} where there is no ruler."""
     ruler = best_ruler()
     rows = catalogue(cpu.architecture, avx=bool(cpu.extensions.get("AVX")))

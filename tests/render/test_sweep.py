@@ -92,7 +92,7 @@ def test_where_no_contestant_wins_most_points_the_title_says_how_the_fastest_cha
     ])  # fmt: skip
     title = sweep_chart(HEADER, rows, []).title
     assert title == (
-        "the fastest changes: naive at size 32, packed at 64; up to 300 GFLOP/s, at size 64"
+        "the fastest changes: naive at size 32, packed at 64; up to 300 GFLOP/s, at size 64 (packed)"
     )
 
 

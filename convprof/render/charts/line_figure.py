@@ -265,6 +265,7 @@ class Drawing:
         text = self.axes.annotate(
             series.label,
             ends[0],
+            xytext=(0, 0),
             textcoords="offset points",
             rotation=angle,
             rotation_mode="anchor",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def test_every_measured_value_keeps_its_tick():
     lines = [label.get_text().count("\n") for label in figure.axes[0].get_xticklabels()]
     for line in (0, 1):
         same = [box for box, each in zip(boxes, lines, strict=True) if each == line]
-        assert not any(a.x1 > b.x0 for a, b in zip(same, same[1:], strict=False))
+        assert not any(a.x1 > b.x0 for a, b in itertools.pairwise(same))
 
 
 def test_text_in_an_svg_is_text():

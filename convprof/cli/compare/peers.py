@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.charts.chart import Bars
     from convprof.results import Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.compare.peers import Peers, Standing
 
 KEPT = (
@@ -43,6 +44,7 @@ KEPT = (
 @options.pass_option
 @options.epilogue_option
 @options.measure_options()
+@options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")
 @options.output_options()
@@ -83,6 +85,7 @@ class _View(View["Peers"]):
         self._choice, self._outputs = asked.choice, outputs
         self._totals = TrainingTotals(asked, flags)
         self._several = len(asked.problems) > 1
+        self._every = flags["every"]
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
         self._libraries: set[str] = set()
@@ -123,7 +126,9 @@ class _View(View["Peers"]):
         from convprof.render.compare.peers import peers_report
 
         if not self._several:
-            peers_report(console, self._measurements, self._standings, self._libraries)
+            peers_report(
+                console, self._measurements, self._standings, self._libraries, every=self._every
+            )
 
     def summary(self, console: Console) -> None:
         """Print a row for each of several problems."""
@@ -132,6 +137,12 @@ class _View(View["Peers"]):
         if self._several:
             summary_report(console, self._measurements, self._standings, self._libraries)
             self._totals.show_all(console)
+
+    def answer(self) -> Answer | None:
+        """Return where convprof is ahead, and which library wins."""
+        from convprof.studies.compare.peers_answer import answer
+
+        return answer(self._standings)
 
     def pictures(self) -> list[Picture]:
         """Return the contestants of one problem, or the ratios of several."""

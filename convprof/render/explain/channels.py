@@ -44,8 +44,8 @@ def show(console: Console, page: ChannelsPage) -> None:
     out.table("6. Layers and parameters of mnist-cnn", LAYERS, page.layers)
     out.note(
         f"{page.parameters:,} parameters. A filter has weights for every channel that it reads; "
-        "weights do not depend on the size of the image, but those of the first fully connected "
-        "layer do"
+        "weights do not depend on the size of the image, but the weights of the first fully "
+        "connected layer do"
     )
     out.check(_checked(page))
 

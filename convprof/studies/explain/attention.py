@@ -35,7 +35,7 @@ LAYERS = 3
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """Which patches an output depends on after some layers, found by changing each patch."""
+    """Which patches an output depends on after some layers: it changes when the patch changes."""
 
     layers: int
     convolution: Booleans
@@ -132,7 +132,7 @@ def softmax(scores: Array) -> tuple[Array, Array]:
 
 
 def reach(side: int, layers: int, output: int) -> Reach:
-    """Change each patch, and see whether an output after so many layers changes."""
+    """Change each patch, and see whether an output after that many layers changes."""
     count = side * side
     start = np.linspace(0, 1, count)
     convolution, attended = np.zeros(count, bool), np.zeros(count, bool)

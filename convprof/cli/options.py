@@ -75,8 +75,11 @@ def isa_option(help_text: str) -> Option:
 
 
 def tune_option() -> Option:
-    """Return ``--tune``."""
-    return click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates.")  # noqa: E501  # fmt: skip
+    """Return ``--tune`` and ``--retune``."""
+    return stack(
+        click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
+        click.option("--retune", is_flag=True, help="Let auto time its candidates again, and replace the stored choices."),  # noqa: E501
+    )  # fmt: skip
 
 
 def layout_option(

@@ -16,6 +16,7 @@ from convprof import stats
 from convprof.codegen import affinity
 from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
+from convprof.machine.surroundings import Lookout
 from convprof.measure import report
 from convprof.measure.contestant import Contestant, Participant, Suspect
 from convprof.measure.events import (
@@ -31,7 +32,6 @@ from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.measure.surroundings import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

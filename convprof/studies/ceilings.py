@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
+from convprof.codegen.target import target
 from convprof.dtypes import with_peak
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
+from convprof.machine.surroundings import Lookout
 from convprof.results import envelope
 from convprof.studies.document import machine
 
@@ -45,6 +47,7 @@ class Measured:
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
         self._whole_before = {count for count, found in before.items() if found.whole}
+        self._lookout = Lookout()
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
 
@@ -80,6 +83,7 @@ class Measured:
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
+        self._lookout.begin()
         found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
         known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
@@ -99,7 +103,13 @@ class Measured:
 
     def _found(self, found: Ceilings, **more: Any) -> Ceilings:
         """Take note of one more figure."""
-        now = dataclasses.replace(found, measured_at=self._clock(), **more)
+        now = dataclasses.replace(
+            found,
+            measured_at=self._clock(),
+            load=self._lookout.around().others_cpus,
+            llvm=target().llvm_version,
+            **more,
+        )
         self.sets[found.threads] = now
         self.fresh.add(found.threads)
         return now
@@ -134,7 +144,15 @@ def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> d
         "ceilings",
         machine=machine(),
         ceilings={
-            "measured": [{"threads": s.threads, "measured_at_s": s.measured_at} for s in sets],
+            "measured": [
+                {
+                    "threads": s.threads,
+                    "measured_at_s": s.measured_at,
+                    "load_cpus": s.load,
+                    "llvm": s.llvm,
+                }
+                for s in sets
+            ],
             "peaks": [p for s in sets for p in s.peaks if p.dtype in shown],
             "bandwidths": [b for s in sets for b in s.bandwidths],
         },

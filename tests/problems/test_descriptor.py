@@ -295,10 +295,7 @@ def test_canonical_text(problem, text):
         ('ic1ih5oc1kh1n"a"kw3', "'ic1ih5oc1kh1n\"a\"kw3': 'kw3' follows the name"),
         ("ic1ih5oc1kh1na\tb", "'ic1ih5oc1kh1na\\tb': name='a\\tb': control characters"),
         (
-            (
-                "ic1\N{ARABIC-INDIC DIGIT THREE}",
-                "'ic1\u0663': '\u0663' at character 4: expected a field",
-            ),
+            "ic1\N{ARABIC-INDIC DIGIT THREE}",
             "'ic1\u0663': '\u0663' at character 4: expected a field",
         ),
         ("ic3ih5oc4kh1g2", "'ic3ih5oc4kh1g2': groups=2: must divide c=3"),

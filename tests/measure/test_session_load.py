@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from convprof.doubts import QUIET, Surroundings
+from convprof.machine import surroundings
 from convprof.machine.activity import Activity
-from convprof.measure import surroundings
 
 
 def account(at_s, busy_s, own_s, stolen=None):

@@ -170,15 +170,12 @@ def _second(out: Page, page: ChannelsPage) -> None:
 
 
 def _checked(page: ChannelsPage) -> str:
-    first, second, moved = page.own
     stages = page.first, page.second
     outputs = sum(stage.maps.size for stage in stages)
     line = checked([each for stage in stages for each in stage.checked],
                    counted(outputs, "output"), "in float64")  # fmt: skip
-    return (
-        f"{line}. Answers most to its own shape: {first.own} of {first.of} filters of conv1, "
-        f"{second.own} of {second.of} of conv2, {moved.own} of {moved.of} with the shape moved by "
-        "one pixel"
+    return f"{line}. The filter made for a shape gives the largest answer to it: " + "; ".join(
+        f"{each.own} of {each.of} in {each.what}" for each in page.own
     )
 
 

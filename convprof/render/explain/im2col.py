@@ -142,7 +142,7 @@ def _product(out: Page, page: Im2col) -> None:
 
 
 def _copies(out: Page, page: Im2col) -> None:
-    out.section("5. How often each input element stands in the patch matrix, in every channel")
+    out.section("5. How often each input element is copied into the patch matrix, in every channel")
     out.picture(grid(numbers(page.copies), width=out.width))
     cost = page.cost
     out.note(

@@ -316,7 +316,7 @@ def test_several_ladders_are_panels_and_too_many_are_said():
 
 
 def test_an_effective_rate_is_no_share_of_the_peak():
-    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=3.4)
+    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=1.6)
     made = chart(("64", [NAIVE, dataclasses.replace(LAST, measurement=less)]))
     assert made.title == "parallel is 150 times as fast as naive on 2 threads"
     assert EFFECTIVE in made.caption

@@ -188,7 +188,7 @@ class Ladder:
         contestant = participant.contestant
         measurement = self._session.measurement(participant)
         within = rung_limits.explained(measurement, self._evidence[contestant.label])
-        if self._laboratory is not None and within is None:
+        if self._laboratory is not None and within is None and measurement.doubt is None:
             yield from self._laboratory.events(contestant, measurement)
 
     def measurements(self) -> list[Measurement]:

@@ -155,6 +155,33 @@ def test_why():
     assert text.partition("\n\n")[2].partition("\n\n")[2] == WHY
 
 
+WIDE = """\
+ladder · gemm (64x64) (64x64) · f32
+rung          time [µs]    n   GFLOP/s   cycles/FLOP   % peak   % all cores               speed-up   and is      error
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+naive            300 ±?    3      1.75          1.72      0.9           0.4                      -   -           5e-07
+vectorized   8.00 ±0.08   25      65.5        0.0458     32.8          16.4               37.5 [?]   undecided   5e-07
+fma          9.00 ±0.09   25      58.3        0.0515     29.1          14.6   0.890 [0.880, 0.900]   slower      5e-07
+packed       3.00 ±0.03   25       175        0.0172     87.4          43.7      3.00 [2.90, 3.10]   faster      5e-07
+parallel     2.00 ±0.02   25       262        0.0114     65.5          65.5      1.50 [1.40, 1.60]   faster      5e-07
+% peak: of the peak on the rung's own number of threads (1 or 2) · % all cores: of the peak on all threads of the ladder · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
+
+what limits each rung
+rung         limited by                                                   idea
+──────────────────────────────────────────────────────────────────────────────────────────────
+naive        1 chain of dependent sums, 4.0 cycles per sum, needs 8       what naive does
+vectorized   16 elements per instruction, multiply and add not fused      what vectorized does
+fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2   what fma does
+packed       close to the peak                                            what packed does
+parallel     2 threads are 1.5 times as fast as one                       packed on 2 threads
+refused: unrolled 1 thread: unrolled has no room
+"""  # noqa: E501
+
+
+def test_wide():
+    assert printed(ladder_report, STEPS, width=140) == WIDE
+
+
 def test_wide_has_every_column():
     heading = printed(ladder_report, STEPS, width=140).splitlines()[1]
     assert heading.split() == [
@@ -241,7 +268,11 @@ def test_answer():
     ]
     (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
     assert first.startswith("packed is the fastest rung")
-    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    again = answer([("64", doubtful)])
+    assert again.sentences == ("Every time is in doubt: measure again on an idle machine.",)
+    assert again.command == "convprof ladder gemm 64x64:64x64 --wait-idle"
+    unknown = [dataclasses.replace(step, limit=None) for step in doubtful]
+    assert limit_phrase(unknown[0]) == "unknown, since its time is in doubt"
     assert "naive ?" in printed(ladder_report, doubtful)
     assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 

@@ -141,7 +141,7 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
     def known(key: str, read: Callable[[Any], T]) -> T | None:
         return None if fields.get(key) is None else read(fields[key])
 
-    found = Peak(
+    peak = Peak(
         isa=known("isa", text),
         bits=count(fields.get("bits")),
         dtype=text(fields.get("dtype")),
@@ -152,8 +152,8 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         ports=known("ports", functools.partial(count, least=0)),
         fused=fields.get("fused") is not False,
     )
-    _same(found.threads, threads)
-    return found
+    _same(peak.threads, threads)
+    return peak
 
 
 def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
@@ -165,7 +165,7 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
         raise InputError("an unknown operation")
     if level != MEMORY and not _CACHE_LEVEL.fullmatch(level):
         raise InputError("an unknown level")
-    found = Bandwidth(
+    bandwidth = Bandwidth(
         level=level,
         operation=cast("Operation", operation),
         threads=count(fields.get("threads")),
@@ -173,8 +173,8 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
         working_set_bytes=None if size is None else count(size),
         reason=None if reason is None else text(reason),
     )
-    _same(found.threads, threads)
-    return found
+    _same(bandwidth.threads, threads)
+    return bandwidth
 
 
 def _same(found: int, threads: int | None) -> None:

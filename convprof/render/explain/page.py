@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from convprof.render.answer import answer_report
 from convprof.render.columns import print_table
+from convprof.render.console import hanging
 from convprof.render.describe import problem_line
+from convprof.studies.answer import Answer
 from convprof.studies.explain import TOPICS
 
 if TYPE_CHECKING:
@@ -149,7 +152,9 @@ def show(console: Console) -> None:
     console.print(Text("Worked examples with real numbers", style="bold"))
     width = max(map(len, TOPICS))
     for topic, summary in TOPICS.items():
-        console.print(Text("  ").append(topic.ljust(width), style="cyan").append(f"  {summary}"))
-    console.print(
-        Text("convprof explain TOPIC, or of your own problem: convprof explain TOPIC PROBLEM")
+        hanging(console, f"{' ' * INDENT}{topic:{width}}  ", summary)
+    sentences = (
+        f"{len(TOPICS)} topics, best read in this order; each ends with the next one.",
+        "Most topics also explain a problem of your own: name it after the topic.",
     )
+    answer_report(console, Answer(sentences, f"convprof explain {next(iter(TOPICS))}"))

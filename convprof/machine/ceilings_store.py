@@ -51,10 +51,6 @@ class Ceilings:
     llvm: str | None = None
     """The version of LLVM that generated the code."""
 
-    def roof(self, level: str) -> float | None:
-        """Return the highest bandwidth of a level over all operations; None if unknown."""
-        return highest(self.bandwidths, level, self.threads)
-
 
 def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
     """Return the highest bandwidth of a level over all operations; None without one."""

@@ -160,5 +160,5 @@ class _View(View["Layouts"]):
         """Return the ratios of all strategies, or of the fastest one of each problem."""
         from convprof.render.compare.layouts_chart import layouts_chart
 
-        drawn = [comparison for each in self._comparisons for comparison in each]
-        return self._outputs.pictures(lambda dated: layouts_chart(drawn, dated=dated))
+        every = [comparison for each in self._comparisons for comparison in each]
+        return self._outputs.pictures(lambda dated: layouts_chart(every, dated=dated))

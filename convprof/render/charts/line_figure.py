@@ -91,6 +91,8 @@ MOST_LINES, LEGEND_LINE = 32, 1.6
 """Lines of a column of the legend, and the height of one over the size of its letters."""
 BAND = 0.18
 """How opaque the band of a confidence interval is."""
+MOST_BANDS = 5
+"""Series up to which the intervals are bands too; more bands would hide each other."""
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
 """Between a point's label and thin lines that pass there."""
 X_TICKS, Y_TICKS = 8, 8
@@ -225,7 +227,7 @@ class Drawing:
         if not known:
             return
         x, y, low, high = zip(*known, strict=True)
-        if joined:
+        if joined and len(self.chart.series) <= MOST_BANDS:
             self.axes.fill_between(
                 x, low, high, color=look.color, alpha=BAND, linewidth=0, zorder=2
             )
@@ -263,6 +265,7 @@ class Drawing:
         text = self.axes.annotate(
             series.label,
             ends[0],
+            xytext=(0, 0),
             textcoords="offset points",
             rotation=angle,
             rotation_mode="anchor",

@@ -134,13 +134,13 @@ class Page:
 def _joined(blocks: Sequence[Block]) -> list[Text]:
     rows: list[list[Text]] = []
     for line in range(1 + max(len(block.lines) for block in blocks)):
-        found = []
+        cells = []
         for block in blocks:
             parts = [Text(block.caption, style="italic"), *block.lines]
             text = parts[line].copy() if line < len(parts) else Text()
             text.pad_right(block.width - text.cell_len)
-            found.append(text)
-        rows.append(found)
+            cells.append(text)
+        rows.append(cells)
     return [Text(" " * GAP).join(row) for row in rows]
 
 

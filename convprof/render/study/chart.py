@@ -71,8 +71,8 @@ def _finding(page: Page, section: Section, plot: Plot) -> str:
     farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
     middle = units.digits(stats.median(ratios), 2)
     return (
-        f"{page.study}: measured is {middle} of the expected in the median, "
-        f"{units.digits(farthest.ratio or 1.0, 2)} at the farthest, {_where(farthest, plot)}"
+        f"{page.study}: measured is {middle} times the expected in the median, "
+        f"{units.digits(farthest.ratio or 1.0, 2)} times at {_where(farthest, plot)}"
     )
 
 
@@ -137,7 +137,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             for label, cells in plot.cells
         ),
         subtitle=joined(page.title, dated),
-        caption=INTERVAL,
+        caption="median times",
     )
 
 

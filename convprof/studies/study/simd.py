@@ -50,7 +50,7 @@ class Simd(Study):
         contestants = []
         for bits in self._widths:
             one = shape(bits, self.options.dtype, fused=self._fused)
-            g = repeated.product(one, self._setting.itemsize)
+            g = repeated.product(one, self._setting.types)
             contestants.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
         return contestants
 

@@ -50,8 +50,7 @@ def test_a_line_for_each_group_under_the_level():
         Series("2 turn", (Point(1, 4.0, 3.6, 4.4),), subject="2 turn"),
     )
     assert found.title == (
-        "unroll: measured is 0.40 of the expected in the median, 0.20 at the farthest, "
-        "sums 1, turn 1"
+        "unroll: measured is 0.40 times the expected in the median, 0.20 times at sums 1, turn 1"
     )
     assert found.levels == (Level("peak", 12.0),)
 

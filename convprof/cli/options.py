@@ -121,6 +121,11 @@ def csv_option(help_text: str = "Write one row per contestant.") -> Option:
     return click.option("--csv", "csv_path", metavar="FILE|-", help=help_text)
 
 
+def markdown_option(help_text: str = "Write the tables as Markdown.") -> Option:
+    """Return ``--markdown``."""
+    return click.option("--markdown", "markdown_path", metavar="FILE|-", help=help_text)
+
+
 def quiet_option(help_text: str = "No progress and no remarks on stderr.") -> Option:
     """Return ``--quiet``."""
     return click.option("--quiet", "-q", is_flag=True, help=help_text)
@@ -186,7 +191,7 @@ def output_options(*, csv: str = "Write one row per contestant.") -> Option:
     return stack(
         json_option(),
         csv_option(csv),
-        click.option("--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."),  # noqa: E501
+        markdown_option(),
         color_option,
         quiet_option(),
     )  # fmt: skip

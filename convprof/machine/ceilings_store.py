@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-"""Raised when what is kept changes its meaning: older files are then measured anew."""
+"""Raised when the meaning of stored figures changes: older ones are then measured again."""
 MOST_BYTES = 1 << 20
 LATEST_S = 253_402_300_799
-"""The last second of the year 9999: later ones are no dates to Python."""
+"""The last second of the year 9999: Python has no later dates."""
 _CACHE_LEVEL = re.compile(r"L[1-9]")
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
 def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     """Return what is stored for the machine of that key, by threads; nothing from a bad file.
 
-    ``parts``: also what was interrupted before all of it was measured.
+    ``parts``: also the figures of a measurement that was interrupted.
     """
     path = _path(machine)
     sets = _read(path, machine)

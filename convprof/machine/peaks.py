@@ -73,8 +73,8 @@ class Peak:
     ports: int | None
     """Vector multiply-adds of this width per cycle: ``flop_per_cycle / (2 * lanes)``, rounded.
 
-    None where that is no count: further from a whole number than 0.2 (a core that splits the
-    vectors, or a disturbed measurement), or more than any core has."""
+    None where the quotient cannot be a count: further from a whole number than 0.2 (a core that
+    splits the vectors, or a disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
 
@@ -84,13 +84,14 @@ def widest(simd: Simd) -> tuple[int, bool]:
     return simd.bits or FALLBACK_BITS, simd.fma is not False
 
 
-def measure(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
+def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None = None) -> Peak:
     """Measure the peak of multiply-adds in vectors of ``bits`` on some threads: 0.1 seconds.
 
-    Where they are not ``fused``, a multiplication and an addition are two instructions. On a busy
-    machine it is measured up to three times, until the number of ports can be true.
+    Where they are not ``fused``, a multiplication and an addition are two instructions. Fewer
+    ``chains`` than the probe's own do not reach the peak: each waits for its last multiply-add. On
+    a busy machine it is measured up to three times, until the number of ports can be true.
     """
-    return best(lambda: _once(dtype, threads, bits, fused=fused))
+    return best(lambda: _once(dtype, threads, bits, fused=fused, chains=chains))
 
 
 def best(once: Callable[[], Peak]) -> Peak:
@@ -122,8 +123,8 @@ def unclear(peak: Peak) -> bool:
     return peak.flop_per_cycle is None or peak.flop_per_cycle > 2 * lanes
 
 
-def _once(dtype: str, threads: int, bits: int, *, fused: bool) -> Peak:
-    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused)
+def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
+    kernel = functools.partial(fma_kernel, dtype, bits, fused=fused, chains=chains)
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
@@ -201,7 +202,7 @@ def _chain_bound(
 def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float | None]:
     """Return the shortest turn of each, taken in turns.
 
-    None for a clock that is not there, or whose series of repeats contradict each other.
+    None without a clock, or where the series of repeats of the clock contradict each other.
     """
     turns: list[float] = []
     clock_turns: list[float] = []

@@ -38,7 +38,7 @@ class Contestant:
 
 @dataclass
 class Participant:
-    """A contestant under way."""
+    """A contestant that is being measured."""
 
     contestant: Contestant
     prepared: Prepared

@@ -47,12 +47,13 @@ ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
 MOST_BUDGETS = 20
-"""A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
+"""A contestant may take this many budgets to reach the fewest rounds; else it takes fewer
+rounds."""
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
-"""Share of the budget from which on a single call is neither warmed up nor taken apart."""
+"""A call of more than this share of the budget is not warmed up, and its phases are not timed."""
 WHOLE_BUDGETS = 20
-"""What a whole network may take of the budget of a contestant: it is as many layers and more."""
+"""A whole network may take this many budgets of a contestant: it has about so many layers."""
 PHASE_RUNS = 5
 FEW_PHASE_RUNS, MANY_PHASE_RUNS = 3, 9
 """Of a contestant whose phases are what is asked for."""
@@ -103,11 +104,12 @@ class Session:
         self._lookout = Lookout()
         self._released = False
         self._kept: dict[int, Measurement] = {}
-        """By the identity of an participant that was released."""
+        """By the identity of a participant that was released."""
         self._found: list[Participant | Measurement] = []
-        """In the contestants' order: who takes part, and the record of who does not."""
+        """In the contestants' order: participants, and the records of contestants that do not take
+        part."""
         self.suspects: Callable[[], Sequence[Suspect]] = tuple
-        """Returns who is measured again after all rounds, and why; a study sets it."""
+        """Returns the participants to measure again after all rounds, and why; a study sets it."""
 
     def events(self) -> Iterator[Event]:
         """Prepare every contestant, then sample in rounds; yield what happens."""
@@ -289,7 +291,7 @@ class Session:
             suspect.participant.doubt = suspect.reason
 
     def _phases(self) -> Iterator[Auxiliary | Failed]:
-        """Time the phases of everyone apart, in a few rounds; keep the median of each."""
+        """Time the phases of each participant in a few rounds of their own; keep the medians."""
         runs: dict[int, list[Mapping[str, float]]] = {}
         if any(map(self._phase_runs, self.participants)):
             yield Auxiliary("the phases of each strategy")
@@ -309,7 +311,7 @@ class Session:
             }
 
     def _phase_runs(self, participant: Participant) -> int:
-        """Return how often the phases of a contestant are timed: slow ones' are not."""
+        """Return how often the phases of a contestant are timed: 0 for a slow one."""
         if participant.prepared.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))

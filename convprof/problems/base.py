@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convprof.dtypes import Types
+    from convprof.problems.ops.base import Op
     from convprof.problems.tensors import Array, Points, TensorSpec
 
 FORWARD = "forward"
@@ -66,7 +67,7 @@ class Problem(ABC):
 
     @property
     def has_minibatch(self) -> bool:
-        """Whether the user may set the minibatch of a problem that is spelled without one."""
+        """Whether the user may set the minibatch of a problem whose text has none."""
         return False
 
     @property
@@ -83,6 +84,20 @@ class Problem(ABC):
     def is_network(self) -> bool:
         """Whether it is many layers, one after the other, whose weights are bound by name."""
         return False
+
+    @property
+    def op(self) -> Op | None:
+        """The op of a network that is computed; None for a convolution, a product, ..."""
+        return None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names under which a network stores the constant operands, in their order."""
+        return ()
+
+    def view(self, x: Array) -> Array | None:  # noqa: ARG002
+        """Return the result as a view of the first operand, in logical order; None if it is new."""
+        return None
 
     @property
     def pass_name(self) -> str:
@@ -130,7 +145,9 @@ class Problem(ABC):
 
     def with_epilogue(self, epilogue: Epilogue) -> Self:  # noqa: ARG002
         """Return the same problem with an epilogue; ProblemError where it cannot have one."""
-        raise ProblemError(f"{self.descriptor} has none; name convolutions and matrix products")
+        raise ProblemError(
+            f"{self.descriptor} has no epilogue; name convolutions and matrix products"
+        )
 
     def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
         """Return a smaller problem of the first rows of the result; the same if it has none."""
@@ -148,6 +165,16 @@ class Trainable(Problem):
     @abstractmethod
     def with_epilogue(self, epilogue: Epilogue) -> Self:
         """Return the same layer with an epilogue."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """The elements of a bias: output channels, or columns of a product."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The weights, and the bias of an epilogue."""
+        return ("weight", *["bias"] * self.epilogue.bias)
 
     @property
     @abstractmethod

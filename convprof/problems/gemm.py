@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gemm(Trainable):
-    """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` of them side by side.
+    """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` independent ones.
 
     ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
     """
@@ -83,6 +83,11 @@ class Gemm(Trainable):
     def terms(self) -> int:
         """The products behind an element of C: k."""
         return self.k
+
+    @property
+    def channels(self) -> int:
+        """The elements of a bias."""
+        return self.n
 
     @property
     def data_terms(self) -> int:

@@ -1,4 +1,4 @@
-"""An operation of a network as a problem of its own: what is no convolution and no product."""
+"""An operation of a network, neither a convolution nor a product, as a problem of its own."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ VARIANCE = "running_var"
 class Operation(Problem):
     """``op`` of inputs of given logical shapes; ``name`` takes no part in comparisons.
 
-    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that are stored in the
-    layout asked for; elsewhere the order of axes in memory is the logical one.
-    Operands are the activations in order, then the op's weights and its buffers, in their order.
+    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that are stored in the layout
+    of the setting; elsewhere the order of axes in memory is the logical one. Operands are the
+    activations in order, then the op's weights and its buffers, in their order.
     """
 
     kind: ClassVar[str] = "operation"
 
-    op: Op
+    op: Op = field()  # a field without a default: the base class has a property here
     inputs: tuple[Shape, ...]
     laid_out: bool = False
     name: str = field(default="", compare=False)
@@ -57,6 +57,15 @@ class Operation(Problem):
         """Whether the result is stored in the layout of the setting."""
         image = self.op.makes_images or self.op.keeps_images
         return self.laid_out and image and len(self.output) == IMAGE_AXES
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The op's weights and buffers."""
+        return (*self.op.weights(*self.inputs), *self.op.buffers(*self.inputs))
+
+    def view(self, x: Array) -> Array | None:
+        """Return the input in another shape or order, if the op does nothing else."""
+        return self.op.reference(x) if self.op.is_view else None
 
     @property
     def has_layout(self) -> bool:
@@ -115,5 +124,5 @@ class Operation(Problem):
 
     @property
     def descriptor(self) -> str:
-        """``max 3x3 s2 of 1x64x112x112``; nothing that could be parsed."""
+        """``max 3x3 s2 of 1x64x112x112``: for people, not for ``parse``."""
         return f"{self.op.text} of {', '.join(shape_text(shape) for shape in self.inputs)}"

@@ -23,6 +23,7 @@ Row = TypeVar("Row")
 
 BEST = "bold green"
 """The style of a table's best row."""
+VERDICT_STYLES = {"faster": "green", "slower": "red", "same": "", "undecided": "dim"}
 _BETWEEN = 3
 """Cells that Rich puts between two columns: padding on both sides and a line."""
 
@@ -38,6 +39,8 @@ class Column(Generic[Row]):
     justify: Literal["left", "right"] = "right"
     key: bool = False
     """Whether it tells rows apart: then it is never dropped while its cells differ."""
+    style: Callable[[Row], str] = lambda _: ""
+    """The style of a row's cell; the text says the same without it."""
 
 
 def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Column[Row]]:
@@ -73,7 +76,7 @@ def print_table(
         heading = Text(readable(console, column.heading))
         made.add_column(heading, justify=column.justify, no_wrap=True)
     for row in rows:
-        cells = (Text(readable(console, column.cell(row))) for column in kept)
+        cells = (Text(readable(console, c.cell(row)), style=c.style(row)) for c in kept)
         made.add_row(*cells, style=style(row))
     console.print(Text(title, style="bold"))
     if console.is_terminal:
@@ -161,7 +164,7 @@ def line_columns(plain: Sequence[Column[Row]]) -> list[Column[Line[Row]]]:
     label, *others = plain
     return [
         Column(label.heading, lambda line: line.label, label.rank, label.justify, label.key),
-        *(Column(c.heading, _in_row(c), c.rank, c.justify, c.key) for c in others),
+        *(Column(c.heading, _in_row(c), c.rank, c.justify, c.key, _in_line(c)) for c in others),
     ]
 
 
@@ -175,3 +178,7 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 def _in_row(column: Column[Row]) -> Callable[[Line[Row]], str]:
     return lambda line: "" if line.row is None else column.cell(line.row)
+
+
+def _in_line(column: Column[Row]) -> Callable[[Line[Row]], str]:
+    return lambda line: "" if line.row is None else column.style(line.row)

@@ -53,8 +53,7 @@ def run_report(
     if every:
         rows = every if detail.every else shortlist.shortlist(every)
         _table(console, rows, isa_peaks, shortlist.fastest(rows))
-        for line in _hidden(every, rows):
-            say(console, line, style="dim")
+        hidden_report(console, every, rows)
         if detail.phases:
             console.print()
             phases_report(console, rows)
@@ -80,10 +79,12 @@ def _table(
         say(console, _isa_line(isa_peaks), style="dim")
 
 
-def _hidden(every: Sequence[Measurement], rows: Sequence[Measurement]) -> list[str]:
-    """Return a line on the rows that the table leaves out; nothing where it has them all."""
+def hidden_report(
+    console: Console, every: Sequence[Measurement], rows: Sequence[Measurement]
+) -> None:
+    """Print what the table leaves out, and how to see it; nothing where the table has all."""
     if len(rows) == len(every):
-        return []
+        return
     layouts = len(every) - len(shortlist.best_layouts(every))
     slower = len(every) - len(rows) - layouts
     parts = [
@@ -91,7 +92,7 @@ def _hidden(every: Sequence[Measurement], rows: Sequence[Measurement]) -> list[s
         for count, what in ((slower, "slower"), (layouts, "in the other layout"))
         if count
     ]
-    return [f"{len(every) - len(rows)} more: {', '.join(parts)} (--all)"]
+    say(console, f"{len(every) - len(rows)} more: {', '.join(parts)} (--all)", style="dim")
 
 
 def legend_report(console: Console, rows: Sequence[Measurement]) -> None:

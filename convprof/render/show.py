@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof.render import describe
 from convprof.render.compare.layouts import layouts_report
+from convprof.render.compare.layouts import summary_report as summary_report_of_layouts
 from convprof.render.compare.peers import peers_report, summary_report
 from convprof.render.run import Detail, run_report
 from convprof.render.run_many import problems_report
@@ -29,7 +30,7 @@ def document_report(console: Console, document: Document, *, every: bool = False
     if standings and len(parts) > 1:
         summary_report(console, list(document.measurements), standings, libraries)
     elif standings:
-        peers_report(console, list(document.measurements), standings, libraries)
+        peers_report(console, list(document.measurements), standings, libraries, every=every)
     else:
         _problems(console, document, parts, every=every)
     cycles = describe.cycles_line(document.measurements)
@@ -41,15 +42,20 @@ def _problems(console: Console, document: Document, parts: list[show.Part], *, e
     peaks = show.isa_peaks(document)
     several = len(parts) > 1
     for number, part in enumerate(parts):
-        if number and (every or part.layouts):
+        if number and every:
             console.print()
-        if part.layouts:
-            layouts_report(console, part.measurements, part.layouts)
+        if part.layouts and (every or not several):
+            layouts_report(console, part.measurements, part.layouts, every=every)
         elif every or not several:
             run_report(console, part.measurements, peaks, Detail(every=every))
+    if not several:
+        return
+    if every:
+        console.print()
+    failures = [m for part in parts for m in part.measurements if m.status in FAILURES]
+    layouts = [part.layouts for part in parts if part.layouts]
     rows = show.fastest(parts)
-    if several and rows:
-        if every:
-            console.print()
-        failures = [m for part in parts for m in part.measurements if m.status in FAILURES]
-        problems_report(console, rows, failures, len(parts))
+    if layouts:
+        summary_report_of_layouts(console, layouts, [] if rows else failures)
+    if rows or not layouts:
+        problems_report(console, rows, failures, len(parts) - len(layouts))

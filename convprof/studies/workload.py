@@ -36,10 +36,8 @@ def notes(
     seconds = total * (PREPARE_S + OVERHEAD * budget_s)
     lines = []
     if seconds >= LONG_S:
-        lines.append(
-            f"{len(problems)} problems, {total} contestants: {units.duration(seconds)} at least; "
-            "-s NAME measures fewer"
-        )
+        least = units.duration(seconds)
+        lines.append(f"{len(problems)} problems, {total} contestants: {least} at least")
     network = whole_network(problems)
     if network is not None:
         lines.append(

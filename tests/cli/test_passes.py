@@ -64,7 +64,17 @@ def test_a_step_with_a_refused_pass_has_no_total(capsys):
 
 
 def test_layouts_of_each_pass(capsys):
-    words = ["compare", "layouts", SMALL, "--pass", "training", "-s", "microkernel", *QUICK]
+    words = [
+        "compare",
+        "layouts",
+        SMALL,
+        "--pass",
+        "training",
+        "-s",
+        "microkernel",
+        *QUICK,
+        "--all",
+    ]
     status, out, _ = run(capsys, *words)
     assert status == 0
     assert out.count("converting between the layouts") == 2  # dw has no layout

@@ -196,7 +196,7 @@ def test_csv_and_markdown(capsys, tmp_path):
 
 
 def test_compare_layouts_gives_a_verdict_conversions_and_advice(capsys):
-    words = ["compare", "layouts", SMALL, "-s", "tiled", "-t", "1", *QUICK]
+    words = ["compare", "layouts", SMALL, "-s", "tiled", "-t", "1", *QUICK, "--all"]
     status, out, _ = run(capsys, *words)
     assert "NHWC/NCHW" in out
     assert "converting between the layouts" in out

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.compare.layouts import LayoutComparison, Layouts
 
 KEPT = (
@@ -41,7 +44,9 @@ KEPT = (
 @options.pass_option
 @options.epilogue_option
 @options.measure_options()
+@options.all_option
 @options.dry_run_option
+@options.plot_option("Draw the ratios as .svg or .png")
 @options.output_options()
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
@@ -61,7 +66,7 @@ def layouts(**flags: Any) -> int:
         lambda problem, watch: Layouts(
             _convolution(problem), asked.choice, asked.settings, asked.machine, watch
         ),
-        _View(TrainingTotals(asked, flags)),
+        _View(asked, flags, outputs),
     ).run()
 
 
@@ -81,19 +86,25 @@ def _a(kind: str) -> str:
 
 
 class _View(View["Layouts"]):
-    """Print each convolution when it is finished."""
+    """Print a convolution when it is finished; of several convolutions a row each, at the end."""
 
-    def __init__(self, totals: TrainingTotals) -> None:
-        self._totals = totals
+    def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._outputs = outputs
+        self._asked, self._every = asked, flags["every"]
+        self._several = len(asked.problems) > 1
+        self.apart = not self._several or self._every
+        self._totals = TrainingTotals(asked, flags)
         self._measurements: Sequence[Measurement] = ()
-        self._comparisons: list[LayoutComparison] = []
-        self._layer: str | None = None
-        """The layer of which all passes are measured."""
+        """Of the last problem."""
+        self._comparisons: list[list[LayoutComparison]] = []
+        """Of each problem."""
+        self._failures: list[Measurement] = []
 
     def keep(self, study: Layouts) -> list[dict[str, Any]]:
         """Take the measurements; return the comparisons."""
-        self._take(study.problem, study.measurements(), study.comparisons())
-        return [comparison.to_json() for comparison in self._comparisons]
+        comparisons = study.comparisons()
+        self._take(study.problem, study.measurements(), comparisons)
+        return [comparison.to_json() for comparison in comparisons]
 
     def again(
         self,
@@ -113,14 +124,41 @@ class _View(View["Layouts"]):
         measurements: Sequence[Measurement],
         comparisons: list[LayoutComparison],
     ) -> None:
-        self._measurements, self._comparisons = measurements, comparisons
-        last = self._totals.add(problem, list(measurements))
-        self._layer = problem.descriptor if last else None
+        from convprof.results import FAILURES
+
+        self._measurements = measurements
+        self._comparisons.append(comparisons)
+        self._failures += [m for m in measurements if m.status in FAILURES]
+        self._totals.add(problem, list(measurements))
 
     def show(self, console: Console) -> None:
-        """Print both layouts side by side, and the advice."""
+        """Print both layouts side by side; of several problems with --all."""
         from convprof.render.compare.layouts import layouts_report
 
-        layouts_report(console, self._measurements, self._comparisons)
-        if self._layer is not None:
-            self._totals.show(console, self._layer)
+        if not self._several or self._every:
+            comparisons = self._comparisons[-1]
+            layouts_report(console, self._measurements, comparisons, every=self._every)
+
+    def summary(self, console: Console) -> None:
+        """Print a row for each of several problems, and what --pass training adds."""
+        from convprof.render.compare.layouts import summary_report
+
+        if self._several:
+            if self._every:
+                console.print()
+            summary_report(console, self._comparisons, self._failures)
+        self._totals.show_all(console)
+
+    def answer(self) -> Answer:
+        """Return which layout to prefer, and whether converting pays."""
+        from convprof.studies.compare.layouts_answer import answer
+        from convprof.studies.selection import whole_network
+
+        return answer(self._comparisons, whole_network(self._asked.problems))
+
+    def pictures(self) -> list[Picture]:
+        """Return the ratios of all strategies, or of the fastest one of each problem."""
+        from convprof.render.compare.layouts_chart import layouts_chart
+
+        every = [comparison for each in self._comparisons for comparison in each]
+        return self._outputs.pictures(lambda dated: layouts_chart(every, dated=dated))

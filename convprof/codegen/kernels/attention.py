@@ -14,11 +14,12 @@ from typing import ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import exp2
-from convprof.codegen.kernels.transpose import transposed
+from convprof.codegen.kernels.transpose import interleaved, transposed
 from convprof.codegen.writer import Writer, over_channels
+from convprof.integers import round_up
 
 ROWS_PER_TURN = 4
-"""Rows of scores per turn of the search for the maximum, which else waits for itself."""
+"""Rows of scores per turn of the search for the maximum: more independent chains."""
 MAXIMUM, SUM, FACTOR = range(3)
 """Rows of the numbers that each query has."""
 
@@ -34,7 +35,8 @@ class _From(NamedTuple):
 class PackQueries(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
 
-    ``c`` is ``(dim, width)``; the columns beyond the queries become 0.
+    ``c`` is ``(dim, width)``; the columns beyond the queries become 0. With a ``k_group``, ``c`` is
+    ``(dim / k_group, width, k_group)``, filled up with zeros.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -46,8 +48,11 @@ class PackQueries(Kernel):
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float
+    k_group: int = 1
 
     def _code(self, w: Writer) -> str:
+        if self.lanes % self.k_group:
+            raise ValueError(f"{self.lanes} lanes are no whole groups of {self.k_group}")
         return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
@@ -61,18 +66,24 @@ class PackQueries(Kernel):
                 w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
-            for u, column in enumerate(transposed(w, rows)[:alive]):
-                done = w.add(f"fmul {w.vector} {column}, {scale}")
-                w.store(done, w.at(c, u * self.width + first))
+            columns = transposed(w, rows)[: round_up(alive, self.k_group)]
+            for u in range(0, len(columns), self.k_group):
+                done = [
+                    w.add(f"fmul {w.vector} {column}, {scale}")
+                    for column in columns[u : u + self.k_group]
+                ]
+                start = u * self.width + first * self.k_group
+                for v, vector in enumerate(interleaved(w, done)):
+                    w.store(vector, w.at(c, start + v * self.lanes))
 
 
 @dataclass(frozen=True)
 class Softmax(Kernel):
     """``void tile(T *a, T *b, T *c)``: scores ``a`` to powers of two, relative to the maximum.
 
-    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum grows
-    with these keys; the factor becomes what sums so far are to be multiplied by; to the sum is
-    added. At most as many vectors across as there are registers for.
+    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum includes
+    these keys; the factor is the number by which earlier sums are multiplied; the new powers are
+    added to the sum. The vectors across are limited by the registers.
     """
 
     pointers: ClassVar[Pointers] = (
@@ -87,7 +98,7 @@ class Softmax(Kernel):
     width: int
     """Elements from one row of ``a``, and from one kind of number, to the next."""
     first: bool = False
-    """Whether there were no keys before, and the numbers hold nothing yet."""
+    """Whether these are the first keys, so that the numbers are not set yet."""
 
     def _code(self, w: Writer) -> str:
         columns = self._columns
@@ -160,7 +171,7 @@ done:
         return largest
 
     def _update(self, w: Writer, before: list[str], largest: list[str]) -> list[str]:
-        """Write the new maxima and the factors; return the sums so far, brought down to them."""
+        """Write the new maxima and the factors; return the earlier sums times the factors."""
         sums = []
         for index, j in enumerate(self._columns):
             w.store(largest[index], w.at("%b", MAXIMUM * self.width + j))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
+from convprof.codegen.kernels.transpose import separated
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -64,29 +65,32 @@ class Tile(Kernel):
     accumulate: bool = False
     """Add to ``c`` rather than overwrite it."""
     fetch_rows: int = 0
-    """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    """Prefetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0: never."""
     a_step: int = 1
     """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
-    pointer and writes them to ``b``, where it would have read them, while it computes."""
+    pointer, computes with them and writes them to ``b``."""
     fetch_row: int = 0
     """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
-    the other: what tiles that come later will read."""
+    the other: data that later tiles read."""
+    k_group: int = 1
+    """Elements of a row of ``a`` and of a column of ``b`` that a step takes. Both are neighbours in
+    memory; ``b`` is padded to whole vectors. ``run`` counts steps."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
     @property
     def fourth_row(self) -> int:
-        """Elements that each step goes on at the fourth pointer; 0 without one."""
+        """Elements by which the fourth pointer advances per step; 0 without one."""
         return self.pack_row or self.fetch_row
 
     @property
     def fmas(self) -> int:
         """Vector multiply-adds in one execution."""
-        return len(self.rows) * self.vectors * self.run * len(self.segments)
+        return len(self.rows) * self.vectors * self.run * len(self.segments) * self.k_group
 
     @property
     def title(self) -> str:
@@ -97,9 +101,9 @@ class Tile(Kernel):
     def unroll(self) -> int:
         """Steps per turn of the inner loop.
 
-        One where the elements take registers that their products or sums may stay in, or that
-        LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
-        an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
+        One where the elements need registers besides the sums, or where LLVM loads them far ahead:
+        between the steps it would move sums between registers, and spill. AVX-512 reads an element
+        in the instruction that multiplies it; AVX2 has a register for one that is used twice.
         """
         size = self.lanes * self.types.weights.bytes
         most = self.turn or UNROLL
@@ -119,7 +123,7 @@ class Tile(Kernel):
 
 
 class _Place(NamedTuple):
-    """Where a sum begins: a pointer, and elements of ``a`` or rows of ``b`` from it."""
+    """Where a sum begins: a pointer, and an offset in elements of ``a`` or rows of ``b``."""
 
     pointer: str
     offset: int = 0
@@ -141,6 +145,8 @@ class _Code:
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
         tile = self.tile
+        if tile.k_group > 1 and (tile.pack_row or not tile.padded):
+            raise ValueError("groups of k need panels that are packed and filled up")
         if not tile.fmas:
             return self.nothing()
         steps = tile.run * len(tile.segments)
@@ -154,7 +160,7 @@ class _Code:
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
         if self.tile.epilogue:
-            self.w.fence()  # or what it reads would be loaded while the sums need every register
+            self.w.fence()  # else its operands would be loaded while the sums need every register
         body = self._stores(sums)
         return f"{head}\n{body}\n"
 
@@ -165,7 +171,7 @@ class _Code:
         return f"{body}\n"
 
     def loops(self) -> str:
-        """Return the kernel: over segments, and within over the steps of a run."""
+        """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
         tile, element = self.tile, self.w.element
         start = ["zeroinitializer"] * len(self.cells)
         head = self._fetch_c()
@@ -226,20 +232,26 @@ done:
         sums = list(sums)
         for u in range(count):
             if a.pointer == "%a":
-                w.fence()  # or elements that serve several rows would be kept, and spilled
+                w.fence()  # else elements for several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
-                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u * tile.a_step))
-                for v in range(tile.vectors):
-                    k = i * tile.vectors + v
-                    sums[k] = w.fma(scalar, across[v], sums[k])
+                for one in range(tile.k_group):
+                    start = a.offset + row + u * tile.a_step + one
+                    scalar = w.broadcast(w.at(a.pointer, start))
+                    for v in range(tile.vectors):
+                        k = i * tile.vectors + v
+                        sums[k] = w.fma(scalar, across[v][one], sums[k])
             self._fetch_fourth(u, count)
         return sums
 
-    def _row_of_b(self, b: _Place, u: int) -> list[str]:
-        """Return the vectors of the ``u``-th row of ``b``; fetch and pack what is to be."""
+    def _row_of_b(self, b: _Place, u: int) -> list[list[str]]:
+        """Return the ``u``-th step of ``b``: a group of vectors for each vector of columns.
+
+        Prefetch and pack as the tile says.
+        """
         tile, w = self.tile, self.w
-        offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
+        count = tile.vectors * tile.k_group
+        offsets = range(0, count * tile.lanes, tile.lanes)
         start = (b.offset + u) * tile.b_row
         pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else (b.pointer, start)
         row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
@@ -249,12 +261,13 @@ done:
             self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
         if tile.fetch_rows:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
-        return row
+        groups = range(0, count, tile.k_group)
+        return [separated(w, row[v : v + tile.k_group]) for v in groups]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
-        """Ask for the lines that the ``u``-th of a turn's ``count`` steps is to fetch.
+        """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
 
-        In a row, several lines would wait for each other and the sums for them.
+        Several prefetches in a row would wait for each other, and the sums for them.
         """
         line = LINE_BYTES // self.w.size
         lines = ceil_div(count * self.tile.fetch_row, line)
@@ -262,13 +275,14 @@ done:
             self.w.prefetch(self.w.at("%d_now", k * line), level=2)
 
     def _fetch(self, pointer: str, start: int, level: int) -> None:
-        """Ask for a row as wide as the tile, line by line."""
+        """Prefetch a row as wide as the tile, line by line."""
         line = LINE_BYTES // self.w.size
-        for offset in range(0, self.tile.vectors * self.tile.lanes, line):
+        elements = self.tile.vectors * self.tile.lanes * self.tile.k_group
+        for offset in range(0, elements, line):
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
-        """Ask for the lines of result and residual, so that they are near when the sum ends.
+        """Prefetch the lines of result and residual, so that they are near when the sum ends.
 
         Into L2, which waits for three times as many lines at once as L1.
         """

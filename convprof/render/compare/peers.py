@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from convprof import stats, units
 from convprof.render import describe, doubts, tables
-from convprof.render.columns import Column, print_table
+from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
+from convprof.render.run import hidden_report
 from convprof.studies import shortlist
-from convprof.studies.compare.peers import Standing, summaries
+from convprof.studies.compare.peers_answer import way
+from convprof.studies.run_answer import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.results import Measurement
-    from convprof.studies.compare.peers import Summary
+    from convprof.studies.compare.peers import Standing
 
 NOTHING_COMPARED = "No library computed this beside a strategy of convprof: nothing to compare."
 
@@ -28,16 +30,20 @@ def peers_report(
     measurements: Sequence[Measurement],
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
+    *,
+    every: bool = False,
 ) -> None:
-    """Print all contestants of one problem, fastest first, the refusals, and the verdicts."""
-    rows = shortlist.timed(measurements)
-    if rows:
+    """Print the contestants of one problem, fastest first, and the refusals."""
+    timed = shortlist.timed(measurements)
+    if timed:
+        rows = timed if every else shortlist.shortlist(timed)
         title = describe.problem_line(rows[0].problem, rows[0].dtype)
-        print_table(console, title, _contestant_columns(rows, libraries), rows)
+        best = shortlist.fastest(rows)
+        columns = _contestant_columns(rows, libraries)
+        print_table(console, title, columns, rows, lambda m: BEST if m is best else "")
+        hidden_report(console, timed, rows)
         _doubts(console, rows)
     _exclusions(console, tables.excluded(measurements))
-    for standing in standings:
-        say(console, _verdict_line(standing), style="bold")
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
 
@@ -48,7 +54,7 @@ def summary_report(
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
 ) -> None:
-    """Print a row per problem and number of threads, and what follows from all of them."""
+    """Print a row per problem and number of threads."""
     if standings:
         title = f"convprof against the fastest library · {standings[0].ours.dtype}"
         print_table(console, title, _standing_columns(standings), standings)
@@ -56,8 +62,6 @@ def summary_report(
     # Which of our own strategies refuse which problem would fill pages; the document has it.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
-    for summary in summaries(standings):
-        say(console, _summary_line(summary), style="bold")
     if not standings:
         say(console, NOTHING_COMPARED, style="bold")
 
@@ -93,17 +97,21 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     columns: list[Column[Standing]] = [
         Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
         Column("threads", lambda s: str(s.threads), 3, key=True),
-        Column("convprof", lambda s: _way(s.ours), 6, "left"),
-        Column(f"takes [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
-        Column("library", lambda s: _way(s.peer), 7, "left", key=True),
-        Column(f"takes [{unit.name}]", lambda s: _time_cell(s.peer, unit), 5),
+        Column("convprof's", lambda s: way(s.ours), 6, "left"),
+        Column(f"convprof [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
+        Column("library", lambda s: way(s.peer), 7, "left", key=True),
+        Column(f"library [{unit.name}]", lambda s: _time_cell(s.peer, unit), 5),
         Column("library/convprof", _ratio_cell, 2),
-        Column("convprof is", lambda s: s.verdict, 4, "left"),
+        Column("convprof is", lambda s: s.verdict, 4, "left", style=_verdict_style),
     ]
     names = dict.fromkeys(peer.strategy for s in standings for peer in s.peers)
     for rank, name in enumerate(names):
         columns.append(Column(f"{name} [{unit.name}]", _peer_cell(name, unit), 8 + rank))
     return columns
+
+
+def _verdict_style(standing: Standing) -> str:
+    return VERDICT_STYLES[standing.verdict]
 
 
 def _time_cell(measurement: Measurement | None, unit: units.Unit) -> str:
@@ -132,51 +140,10 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
         say(console, line, style=style)
 
 
-def _verdict_line(standing: Standing) -> str:
-    ours, peer = standing.ours, standing.peer
-    if standing.doubt is not None:
-        return (
-            f"{_threads(standing.threads)}: no conclusion, the times are in doubt: {standing.doubt}"
-        )
-    return (
-        f"{_threads(standing.threads)}: the fastest library, {_way(peer)}, takes "
-        f"{_ratio_cell(standing)} times as long as convprof's {_way(ours)}: "
-        f"convprof is {_WORDS[standing.verdict]}"
-    )
-
-
-_WORDS = {
-    "faster": "faster",
-    "slower": "slower",
-    "same": "as fast",
-    "undecided": "neither faster nor slower for certain",
-}
-
-
-def _summary_line(summary: Summary) -> str:
-    worst = summary.worst
-    problems = f"{summary.problems} problem{'s' if summary.problems > 1 else ''}"
-    return (
-        f"{_threads(summary.threads)}: the fastest library takes {summary.mean:.2f} times as long "
-        f"as convprof, geometric mean of {problems}; at worst {_ratio_cell(worst)}: "
-        f"{_problem(worst.ours)}, {_way(worst.ours)} against {_way(worst.peer)}"
-    )
-
-
 def _ratio_cell(standing: Standing) -> str:
     """Return how many times as long the library takes."""
     return tables.ratio_text(standing.ratio.inverse)
 
 
-def _way(measurement: Measurement) -> str:
-    return " ".join(part for part in (measurement.strategy, measurement.layout) if part)
-
-
 def _problem(measurement: Measurement) -> str:
-    name = describe.short_name(measurement.problem["name"] or measurement.problem["descriptor"])
-    which = measurement.problem.get("pass")
-    return f"{name} {which}" if which else name
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"
+    return describe.short_name(label(measurement))

@@ -30,15 +30,16 @@ def show(console: Console, page: AttentionPage) -> None:
     """Print the page."""
     out = Page(console)
     out.heading(
-        f"attention: {page.side}x{page.side} patches of an image, one head of "
-        f"{counted(page.problem.dim, 'feature')}"
+        "attention",
+        f"{page.side}x{page.side} patches of an image, one head of "
+        f"{counted(page.problem.dim, 'feature')}",
     )
     out.prose(_conclusion(page))
     _tokens(out, page)
     _row(out, page)
     _softmax(out, page)
     _reach(out, page)
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: AttentionPage) -> str:
@@ -149,12 +150,12 @@ def _softmax(out: Page, page: AttentionPage) -> None:
 
 
 def _below(caption: str, cells: list[list[Cell]]) -> tuple[str, list[Text]]:
-    """Return a picture whose rows are next to those of one with two lines of labels."""
+    """Return a picture with two empty lines above, as high as two lines of labels."""
     return caption, [Text(), Text(), *grid(cells)]
 
 
 def _reach(out: Page, page: AttentionPage) -> None:
-    out.section("4. Which patches reach the output of patch 0, found by changing each")
+    out.section("4. Which patches reach the output of patch 0 (each patch is changed once)")
     blocks = [
         Block(f"3x3 conv, {counted(reach.layers, 'layer')}", _marks(reach.convolution))
         for reach in page.reaches

@@ -34,7 +34,7 @@ def show(console: Console, page: BackwardPage) -> None:
     _weight(out, page)
     _whole(out, page)
     _differences(out, page)
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: BackwardPage) -> str:
@@ -195,4 +195,4 @@ def _checked(page: BackwardPage) -> str:
         for gradient in (page.dx, page.dw)
     )
     line = checked(page.dx.checked + page.dw.checked, what, "by hand")
-    return f"{line}, and {by}" if exact else f"{line}; not those of {by}"
+    return f"{line}, and {by}" if exact else f"{line}; they differ from {by}"

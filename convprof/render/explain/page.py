@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from convprof.render.answer import answer_report
 from convprof.render.columns import print_table
+from convprof.render.console import hanging
 from convprof.render.describe import problem_line
+from convprof.studies.answer import Answer
+from convprof.studies.explain import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 WIDEST = 120
 """Pictures and sentences use no more, however wide the console is."""
 INDENT = 2
+LAST = "ladder conv"
+"""The command after the last page: the same ideas, timed."""
 GAP = 3
 """Cells between two pictures side by side."""
 
@@ -49,18 +55,20 @@ class Page:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._topic = ""
         self.width = min(console.width, WIDEST) - INDENT
         """Cells that a picture may take."""
 
     def title(self, topic: str, problem: Problem) -> None:
-        """Print the page's first line."""
+        """Print the first line of a page about a problem."""
         fields = {"kind": problem.kind, "descriptor": problem.descriptor, "name": problem.name}
         line = problem_line({**fields, **problem.dims()}, "")
-        self.heading(f"{topic}: {line}")
+        self.heading(topic, line)
 
-    def heading(self, text: str) -> None:
-        """Print the first line of a page that has no problem."""
-        self._wrapped(Text(text, style="bold"), "")
+    def heading(self, topic: str, text: str) -> None:
+        """Print the first line of a page."""
+        self._topic = topic
+        self._wrapped(Text(f"{topic}: {text}", style="bold"), "")
 
     def section(self, text: str) -> None:
         """Print an empty line and a heading."""
@@ -79,6 +87,19 @@ class Page:
         """Print what the page teaches."""
         self.section("What to take from this")
         self.prose(text)
+        self._next()
+
+    def check(self, text: str) -> None:
+        """Print what was compared with what, at the end of a page that begins with its lesson."""
+        self.section(text)
+        self._next()
+
+    def _next(self) -> None:
+        """Print the command for the page after this one."""
+        topics = list(TOPICS)
+        after = topics[topics.index(self._topic) + 1 :]
+        command = f"explain {after[0]}" if after else LAST
+        self._line(Text(f"next: convprof {command}"))
 
     def picture(self, lines: Sequence[Text]) -> None:
         """Print lines as they are, indented."""
@@ -113,25 +134,27 @@ class Page:
 def _joined(blocks: Sequence[Block]) -> list[Text]:
     rows: list[list[Text]] = []
     for line in range(1 + max(len(block.lines) for block in blocks)):
-        found = []
+        cells = []
         for block in blocks:
             parts = [Text(block.caption, style="italic"), *block.lines]
             text = parts[line].copy() if line < len(parts) else Text()
             text.pad_right(block.width - text.cell_len)
-            found.append(text)
-        rows.append(found)
+            cells.append(text)
+        rows.append(cells)
     return [Text(" " * GAP).join(row) for row in rows]
 
 
 # The list of topics.
 
 
-def show(console: Console, topics: Mapping[str, str]) -> None:
+def show(console: Console) -> None:
     """Print the topics, and the command for one."""
     console.print(Text("Worked examples with real numbers", style="bold"))
-    width = max(map(len, topics))
-    for topic, summary in topics.items():
-        console.print(Text("  ").append(topic.ljust(width), style="cyan").append(f"  {summary}"))
-    console.print(
-        Text("convprof explain TOPIC, or of your own problem: convprof explain TOPIC PROBLEM")
+    width = max(map(len, TOPICS))
+    for topic, summary in TOPICS.items():
+        hanging(console, f"{' ' * INDENT}{topic:{width}}  ", summary)
+    sentences = (
+        f"{len(TOPICS)} topics, best read in this order; each ends with the next one.",
+        "Most topics also explain a problem of your own: name it after the topic.",
     )
+    answer_report(console, Answer(sentences, f"convprof explain {next(iter(TOPICS))}"))

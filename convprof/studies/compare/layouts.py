@@ -83,7 +83,7 @@ class LayoutComparison(Comparison["Measurement"]):
 
     @property
     def break_even(self) -> int | None:
-        """After how many such convolutions in a row converting to the better layout has paid."""
+        """From how many such convolutions in a row converting to the better layout pays."""
         if self.better is None or self.conversions is None:
             return None
         times = {"nchw": self.nchw.time_s, "nhwc": self.nhwc.time_s}
@@ -194,42 +194,15 @@ def _from_json(fields: dict[str, Any], sides: Comparison[Measurement]) -> Layout
     return LayoutComparison(sides.a, sides.b, sides.ratio, conversions)
 
 
-def advice(comparisons: list[LayoutComparison]) -> str:
-    """Return one sentence that follows from the numbers."""
-    if not comparisons:
-        return "Nothing was measured in both layouts, so there is nothing to advise."
-    best = comparisons[0]
-    if best.doubt is not None:
-        return f"No advice, the times are in doubt: {best.doubt}."
-    threads = f"{best.threads} thread{'s' if best.threads > 1 else ''}"
-    if best.better is None:
-        word = "make the same" if best.verdict == "same" else "cannot be told apart"
-        return (
-            f"For the fastest strategy, {best.strategy} on {threads}, the layouts {word}: "
-            "keep the one the data is in."
-        )
-    gain = best.ratio.value if best.ratio.value > 1 else 1 / best.ratio.value
-    start = (
-        f"Prefer {best.better.upper()}: the fastest strategy, {best.strategy} on {threads}, "
-        f"is {gain:.2f}x faster in it"
-    )
-    if best.break_even is None:
-        return start + "."
-    count = best.break_even
-    if count == 1:
-        return f"{start}, and converting there and back already pays for a single convolution."
-    return f"{start}, and converting there and back pays from {count} such convolutions in a row."
-
-
 def _best_s(comparison: LayoutComparison) -> float:
     sides = (comparison.nchw.time_s, comparison.nhwc.time_s)
     return min(side.median for side in sides if side is not None)
 
 
 def _shapes(problem: Problem) -> tuple[LayoutConversion, ...]:
-    """Return the activation that is read and the one that is written, as things to convert.
+    """Return the activation that is read and the one that is written, as conversions.
 
-    The gradient of the weights has no layout: nothing is to be converted.
+    The gradient of the weights has no layout: it needs no conversion.
     """
     tensors = problem.operands(NCHW, F32)[0], problem.result(NCHW, F32)
     if any(tensor.layout is None for tensor in tensors):

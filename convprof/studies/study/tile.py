@@ -1,4 +1,4 @@
-"""A map of cache tiles: steps by columns of the block of `b` that `packed` keeps near."""
+"""A map of cache tiles: steps by columns of the block of `b` that `packed` keeps in cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_CELLS = 7
 NEAR = 0.02
 """Cells within 2 % of the best are as good."""
 HALF = 2
-"""A block may take half of a cache: what else passes through needs the rest."""
+"""A block may take half of a cache: other data need the rest."""
 
 
 class _Blocked(Planned[Gemm]):
@@ -51,7 +51,7 @@ class _Blocked(Planned[Gemm]):
 
 @dataclass(frozen=True)
 class Cell:
-    """One tile size, in bytes of what should stay near."""
+    """One tile size, in bytes of the data that should stay in cache."""
 
     kc: int
     nc: int
@@ -77,9 +77,8 @@ class Tile(Study):
         options = self.options
         self._setting = Setting(dtype=options.dtype, threads=options.threads, isa=options.isa)
         self._first = Packed().blockings(self._g, self._setting)[0]
-        item = self._setting.itemsize
         self._cells = {
-            (kc, nc): self._cell(kc, nc, item)
+            (kc, nc): self._cell(kc, nc)
             for kc in _powers(LEAST_STEPS, size)
             for nc in _powers(LEAST_COLUMNS, size)
         }
@@ -130,16 +129,18 @@ class Tile(Study):
     def _size(self) -> int:
         return self.options.sizes[0] if self.options.sizes else DEFAULT_SIZE
 
-    def _cell(self, kc: int, nc: int, item: int) -> Cell:
-        g, rows = self._g, self._first.rows
+    def _cell(self, kc: int, nc: int) -> Cell:
+        g, rows, types = self._g, self._first.rows, self._setting.types
+        a, b, c = types.source.bytes, types.weights.bytes, types.result.bytes
         columns = self._first.vectors * self._lanes()
-        moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
-        return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
+        moved = g.m * g.k * ceil_div(g.n, nc) * a + g.k * g.n * b
+        moved += 2 * g.m * g.n * ceil_div(g.k, kc) * c
+        return Cell(kc, nc, kc * (columns * b + rows * a), kc * nc * b, moved)
 
     def _lanes(self) -> int:
         from convprof.codegen import isa as isas
 
-        return isas.find(self.options.isa).lanes(self._setting.itemsize)
+        return isas.find(self.options.isa).lanes(self._setting.types.accumulator.bytes)
 
     def _fits(self, cell: Cell) -> bool | None:
         """Whether the panel fits L1 and the block half of L2; None where sizes are unknown."""
@@ -202,7 +203,7 @@ class Tile(Study):
         place = {"kc": wanted.kc, "nc": wanted.nc} if wanted else None
         there = next((row for row in timed if row.variant == place), None)
         if wanted is None or there is None:
-            yield Finding("what fits L1 and L2 is unknown here, so is where the best lies", text)
+            yield Finding("what fits L1 and L2 is unknown here, and so is the best tile", text)
             return
         share = _rate(there) / _rate(best)
         yield Finding(
@@ -220,7 +221,7 @@ class Tile(Study):
         return f"The best moves {moved:.2f} times as many bytes and {fits}"
 
     def _spread(self, timed: list[Row], best: Row) -> Iterator[Finding]:
-        """Yield what the cells that move most lose."""
+        """Yield how much slower the cells are that move the most bytes."""
         worst = max(timed, key=lambda row: row.counted["moved_bytes"])
         times = worst.counted["moved_bytes"] / best.counted["moved_bytes"]
         variant = worst.variant

@@ -72,26 +72,11 @@ refused: onnxruntime: onnxruntime computes nchw on CPUs, not nhwc
 refused: winograd: winograd needs a 3x3 filter
 refused: openvino: openvino is not installed
 resnet50:conv: failed: tiled nchw 1 thread: ZeroDivisionError: boom
-1 thread: the fastest library, torch nhwc, takes 1.20 [1.18, 1.21] times as long as convprof's microkernel nhwc: convprof is faster
-"""  # noqa: E501
+"""
 
 
 def test_one_problem():
     assert printed(peers_report, [TORCH, ONNX, OURS, *EXCLUDED], [STANDING]) == GOLDEN_ONE
-
-
-@pytest.mark.parametrize(
-    ("ratio", "words"),
-    [
-        (Ratio(0.8, 0.7, 0.9, 25), "0.80 [0.70, 0.90] times as long as convprof's microkernel nhwc: convprof is slower"),  # noqa: E501
-        (Ratio(1.0, 0.99, 1.01, 25), "convprof is as fast"),
-        (Ratio(1.0, 0.9, 1.1, 25), "convprof is neither faster nor slower for certain"),
-        (Ratio(1.3, None, None, 3), "takes 1.30 times as long"),
-    ],
-)  # fmt: skip
-def test_verdicts(ratio, words):
-    standing = dataclasses.replace(STANDING, ratio=ratio.inverse)
-    assert words in printed(peers_report, [OURS, TORCH], [standing])
 
 
 def test_nothing_to_compare():
@@ -113,15 +98,13 @@ THIRD = Standing(
 
 GOLDEN_SEVERAL = """\
 convprof against the fastest library · f32
-problem         threads   convprof           takes [µs]   library      takes [µs]    library/convprof   convprof is   torch [µs]   onnxruntime [µs]   blas [µs]
-───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-resnet50:conv         1   microkernel nhwc        1,250   torch nhwc        1,500   1.20 [1.18, 1.21]   faster             1,500              1,800           -
-8x9:9x10              1   threaded                0.640   blas              0.600   0.90 [0.85, 0.95]   slower                 -                  -       0.600
-resnet50:conv         2   threaded nhwc             900   torch nhwc          900   1.00 [0.99, 1.01]   same                 900                  -           -
+problem         threads   convprof's         convprof [µs]   library      library [µs]    library/convprof   convprof is   torch [µs]   onnxruntime [µs]   blas [µs]
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+resnet50:conv         1   microkernel nhwc           1,250   torch nhwc          1,500   1.20 [1.18, 1.21]   faster             1,500              1,800           -
+8x9:9x10              1   threaded                   0.640   blas                0.600   0.90 [0.85, 0.95]   slower                 -                  -       0.600
+resnet50:conv         2   threaded nhwc                900   torch nhwc            900   1.00 [0.99, 1.01]   same                 900                  -           -
 refused: onnxruntime: onnxruntime computes nchw on CPUs, not nhwc
 resnet50:conv: failed: tiled nchw 1 thread: ZeroDivisionError: boom
-1 thread: the fastest library takes 1.04 times as long as convprof, geometric mean of 2 problems; at worst 0.90 [0.85, 0.95]: 8x9:9x10, threaded against blas
-2 threads: the fastest library takes 1.00 times as long as convprof, geometric mean of 1 problem; at worst 1.00 [0.99, 1.01]: resnet50:conv, threaded nhwc against torch nhwc
 """  # noqa: E501
 
 
@@ -133,7 +116,7 @@ def test_several_problems():
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_columns_give_way(width):
     found = printed(summary_report, [], [STANDING, SECOND, THIRD], width)
-    table = found.partition("1 thread:")[0].splitlines()
+    table = found.splitlines()
     assert all(len(line) <= width for line in table)
     assert "library/convprof" in found
 

@@ -1,0 +1,83 @@
+"""The answer of ``compare peers``: where convprof is ahead, and which library wins where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.peers import summaries
+from convprof.studies.next_command import side_by_side
+from convprof.studies.run_answer import label, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.stats import Ratio
+    from convprof.studies.compare.peers import Standing, Summary
+
+_WORDS = {
+    "faster": "convprof is faster",
+    "slower": "convprof is slower",
+    "same": "both are equally fast",
+    "undecided": "the intervals do not decide",
+}
+
+
+def answer(standings: Sequence[Standing]) -> Answer | None:
+    """Return the answer about one problem or several; None if nothing was compared."""
+    if not standings:
+        return None
+    clear = [standing for standing in standings if standing.doubt is None]
+    if not clear:
+        return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
+    worst = max(clear, key=lambda standing: standing.ratio.value)
+    problems = {str(standing.ours.problem) for standing in clear}
+    if len(problems) == 1:
+        sentences = [_sentence(standing) for standing in clear]
+    else:
+        sentences = [_counts(summary, clear) for summary in summaries(clear)]
+        sentences = [*sentences[: MOST_SENTENCES - 1], _worst(worst)]
+    return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
+
+
+def way(measurement: Measurement) -> str:
+    """Return ``microkernel nhwc``."""
+    return " ".join(filter(None, (measurement.strategy, measurement.layout)))
+
+
+def _sentence(standing: Standing) -> str:
+    return (
+        f"On {threads(standing.threads)} the fastest library, {way(standing.peer)}, takes "
+        f"{times(standing.ratio.inverse)} as long as convprof's {way(standing.ours)}: "
+        f"{_WORDS[standing.verdict]}."
+    )
+
+
+def times(ratio: Ratio) -> str:
+    """Return ``1.20 times (1.18 to 1.21)``: the ratio and its 95 % interval, if that is known."""
+    text = f"{ratio.value:.2f} times"
+    if ratio.low is None or ratio.high is None:
+        return text
+    return f"{text} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
+    """Return on how many problems convprof is ahead, and by how much in the mean."""
+    verdicts = [s.verdict for s in standings if s.threads == summary.threads]
+    ahead, behind = verdicts.count("faster"), verdicts.count("slower")
+    level = len(verdicts) - ahead - behind
+    parts = [f"ahead of the fastest library on {ahead} of {len(verdicts)} problems"]
+    parts += [f"behind on {behind}"] if behind else []
+    parts += [f"level or undecided on {level}"] if level else []
+    return (
+        f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
+        f"{summary.mean:.2f} times as long (geometric mean)."
+    )
+
+
+def _worst(worst: Standing) -> str:
+    on = f"{label(worst.ours)} on {threads(worst.threads)}"
+    if worst.verdict == "slower":
+        return f"{way(worst.peer)} wins most clearly at {on}: {times(worst.ratio)} as fast."
+    return f"The closest is {way(worst.peer)} at {on}: {times(worst.ratio.inverse)} as long."

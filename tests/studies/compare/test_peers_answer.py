@@ -1,0 +1,82 @@
+"""Where convprof is ahead, in sentences that follow from fixed ratios."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from convprof.results import Measurement, Time
+from convprof.stats import Ratio
+from convprof.studies.compare.peers import Standing
+from convprof.studies.compare.peers_answer import answer
+
+
+def measurement(strategy, name, threads=1):
+    return Measurement(
+        problem={"kind": "conv2d", "descriptor": f"{name}-text", "name": name},
+        strategy=strategy, layout="nhwc", dtype="f32", threads=threads, cache="hot", status="ok",
+        time_s=Time(1.0, 0.0, 0.99, 1.01, 1.0, 25, 3),
+    )  # fmt: skip
+
+
+def standing(name, library_by_ours, threads=1, peer="torch"):
+    ratio = Ratio(library_by_ours, library_by_ours - 0.02, library_by_ours + 0.02, 25)
+    ours, theirs = (measurement(who, name, threads) for who in ("auto", peer))
+    return Standing(ours, theirs, ratio.inverse)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (Ratio(1.2, 1.18, 1.21, 25), "takes 1.20 times (1.18 to 1.21) as long as convprof's auto nhwc: convprof is faster."),  # noqa: E501
+        (Ratio(0.8, 0.7, 0.9, 25), "takes 0.80 times (0.70 to 0.90) as long as convprof's auto nhwc: convprof is slower."),  # noqa: E501
+        (Ratio(1.0, 0.99, 1.01, 25), "both are equally fast."),
+        (Ratio(1.0, 0.9, 1.1, 25), "the intervals do not decide."),
+        (Ratio(1.3, None, None, 3), "takes 1.30 times as long"),
+    ],
+)  # fmt: skip
+def test_one_problem(ratio, words):
+    one = dataclasses.replace(standing("conv", 1.0), ratio=ratio.inverse)
+    (sentence,) = answer([one]).sentences
+    assert sentence.startswith("On 1 thread the fastest library, torch nhwc, ")
+    assert words in sentence
+    assert answer([one]).command == "convprof roofline conv-text -s auto,torch -t 1"
+
+
+def test_several_problems_how_many_are_won_and_who_wins_the_worst():
+    many = [standing("a", 1.5), standing("b", 1.5), standing("c", 0.8, peer="onnxruntime")]
+    assert answer(many).sentences == (
+        ("On 1 thread convprof is ahead of the fastest library on 2 of 3 problems, behind on 1; "
+        "the library takes 1.22 times as long (geometric mean)."),
+        "onnxruntime nhwc wins most clearly at c on 1 thread: 1.25 times (1.22 to 1.28) as fast.",
+    )  # fmt: skip
+    assert answer(many).command == "convprof roofline c-text -s auto,onnxruntime -t 1"
+
+
+def test_ahead_everywhere_the_closest_is_named():
+    many = [standing("a", 1.5), standing("b", 1.2, 2), standing("c", 1.3, 4), standing("d", 2.0)]
+    sentences = answer(many).sentences
+    assert len(sentences) == 3
+    assert sentences[-1] == (
+        "The closest is torch nhwc at b on 2 threads: 1.20 times (1.18 to 1.22) as long."
+    )
+
+
+def test_a_backward_pass_has_no_roofline():
+    one = standing("a", 1.5)
+    problem = {**one.ours.problem, "kind": "conv2d-backward-data"}
+    ours = dataclasses.replace(one.ours, problem=problem)
+    command = answer([dataclasses.replace(one, a=ours)]).command
+    assert command == "convprof run a-text --pass backward-data -s auto,torch -t 1 --phases"
+
+
+def test_nothing_compared():
+    assert answer([]) is None
+
+
+def test_times_in_doubt_are_not_concluded_from():
+    one = standing("a", 9.0)
+    wrong = dataclasses.replace(one, a=dataclasses.replace(one.ours, doubt="over the peak"))
+    assert answer([wrong]).sentences == ("No conclusion, the times are in doubt: over the peak.",)
+    assert answer([wrong, standing("b", 1.2)]).sentences[0].startswith("On 1 thread the fastest")

@@ -22,7 +22,7 @@ PER_CHUNK = 64
 
 
 class Archive(Collection[T]):
-    """Items of JSON types; a class of its own says how dataclasses come back out of JSON.
+    """Items of JSON types; a derived class says how dataclasses are read from JSON.
 
     What is read is equal to what was added, but for tuples, which become lists.
     """

@@ -37,6 +37,11 @@ def folder(kind: str) -> Path:
         return _temporary() / kind
 
 
+def shared() -> bool:
+    """Whether all kinds share the folder, and perhaps with files that are not ours."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def _users_cache() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")

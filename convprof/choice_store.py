@@ -1,4 +1,4 @@
-"""Choices stored on disk, one small JSON file each.
+"""Choices stored on disk, one small JSON file each, with the circumstances of the choice.
 
 A file is data from a stranger: it is read up to a size, parsed, and used only if its key equals the
 requested one and its choice is one that would be tried anyway.
@@ -8,16 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import cache_folder
 from convprof.errors import InputError
 from convprof.json_checks import decoded, mapping
+from convprof.version import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a choice was made; it is stored for people, nothing depends on it."""
+
+    llvm: str | None = None
+    """The version of LLVM that generated the candidates' code."""
+    load: float | None = None
+    """CPUs that other programs kept busy meanwhile; None where unknown."""
+
+
+_of_this_process: dict[Path, tuple[dict[str, Any], dict[str, Any]]] = {}
+"""Keys and choices that this process uses whatever the files say."""
+_renewed: set[str] = set()
+
+
+def renew(kind: str) -> None:
+    """Make every choice of a kind anew in this process, and replace the stored ones."""
+    _renewed.add(kind)
+
+
+def reset() -> None:
+    """Believe the files again, and forget what only this process knows."""
+    _renewed.clear()
+    _of_this_process.clear()
 
 
 def load(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
@@ -26,7 +55,10 @@ def load(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
     A kind is a folder: see `cache_folder.folder`.
     """
     path = _path(kind, key)
-    data = cache_folder.read(path, MOST_BYTES)
+    known = _of_this_process.get(path)
+    if known is not None and known[0] == key:
+        return known[1]
+    data = None if kind in _renewed else cache_folder.read(path, MOST_BYTES)
     if data is None:
         return None
     choice = _parsed(data, key)
@@ -44,9 +76,18 @@ def _parsed(data: bytes, key: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def save(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
+def save(kind: str, key: dict[str, Any], choice: dict[str, Any], made: Made) -> None:
     """Store a choice; nothing is stored in a folder that cannot be written."""
-    cache_folder.write(_path(kind, key), json.dumps({"key": key, "choice": choice}))
+    path = _path(kind, key)
+    if kind in _renewed:
+        _of_this_process[path] = (key, choice)
+    circumstances = {"at": time.time(), "convprof": VERSION, **asdict(made)}
+    cache_folder.write(path, json.dumps({"key": key, "choice": choice, "made": circumstances}))
+
+
+def use(kind: str, key: dict[str, Any], choice: dict[str, Any]) -> None:
+    """Use a choice in this process without storing it: it was made on a busy machine."""
+    _of_this_process[_path(kind, key)] = (key, choice)
 
 
 def _path(kind: str, key: dict[str, Any]) -> Path:

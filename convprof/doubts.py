@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from convprof.results import Measurement, Time
 
@@ -28,6 +28,11 @@ STOLEN = 0.1
 """Share of the time that a hypervisor may take."""
 OVER_PEAK = 1.25
 """So many times a peak is more than the change of a clock between two measurements."""
+HOT_OVER_CHAIN = 1.5
+TIMER_S = 5e-6
+"""What reading the clock between two layers, and the launch of one layer alone, may differ by."""
+SAME_FASTEST = 1.1
+"""The fastest third of a candidate's samples agree within 10 %, or all of them were disturbed."""
 LAUNCH_CYCLES = 1e6
 """What a call may cost besides its work: the launch of threads, a library's bookkeeping."""
 CYCLES_PER_ITEM = 1000.0
@@ -91,6 +96,29 @@ def of_limits(measurement: Measurement, limits: Limits) -> str | None:
     if limits.flop_per_s and rate and _over(executed * rate, limits.flop_per_s):
         return f"{executed * rate / limits.flop_per_s:.1f} times the peak"
     return None
+
+
+def of_chain(hot_s: float, chain_s: float) -> str | None:
+    """Return why a layer's time with hot caches contradicts its time within the chain.
+
+    Within the chain the caches are colder and each layer runs once: it is never much faster there.
+    """
+    if hot_s <= HOT_OVER_CHAIN * chain_s + TIMER_S:
+        return None
+    return f"{hot_s / chain_s:.1f} times as long as within the chain"
+
+
+def of_choice(threads: int, around: Surroundings, fastest: Sequence[float]) -> str | None:
+    """Return why the fastest of some candidates may be another one; None if it may not.
+
+    ``fastest`` are the samples that decided, of the candidate that won.
+    """
+    crowded = _others(threads, around) or _stolen(around)
+    if crowded is not None:
+        return crowded
+    if max(fastest) <= SAME_FASTEST * min(fastest):
+        return None
+    return f"even its fastest samples differ by {100 * (max(fastest) / min(fastest) - 1):.0f} %"
 
 
 def trusted(measurements: Iterable[Measurement]) -> list[Measurement]:

@@ -151,7 +151,7 @@ class Document:
 
 
 def envelope(kind: str, **fields: Any) -> dict[str, Any]:
-    """Return a document of another kind in JSON types: what all begin with, then its own fields.
+    """Return a document of another kind in JSON types: the fields that all have, then its own.
 
     SI units, null for unknown, never NaN.
     """

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 SAME_WITHIN = 0.02
-"""Two contestants whose ratio is certainly within 2 % are called the same: less is not worth a
-choice, and alignment or a neighbour's load can make as much."""
+"""Two contestants whose ratio is certainly within 2 % are called the same: a smaller difference is
+not worth a choice, and alignment or the load of other programs can cause as much."""
 WIDE = 4.0
 """A ratio's interval whose upper end is so many times the lower end comes from disturbed rounds."""
 

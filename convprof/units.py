@@ -43,7 +43,7 @@ def time_unit(seconds: Iterable[float]) -> Unit:
 def table_unit(seconds: Iterable[float]) -> Unit:
     """Return the time unit in which the largest value is at most some thousand, and at least 2.
 
-    For columns whose values lie far apart and are shares of one total: the large ones count.
+    For columns of very different values that are parts of one total: the large ones count.
     """
     largest = max((value for value in seconds), default=0.0)
     for value, name in _TIME:

@@ -1,4 +1,4 @@
-"""The version, below everything that writes it down: documents, journals, kept choices."""
+"""The version, below everything that writes it down: documents, journals, stored choices."""
 
 from __future__ import annotations
 

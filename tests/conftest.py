@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from convprof.machine import load
-from convprof.measure import surroundings
+from convprof import choice_store
+from convprof.machine import load, surroundings
 
 # Other work on the machine makes drawing examples slow; no test fails for that.
 settings.register_profile(
@@ -30,6 +30,13 @@ def _idle_machine(monkeypatch):
     """Commands find an idle machine, without a look of 0.25 s, whatever else runs here."""
     monkeypatch.setattr(load, "look", lambda: load.Load(0.0, 2))
     monkeypatch.setattr(surroundings, "accounts", lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _stored_choices_count():
+    """No test leaves a choice to the next one that only its process knows."""
+    yield
+    choice_store.reset()
 
 
 @pytest.fixture(scope="session")

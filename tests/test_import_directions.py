@@ -8,6 +8,7 @@ circle when the program runs, but the two files can still not be read, or moved,
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -37,6 +38,7 @@ def imported(tree: ast.AST, modules: set[str]) -> set[str]:
     return names & modules
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     files = {module_name(path): path for path in PACKAGE.rglob("*.py")}
     return {
@@ -54,6 +56,7 @@ def circle_in(edges: dict[str, set[str]]) -> list[str]:
     return []
 
 
+@functools.cache
 def floors() -> list[str]:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]

@@ -85,7 +85,7 @@ def test_median_and_mad():
         stats.median([])
 
 
-def restless(seed, count=25, spread=0.005):
+def noisy(seed, count=25, spread=0.005):
     draw = random.Random(seed)
     return [1e-3 * draw.lognormvariate(0, spread) for _ in range(count)]
 
@@ -95,7 +95,7 @@ def restless(seed, count=25, spread=0.005):
     [(0.9, "faster"), (0.97, "faster"), (1.0, "same"), (1.004, "same"), (1.1, "slower")],
 )
 def test_verdicts(factor, verdict):
-    a, b = [factor * value for value in restless(1)], restless(2)
+    a, b = [factor * value for value in noisy(1)], noisy(2)
     ratio = paired_ratio(a, b)
     assert (verdict, 25) == (ratio.verdict, ratio.rounds)
     assert ratio.low <= factor <= ratio.high
@@ -104,8 +104,8 @@ def test_verdicts(factor, verdict):
 
 def test_a_drift_that_hits_both_does_not_blur_the_verdict():
     drift = [1 + number / 5 for number in range(25)]
-    b = [t * d for t, d in zip(restless(3), drift, strict=True)]
-    a = [1.05 * t * d for t, d in zip(restless(4), drift, strict=True)]
+    b = [t * d for t, d in zip(noisy(3), drift, strict=True)]
+    a = [1.05 * t * d for t, d in zip(noisy(4), drift, strict=True)]
     low, high = stats.median_interval(a)
     assert low < stats.median(b) < high  # apart, the two could not be told from each other
     assert paired_ratio(a, b).verdict == "slower"
@@ -113,13 +113,13 @@ def test_a_drift_that_hits_both_does_not_blur_the_verdict():
 
 @pytest.mark.parametrize("factor", [1.02, 1 / 1.02])
 def test_a_ratio_at_the_edge_of_same_is_undecided_or_decided_but_not_same(factor):
-    a = [factor * value for value in restless(5)]
-    assert paired_ratio(a, restless(6)).verdict != "same"
+    a = [factor * value for value in noisy(5)]
+    assert paired_ratio(a, noisy(6)).verdict != "same"
 
 
 def test_noise_larger_than_the_difference_is_undecided():
-    a = [1.01 * value for value in restless(7, spread=0.2)]
-    assert paired_ratio(a, restless(8, spread=0.2)).verdict == "undecided"
+    a = [1.01 * value for value in noisy(7, spread=0.2)]
+    assert paired_ratio(a, noisy(8, spread=0.2)).verdict == "undecided"
 
 
 def test_too_few_rounds_are_undecided_however_large_the_difference():

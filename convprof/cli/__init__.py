@@ -29,6 +29,7 @@ COMMANDS = {
     "show-features": "Draw what filters, a first layer and attention see.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
+    "cache": "List or clear what is stored on disk.",
     "strategies": "List strategies, and who refuses what.",
 }
 """Modules of this package, each with a click command ``command``, and a line for ``--help``.

@@ -28,9 +28,8 @@ def command(ctx: click.Context) -> None:
         return
     from convprof.render import console
     from convprof.render.explain.page import show
-    from convprof.studies.explain import TOPICS
 
-    show(console.stdout(), TOPICS)
+    show(console.stdout())
 
 
 @command.command("conv")
@@ -100,6 +99,25 @@ def attention(**flags: Any) -> None:
     from convprof.studies.explain import attention as study
 
     view.show(console.stdout(flags["color"]), study.attention(flags["side"], flags["seed"]))
+
+
+@command.command("cycles")
+@options.dtype_option()
+@options.threads_option("all", "N|all", "Threads of the peak.")
+@options.wait_idle_option
+@options.color_option
+@options.quiet_option()
+def cycles(**flags: Any) -> int:
+    """Measure from one multiply-add to the peak."""
+    from convprof.cli.driver import Driver
+    from convprof.cli.explain_cycles import CyclesWork
+    from convprof.cli.outputs import Outputs
+
+    counts = from_flags.threads_from(flags["threads"])
+    if len(counts) > 1:
+        raise InputError(f"--threads {flags['threads']}: the page is of one number of threads")
+    work = CyclesWork(from_flags.dtype_from(flags["dtype"]), counts[0])
+    return Driver(Outputs.of(flags)).run(work)
 
 
 @command.command("im2col")

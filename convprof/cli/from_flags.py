@@ -79,6 +79,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         tune=flags["tune"],
         cache=flags["cache"],
     )
+    retune_from(flags)
     machine = MachineModel.here()
     refused = preflight.too_large(
         problems, choice.dtype, len(choice.layouts), choice.threads, machine
@@ -96,6 +97,18 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         refused,
         selection.left_out,
     )
+
+
+def retune_from(flags: dict[str, Any]) -> None:
+    """Let ``auto`` choose anew with --retune; InputError where nothing would be timed."""
+    if not flags["retune"]:
+        return
+    if flags["tune"] == "off":
+        raise InputError("--retune times the candidates again, and --tune off times none")
+    from convprof import choice_store
+    from convprof.strategies.tuning.auto import CHOICES
+
+    choice_store.renew(CHOICES)
 
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:

@@ -75,8 +75,11 @@ def isa_option(help_text: str) -> Option:
 
 
 def tune_option() -> Option:
-    """Return ``--tune``."""
-    return click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates.")  # noqa: E501  # fmt: skip
+    """Return ``--tune`` and ``--retune``."""
+    return stack(
+        click.option("--tune", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True, help="How auto chooses: by its model, or by timing few or all candidates."),  # noqa: E501
+        click.option("--retune", is_flag=True, help="Let auto time its candidates again, and replace the stored choices."),  # noqa: E501
+    )  # fmt: skip
 
 
 def layout_option(
@@ -116,6 +119,11 @@ def json_option(help_text: str = "Write the result document.") -> Option:
 def csv_option(help_text: str = "Write one row per contestant.") -> Option:
     """Return ``--csv``."""
     return click.option("--csv", "csv_path", metavar="FILE|-", help=help_text)
+
+
+def markdown_option(help_text: str = "Write the tables as Markdown.") -> Option:
+    """Return ``--markdown``."""
+    return click.option("--markdown", "markdown_path", metavar="FILE|-", help=help_text)
 
 
 def quiet_option(help_text: str = "No progress and no remarks on stderr.") -> Option:
@@ -183,7 +191,7 @@ def output_options(*, csv: str = "Write one row per contestant.") -> Option:
     return stack(
         json_option(),
         csv_option(csv),
-        click.option("--markdown", "markdown_path", metavar="FILE|-", help="Write the tables as Markdown."),  # noqa: E501
+        markdown_option(),
         color_option,
         quiet_option(),
     )  # fmt: skip

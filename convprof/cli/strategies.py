@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convprof.cli import from_flags, options
+
+if TYPE_CHECKING:
+    from convprof.problems import Problem
 
 LAYOUT_CONVERSION = "reorder"
 """A kind that no PROBLEM means: comparisons of layouts measure it."""
@@ -32,12 +35,11 @@ def command(**flags: Any) -> int:
     counts = from_flags.threads_from(flags["threads"]) if flags["threads"] is not None else ()
     dtype = from_flags.dtype_from(flags["dtype"])
     out = console.stdout(flags["color"])
-    words: tuple[str, ...] = ()
+    problems: list[Problem] = []
     if flags["problem"] or flags["batch"] or from_flags.spelled(flags):
         problems, notes = from_flags.problems_from(flags)
         for note in notes:
             console.say(console.stderr(flags["color"]), f"note: {note}")
-        words = tuple(problem.name or problem.descriptor for problem in problems)
         listings = [strategies.replies(p, layouts, counts, dtype) for p in problems]
     else:
         kinds = (kind for kind in registry.KINDS if kind != LAYOUT_CONVERSION)
@@ -45,5 +47,5 @@ def command(**flags: Any) -> int:
     for listing in listings:
         listing_report(out, listing)
     absent_report(out, listings)
-    answer_report(out, strategies.answer(listings, words))
+    answer_report(out, strategies.answer(listings, problems))
     return 0

@@ -18,12 +18,14 @@ from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
     from convprof.cli.outputs import Picture
+    from convprof.render.files import Text
     from convprof.render.progress import Step
+    from convprof.studies.answer import Answer
     from convprof.studies.journal import Journal
     from convprof.studies.sweep.plan import Plan
 
@@ -57,6 +59,8 @@ def _options(kind: str) -> options.Option:
             threads=options.threads_option("1"),
         ),
         options.json_option("Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
+        options.csv_option("Write one row per point and contestant."),
+        options.markdown_option("Write the table as Markdown."),
         options.plot_option(),
         options.color_option,
         options.quiet_option(),
@@ -234,6 +238,22 @@ class SweepWork(Work):
         header = self._journal.header or {}
         rows = rows_of(self._journal.records(), threads=self._plan.over != THREADS)
         return header, rows, capacities(self._plan, header["machine"].get("caches") or ())
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the points as CSV and as Markdown; the JSON lines are written while measuring."""
+        from convprof.render import sweep
+
+        header, rows, _ = self._points()
+        return {
+            "csv": lambda: sweep.to_csv(header, rows),
+            "markdown": lambda: sweep.to_markdown(header, rows),
+        }
+
+    def answer(self) -> Answer | None:
+        """Return the fastest, and where its rate rises or falls."""
+        from convprof.render.sweep_answer import answer
+
+        return answer(*self._points())
 
     def show(self, console: Console) -> None:
         """Print the table and the chart."""

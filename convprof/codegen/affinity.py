@@ -54,8 +54,8 @@ AT_START = of()
 def allowed(threads: int = 1) -> Mask | None:
     """Return the CPUs for ``threads`` threads of this process; None where unknown.
 
-    The calling thread's, unless it has too few of them, or lost some while a variable makes OpenMP
-    bind threads: then those at the start.
+    They are the CPUs of the calling thread. If it has too few, or lost some while a variable makes
+    OpenMP bind threads, they are the CPUs at the start.
     """
     now = of()
     if now is None or AT_START is None or now == AT_START:
@@ -77,8 +77,8 @@ def variable() -> str | None:
 def kept(threads: int = 1) -> Iterator[None]:
     """Give the calling thread back its mask, whatever a library does to it meanwhile.
 
-    Threads that the library starts inherit the mask: inside, it has room for ``threads`` of them.
-    ConvprofError if the system does not allow to give them that room, or the mask back.
+    Threads that the library starts inherit the mask, so inside it has room for ``threads`` threads.
+    ConvprofError if the system does not allow that, or to restore the mask.
     """
     before, room = of(), allowed(threads)
     if before is not None and room is not None and room != before:

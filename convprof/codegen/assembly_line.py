@@ -65,7 +65,7 @@ class Instruction:
 
     @cached_property
     def arithmetic(self) -> str | None:
-        """``fma``, ``mul`` or ``add``; None for what is no floating-point arithmetic."""
+        """``fma``, ``mul`` or ``add``; None for other instructions."""
         return next((kind for kind, pattern in _ARITHMETIC if pattern.match(self.text)), None)
 
     @cached_property
@@ -90,7 +90,7 @@ class Instruction:
 
     @cached_property
     def access(self) -> Access:
-        """What it does with memory; an instruction without a vector register does nothing."""
+        """What it does with memory; None for an instruction without a vector register."""
         if self.text.startswith(_NO_ACCESS):
             return Access("none")
         if _ARM_MEMORY.search(self.text):
@@ -137,7 +137,7 @@ class Instruction:
 
     @cached_property
     def operands(self) -> tuple[str, list[str]] | None:
-        """The vector register that is written, and those its new value depends on."""
+        """The vector register that is written, and the registers that its new value depends on."""
         mnemonic, _, rest = self.text.partition(" ")
         if _X86_REGISTER.search(rest):
             return _x86_operands(mnemonic, rest)

@@ -1,8 +1,8 @@
-"""Read assembly text: find its loops, count what is in them, follow what one turn waits for.
+"""Read assembly text: find its loops, count their instructions, find what one turn waits for.
 
-A register that a turn leaves as a sum of what the turn began with is a chain: the next turn has to
-wait for it. Reads what LLVM prints for x86-64 (AT&T syntax) and AArch64; nothing here generates or
-runs code.
+A register whose value after a turn is a sum that contains its value before is a chain: the next
+turn has to wait for it. Reads what LLVM prints for x86-64 (AT&T syntax) and AArch64; nothing here
+generates or runs code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Code:
 
     instructions: tuple[str, ...]
     framed: bool = False
-    """Whether a frame pointer is set up; elsewhere its register is as good as any other."""
+    """Whether a frame pointer is set up; otherwise its register is a general one."""
 
     def __str__(self) -> str:
         """Return ``112 FMA, 8+56 loads, 0 spills, zmm``: whole vectors + elements loaded."""
@@ -140,7 +140,7 @@ class Code:
 
     @cached_property
     def bytes_moved(self) -> int:
-        """Loaded and stored between vector registers and the nearest cache, the stack included."""
+        """Bytes between vector registers and the nearest cache, the stack included."""
         return sum(line.access.times * line.access.bytes for line in self._lines)
 
     @property
@@ -153,11 +153,11 @@ class Code:
         """Instructions that name no vector register: counters, addresses, jumps."""
         return sum(line.vector is None for line in self._lines)
 
-    # What a turn takes over from the turn before.
+    # What a turn needs from the turn before.
 
     @property
     def chains(self) -> int:
-        """Sums that one turn takes over from the turn before."""
+        """Sums that one turn continues from the turn before."""
         return len(self._ways)
 
     @property
@@ -215,7 +215,7 @@ def innermost(assembly: str) -> list[Code]:
 
 
 def busiest(assembly: str) -> Code:
-    """Return the innermost loop with most multiply-adds, and of those with most vectors moved.
+    """Return the innermost loop with the most multiply-adds, then with the most vectors moved.
 
     Everything where there is no loop.
     """
@@ -225,7 +225,7 @@ def busiest(assembly: str) -> Code:
 
 
 def hottest(texts: Iterable[str]) -> Code | None:
-    """Return that innermost loop of some texts whose turn has most FLOPs; None without any."""
+    """Return the innermost loop of some texts whose turn has the most FLOPs; None without loops."""
     working = [code for text in texts for code in innermost(text) if code.flops]
     return max(working, key=lambda code: code.flops, default=None)
 

@@ -24,7 +24,7 @@ def require() -> None:
 def possible() -> bool:
     """Return whether a page that was written to can be made executable, as LLVM does it."""
     if sys.platform != "linux":
-        return True  # each system has a way of its own there, and LLVM takes it
+        return True  # other systems have their own way, which LLVM uses
     page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     page[0] = 1
     first = ctypes.c_char.from_buffer(page)

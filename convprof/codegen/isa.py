@@ -24,8 +24,8 @@ class Isa:
     that is multiplied; the product, where it is not added at once; on AArch64, where instructions
     do not read their operands from memory, five elements that LLVM loads ahead."""
     without: tuple[str, ...] = ()
-    """LLVM features to switch off. Those that build on them go with them: without ``avx`` there
-    is no AVX2, FMA or AVX-512 either."""
+    """LLVM features to switch off. Features that need them are off too: without ``avx`` there is no
+    AVX2, FMA or AVX-512."""
     fused: bool = True
     """Whether it has fused multiply-add."""
 
@@ -80,7 +80,7 @@ def register_rows(vectors: int, isa: Isa) -> int:
 def register_vectors(across: int, isa: Isa) -> int:
     """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
 
-    Two, so that an element loaded serves twice; four with SSE, where spreading it over a vector
+    Two, so that a loaded element is used twice; four with SSE, where spreading it over a vector
     takes a shuffle, which the multiplications and additions have to make room for.
     """
     wide = 2 if isa.fused else 4

@@ -1,7 +1,7 @@
 """Turn LLVM IR text into callable machine code through llvmlite, for this CPU.
 
 numba uses the same LLVM; going straight to it costs milliseconds instead of numba's tens of
-milliseconds, and gives inline assembly and vector types that numba has no words for.
+milliseconds, and gives inline assembly and vector types, which numba does not have.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Module:
         return function
 
     def assembly(self) -> str:
-        """Return the assembly text of the machine code, for those who want to look.
+        """Return the assembly text of the machine code.
 
-        Generated from the IR anew: code generation rewrites what it compiles, and twice through
-        it gives other code than the one that runs.
+        Generated from the IR anew: code generation changes the IR that it compiles, and a second
+        pass gives other code than the one that runs.
         """
         return targets.assembly(self.ir, self._cpu, self.without)

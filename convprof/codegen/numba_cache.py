@@ -16,8 +16,8 @@ _KEYED = (
     "DEBUGINFO_DEFAULT",
     "EXTEND_VARIABLE_LIFETIMES",
 )
-"""Settings that change the code and that numba's own key leaves out: without them, the slow code
-of one process (``NUMBA_OPT=0``) would be what all later ones run."""
+"""Settings that change the code and that numba's own key leaves out: without them, all later
+processes would run the slow code of one process (``NUMBA_OPT=0``)."""
 
 
 class TolerantCache(FunctionCache):

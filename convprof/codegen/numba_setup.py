@@ -1,4 +1,4 @@
-"""numba, arranged to compile for the CPU at hand, and the settings of the user that change that.
+"""numba, set up to compile for this CPU, and settings of the user that change its code.
 
 numba reads variables ``NUMBA_...`` and a file ``.numba_config.yaml`` of the working directory. Some
 settings make slower code, and a measurement must then say so: see `deviations`.
@@ -40,9 +40,9 @@ def load() -> Any:
 
     ``NUMBA_DISABLE_JIT`` is for debugging Python code and would break the compilation of loop
     nests: it is removed from this process's environment if numba was not imported before. AVX that
-    numba turns off, because LLVM takes the CPU of a virtual machine for an old one, is turned on
-    again: the CPU's flags say that it has AVX. For a user without a home folder numba would make
-    one named ``~`` in the working directory: its cache is then where ours is.
+    numba turns off, because LLVM assumes an old CPU in a virtual machine, is turned on again: the
+    CPU's flags say that it has AVX. For a user without a home folder numba would make one named
+    ``~`` in the working directory: its cache is then where ours is.
     """
     if _CONFIG not in sys.modules:
         os.environ.pop("NUMBA_DISABLE_JIT", None)

@@ -1,11 +1,11 @@
 """Which of LLVM's scheduling models suits this CPU.
 
-LLVM names the CPU from family and model numbers, which virtual machines often make up, and takes
-from the name the model by which it orders instructions. With some names it moves loads so far
-ahead that a register tile no longer fits into the registers: the 14x32 tile of AVX-512 then
-accesses the stack 8 times per turn of its inner loop and loses 6 to 8 % of its speed. What the CPU
-can do comes from its feature flags; the model is chosen by what it makes of our own kernels.
-LLVM's name comes first, others follow; the first one without an access to the stack is taken.
+LLVM names the CPU from family and model numbers, which virtual machines often make up, and chooses
+by the name the model by which it orders instructions. With some names it moves loads so far ahead
+that a register tile no longer fits into the registers: the 14x32 tile of AVX-512 then accesses the
+stack 8 times per turn of its inner loop and loses 6 to 8 % of its speed. What the CPU can do comes
+from its feature flags; the model is chosen by the code that it gives for our own kernels. LLVM's
+name comes first, others follow; the first one without an access to the stack is taken.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MODELS: Mapping[str, Sequence[str]] = {
     "x86_64": ("sapphirerapids", "alderlake", "haswell", "znver2"),
     "aarch64": ("neoverse-n1", "neoverse-v2", "apple-m1", "cortex-a76"),
 }
-"""LLVM's names to try where its name for the host gives code that spills, the best first."""
+"""LLVM's names to try if its name for the host gives code that spills, the best first."""
 
 KIND = "scheduling"
-"""The folder of remembered choices."""
+"""The folder of stored choices."""
 
 _RUN = 192
 """Steps of the reduction: 64 channels of a 3x3 filter's row, far more than a kernel unrolls."""
@@ -55,7 +55,7 @@ class Model:
 
 @functools.cache
 def model() -> Model:
-    """Return the model for this CPU: remembered, or found now in some tenths of a second."""
+    """Return the model for this CPU: stored, or chosen now in some tenths of a second."""
     host = target.target()
     kernels = probes([isa.ISAS[name] for name in isa.available()])
     text = "".join(ir for ir, _ in kernels)
@@ -71,12 +71,12 @@ def model() -> Model:
         return known
     found = choose(host.cpu, names, lambda name: _spills(name, kernels))
     choice = {"model": found.name, "spills": found.spills, "host_spills": found.host_spills}
-    choice_store.save(KIND, key, choice)
+    choice_store.save(KIND, key, choice, choice_store.Made(host.llvm_version))
     return found
 
 
 def choose(host: str, names: Sequence[str], spills: Callable[[str], int]) -> Model:
-    """Return the first model whose code does not access the stack, else the one that does least.
+    """Return the first model without accesses to the stack, else the one with the fewest.
 
     ``host`` is tried first, then ``names`` in their order; ``spills(name)`` counts the accesses.
     """
@@ -92,7 +92,7 @@ def choose(host: str, names: Sequence[str], spills: Callable[[str], int]) -> Mod
 
 
 def probes(isas: Sequence[Isa]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return register tiles that need every register: their IR, and the features to do without.
+    """Return register tiles that need every register: their IR, and the features to switch off.
 
     One, two and three vectors across, and one that packs ``b`` while it computes: each of them
     is the only one that spills with some model.
@@ -131,7 +131,7 @@ def _spills(cpu: str, kernels: Sequence[tuple[str, tuple[str, ...]]]) -> int:
 
 
 def _known(choice: Mapping[str, object] | None, host: str, names: Sequence[str]) -> Model | None:
-    """Return the remembered model if it is one that would be tried and its counts are counts."""
+    """Return the stored model if it would be tried here and its counts are counts."""
     if choice is None:
         return None
     name, counts = choice.get("model"), [choice.get(key) for key in ("spills", "host_spills")]

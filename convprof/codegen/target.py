@@ -70,9 +70,9 @@ def machine(cpu: str, without: Collection[str] = ()) -> Any:
 def _emitter(cpu: str, without: tuple[str, ...]) -> Any:
     """Return the code generator that all modules for the same model and features share.
 
-    What LLVM builds up to compile (the tables of the subtarget and of lowering) belongs to a
-    target machine and stays as long as it does: 0.7 MiB. One machine each made that the size of
-    every kernel, however short; a kernel with its engine takes 0.04 MiB.
+    The tables that LLVM builds to compile (of the subtarget and of lowering) belong to a target
+    machine and stay as long as it: 0.7 MiB. With a machine for each kernel, every kernel took that
+    much; a kernel with its engine takes 0.04 MiB.
     """
     return machine(cpu, without)
 
@@ -91,8 +91,8 @@ def object_code(ir: str, cpu: str, without: tuple[str, ...]) -> bytes:
 def parsed(ir: str) -> Any:
     """Return the verified module of an IR text, for this platform; RuntimeError if malformed.
 
-    The module has a context of its own: LLVM keeps every type and constant that it was ever given
-    in a context, and its global one would grow with every kernel.
+    The module has a context of its own: LLVM keeps every type and constant of a context, so its
+    global context would grow with every kernel.
     """
     return _parsed(ir, llvm.create_context())
 
@@ -100,8 +100,8 @@ def parsed(ir: str) -> Any:
 def empty() -> Any:
     """Return a module without content, as an engine needs one to begin with.
 
-    It is in LLVM's global context, which is never freed: llvmlite lets go of an engine's modules,
-    and so of their contexts, before it frees the engine.
+    It is in LLVM's global context, which is never freed: llvmlite frees an engine's modules, and so
+    their contexts, before it frees the engine.
     """
     return _parsed("", llvm.get_global_context())
 

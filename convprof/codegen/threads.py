@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 STAGE_WORDS = 16
-"""Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task
-counter on a cache line of its own. Grain 0: every member takes its share of the tasks, the same
-in every such stage, so that it finds in its cache what it wrote in the one before."""
+"""Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task counter
+on a cache line of its own. Grain 0: every member takes its share of the tasks, the same in every
+such stage, so that its cache holds what it wrote in the stage before."""
 
 _LINE_WORDS = 8
 _STOP = 3 * _LINE_WORDS
@@ -70,7 +70,7 @@ class Work(NamedTuple):
 
 
 class Program:
-    """Stages in machine form; owns nothing but the table, the caller keeps the buffers alive."""
+    """Stages in machine form; it owns only the table; the caller keeps the buffers alive."""
 
     def __init__(self, stages: Sequence[Work | Iterable[int]], threads: int) -> None:
         """Build from stages (or their fields), chunked for ``threads``."""
@@ -99,7 +99,7 @@ class Team:
         self._address = int(self._control.ctypes.data)
         self._turn = threading.Lock()
         self._closed = False
-        self._doors: list[threading.Lock] = []
+        self._locks: list[threading.Lock] = []
         self._threads: list[threading.Thread] = []
         self._fall_asleep()
         self._start()
@@ -125,9 +125,9 @@ class Team:
 
     def _stop(self) -> None:
         self._control[_STOP] = 1
-        for door in self._doors:  # all of them: one may be falling asleep right now
+        for lock in self._locks:  # all of them: one may fall asleep right now
             with contextlib.suppress(RuntimeError):  # it is open already
-                door.release()
+                lock.release()
         for thread in self._threads:
             thread.join()
         self._threads = []
@@ -138,36 +138,36 @@ class Team:
         A launch finds all of them asleep, and waking starts them.
         """
         self._turn = threading.Lock()
-        self._threads, self._doors = [], []
+        self._threads, self._locks = [], []
         self._fall_asleep()
 
     def _fall_asleep(self) -> None:
-        """Write down that every worker waits at its door, and has seen every launch so far."""
+        """Record that every worker waits at its lock, and has seen every launch so far."""
         for index in range(self.threads - 1):
             state = _WORKERS_AT + _LINE_WORDS * index
             self._control[state : state + 2] = _ASLEEP, self._control[0]
 
     def _start(self) -> None:
-        """Start the workers; each waits at its door until it is woken."""
+        """Start the workers; each waits at its lock until it is woken."""
         self._control[_STOP] = 0
-        doors = [threading.Lock() for _ in range(self.threads - 1)]
+        locks = [threading.Lock() for _ in range(self.threads - 1)]
         threads: list[threading.Thread] = []
         # The calling thread may have been bound to a single CPU, by a library.
         with affinity.kept(self.threads):
-            for index, door in enumerate(doors):
-                door.acquire()
-                thread = threading.Thread(target=self._worker, args=(index, door), daemon=True)
+            for index, lock in enumerate(locks):
+                lock.acquire()
+                thread = threading.Thread(target=self._worker, args=(index, lock), daemon=True)
                 try:
                     thread.start()
                 except RuntimeError as error:
-                    self._doors, self._threads = doors, threads
+                    self._locks, self._threads = locks, threads
                     self._stop()
                     raise ThreadsError.of(self.threads) from error
                 threads.append(thread)
-        self._doors, self._threads = doors, threads
+        self._locks, self._threads = locks, threads
 
     def _wake(self) -> None:
-        """Wake the workers that sleep, away from the leader's core.
+        """Wake the sleeping workers, on other cores than the leader's.
 
         A worker woken on the core of a leader that spins for it would wait for the scheduler: some
         4 to 8 ms at each such wake, one in thirty on two cores.
@@ -175,21 +175,21 @@ class Team:
         if not self._threads:  # after a fork
             self._start()
         elsewhere = _other_cores(self.threads)
-        for index, door in enumerate(self._doors):
+        for index, lock in enumerate(self._locks):
             state = _WORKERS_AT + _LINE_WORDS * index
             if self._control[state] == _ASLEEP:
                 thread = self._threads[index].native_id
                 if elsewhere and thread is not None:
                     affinity.change(thread, elsewhere)
-                # Ctrl-C must find both done or none. Both are one step of the interpreter, which
-                # looks for signals after a call; a threading.Event is a call of Python's own.
+                # Ctrl-C must come before both or after both. Both are one step of the interpreter,
+                # which looks for signals after a call; a threading.Event would be a call in Python.
                 self._control[state] = _AWAKE
-                door.release()
+                lock.release()
 
-    def _worker(self, index: int, door: threading.Lock) -> None:
-        door.acquire()
+    def _worker(self, index: int, lock: threading.Lock) -> None:
+        lock.acquire()
         while not self._serve(self._address, index, SPINS):
-            door.acquire()
+            lock.acquire()
 
 
 _teams: weakref.WeakSet[Team] = weakref.WeakSet()

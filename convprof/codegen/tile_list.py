@@ -79,7 +79,7 @@ def runner_address(pointers: int = 3) -> int:
 
 
 _KERNELS: OrderedDict[tuple[Kernel, Isa], TileKernel] = OrderedDict()
-"""Kernels that may be used again, the one used longest ago first."""
+"""Kernels that may be used again, the least recently used first."""
 
 MOST_KERNELS = 1024
 """Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
@@ -88,7 +88,7 @@ KEPT_KERNELS = 128
 
 
 def kernel(tile: Kernel, isa: Isa) -> TileKernel:
-    """Return a compiled kernel; the same tile is compiled once, until it is forgotten."""
+    """Return a compiled kernel; the same tile is compiled once, until it is dropped."""
     key = tile, isa
     made = _KERNELS.get(key)
     if made is None:
@@ -101,7 +101,7 @@ def kernel(tile: Kernel, isa: Isa) -> TileKernel:
 
 
 def forget_kernels(kept: int) -> None:
-    """Let go of all kernels but the last ``kept`` ones; who still runs one keeps it alive."""
+    """Drop all kernels but the last ``kept`` ones; a plan that still runs one keeps it alive."""
     while len(_KERNELS) > kept:
         _KERNELS.popitem(last=False)
 
@@ -155,8 +155,8 @@ class TileList:
     def add_each(self, kernels: Sequence[TileKernel], *offsets: Any, tasks: bool = False) -> None:
         """Append rows of tiles, a kernel for each tile of a row, the same in every row.
 
-        An offset per pointer, in elements: what broadcasts to ``(rows, tiles)``. With ``tasks``
-        every row is a task.
+        An offset per pointer, in elements: numbers or arrays that broadcast to ``(rows, tiles)``.
+        With ``tasks`` every row is a task.
         """
         addresses = np.array([[made.address for made in kernels]])
         sizes = np.array([[made.element_bytes(len(offsets)) for made in kernels]])
@@ -183,8 +183,8 @@ class TileList:
 def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
     """Return the inner loop of the kernel that does most of the multiply-adds.
 
-    A title with what is counted in it, and its assembly. Where no kernel sums products: the inner
-    loop of the kernel with most results; None where no kernel is shown.
+    The title has its counts; its assembly follows. Where no kernel sums products: the inner loop of
+    the kernel with most results; None where no kernel is shown.
     """
     products: dict[TileKernel, int] = {}
     others: dict[TileKernel, int] = {}

@@ -1,10 +1,9 @@
 """Run lists of tiles for every block of rows against every block of columns, in scratch memory.
 
 An algorithm that never holds a whole rows-by-columns matrix goes, block of rows by block of rows,
-through all blocks of columns. The tiles of one such pair are the same as those of the next, but for
-where they begin: so there is one list for a pair and not one for all, and its length does not grow
-with the problem. A task is a block of rows of one item of one group (a head of an image); on its
-way it runs four lists:
+through all blocks of columns. The tiles of all such pairs are the same, but for where they begin.
+So one list serves all pairs, and its length does not grow with the problem. A task is a block of
+rows of one item of one group (a head of an image); on its way it runs four lists:
 
     begin (the first block of columns),  step (each of the next),  last (the last one),  end
 
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
     Words = np.ndarray[Any, np.dtype[np.int64]]
 
 ROWS, KEYS, VALUES, RESULTS, SCRATCH = range(5)
-"""What a tile's pointer is relative to: the block of rows, the block of columns among the keys and
-among the values, the block of results, the thread's piece of scratch."""
+"""The base of a tile's pointer: the block of rows, the block of columns among the keys and among
+the values, the block of results, the thread's piece of scratch."""
 LISTS = 4
 BEGIN, STEP, LAST, END = range(LISTS)
 CLAIM_BYTES = 64
 """Of a claim: the word that says whether a thread has that piece of scratch, on a line of its own.
-All are 0 at first, and nobody else may write to them."""
+All are 0 at first, and no other code may write to them."""
 
 _HEAD = 16
 _TILE_WORDS = 7
@@ -204,7 +203,7 @@ def runner_address() -> int:
 
 
 class Walk(NamedTuple):
-    """How far it is through a buffer; lengths in elements."""
+    """Distances in a buffer, in elements."""
 
     group: int
     """From one group to the next."""
@@ -225,7 +224,8 @@ class Strides:
     blocks: int
     """Blocks of rows in an item."""
     wide: int
-    """So many of them, the first, run the first four lists; the others the second four."""
+    """The number of first blocks, which run the first four lists; the others run the second
+    four."""
     steps: int
     """Blocks of columns between the first and the last."""
     items: int

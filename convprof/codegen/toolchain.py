@@ -1,4 +1,4 @@
-"""numba and LLVM, which make every kernel: imported once, and refused in one line if too old.
+"""numba and LLVM, which compile every kernel: imported once, refused in one line if too old.
 
 Older versions do not fail where they are imported but deep inside a compilation: LLVM before 17
 cannot read the IR that the generators write (``ptr`` without a type).
@@ -15,7 +15,7 @@ from convprof.errors import ToolchainError
 OLDEST_NUMBA = (0, 62)
 """The lower bound in pyproject.toml; the oldest version that the tests run with."""
 OLDEST_LLVM = 20
-"""What llvmlite 0.45 contains, the version that belongs to that numba."""
+"""The version in llvmlite 0.45, which belongs to that numba."""
 
 _OLDEST = ".".join(map(str, OLDEST_NUMBA))
 _NEED = f"convprof needs numba {_OLDEST} or newer"

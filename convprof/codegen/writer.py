@@ -16,7 +16,7 @@ class Writer:
     """Collects the lines of one function over vectors of one type."""
 
     def __init__(self, dtype: DType, lanes: int, *, fused: bool = True) -> None:
-        """Without ``fused`` a multiply-add is two instructions, for a CPU that lacks the one."""
+        """Without ``fused`` a multiply-add is two instructions, for a CPU without fused ones."""
         self._fused = fused
         self.element, self.size = dtype.llvm, dtype.bytes
         self.lanes = lanes
@@ -49,13 +49,13 @@ class Writer:
         return "\n".join(lines)
 
     def rounded(self, value: float) -> float:
-        """Return the nearest number of the element type: LLVM takes no other as a constant."""
+        """Return the nearest number of the element type: LLVM accepts only such constants."""
         return float(np.float32(value)) if self.size == 4 else value  # noqa: PLR2004
 
     def mixed(self, a: str, b: str, picks: Sequence[int | None]) -> str:
-        """Return a vector of elements ``picks`` of ``a`` and ``b`` laid end to end.
+        """Return a vector of elements ``picks`` of ``a`` followed by ``b``.
 
-        None: that lane may hold anything.
+        None: any value.
         """
         mask = ", ".join("i32 poison" if pick is None else f"i32 {pick}" for pick in picks)
         v, lanes = self.vector, f"<{self.lanes} x i32>"
@@ -168,7 +168,7 @@ def over_channels(
 """
 
 
-# What is done with the lanes of a vector: joined to one number, filled from one, left out.
+# Operations on the lanes of a vector: join them, fill them from one, leave some out.
 
 
 def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str:
@@ -199,7 +199,7 @@ def summed(w: Writer, sums: Sequence[str]) -> str:
 
 
 def first_lane(w: Writer, vector: str) -> str:
-    """Write the first lane of a vector: what is the same in all is divided once, not 16 times."""
+    """Write the first lane: a number equal in all lanes is then divided once, not 16 times."""
     return w.add(f"extractelement {w.vector} {vector}, i64 0")
 
 
@@ -224,7 +224,7 @@ def counted(
 ) -> list[str]:
     """Write ``count`` turns of ``body(index, vectors)``, which returns the vectors for the next.
 
-    Return those after the last turn. ``carried`` are what the first turn gets.
+    Return those after the last turn. ``carried`` are the vectors of the first turn.
     """
     vectors = list(carried)
     if count <= 1:
@@ -262,10 +262,10 @@ def sweep(
 ) -> list[str]:
     """Write ``body(offset, mask, vector)`` for every vector of a row of ``length`` elements.
 
-    A turn has as many vectors as are ``carried``, and the body returns what the next one of the
-    same place gets; if there are none, ``across``, and what it returns is not used. The last vector
-    of the row has a mask where the row does not fill it. Rows of less than a turn are one piece,
-    whose offsets are numbers.
+    A turn has as many vectors as are ``carried``, and the body returns the vector for the same
+    position of the next turn. Without any, a turn has ``across`` vectors, and the result of the
+    body is not used. The last vector of the row has a mask where the row does not fill it. Rows of
+    less than a turn are one piece, whose offsets are numbers.
     """
     lanes, state = w.lanes, list(carried)
     across = len(state) or across

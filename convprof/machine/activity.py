@@ -1,7 +1,7 @@
-"""How busy the CPUs were between two moments, with whose work, from the kernel's own accounts.
+"""How busy the CPUs were between two moments, and with whose work, by the kernel's counters.
 
-The load average would not do: for a minute it contains the last run of this very program, and it
-hardly contains what was started a second ago.
+The load average does not serve here: for a minute it contains the last run of this program, and it
+hardly contains a program that started a second ago.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Activity:
 
 
 def now(source: Source, cpus: Iterable[int] | None = None) -> Activity | None:
-    """Return the accounts of these logical CPUs (of all if the system does not number them so)."""
+    """Return the counters of these logical CPUs (of all if the system does not number them so)."""
     rows = _rows(source)
     chosen = [rows.get(f"cpu{cpu}") for cpu in cpus or ()]
     known = [row for row in chosen if row is not None]
@@ -76,7 +76,7 @@ def others(before: Activity | None, after: Activity | None) -> float | None:
         return None
     elapsed = after.at_s - before.at_s
     busy, own = after.busy_s - before.busy_s, after.own_s - before.own_s
-    # An account that misses our own work, as in some sandboxes, says nothing of others' either.
+    # Counters that miss our own work, as in some sandboxes, miss the work of others too.
     if elapsed < SHORTEST_S or busy < 0 or busy < own / 2 - SHORTEST_S:
         return None
     return min(1.0, max(0.0, busy - own) / (elapsed * after.cpus))

@@ -1,12 +1,13 @@
 """Bandwidth ceilings: bytes per second that threads load and store in each level of the memory.
 
-Bytes are counted as the program sees them: loads plus stores. That a store to a line that is not in
-the cache reads it first (write-allocate) is traffic, but not counted.
+Bytes are counted as the program sees them: loads plus stores. A store to a line that is not in the
+cache reads the line first (write-allocate): this traffic is not counted.
 
 Before a cache is measured, every core reads the working set. Where the last cache holds only what
 the one before it evicts (victim cache), data that one core alone has read moves back and forth
-between the two at every pass; what several cores have read stays in the last one, and each of them
-reads it half as fast again. A ceiling is the better case, and operands that threads share are it.
+between the two at every pass; data that several cores have read stays in the last cache, and each
+core reads it 1.5 times as fast. A ceiling is the better case, which is the case of operands that
+threads share.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ OPERATIONS: tuple[Operation, ...] = ("load", "store", "copy", "triad")
 
 SAMPLE_SECONDS = 3e-4
 MEMORY_SAMPLE_SECONDS = 4e-3
-"""A sample goes through another part of the working set than the one before, so it need not go
-through all of it."""
+"""Each sample reads another part of the working set, so a sample need not read all of it."""
 FIRST_TURNS = 8192
 """The first guess: 8 MiB of each array, a millisecond even from a slow memory."""
 REPEATS = 40
@@ -53,7 +53,7 @@ SHARED_READS = 6
 missing."""
 
 _START, _TURNS = 2, 3
-"""Places in a kernel's integers."""
+"""Positions in a kernel's list of integers."""
 _HUGE_PAGE = 2 << 20
 _FALLBACK_BITS = 128
 
@@ -80,7 +80,7 @@ def measure(
     operations: Sequence[Operation] = OPERATIONS,
     repeats: int = REPEATS,
 ) -> Iterator[Bandwidth]:
-    """Measure level by level, nearest first; ``only`` the levels named, if any are."""
+    """Measure level by level, nearest first; with ``only``, just these levels."""
     sets = working_sets(levels(facts().caches, threads), threads, available_bytes())
     sets = tuple(ws for ws in sets if not only or ws.level in only)
     arena: _Arena | None = None
@@ -154,7 +154,7 @@ class _Stream:
             self._pass.dims[_TURNS] = max(8, round(wanted / shortest * turns))
 
     def share(self) -> None:
-        """Let all cores read what is to be gone through, unless it is in memory anyway."""
+        """Let all cores read the working set, unless it is in memory."""
         if self._shared_bytes:
             self._arena.let_all_read(self._shared_bytes)
 

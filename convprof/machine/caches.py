@@ -112,7 +112,7 @@ def _kind_of(cpus: frozenset[int] | set[int], kinds: Sequence[CoreKind]) -> str 
 
 
 def _macos(source: Source, kinds: Sequence[CoreKind]) -> Iterator[Cache]:
-    """Apple's own chips describe each performance level apart, Intel Macs the machine."""
+    """Apple's own chips describe each performance level, Intel Macs the whole machine."""
     levels = source.sysctl_integer("hw.nperflevels", high=4) or 0
     if not levels:
         yield from _macos_level(source, "hw", source.sysctl_integer("hw.logicalcpu"), None)
@@ -155,15 +155,15 @@ def _macos_sharing(source: Source, prefix: str, level: int) -> int | None:
     return integer(words[level], low=1) if level < len(words) else None
 
 
-# The levels of the memory as some threads see them: what each holds for one of them, and for all.
+# The levels of memory for some threads: the capacity of each for one thread, and for all.
 #
-# From the facts about caches alone, so that it answers for the machine of a result file as well.
+# Computed from the facts about caches alone, so it works for the machine of a result file too.
 
 MEMORY = "memory"
 """The name of the level behind the last cache."""
 
 _PRIVATE_LEVELS = 2
-"""Caches up to this level are taken for a core's own where the system does not tell."""
+"""Caches up to this level are assumed to be private to a core where the system does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +173,18 @@ class Level:
     name: str
     """``L1``, ``L2`` …"""
     share_bytes: int
-    """What each of the threads can count on, on whichever core it runs."""
+    """The capacity for each thread, whichever core it runs on."""
     largest_share_bytes: int
-    """The same on the cores that have most of it."""
+    """The same on the cores with the largest share."""
     total_bytes: int
-    """What the threads can hold in it together, at most."""
+    """The most that all threads together can hold in it."""
 
 
 def levels(caches: Sequence[Cache], threads: int) -> tuple[Level, ...]:
     """Return the levels of data caches for ``threads`` threads, nearest first.
 
-    Threads are taken to be spread over as many instances of a cache as there are. A level with an
-    instance of unknown size is left out, and so are those behind it.
+    The threads are assumed to be spread over all instances of a cache. A level with an instance of
+    unknown size is left out, and so are those behind it.
     """
     found: list[Level] = []
     for number in sorted({cache.level for cache in caches}):
@@ -226,16 +226,16 @@ def _threads_on_each(cache: Cache, threads: int) -> int:
     return min(ceil_div(threads, _instances(cache, threads)), cache.shared_by or threads)
 
 
-# How much memory to go through, so that one level of it and no nearer one is measured.
+# How much memory to read, so that one level is measured, and no nearer level.
 
 OF_ITS_LEVEL = 2
 """A working set takes its cache's size divided by this: the rest is for other data."""
 OVER_THE_LAST = 8
-"""Times the cache before it that a working set takes if there is room: what stays in that one by
-a replacement that is not strictly least-recently-used is then a small share."""
+"""A working set is this many times the cache before it, if there is room. The part that stays in
+that cache, because replacement is not strictly least-recently-used, is then small."""
 LEAST_OVER_THE_LAST = 2
 MEMORY_OVER_CACHES = 4
-"""Times the last cache that the working set in memory takes, fewer if memory is short."""
+"""The working set in memory is this many times the last cache, less if memory is short."""
 LEAST_MEMORY_OVER_CACHES = 2
 UNKNOWN_CACHE_BYTES = 64 << 20
 """For the working set in memory where the caches are unknown."""
@@ -245,7 +245,7 @@ OF_AVAILABLE = 4
 
 @dataclass(frozen=True, slots=True)
 class WorkingSet:
-    """What each thread goes through to measure a level."""
+    """The memory that each thread reads to measure a level."""
 
     level: str
     bytes_per_thread: int | None

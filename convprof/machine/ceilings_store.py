@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 from convprof import cache_folder
 from convprof.codegen.probes.streams import Operation
 from convprof.errors import InputError
-from convprof.json_checks import array, count, decoded, mapping, positive, text
+from convprof.json_checks import array, count, decoded, mapping, number, positive, text
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.caches import MEMORY
 from convprof.machine.peaks import Peak
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-"""Raised when what is kept changes its meaning: older files are then measured anew."""
+"""Raised when the meaning of stored figures changes: older ones are then measured again."""
 MOST_BYTES = 1 << 20
 LATEST_S = 253_402_300_799
-"""The last second of the year 9999: later ones are no dates to Python."""
+"""The last second of the year 9999: Python has no later dates."""
 _CACHE_LEVEL = re.compile(r"L[1-9]")
 
 T = TypeVar("T")
@@ -46,6 +46,10 @@ class Ceilings:
     bandwidths: tuple[Bandwidth, ...]
     whole: bool = True
     """Whether everything was measured; False where an interruption left parts."""
+    load: float | None = None
+    """CPUs that other programs kept busy meanwhile; None where unknown."""
+    llvm: str | None = None
+    """The version of LLVM that generated the code."""
 
     def roof(self, level: str) -> float | None:
         """Return the highest bandwidth of a level over all operations; None if unknown."""
@@ -65,7 +69,7 @@ def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float 
 def load(machine: str, *, parts: bool = False) -> dict[int, Ceilings]:
     """Return what is stored for the machine of that key, by threads; nothing from a bad file.
 
-    ``parts``: also what was interrupted before all of it was measured.
+    ``parts``: also the figures of a measurement that was interrupted.
     """
     path = _path(machine)
     sets = _read(path, machine)
@@ -118,6 +122,8 @@ def _set(fields: dict[str, Any]) -> Ceilings:
         tuple(read_peak(item, threads) for item in array(fields.get("peaks"))),
         tuple(read_bandwidth(item, threads) for item in array(fields.get("bandwidths"))),
         fields.get("whole") is not False,
+        None if fields.get("load") is None else number(fields["load"]),
+        None if fields.get("llvm") is None else text(fields["llvm"]),
     )
 
 

@@ -124,7 +124,7 @@ def _quota(source: Source, group: _Group) -> float | None:
 
 
 def cpu_quota(source: Source) -> float | None:
-    """Return the CPU time allowed per unit of time (1.5 = one and a half CPUs), None if free."""
+    """Return the CPU time allowed per unit of time (1.5: one and a half CPUs); None: no limit."""
     quotas = (_quota(source, group) for group in _groups(source, "cpu"))
     return min((quota for quota in quotas if quota is not None), default=None)
 
@@ -163,7 +163,7 @@ def _table(source: Source, path: str) -> dict[str, int]:
 
 
 def _reclaimable(source: Source, group: _Group) -> int:
-    """Return the file cache that the kernel drops first: it counts as used, yet is free."""
+    """Return the file cache that the kernel drops first: counted as used, yet free."""
     key = "total_inactive_file" if group.version == 1 else "inactive_file"
     return _table(source, f"{group.path}/memory.stat").get(key, 0)
 
@@ -172,7 +172,7 @@ def _memory(source: Source, group: _Group) -> MemoryLimit | None:
     """Return the tightest limit of a group.
 
     Above memory.high nothing is killed, but the kernel slows each allocation down and takes the
-    memory of the group back: no time measured there means anything.
+    memory of the group back: times measured there mean nothing.
     """
     names = ("memory.limit_in_bytes",) if group.version == 1 else ("memory.max", "memory.high")
     sizes = {name: source.integer(f"{group.path}/{name}", high=_UNLIMITED) for name in names}

@@ -13,7 +13,8 @@ from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
 from convprof.machine.counters import Count, CycleCounter
 
 TURNS = 300
-"""About 40,000 cycles, some 13 µs: short against a sample, long against the timer and the call."""
+"""About 40,000 cycles, some 13 µs: short compared with a sample, long compared with the timer and
+the call."""
 
 REPEATS = 3
 """The fastest of a few: an interrupt can only make the chain longer."""
@@ -76,8 +77,8 @@ class CoreClock:
 def checked_counter(clock: CoreClock) -> CycleCounter | None:
     """Return the hardware's counter if it counts a loop of known length right.
 
-    Otherwise None; ``CycleCounter.last_refusal`` says why. Where no such loop is known, the
-    counter is believed.
+    Otherwise None; ``CycleCounter.last_refusal`` says why. Where no such loop is known, the counter
+    is trusted.
     """
     counter = CycleCounter.open()
     if counter is None or not clock.available:

@@ -28,7 +28,7 @@ ClockSource = Literal["brand", "base_frequency", "cppc", "sysctl", "bogomips"]
 
 @dataclass(frozen=True)
 class NominalClock:
-    """The clock that the maker promises, not the one that the core runs at."""
+    """The clock that the maker states, not the clock at which the core runs."""
 
     hz: float | None = None
     source: ClockSource | None = None
@@ -55,7 +55,7 @@ class Cpu:
     brand: str | None
     model: Model
     microarchitecture: str | None
-    """A guess; names of virtual CPUs are not believed."""
+    """A guess; names of virtual CPUs are not trusted."""
     microarchitecture_source: Literal["flags", "part number"] | None
     extensions: Mapping[str, bool | None] = field(hash=False)
     """Extension -> present, absent or unknown (None), oldest first."""

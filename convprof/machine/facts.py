@@ -78,8 +78,8 @@ class Facts:
 def facts(source: Source | None = None, *, software: bool = False) -> Facts:
     """Return the facts of this machine, or of the source.
 
-    The facts of this machine are read once per process, affinity and free memory included: for
-    the free memory of now there is `memory.available_bytes()`. With `software`, versions too.
+    The facts of this machine are read once per process, affinity and free memory included:
+    `memory.available_bytes()` is the memory that is free now. With `software`, versions too.
     """
     found = _cached() if source is None else _gather(source)
     return dataclasses.replace(found, software=libraries.software()) if software else found

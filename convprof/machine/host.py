@@ -24,7 +24,7 @@ _SYSCTL_TREES = ("hw", "machdep.cpu", "kern.hv_vmm_present", "kern.osproductvers
 
 
 def _quiet(ask: Callable[[], T]) -> T | None:
-    """Return the answer, or None: a fact that cannot be known is no failure."""
+    """Return the answer, or None: a fact that cannot be known is not a failure."""
     try:
         return ask()
     except Exception:  # noqa: BLE001 -- every platform fails in its own way

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from convprof.machine.sources import Source
 
 BUSY_SHARE = 0.2
-"""Of the time of the CPUs that this process may use, what others' work may take without a word."""
+"""The share of the time of this process's CPUs that other programs may use without a message."""
 LOOK_S = 0.25
 """Just above what the kernel's counters resolve: see `activity.SHORTEST_S`."""
 IDLE_LOOKS = 2

@@ -140,7 +140,7 @@ class MachineModel:
         return level != MEMORY and not known
 
     def measure_bandwidth(self, threads: int, level: str) -> None:
-        """Measure the bandwidth of a cache level, in some hundredths of a second, if it lacks."""
+        """Measure the bandwidth of a cache level, in hundredths of a second, if it is missing."""
         if not self.lacks_bandwidth(threads, level):
             return
         try:

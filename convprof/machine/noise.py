@@ -77,7 +77,7 @@ class NoiseWatch:
         self._clocks: list[float] = []
         self._lowest, self._highest = math.inf, 0.0
         self._readings, self._every = 0, 1
-        self._restless: dict[str, None] = {}
+        self._noisy: dict[str, None] = {}
         self._partial_counts = 0
 
     def see_clock(self, hz: float) -> None:
@@ -97,7 +97,7 @@ class NoiseWatch:
     def see_samples(self, label: str, seconds: list[float]) -> None:
         """Take note of a contestant's samples."""
         if mad(seconds) > SAMPLE_SPREAD * median(seconds):
-            self._restless[label] = None
+            self._noisy[label] = None
 
     def state(self) -> dict[str, Any]:
         """Return the state of the machine for the result document."""
@@ -171,9 +171,10 @@ class NoiseWatch:
         return Noise("clock", text, "compare cycles rather than times")
 
     def _spread(self) -> Noise | None:
-        if not self._restless:
+        if not self._noisy:
             return None
-        text = f"restless samples (over {100 * SAMPLE_SPREAD:.0f} %): {_some(list(self._restless))}"
+        labels = _some(list(self._noisy))
+        text = f"noisy samples (spread over {100 * SAMPLE_SPREAD:.0f} %): {labels}"
         return Noise("spread", text, "a larger budget narrows the intervals")
 
     def _counter(self) -> Noise | None:

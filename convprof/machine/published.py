@@ -68,5 +68,13 @@ def cores(architecture: str) -> tuple[Core, ...]:
     return tuple(by_name.values())
 
 
+def most_ports(architecture: str, dtype: str, bits: int) -> int | None:
+    """Return the most multiply-adds per cycle that a known core starts; None without a figure."""
+    name = f"fma {dtype} {bits}"
+    figures = [core.figures[name] for core in cores(architecture) if name in core.figures]
+    counts = [round(1 / f.reciprocal_throughput) for f in figures if f.reciprocal_throughput]
+    return max(counts, default=None)
+
+
 def _cycles(text: str) -> float | None:
     return float(text) if text else None

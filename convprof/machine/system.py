@@ -49,7 +49,7 @@ class System:
     os: str | None
     """``Linux``, ``Darwin``, ``Windows``."""
     os_version: str | None
-    """The distribution's or the product's own words."""
+    """The name that the distribution or the product gives itself."""
     kernel: str | None
     """Kernel release."""
     virtualised: bool | None
@@ -68,7 +68,7 @@ def detect(source: Source) -> System:
         os_version=_os_version(source),
         kernel=source.release,
         virtualised=virtual,
-        # Cloud firmware carries its name on bare metal too; the CPU's word counts.
+        # Cloud firmware carries its name on bare metal too; the CPU's flag decides.
         hypervisor=name if virtual else None,
         container=_container(source),
     )

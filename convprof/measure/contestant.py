@@ -38,7 +38,7 @@ class Contestant:
 
 @dataclass
 class Participant:
-    """A contestant under way."""
+    """A contestant that is being measured."""
 
     contestant: Contestant
     prepared: Prepared
@@ -50,8 +50,18 @@ class Participant:
     phases: Mapping[str, float] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
     """By round."""
+    doubt: str | None = None
+    """Why a study does not believe the samples; None if it does."""
 
     @property
     def seconds(self) -> dict[int, float]:
         """Seconds per call by round."""
         return {number: sample.seconds for number, sample in self.samples.items()}
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A contestant whose time contradicts another time."""
+
+    participant: Participant
+    reason: str

@@ -1,8 +1,8 @@
-"""Wait until nobody else in this process is busy.
+"""Wait until no other thread of this process is busy.
 
 Thread teams keep spinning for a while after their work is done (libgomp 2 to 10 ms, OpenBLAS and
-ONNX Runtime 30 ms and more, Intel's OpenMP 200 ms), ready for the next call. On few cores that
-takes a core away from whoever is measured next.
+ONNX Runtime 30 ms and more, Intel's OpenMP 200 ms), ready for the next call. On few cores this
+takes a core away from the contestant that is measured next.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TASKS = Path("/proc/self/task")
 
 
 def settle() -> None:
-    """Return as soon as the other threads of this process rest, or after 0.3 s."""
+    """Return as soon as the other threads of this process are idle, or after 0.3 s."""
     deadline = time.perf_counter() + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
         start, used = time.perf_counter(), time.process_time()
@@ -40,7 +40,7 @@ def _others_run() -> bool:
     try:
         others = [name for name in os.listdir(TASKS) if name != own]  # noqa: PTH208  # fast
     except OSError:
-        return False  # not Linux: the processor time has to do
+        return False  # not Linux: only the processor time is known
     return any(_state(TASKS / name / "stat") == "R" for name in others)
 
 

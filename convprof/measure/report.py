@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def describe(problem: Problem) -> dict[str, Any]:
-    """Return the problem as the result document has it: one value for all results of a problem.
+    """Return the problem as the result document has it: one object for all results of a problem.
 
     A description is as large as all the numbers of a result, and a batch keeps every result.
     """
@@ -56,7 +56,7 @@ def excluded(
 
 
 def failed(contestant: Contestant, error: Exception) -> Measurement:
-    """Return the record of a contestant that raised, with the first line of what it said."""
+    """Return the record of a contestant that raised, with the first line of the message."""
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     return excluded(contestant, "failed", text)
 
@@ -67,7 +67,7 @@ def finished(
     source: Source | None,
     around: Surroundings = QUIET,
 ) -> Measurement:
-    """Return the record of a contestant from its samples; without the ceiling's part.
+    """Return the record of a contestant from its samples, without its share of the peak.
 
     ``around``: what other programs did meanwhile.
     """
@@ -96,7 +96,8 @@ def finished(
         compile_s=prepared.compile_s,
         max_rel_error=participant.error,
     )
-    return dataclasses.replace(measurement, doubt=doubts.of_samples(measurement, around))
+    doubt = participant.doubt or doubts.of_samples(measurement, around)
+    return dataclasses.replace(measurement, doubt=doubt)
 
 
 def _time(seconds: list[float], calls: int) -> Time:

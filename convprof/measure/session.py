@@ -16,8 +16,9 @@ from convprof import stats
 from convprof.codegen import affinity
 from convprof.dtypes import tolerance
 from convprof.errors import ConvprofError, InputError, ThreadsError, ToolchainError
+from convprof.machine.surroundings import Lookout
 from convprof.measure import report
-from convprof.measure.contestant import Contestant, Participant
+from convprof.measure.contestant import Contestant, Participant, Suspect
 from convprof.measure.events import (
     Auxiliary,
     Event,
@@ -31,10 +32,9 @@ from convprof.measure.eviction import evictor
 from convprof.measure.idle import settle
 from convprof.measure.operands import draw, max_rel_error
 from convprof.measure.stopwatch import Sample, Stopwatch
-from convprof.measure.surroundings import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convprof.dtypes import Types
     from convprof.machine.noise import NoiseWatch
@@ -47,15 +47,18 @@ ROUNDS = 25
 FEWEST_ROUNDS = 6
 """Below six samples there is no 95 % interval of the median."""
 MOST_BUDGETS = 20
-"""A contestant may take this many budgets to reach the fewest rounds; beyond, fewer must do."""
+"""A contestant may take this many budgets to reach the fewest rounds; else it takes fewer
+rounds."""
 RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
-"""Share of the budget from which on a single call is neither warmed up nor taken apart."""
+"""A call of more than this share of the budget is not warmed up, and its phases are not timed."""
 WHOLE_BUDGETS = 20
-"""What a whole network may take of the budget of a contestant: it is as many layers and more."""
+"""A whole network may take this many budgets of a contestant: it has about so many layers."""
 PHASE_RUNS = 5
 FEW_PHASE_RUNS, MANY_PHASE_RUNS = 3, 9
 """Of a contestant whose phases are what is asked for."""
+MOST_AGAIN = 2
+"""How often a contestant whose time is suspect is measured again."""
 WARM_WITHIN = 0.1
 WARM_UP_CALLS = 8
 
@@ -101,9 +104,12 @@ class Session:
         self._lookout = Lookout()
         self._released = False
         self._kept: dict[int, Measurement] = {}
-        """By the identity of an participant that was released."""
+        """By the identity of a participant that was released."""
         self._found: list[Participant | Measurement] = []
-        """In the contestants' order: who takes part, and the record of who does not."""
+        """In the contestants' order: participants, and the records of contestants that do not take
+        part."""
+        self.suspects: Callable[[], Sequence[Suspect]] = tuple
+        """Returns the participants to measure again after all rounds, and why; a study sets it."""
 
     def events(self) -> Iterator[Event]:
         """Prepare every contestant, then sample in rounds; yield what happens."""
@@ -122,6 +128,7 @@ class Session:
             yield from self._rounds()
             self._lookout.end()
             yield from self._phases()
+            yield from self._again()
             for participant in list(self.participants):
                 yield Finished(self.measurement(participant))
         finally:
@@ -230,12 +237,16 @@ class Session:
             affordable = max(1, int(budgets * settings.longest_s / call_s))
             participant.rounds = min(rounds, wanted, affordable)
 
-    def _rounds(self) -> Iterator[Sampled | Failed]:
+    def _rounds(self, only: Sequence[Participant] | None = None) -> Iterator[Sampled | Failed]:
+        """Sample everyone, or ``only`` some."""
         order = random.Random(self._settings.seed)
-        rounds = max((participant.rounds for participant in self.participants), default=0)
+        chosen = self.participants if only is None else only
+        rounds = max((participant.rounds for participant in chosen), default=0)
         for number in range(rounds):
             active = [
-                participant for participant in self.participants if participant.rounds > number
+                participant
+                for participant in self.participants
+                if participant.rounds > number and (only is None or _among(participant, only))
             ]
             order.shuffle(active)
             for position, participant in enumerate(active):
@@ -249,7 +260,7 @@ class Session:
                     self._watch.see_clock(sample.core_hz)
                 if self._watch is not None and sample.source not in {None, self._stopwatch.source}:
                     self._watch.see_partial_count()
-                left = self._remaining(number, active[position + 1 :])
+                left = self._remaining(number, active[position + 1 :], only)
                 yield Sampled(
                     participant.contestant.label, number + 1, rounds, sample.seconds, left
                 )
@@ -261,8 +272,26 @@ class Session:
         budgets = len(waiting) + networks * (WHOLE_BUDGETS - 1)
         return self._remaining(-1, []) + budgets * self._settings.budget_s
 
+    def _again(self) -> Iterator[Sampled | Failed]:
+        """Measure the suspects again, at most twice; keep the faster samples of each.
+
+        The rounds of the second samples are not those of the other contestants: a suspect takes
+        part in no comparison by rounds.
+        """
+        for _ in range(MOST_AGAIN):
+            again = [suspect.participant for suspect in self.suspects()]
+            if not again:
+                return
+            before = [dict(participant.samples) for participant in again]
+            yield from self._rounds(again)
+            for participant, samples in zip(again, before, strict=True):
+                if _median_s(samples) < _median_s(participant.samples):
+                    participant.samples = samples
+        for suspect in self.suspects():
+            suspect.participant.doubt = suspect.reason
+
     def _phases(self) -> Iterator[Auxiliary | Failed]:
-        """Time the phases of everyone apart, in a few rounds; keep the median of each."""
+        """Time the phases of each participant in a few rounds of their own; keep the medians."""
         runs: dict[int, list[Mapping[str, float]]] = {}
         if any(map(self._phase_runs, self.participants)):
             yield Auxiliary("the phases of each strategy")
@@ -282,7 +311,7 @@ class Session:
             }
 
     def _phase_runs(self, participant: Participant) -> int:
-        """Return how often the phases of a contestant are timed: slow ones' are not."""
+        """Return how often the phases of a contestant are timed: 0 for a slow one."""
         if participant.prepared.times_phases:
             affordable = int(WHOLE_BUDGETS * self._settings.budget_s / participant.estimate_s)
             return max(FEW_PHASE_RUNS, min(MANY_PHASE_RUNS, affordable))
@@ -299,15 +328,22 @@ class Session:
             participant.prepared.run, participant.calls, participant.before
         )
 
-    def _remaining(self, number: int, rest: list[Participant]) -> float:
-        """Estimate the seconds left: this round, all later ones, chains layer by layer."""
+    def _remaining(
+        self, number: int, rest: list[Participant], only: Sequence[Participant] | None = None
+    ) -> float:
+        """Estimate the seconds left: this round, all later ones, chains layer by layer.
+
+        Of ``only`` some, the chains were timed layer by layer before.
+        """
         this_round = sum(participant.estimate_s * participant.calls for participant in rest)
         later = sum(
             participant.estimate_s * participant.calls * max(0, participant.rounds - number - 1)
-            for participant in self.participants
+            for participant in (self.participants if only is None else only)
         )
         timed = [
-            participant for participant in self.participants if participant.prepared.times_phases
+            participant
+            for participant in self.participants
+            if only is None and participant.prepared.times_phases
         ]
         apart = sum(participant.estimate_s * MANY_PHASE_RUNS for participant in timed)
         return this_round + later + apart
@@ -321,3 +357,11 @@ class Session:
             self._watch.see_samples(participant.contestant.label, [s.seconds for s in samples])
         around = self._lookout.around()
         return report.finished(participant, samples, self._stopwatch.source, around)
+
+
+def _among(participant: Participant, others: Sequence[Participant]) -> bool:
+    return any(participant is other for other in others)
+
+
+def _median_s(samples: Mapping[int, Sample]) -> float:
+    return stats.median([sample.seconds for sample in samples.values()])

@@ -19,7 +19,7 @@ Source = Literal["pmu", "calibrated", "tsc"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Per call: seconds, and the core clock (Hz) or counted cycles beside it."""
+    """Per call: seconds, and the core clock (Hz) or the counted cycles."""
 
     seconds: float
     core_hz: float | None
@@ -50,7 +50,7 @@ class Stopwatch:
     ) -> Sample:
         """Time ``calls`` calls; ``before`` runs before each of them, untimed."""
         now = time.perf_counter_ns
-        # With something untimed in between, only each call by itself may be counted.
+        # Where something untimed runs between calls, each call is counted by itself.
         batches, calls_each = (1, calls) if before is None else (calls, 1)
         elapsed, counted = 0, Count()
         for _ in range(batches):

@@ -118,7 +118,7 @@ class Images:
     published: int = 224
     channels: int = 3
     least: int = 1
-    """The smallest of which the last pooling or stride leaves something."""
+    """The smallest side for which the last pooling or stride still has a result."""
     step: int = 1
     """The side must be a multiple of it: the patch of a transformer."""
 

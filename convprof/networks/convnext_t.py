@@ -2,7 +2,7 @@
 
 Liu et al. 2022, "A ConvNet for the 2020s"; layer names are torchvision's. Its linear layers over
 channels are 1x1 convolutions here, which compute the same from the same weights in either layout;
-so its permutations, numbers 1 and 6 of a block, are left out: layouts are not the network's affair.
+so its permutations, numbers 1 and 6 of a block, are left out: a network does not choose layouts.
 """
 
 from __future__ import annotations

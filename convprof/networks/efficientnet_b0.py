@@ -1,7 +1,7 @@
 """EfficientNet-B0: inverted residuals with squeeze-and-excitation.
 
-Tan & Le 2019, "EfficientNet: Rethinking Model Scaling"; layer names are torchvision's, for
-functions those that its feature extraction gives.
+Tan & Le 2019, "EfficientNet: Rethinking Model Scaling"; layer names are torchvision's; functions
+have the names that its feature extraction gives.
 """
 
 from __future__ import annotations

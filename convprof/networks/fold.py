@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def folded(network: Network) -> Network:
-    """Return the network without what folds; the layers folded into have a bias.
+    """Return the network without the nodes that fold; their layers have a bias.
 
-    Its weights are those that ``fold_weights`` makes.
+    ``fold_weights`` makes its weights.
     """
     into = folds(network)
     biased = set(into.values())

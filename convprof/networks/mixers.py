@@ -1,7 +1,7 @@
 """What mixes information between the tokens of an image: self-attention, and convolutions.
 
-All take the same (tokens, channels) and give the same back. Biases are not counted, nor are the
-layer norm before and the residual addition after, which all of them share.
+All read and return (tokens, channels) of the same sizes. Biases are not counted, nor are the layer
+norm before and the residual addition after, which all of them share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHANNELS_PER_HEAD = 64
 """As in every Vision Transformer of Dosovitskiy et al. 2020 but the largest."""
 MOST_TOKENS = 2**16
-"""Attention's work grows with their square: beyond, one call takes minutes."""
+"""Attention's work grows with their square: with more tokens one call takes minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Part:
     parameters: int
     """Weights; none between two activations."""
     quadratic: bool = False
-    """Whether its work grows with the square of the tokens; else it grows as they do."""
+    """Whether its work grows with the square of the tokens; else it grows linearly."""
 
 
 @dataclass(frozen=True, slots=True)

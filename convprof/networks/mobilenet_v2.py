@@ -1,7 +1,7 @@
 """MobileNet v2 (width 1.0): inverted residuals, narrow between blocks and wide within.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks"; layer names are
-torchvision's, for functions those that its feature extraction gives.
+torchvision's; functions have the names that its feature extraction gives.
 """
 
 from __future__ import annotations

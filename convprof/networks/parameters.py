@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SECOND_MOMENT = {"relu": 0.5, "relu6": 0.5, "gelu": 0.43, "silu": 0.36, "hardswish": 0.38}
-"""Mean of f(z)^2 for a standard normal z; layers before f are so much larger (He et al. 2015)."""
+"""Mean of f(z)^2 for a standard normal z; the variance of a layer before f is divided by it (He et
+al. 2015)."""
 GATE = 0.33
 """The same for a sigmoid, which dampens what it is multiplied with: 0.25 for inputs near 0, 0.29
 for normal ones, more for larger ones."""
 BRANCH, HALF = 0.1, 0.5
-"""Variance of what is added to a shortcut, and of either of two layers that are added up."""
+"""Variance of a branch that is added to a shortcut, and of each of two layers that are added."""
 SPREAD = 1.11
-"""What a batch norm multiplies a variance by: the mean of weight^2 / running_var as they are drawn,
-1.01 ln 3."""
+"""The factor by which a batch norm multiplies a variance: the mean of weight^2 / running_var as
+they are drawn, 1.01 ln 3."""
 
 
 def elements(network: Network) -> int:
@@ -103,9 +104,9 @@ def _gain(network: Network, by_name: Mapping[str, Node], node: Node) -> float:
 
 
 def _after(network: Network, by_name: Mapping[str, Node], node: Node) -> tuple[Node | None, int]:
-    """Return the only node that reads a layer's result, past factors and terms per channel.
+    """Return the only node that reads a layer's result, and the number of batch norms before it.
 
-    And how many of those are batch norms.
+    Factors and terms per channel between the two are skipped.
     """
     norms = 0
     while True:

@@ -1,7 +1,8 @@
 """ResNet-18 and ResNet-50: the stem, four stages of residual blocks, the classifier.
 
-He et al. 2015, "Deep Residual Learning for Image Recognition". Layer names are torchvision's; for
-additions and repeated activations, which have none there, those that its feature extraction gives.
+He et al. 2015, "Deep Residual Learning for Image Recognition". Layer names are torchvision's.
+Additions and repeated activations, which have no names there, have the names that its feature
+extraction gives.
 """
 
 from __future__ import annotations

@@ -47,23 +47,23 @@ def _alone(network: Network, node: Node) -> Step:
 
 
 class _Fusing:
-    """Goes through the nodes once; remembers what is taken along and what exists already."""
+    """Goes through the nodes once, and keeps which are fused already and which results exist."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._by_name = {node.name: node for node in network.nodes}
-        self._taken: set[str] = set()
-        self._there = {INPUT}
+        self._fused: set[str] = set()
+        self._computed = {INPUT}
 
     def steps(self) -> list[Step]:
         """Return the fused steps."""
         fused = []
         for node in self._network.nodes:
-            if node.name in self._taken:
+            if node.name in self._fused:
                 continue
             step = self._attention(node) or self._layer(node) or _alone(self._network, node)
-            self._taken.update(step.nodes)
-            self._there.add(step.writes)
+            self._fused.update(step.nodes)
+            self._computed.add(step.writes)
             fused.append(step)
         return fused
 
@@ -73,7 +73,7 @@ class _Fusing:
         return self._by_name.get(readers[0]) if len(readers) == 1 else None
 
     def _layer(self, node: Node) -> Step | None:
-        """Return the step of a layer with what it can take along."""
+        """Return the step of a layer with the nodes that its epilogue can compute."""
         problem = node.op.layer(*self._network.reads(node))
         if problem is None:
             return None
@@ -91,7 +91,7 @@ class _Fusing:
         return Step(tuple(nodes), fused, tuple(reads), nodes[-1])
 
     def _grown(self, epilogue: Epilogue, after: Node, now: str) -> Epilogue | None:
-        """Return the epilogue with one more node; None if it cannot be taken along."""
+        """Return the epilogue with one more node; None if it cannot compute that."""
         new = after.op.epilogue
         if epilogue.function is not None:
             return None
@@ -104,7 +104,7 @@ class _Fusing:
         alike = len(shapes) == 1 and (others[0] in self._network.images) == (
             now in self._network.images
         )
-        return replace(epilogue, add=True) if alike and others[0] in self._there else None
+        return replace(epilogue, add=True) if alike and others[0] in self._computed else None
 
     def _attention(self, scores: Node) -> Step | None:
         """Return scores, softmax and mix as one step, if that is what follows."""

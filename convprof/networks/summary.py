@@ -24,7 +24,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """TrainingTotals of a layer or a network."""
+    """Totals of a layer or a network."""
 
     parameters: int
     """A weight that several layers use counts in the first of them."""

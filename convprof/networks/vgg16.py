@@ -33,7 +33,7 @@ def build(net: Builder) -> None:
             index += 2
         net.add(f"features.{index}", Pool2d.square("max", 2, stride=2))
         index += 1
-    net.add("avgpool", AdaptiveAverage(7, 7))  # whatever the image, for the classifier's sake
+    net.add("avgpool", AdaptiveAverage(7, 7))  # for any image size: the classifier needs it
     net.add("flatten", Flatten())
     for index in (0, 3):  # torchvision counts the dropouts that inference leaves out
         net.add(f"classifier.{index}", Linear(4096))

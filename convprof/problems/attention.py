@@ -42,13 +42,12 @@ class Attention(Problem):
             object.__setattr__(self, key, checks.size(key, getattr(self, key)))
         check_name(self.name)
         checks.elements("K and V", (2, *self.shape))
-        # The strategies that keep the whole matrix of scores are not the only reason: the work
-        # grows as it does.
+        # A limit for strategies that never store the scores too: the work grows with their number.
         checks.elements("the scores", (self.batch, self.heads, self.tokens, self.tokens))
 
     @property
     def items(self) -> int:
-        """Heads of all items of the batch: so many independent problems."""
+        """The number of independent problems: the heads of all items of the batch."""
         return self.batch * self.heads
 
     @property
@@ -68,7 +67,7 @@ class Attention(Problem):
 
     @property
     def exponentials(self) -> int:
-        """Exponentials of the softmax, one per score; with each come some four additions more."""
+        """Exponentials of the softmax, one per score. Each comes with about four additions."""
         return self.items * self.tokens**2
 
     @property

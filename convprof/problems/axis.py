@@ -18,7 +18,7 @@ class Axis:
 
     @property
     def span(self) -> int:
-        """How many inputs lie under the filter, the gaps of a dilated one included."""
+        """The number of inputs that the filter spans, the gaps of a dilated filter included."""
         return (self.taps - 1) * self.dilation + 1
 
     def out(self, begin: int, end: int) -> int:
@@ -32,8 +32,8 @@ class Axis:
     def end_for(self, out: int, begin: int) -> int | None:
         """Return the end padding that gives ``out`` outputs; None when no padding does.
 
-        With a stride, several do, and they all mean the same computation. The symmetric one
-        is what people write; otherwise it is the least, of which every element is read.
+        With a stride, several paddings do, and all mean the same computation. The symmetric one is
+        returned if it is among them, else the smallest.
         """
         if self.out(begin, begin) == out:
             return begin
@@ -41,10 +41,10 @@ class Axis:
         return end if self.out(begin, end) == out else None
 
     def is_doubtful(self, begin: int, end: int, *, deduced: bool = False) -> bool:
-        """Whether nobody means this padding at the end who gave an output size and the beginning.
+        """Whether this padding at the end is probably a mistake in the output size.
 
-        So it is if most outputs are made of padding alone, or if some are, and the input is what
-        the output shrinks to: then the sizes are those of a transposed convolution. ``deduced``
+        It is if most outputs are made of padding alone. It is too if some are, and the input has
+        the size to which the output shrinks: a transposed convolution has such sizes. ``deduced``
         says that the padding at the beginning was not given either. A few outputs of padding alone
         are usual where a network rounds its sizes up.
         """
@@ -65,8 +65,8 @@ class Axis:
     def touched(self, out: int, begin: int) -> int:
         """Return how many distinct inputs in ``[0, size)`` some tap reads for some output.
 
-        A tap reads an arithmetic progression. Those of equal residue modulo the stride
-        overlap and arrive in rising order, so only what lies past the last one is new.
+        A tap reads an arithmetic progression. Progressions of equal residue modulo the stride
+        overlap and come in rising order, so only the positions after the last one are new.
         """
         past: dict[int, int] = {}  # residue -> the first position not yet counted
         count = 0

@@ -66,7 +66,7 @@ class Problem(ABC):
 
     @property
     def has_minibatch(self) -> bool:
-        """Whether the user may set the minibatch of a problem that is spelled without one."""
+        """Whether the user may set the minibatch of a problem whose text has none."""
         return False
 
     @property
@@ -130,7 +130,9 @@ class Problem(ABC):
 
     def with_epilogue(self, epilogue: Epilogue) -> Self:  # noqa: ARG002
         """Return the same problem with an epilogue; ProblemError where it cannot have one."""
-        raise ProblemError(f"{self.descriptor} has none; name convolutions and matrix products")
+        raise ProblemError(
+            f"{self.descriptor} has no epilogue; name convolutions and matrix products"
+        )
 
     def first_rows(self, rows: int) -> Problem:  # noqa: ARG002
         """Return a smaller problem of the first rows of the result; the same if it has none."""

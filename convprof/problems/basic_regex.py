@@ -1,7 +1,7 @@
 """POSIX basic regular expressions for ``--match=`` of shape files, in time linear in the text.
 
 benchdnn matches with ``regcomp`` and its basic syntax. A file may come from a stranger, and
-Python's ``re`` needs exponential time for some expressions, so that one line could stop everything.
+Python's ``re`` needs exponential time for some expressions, so one line could stop the whole run.
 Here an expression becomes a nondeterministic automaton whose sets of states are followed one
 character at a time (Thompson 1968) and remembered.
 """
@@ -28,9 +28,10 @@ class BasicRegex:
             raise DescriptorError(f"{shown(text)}: must have at most {MOST_CHARACTERS} characters")
         self._text = text
         self._symbols: list[Symbol | None] = []
-        """By state: what leads on to the next one; None where ``_free`` leads on."""
+        """By state: the symbol that leads to the next state; None where ``_free`` does."""
         self._free: list[list[tuple[str, int]]] = []
-        """By state: where one gets without a character, and the edge of the text it takes."""
+        """By state: the states reached without a character, and the edge of the text that each
+        needs."""
         self._start = self._state()
         self._end = self._build(parse(text), self._start)
         self._work = 0
@@ -70,7 +71,7 @@ class BasicRegex:
         return found
 
     def _reached(self, states: list[int] | frozenset[int], edges: str) -> frozenset[int]:
-        """Return the states that no further character is needed for, at these edges of the text."""
+        """Return all states reached without another character, at these edges of the text."""
         seen, waiting = set(states), list(states)
         while waiting:
             for edge, target in self._free[waiting.pop()]:

@@ -33,7 +33,7 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 
 
 class Symbol(NamedTuple):
-    """One character out of ranges and classes, or any other; a negated empty one is ``.``."""
+    """One character out of ranges and classes, or any other; ``.`` is a negated empty set."""
 
     negated: bool
     ranges: tuple[tuple[str, str], ...] = ()
@@ -66,7 +66,7 @@ class Choice(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """A part ``least`` to ``most`` times; None is without end."""
+    """A part that is repeated ``least`` to ``most`` times; None: without limit."""
 
     part: Node
     least: int
@@ -145,7 +145,7 @@ class _Parser:
         if token[0] == "[" and len(token) > 1:
             return self._set(token[1:-1])
         if len(token) > 1 and token[1] in "123456789":
-            raise self._wrong("a reference back is not supported")
+            raise self._wrong("back-references are not supported")
         return Symbol(False, ((token[-1], token[-1]),))  # a character, or an escaped one
 
     def _counts(self, token: str) -> tuple[int, int | None]:

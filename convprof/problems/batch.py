@@ -1,9 +1,10 @@
 """benchdnn shape files, read as they are: comments, options, multiplicities, nested files.
 
-A file is a row of words, usually one descriptor per line. Options hold for what follows them,
-across nested files too, as in benchdnn (oneDNN, tests/benchdnn/doc, ``knobs_common.md``).
+A file is a sequence of words, usually one descriptor per line. Options apply to the lines after
+them, across nested files too, as in benchdnn (oneDNN, tests/benchdnn/doc, ``knobs_common.md``).
 benchdnn's files mix what convprof computes with what it does not (3-D convolutions, broadcast
-batches): such lines are left out with their reason. A line that is no descriptor at all stops.
+batches): such lines are left out with their reason. A line that is not a descriptor at all is an
+error.
 """
 
 from __future__ import annotations
@@ -68,24 +69,24 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Batch:
-    """What a shape file holds: its problems in order, and what of it is not followed."""
+    """The contents of a shape file: its problems in order, and what is not computed."""
 
     entries: list[BatchEntry] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     lines: int = 0
-    """Descriptors read, those left out among them."""
+    """The number of descriptors, including the ones left out."""
     unmatched: int = 0
-    """Descriptors that the file's own ``--match`` passes over."""
+    """The number of descriptors that the file's own ``--match`` leaves out."""
     answers: dict[str, dict[str, None]] = field(default_factory=dict)
-    """What is done about options that do not hold, and these options, each once."""
+    """How options without effect here are treated, and these options, each once."""
 
 
 def read_batch(path: str | Path) -> Batch:
     """Return the problems of a benchdnn shape file and of the files it includes; ``-`` is stdin.
 
-    ``--mb=N`` overrides the minibatch of the convolutions that follow (0 ends that), ``--dir``
-    says which passes of them are meant, ``--match`` selects lines, ``--reset`` forgets all that;
-    ``--batch=FILE`` is looked up beside the file that names it.
+    ``--mb=N`` overrides the minibatch of the convolutions that follow (0 ends that), ``--dir`` says
+    which passes of them are meant, ``--match`` selects lines, ``--reset`` forgets all that;
+    ``--batch=FILE`` is looked up in the folder of the file that names it.
 
     Raises InputError when a file cannot be read or holds no line at all, DescriptorError with
     ``FILE:LINE:`` in front when a line cannot be understood.
@@ -196,7 +197,7 @@ class _Reader:
 
 
 class _LocatedError(DescriptorError):
-    """Names its file and line already: an including file adds nothing."""
+    """The message names file and line already: an including file adds nothing."""
 
 
 _CUT = " (the last line has no end: is the file cut off?)"

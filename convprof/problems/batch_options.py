@@ -1,4 +1,4 @@
-"""The options of a shape file: which hold for the lines that follow, and what becomes of the rest.
+"""The options of a shape file: which apply to the lines after them, and what the others do.
 
 Names and values are benchdnn's: oneDNN, tests/benchdnn/doc, ``knobs_common.md``, ``driver_*.md``.
 """
@@ -34,7 +34,7 @@ _DIRECTIONS = {
     "BWD_DW": (BACKWARD_DATA, BACKWARD_WEIGHTS),
 }
 
-# What is said of an option that does not hold here, and the options it is said of.
+# Answers for options that have no effect here, and the options of each answer.
 _LAYOUT = "the chosen layout decides"
 _DTYPE = "the chosen dtype decides"
 _STRATEGY = "the chosen strategy decides"
@@ -69,7 +69,7 @@ _DENSE = re.compile(r"[:,]*")
 
 @dataclass(slots=True)
 class Options:
-    """The state that benchdnn keeps while it reads: it outlives a nested file."""
+    """The state that benchdnn keeps while it reads; it stays as a nested file leaves it."""
 
     mbs: list[int] = field(default_factory=lambda: [OWN])
     passes: tuple[str, ...] = (FORWARD,)
@@ -77,7 +77,7 @@ class Options:
     foreign: str | None = None
     """Why the lines that follow are not computed: the option that says so."""
     answers: dict[str, dict[str, None]] = field(default_factory=dict)
-    """What is said of options that do not hold, and those, each once."""
+    """By answer, the options without effect, each once."""
     _driver: str | None = None
     _special: dict[str, str] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class Options:
         elif name in (*_DRIVERS, *_OTHER_DRIVERS):
             self._driver = None if name in _DRIVERS else word
             self._say_foreign()
-        elif self._driver is None:  # nobody needs to hear about options of lines left out
+        elif self._driver is None:  # options of lines that are left out need no note
             self._answer(_answer(word, name), word)
         return None
 
@@ -146,7 +146,7 @@ MAX_SHOWN = 60
 
 
 def notes(answers: dict[str, dict[str, None]]) -> str:
-    """Return what became of the options that do not hold, in one line."""
+    """Return how the options without effect are treated, in one line."""
     return "; ".join(f"{answer}: {_listed(words)}" for answer, words in answers.items())
 
 
@@ -158,7 +158,7 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _answer(word: str, name: str) -> str:
-    """Return what is said of an option that does not hold."""
+    """Return the answer for an option without effect."""
     if name in _ANSWER:
         return _ANSWER[name]
     if name.startswith("attr-"):

@@ -32,7 +32,7 @@ def file_name(given: str | Path) -> str:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a file; InputError when it cannot be read, or is none, or too long."""
+    """Return the text of a file; InputError when it cannot be read, is not text, or is too long."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -44,7 +44,7 @@ def text_of(path: Path) -> str:
 
 
 def text_of_stdin() -> str:
-    """Return what comes from stdin; InputError as for a file."""
+    """Return the text of stdin; InputError as for a file."""
     if sys.stdin is None:
         raise InputError("stdin is closed; name a file", field="batch", value="-")
     try:
@@ -57,7 +57,7 @@ def text_of_stdin() -> str:
 
 
 def words(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number, word); a backslash, apart or at its end, joins a word with the next."""
+    """Yield (line number, word); a backslash, alone or at its end, joins a word with the next."""
     parts: list[str] = []
     first, joined = 0, False
     for number, word in _bare_words(text):

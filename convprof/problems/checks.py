@@ -1,4 +1,4 @@
-"""What every problem checks: its sizes, its pairs and how much memory they stand for."""
+"""Checks of every problem: sizes, pairs of sizes, and the memory that they need."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def size(field: str, value: Any, least: int = 1) -> int:
 def sizes(field: str, value: object, lengths: Sequence[int], least: int) -> tuple[int, ...]:
     """Return a tuple or list of sizes as a tuple whose length is one of ``lengths``.
 
-    Raises ProblemError naming the field, the value and the form that is wanted.
+    Raises ProblemError naming the field, the value and the expected form.
     """
     if not isinstance(value, tuple | list) or len(value) not in lengths:
         forms = {2: "(height, width)", 4: "(top, left, bottom, right)"}

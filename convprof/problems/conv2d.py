@@ -121,7 +121,7 @@ class Conv2d(Trainable):
 
     @property
     def end_is_doubtful(self) -> bool:
-        """Whether the padding at the end is such as only mistakes have: a text must name it."""
+        """Whether the padding at the end looks like a mistake: a text must then name it."""
         top, left, bottom, right = self.pads
         return self._rows.is_doubtful(top, bottom) or self._columns.is_doubtful(left, right)
 
@@ -254,10 +254,10 @@ class Conv2d(Trainable):
     def descriptor(self) -> str:
         """``[g]mb ic ih[iw] oc oh[ow] kh[kw] [sh[sw]] ph[pw] [eh[ew]] [dh[dw]] [n"name"]``.
 
-        benchdnn takes all widths from the heights or none, so a square problem names no width
-        and any other names every one. Stride 1 and a dense filter are left out. The output size
-        is always there: together with the padding at the beginning it fixes the padding at the end,
-        which is named only where ``conv_text`` would not believe it.
+        benchdnn takes all widths from the heights or none, so a square problem names no width and
+        any other names every one. Stride 1 and a dense filter are left out. The output size is
+        always there. With the padding at the beginning it determines the padding at the end, which
+        is named only where ``conv_text`` would take it for a mistake.
         """
         top, left, bottom, right = self.pads
         rows = (self.h, self.p, self.r, self.stride[0], top, self.dilation[0])
@@ -347,8 +347,8 @@ class Conv2d(Trainable):
     def data_gradient(self, dy: Array, weights: Array, points: Points | None = None) -> Array:
         """Return dx in float64, ``(n, c, h, w)``, or its values at some flat indices of it.
 
-        ``dy (n, k, p, q)``, ``weights (k, c/groups, r, s)``. Tap by tap: what a tap has read in the
-        forward pass gets back the gradient of what it went into.
+        ``dy (n, k, p, q)``, ``weights (k, c/groups, r, s)``. Tap by tap: an input that a tap reads
+        in the forward pass gets the gradient of the output that it is added to.
         """
         import numpy as np  # late: `convprof --help` must not load it
 
@@ -367,7 +367,7 @@ class Conv2d(Trainable):
         return image.reshape(self.n, self.c, self.h, self.w)
 
     def _data_points(self, dy: Array, weights: Array, points: Points) -> Array:
-        """Return dx at some flat indices: which outputs each of them went into, tap by tap."""
+        """Return dx at some flat indices: from the outputs that use each of them, tap by tap."""
         import numpy as np  # late: `convprof --help` must not load it
 
         n, c, row, column = np.unravel_index(points, (self.n, self.c, self.h, self.w))
@@ -391,8 +391,8 @@ class Conv2d(Trainable):
     def weights_gradient(self, x: Array, dy: Array, points: Points | None = None) -> Array:
         """Return dw in float64, (k, c / groups, r, s), or its values at some points.
 
-        For every tap: what it has read in the forward pass, times the gradient of the output that
-        the product is part of, summed over all images and pixels.
+        For every tap: the inputs that it reads in the forward pass, times the gradients of the
+        outputs that they are added to, summed over all images and pixels.
         """
         import numpy as np  # late: `convprof --help` must not load it
 
@@ -415,7 +415,7 @@ class Conv2d(Trainable):
         return result.reshape(self.weight_shape)
 
     def _read_by(self, r: int, s: int) -> tuple[Any, ...]:
-        """Return the index of all that one tap reads from a padded image, output by output."""
+        """Return the index of the pixels that one tap reads of a padded image."""
         top, left = r * self.dilation[0], s * self.dilation[1]
         rows = slice(top, top + (self.p - 1) * self.stride[0] + 1, self.stride[0])
         columns = slice(left, left + (self.q - 1) * self.stride[1] + 1, self.stride[1])

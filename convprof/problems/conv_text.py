@@ -1,10 +1,10 @@
 """Read a convolution from benchdnn's text: ``mb1ic64ih56oc64oh56kh3ph1n"name"``.
 
-The rules are benchdnn's (oneDNN, tests/benchdnn, ``doc/driver_conv.md``, ``str2desc``):
-fields in any order, ``_`` between them ignored, ``mb`` defaults to 2, a dilation of 0 is dense.
-Without any width field all widths are those of the height; with one, ``iw`` and ``kw`` must both
-be there. Without height fields the problem is one-dimensional. A missing output size follows
-from the padding, a missing padding from the output size; with neither, the padding is 0.
+The rules are benchdnn's (oneDNN, tests/benchdnn, ``doc/driver_conv.md``, ``str2desc``): fields in
+any order, ``_`` between them ignored, ``mb`` defaults to 2, a dilation of 0 is dense. Without any
+width field all widths are those of the height; with one, ``iw`` and ``kw`` are both required.
+Without height fields the problem is one-dimensional. A missing output size follows from the
+padding, a missing padding from the output size; with neither, the padding is 0.
 
 The padding at the end follows from the output size, as in benchdnn, but never so much of it that
 most outputs are made of padding alone: ``eh`` and ``ew`` (not benchdnn's) say that it is meant.
@@ -30,7 +30,7 @@ _TRIVIAL = {"i": 1, "o": 1, "k": 1, "s": 1, "p": 0, "d": 0, "e": 0}
 
 # Reasons under which the report on a shape file counts what it leaves out.
 _THREE_D = "3-D convolution"
-_OTHER = "no convolution (a required field is missing)"
+_OTHER = "not a convolution (a required field is missing)"
 _INNER = "inner product"
 _ZERO = "a size of 0"
 _HUGE = "a size over 2**31 - 1"
@@ -51,8 +51,8 @@ class _Spatial(NamedTuple):
 def parse_conv2d(text: str) -> Conv2d:
     """Return the convolution that the text means.
 
-    Raises DescriptorError naming the field, NotComputedError for what is no such convolution,
-    ProblemError when the shape cannot be computed.
+    Raises DescriptorError naming the field, NotComputedError for a text that is not such a
+    convolution, ProblemError when the shape cannot be computed.
     """
     fields, name = _scan(text)
     for key in ("ic", "oc"):
@@ -133,7 +133,7 @@ def _unknown(text: str, at: int) -> str:
     word = _WORD.match(text, at)
     if word is None:
         found = shown(text[at : at + 10])
-        return f"{found} at character {at + 1}: a field such as ic64 must stand here"
+        return f"{found} at character {at + 1}: expected a field such as ic64 here"
     key = word.group()
     near = difflib.get_close_matches(key.lower(), _KEYS, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {' '.join(_KEYS)}"
@@ -168,7 +168,7 @@ def _promote(fields: dict[str, int]) -> tuple[Roles, Roles]:
 
 
 def _present(roles: Roles) -> bool:
-    """Whether an axis is given, as benchdnn sees it: stride 1 and padding 0 alone say nothing."""
+    """Whether an axis is given, by benchdnn's rule: stride 1 and padding 0 alone do not count."""
     return any(role in "iok" or value != _TRIVIAL[role] for role, value in roles.items())
 
 
@@ -188,7 +188,7 @@ def _check_flat(depth: Roles) -> None:
 
 
 def _deduce(letter: str, roles: Roles) -> _Spatial:
-    """Return one axis with its output size and padding settled."""
+    """Return one axis with its output size and padding."""
     for role in "ik":
         if role not in roles:
             group = _OTHER if any(known in roles for known in "ksp") else _INNER

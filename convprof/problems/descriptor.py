@@ -1,4 +1,4 @@
-"""The text of a problem, in benchdnn's language where it has a word for it.
+"""The text of a problem, in benchdnn's language where that has one.
 
     mb1ic64ih56oc64oh56kh3ph1n"name"    a convolution (``conv_text``)
     1024x512:512x768n"name"             a matrix product (``gemm_text``)
@@ -29,9 +29,9 @@ MAX_TEXT = MAX_NAME + 300  # the longest canonical text without its name has und
 def parse(text: str) -> Conv2d | Gemm | Attention:
     """Return the problem that a descriptor means.
 
-    Raises DescriptorError when the text cannot be read, NotComputedError when it means something
-    else than these three, ProblemError when the shape it means cannot be computed. All name the
-    text, the field and the way out.
+    Raises DescriptorError when the text cannot be read, NotComputedError when it means another kind
+    of problem, ProblemError when the shape it means cannot be computed. All name the text, the
+    field and the way out.
     """
     stripped = text.strip()
     if not stripped:

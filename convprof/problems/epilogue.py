@@ -43,7 +43,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True, slots=True)
 class Epilogue:
-    """y = function(product + bias + residual), in this order; what is not asked for is left out.
+    """y = function(product + bias + residual), in this order; parts that are not set are left out.
 
     The bias has an element per output channel (k of a convolution, n of a product), the residual
     one per element of the result, in the result's layout. Raises ProblemError for an unknown
@@ -90,7 +90,7 @@ class Epilogue:
         return self.bias + self.add + (STEPS[self.function] if self.function else 0)
 
     def operands(self, channels: int, result: TensorSpec, types: Types) -> tuple[TensorSpec, ...]:
-        """Return the bias and the residual, as far as they are read."""
+        """Return the bias and the residual, where the epilogue has them."""
         bias = TensorSpec(BIAS, (channels,), None, types.accumulator, constant=True)
         residual = replace(result, name=RESIDUAL)
         return (*[bias] * self.bias, *[residual] * self.add)
@@ -100,8 +100,8 @@ class Epilogue:
     ) -> Array:
         """Return function(product + bias + residual) in float64, all of it or at flat indices.
 
-        ``operands``: a bias, then a residual, as far as they are read. ``shape`` is the logical one
-        of the result; ``product`` has that shape, or is its values at the points.
+        ``operands``: a bias, then a residual, where the epilogue has them. ``shape`` is the logical
+        shape of the result; ``product`` has that shape, or is its values at the points.
         """
         import numpy as np  # late: `convprof --help` must not load it
 

@@ -22,13 +22,13 @@ class Variable:
     """A size that can be varied."""
 
     meaning: str
-    """What becomes of it: `m = n = k`."""
+    """What is set: `m = n = k`."""
     changes: Callable[[Any, int], dict[str, Any]]
     """The fields that a problem has for a value."""
 
 
 def _channels(problem: Any, x: int) -> dict[str, Any]:
-    """Vary both numbers of channels; a depthwise convolution stays one."""
+    """Vary both numbers of channels; a depthwise convolution stays depthwise."""
     return {"c": x, "k": x, "groups": x if problem.is_depthwise else problem.groups}
 
 
@@ -71,7 +71,7 @@ def vary(problem: Problem, over: str, x: int) -> Problem:
 # Ranges of whole numbers: `32:2048:x2`, `64:512:+64`, `32,48,64`, and lists of those.
 
 MOST_VALUES = 10_000
-"""More points than anybody waits for; a range is counted before it is built."""
+"""The most points of a range. They are counted before the range is built."""
 FORMS = "use a:b:+step (64:512:+64), a:b:xfactor (32:2048:x2), numbers (32,48,64) or a mix"
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _RANGE = re.compile(
@@ -80,9 +80,9 @@ _RANGE = re.compile(
 
 
 def parse_range(text: str, field: str = "range") -> tuple[int, ...]:
-    """Return the numbers that a text means, each once, in ascending order; both ends belong.
+    """Return the numbers that a text means, each once, in ascending order, both ends included.
 
-    A factor may be a fraction (`x1.5`); what it gives is rounded to whole numbers.
+    A factor may be a fraction (`x1.5`); the values are rounded to whole numbers.
 
     Raises InputError of the field for another form, an end before its start, numbers
     below 1 or above 2**31 - 1, and more than 10,000 points.
@@ -126,7 +126,7 @@ def _checked(digits: str) -> int:
 
 def _steps(first: int, last: int, step: int) -> list[int]:
     if step < 1:
-        raise InputError("a step of 0 leads nowhere; use +1 or more")
+        raise InputError("a step of 0 gives no range; use +1 or more")
     _check_count((last - first) // step + 1)
     return list(range(first, last + 1, step))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gemm(Trainable):
-    """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` of them side by side.
+    """A (m, k) @ B (k, n) -> C (m, n), row-major; ``batch`` independent ones.
 
     ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
     """

@@ -1,10 +1,10 @@
 """The passes of training: the gradients of a convolution or a product, as problems of their own.
 
-A layer ``y = f(x, w)`` costs three computations per training step. From the gradient ``dy`` of
-the loss with respect to ``y``, the backward pass computes that with respect to ``x``
-(``backward-data``, benchdnn's ``BWD_D``) and that with respect to ``w`` (``backward-weights``,
-``BWD_W``). Both sum over the very products of the forward pass, so all three count the same
-multiply-adds.
+A layer ``y = f(x, w)`` costs three computations per training step. From the gradient ``dy`` of the
+loss with respect to ``y``, the backward pass computes the gradient with respect to ``x``
+(``backward-data``, benchdnn's ``BWD_D``) and the gradient with respect to ``w``
+(``backward-weights``, ``BWD_W``). Both have as many products as the forward pass, so all three have
+the same number of multiply-adds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Backward(Problem, Generic[F_co]):
 
     @property
     def has_minibatch(self) -> bool:
-        """Whether the layer has one."""
+        """Whether the layer has a minibatch."""
         return self.forward.has_minibatch
 
     @property
@@ -112,7 +112,7 @@ class BackwardData(Backward[F_co]):
         return self._dy(layout, types), self.forward.operands(layout, types)[1]
 
     def result(self, layout: str, types: Types) -> TensorSpec:
-        """Return dx (dA): all of it, for where no filter tap reads the input it is 0."""
+        """Return dx (dA); it is 0 for inputs that no filter tap reads."""
         x = self.forward.operands(layout, types)[0]
         return replace(x, name=f"d{x.name}")
 

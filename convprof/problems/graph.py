@@ -136,7 +136,7 @@ class Network:
         return tuple(self.shapes[name] for name in node.inputs)
 
     def problem(self, node: Node) -> Conv2d | Gemm | None:
-        """Return the convolution or product that a node is, if it is one, without a name."""
+        """Return the convolution or product of a node, without a name; None for other nodes."""
         return node.op.problem(*self.reads(node))
 
     def computes(self, node: Node) -> Conv2d | Gemm | Operation:
@@ -178,7 +178,7 @@ class Network:
 
 
 def _images(nodes: tuple[Node, ...], shapes: Mapping[str, Shape]) -> frozenset[str]:
-    """Return the names of the four-axis results of ops that make images, or keep what they are."""
+    """Return the names of the results that are images, made by an op or kept from an input."""
     images = {INPUT} if len(shapes[INPUT]) == IMAGE_AXES else set()
     for node in nodes:
         is_image = node.op.makes_images or (

@@ -18,7 +18,7 @@ _MATRIX = 2  # the last two dimensions; those before them are the batch
 _FORM = "write MxK:KxN, e.g. 1024x512:512x768"
 
 # Reasons under which the report on a shape file counts what it leaves out.
-_OTHER = "no matrix product"
+_OTHER = "not a matrix product"
 _BROADCAST = "matrix product with a broadcast batch"
 _ZERO = "a size of 0"
 _HUGE = "a size over 2**31 - 1"
@@ -27,7 +27,7 @@ _HUGE = "a size over 2**31 - 1"
 def parse_gemm(text: str) -> Gemm:
     """Return the matrix product that the text means.
 
-    Raises DescriptorError naming the field, NotComputedError for what is no such product,
+    Raises DescriptorError naming the field, NotComputedError for a text that is not such a product,
     ProblemError when the sizes are impossible.
     """
     body = _BODY.match(text)
@@ -79,7 +79,7 @@ def _batch(a: list[int], b: list[int]) -> int:
         return math.prod(a)
     raise NotComputedError(
         f"batch {_by_x(a) or 'none'} of A and {_by_x(b) or 'none'} of B differ: "
-        f"give both the same; broadcasting is not supported, it moves other amounts of memory",
+        f"give both the same; broadcasting is not supported: its memory traffic differs",
         _BROADCAST,
     )
 

@@ -110,5 +110,5 @@ class NetworkProblem(Problem):
 
     @property
     def descriptor(self) -> str:
-        """``resnet50 of 1x3x224x224``; nothing that could be parsed."""
+        """``resnet50 of 1x3x224x224``: for people, not for ``parse``."""
         return f"{self.network.name} of {shape_text(self.network.input)}"

@@ -1,4 +1,4 @@
-"""An operation of a network as a problem of its own: what is no convolution and no product."""
+"""An operation of a network, neither a convolution nor a product, as a problem of its own."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ VARIANCE = "running_var"
 class Operation(Problem):
     """``op`` of inputs of given logical shapes; ``name`` takes no part in comparisons.
 
-    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that are stored in the
-    layout asked for; elsewhere the order of axes in memory is the logical one.
-    Operands are the activations in order, then the op's weights and its buffers, in their order.
+    Where ``laid_out``, tensors of four axes are images (n, c, h, w) that are stored in the layout
+    of the setting; elsewhere the order of axes in memory is the logical one. Operands are the
+    activations in order, then the op's weights and its buffers, in their order.
     """
 
     kind: ClassVar[str] = "operation"
@@ -115,5 +115,5 @@ class Operation(Problem):
 
     @property
     def descriptor(self) -> str:
-        """``max 3x3 s2 of 1x64x112x112``; nothing that could be parsed."""
+        """``max 3x3 s2 of 1x64x112x112``: for people, not for ``parse``."""
         return f"{self.op.text} of {', '.join(shape_text(shape) for shape in self.inputs)}"

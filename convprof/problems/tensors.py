@@ -1,4 +1,4 @@
-"""What a problem says of each of its tensors."""
+"""The description of each tensor of a problem."""
 
 from __future__ import annotations
 

@@ -78,12 +78,18 @@ def _lines(rows: Iterable[_BandwidthRow]) -> list[str]:
     return [COUNTED, *reasons]
 
 
+BUSY_CPUS = 0.5
+"""Work of other programs that bandwidths and peaks may suffer from."""
+
+
 def age_lines(sets: Sequence[Ceilings], now: float) -> list[str]:
     """Return ``measured 3 days ago (2026-02-01 10:15 UTC)``, one line for sets of the same time."""
     by_text: dict[str, list[int]] = {}
     for found in sets:
         date = datetime.fromtimestamp(found.measured_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
         text = f"measured {age(now - found.measured_at)} ({date})"
+        if found.load is not None and found.load > BUSY_CPUS:
+            text += f", while other programs used {found.load:.1f} CPUs"
         by_text.setdefault(text, []).append(found.threads)
     if len(by_text) == 1:
         return list(by_text)

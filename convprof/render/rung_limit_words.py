@@ -8,6 +8,7 @@ from convprof import units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
+from convprof.studies.next_command import after_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,19 +80,6 @@ def _spills(evidence: Evidence | None) -> str:
 
 # The answer.
 
-COMMANDS = {
-    "threads": "convprof study threads",
-    "launch": "convprof study threads",
-    "cache": "convprof study tile",
-    "bandwidth": "convprof roofline {problem}",
-    "chains": "convprof study unroll",
-    "arithmetic": "convprof study simd",
-    "loads": "convprof study unroll",
-}
-"""What to try next, by what limits the fastest rung."""
-OTHERWISE = "convprof run {problem} -s {strategy} --asm"
-AT_PEAK = "convprof compare peers {problem}"
-
 
 def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
     """Return the answer of the last ladder that has a time; None if no ladder has one.
@@ -116,11 +104,8 @@ def _answer(name: str, timed: Sequence[Step]) -> Answer:
         sentences.append(_gain(max(gains, key=_speed_up)))
     if best.limit is not None and best.limit.kind != "peak":
         sentences.append(f"What limits {best.rung.name}: {limit_phrase(best)}.")
-    kind = best.limit.kind if best.limit is not None else ""
-    command = AT_PEAK if kind == "peak" else COMMANDS.get(kind, OTHERWISE)
-    problem = best.measurement.problem
-    words = problem["name"] or problem["descriptor"]
-    return Answer(tuple(sentences), command.format(problem=words, strategy=best.rung.strategy))
+    kind = best.limit.kind if best.limit is not None else None
+    return Answer(tuple(sentences), after_ladder(best.measurement, kind))
 
 
 def _fastest(name: str, best: Step) -> str:

@@ -1,7 +1,9 @@
-"""What `sweep` prints: its table, what was not timed and why, and the chart."""
+"""What `sweep` prints and writes: its table, what was not timed and why, and the chart."""
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
 from convprof.render.columns import Column, fit, print_table
 from convprof.render.console import say
+from convprof.render.export import markdown_table
 from convprof.render.findings import GIGA
 from convprof.render.sweep_chart import machine_words, short_names, sweep_chart, title
 from convprof.render.tables import NOTHING
@@ -24,6 +27,19 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 
+RATES = "GFLOP/s, ± half the 95 % interval of the median"
+ANY_WIDTH = 1_000_000
+CELL_FIELDS = {
+    "status": "status",
+    "reason": "reason",
+    "doubt": "doubt",
+    "flop_per_s": "rate",
+    "flop_per_s.ci95_low": "low",
+    "flop_per_s.ci95_high": "high",
+    "peak_fraction": "peak_fraction",
+    "executed_share": "executed",
+}
+"""Columns of the CSV and fields of a cell."""
 CHART_WIDTH, CHART_HEIGHT = 100, 20
 MOST_LISTED = 8
 """Points that an exclusion names."""
@@ -43,7 +59,7 @@ def sweep_report(
             console.print()
         print_table(console, title(header) if not number else "further strategies", columns, timed)
     if timed:
-        say(console, "GFLOP/s, ± half the 95 % interval of the median", style="dim")
+        say(console, RATES, style="dim")
         for line in _legend(timed):
             say(console, line)
     for line, bad in exclusions(header, rows):
@@ -55,6 +71,30 @@ def sweep_report(
         console.print()
         width = min(console.width, CHART_WIDTH)
         console.print(chart_lines(chart, width, CHART_HEIGHT))
+
+
+def to_csv(header: Header, rows: Sequence[Row]) -> str:
+    """Return a row per point and contestant, in SI units."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([header["sweep"]["over"], "bytes_min", "contestant", *CELL_FIELDS])
+    for row in rows:
+        for label, cell in row.cells.items():
+            fields = [getattr(cell, attribute) for attribute in CELL_FIELDS.values()]
+            writer.writerow([row.x, row.bytes_min, label, *fields])
+    return text.getvalue()
+
+
+def to_markdown(header: Header, rows: Sequence[Row]) -> str:
+    """Return one table with every contestant, and below what was not timed and why."""
+    timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
+    parts = [f"### {title(header)}\n"]
+    parts += [markdown_table(columns, timed) for columns in _blocks(ANY_WIDTH, header, timed)]
+    if timed:
+        parts.append(f"- {RATES}\n")
+    parts += [f"- {line}\n" for line in _legend(timed)]
+    parts += [f"- {line}\n" for line, _ in exclusions(header, rows)]
+    return "\n".join([*parts, f"{machine_words(header)}\n"])
 
 
 def _legend(rows: Sequence[Row]) -> list[str]:

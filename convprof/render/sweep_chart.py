@@ -64,7 +64,7 @@ def finding(rows: Sequence[Row], over: str) -> str:
         return "nothing was timed"
     names = short_names(rows)
     labels = [label for _, label, _ in timed]
-    most = max(dict.fromkeys(labels), key=labels.count)
+    most = fastest_at_most(rows) or labels[0]
     row, label, rate = max(timed, key=lambda each: each[2])
     count = labels.count(most)
     where = f"all {len(timed)}" if count == len(timed) else f"{count} of {len(timed)}"
@@ -75,6 +75,12 @@ def finding(rows: Sequence[Row], over: str) -> str:
     if len(names) == 1:
         return f"{names[most]}: {reach}"
     return f"{names[most]} is the fastest at {where} points; {reach}"
+
+
+def fastest_at_most(rows: Sequence[Row]) -> str | None:
+    """Return the label of the contestant that is the fastest at most points."""
+    labels = [best[0] for row in rows if (best := _best(row)) is not None]
+    return max(dict.fromkeys(labels), key=labels.count, default=None)
 
 
 def _best(row: Row) -> tuple[str, float] | None:

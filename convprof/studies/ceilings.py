@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
+from convprof.codegen.target import target
 from convprof.dtypes import with_peak
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
+from convprof.machine.surroundings import Lookout
 from convprof.results import envelope
 from convprof.studies.document import machine
 
@@ -33,7 +35,7 @@ class Measured:
         machine: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Look up what is kept, for another machine by its key; not if it is to be done ``again``.
+        """Look up the stored ceilings, of another machine by its key; with ``again``, none.
 
         ``clock`` tells seconds since 1970.
         """
@@ -45,6 +47,7 @@ class Measured:
         known = {} if again else before
         self.sets = {count: known[count] for count in self._threads if count in known}
         self._whole_before = {count for count, found in before.items() if found.whole}
+        self._lookout = Lookout()
         self.fresh: set[int] = set()
         """Numbers of threads that were measured just now."""
 
@@ -58,10 +61,10 @@ class Measured:
         self._threads = [count for count in self._threads if count <= above]
 
     def steps(self) -> Iterator[str]:
-        """Measure what is not there; yield what comes next, in words for people.
+        """Measure what is missing; yield what comes next, in words for people.
 
-        What an interruption leaves of the figures for a number of threads is in ``listed`` and
-        kept: the next time the rest is measured.
+        After an interruption the figures so far are in ``listed`` and stored: the next time the
+        rest is measured.
         """
         for threads in self._threads:
             if threads in self.sets and self.sets[threads].whole:
@@ -72,7 +75,7 @@ class Measured:
                 self._keep(threads)
 
     def _keep(self, threads: int) -> None:
-        """Keep what was measured; parts do not replace what was whole."""
+        """Store what was measured; a part does not replace a complete set."""
         found = self.sets.get(threads)
         if found is None or (not found.whole and threads in self._whole_before):
             return
@@ -80,6 +83,7 @@ class Measured:
 
     def _measure(self, threads: int) -> Iterator[str]:
         on = f"on {threads} thread{'s' if threads > 1 else ''}"
+        self._lookout.begin()
         found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
         known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
@@ -98,8 +102,14 @@ class Measured:
         self._found(found, whole=True)
 
     def _found(self, found: Ceilings, **more: Any) -> Ceilings:
-        """Take note of one more figure."""
-        now = dataclasses.replace(found, measured_at=self._clock(), **more)
+        """Add one more figure."""
+        now = dataclasses.replace(
+            found,
+            measured_at=self._clock(),
+            load=self._lookout.around().others_cpus,
+            llvm=target().llvm_version,
+            **more,
+        )
         self.sets[found.threads] = now
         self.fresh.add(found.threads)
         return now
@@ -134,7 +144,15 @@ def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> d
         "ceilings",
         machine=machine(),
         ceilings={
-            "measured": [{"threads": s.threads, "measured_at_s": s.measured_at} for s in sets],
+            "measured": [
+                {
+                    "threads": s.threads,
+                    "measured_at_s": s.measured_at,
+                    "load_cpus": s.load,
+                    "llvm": s.llvm,
+                }
+                for s in sets
+            ],
             "peaks": [p for s in sets for p in s.peaks if p.dtype in shown],
             "bandwidths": [b for s in sets for b in s.bandwidths],
         },

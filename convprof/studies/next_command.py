@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convprof import networks
 from convprof.errors import UnknownNameError
@@ -13,6 +13,7 @@ from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
+    from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline_model import RooflinePoint
 
@@ -64,7 +65,12 @@ def line(name: str, measurement: Measurement, *options: str) -> str:
 
 def problem_text(measurement: Measurement) -> str:
     """Return the layer's name in its network where that means the same problem, or a descriptor."""
-    name, descriptor = measurement.problem["name"] or "", str(measurement.problem["descriptor"])
+    return text_of(measurement.problem["name"], str(measurement.problem["descriptor"]))
+
+
+def text_of(name: str | None, descriptor: str) -> str:
+    """Return the name where it means the layer of a network with that descriptor."""
+    name = name or ""
     unnamed = _NAME.sub("", descriptor)
     if name.partition(":")[0] in networks.names():
         try:
@@ -73,6 +79,11 @@ def problem_text(measurement: Measurement) -> str:
             return unnamed
         return str(name) if same else unnamed
     return unnamed
+
+
+def square(size: int) -> str:
+    """Return the product of two square matrices."""
+    return f"{size}x{size}:{size}x{size}"
 
 
 def which_pass(measurement: Measurement) -> str:
@@ -94,6 +105,61 @@ def _same(measurement: Measurement) -> list[str]:
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
     return options
+
+
+# After a study, a ladder, a sweep or a list: what puts the advice to the test.
+
+AFTER_STUDY = {
+    "unroll": "convprof ladder gemm -s vectorized,fma,unrolled --why",
+    "simd": "convprof instructions --match '^fma'",
+    "fma": "convprof ladder gemm -s vectorized,fma --why",
+    "layout": "convprof compare layouts",
+}
+AFTER_LIMIT = {
+    "threads": "convprof study threads",
+    "launch": "convprof study threads",
+    "cache": "convprof study tile",
+    "chains": "convprof study unroll",
+    "arithmetic": "convprof study simd",
+    "loads": "convprof study unroll",
+}
+"""What to try next, by what limits the fastest rung of a ladder."""
+
+
+def after_tiles(size: int) -> str:
+    """Return what shows the blocking that is chosen for a product."""
+    return f"convprof run {square(size)} -s packed,auto --explain"
+
+
+def after_threads(size: int, count: int) -> str:
+    """Return what compares numbers of threads with those of NumPy's BLAS."""
+    return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
+
+
+def after_ladder(best: Measurement, limit: str | None) -> str:
+    """Return what explains the limit of the fastest rung."""
+    if limit in AFTER_LIMIT:
+        return AFTER_LIMIT[limit]
+    if limit == "peak":
+        return line("compare peers", best)
+    if limit == "bandwidth":
+        return line("roofline", best, *_same(best))
+    return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
+
+
+def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
+    """Return what explains the rate of a strategy at the best value of a sweep."""
+    text = text_of(problem.get("name"), str(problem.get("descriptor")))
+    if over.startswith(("tile", "unroll")):
+        return shlex.join(["convprof", "run", text, "-s", f"{strategy},auto", "--explain"])
+    if problem["kind"] == "gemm" and over == "size":
+        text = square(best)
+    return shlex.join(["convprof", "roofline", text])
+
+
+def run_of(problem: Problem) -> str:
+    """Return the command that measures a problem."""
+    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:

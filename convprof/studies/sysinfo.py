@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convprof.dtypes import find, with_peak
 from convprof.errors import ConvprofError
-from convprof.machine import facts
+from convprof.machine import facts, peaks
 from convprof.machine.clock import CoreClock
 from convprof.machine.counters import CycleCounter
 from convprof.machine.model import MachineModel
@@ -88,6 +88,8 @@ def _peak(machine: MachineModel, dtype: str, threads: int, notes: list[str]) -> 
     what = f"the {dtype} peak on {threads} thread{'s' if threads > 1 else ''}"
     peak = _attempt(what, lambda: machine.measure_peaks(dtype, [threads])[0], notes)
     if peak is not None:
+        if peaks.unclear(peak):
+            notes.append(f"{what}: the number of ports is not known (the machine was busy)")
         return {**dataclasses.asdict(peak), "agreement": agreement(peak)}
     names = [field.name for field in dataclasses.fields(Peak)]
     return {**dict.fromkeys([*names, "agreement"]), "dtype": dtype, "threads": threads}

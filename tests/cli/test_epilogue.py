@@ -98,7 +98,10 @@ def test_without_the_flag_nothing_is_different(capsys):
         ),
         (
             ["--epilogue", "relu", "attention:1x2x16x8"],
-            "--epilogue relu: attention:1x2x16x8 has none; name convolutions and matrix products",
+            (
+                "--epilogue relu: attention:1x2x16x8 has no epilogue; "
+                "name convolutions and matrix products"
+            ),
         ),
         (
             ["--epilogue", "relu", "--pass", "training"],

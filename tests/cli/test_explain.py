@@ -11,7 +11,7 @@ import pytest
 from convprof import cli
 from convprof.studies.explain import TOPICS
 
-FIXED = {"attention", "channels"}
+FIXED = {"attention", "channels", "cycles"}
 """Topics that take no problem."""
 
 
@@ -57,6 +57,15 @@ def test_topics_with_an_example_of_their_own(words, capsys):
     assert "\x1b" not in out
 
 
+def test_cycles_measures_and_says_whether_the_product_is_the_peak(capsys):
+    status, out, err = run(capsys, "cycles --threads 1 --quiet")
+    assert (status, err) == (0, "")
+    assert out.startswith("cycles: ")
+    assert re.search(r"^(checked|check failed|not checked): ", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "not shown" not in out
+
+
 def test_a_shape_spelled_with_flags(capsys):
     status, out, _ = run(capsys, "im2col --input 1x2x5x5 --filters 2 --kernel 3 --dilation 2")
     assert status == 0
@@ -92,6 +101,8 @@ def test_colour_on_demand(capsys):
         ("im2col resnt50", r"did you mean resnet50"),
         ("im2col --seed -1", r"'--seed': -1 is not in the range"),
         ("attention --side 6", r"'--side': 6 is not in the range"),
+        ("cycles --threads 1,2", r"--threads 1,2"),
+        ("cycles --dtype f17", r"f17"),
         ("channels --digit 10", r"'--digit': 10 is not in the range"),
         ("winograd --tile 3", r"'3' is not one of '2', '4'"),
         ("layout --match x --input 1x1x3x3 --filters 1 --kernel 3", r"--match"),

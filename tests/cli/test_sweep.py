@@ -246,3 +246,16 @@ def test_sigterm_is_like_ctrl_c(capsys, monkeypatch, tmp_path):
     assert status == 143
     assert "interrupted by SIGTERM: 1 of 3 points are in" in err
     assert "gemm over size" in out
+
+
+def test_csv_on_stdout_and_markdown_in_a_file(capsys, tmp_path):
+    path = tmp_path / "points.md"
+    status, out, _ = run(capsys, *GEMM, "--csv", "-", "--markdown", path)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("size,bytes_min,contestant,status,")
+    assert len(lines) == 1 + 3 * 2
+    assert "| size | data |" in path.read_text(encoding="utf-8")
+    status, _, err = run(capsys, *GEMM, "--csv", "-", "--json", "-")
+    assert status == 2
+    assert "cannot both write to stdout" in err

@@ -14,7 +14,10 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 
-pytestmark = pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly")
+pytestmark = [
+    pytest.mark.skipif(target().arch != "x86_64", reason="reads x86 assembly"),
+    pytest.mark.usefixtures("read_only_kernels"),
+]
 
 REGISTERS = {"sse": "xmm", "avx2": "ymm", "avx512": "zmm"}
 PROBLEMS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from convprof.codegen import numba_setup, target
 from convprof.errors import ConvprofError
+from convprof.strategies import kernels
 
 PROGRAM = """
 import warnings
@@ -66,24 +68,55 @@ def cache(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_replaced(cache, damage):
-    sound = {path: path.read_bytes() for path in files(cache)}
-    for path, data in sound.items():
-        path.write_bytes(DAMAGES[damage](data))
+def test_a_process_replaces_damaged_files(cache):
+    names = {path.name for path in files(cache)}
+    for path in files(cache):
+        path.write_bytes(DAMAGES["half"](path.read_bytes()))
     damaged = {path: path.read_bytes() for path in files(cache)}
     assert run(cache) == "{}"
-    for path in files(cache):
-        assert path.read_bytes() != damaged[path], path.name
-    assert {path.name for path in files(cache)} == {path.name for path in sound}
+    assert {path.name for path in files(cache)} == names
+    assert all(path.read_bytes() != damaged[path] for path in files(cache))
 
 
-@pytest.mark.parametrize("ending", ["*.nbi", "*.nbc"])
-def test_one_kind_of_file_damaged(cache, ending):
-    for path in files(cache, ending):
-        path.write_bytes(path.read_bytes()[:40])
-    assert run(cache) == "{}"
-    assert all(path.stat().st_size > 40 for path in files(cache, ending))
+def write_eight(first, last, buffers, words):  # noqa: ARG001
+    """Write 8: a kernel that compiles in little time, for the tests within this process."""
+    buffers[0][0] = 8
+
+
+def compile_and_run():
+    made = kernels._compile(write_eight, "f32", cached=True)
+    result = ctypes.c_float()
+    buffers = (ctypes.c_void_p * 1)(ctypes.addressof(result))
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 2, *[ctypes.c_void_p] * 2)(made.address)
+    call(0, 1, ctypes.addressof(buffers), None)
+    assert result.value == 8
+    return made
+
+
+@pytest.fixture
+def small_cache(monkeypatch, tmp_path):
+    """Return a folder with a sound cache of the small kernel, which this process uses."""
+    numba_setup.load()
+    from numba.core import config
+
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    assert compile_and_run().cache_hits == 0
+    assert compile_and_run().cache_hits == 1
+    return tmp_path
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("ending", ["*.nb?", "*.nbi", "*.nbc"])
+def test_damaged_files_are_replaced(small_cache, damage, ending):
+    names = {path.name for path in files(small_cache)}
+    for path in files(small_cache, ending):
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    damaged = {path: path.read_bytes() for path in files(small_cache, ending)}
+    assert damaged
+    assert compile_and_run().cache_hits == 0
+    assert all(path.read_bytes() != data for path, data in damaged.items())
+    assert {path.name for path in files(small_cache)} == names
+    assert compile_and_run().cache_hits == 1
 
 
 def test_slow_code_is_cached_apart(cache):

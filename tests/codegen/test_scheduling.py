@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import warnings
 from dataclasses import replace
@@ -30,10 +31,17 @@ NAMES = [
 ARM_NAMES = ["neoverse-n1", "neoverse-v1", "cortex-a72", "apple-m1", "generic"]
 
 
+# The same IR for the same model is the same text: it is generated once for all names.
+generated = functools.cache(target.assembly)
+loops_of = functools.cache(disassembly.loops)
+
+
 @pytest.fixture
 def named(monkeypatch, tmp_path):
     """Return a function that gives the model for a CPU that LLVM calls by a name."""
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(target, "assembly", generated)
+    monkeypatch.setattr(disassembly, "loops", loops_of)
 
     def choose(name):
         host = replace(target.target(), cpu=name)
@@ -148,7 +156,7 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def tiles():
+def tiles(read_only_kernels):  # noqa: ARG001
     """Return IR and switched-off features of the tiles that strategies would take."""
     found = {}
     for kind, (strategy, problems) in KERNELS.items():

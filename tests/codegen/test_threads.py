@@ -294,7 +294,7 @@ def test_a_forked_team_that_could_not_start_tries_again(monkeypatch):
     made = Team(3)
     counts = np.zeros(10)
     program = Stages().add(mark, 0, 10, [counts, np.zeros(10)]).program(3)
-    parents = made._threads, made._doors
+    parents = made._threads, made._locks
     made.forget()
     with monkeypatch.context() as patch:
         patch.setattr(NoMoreThreads, "started", 0)

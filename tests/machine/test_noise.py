@@ -176,7 +176,7 @@ def test_a_quota_that_was_large_enough(machine):
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_restless_clock():
+def test_a_noisy_clock():
     watch = NoiseWatch(2)
     for hz in (2e9, 3e9, 3.3e9, 2.6e9, 3e9):
         watch.see_clock(hz)
@@ -188,7 +188,7 @@ def test_a_restless_clock():
 
 
 @pytest.mark.usefixtures("machine")
-def test_one_slow_reading_is_not_a_restless_clock():
+def test_one_slow_reading_is_not_a_noisy_clock():
     watch = NoiseWatch(2)
     for hz in (3e9, 3e9, 1e9, 3e9, 3e9):
         watch.see_clock(hz)
@@ -197,7 +197,7 @@ def test_one_slow_reading_is_not_a_restless_clock():
 
 
 @pytest.mark.usefixtures("machine")
-def test_restless_samples_are_named_once_and_not_all():
+def test_noisy_samples_are_named_once_and_not_all():
     watch = NoiseWatch(2)
     for label in "abcdeab":
         watch.see_samples(label, [1.0, 2.0, 3.0])
@@ -205,7 +205,7 @@ def test_restless_samples_are_named_once_and_not_all():
     (found,) = watch.findings()
     assert (found.kind, found.message) == (
         "spread",
-        "restless samples (over 5 %): a, b, c and 2 more",
+        "noisy samples (spread over 5 %): a, b, c and 2 more",
     )
 
 

@@ -71,10 +71,13 @@ class FakeLoad:
         pass
 
 
-@pytest.mark.parametrize(("ports", "expected"), [(0.5, None), (0.4, None), (0.9, 1), (7, None)])
+@pytest.mark.parametrize(
+    ("ports", "expected"), [(0.5, None), (0.4, None), (0.9, 1), (2.6, None), (7, None)]
+)
 def test_what_is_no_count_of_ports_is_unknown(monkeypatch, ports, expected):
     """An efficiency core may split wide vectors; a disturbed measurement gives anything."""
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
+    monkeypatch.setattr(peaks.published, "most_ports", lambda *_: None)
     monkeypatch.setattr(peaks, "_Load", FakeLoad)
     monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
     assert peaks.measure("f32", 1, 128, fused=FUSED).ports == expected
@@ -84,6 +87,7 @@ def test_what_is_no_count_of_ports_is_unknown(monkeypatch, ports, expected):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_clock_and_ports_follow_from_the_turns(monkeypatch, ports, threads):
     monkeypatch.setattr(FakeLoad, "ports", ports, raising=False)
+    monkeypatch.setattr(peaks.published, "most_ports", lambda *_: None)
     monkeypatch.setattr(peaks, "_Load", FakeLoad)
     monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
     found = peaks.measure("f32", threads, 128, fused=FUSED)
@@ -92,3 +96,70 @@ def test_clock_and_ports_follow_from_the_turns(monkeypatch, ports, threads):
     assert found.flop_per_cycle == pytest.approx(ports * 2 * 4)
     assert found.flop_per_s == pytest.approx(threads * ports * 2 * 4 * 2e9)
     assert dataclasses.replace(found, threads=threads) == found
+
+
+class BusyLoad(FakeLoad):
+    """A clock whose additions are disturbed in a different way in every series."""
+
+    ports = 2
+    turns = 0
+    disturbed = 1.0
+    """How many times as long the additions take from one series to the next."""
+
+    def turn_s(self):
+        if not self.kernel.adds:
+            return super().turn_s()
+        BusyLoad.turns += 1
+        return super().turn_s() * self.disturbed ** (BusyLoad.turns // peaks.REPEATS)
+
+
+@pytest.mark.parametrize(("disturbed", "ports"), [(1.0, 2), (1.03, 2), (1.4, None)])
+def test_a_clock_that_contradicts_itself_is_unknown(monkeypatch, disturbed, ports):
+    monkeypatch.setattr(BusyLoad, "disturbed", disturbed)
+    monkeypatch.setattr(BusyLoad, "turns", 0)
+    monkeypatch.setattr(peaks, "_Load", BusyLoad)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    found = peaks.measure("f32", 1, 128, fused=FUSED)
+    assert found.ports == ports
+    assert (found.flop_per_cycle is None) == (ports is None)
+    assert found.flop_per_s == pytest.approx(2 * 2 * 4 * 2e9)  # the peak itself was not disturbed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [([1.0], False), ([1.0, 1.01], True), ([1.0, 1.1], False), ([1.0, 9.0, 1.02], True)],
+)
+def test_two_series_have_to_agree(seconds, expected):
+    assert peaks.agree(seconds, 0.02) is expected
+
+
+GOOD = peaks.Peak("avx512", 512, "f32", 1, 2e11, 3e9, 64.0, 2)
+UNKNOWN = dataclasses.replace(GOOD, core_hz=None, flop_per_cycle=None, ports=None)
+THREE = dataclasses.replace(GOOD, flop_per_cycle=84.0, ports=3)
+SPLIT = dataclasses.replace(GOOD, flop_per_cycle=16.0, ports=None)
+
+
+@pytest.mark.parametrize(
+    ("found", "ports", "measured", "unclear"),
+    [
+        ([GOOD], 2, 1, False),
+        ([UNKNOWN, GOOD], 2, 2, False),
+        ([THREE, UNKNOWN, GOOD], 2, 3, False),
+        ([THREE], None, 3, True),
+        ([UNKNOWN], None, 3, True),
+        ([SPLIT], None, 1, False),
+    ],
+)
+def test_no_impossible_number_of_ports_is_stated(monkeypatch, found, ports, measured, unclear):
+    count = []
+
+    def once(*_args, **_more):
+        count.append(1)
+        return found[min(len(count), len(found)) - 1]
+
+    monkeypatch.setattr(peaks, "_once", once)
+    monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
+    monkeypatch.setattr(peaks.published, "most_ports", lambda *_: 2)
+    peak = peaks.measure("f32", 1, 512, fused=True)
+    assert (peak.ports, len(count), peaks.unclear(peak)) == (ports, measured, unclear)
+    assert peak.flop_per_cycle != 84.0

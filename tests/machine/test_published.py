@@ -97,3 +97,9 @@ def test_every_line_of_the_file_is_about_another_figure():
         == 1
         + sum(len(core.figures) for architecture in ARCHS for core in published.cores(architecture))
     )
+
+
+def test_the_most_ports_of_known_cores():
+    assert published.most_ports("x86_64", "f32", 512) == 2
+    assert published.most_ports("x86_64", "f32", 31) is None
+    assert published.most_ports("z80", "f32", 512) is None

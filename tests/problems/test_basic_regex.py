@@ -66,7 +66,7 @@ def test_the_empty_text():
         ("a\\{3,2\\}", "is no number of repeats"),
         ("a\\{256\\}", "more than 255 repeats"),
         ("\\(\\(a\\{99\\}\\)\\{99\\}\\)\\{99\\}", "its repeats are too many"),
-        ("\\(a\\)\\1", "a reference back is not supported"),
+        ("\\(a\\)\\1", "back-references are not supported"),
         ("[[:nosuch:]]", "is no class"),
         ("a" * 201, "must have at most 200 characters"),
     ],

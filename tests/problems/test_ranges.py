@@ -42,7 +42,7 @@ def test_forms(text, values):
         ("1e3", r"is not a range"),
         ("٣", r"is not a range"),
         ("64:32:x2", r"ends at 32 before it starts at 64; swap them"),
-        ("1:5:+0", r"a step of 0 leads nowhere"),
+        ("1:5:+0", r"a step of 0 gives no range"),
         ("1:5:x1", r"x1 does not grow"),
         ("1:5:x0.5", r"x0.5 does not grow"),
         ("0", r"0 is not from 1 to 2147483647"),

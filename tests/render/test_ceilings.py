@@ -55,6 +55,14 @@ def test_both_tables_at_80_columns():
     ]
 
 
+@pytest.mark.parametrize(
+    ("load", "said"), [(None, ""), (0.3, ""), (1.84, ", while other programs used 1.8 CPUs")]
+)
+def test_ceilings_of_a_busy_machine_say_so(load, said):
+    (line,) = ceilings.age_lines([dataclasses.replace(ONE, load=load)], NOW)
+    assert line == f"measured 3 days ago (2025-10-09 08:53 UTC){said}"
+
+
 def test_the_working_set_has_room_at_120_columns():
     assert "24 KiB" in shown(120)
 

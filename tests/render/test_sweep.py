@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import pytest
 from rich.console import Console
 
 from convprof.render.charts.chart import Level, Mark, Point
-from convprof.render.sweep import exclusions, sweep_report
+from convprof.render.sweep import exclusions, sweep_report, to_csv, to_markdown
+from convprof.render.sweep_answer import answer
 from convprof.render.sweep_chart import MOST_SERIES, machine_words, sweep_chart, title
 from convprof.studies.sweep.points import Capacity, rows_of
 
@@ -186,3 +188,60 @@ def test_what_the_file_says_is_not_markup_and_an_unknown_machine_is_said():
     header = {**HEADER, "machine": {"brand": "[red]x", "simd": None, "physical_cores": None}}
     assert machine_words(header).startswith("[red]x · unknown SIMD ? bits · unknown cores")
     assert "[red]x" in printed(ROWS, 120, header)
+
+
+def test_csv_has_a_row_per_point_and_contestant():
+    rows = list(csv.DictReader(io.StringIO(to_csv(HEADER, ROWS))))
+    assert [(row["size"], row["contestant"]) for row in rows] == [
+        (str(x), f"{name} 1 thread") for x in (32, 64, 128) for name in ("naive", "packed")
+    ]
+    assert float(rows[1]["flop_per_s"]) == 60e9
+    assert float(rows[1]["flop_per_s.ci95_low"]) == pytest.approx(54e9)
+    assert (rows[4]["status"], rows[4]["reason"], rows[4]["flop_per_s"]) == ("refused", SLOW, "")
+
+
+def test_markdown():
+    text = to_markdown(HEADER, ROWS)
+    assert text.startswith(
+        "### gemm over size (m = n = k) · f32\n\n| size | naive | packed | best % peak |\n"
+    )
+    assert "| 64 | 2.00 ±0.20 | 120 ±12 | 60.0 |" in text
+    assert f"- refused: naive 1 thread at size 128: {SLOW}" in text
+    assert text.endswith("1 thread · 2026-11-22\n")
+
+
+def line(*rates, over="size", **more):
+    header = {**HEADER, "sweep": {**HEADER["sweep"], "over": over}}
+    header["sweep"]["problem"] = {**header["sweep"]["problem"], "descriptor": "5x7:7x6"}
+    points = [record(k, 32 * 2**k, measurement("a", rate, **more)) for k, rate in enumerate(rates)]
+    return header, rows_of(points)
+
+
+def test_the_answer_names_the_fastest_and_where_its_rate_rises():
+    found = answer(*line(10e9, 40e9, 95e9, 100e9))
+    assert found.sentences == (
+        "a: up to 100 GFLOP/s, 50 % of the peak, at size 256.",
+        "a is within 10 % of its best rate from size 128 on.",
+    )
+    assert found.command == "convprof roofline 256x256:256x256"
+    flat = answer(*line(99e9, 100e9, over="unroll"))
+    assert (
+        flat.sentences[1]
+        == "a depends little on unroll: no step of the range costs more than 15 %."
+    )
+    assert flat.command == "convprof run 5x7:7x6 -s a,auto --explain"
+
+
+def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
+    header, rows = line(100e9, 100e9, 60e9)
+    found = answer(header, rows, CAPACITIES)
+    assert found.sentences[1] == (
+        "The rate of a falls by 40 % from size 64 to 128, where the data becomes larger than L1."
+    )
+    assert found.command == "convprof study tile"
+    assert answer(header, rows).sentences[1].endswith("from size 64 to 128.")
+    assert answer(header, rows_of([record(0, 32, measurement("a", None))])) is None
+    doubtful = record(0, 32, {**measurement("a", 1e9), "doubt": "odd"})
+    assert answer(header, rows_of([doubtful])).sentences == (
+        "No time of a can be true: see the doubts above.",
+    )

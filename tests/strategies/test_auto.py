@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof import cache_folder, choice_store
+from convprof import cache_folder, choice_store, doubts
 from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.tuning import auto
+from convprof.strategies.tuning import auto, search
+from convprof.strategies.tuning.search import Timings
 
 P = Conv2d(c=16, k=24, h=9, w=10, r=3, s=3, pad=(1, 1))
 G = Gemm(m=30, n=40, k=50)
@@ -24,6 +27,18 @@ G = Gemm(m=30, n=40, k=50)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVPROF_CACHE_DIR", str(tmp_path / "choices"))
     return tmp_path / "choices"
+
+
+@pytest.fixture(autouse=True)
+def calm(monkeypatch):
+    """Time for real, and believe it whatever else runs here; return what changes that."""
+    doubt = []
+
+    def times(*args):
+        return search.times(*args)._replace(doubt=doubt[0] if doubt else None)
+
+    monkeypatch.setattr(auto, "times", times)
+    return doubt
 
 
 def prepare(problem, tune, layout="nhwc"):
@@ -63,7 +78,7 @@ def test_the_fastest_is_chosen_and_remembered(monkeypatch):
 
     def third_wins(prepared, *_):
         tried.extend(prepared)
-        return [3.0, 2.0, 1.0, *[4.0] * (len(prepared) - 3)]
+        return Timings([3.0, 2.0, 1.0, *[4.0] * (len(prepared) - 3)])
 
     monkeypatch.setattr(auto, "times", third_wins)
     first = prepare(P, "quick").explanation[0]
@@ -74,6 +89,70 @@ def test_the_fastest_is_chosen_and_remembered(monkeypatch):
     again = prepare(P, "quick").explanation[0]
     assert again.startswith(str(candidates[2]))
     assert "remembered" in again
+
+
+BUSY = "other programs used 2.0 of 2 CPUs while its thread ran"
+
+
+def test_a_choice_in_doubt_is_used_but_not_stored(calm, folder, monkeypatch):
+    calm.append(BUSY)
+    assert f"not stored, in doubt: {BUSY}" in prepare(G, "quick").explanation[0]
+    assert not folder.exists()
+    monkeypatch.setattr(auto, "times", never)
+    assert "remembered" in prepare(G, "quick").explanation[0]  # by this process
+
+
+def test_the_next_process_times_a_choice_in_doubt_again(calm):
+    calm.append(BUSY)
+    prepare(G, "quick")
+    choice_store.reset()
+    calm.clear()
+    assert "fastest of" in prepare(G, "quick").explanation[0]
+    choice_store.reset()
+    assert "remembered" in prepare(G, "quick").explanation[0]
+
+
+def test_a_stored_choice_says_how_it_was_made(folder):
+    prepare(G, "quick")
+    (path,) = folder.glob("choices-*.json")
+    made = json.loads(path.read_text())["made"]
+    assert made["at"] == pytest.approx(time.time(), abs=600)
+    assert made["llvm"].split(".")[0].isdigit()
+    assert (made["convprof"], made["load"]) == (convprof.__version__, None)
+
+
+def test_renewed_choices_are_timed_once_and_replace_the_stored_ones(folder, monkeypatch):
+    prepare(G, "quick")
+    (path,) = folder.glob("choices-*.json")
+    path.write_bytes(b"old")
+    choice_store.renew(auto.CHOICES)
+    assert "fastest of" in prepare(G, "quick").explanation[0]
+    assert path.read_bytes() != b"old"
+    monkeypatch.setattr(auto, "times", never)
+    assert "remembered" in prepare(G, "quick").explanation[0]
+
+
+def test_another_llvm_is_another_choice(monkeypatch):
+    names = ["packed"]
+    before = auto._key(G, Setting(), names)
+    other = dataclasses.replace(auto.target(), llvm_version="99.0.0")
+    monkeypatch.setattr(auto, "target", lambda: other)
+    assert auto._key(G, Setting(), names) != before
+
+
+@pytest.mark.parametrize(
+    ("threads", "others", "fastest", "doubtful"),
+    [
+        (1, 0.0, [1.0, 1.05], False),
+        (1, 0.0, [1.0, 1.3], True),
+        (2, 1.0, [1.0, 1.0], True),
+        (1, 1.0, [1.0, 1.0], False),
+        (1, None, [1.0], False),
+    ],
+)
+def test_the_doubt_of_a_search(threads, others, fastest, doubtful):
+    around = doubts.Surroundings(2, others)
+    assert (doubts.of_choice(threads, around, fastest) is not None) is doubtful
 
 
 def test_choices_are_kept_apart():
@@ -132,7 +211,7 @@ def test_a_choice_that_would_not_be_tried_is_not_believed(choice):
     names = [
         strategy.name for strategy, _ in registry.find("conv2d", "auto").candidates(P, setting)
     ]
-    choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice)
+    choice_store.save(auto.CHOICES, auto._key(P, setting, names), choice, choice_store.Made())
     assert "fastest of" in prepare(P, "quick").explanation[0]
 
 

@@ -80,10 +80,10 @@ def test_answers():
     assert answer(everything, ()) == Answer(("7 strategies for 2 kinds of problem.",), command)
     both = replies(CONV, ("nchw",), (), "f32")
     none = replies(CONV, ("nchw",), (), "bf16")
-    assert answer([both], ["x"]) == Answer(
-        ("6 of 7 strategies take the problem.",), "convprof run x"
+    assert answer([both], [CONV]) == Answer(
+        ("6 of 7 strategies take the problem.",), f"convprof run {CONV.descriptor}"
     )
-    (sentence,) = answer([both, none], ["x", "y"]).sentences
+    (sentence,) = answer([both, none], [CONV, CONV]).sentences
     assert (
         sentence
         == f"0 of 7 strategies take the problem of {CONV.descriptor}, the least of all problems."

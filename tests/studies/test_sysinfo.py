@@ -129,3 +129,9 @@ def test_everything_that_is_measured_may_fail(monkeypatch):
 )
 def test_agreement(changes, expected):
     assert expected == sysinfo.agreement(make_peak(**changes))
+
+
+def test_an_unknown_number_of_ports_has_its_reason(monkeypatch):
+    monkeypatch.setattr(peaks, "unclear", lambda peak: peak.dtype == "f64" and peak.threads == 1)
+    reason = "the f64 peak on 1 thread: the number of ports is not known (the machine was busy)"
+    assert sysinfo.gather()["notes"] == [reason]

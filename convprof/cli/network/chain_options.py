@@ -36,6 +36,7 @@ FLAGS = (
     "layout",
     "threads",
     "tune",
+    "retune",
     "budget",
     "seed",
     "wait_idle",
@@ -74,6 +75,7 @@ def choice_from(flags: dict[str, Any]) -> Choice:
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
     dtype = from_flags.dtype_from(flags["dtype"])
+    from_flags.retune_from(flags)
     return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
 
 

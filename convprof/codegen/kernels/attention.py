@@ -18,7 +18,7 @@ from convprof.codegen.kernels.transpose import transposed
 from convprof.codegen.writer import Writer, over_channels
 
 ROWS_PER_TURN = 4
-"""Rows of scores per turn of the search for the maximum, which else waits for itself."""
+"""Rows of scores per turn of the search for the maximum: more independent chains."""
 MAXIMUM, SUM, FACTOR = range(3)
 """Rows of the numbers that each query has."""
 
@@ -70,9 +70,9 @@ class PackQueries(Kernel):
 class Softmax(Kernel):
     """``void tile(T *a, T *b, T *c)``: scores ``a`` to powers of two, relative to the maximum.
 
-    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum grows
-    with these keys; the factor becomes what sums so far are to be multiplied by; to the sum is
-    added. At most as many vectors across as there are registers for.
+    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum includes
+    these keys; the factor is the number by which earlier sums are multiplied; the new powers are
+    added to the sum. The vectors across are limited by the registers.
     """
 
     pointers: ClassVar[Pointers] = (
@@ -87,7 +87,7 @@ class Softmax(Kernel):
     width: int
     """Elements from one row of ``a``, and from one kind of number, to the next."""
     first: bool = False
-    """Whether there were no keys before, and the numbers hold nothing yet."""
+    """Whether these are the first keys, so that the numbers are not set yet."""
 
     def _code(self, w: Writer) -> str:
         columns = self._columns
@@ -160,7 +160,7 @@ done:
         return largest
 
     def _update(self, w: Writer, before: list[str], largest: list[str]) -> list[str]:
-        """Write the new maxima and the factors; return the sums so far, brought down to them."""
+        """Write the new maxima and the factors; return the earlier sums times the factors."""
         sums = []
         for index, j in enumerate(self._columns):
             w.store(largest[index], w.at("%b", MAXIMUM * self.width + j))

@@ -1,7 +1,7 @@
 """What every generated kernel has: its types, its pointers, and the function around its code.
 
 A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. A file of
-kernels has what is particular to them: ``_code``, and what the pointers are.
+kernels has only their own part: ``_code``, and the meaning of the pointers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FUNCTION = "tile"
 """The name of the function of a kernel's module."""
 
 Role: TypeAlias = Literal["source", "weights", "accumulator", "result"]
-"""Which of the types of a problem the elements behind a pointer have."""
+"""The role, among a problem's types, of the elements behind a pointer."""
 Pointers: TypeAlias = tuple[tuple[str, Role], ...]
 """The parameters of a kernel, in their order."""
 
@@ -38,7 +38,7 @@ class Kernel(ABC):
 
     @property
     def title(self) -> str:
-        """What the kernel does, and over how much; empty for what is not shown."""
+        """What the kernel computes, and how much; empty for kernels that are not shown."""
         return ""
 
     @property
@@ -58,7 +58,7 @@ class Kernel(ABC):
 
     @property
     def element_bytes(self) -> tuple[int, ...]:
-        """Bytes of an element behind each pointer: what offsets are multiplied by."""
+        """Bytes of an element behind each pointer: the factor of offsets."""
         return tuple(getattr(self.types, role).bytes for _, role in self.parameters)
 
     @abstractmethod

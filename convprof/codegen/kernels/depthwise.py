@@ -3,7 +3,7 @@
     c[i, ch]  =  sum over taps t of  a[pixels[i] + a_t + ch] * b[b_t, ch]
 
 A tap's weights are loaded once for all pixels of the tile, and an input once for all pixels and
-taps that read it, as long as there are registers to keep it in.
+taps that read it, as long as there are free registers.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ class DepthwiseTile(Kernel):
             w.store(done, w.at(c, pixel), mask)
 
     def _places(self) -> list[list[int]]:
-        """Return, for each tap, the place of the input of each pixel."""
+        """Return, for each tap, the position of the input of each pixel."""
         return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
 
     def _kept(self) -> list[bool]:
-        """Return after which taps there is room to keep the inputs that later taps read again."""
+        """Return the taps after which registers are free for inputs that later taps read again."""
         places = [set(tap) for tap in self._places()]
         room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
         held: set[int] = set()

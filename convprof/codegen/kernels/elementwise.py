@@ -1,4 +1,4 @@
-"""Rows of vectors that each element of takes part in alone: what is memory's to be fast at."""
+"""Rows of vectors in which each element is computed alone: the memory decides the time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Join: TypeAlias = Literal[
     "affine", "at least", "at most", "clip", "ramp",
 ]
 # fmt: on
-"""What is done with the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger
-or smaller of ``a`` and ``b``; affine is ``a factor + term`` of two constants, ramp the same from 0
-to 1. The others have one limit, a constant, or two."""
+"""The step for the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger or
+smaller of ``a`` and ``b``; affine is ``a factor + term`` with two constants, ramp is the same
+limited to 0 and 1. The other steps have one or two constants as limits."""
 
 HELD_SHARE = 4
-"""Up to a quarter of the registers hold operands that are the same in every row."""
+"""Operands that are the same in every row take up to a quarter of the registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Operand:
     row: int
     """From one row to the next; 0 for the same in every row."""
     across: bool
-    """Whether it has an element for each of the row, side by side; else one for all of it."""
+    """Whether it has an element for each element of a row; else it has one for the whole row."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class RowsTile(Kernel):
         return ceil_div(self.length, self.lanes)
 
     def _held(self, w: Writer) -> dict[tuple[int, str], str]:
-        """Write the loads of what is the same in every row, if there are registers for it."""
+        """Write the loads of operands that are the same in every row, if registers are free."""
         fixed = [i for i, operand in enumerate(self.operands) if operand.row == 0]
         held = {(i, ""): w.broadcast(f"%o{i}") for i in fixed if not self.operands[i].across}
         wide = [i for i in fixed if self.operands[i].across]

@@ -1,7 +1,7 @@
 """What a kernel does to a vector of its result between the sum and the store.
 
-A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, those that it has no
-use for included, so that kernels with and without one can be in one list of tiles.
+A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, even if it does not
+use all, so that kernels with and without an epilogue can be in one list of tiles.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POINTERS: Pointers = (
     ("%bias", "accumulator"),
     ("%residual", "result"),
 )
-"""What kernels take whose list of tiles has an epilogue."""
+"""The pointers of kernels in a list of tiles with an epilogue."""
 
 
 def pointers(epilogue: Epilogue) -> Pointers:
@@ -45,11 +45,11 @@ class Finish:
         return self.w.load(self.w.at("%bias", offset), mask)
 
     def residual(self, offset: str) -> str:
-        """Write the place of the residual, ``offset`` elements in, if there is one."""
+        """Write the position of the residual at ``offset`` elements, if there is one."""
         return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
 
     def fetch(self, place: tuple[str, int], level: int) -> None:
-        """Ask for the line of the residual at ``place``, if there is one, into that cache."""
+        """Prefetch the line of the residual at ``place``, if there is one, into that cache."""
         if self.epilogue.add:
             self.w.prefetch(self.w.at(*place), level)
 

@@ -1,8 +1,8 @@
 """Powers of two of whole vectors: range reduction and a polynomial.
 
 x = n + r with n whole and r in [-1/2, 1/2]; 2**r is a polynomial, and n is added to its exponent. A
-softmax needs no more: e**x is 2**(x log2 e), and the factor goes into what x is made of. Where it
-cannot, ``power`` multiplies on the way, without the rounding that a product of its own would have.
+softmax needs no more: e**x is 2**(x log2 e), and the factor can be part of an earlier product.
+Where it cannot, ``power`` multiplies, without the rounding of a separate product.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class _Format:
     coefficients: tuple[float, ...]
     """Of the polynomial for 2**r, constant first: 2**0 is exactly 1."""
     least: float
-    """Smaller exponents count as this one: as a share of a sum it is far below the last bit, and
-    products with it are no denormal numbers, which cost a hundred cycles each."""
+    """Smaller exponents are replaced by this one: its power is far below the last bit of a sum, and
+    products with it are not denormal numbers, which take a hundred cycles each."""
 
 
 SHORT = (1.0, 0.6931469776, 0.2402224208, 0.05550733745, 0.009671512812, 0.001326472721)
 """The polynomial of degree 5 whose largest relative error on [-1/2, 1/2] is the least, 9.2e-8:
-found by least squares, with the weights raised where the error was large (Lawson 1961)."""
+computed by least squares, with the weights raised where the error was large (Lawson 1961)."""
 LONG = tuple(math.log(2) ** k / math.factorial(k) for k in range(14))
 """Taylor's series of 2**r; the first term left out is below 1e-17."""
 _FORMATS = {"float": _Format(23, SHORT, -100.0), "double": _Format(52, LONG, -900.0)}
@@ -68,7 +68,7 @@ def power(w: Writer, x: str, factor: float) -> str:
 def power_less_one(w: Writer, x: str, factor: float) -> str:
     """Write ``2**(factor x) - 1`` within 8 units of the last place, for the smallest x as well.
 
-    ``factor x`` as for ``power``. 2**n (2**r - 1) + (2**n - 1): nothing that counts cancels.
+    ``factor x`` as for ``power``. In 2**n (2**r - 1) + (2**n - 1) no leading digits cancel.
     """
     v = w.vector
     r, rounded = _parts(w, x, factor)

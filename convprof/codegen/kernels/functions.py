@@ -1,7 +1,7 @@
 """Functions of one element, vector by vector: what networks apply between their products.
 
 NaN stays NaN, and what is infinite or too large has the function's limit. Constants are splats:
-LLVM holds them in registers or reads them from memory, as there is room.
+LLVM keeps them in registers or reads them from memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _sigmoid(w: Writer, x: str) -> str:
 
 
 def _silu(w: Writer, x: str) -> str:
-    """Write x / (1 + exp(-x)); x itself is held above where the quotient is as good as 0."""
+    """Write x / (1 + exp(-x)); x is limited to values whose quotient is not practically 0."""
     v, most = w.vector, _largest(w)
     x = w.larger(x, w.splat(-most))
     below = power(w, _smaller(w, x, most), -math.log2(math.e))
@@ -71,7 +71,7 @@ def _tanh(w: Writer, x: str) -> str:
 def _gelu(w: Writer, x: str) -> str:
     """Write max(x, 0) - a Q(a): a = |x|, Q(a) = erfc(a / sqrt 2) / 2 is the normal's upper tail.
 
-    Q(a) = exp(-a^2 / 2) T(a): the exponential has the tail's fall, so that T is smooth, and no
+    Q(a) = exp(-a^2 / 2) T(a): the exponential decreases like the tail, so that T is smooth, and no
     digits are lost where Q is small.
     """
     v, tail = w.vector, _TAILS[w.element]
@@ -79,7 +79,7 @@ def _gelu(w: Writer, x: str) -> str:
     beyond = w.add(f"fadd {v} {a}, {w.splat(tail.middle)}")
     near = w.add(f"fdiv {v} {w.splat(2 * tail.middle)}, {beyond}")
     smooth = polynomial(w, near, tail.coefficients)
-    # The square is rounded already: a factor of more digits than an element has is lost on it.
+    # The square is rounded already: a factor with more digits than an element gains nothing.
     factor = w.rounded(-0.5 * math.log2(math.e))
     fall = power(w, w.add(f"fmul {v} {a}, {a}"), factor)
     part = w.add(f"fneg {v} {w.add(f'fmul {v} {a}, {fall}')}")
@@ -101,12 +101,12 @@ WRITERS: dict[Function, Callable[[Writer, str], str]] = {
 class _Tail(NamedTuple):
     """T(a) = exp(a^2 / 2) erfc(a / sqrt 2) / 2 as a polynomial in t = 2 middle / (middle + a).
 
-    Found by least squares at Chebyshev points of t with the weights raised where the relative
-    error was large (Lawson 1961), held against values of 40 digits.
+    Found by least squares at Chebyshev points of t with the weights raised where the relative error
+    was large (Lawson 1961), compared with values of 40 digits.
     """
 
     end: float
-    """Where the exponential comes near the least normal number: larger a count as this one."""
+    """Here the exponential is near the smallest normal number: larger values of a are replaced."""
     middle: float
     """The a at which t is 1, the middle of its range."""
     coefficients: tuple[float, ...]

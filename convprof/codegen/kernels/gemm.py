@@ -64,23 +64,23 @@ class Tile(Kernel):
     accumulate: bool = False
     """Add to ``c`` rather than overwrite it."""
     fetch_rows: int = 0
-    """Fetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0 not at all."""
+    """Prefetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0: never."""
     a_step: int = 1
     """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
     turn: int = 0
     """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
-    pointer and writes them to ``b``, where it would have read them, while it computes."""
+    pointer, computes with them and writes them to ``b``."""
     fetch_row: int = 0
     """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
-    the other: what tiles that come later will read."""
+    the other: data that later tiles read."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
     @property
     def fourth_row(self) -> int:
-        """Elements that each step goes on at the fourth pointer; 0 without one."""
+        """Elements by which the fourth pointer advances per step; 0 without one."""
         return self.pack_row or self.fetch_row
 
     @property
@@ -97,9 +97,9 @@ class Tile(Kernel):
     def unroll(self) -> int:
         """Steps per turn of the inner loop.
 
-        One where the elements take registers that their products or sums may stay in, or that
-        LLVM loads far ahead: between the steps it then moves sums about, and spills. AVX-512 reads
-        an element in the instruction that multiplies it; AVX2 has room for one that serves twice.
+        One where the elements need registers besides the sums, or where LLVM loads them far ahead:
+        between the steps it would move sums between registers, and spill. AVX-512 reads an element
+        in the instruction that multiplies it; AVX2 has a register for one that is used twice.
         """
         size = self.lanes * self.types.weights.bytes
         most = self.turn or UNROLL
@@ -119,7 +119,7 @@ class Tile(Kernel):
 
 
 class _Place(NamedTuple):
-    """Where a sum begins: a pointer, and elements of ``a`` or rows of ``b`` from it."""
+    """Where a sum begins: a pointer, and an offset in elements of ``a`` or rows of ``b``."""
 
     pointer: str
     offset: int = 0
@@ -154,7 +154,7 @@ class _Code:
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
         if self.tile.epilogue:
-            self.w.fence()  # or what it reads would be loaded while the sums need every register
+            self.w.fence()  # else its operands would be loaded while the sums need every register
         body = self._stores(sums)
         return f"{head}\n{body}\n"
 
@@ -165,7 +165,7 @@ class _Code:
         return f"{body}\n"
 
     def loops(self) -> str:
-        """Return the kernel: over segments, and within over the steps of a run."""
+        """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
         tile, element = self.tile, self.w.element
         start = ["zeroinitializer"] * len(self.cells)
         head = self._fetch_c()
@@ -226,7 +226,7 @@ done:
         sums = list(sums)
         for u in range(count):
             if a.pointer == "%a":
-                w.fence()  # or elements that serve several rows would be kept, and spilled
+                w.fence()  # else elements for several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
                 scalar = w.broadcast(w.at(a.pointer, a.offset + row + u * tile.a_step))
@@ -237,7 +237,7 @@ done:
         return sums
 
     def _row_of_b(self, b: _Place, u: int) -> list[str]:
-        """Return the vectors of the ``u``-th row of ``b``; fetch and pack what is to be."""
+        """Return the vectors of the ``u``-th row of ``b``; prefetch and pack as the tile says."""
         tile, w = self.tile, self.w
         offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
         start = (b.offset + u) * tile.b_row
@@ -252,9 +252,9 @@ done:
         return row
 
     def _fetch_fourth(self, u: int, count: int) -> None:
-        """Ask for the lines that the ``u``-th of a turn's ``count`` steps is to fetch.
+        """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
 
-        In a row, several lines would wait for each other and the sums for them.
+        Several prefetches in a row would wait for each other, and the sums for them.
         """
         line = LINE_BYTES // self.w.size
         lines = ceil_div(count * self.tile.fetch_row, line)
@@ -262,13 +262,13 @@ done:
             self.w.prefetch(self.w.at("%d_now", k * line), level=2)
 
     def _fetch(self, pointer: str, start: int, level: int) -> None:
-        """Ask for a row as wide as the tile, line by line."""
+        """Prefetch a row as wide as the tile, line by line."""
         line = LINE_BYTES // self.w.size
         for offset in range(0, self.tile.vectors * self.tile.lanes, line):
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
-        """Ask for the lines of result and residual, so that they are near when the sum ends.
+        """Prefetch the lines of result and residual, so that they are near when the sum ends.
 
         Into L2, which waits for three times as many lines at once as L1.
         """

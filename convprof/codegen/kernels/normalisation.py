@@ -73,7 +73,7 @@ class SoftmaxRows(Kernel):
 
         def raised(offset: str, mask: str | None, total: str) -> str:
             below = w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {top}")
-            # What a rounded factor changes is far below the last bit of the largest share.
+            # The effect of a rounded factor is far below the last bit of the largest result.
             made = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
             w.store(made, w.at(y, offset), mask)
             return w.add(f"fadd {v} {total}, {alive(w, made, mask, w.splat(0.0))}")
@@ -104,7 +104,7 @@ def _variance(w: Writer, squares: str, count: int, eps: float) -> str:
 
 @dataclass(frozen=True)
 class LayerNorm(Kernel):
-    """What both layouts share: the pointers, and the square root of the variance."""
+    """Common to both layouts: the pointers, and the square root of the variance."""
 
     pointers: ClassVar[Pointers] = (
         ("%x", "source"),

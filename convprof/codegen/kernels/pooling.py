@@ -1,7 +1,7 @@
 """Largest and average of windows of an image in NHWC: vectors along the channels.
 
 An average is a sum times a factor; the largest of nothing is minus infinity. A NaN in a window of
-the largest may or may not be its result: whichever is compared last.
+the largest may or may not be its result: this depends on the order of the comparisons.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Which: TypeAlias = Literal["max", "avg"]
 
 
 def neutral(w: Writer, which: Which) -> str:
-    """Return the vector of what leaves any other number as it is.
+    """Return the vector of the neutral element: it leaves any other number unchanged.
 
     LLVM spells infinity in hexadecimal digits of a double.
     """
@@ -50,7 +50,7 @@ def scaled(w: Writer, vector: str, factor: float) -> str:
 
 @dataclass(frozen=True)
 class Pooling(Kernel):
-    """What all layouts and windows share."""
+    """Common to all layouts and windows."""
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
 
@@ -83,7 +83,7 @@ class ChannelsTile(Pooling):
         return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        """Write one vector of channels; what neighbouring windows share is loaded once."""
+        """Write one vector of channels; pixels of several windows are loaded once."""
         x, y = w.at("%x", channel), w.at("%y", channel)
         found: dict[int, str] = {}
         for pixel, target in zip(self.pixels, self.y_pixels, strict=True):
@@ -219,8 +219,8 @@ class ImageRowsTile(Pooling):
 
     First down: the join of the rows of the image that a window reads, written to a line on the
     stack with padding before and after; then across it, a vector of windows at a time. Some lines
-    before the first is read: a load of two vectors that are on their way to the cache waits until
-    they are there.
+    before the first is read: a load that overlaps two vectors not yet in the cache waits until they
+    are there.
     """
 
     rows: int

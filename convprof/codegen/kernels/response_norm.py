@@ -16,7 +16,7 @@ _HALF, _WHOLE = 2, 4  # quarters
 
 @dataclass(frozen=True)
 class Response:
-    """What is done to each element: x / (bias + scale x squares of the window)^(quarters / 4).
+    """The function of each element: x / (bias + scale x squares of the window)^(quarters / 4).
 
     Of the window's channels, ``before`` come before the element's own, and ``after`` after it. The
     first and the last channels of an image have less than a window.
@@ -47,7 +47,7 @@ class Response:
                 yield channel, range(max(0, channel - self.before), last)
 
     def write(self, w: Writer, x: str, taps: Sequence[str], y: str, mask: str | None) -> None:
-        """Write a vector of results; ``taps`` are the places of the window's channels."""
+        """Write a vector of results; ``taps`` are the positions of the window's channels."""
         total = w.splat(0.0)
         for tap in taps:
             value = w.load(tap, mask)
@@ -73,7 +73,7 @@ class Response:
 
 @dataclass(frozen=True)
 class ResponseNorm(Kernel):
-    """What both layouts share: the pointers, and the square roots of a power of quarters."""
+    """Common to both layouts: the pointers, and the square roots of a power of quarters."""
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
 

@@ -104,7 +104,7 @@ last:
     def _square(
         self, w: Writer, start: tuple[str, str], first: int, columns: int, rows: int
     ) -> None:
-        """Write the transposition of a square, or of what there is of it.
+        """Write the transposition of a square, or of the part of it that exists.
 
         Its lines of the target are fetched first: while the source is read, not one by one after.
         """

@@ -72,9 +72,9 @@ ALGORITHMS = {
 class InputTransform(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
-    ``a`` is the place of the tile's first pixel, in the image or not: pixels outside the image
-    count as zero and are not read. ``c`` receives element ``f`` of the transformed tile at
-    ``f * frequency``.
+    ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
+    the image count as zero and are not read. ``c`` receives element ``f`` of the transformed tile
+    at ``f * frequency``.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -151,7 +151,7 @@ class OutputTransform(Kernel):
             i * self.row + j * self.pixel for i in range(self.rows) for j in range(self.columns)
         ]
         places = [w.at(c, pixel) for pixel in pixels]
-        for place in places:  # they come from afar; L2 waits for more lines at once than L1
+        for place in places:  # they come from memory; L2 waits for more lines at once than L1
             w.prefetch(place, level=2)
         for pixel in pixels:
             finish.fetch((residual, pixel), level=2)

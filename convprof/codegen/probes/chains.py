@@ -1,8 +1,8 @@
 """Dependent instruction chains: a ruler whose length in core cycles is known.
 
 ``add reg, reg`` takes one cycle on every out-of-order core that convprof supports, and its result
-feeds the next, so ``n`` of them take ``n`` cycles whatever else the core could do in parallel.
-The immediate form would not do: recent Intel cores fold ``add reg, imm`` at register rename and
+feeds the next, so ``n`` of them take ``n`` cycles whatever else the core could do in parallel. The
+immediate form does not serve here: recent Intel cores fold ``add reg, imm`` at register rename and
 run a chain of them many times faster than one a cycle.
 """
 
@@ -37,9 +37,9 @@ _TIED_ADD = {
 def tied_add(result: str, step: str, operand: str, tie: str, vector: str) -> list[str]:
     """Return the IR of ``result = operand + step`` as one add instruction; [] where unknown.
 
-    ``{result}_tie`` is the vector ``tie`` of type ``vector`` again: who goes on with it cannot be
-    moved before the addition, nor the addition before what computed ``tie``. Without the tie LLVM's
-    scheduling models of AMD's CPUs collect all additions in one place of the loop.
+    ``{result}_tie`` is the vector ``tie`` of type ``vector`` again: code that uses it cannot be
+    moved before the addition, nor the addition before the code that computes ``tie``. Without the
+    tie LLVM's scheduling models of AMD's CPUs collect all additions in one place of the loop.
     """
     spelled = _TIED_ADD.get(target().arch)
     if spelled is None:

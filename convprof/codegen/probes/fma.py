@@ -47,15 +47,19 @@ class FmaKernel:
 
 
 @functools.cache
-def fma_kernel(dtype: str, bits: int, adds: int = 0, *, fused: bool = True) -> FmaKernel:
+def fma_kernel(
+    dtype: str, bits: int, adds: int = 0, *, fused: bool = True, chains: int | None = None
+) -> FmaKernel:
     """Compile the peak kernel for ``dtype`` (``f32``, ``f64``) in vectors of ``bits`` bits.
 
     ``adds`` dependent additions are spread among the multiply-adds of a turn. Without ``fused``
-    each is a multiplication and an addition, for a CPU that has no fused instruction.
+    each is a multiplication and an addition, for a CPU that has no fused instruction. ``chains``
+    accumulators are independent; by default enough for the peak.
     """
     kind = dtypes.find(dtype)
     element, size = kind.llvm, kind.bytes
-    chains = CHAINS if fused else UNFUSED_CHAINS
+    if chains is None:
+        chains = CHAINS if fused else UNFUSED_CHAINS
     lanes = bits // (8 * size)
     vector = f"<{lanes} x {element}>"
     fma = f"@llvm.fma.v{lanes}f{8 * size}"

@@ -1,8 +1,8 @@
-"""The kernels behind the bandwidth ceilings: load, store, copy and triad over one's own arrays.
+"""The kernels behind the bandwidth ceilings: load, store, copy and triad over arrays.
 
 One loop without inner loop runs for as long as it is told to: at the end of the arrays its offset
 starts again from 0 by a conditional move, so that a small working set costs no mispredicted branch
-per pass. The vectors of a turn are many enough for the ports or the cache to be the limit.
+per pass. A turn has so many vectors that the ports or the cache are the limit.
 
 ``load``   reads ``a``; ``store`` writes ``a``; ``copy`` is ``b = a``; ``triad`` is
 ``c = a + s * b`` (McCalpin 1995, STREAM).
@@ -25,7 +25,7 @@ TURN_BYTES = 1024
 """Of each array in one turn of the loop: 16 vectors of 512 bits, 64 of 128."""
 
 ONES = "splat (float 1.0)"
-"""What is stored: lines of zeros are cheaper to evict on some cores."""
+"""The stored value: lines of zeros are faster to evict on some cores."""
 
 _ELEMENT_BYTES = 4
 
@@ -118,7 +118,7 @@ def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[s
         ]
 
     def load(i: int) -> list[str]:
-        # Volatile, so that a load stays whose value nobody uses.
+        # Volatile, so that a load whose value is not used stays.
         return [*place(i), f"  %v{i}_{at} = load volatile {vector}, ptr %p{i}_{at}, align 64"]
 
     def store(i: int, value: str) -> list[str]:

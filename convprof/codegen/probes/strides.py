@@ -3,9 +3,9 @@
     y[0] = sum a[t] * b[t],   y[1] = sum a[run + t] * b[t]
 
 A pass reads every ``stride``-th element; the next pass starts a cache line further on, and when all
-lines between two of its elements have been read, one element further on. So whatever the stride,
-every element is read once, and before a line is read again all the others have been: the working
-set is the same.
+lines between two of its elements have been read, one element further on. So with any stride every
+element is read once, and a line is read again only after all the others: the working set is the
+same.
 """
 
 from __future__ import annotations

@@ -20,30 +20,31 @@ if TYPE_CHECKING:
     from convprof.machine.instructions.ruler import Loop, Ruler
 
 PASSES = 12
-"""Of each loop at least, far apart in time: all other loops run between them."""
+"""The fewest passes of each loop. They are far apart in time: all other loops run between them."""
 MOST_PASSES = 32
 AGREEING = 5
-"""So many passes must agree: one that is too short by accident finds no company."""
+"""This number of passes must agree, so that one pass that is too short by accident does not
+count."""
 SETTLED = 0.01
 """They agree if they differ by at most 1 %."""
 COMMON = 0.75
-"""The part of all passes that must keep to the rhythm that counts: a loop that falls now into one,
-now into another shows the next run another one."""
+"""The fraction of all passes that must have the duration that counts. A loop that changes between
+two durations may show the other one in the next run."""
 ONE_RHYTHM = 0.02
-"""How much longer a pass may be in the same rhythm."""
+"""How much longer a pass of the same duration may be."""
 COPIES = 3
-"""Of the code of each loop of independent instructions, with a data block each, that its passes go
-through in turn: the place of the code can decide which rhythm a loop falls into, and the page of
-the data how fast it is loaded from."""
+"""Copies of the code of each loop of independent instructions, each with its own data block. Passes
+use the copies in turn: the address of the code can decide how long a loop takes, and the page of
+the data how fast loads are."""
 
 WIDE_BITS = 256
-"""From here on cores may lower their clock: the reference runs under the same vectors."""
+"""From this width on cores may lower their clock: the reference runs with the same vectors."""
 CLOCK_MARGIN = 1.6
-"""The clock's chain is so much longer than the loop without it: the load is nearly the same, and
-the additions are what its loop waits for, even where they share a port with the vectors."""
+"""The chain of the clock takes this many times as long as the loop without it: the load is nearly
+the same, and the loop waits for the additions, even where they share a port with the vectors."""
 WARM_UP_S = 3e-4
-"""Before each loop: vector units that slept take some 20 µs to wake, clocks up to a millisecond
-to follow, which the first passes pay."""
+"""Seconds of warm-up before each loop. Vector units that are switched off need about 20 µs to
+start. Clocks need up to a millisecond to change, which the first passes pay."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class Cost:
 def lowest_agreeing(values: Sequence[float]) -> tuple[float, float]:
     """Return the middle of the lowest ``AGREEING`` values that agree, and their relative width.
 
-    Disturbances make loops longer, and some loops fall into a slower rhythm for a while: the
-    lowest group counts. Where no group agrees it is the closest. Two things widen it, so that it
-    never passes for agreement: more than one value below it, and more than a quarter of all values
-    in slower rhythms above it. StatisticsError for none.
+    Disturbances make loops longer, and some loops are slower for a while: the lowest group counts.
+    Where no group agrees, the closest one counts. Two things widen it, so that it is not taken for
+    agreement: more than one value below it, and more than a quarter of all values in slower groups
+    above it. StatisticsError without values.
     """
     ordered = sorted(values)
     size = min(AGREEING, len(ordered))
@@ -96,7 +97,7 @@ def _width(ordered: Sequence[float]) -> float:
 
 @dataclass
 class _Timed:
-    """One loop and what its passes found."""
+    """One loop and the results of its passes."""
 
     chain: Chain
     loops: list[Loop] = field(default_factory=list)
@@ -107,12 +108,12 @@ class _Timed:
 
     @property
     def copies(self) -> int:
-        """How many there shall be: the rhythm of a dependent chain is given by the chain."""
+        """How many there shall be: one for a dependent chain, which determines its duration."""
         return 1 if self.chain.dependent else COPIES
 
     @property
     def loop(self) -> Loop:
-        """The one whose turn it is."""
+        """The copy that runs next."""
         return self.loops[len(self.per_turn) % len(self.loops)]
 
     def settled(self) -> bool:
@@ -215,7 +216,7 @@ def _cost(throughput: _Timed, latency: _Timed | None) -> Cost:
 
 
 def _without_glue(costs: dict[Key, Cost], instructions: Iterable[Instruction]) -> dict[Key, Cost]:
-    """Take the latency of other rows off those whose chain contains them."""
+    """Subtract the latency of other rows from the rows whose chain contains them."""
     found = dict(costs)
     for row in instructions:
         cost = costs.get(row.key)

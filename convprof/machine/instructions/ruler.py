@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from convprof.machine.counters import CycleCounter
 
 SAMPLE_S = 1.2e-5
-"""Short, so that between two interrupts, or two turns of a neighbour on the core, some fit in
-whole; 30,000 cycles are long against the call and the timer."""
+"""Short, so that some samples fit between two interrupts, or between two turns of another program
+on the core. 30,000 cycles are long compared with the call and the timer."""
 REPEATS = 16
-"""Per pass, in turns. The shortest of either counts: enough of them that both meet the core in
-its fastest moments. Medians would not do: clocks jump by some per cent within microseconds."""
+"""Per pass, in turns. The shortest of each counts. There are enough of them that both include the
+fastest moments of the core. Medians do not serve here: clocks jump by some per cent within
+microseconds."""
 EMPTY_CALLS = 100
 
 REFERENCE = Key("add", "i64")
@@ -67,10 +68,10 @@ class Ruler(Protocol):
 
 
 class PairedRuler:
-    """Cycles are time x clock, and the clock is read in turns with the loop.
+    """Cycles are time x clock, and the clock is measured in turns with the loop.
 
-    By a chain of dependent additions; for wide vectors, under which many cores lower their clock,
-    by a loop that holds the same vectors and such a chain.
+    A chain of dependent additions measures the clock. For wide vectors, under which many cores
+    lower their clock, it is a loop with the same vectors and such a chain.
     """
 
     source: Literal["pmu", "calibrated"] = "calibrated"
@@ -98,7 +99,7 @@ class PairedRuler:
 
 
 class CounterRuler:
-    """Cycles as the hardware counts them; by a known loop once the counter counts in part only."""
+    """Cycles as the hardware counts them; by a known loop once the counter misses a part."""
 
     source: Literal["pmu", "calibrated"] = "pmu"
 

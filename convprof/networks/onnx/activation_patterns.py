@@ -106,7 +106,7 @@ def bounds(
 ) -> tuple[float | None, float | None]:
     """Return the least and the largest result of a Clip; None where it is not limited.
 
-    Not a number (which equals nothing) where a limit is not a constant.
+    NaN, which equals no number, where a limit is not a constant.
     """
     ends: list[float | None] = []
     for index, key in ((1, "min"), (2, "max")):

@@ -96,7 +96,7 @@ def _is_counted_otherwise(node: FileNode, opset: int) -> bool:
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:
-    """Return a node under the name "" of the default domain: the inference has no other for it."""
+    """Return a node under the name "" of the default domain: the inference knows only that name."""
     if not proto.domain:
         return proto
     plain = type(proto)()

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 _NO_NAMES = ("", "?", "-1", "None")
-"""What some exporters write as the name of every open dimension: one may not be the other."""
+"""The name that some exporters give every open dimension: the sizes may differ."""
 _OPEN = -1
-"""What some exporters write for a dimension that is open."""
+"""The size that some exporters write for an open dimension."""
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 

@@ -1,4 +1,4 @@
-"""What is said where the file holds its numbers in another type than f32."""
+"""Notes on files whose numbers have another type than f32."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def element_notes(source: Source, values: Mapping[str, Value | Constant]) -> lis
 
 
 def _weight_types(source: Source, values: Mapping[str, Value | Constant]) -> list[str]:
-    """Return the element types of weights, that with most numbers first."""
+    """Return the element types of weights, the most frequent first."""
     counts: Counter[str] = Counter()
     for name in {name for node in source.nodes for name in node.inputs}:
         constant = values.get(name)

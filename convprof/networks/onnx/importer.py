@@ -95,13 +95,13 @@ class Importer:
         return self._sharing.ties(kept)
 
     def notes(self) -> list[str]:
-        """Return what is not as in the file."""
+        """Return notes on the differences from the file."""
         left = [f"{count} {kind}" for kind, count in sorted(self._left_out.items())]
         remarks = [f"{count} x {text}" for text, count in self._notes.items()]
         return ([f"left out: {', '.join(left)}"] if left else []) + remarks
 
     def note(self, text: str) -> None:
-        """Keep a remark for the user, and count the nodes that it is true of."""
+        """Keep a remark for the user, and count its nodes."""
         self._notes[text] += 1
 
     def leave_out(self, node: FileNode) -> None:
@@ -220,7 +220,7 @@ class Importer:
 
 
 def _checked(op: Op, *inputs: Shape) -> Shape:
-    """Return the result's shape; ProblemError for whatever an operation cannot answer of it."""
+    """Return the result's shape; ProblemError if it is not a possible shape."""
     shape = op.output(*inputs)
     for tensor in (shape, *op.weights(*inputs).values(), *op.buffers(*inputs).values()):
         checks.elements("output" if tensor is shape else "weights", tensor)

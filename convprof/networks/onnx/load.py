@@ -32,7 +32,7 @@ WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A network that was read, and one line for everything in which it is not the file's."""
+    """A network that was read, and a line for each difference from the file."""
 
     network: Network
     notes: tuple[str, ...]

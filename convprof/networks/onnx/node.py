@@ -28,7 +28,7 @@ MOST_NUMBERS = 4096
 
 
 PATTERN_KIND = "convprof."
-"""The kind of a node that is several nodes of the file begins so; ONNX has no such kind."""
+"""Begins the kind of a node that replaces several nodes of the file; ONNX has no such kind."""
 
 
 def text_of(value: str | bytes) -> str:

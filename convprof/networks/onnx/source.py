@@ -29,7 +29,7 @@ _CONSTANT_KEYS = ("value", "value_int", "value_ints", "value_float", "value_floa
 
 @dataclass
 class Source:
-    """What a file says; names of values are the file's own."""
+    """The contents of a file; values have the file's names."""
 
     opset: int
     input: onnx.ValueInfoProto
@@ -105,7 +105,7 @@ def _opset(model: onnx.ModelProto) -> int:
 
 
 def _bare(proto: onnx.NodeProto, number: int) -> FileNode:
-    """Return a node without its attributes: its names alone are checked yet."""
+    """Return a node without its attributes: only its names are checked so far."""
     return FileNode(
         text_of(proto.op_type),
         text_of(proto.name),

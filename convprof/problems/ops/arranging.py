@@ -123,7 +123,7 @@ class Slice(Op):
 class Pad(Op):
     """The input with ``value`` around it: of every axis, how many elements come before and after.
 
-    Padding that a convolution or a pooling does itself is no operation of its own.
+    Padding that belongs to a convolution or a pooling is not an operation.
     """
 
     kind: ClassVar[str] = "pad"

@@ -98,7 +98,7 @@ class Op(ABC):
         return sum(math.prod(shape) for shape in self.weights(*inputs).values())
 
     def problem(self, *inputs: Shape) -> Conv2d | Gemm | None:
-        """Return the equal convolution or product, without bias and name, or None."""
+        """Return the equivalent convolution or product, without bias and name, or None."""
         self.checked(inputs)
         return None
 

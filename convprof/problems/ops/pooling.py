@@ -26,9 +26,10 @@ class Pool2d(Op):
     """(n, c, h, w) -> (n, c, p, q): a window of r x s per channel, moved by the stride.
 
     ``pad`` is (rows, columns) or (top, left, bottom, right). Padding is never the maximum. An
-    average divides by r x s where ``count_padding``, else by the pixels it saw; pixels past the
-    padding, which ``ceil`` can reach, are neither seen nor counted. ``ceil``: the output's size
-    is rounded up, but every window begins within the image or the padding before it.
+    average divides by r x s where ``count_padding``, else by the number of pixels in the window;
+    positions past the padding, which ``ceil`` can reach, are neither read nor counted. ``ceil``:
+    the output's size is rounded up, but every window begins within the image or the padding before
+    it.
     """
 
     kind: ClassVar[str] = "pool"
@@ -109,7 +110,7 @@ class Pool2d(Op):
         return average
 
     def _windows(self, x: Array, padding: float, beyond: float) -> Array:
-        """Return every window, (n, c, p, q, r, s), with values for what is not the image."""
+        """Return every window, (n, c, p, q, r, s), with the given values outside the image."""
         top, left, bottom, right = self.pads
         _, _, p, q = self.output(x.shape)
         sides = ((0, 0), (0, 0), (top, bottom), (left, right))

@@ -23,7 +23,7 @@ __all__ = ["Convolution", "Linear", "MatMul", "Product", "Weighted"]
 
 
 class Product(Op):
-    """An operation with a problem; besides the MACs, a result takes the same few steps."""
+    """An operation that has a problem; besides the MACs, all results take equally many steps."""
 
     __slots__ = ()
 

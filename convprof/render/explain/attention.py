@@ -30,15 +30,16 @@ def show(console: Console, page: AttentionPage) -> None:
     """Print the page."""
     out = Page(console)
     out.heading(
-        f"attention: {page.side}x{page.side} patches of an image, one head of "
-        f"{counted(page.problem.dim, 'feature')}"
+        "attention",
+        f"{page.side}x{page.side} patches of an image, one head of "
+        f"{counted(page.problem.dim, 'feature')}",
     )
     out.prose(_conclusion(page))
     _tokens(out, page)
     _row(out, page)
     _softmax(out, page)
     _reach(out, page)
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: AttentionPage) -> str:

@@ -34,7 +34,7 @@ def show(console: Console, page: BackwardPage) -> None:
     _weight(out, page)
     _whole(out, page)
     _differences(out, page)
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: BackwardPage) -> str:

@@ -34,7 +34,7 @@ CONTRIBUTIONS = 5
 def show(console: Console, page: ChannelsPage) -> None:
     """Print the page."""
     out = Page(console)
-    out.heading(f"channels: a {page.number} through 32 and then 64 filters, as in mnist-cnn")
+    out.heading("channels", f"a {page.number} through 32 and then 64 filters, as in mnist-cnn")
     out.prose(_conclusion(page))
     _digit(out, page)
     _first(out, page)
@@ -47,7 +47,7 @@ def show(console: Console, page: ChannelsPage) -> None:
         "weights do not depend on the size of the image, but those of the first fully connected "
         "layer do"
     )
-    out.section(_checked(page))
+    out.check(_checked(page))
 
 
 def _conclusion(page: ChannelsPage) -> str:

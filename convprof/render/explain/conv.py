@@ -41,7 +41,7 @@ def show(console: Console, page: ConvPage) -> None:
     out.note("# the filter reads the channel: a filter reads the channels of its group only")
     _sizes(out, page)
     _frameworks(out, page)
-    out.section(checked(page.checked, counted(page.y.size, "output"), "summed by hand"))
+    out.check(checked(page.checked, counted(page.y.size, "output"), "summed by hand"))
 
 
 def _conclusion(page: ConvPage) -> str:

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from convprof.render.columns import print_table
 from convprof.render.describe import problem_line
+from convprof.studies.explain import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 WIDEST = 120
 """Pictures and sentences use no more, however wide the console is."""
 INDENT = 2
+LAST = "ladder conv"
+"""The command after the last page: the same ideas, timed."""
 GAP = 3
 """Cells between two pictures side by side."""
 
@@ -49,18 +52,20 @@ class Page:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._topic = ""
         self.width = min(console.width, WIDEST) - INDENT
         """Cells that a picture may take."""
 
     def title(self, topic: str, problem: Problem) -> None:
-        """Print the page's first line."""
+        """Print the first line of a page about a problem."""
         fields = {"kind": problem.kind, "descriptor": problem.descriptor, "name": problem.name}
         line = problem_line({**fields, **problem.dims()}, "")
-        self.heading(f"{topic}: {line}")
+        self.heading(topic, line)
 
-    def heading(self, text: str) -> None:
-        """Print the first line of a page that has no problem."""
-        self._wrapped(Text(text, style="bold"), "")
+    def heading(self, topic: str, text: str) -> None:
+        """Print the first line of a page."""
+        self._topic = topic
+        self._wrapped(Text(f"{topic}: {text}", style="bold"), "")
 
     def section(self, text: str) -> None:
         """Print an empty line and a heading."""
@@ -79,6 +84,19 @@ class Page:
         """Print what the page teaches."""
         self.section("What to take from this")
         self.prose(text)
+        self._next()
+
+    def check(self, text: str) -> None:
+        """Print what was compared with what, at the end of a page that begins with its lesson."""
+        self.section(text)
+        self._next()
+
+    def _next(self) -> None:
+        """Print the command for the page after this one."""
+        topics = list(TOPICS)
+        after = topics[topics.index(self._topic) + 1 :]
+        command = f"explain {after[0]}" if after else LAST
+        self._line(Text(f"next: convprof {command}"))
 
     def picture(self, lines: Sequence[Text]) -> None:
         """Print lines as they are, indented."""
@@ -126,11 +144,11 @@ def _joined(blocks: Sequence[Block]) -> list[Text]:
 # The list of topics.
 
 
-def show(console: Console, topics: Mapping[str, str]) -> None:
+def show(console: Console) -> None:
     """Print the topics, and the command for one."""
     console.print(Text("Worked examples with real numbers", style="bold"))
-    width = max(map(len, topics))
-    for topic, summary in topics.items():
+    width = max(map(len, TOPICS))
+    for topic, summary in TOPICS.items():
         console.print(Text("  ").append(topic.ljust(width), style="cyan").append(f"  {summary}"))
     console.print(
         Text("convprof explain TOPIC, or of your own problem: convprof explain TOPIC PROBLEM")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convprof import choice_store
+from convprof.codegen.target import target
 from convprof.machine import facts
 from convprof.strategies.base import Role, Setting
 from convprof.strategies.planned import Planned
@@ -109,15 +110,19 @@ class Auto(Planned[Any]):
         prepared = [
             strategy.prepare_blocked(problem, setting, blocking) for strategy, blocking in tried
         ]
-        seconds = times(prepared, problem, setting, effort.rounds)
+        seconds, doubt, load = times(prepared, problem, setting, effort.rounds)
         order = sorted(range(len(tried)), key=seconds.__getitem__)
         best = tried[order[0]]
         choice = {"strategy": best.strategy.name, "blocking": stored(best.blocking)}
-        choice_store.save(CHOICES, key, choice)
+        if len(order) > 1 and doubt is not None:
+            choice_store.use(CHOICES, key, choice)
+        else:
+            choice_store.save(CHOICES, key, choice, choice_store.Made(target().llvm_version, load))
         if len(order) == 1:
             return best, "the only candidate"
         margin = 100 * (seconds[order[1]] / seconds[order[0]] - 1)
-        return best, f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {tried[order[1]]}"
+        why = f"fastest of {len(tried)} timed, {margin:.0f} % ahead of {tried[order[1]]}"
+        return best, why if doubt is None else f"{why}; not stored, in doubt: {doubt}"
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:
@@ -127,6 +132,7 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
         "among": sorted(set(names)),
         "version": VERSION,
         "machine": facts().identity_key(),
+        "llvm": target().llvm_version,
         "problem": {"kind": problem.kind, **problem.dims()},
         "layout": setting.layout,
         "dtype": setting.dtype,

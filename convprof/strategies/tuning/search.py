@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from convprof import doubts
+from convprof.machine.surroundings import Lookout
 from convprof.stats import median
 from convprof.strategies import memory
 
@@ -38,10 +40,23 @@ class Effort:
 EFFORTS = {"quick": Effort(8, 9), "full": Effort(64, 24)}
 
 
+class Timings(NamedTuple):
+    """What a search found."""
+
+    seconds: list[float]
+    """Per call, of each candidate, undisturbed."""
+    doubt: str | None = None
+    """Why the order of the candidates may be wrong; None if nothing speaks against it."""
+    load: float | None = None
+    """CPUs that other programs kept busy meanwhile; None where unknown."""
+
+
 def times(
     candidates: Sequence[Prepared], problem: Problem, setting: Setting, rounds: int
-) -> list[float]:
-    """Return the seconds per call of each candidate, on operands of its own, undisturbed."""
+) -> Timings:
+    """Time the candidates in turn, on operands of their own."""
+    lookout = Lookout()
+    lookout.begin()
     operands = _operands(problem, setting)
     calls = []
     for prepared in candidates:
@@ -59,7 +74,11 @@ def times(
         if done:  # one sample may have been disturbed
             limit = HOPELESS * min(min(found) for found in samples)
             alive = [index for index in alive if min(samples[index]) <= limit]
-    return [_undisturbed(found) for found in samples]
+    lookout.end()
+    seconds = [_undisturbed(found) for found in samples]
+    best = _fastest(samples[seconds.index(min(seconds))])
+    around = lookout.around()
+    return Timings(seconds, doubts.of_choice(setting.threads, around, best), around.others_cpus)
 
 
 def _sample(prepared: Prepared, calls: int) -> float:
@@ -72,7 +91,12 @@ def _sample(prepared: Prepared, calls: int) -> float:
 
 
 def _undisturbed(samples: list[float]) -> float:
-    return median(sorted(samples)[: max(1, len(samples) // QUIET_SHARE)])
+    return median(_fastest(samples))
+
+
+def _fastest(samples: list[float]) -> list[float]:
+    """Return the third of the samples that was disturbed least."""
+    return sorted(samples)[: max(1, len(samples) // QUIET_SHARE)]
 
 
 def _operands(

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 TOPICS = {
     "conv": "One output by hand, the options, and their names in PyTorch.",
-    "backward": "Gradients of input and weights by hand, and by finite differences.",
     "channels": "A digit through 32 and 64 filters; what pooling keeps.",
+    "backward": "Gradients of input and weights by hand, and by finite differences.",
     "attention": "Queries, keys, values and softmax of a few patches, by hand.",
     "im2col": "The patch matrix: index arrays, copies, bytes.",
     "layout": "NCHW and NHWC: the address of each element.",
     "tile": "What one tile of A, B and C touches, and what it saves.",
     "winograd": "One tile through the transforms, step by step.",
+    "cycles": "From the latency of one multiply-add to the peak, measured here.",
 }
 """Topic -> what its page shows, in the order in which they are best read."""
 

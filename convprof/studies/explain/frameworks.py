@@ -90,8 +90,9 @@ def _keras(p: Conv2d) -> Spelling:
     words += _changed("dilation_rate", p.dilation, (1, 1))
     words += [f"groups={p.groups}"] if p.groups > 1 else []
     layer = f"keras.layers.Conv2D({', '.join(words)})"
+    both = max(p.stride) > 1 and max(p.dilation) > 1
     if same or not any(p.pads):
-        return Spelling("Keras", layer)
+        return Spelling("Keras", layer, "refused: a stride and a dilation" if both else "")
     around = f"keras.layers.ZeroPadding2D((({top}, {bottom}), ({left}, {right})))"
     return Spelling("Keras", f"{around}, then {layer}", 'padding="same" would pad otherwise')
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.measure.contestant import Contestant
+from convprof import doubts, stats
+from convprof.measure.contestant import Contestant, Suspect
 from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, spelled, ways
 from convprof.strategies.networks.connections import connect
@@ -38,7 +39,7 @@ CHAIN = "chain"
 
 
 class NetworkStudy:
-    """One network in one way. Iterate over ``events()``, then ask for what was found."""
+    """One network in one way. Iterate over ``events()``, then read ``result()``."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class NetworkStudy:
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
         self.session = RooflineSession([*contestants, *together], settings, machine, watch)
+        self.session.suspects = self._suspects
 
     def events(self) -> Iterator[Event]:
         """Measure, and then the bandwidths that layers without arithmetic are limited by."""
@@ -75,6 +77,27 @@ class NetworkStudy:
             if id(participant.contestant) in hot and participant.samples:
                 measurement = self.session.measurement(participant)
                 yield from measure_bandwidth(measurement, self._machine)
+
+    def _suspects(self) -> list[Suspect]:
+        """Return the layers whose hot time is far above their longest time within the chain."""
+        participants = {id(p.contestant): p for p in self.session.participants if p.samples}
+        chain = participants.get(id(self._whole[0]))
+        longest: dict[int, float] = {}
+        for link in self.made.links:
+            if link.step is not None and chain is not None:
+                hot = id(self._contestants[_key(link)]["hot"])
+                within = chain.phases.get(link.step.name, 0.0)
+                longest[hot] = max(within, longest.get(hot, 0.0))
+        suspects = []
+        for hot, chain_s in longest.items():
+            participant = participants.get(hot)
+            if participant is None or not chain_s:
+                continue
+            hot_s = stats.median(list(participant.seconds.values()))
+            reason = doubts.of_chain(hot_s, chain_s)
+            if reason is not None:
+                suspects.append(Suspect(participant, reason))
+        return suspects
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
@@ -168,12 +191,12 @@ def _chosen(participant: Participant) -> str:
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 
-# What ``network NAME`` has found: layers, chain, libraries, and what could not be measured.
+# The result of ``network NAME``: layers, chain, libraries, and what could not be measured.
 
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """One network in one way; None and less where not all of it was measured."""
+    """One network in one way; fields are None or shorter where not all was measured."""
 
     network: str
     input: Shape
@@ -200,7 +223,7 @@ class NetworkResult:
         return sum(1 for layer in self.layers if layer.hot is None and not layer.view)
 
     def reconciliation(self) -> Reconciliation | None:
-        """Return how the chain's time comes about; None unless all of it was measured."""
+        """Return the parts of the chain's time; None unless all of it was measured."""
         chain = self.chain
         if chain is None or chain.time_s is None or not chain.phases:
             return None

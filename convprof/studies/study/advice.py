@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
+from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def unroll(rows: Sequence[Row]) -> Answer | None:
         if steps == 1
         else f"Unroll by {steps}: fewer steps per turn are slower with so few sums."
     )
-    return Answer((sentence, further), "convprof ladder gemm -s vectorized,fma,unrolled --why")
+    return Answer((sentence, further), AFTER_STUDY["unroll"])
 
 
 def simd(rows: Sequence[Row]) -> Answer | None:
@@ -57,7 +58,7 @@ def simd(rows: Sequence[Row]) -> Answer | None:
     if wider:
         gain = _value(wider[-1]) / _value(enough)
         sentences.append(f"{wider[-1].variant['width']} are {gain:.2f} times as fast as these.")
-    return Answer(tuple(sentences), "convprof instructions --match '^fma'")
+    return Answer(tuple(sentences), AFTER_STUDY["simd"])
 
 
 def fma(rows: Sequence[Row]) -> Answer | None:
@@ -74,7 +75,7 @@ def fma(rows: Sequence[Row]) -> Answer | None:
         if gain > WORTH
         else "Fusing brings no speed here, only one rounding less."
     )
-    return Answer((sentence, advice), "convprof ladder gemm -s vectorized,fma --why")
+    return Answer((sentence, advice), AFTER_STUDY["fma"])
 
 
 def tile(rows: Sequence[Row], size: int) -> Answer | None:
@@ -94,8 +95,7 @@ def tile(rows: Sequence[Row], size: int) -> Answer | None:
         f"Use kc {kc} and nc {nc}: {units.si(_value(best), 'FLOP/s')}.",
         f"{spread}times as slow.",
     )
-    problem = f"{size}x{size}:{size}x{size}"
-    return Answer(sentences, f"convprof run {problem} -s packed,auto --explain")
+    return Answer(sentences, after_tiles(size))
 
 
 def threads(rows: Sequence[Row]) -> Answer | None:
@@ -115,8 +115,7 @@ def threads(rows: Sequence[Row]) -> Answer | None:
         else f"Use one thread: up to m = n = k = {size} more threads are not surely faster."
     )
     gain = f"At {size}, {count} threads are {_value(largest):.2f} times as fast as one."
-    problem = f"{size}x{size}:{size}x{size}"
-    return Answer((sentence, gain), f"convprof run {problem} -s packed,blas -t 1,{count}")
+    return Answer((sentence, gain), after_threads(size, count))
 
 
 def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
@@ -135,7 +134,7 @@ def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
             f"Read along memory: from {level} a stride of {of_level[-1].counted['bytes']:,} bytes "
             f"takes {times:.2g} times as long per element."
         )
-    return Answer(tuple(sentences), "convprof compare layouts") if sentences else None
+    return Answer(tuple(sentences), AFTER_STUDY["layout"]) if sentences else None
 
 
 def _faster(ratios: Sequence[Row]) -> str:

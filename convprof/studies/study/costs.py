@@ -1,4 +1,4 @@
-"""What the theories rest on: costs of multiply-adds and loads on this core, measured here."""
+"""The basis of the theories: costs of multiply-adds and loads on this core, measured here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEADLINE_S = 1.0
 LOAD_TYPES = ("f32", "i64")
 """A load costs the same whatever is loaded; the catalogue has one type per width."""
 RELIABLE = 0.03
-"""A core does a whole number of things per cycle: nearer to it than so, it is taken for exact."""
+"""A core does a whole number of things per cycle: a count this near to one is rounded."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def costs(machine: MachineModel, dtype: str, bits: int, *, fused: bool = True) -
     wanted = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}
     scalars = {f"load {kind} scalar" for kind in LOAD_TYPES}
-    found = _measured(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
+    found = instruction_costs(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
     latency = next((found[name][0] for name in wanted if name in found), None)
     ports = peak.flop_per_cycle / (2 * bits // element_bits(dtype)) if peak.flop_per_cycle else None
     return Costs(
@@ -110,7 +110,7 @@ def _per_cycle(found: dict[str, tuple[float | None, float]], names: set[str]) ->
     return whole(1 / each) if each else None
 
 
-def _measured(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
+def instruction_costs(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
     """Return latency and reciprocal throughput by name; {} where there is no ruler."""
     ruler = best_ruler()
     rows = catalogue(cpu.architecture, avx=bool(cpu.extensions.get("AVX")))
@@ -133,7 +133,7 @@ def _measured(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]
     }
 
 
-# The widths that a kernel can be generated in here, one element included, and its shape.
+# The widths of the kernels that can be generated here, including one element, and the tile.
 
 ROWS, VECTORS, TURN = 6, 2, 4
 """Twelve sums: enough for a latency of four cycles and two multiply-adds per cycle, and with what

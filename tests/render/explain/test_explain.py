@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from convprof.codegen import isa as isas
+from convprof.machine.peaks import Peak
 from convprof.problems import Conv2d, parse
 from convprof.render.explain import attention as attention_view
 from convprof.render.explain import backward as backward_view
 from convprof.render.explain import channels as channels_view
 from convprof.render.explain import conv as conv_view
+from convprof.render.explain import cycles as cycles_view
 from convprof.render.explain import im2col as im2col_view
 from convprof.render.explain import layout as layout_view
 from convprof.render.explain import tile as tile_view
@@ -39,6 +41,7 @@ from convprof.studies.explain import (
     tile,
     winograd,
 )
+from convprof.studies.explain.cycles import Cost, CyclesPage, Rung
 from convprof.studies.explain.here import Here
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -62,6 +65,30 @@ def _winograd(problem, m):
     return dataclasses.replace(page, counts=tuple(counts))
 
 
+HZ = 3e9
+
+
+def _cycles(hz):
+    """Return a page of figures that are made up; the clock is unknown where ``hz`` is None."""
+    known = hz is not None
+    costs = tuple(
+        Cost(bits, name, lanes, 4.0 if known else None, rate if known else None)
+        for bits, name, lanes, rate in (
+            (32, "scalar", 1, 2.0), (256, "256 bits", 8, 2.0), (512, "512 bits", 16, 1.0),
+        )
+    )  # fmt: skip
+    rungs = tuple(
+        Rung(label, cost.name, chains, threads, cost.expected(chains),
+             Peak("avx512", cost.bits, "f32", threads, rate * 3e9, hz, rate if known else None, 2))
+        for label, cost, chains, threads, rate in (
+            ("one chain", costs[0], 1, 1, 0.5),
+            ("12 chains", costs[0], 12, 1, 4.0),
+            ("16 lanes", costs[2], 12, 1, 32.0),
+        )
+    )  # fmt: skip
+    return CyclesPage("f32", "avx512", costs, rungs, 1, rungs[-1].peak, 1e9)
+
+
 PAGES = {
     "im2col": lambda: (im2col_view, im2col.im2col(parse(im2col.DEFAULT), 0)),
     "im2col-stem": lambda: (im2col_view, im2col.im2col(STEM, 0)),
@@ -81,6 +108,8 @@ CHECKED = {
     "backward": lambda: (backward_view, backward.backward(parse(backward.DEFAULT), 0)),
     "backward-stem": lambda: (backward_view, backward.backward(STEM, 0)),
     "channels": lambda: (channels_view, channels.channels(7)),
+    "cycles": lambda: (cycles_view, _cycles(HZ)),
+    "cycles-unknown": lambda: (cycles_view, _cycles(None)),
     "conv": lambda: (conv_view, conv.conv(parse(conv.DEFAULT), 0)),
     "conv-stem": lambda: (conv_view, conv.conv(STEM, 0)),
 }
@@ -143,6 +172,14 @@ def test_without_colour_letters_and_marks_still_tell_the_parts_apart():
     assert {"#", "+", "·"} <= set(printed("tile-layer", 80))
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name in TOPICS])
+def test_every_page_ends_with_the_command_for_the_next(name):
+    topics = [*TOPICS, None]
+    after = topics[topics.index(name) + 1]
+    command = f"explain {after}" if after else "ladder conv"
+    assert printed(name, 80).splitlines()[-1] == f"next: convprof {command}"
+
+
 def test_more_room_shows_more_of_a_wide_matrix():
     narrow, wide = (grid(numbers(np.arange(60).reshape(2, 30)), width=width) for width in (40, 120))
     assert [line.plain for line in narrow] == [
@@ -185,7 +222,7 @@ def test_pictures_stand_side_by_side_as_far_as_there_is_room():
 
 def test_the_list_of_topics():
     text = io.StringIO()
-    show(Console(file=text, width=80), TOPICS)
+    show(Console(file=text, width=80))
     lines = text.getvalue().splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
     assert max(map(len, lines)) <= 80

@@ -160,3 +160,19 @@ def test_a_chain_that_does_not_fit_leaves_the_layers(residual, settings, monkeyp
     assert found.reconciliation() is None
     assert found.missing == 0
     assert [(m.status, m.reason) for m in found.excluded] == [("refused", "no room")]
+
+
+def test_a_hot_time_far_above_the_chain_is_suspect(residual, settings):
+    study = measured(residual, settings)
+    conv = next(
+        p
+        for p in study.session.participants
+        if p.contestant.problem.name == "residual:conv0" and p.contestant.cache == "hot"
+    )
+    within = max(layer.chain_s for layer in study.result().layers if layer.step.name == "conv0")
+    calm = {n: replace(sample, seconds=within) for n, sample in conv.samples.items()}
+    conv.samples = calm
+    assert not any(suspect.participant is conv for suspect in study._suspects())
+    conv.samples = {n: replace(sample, seconds=1.0) for n, sample in calm.items()}
+    (reason,) = [s.reason for s in study._suspects() if s.participant is conv]
+    assert reason.endswith("times as long as within the chain")

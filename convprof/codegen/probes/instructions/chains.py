@@ -1,8 +1,8 @@
 """Loops around one instruction: dependent steps for its latency, independent ones for its rate.
 
 A loop is one piece of inline assembly, registers and all, so that a compiler neither reorders nor
-removes anything. Among the steps may run a chain of dependent additions, one core cycle each: where
-it is the longer of the two, the loop is a clock that is read under the very load.
+removes anything. A chain of dependent additions, one core cycle each, may run among the steps:
+where it is the longer of the two, the loop is a clock that is read under the same load.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LINE = 64
 """Bytes; also the widest vector."""
 A_AT, B_AT, X_AT = 0, LINE, 2 * LINE
-"""Where in the data block the constants and the start of the chains are."""
+"""The offsets of the constants and of the start of the chains in the data block."""
 NODES = 61
 """Of the pointer chase, a cache line each: coprime to the steps of a loop, so that no load in it
 sees the same address in every turn, which a value predictor would learn."""
@@ -61,7 +61,7 @@ class Chain:
 
     @property
     def counted(self) -> int:
-        """Instructions per turn that the row is about."""
+        """Instructions per turn that the row counts."""
         if self.dependent:
             return self.rounds * self.instruction.counted
         return self.steps
@@ -85,7 +85,7 @@ class Chain:
         lines: list[str] = []
         done = 0
         for step in range(self.steps):
-            # Independent chains take their steps in turn: each its first, then each its second.
+            # Independent chains take turns: first step of each, then second step of each.
             which, text = step % count, texts[step // count % len(texts)]
             if self.dependent:
                 text = texts[step % len(texts)]
@@ -149,7 +149,7 @@ def _x86_start(chain: Chain) -> list[str]:
     lines = [f"{move} {at}(%rsi), %{register}{i}" for at, i in ((A_AT, x86.A), (B_AT, x86.B))]
     lines += [f"{move} {X_AT}(%rsi), %{register}{i}" for i in range(x86.VECTORS)]
     lines += [f"movq {X_AT}(%rsi), %{name}" for name in x86.GENERAL]
-    # Chains that need many registers need no second constant: what was loaded first is lost.
+    # Chains that need many registers need no second constant: the first one is overwritten.
     return [*lines, f"movq {A_AT}(%rsi), %r12", f"movq {B_AT}(%rsi), %r13", "xorl %r11d, %r11d"]
 
 
@@ -186,7 +186,7 @@ def _llvm_name(extension: str) -> str:
 def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
     """Return ``run(turns, address of the data block)`` for each chain; ``turns`` at least 1.
 
-    LLVM ends the process over text that it cannot assemble: tests compile every chain there is.
+    LLVM ends the process at text that it cannot assemble: tests compile every chain.
     """
     if not chains:
         return []

@@ -1,4 +1,4 @@
-"""What a row of ``convprof instructions`` is: one instruction on one type in one width."""
+"""A row of ``convprof instructions``: one instruction on one type in one width."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Instruction:
     slow: bool = False
     """Tens of cycles each: fewer make a loop long enough."""
     note: str | None = None
-    """What the latency is, where that is not plain."""
+    """What the latency contains, where that is not obvious."""
 
     @property
     def independent(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Absent:
-    """A row that the architecture has no instruction for."""
+    """A row for which the architecture has no instruction."""
 
     key: Key
     reason: str

@@ -85,9 +85,9 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
 
 
 GENERAL = ("rax", "rdx", "rdi", "r8", "r9", "r10", "rbx", "r11", "r13", "r14", "r15")
-"""Registers for chains; the first two are also those that a division insists on, and r11 and r13
-hold constants for it alone. The more, the nearer additions come to all ports of a core: of 5 a
-cycle 7 chains reach 4.3, 11 reach 4.8. r14 and r15 are the clock's when vectors are wide."""
+"""Registers for chains; a division needs the first two, and r11 and r13 hold constants for
+divisions only. The more, the nearer additions come to all ports of a core: of 5 a cycle 7 chains
+reach 4.3, 11 reach 4.8. r14 and r15 are the clock's when vectors are wide."""
 VECTORS = 12
 A, B = 14, 13
 """Vector registers of the constants."""
@@ -129,8 +129,8 @@ class _Writer:
     def integer_division(dtype: str, operands: str) -> Instruction:
         """Return a division, whose quotient and remainder come in fixed registers.
 
-        So there is one chain, led back by an and and an or. A dividend that is not negative is
-        extended by zero, outside the chain.
+        So there is one chain, which goes back through an AND and an OR instruction. A dividend that
+        is not negative is extended by zero, outside the chain.
         """
         size = "l" if dtype == "i32" else "q"
         rest = f"xorl %edx, %edx\nidiv{size} {{gb}}"

@@ -67,7 +67,7 @@ def _same(net: Importer, node: FileNode) -> Value:
 
 
 def _dropout(net: Importer, node: FileNode) -> Value:
-    """At inference, what it reads."""
+    """Return the input: nothing is dropped at inference."""
     training = net.constant(node, 2).values if node.has(2) else None
     if node.has(2) and (training is None or bool(training.any())):
         raise node.refused("training_mode is set: export the model for inference")

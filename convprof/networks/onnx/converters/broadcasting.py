@@ -32,7 +32,7 @@ def _aligned(node: FileNode, x: Value, constant: Constant) -> Shape:
 def along_one_axis(
     net: Importer, node: FileNode, op: Op, x: Value, constant: Constant
 ) -> Value | None:
-    """Return an operation per channel, whichever axis the constant says the channels are.
+    """Return an operation per channel, along the axis along which the constant varies.
 
     None when the constant varies along several axes.
     """

@@ -122,10 +122,10 @@ def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:
 
 
 def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
-    """Return an activation times a number, which the product before it takes up, or one after."""
+    """Return an activation times a number, as a factor of a product before it or after it."""
     factor = x.factor * number
     if not math.isfinite(factor) or factor == 0:
-        raise node.refused(f"a factor of {number:g} leaves nothing to compute")
+        raise node.refused(f"the factor {number:g} must be finite and not 0")
     alone = all(net.used_once(name) for name in node.inputs if net.values[name] is x)
     match net.op(x):
         case MatMul() as op if x.factor == 1 and alone:
@@ -136,7 +136,7 @@ def _scaled(net: Importer, node: FileNode, x: Value, number: float) -> Value:
 
 def _shifted(net: Importer, node: FileNode, x: Value, number: float, b: Constant) -> Value:
     if not math.isfinite(number):
-        raise node.refused(f"a term of {number:g} leaves nothing to compute")
+        raise node.refused(f"the term {number:g} must be finite")
     op = Affine(factor=x.factor, term=number)
     plain = replace(x, factor=1.0, origin=None)
     return widened(net, node, net.emit(node, op, plain), b)

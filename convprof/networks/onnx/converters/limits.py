@@ -1,4 +1,4 @@
-"""Activations that are held between numbers: Clip, HardSigmoid, and Max or Min with numbers."""
+"""Activations within limits: Clip, HardSigmoid, and Max or Min with numbers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _extreme(net: Importer, node: FileNode) -> Value:
 def _between(
     net: Importer, node: FileNode, x: Value, low: float | None, high: float | None
 ) -> Value:
-    """Return an activation held between two limits, of which each may be None."""
+    """Return an activation within two limits, each of which may be None."""
     low = None if low is None or low <= -_LARGEST else low
     high = None if high is None or high >= _LARGEST else high
     if low is None and high is None:

@@ -55,7 +55,7 @@ def _response_norm(net: Importer, node: FileNode) -> Value:
 
 
 def _softmax(net: Importer, node: FileNode) -> Value:
-    """Along the last axis; another one becomes the last, and several one, before and back after."""
+    """Softmax along the last axis. Another axis is moved there before, and back afterwards."""
     x = net.activation(node)
     shape, last = x.shape, len(x.shape) - 1
     flat = net.opset < _SOFTMAX_ON_ONE_AXIS

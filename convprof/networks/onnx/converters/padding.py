@@ -57,7 +57,7 @@ def _sides(net: Importer, node: FileNode, rank: int) -> tuple[tuple[int, ...], t
 
 
 def _value(net: Importer, node: FileNode) -> float:
-    """Return the value around; minus infinity, which comes before max pools, as the lowest."""
+    """Return the value of the padding; minus infinity, as before max pools, is the lowest one."""
     return max(_given_value(net, node), LOWEST)
 
 

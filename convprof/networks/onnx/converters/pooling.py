@@ -54,11 +54,11 @@ def _pool(net: Importer, node: FileNode, which: Literal["max", "avg"]) -> Value:
 
 
 def _with_pad(net: Importer, op: Pool2d, x: Value) -> tuple[Pool2d, Value] | None:
-    """Return the pooling with the zeros of a Pad node as its own padding, and the image in them.
+    """Return the pooling with the zeros of a Pad node as its padding, and the image without them.
 
-    None where there are none, or where the results would be others: zeros of a Pad node count for
-    an average, and are the largest where all else is negative. Before a max pool, the lowest value
-    there is does as well.
+    None without such zeros, or where the results would differ: zeros of a Pad node count for an
+    average, and are the largest where all else is negative. Before a max pool, padding with the
+    lowest value is also possible.
     """
     if op.which == "max" and x.factor != 1:  # applied to the padding too, and maybe negative
         return None
@@ -91,7 +91,7 @@ def _global(net: Importer, node: FileNode) -> Value:
 
 
 def _mean(net: Importer, node: FileNode) -> Value:
-    """Average over any axes but the minibatch: they are the pixels of an image for it."""
+    """Average over any axes but the minibatch: they become the pixels of an image."""
     x = net.activation(node)
     rank = len(x.shape)
     removed = net.integers(node, 1, "axes") if node.has(1) else node.integers("axes", ())
@@ -142,7 +142,7 @@ def padding(
 ) -> Pads:
     """Return (top, left, bottom, right) for a window on (n, c, h, w).
 
-    ``auto_pad`` SAME keeps ceil(size / stride) outputs; what is odd of its padding goes to the end
+    ``auto_pad`` SAME keeps ceil(size / stride) outputs; an odd element of padding goes to the end
     (SAME_UPPER) or the beginning (SAME_LOWER).
     """
     auto = node.text("auto_pad", "NOTSET")

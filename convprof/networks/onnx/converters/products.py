@@ -153,8 +153,8 @@ CONVERTERS = {
 # Attention whose queries, keys and values are thirds of one projection (n, t, 3w).
 #
 # Exporters write it as reshapes, transpositions and slices around two products and a softmax. Where
-# these amount to just that, the operations on the packed projection take their place: they say more
-# and rearrange less.
+# these compute just attention, operations on the packed projection take their place: they are
+# easier to read, and rearrange less.
 
 _HEADS_AXES = 4  # (n, heads, t, depth)
 _PARTS = 3
@@ -254,7 +254,7 @@ def _base(net: Importer, value: Value, shape: Shape, part: int) -> Value | None:
     return value if fits and view is not None and view.same(thirds) else None
 
 
-# The places of a rearranged tensor's elements in the original tensor.
+# The positions of a rearranged tensor's elements in the original tensor.
 #
 # Steps and offsets are in elements of the original, which is in the order of its shape.
 

@@ -1,4 +1,4 @@
-"""Reshapes and transpositions that do no more than is needed, whatever the file writes out."""
+"""As few reshapes and transpositions as possible, however many the file has."""
 
 from __future__ import annotations
 

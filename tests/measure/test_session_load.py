@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from convprof.doubts import QUIET, Surroundings
+from convprof.machine import surroundings
 from convprof.machine.activity import Activity
-from convprof.measure import surroundings
 
 
 def account(at_s, busy_s, own_s, stolen=None):
@@ -50,7 +50,7 @@ def test_an_interrupted_session_looks_when_it_is_asked(accounts):
 
 def test_a_session_marks_what_ran_next_to_other_programs(scene, accounts):
     accounts(account(0, 0, 0), account(10, 20, 1), account(20, 40, 2))
-    session = scene.session(scene.strategy("a", (1e-3,)))
+    session = scene.session(scene.strategy("a", (20e-3,)))  # longer than a time slice
     list(session.events())
     (measurement,) = session.measurements()
     assert measurement.doubt == "other programs used 1.9 of 2 CPUs while its thread ran"

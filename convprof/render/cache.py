@@ -1,0 +1,44 @@
+"""What ``cache`` prints: a row per kind of stored files, and what was removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.render.columns import Column, print_table
+from convprof.render.console import say
+from convprof.render.tables import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from convprof.studies.cache import Store
+
+
+def cache_report(console: Console, stores: Sequence[Store], *, cleared: bool) -> None:
+    """Print what is stored, where, and what was just removed."""
+    print_table(console, "stored on this machine", _columns(), stores)
+    for store in stores:
+        folders = ", ".join(str(folder) for folder in store.folders)
+        say(console, f"{store.kind.name}: {store.kind.what}; in {folders}", style="dim")
+    if cleared:
+        removed = sum(store.removed for store in stores)
+        say(console, f"removed {removed} file{'' if removed == 1 else 's'}")
+
+
+def _columns() -> list[Column[Store]]:
+    return [
+        Column("kind", lambda s: s.kind.name, 1, "left", key=True),
+        Column("files", lambda s: f"{len(s.entries):,}", 2),
+        Column("size", lambda s: units.size(s.size_bytes), 3),
+        Column("newest", _date, 4, "left"),
+    ]
+
+
+def _date(store: Store) -> str:
+    if store.newest_s is None:
+        return NOTHING
+    return datetime.fromtimestamp(store.newest_s, UTC).strftime("%Y-%m-%d %H:%M UTC")

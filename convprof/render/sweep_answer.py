@@ -1,0 +1,83 @@
+"""The answer of a sweep: the fastest, where its rate rises, and where it falls."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from convprof.render.sweep_chart import fastest_at_most, finding, short_names
+from convprof.studies.answer import Answer
+from convprof.studies.next_command import AFTER_LIMIT, after_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.sweep.points import Capacity, Row
+
+    Header = dict[str, Any]
+
+CLIFF = 0.85
+"""A rate that falls below this share of the rate at the point before has fallen off a cliff."""
+NEAR = 0.9
+"""Of the best rate: from there on more of the variable brings little."""
+
+
+def answer(
+    header: Header, rows: Sequence[Row], capacities: Sequence[Capacity] = ()
+) -> Answer | None:
+    """Return the fastest contestant, its cliff or its plateau, and what to try next."""
+    label = fastest_at_most(rows)
+    if label is None:
+        return None
+    over = header["sweep"]["over"]
+    points = [(row.x, rate) for row in rows if (rate := _rate(row, label)) is not None]
+    if not points:
+        return Answer(
+            (f"No time of {short_names(rows)[label]} can be true: see the doubts above.",)
+        )
+    cliff = _cliff(points)
+    sentences = [f"{finding(rows, over)}."]
+    name = short_names(rows)[label]
+    if cliff is not None:
+        sentences.append(_fall(name, over, cliff, capacities))
+    elif len(points) > 1:
+        sentences.append(_plateau(name, over, points))
+    best = max(points, key=lambda point: point[1])[0]
+    problem = header["sweep"]["problem"]
+    if cliff is not None and problem["kind"] == "gemm" and over == "size":
+        return Answer(tuple(sentences), AFTER_LIMIT["cache"])
+    return Answer(tuple(sentences), after_sweep(problem, over, label.split()[0], best))
+
+
+def _rate(row: Row, label: str) -> float | None:
+    cell = row.cells.get(label)
+    return cell.rate if cell is not None and not cell.doubt else None
+
+
+Fall = tuple[int, int, float]
+"""From one value to the next, and the share of the rate that is left."""
+
+
+def _cliff(points: Sequence[tuple[int, float]]) -> Fall | None:
+    """Return where the rate falls the most; None if it falls nowhere by much."""
+    falls = [(a, b, after / before) for (a, before), (b, after) in itertools.pairwise(points)]
+    worst = min(falls, key=lambda fall: fall[2], default=None)
+    return worst if worst is not None and worst[2] < CLIFF else None
+
+
+def _fall(name: str, over: str, cliff: Fall, capacities: Sequence[Capacity]) -> str:
+    first, last, left = cliff
+    passed = [c.name for c in capacities if first < c.x <= last]
+    cause = f", where the data becomes larger than {' and '.join(passed)}" if passed else ""
+    return (
+        f"The rate of {name} falls by {100 * (1 - left):.0f} % from {over} {first:,} to "
+        f"{last:,}{cause}."
+    )
+
+
+def _plateau(name: str, over: str, points: Sequence[tuple[int, float]]) -> str:
+    best = max(rate for _, rate in points)
+    enough = next(x for x, rate in points if rate >= NEAR * best)
+    if enough == points[0][0]:
+        return f"{name} depends little on {over}: no step of the range costs more than 15 %."
+    return f"{name} is within 10 % of its best rate from {over} {enough:,} on."

@@ -46,14 +46,14 @@ class Fma(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return the tile in every width, fused and apart."""
-        made = []
+        contestants = []
         for bits in self._widths:
             for kind in (FUSED, APART):
                 one = shape(bits, self.options.dtype, fused=kind == FUSED)
                 g = repeated.product(one, self._setting.types)
                 strategy = Repeated(f"{self._name(bits)} {kind}", one)
-                made.append(Contestant(strategy, g, self._setting))
-        return made
+                contestants.append(Contestant(strategy, g, self._setting))
+        return contestants
 
     def settle(self) -> Iterator[str]:
         """Measure the peaks again, now that the core has been at work for a while."""

@@ -47,12 +47,12 @@ class Simd(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return the tile in every width, each with a product of its own size."""
-        made = []
+        contestants = []
         for bits in self._widths:
             one = shape(bits, self.options.dtype, fused=self._fused)
             g = repeated.product(one, self._setting.types)
-            made.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
-        return made
+            contestants.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
+        return contestants
 
     def settle(self) -> Iterator[str]:
         """Measure the peaks again, now that the core has been at work for a while."""

@@ -147,6 +147,11 @@ def after_ladder(best: Measurement, limit: str | None) -> str:
     return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
 
 
+def ladder_again(measurement: Measurement) -> str:
+    """Return the command that measures a ladder again when other programs are idle."""
+    return line(f"ladder {_LADDERS[measurement.problem['kind']]}", measurement, "--wait-idle")
+
+
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
     """Return what explains the rate of a strategy at the best value of a sweep."""
     text = text_of(problem.get("name"), str(problem.get("descriptor")))

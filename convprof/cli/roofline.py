@@ -11,6 +11,7 @@ import click
 from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs, dated
 from convprof.cli.run import KEPT
 from convprof.cli.view import View
@@ -37,7 +38,7 @@ READ_FLAGS = ("problem", "csv_path", "markdown_path", "plot", "color", "quiet")
 """What has a meaning where points come from files."""
 
 
-@click.command("roofline")
+@click.command("roofline", cls=Command)
 @options.problem_options
 @options.layout_option()
 @options.measure_options()

@@ -1,4 +1,4 @@
-"""The tiles of a product whose ``b`` lies in panels: one panel after the other, all rows each.
+"""The tiles of a product whose ``b`` is in panels: one panel after the other, all rows each.
 
 A block of ``a`` stays in the second-level cache while every panel of ``b`` goes by. The tiles of a
 panel fetch the next one, a little each, so that it is near before it is needed.
@@ -49,13 +49,13 @@ class PanelBlocking:
     vectors: int
     """Vectors across a register tile, which is as wide as a panel."""
     mc: int
-    """Rows that a panel meets before the next panel comes."""
+    """Rows that use a panel before the next panel comes."""
     kc: int
     """Steps of a panel."""
 
 
 class _Pass(NamedTuple):
-    """Panels of one product of the batch, one after the other, that meet a block of ``a``."""
+    """Panels of one product of the batch, one after the other, for a block of ``a``."""
 
     z: int
     rows: range
@@ -212,7 +212,7 @@ class PanelStages:
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
 
     def _fetched(self, tiles: int) -> int:
-        """Return the elements of the next panel that each step of so many tiles fetches.
+        """Return the elements of the next panel that each step of a number of tiles fetches.
 
         Whole lines per turn of the loop. A tile that is alone would fetch as fast as it reads: it
         looks ahead in the panel itself.

@@ -73,8 +73,8 @@ class Peak:
     ports: int | None
     """Vector multiply-adds of this width per cycle: ``flop_per_cycle / (2 * lanes)``, rounded.
 
-    None where that is no count: further from a whole number than 0.2 (a core that splits the
-    vectors, or a disturbed measurement), or more than any core has."""
+    None where the quotient cannot be a count: further from a whole number than 0.2 (a core that
+    splits the vectors, or a disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
 
@@ -202,7 +202,7 @@ def _chain_bound(
 def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float | None]:
     """Return the shortest turn of each, taken in turns.
 
-    None for a clock that is not there, or whose series of repeats contradict each other.
+    None without a clock, or where the series of repeats of the clock contradict each other.
     """
     turns: list[float] = []
     clock_turns: list[float] = []

@@ -106,9 +106,10 @@ class Session:
         self._kept: dict[int, Measurement] = {}
         """By the identity of a participant that was released."""
         self._found: list[Participant | Measurement] = []
-        """In the contestants' order: who takes part, and the record of who does not."""
+        """In the contestants' order: participants, and the records of contestants that do not take
+        part."""
         self.suspects: Callable[[], Sequence[Suspect]] = tuple
-        """Returns who is measured again after all rounds, and why; a study sets it."""
+        """Returns the participants to measure again after all rounds, and why; a study sets it."""
 
     def events(self) -> Iterator[Event]:
         """Prepare every contestant, then sample in rounds; yield what happens."""

@@ -35,7 +35,7 @@ class Measured:
         machine: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Look up what is kept, for another machine by its key; not if it is to be done ``again``.
+        """Look up the stored ceilings, of another machine by its key; with ``again``, none.
 
         ``clock`` tells seconds since 1970.
         """
@@ -61,10 +61,10 @@ class Measured:
         self._threads = [count for count in self._threads if count <= above]
 
     def steps(self) -> Iterator[str]:
-        """Measure what is not there; yield what comes next, in words for people.
+        """Measure what is missing; yield what comes next, in words for people.
 
-        What an interruption leaves of the figures for a number of threads is in ``listed`` and
-        kept: the next time the rest is measured.
+        After an interruption the figures so far are in ``listed`` and stored: the next time the
+        rest is measured.
         """
         for threads in self._threads:
             if threads in self.sets and self.sets[threads].whole:
@@ -75,7 +75,7 @@ class Measured:
                 self._keep(threads)
 
     def _keep(self, threads: int) -> None:
-        """Keep what was measured; parts do not replace what was whole."""
+        """Store what was measured; a part does not replace a complete set."""
         found = self.sets.get(threads)
         if found is None or (not found.whole and threads in self._whole_before):
             return
@@ -102,7 +102,7 @@ class Measured:
         self._found(found, whole=True)
 
     def _found(self, found: Ceilings, **more: Any) -> Ceilings:
-        """Take note of one more figure."""
+        """Add one more figure."""
         now = dataclasses.replace(
             found,
             measured_at=self._clock(),

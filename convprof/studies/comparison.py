@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.stats import Verdict
 
 FIGURES = ("ratio", "ci95", "rounds", "verdict", "doubt")
-"""What the JSON of every comparison has besides its two sides."""
+"""The fields of every comparison in JSON, besides its two sides."""
 
 
 class Timed(Protocol):
@@ -78,7 +78,7 @@ def figures(ratio: Ratio, doubt: str | None = None) -> dict[str, Any]:
 def to_json(
     kind: str, problem: dict[str, Any], comparison: Comparison[Measurement]
 ) -> dict[str, Any]:
-    """Return what every comparison of two measurements has in the result document."""
+    """Return the common fields of a comparison of two measurements, for the result document."""
     return {
         "kind": kind,
         "problem": problem,
@@ -89,7 +89,7 @@ def to_json(
 
 
 def side(measurement: Measurement) -> dict[str, Any]:
-    """Return which of the measurements a side is: those have the times."""
+    """Return which measurement a side is: the measurement has the times."""
     return {
         "strategy": measurement.strategy,
         "layout": measurement.layout,
@@ -116,24 +116,25 @@ def read(
             continue
         try:
             a, b = (_measured(fields, key, measurements) for key in ("a", "b"))
-            found.append(build(fields, Comparison(a, b, _ratio(fields))))
+            found.append(build(fields, Comparison(a, b, read_ratio(fields))))
         except InputError:
             continue
     return found
 
 
 def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measurement]) -> Measurement:
-    """Return the measurement that one side of a comparison is about."""
+    """Return the measurement of one side of a comparison."""
     side = mapping(fields.get(key))
     problem = mapping(fields.get("problem"))
     labels = (text(side.get("strategy")), side.get("layout"), count(side.get("threads")))
     for m in measurements:
         if m.time_s and m.problem == problem and (m.strategy, m.layout, m.threads) == labels:
             return m
-    raise InputError("a comparison is of nothing that was measured")
+    raise InputError("a comparison is of no measurement in the document")
 
 
-def _ratio(fields: dict[str, Any]) -> Ratio:
+def read_ratio(fields: dict[str, Any]) -> Ratio:
+    """Return the ratio of a comparison in JSON types; InputError if it has none."""
     interval = fields.get("ci95")
     low, high = (None, None) if interval is None else map(positive, _pair(interval))
     return Ratio(positive(fields.get("ratio")), low, high, count(fields.get("rounds")))

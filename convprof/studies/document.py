@@ -1,4 +1,4 @@
-"""Put everything that one command found out into one result document."""
+"""Put everything that one command measured into one result document."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Docu
 def observe(document: Document, watch: NoiseWatch, model: MachineModel) -> None:
     """Write the machine's state, the disturbances and the bandwidths that were used.
 
-    What decides least comes last: if one of them cannot be found out, the document has the others.
+    The least important comes last: if one of them fails, the document has those before it.
     """
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
     document.ceilings["bandwidths"] = plain(model.bandwidths(threads))

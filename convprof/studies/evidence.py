@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 Kind = Literal["arithmetic", "chains", "loads"]
 BITS = {"xmm": 128, "ymm": 256, "zmm": 512, "v": 128}
 NOISE = 1.07
-"""Latencies and peaks are measured: a need that is so little over a whole number is that number."""
+"""Latencies and peaks are measured: a need of at most this much over a whole number is rounded
+down."""
 SCALAR_BITS = 128
-"""Scalars live in registers of this width; one element of it is used."""
+"""Scalars are in registers of this width; one element of it is used."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def loop_of(prepared: Prepared) -> Code | None:
 
 
 def evidence(loop: Code, core: Core) -> Evidence:
-    """Hold a loop against what a core can do."""
+    """Compare a loop with what a core can do."""
     limits = [Limit("arithmetic", core.arithmetic_share)]
     recurrence = _recurrence(loop, core)
     per_cycle = core.peak.flop_per_cycle

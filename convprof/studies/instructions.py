@@ -75,7 +75,7 @@ class Instructions:
     """The rows that a pattern matches. Iterate over ``passes()``; call the rest at any time."""
 
     def __init__(self, match: str | None = None) -> None:
-        """InputError for a pattern that is none or matches nothing."""
+        """InputError for a pattern that is not valid or matches nothing."""
         known = facts().cpu
         self._match = match
         self.cores = published.cores(known.architecture)
@@ -195,15 +195,15 @@ def _matching(rows: list[Any], match: str | None) -> list[Any]:
     return [row for row in rows if pattern.search(row.key.name)]
 
 
-# Which known core a list of measured costs resembles.
+# The known core that a list of measured costs resembles.
 
 AGREES_WITHIN = 0.1
 """A row agrees if all its figures that are published are within 10 %: cycles are whole numbers,
 and the next one is farther away up to ten of them."""
 FAR_BEYOND = 0.25
-"""Beyond 25 % a row differs by more than how somebody measured or rounded."""
+"""Beyond 25 % a row differs by more than the ways of measuring and rounding explain."""
 ALIKE_SHARE = 0.75
-"""A machine of which fewer rows agree is unlike that core."""
+"""With a smaller share of agreeing rows, the machine does not resemble the core."""
 
 Measured = tuple[float | None, float | None]
 """Latency and reciprocal throughput."""
@@ -211,7 +211,7 @@ Measured = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class Resemblance:
-    """How far a machine is from a core."""
+    """How much a machine differs from a core."""
 
     core: str
     rows: int
@@ -221,9 +221,9 @@ class Resemblance:
     far: int
     """Of these, rows with a figure that differs by more than 25 %."""
     distance: float
-    """Factor between measured and published figures, less 1, of the median row; a row's is that
-    of its figure that differs most. 0 is equality. A few rows that the source has wrong, or that
-    the machine does otherwise, leave it as it is."""
+    """Factor between measured and published figures, less 1, of the median row; in a row the figure
+    that differs most counts. 0 is equality. A few rows that are wrong in the source, or different
+    on the machine, do not change it."""
 
     @property
     def share(self) -> float:

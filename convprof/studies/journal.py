@@ -1,7 +1,7 @@
 """A file of JSON lines that grows while measuring: a header, then a record per line.
 
-A record is on the disk before the next one is begun. What a kill leaves behind, the start of a
-line without its end, is dropped when the file is opened again.
+A record is on the disk before the next one is begun. If the process is killed, the start of a line
+without its end may remain; it is dropped when the file is opened again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 MOST_LINE_BYTES = 1 << 24
 _START = b'{"schema_version": '
-"""How a header begins: a file that breaks off before its first line ends is ours if it does."""
+"""The beginning of a header: a file whose only line is incomplete is ours if it begins so."""
 
 Record = dict[str, Any]
 
@@ -37,8 +37,8 @@ class Journal:
     ) -> None:
         """Open or create the file.
 
-        `kind` is what the header's field of that name must say. InputError for a file of another
-        kind, a damaged or oversize one, or one that another process is writing; `shown` is
+        `kind` must be the value of the header's field of that name. InputError for a file of
+        another kind, a damaged or oversize one, or one that another process is writing; `shown` is
         the name of the file in the error, and `way_out` what to do.
         """
         self.path, self._kind = path, kind
@@ -78,7 +78,7 @@ class Journal:
         sync_folder(self.path)
 
     def append(self, record: Record) -> None:
-        """Write a record; ConvprofError if the disk does not take it."""
+        """Write a record; ConvprofError if it cannot be written."""
         self._write(record)
 
     def records(self) -> Iterator[Record]:
@@ -92,17 +92,17 @@ class Journal:
         return InputError(one_line(f"{reason}. {self._way_out}"), field="json", value=self._shown)
 
     def remove(self) -> None:
-        """Delete the file: what is in it is elsewhere by now."""
+        """Delete the file: its contents are elsewhere by now."""
         with contextlib.suppress(OSError):
             Path(self.path).unlink()
 
     def clear(self) -> None:
-        """Forget all that is in the file."""
+        """Remove the contents of the file."""
         self._file.truncate(0)
         self._end, self.header = 0, None
 
     def differs(self, wanted: Record) -> str | None:
-        """Return where the header is not as wanted, `seed 1, here 2`; None if it nowhere is.
+        """Return where the header differs from the wanted one, `seed 1, here 2`; None: nowhere.
 
         Of a part that is an object, the fields wanted are compared.
         """
@@ -143,7 +143,7 @@ class Journal:
         file = os.fdopen(descriptor, "r+b", buffering=0)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             file.close()
-            raise self.damaged("it is no regular file, and it has to be read back")
+            raise self.damaged("it is not a regular file, and it has to be read back")
         return file
 
     def _lock(self) -> None:

@@ -1,4 +1,4 @@
-"""What can be refused before anything is measured."""
+"""Checks that refuse a problem before anything is measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_strategies(
     """Raise UnknownNameError for a name that no strategy for these kinds of problem has."""
     kinds = sorted({problem.kind for problem in problems})
     known = [strategy for kind in kinds for strategy in registry.strategies(kind)]
-    # Schedules of ours for somebody else's compiler are many, and seldom what is meant.
+    # There are many schedules for other compilers, and users seldom mean them.
     libraries = sorted({strategy.name for strategy in known if strategy.role.is_compared})
     ours = sorted({strategy.name for strategy in known if not strategy.role.is_peer})
     listed = libraries if field == LIBRARY else [*ours, *libraries]
@@ -70,7 +70,7 @@ def check_memory(problems: Iterable[Problem], dtype: str, layouts: int) -> None:
 def without_memory(
     problems: Iterable[Problem], dtype: str, layouts: int
 ) -> Iterator[tuple[Problem, TooLargeError]]:
-    """Yield the problems of which that is true, each with the error that says so."""
+    """Yield the problems that do not fit, each with its error."""
     of = types(dtype)
     available = available_bytes()  # takes a millisecond: once for all problems
     for problem in problems:
@@ -118,7 +118,7 @@ def check_work(
 def without_end(
     problems: Iterable[Problem], dtype: str, threads: Sequence[int], machine: MachineModel
 ) -> Iterator[tuple[Problem, TooLargeError]]:
-    """Yield the problems of more than ``MOST_MACS``, each with the error that says so."""
+    """Yield the problems of more than ``MOST_MACS``, each with its error."""
     for problem in problems:
         if problem.macs <= MOST_MACS:
             continue

@@ -1,7 +1,7 @@
-"""Measurements and documents out of JSON that anybody may have written, whole: to be written again.
+"""Whole measurements and documents from JSON of unknown origin, to be written again.
 
-What is printed or computed with is checked field by field. What is only passed on is checked for
-its form: finite numbers, printable texts.
+What is printed or computed with is checked field by field. Values that are only passed on are
+checked for their form: finite numbers, printable texts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SIZES = {
     "gemm": ("m", "n", "k", "batch"),
     "attention": ("batch", "heads", "tokens", "dim"),
 }
-"""By kind of problem, what its line on the screen is made of."""
+"""By kind of problem, the fields that its line on the screen needs."""
 _PAIRS = {"conv2d": ("stride", "pad", "dilation")}
 _PAIR_LENGTHS = (2, 4)
 _SOURCES: tuple[Literal["pmu", "calibrated", "tsc"], ...] = ("pmu", "calibrated", "tsc")
@@ -175,7 +175,7 @@ def check_shown(problem: dict[str, Any]) -> None:
     for key in _PAIRS.get(kind, ()):
         pair = [count(item, 0) for item in array(problem.get(key))]
         if len(pair) not in _PAIR_LENGTHS:
-            raise InputError(f"{key} has not two numbers or four")
+            raise InputError(f"{key} does not have two or four numbers")
     epilogue = problem.get("epilogue")
     if epilogue is not None:
         words(epilogue)

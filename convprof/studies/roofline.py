@@ -1,4 +1,4 @@
-"""``roofline``: every measured strategy under the ceilings of its machine."""
+"""``roofline``: every measured strategy compared with the ceilings of its machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Roofline:
-    """The measurements of one machine that share their roofs."""
+    """The measurements of one machine that have the same ceilings."""
 
     source: str
     brand: str | None
@@ -44,7 +44,7 @@ class Roofline:
 
 
 def groups(saved: Saved) -> list[tuple[str, int]]:
-    """Return the element types and numbers of threads that a roofline of their own is for."""
+    """Return the element types and numbers of threads that have a roofline of their own."""
     return list(dict.fromkeys((m.dtype, m.threads) for m in saved.measurements))
 
 

@@ -1,11 +1,11 @@
-"""The roofs over a measurement: the FMA peak, and the bandwidth of the level that feeds it.
+"""The ceilings of a measurement: the FMA peak, and the bandwidth of the level that feeds it.
 
 At an intensity of ``i`` FLOP/byte no more than ``min(peak, i * bandwidth)`` is possible (Williams,
-Waterman, Patterson 2009, Roofline). FLOPs here are those executed, so that an algorithm that needs
-fewer than the definition is not above a roof; bytes are those that the strategy moves. The level is
-the nearest one that holds operands, result and scratch memory together, as they are when calls
-follow one another; memory for measurements with cold caches. As much as the caches before it hold
-may come from there, so that much is counted at their bandwidth.
+Waterman, Patterson 2009, Roofline). FLOPs are executed FLOPs, so that an algorithm that needs fewer
+than the definition is not above a ceiling; bytes are the bytes that the strategy moves. The level
+is the nearest one that holds operands, result and scratch memory together, as they are when calls
+follow one another; memory for measurements with cold caches. The part that fits into the caches
+before it is counted at their bandwidth.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COMPUTE = "compute"
 
 @dataclass(frozen=True, slots=True)
 class RooflinePoint:
-    """A measurement under its roofs."""
+    """A measurement and its ceilings."""
 
     measurement: Measurement
     intensity: float
@@ -36,9 +36,9 @@ class RooflinePoint:
     flop_per_s: float
     """By the FLOPs executed."""
     level: str
-    """That holds what the strategy works on."""
+    """The level that holds the strategy's data."""
     bandwidth: float | None
-    """Bytes per second from there, the share of the caches before it at theirs; None: unknown."""
+    """Bytes per second from that level and the caches before it; None: unknown."""
     peak: float
     """FLOP/s of independent multiply-adds on as many threads."""
 
@@ -56,7 +56,7 @@ class RooflinePoint:
 
     @property
     def limit(self) -> str | None:
-        """``compute`` or the level whose bandwidth is the lower roof; None if unknown."""
+        """``compute`` or the level whose bandwidth is the lower ceiling; None if unknown."""
         if self.bandwidth is None:
             return None
         return COMPUTE if self.intensity * self.bandwidth >= self.peak else self.level
@@ -70,7 +70,7 @@ class RooflinePoint:
 
     @property
     def left(self) -> float:
-        """How many times as fast the roof is."""
+        """The ceiling over the measured rate."""
         return self.roof / self.flop_per_s
 
 
@@ -80,7 +80,7 @@ def place(
     caches: Sequence[Level],
     bandwidth_of: Callable[[str], float | None],
 ) -> RooflinePoint | None:
-    """Put a measurement under its roofs; None for one without a time or without arithmetic.
+    """Return a measurement with its ceilings; None for one without a time or arithmetic.
 
     ``caches`` are the cache levels for as many threads, ``bandwidth_of`` returns a bandwidth.
     """
@@ -99,7 +99,7 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class WorkingSet:
-    """What a strategy works on, and the memory level that holds it."""
+    """The data of a strategy, and the memory level that holds them."""
 
     moved: int
     """Bytes that the strategy moves."""
@@ -111,12 +111,12 @@ class WorkingSet:
 
 
 def working_set(measurement: Measurement, caches: Sequence[Level]) -> WorkingSet | None:
-    """Return what a measurement worked on; None for one without a time or without arithmetic."""
+    """Return the data of a measurement; None for one without a time or without arithmetic."""
     moved = measurement.bytes_moved or measurement.bytes_min
     flops = measurement.flops
     if measurement.time_s is None or flops is None or not flops.executed or not moved:
         return None
-    # Weights that are packed are not touched again: what is moved is then the better figure.
+    # Weights that are packed are not read again: the bytes moved are then the better figure.
     footprint = min((measurement.bytes_min or moved) + (measurement.workspace_bytes or 0), moved)
     if measurement.cache == "cold":
         return WorkingSet(moved, footprint, MEMORY, ())
@@ -145,7 +145,7 @@ def _mixed(works_in: WorkingSet, bandwidth_of: Callable[[str], float | None]) ->
 def place_here(
     measurement: Measurement, peak: float, machine: MachineModel
 ) -> RooflinePoint | None:
-    """Put a measurement of this machine under its roofs, as far as the model has them."""
+    """Return a measurement of this machine with its ceilings, as far as the model has them."""
     threads = measurement.threads
     caches = machine.levels(threads)
     return place(measurement, peak, caches, functools.partial(machine.bandwidth, threads))

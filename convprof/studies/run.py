@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the user asked to be compared."""
+    """What the user chose to compare."""
 
     strategies: tuple[str, ...] = ()
-    """Names; empty for all of the problem's kind but libraries to be installed apart."""
+    """Names; empty for all of the problem's kind, except libraries that are installed
+    separately."""
     layouts: tuple[str, ...] = LAYOUTS
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
@@ -46,8 +47,8 @@ class Choice:
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
     """Return the contestants, in ladder order.
 
-    A strategy is left out at numbers of threads that it does not take, unless it would not take
-    part at all: then it is there to be refused with its reason.
+    A strategy is left out at numbers of threads that it does not take. If it takes none of them, it
+    is included once, and refused with its reason.
     """
     found = []
     for strategy in _chosen(problem, choice):
@@ -62,10 +63,10 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
 
 
 def _chosen(problem: Problem, choice: Choice) -> list[Strategy[Any]]:
-    """Return the chosen strategies that the problem's kind has; of several kinds, each its own.
+    """Return the chosen strategies that the problem's kind has.
 
     Without a choice all that need no further package: the libraries take part when named. An
-    epilogue is then both fused, by those that can, and computed in passes of its own.
+    epilogue is then both fused, by strategies that can, and computed in passes of its own.
     """
     if not choice.strategies:
         every = registry.strategies(problem.kind)
@@ -81,7 +82,7 @@ def refused(problem: Problem, choice: Choice, reason: str) -> list[Measurement]:
 
 
 def measure_peaks(choice: Choice, machine: MachineModel) -> None:
-    """Measure the peaks that the choice's results are compared with, as far as they lack.
+    """Measure the peaks that the choice's results are compared with, if missing.
 
     ThreadsError if the system allows none of the numbers of threads.
     """
@@ -134,7 +135,7 @@ class Run:
 
 
 def unmeasured(problem: Problem, choice: Choice, status: Status, reason: str) -> Measurement:
-    """Return the record of a problem of which an error left nothing else, all strategies in one."""
+    """Return one record for all strategies of a problem that an error left without results."""
     return Measurement(
         problem=report.describe(problem),
         strategy=",".join(choice.strategies) or "all",

@@ -1,7 +1,7 @@
-"""What a command over many problems keeps of each finished one while it goes on.
+"""The journal of a command over many problems: the results of each finished problem.
 
-The journal is a file next to the result document. Its header says which command it is of, on which
-machine; the same command continues it, and ``convprof show`` turns it into a document.
+The journal is a file next to the result document. Its header has the command and the machine; the
+same command continues it, and ``convprof show`` turns it into a document.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
         index = kept.index
         known = isinstance(index, int) and not isinstance(index, bool)
         if not known or not 0 <= index < len(problems) or index in found:
-            raise journal.damaged(f"line {line} is of no problem of this command")
+            raise journal.damaged(f"line {line} belongs to no problem of this command")
         if kept.descriptor != problems[index].descriptor:
-            raise journal.damaged(f"line {line} is of another problem")
+            raise journal.damaged(f"line {line} belongs to another problem")
         kept.state = None  # the state at the end of this process is the document's
         found[index] = kept
     return found

@@ -1,6 +1,6 @@
 """Read result documents that ``run --json`` wrote; the files may come from strangers.
 
-Only what is used is read, and all of that is checked. Unknown fields are passed over.
+Only the used fields are read, and each is checked. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Saved:
     isa_peaks: tuple[Peak, ...]
     bandwidths: tuple[Bandwidth, ...]
     measurements: tuple[Measurement, ...]
-    """Those that have a time."""
+    """Measurements that have a time."""
 
 
 def read(path: str) -> Saved:
@@ -86,7 +86,7 @@ def parsed(document: Any, source: str) -> Saved:
 
 
 def _some(value: Any) -> list[Any]:
-    """Return a list that is no longer than any machine would make it."""
+    """Return a list that is not longer than that of any machine."""
     items = array(value)
     if len(items) > _MOST_CEILINGS:
         raise InputError("a list is far too long")

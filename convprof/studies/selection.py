@@ -59,12 +59,12 @@ def select(
 ) -> Selection:
     """Return the problems that the texts and the benchdnn shape files mean.
 
-    ``mb`` overrides every minibatch; a matrix product given as such has none and stays as it is.
-    Lines of files that convprof does not compute are left out; it is an error if no other is left.
-    ``match`` is a regular expression searched in each name and descriptor.
+    ``mb`` overrides every minibatch; a matrix product has none and does not change. Lines of files
+    that convprof does not compute are left out; it is an error if no other is left. ``match`` is a
+    regular expression searched in each name and descriptor.
 
-    Raises InputError: a text that means nothing, a file that cannot be read, a bad expression,
-    or nothing left to measure.
+    Raises InputError: a text without a meaning, a file that cannot be read, a bad expression, or
+    nothing left to measure.
     """
     pattern = None if match is None else _compiled(match)
     if mb is not None:
@@ -107,7 +107,7 @@ class _Files:
         self._mb, self._pattern = mb, pattern
         self._stdin_read = False
         self.left_out: list[LeftOut] = []
-        """What is left out though the user's own pattern matches it."""
+        """What is left out although the user's own pattern matches it."""
         self.lines = 0
 
     def read(self, path: str | Path, notes: list[str]) -> list[Problem]:
@@ -166,8 +166,8 @@ def _lines(sources: Sequence[str]) -> str:
 def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
     """Return what one PROBLEM means.
 
-    A digit begins a matrix product, a field such as ic64 a convolution, ``attention:`` says it, and
-    all else is a network's name.
+    A matrix product begins with a digit, a convolution with a field such as ic64, attention with
+    ``attention:``; everything else is a network's name.
     """
     if text.partition(":")[0].lower() in networks.names():
         return networks.find(text, mb=mb or 1)
@@ -218,7 +218,7 @@ def _compiled(match: str) -> re.Pattern[str]:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # doubtful expressions warn where nobody reads it
+            warnings.simplefilter("ignore")  # warnings about doubtful expressions would not be read
             return re.compile(match)
     except (re.error, OverflowError, RecursionError) as error:
         raise InputError(

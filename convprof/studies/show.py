@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 256 << 20
 MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
-_LINES_OF_OTHERS = {"sweep": "it is a sweep's, which the same sweep command prints and continues"}
+_LINES_OF_OTHERS = {"sweep": "it belongs to a sweep; the same command prints and continues it"}
 _REORDER = "reorder"
 
 
@@ -81,7 +81,7 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
     made = reading.head(header)
     total = count(mapping(header.get("command")).get("problems"))
     if total > _MOST_PROBLEMS:
-        raise InputError("it is of far too many problems")
+        raise InputError("it has far too many problems")
     found: dict[int, run_journal.Kept] = {}
     for number, value in enumerate(_records(file), 2):
         try:
@@ -90,7 +90,7 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
         except (InputError, LookupError) as error:
             raise InputError(f"line {number} is damaged: {error}") from None
         if index >= total or index in found:
-            raise InputError(f"line {number} is of no problem of its command")
+            raise InputError(f"line {number} belongs to no problem of its command")
         found[index] = kept
     for _, kept in sorted(found.items()):
         made.measurements += kept.measurements
@@ -102,7 +102,7 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
 
 
 def _records(file: BinaryIO) -> Iterator[Any]:
-    """Yield the lines after the header; the start of one that a kill left is dropped."""
+    """Yield the lines after the header; an incomplete last line is dropped."""
     while line := file.readline(MOST_LINE_BYTES + 1):
         if not line.endswith(b"\n"):
             if len(line) > MOST_LINE_BYTES:

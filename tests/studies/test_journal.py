@@ -105,7 +105,7 @@ def test_a_folder_a_missing_folder_and_a_pipe_are_refused(tmp_path):
     if hasattr(os, "mkfifo"):
         pipe = str(tmp_path / "pipe")
         os.mkfifo(pipe)
-        with pytest.raises(InputError, match="no regular file"):
+        with pytest.raises(InputError, match="not a regular file"):
             Journal(pipe, "sweep")
         assert stat.S_ISFIFO(os.stat(pipe).st_mode)  # noqa: PTH116
 

@@ -83,7 +83,7 @@ class LayoutComparison(Comparison["Measurement"]):
 
     @property
     def break_even(self) -> int | None:
-        """After how many such convolutions in a row converting to the better layout has paid."""
+        """From how many such convolutions in a row converting to the better layout pays."""
         if self.better is None or self.conversions is None:
             return None
         times = {"nchw": self.nchw.time_s, "nhwc": self.nhwc.time_s}
@@ -200,9 +200,9 @@ def _best_s(comparison: LayoutComparison) -> float:
 
 
 def _shapes(problem: Problem) -> tuple[LayoutConversion, ...]:
-    """Return the activation that is read and the one that is written, as things to convert.
+    """Return the activation that is read and the one that is written, as conversions.
 
-    The gradient of the weights has no layout: nothing is to be converted.
+    The gradient of the weights has no layout: it needs no conversion.
     """
     tensors = problem.operands(NCHW, F32)[0], problem.result(NCHW, F32)
     if any(tensor.layout is None for tensor in tensors):

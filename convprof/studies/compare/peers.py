@@ -1,4 +1,4 @@
-"""``compare peers``: convprof's own best strategy against the libraries people use."""
+"""``compare peers``: convprof's own best strategy against libraries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KIND = "peers"
 OURS = "auto"
 """Our strategy unless others are named: the best one, chosen for the problem."""
 LARGEST_ERROR = 1e-4
-"""``max_rel_error`` up to which two f32 results are worth the same."""
+"""Up to this ``max_rel_error`` two f32 results are equally exact."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Summary:
 
 
 def summaries(standings: Sequence[Standing]) -> list[Summary]:
-    """Return one summary per number of threads, in the order in which they come.
+    """Return one summary per number of threads, in order of appearance.
 
     Comparisons that are in doubt are left out.
     """

@@ -1,11 +1,11 @@
 """Which strategy and layout for every layer, so that the network takes least: a shortest path.
 
-A state is a position between two layers: which results are still needed, and in which layouts
-each of them exists. A layer leads from state to state at the cost of its strategy and of the
-conversions that its layout asks for. Results that no layer reads any more are forgotten, so states
-are few whatever branches a network has, and the least sum over all paths is found exactly (dynamic
-programming, Bellman 1957; layouts and conversions as in Anderson & Gregg 2018, "Optimal DNN
-primitive selection with partitioned boolean quadratic programming", solved there in another way).
+A state is a position between two layers: which results are still needed, and in which layouts each
+of them exists. A layer leads from state to state at the cost of its strategy and of the conversions
+that its layout needs. Results that no layer reads any more are dropped, so there are few states in
+any network, and the least sum over all paths is found exactly (dynamic programming, Bellman 1957;
+layouts and conversions as in Anderson & Gregg 2018, "Optimal DNN primitive selection with
+partitioned boolean quadratic programming", solved there in another way).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def uniform(
 
 
 def greedy(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> Route:
-    """Return the fastest way of each step by itself, whatever conversions that asks for."""
+    """Return the fastest way of each step by itself, whatever conversions this needs."""
     ways = [greedy_way(costs, step.name)[0] for step in steps]
     return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
 
@@ -124,7 +124,7 @@ class _Walk:
         self._last_read[self._result] = len(steps)
 
     def best(self) -> Route:
-        """Return the cheapest path to the result in the layout asked for."""
+        """Return the cheapest path to the result in the requested layout."""
         start: State = frozenset(self._exists(INPUT, self._layout))
         paths: dict[State, _Path] = {start: _Path(0.0)}
         for index, step in enumerate(self._steps):
@@ -164,13 +164,13 @@ class _Walk:
         return frozenset(alive), total
 
     def _exists(self, name: str, layout: str) -> set[tuple[str, str]]:
-        """Return how a result exists once it is made; nothing for what never has a layout."""
+        """Return the layouts of a new result; none for a result that never has a layout."""
         if len(self._network.shapes[name]) != IMAGE_AXES:
             return set()
         return {(name, layout if name in self._network.images else "nchw")}
 
     def _converted(self, state: State, name: str, layout: str) -> tuple[State, float]:
-        """Return the state in which a result exists in a layout, and what that takes."""
+        """Return the state in which a result exists in a layout, and the seconds to get there."""
         if len(self._network.shapes[name]) != IMAGE_AXES or (name, layout) in state:
             return state, 0.0
         other = "nhwc" if layout == "nchw" else "nchw"

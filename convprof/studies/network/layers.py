@@ -1,4 +1,4 @@
-"""What was measured of each layer, and what of a network's time its kinds of layers take."""
+"""The measurements of each layer, and the share of each kind of layer in a network's time."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Layer:
 
     step: Step
     hot: Measurement | None
-    """Called again and again by itself; None for a view, and for what was not measured."""
+    """Called repeatedly by itself; None for a view, and for a layer that was not measured."""
     cold: Measurement | None
     """Its operands evicted before each call; None if there is no time."""
     chain_s: float | None
     """Seconds between the layers before and after it."""
     ceiling: float | None
-    """What is reached of the lower roof: the FMA peak, or the bandwidth it needs; from 0 to 1."""
+    """The share of the lower limit that is reached: the FMA peak, or the bandwidth; from 0 to 1."""
     bound: Bound | None
     chosen: str | None = None
-    """The strategy that computed it: what ``auto`` has chosen, else the one that was asked for."""
+    """The strategy that computed it: the choice of ``auto``, else the named one."""
     view: bool = False
-    """Whether it only names what is in memory already, and takes no time."""
+    """Whether it is only a view of memory, and takes no time."""
 
     @property
     def hot_s(self) -> float:
@@ -86,9 +86,9 @@ class Kind:
     cycles: float | None
     """Core cycles of all of them, caches hot; None where they were not counted."""
     ceiling: float | None
-    """What they reach of their lower roofs, each weighed by its time."""
+    """The share of their lower limits that they reach, weighted by time."""
     bound: str | None
-    """``compute``, ``memory``, or ``both`` if some are held back by the one, some by the other."""
+    """``compute``, ``memory``, or ``both`` if some are limited by one, some by the other."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -97,7 +97,7 @@ class Kind:
 
     @property
     def cycles_per_flop(self) -> float | None:
-        """Core cycles per FLOP; None for what computes nothing."""
+        """Core cycles per FLOP; None for layers without arithmetic."""
         return self.cycles / self.flops if self.cycles and self.flops else None
 
 
@@ -151,9 +151,9 @@ def _total(seconds: list[float | None]) -> float | None:
 
 
 def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | None, Bound | None]:
-    """Return the share of the lower roof that is reached, and which roof that is.
+    """Return the share of the lower limit that is reached, and which limit that is.
 
-    What computes nothing is compared with the bandwidth of the level that holds what it moves.
+    A layer without arithmetic is compared with the bandwidth of the level that holds its data.
     """
     peak = machine.peak(measurement.dtype, measurement.threads)
     point = None if peak is None else place_here(measurement, peak.flop_per_s, machine)
@@ -169,7 +169,7 @@ def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | No
 
 
 def measure_bandwidth(measurement: Measurement, machine: MachineModel) -> Iterator[Auxiliary]:
-    """Measure the bandwidth that ``ceiling`` needs of a layer without arithmetic, if it lacks."""
+    """Measure the bandwidth that ``ceiling`` needs for a layer without arithmetic, if missing."""
     level, threads = _level_moved(measurement, machine), measurement.threads
     if level is not None and machine.lacks_bandwidth(threads, level):
         yield Auxiliary(f"the bandwidth of {level}")

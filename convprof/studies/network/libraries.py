@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """Return the libraries that can run a whole network, those that people use first."""
+    """Return the libraries that can run a whole network, the most used first."""
     found = registry.strategies("network")
     return [strategy.name for strategy in sorted(found, key=lambda each: not each.role.is_compared)]
 
 
 def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:
-    """Return the libraries asked for, as contestants.
+    """Return the named libraries, as contestants.
 
-    UnknownNameError for one there is not; RefusedError for one that does not run this network on
-    this machine: without the library that was named, nothing is worth measuring.
+    UnknownNameError for an unknown name; RefusedError for a library that does not run this network
+    on this machine: without it nothing is measured.
     """
     found: list[Contestant] = []
     for name in options.libraries:

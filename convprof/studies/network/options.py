@@ -1,4 +1,4 @@
-"""How a network is to be run, and what of it is then computed."""
+"""How a network is run, and the steps that are then computed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Options:
     """How a network is to be run."""
 
     strategies: tuple[str, ...] = ("auto",)
-    """The first that takes a layer computes it."""
+    """The first one that takes a layer computes it."""
     layout: str = "nhwc"
     threads: int = 1
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"
     fuse: bool = False
-    """Whether batch norms are folded, and activations and sums taken along with the layers."""
+    """Whether batch norms are folded, and activations and sums computed with the layers."""
     libraries: tuple[str, ...] = ()
     """Libraries that run the whole network in the same rounds."""
 

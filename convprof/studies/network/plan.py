@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 PROBE_ROUNDS = 6
-"""Of chains whose layers are timed apart, which is what they are for."""
+"""For chains that serve to time their layers."""
 PROBING_SHARE = 0.75
 """The usual fraction of a plan's time that the layers and the conversions take."""
 
@@ -120,7 +120,7 @@ class Plan:
         return found
 
     def costs(self) -> Costs:
-        """Return what was measured by step and way; RefusedError for a step without a result."""
+        """Return the measured costs by step and way; RefusedError for a step without a result."""
         measured = [
             (self._probes[name], participant.phases)
             for participant in self.alone.participants
@@ -228,8 +228,8 @@ class Candidate:
     """``optimal``, ``greedy``, ``all nchw``, ``all nhwc``, ``as written``."""
     strategy: Chained
     predicted_s: float | None
-    """None for the network as written, whose layers are others than those measured, and with a
-    conversion that was not."""
+    """None for the network as written, whose layers differ, and with a conversion that was not
+    measured."""
     conversions: tuple[str, ...]
     also: tuple[str, ...] = ()
     """Other names, of routes that turned out to be the same."""
@@ -255,7 +255,7 @@ def _known(route: Route) -> float | None:
 
 
 def _told_apart(recipe: Recipe, route: Route) -> tuple[LayerChoice, ...]:
-    """Return the ways of a route; what has no layout is the same in both."""
+    """Return the ways of a route; a step without a layout has the same way in both."""
     return tuple(
         replace(way, layout=read_layout(step.problem, way.layout))
         for step, way in zip(recipe.steps, route.ways, strict=True)

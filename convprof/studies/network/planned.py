@@ -1,4 +1,4 @@
-"""What ``network NAME --plan`` has found: a way for every layer, and the chains compared."""
+"""The result of ``network NAME --plan``: a way for every layer, and the compared chains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A step, the way that the optimal chain computes it in, and its fastest in each layout."""
+    """A step, its way in the optimal chain, and its fastest way in each layout."""
 
     step: Step
     way: LayerChoice
@@ -31,8 +31,8 @@ class Planned:
     seconds: float
     """Between its neighbours; 0 for a view."""
     fastest: dict[str, tuple[str, float]]
-    """By layout, strategy and seconds; a layout is left out where there is no way, and both are
-    for what has no layout."""
+    """By layout, strategy and seconds; a layout without a way is left out; a step without a layout
+    has none."""
 
     @property
     def layout(self) -> str | None:

@@ -1,8 +1,8 @@
-"""What each layer takes in each way, measured where it counts: between its neighbours.
+"""The time of each layer in each way, measured between its neighbours.
 
-A layer that is called again and again finds its weights in the cache. In a network no layer
-does: all the others have run since. Whole chains are timed instead, layer by layer, each chain with
-another candidate for every layer; ten chains are ten candidates of each layer, all under way.
+A layer that is called again and again finds its weights in the cache. In a network it does not: all
+other layers have run since. Whole chains are timed instead, layer by layer, each chain with another
+candidate for every layer: ten chains measure ten candidates of each layer.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Probe:
 
     @property
     def layout(self) -> str:
-        """That of most layers: the one in which the input arrives."""
+        """The layout of most layers, in which the input arrives."""
         layouts = [way.layout for way in self.ways]
         return max(LAYOUTS, key=layouts.count)
 
@@ -76,8 +76,8 @@ def times(
 ) -> dict[str, dict[LayerChoice, float]]:
     """Return the seconds of each step in each way, from the layers' times of the probes.
 
-    Equal layers have equal candidates and are one layer here: what one of them takes is the median
-    of all. What has no layout takes the same in both. RefusedError for a step that was never timed.
+    Equal layers have equal candidates and are one layer here: its time is the median of all. A step
+    without a layout takes the same time in both. RefusedError for a step that was never timed.
     """
     samples: dict[tuple[Problem, LayerChoice], list[float]] = {}
     for probe, phases in measured:
@@ -123,7 +123,7 @@ def _candidates(step: Step, setting: Setting) -> list[LayerChoice]:
 def _named(
     steps: Sequence[Step], names: Sequence[str], setting: Setting
 ) -> list[list[LayerChoice]]:
-    """Return the named strategies that take each step, or ``auto`` where none of a name exists."""
+    """Return the named strategies that take each step, or ``auto`` where no name fits."""
     return [
         list(
             dict.fromkeys(
@@ -137,11 +137,11 @@ def _named(
     ]
 
 
-# What it takes to move a network's results from one layout into the other.
+# The time to convert a network's results from one layout into the other.
 
 
 class Conversions:
-    """The conversions of what a chain may convert, in both directions; equal ones once."""
+    """All conversions that a chain may contain, in both directions; equal ones once."""
 
     def __init__(self, network: Network, steps: Sequence[Step], setting: Setting) -> None:
         """``network`` is the one that the steps compute."""
@@ -157,13 +157,13 @@ class Conversions:
 
     @property
     def contestants(self) -> list[Contestant]:
-        """Those to be measured."""
+        """The conversions to be measured."""
         return list(self._contestants.values())
 
     def seconds(self, participants: Iterable[Participant]) -> Mapping[tuple[str, str], float]:
         """Return the median by name of the result and layout that it is converted from.
 
-        Infinite for what was not measured: no plan has a conversion whose cost is unknown.
+        Infinite if it was not measured: no plan has a conversion whose cost is unknown.
         """
         measured = {
             id(participant.contestant): participant.samples

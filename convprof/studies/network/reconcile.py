@@ -1,9 +1,8 @@
-"""Why a network does not take as long as its layers do one by one.
+"""Why a network does not take the sum of the times of its layers.
 
 The sum of the layers with hot caches, the sum with cold ones, the layers within the chain, and the
-chain in one go are four totals of the same work. The differences between them have
-names: operands that the layer before left in a farther cache, conversions, and what a launch of its
-own costs a layer.
+chain in one go are four totals of the same work. The differences between them have names: operands
+that the layer before left in a farther cache, conversions, and the launch of each layer.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Reconciliation:
 
     @property
     def distance_s(self) -> float:
-        """What the layers take more in the chain than hot: their operands are farther away."""
+        """The additional time of the layers in the chain: their operands are farther away."""
         return self.within_s - self.hot_s
 
     @property
@@ -68,7 +67,7 @@ def reconcile(
 
 
 def farthest(layers: Sequence[Layer]) -> list[Layer]:
-    """Return the few layers that lose most in the chain, most first."""
+    """Return the few layers that lose most time in the chain, the worst first."""
     losing = [
         layer for layer in layers if layer.chain_s is not None and layer.chain_s > layer.hot_s
     ]

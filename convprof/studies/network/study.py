@@ -39,7 +39,7 @@ CHAIN = "chain"
 
 
 class NetworkStudy:
-    """One network in one way. Iterate over ``events()``, then ask for what was found."""
+    """One network in one way. Iterate over ``events()``, then read ``result()``."""
 
     def __init__(
         self,
@@ -191,12 +191,12 @@ def _chosen(participant: Participant) -> str:
     return explanation[0].partition(" ")[0] if name == AUTO and explanation else name
 
 
-# What ``network NAME`` has found: layers, chain, libraries, and what could not be measured.
+# The result of ``network NAME``: layers, chain, libraries, and what could not be measured.
 
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """One network in one way; None and less where not all of it was measured."""
+    """One network in one way; fields are None or shorter where not all was measured."""
 
     network: str
     input: Shape
@@ -223,7 +223,7 @@ class NetworkResult:
         return sum(1 for layer in self.layers if layer.hot is None and not layer.view)
 
     def reconciliation(self) -> Reconciliation | None:
-        """Return how the chain's time comes about; None unless all of it was measured."""
+        """Return the parts of the chain's time; None unless all of it was measured."""
         chain = self.chain
         if chain is None or chain.time_s is None or not chain.phases:
             return None

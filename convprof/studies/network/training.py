@@ -1,7 +1,7 @@
 """``network --pass``: which layers of a network are timed in which passes, and each in a session.
 
-Layers that are alike are timed once. A training step computes a layer's gradients only where they
-lead somewhere: the gradient of the data only behind a layer that learns.
+Layers that are alike are timed once. A training step computes only gradients that are used: the
+gradient of the data only behind a layer that learns.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Layer:
     problem: Product
     """The forward pass, named ``network:layer`` after the first of them."""
     passes: tuple[str, ...]
-    """Those asked for that a training step computes, in order; not empty."""
+    """The requested passes that a training step computes, in order; not empty."""
     learned: bool
     """Whether the second operand is learned; else both are activations."""
 
@@ -61,14 +61,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is timed of a network, and how often each of it occurs."""
+    """The passes of a network that are timed, and how often each occurs."""
 
     network: Network
     which: str
     """One of ``PASSES``."""
     layers: tuple[Layer, ...]
     left_out: tuple[str, ...]
-    """Names of the layers whose gradient of the data, though asked for, leads nowhere."""
+    """Names of the layers whose gradient of the data was requested but is not used."""
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def plan(network: Network, which: str) -> Plan:
 
 
 def _trained(network: Network) -> set[str]:
-    """Return the names of the results that depend on something learned: gradients go into them."""
+    """Return the names of the results that depend on learned weights: they need gradients."""
     found: set[str] = set()
     for node in network.nodes:
         if node.op.weights(*network.reads(node)) or found.intersection(node.inputs):
@@ -159,7 +159,7 @@ def _layer(
 
 
 def _named(problem: Product, name: str) -> Product:
-    """Return the problem under a name; without one if the name is not fit to be printed."""
+    """Return the problem under a name; without a name if that cannot be printed."""
     try:
         return dataclasses.replace(problem, name=name)
     except ProblemError:

@@ -1,4 +1,4 @@
-"""A study under way: first the machine is measured, then all variants in the same rounds."""
+"""A study: first the machine is measured, then all variants in the same rounds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Found:
         return None if time is None else Figure(time.median, time.ci95_low, time.ci95_high)
 
     def rate(self, name: str) -> Figure | None:
-        """Return the FLOP/s of what was executed."""
+        """Return the executed FLOPs per second."""
         measurement, time = self._by_name.get(name), self.seconds(name)
         if measurement is None or measurement.flops is None or time is None:
             return None

@@ -1,4 +1,4 @@
-"""What the theories rest on: costs of multiply-adds and loads on this core, measured here."""
+"""The basis of the theories: costs of multiply-adds and loads on this core, measured here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEADLINE_S = 1.0
 LOAD_TYPES = ("f32", "i64")
 """A load costs the same whatever is loaded; the catalogue has one type per width."""
 RELIABLE = 0.03
-"""A core does a whole number of things per cycle: nearer to it than so, it is taken for exact."""
+"""A core does a whole number of things per cycle: a count this near to one is rounded."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def instruction_costs(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None
     }
 
 
-# The widths that a kernel can be generated in here, one element included, and its shape.
+# The widths of the kernels that can be generated here, including one element, and the tile.
 
 ROWS, VECTORS, TURN = 6, 2, 4
 """Twelve sums: enough for a latency of four cycles and two multiply-adds per cycle, and with what

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.studies.study.base import Found
 
 LAYERS = ("resnet50:layer1.0.conv2", "resnet50:layer4.1.conv2")
-"""As many multiply-adds: a large image of few channels, and a small one of many."""
+"""Layers of equally many multiply-adds: a large image of few channels, a small one of many."""
 IDEAS = ("reordered", "tiled")
 """Strategies that are the same idea in both layouts: loops in memory order, and register tiles."""
 
@@ -119,7 +119,7 @@ class Layout(Study):
             nchw, nhwc = map(int, row.counted["in a row"].split(" | "))
             yield Finding(
                 f"{row.variant['layer']}, {row.variant['strategy']}: both layouts do the same "
-                "multiply-adds and walk along memory, so they take the same time",
+                "multiply-adds and read memory in order, so they take the same time",
                 f"NHWC takes {row.measured.value:.2f} of the time of NCHW",
                 row.ratio,
                 _why(nchw, nhwc, row.ratio or 1.0) if apart(row.ratio) else "",
@@ -127,7 +127,7 @@ class Layout(Study):
 
 
 def _why(nchw: int, nhwc: int, times: float) -> str:
-    """Return what the lengths of the innermost loops explain: the longer one is the faster."""
+    """Return what the lengths of the innermost loops explain: the longer loop is faster."""
     text = f"The innermost loop of NCHW has {nchw} elements side by side, that of NHWC {nhwc}"
     if (nhwc > nchw) == (times < 1):
         return f"{text}: the shorter, the more often it starts, and the less it fills vectors"

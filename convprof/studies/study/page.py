@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Unit:
-    """In what the figures of a section are shown."""
+    """The unit of the figures of a section."""
 
     name: str
     """`GFLOP/s`."""
@@ -151,5 +151,5 @@ def ratio(measured: float | None, expected: float | None) -> float | None:
 
 
 def apart(found: float | None) -> bool:
-    """Whether a ratio is so far from 1 that a page should say why."""
+    """Whether a ratio differs from 1 so much that a page should explain it."""
     return found is not None and abs(found - 1) > APART

@@ -1,6 +1,7 @@
-"""One small product in register tiles, again and again in one call: the inner loop and little else.
+"""One small product in register tiles, many times in one call: little but the inner loop.
 
-The operands stay in L1 and a call lasts long against its launch, so what is compared is the tile.
+The operands stay in L1 and a call takes long compared with its launch, so the tile is what is
+compared.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ class Inner:
 
     loads_per_fma: float
     others_per_fma: float
-    """Instructions that are no multiply-adds and name no vector register, per multiply-add."""
+    """Instructions that are not multiply-adds and name no vector register, per multiply-add."""
     spills: int
 
 
 def inner(g: Gemm, shape: Shape, setting: Setting) -> Inner | None:
-    """Count what the inner loop consists of; None where its text is not understood."""
+    """Count the instructions of the inner loop; None where its text is not understood."""
     code = disassembly.busiest(kernel(g, shape, setting).module.assembly())
     fmas = shape.chains * _tile(g, shape, setting).unroll
     if code.fmas != fmas:  # scalars, or an architecture that is not read

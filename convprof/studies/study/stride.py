@@ -33,7 +33,7 @@ LOADS = ROWS + 1
 WORK = 200_000
 """Elements in a call, at least: some 30 µs from L1."""
 RISES = 1.25
-"""Doubling the stride costs at least so much more where every element has a line of its own."""
+"""Doubling the stride costs at least this factor while elements still share lines."""
 SAME = "the same elements, read in the order of a stride"
 
 
@@ -64,7 +64,7 @@ def times_of(g: Gemm) -> int:
 
 @dataclass(frozen=True)
 class Level:
-    """A working set in a level, and what a line from there costs."""
+    """A working set in a level, and the bandwidth of that level."""
 
     name: str
     steps: int
@@ -206,7 +206,7 @@ class Strides:
                 continue
             source = "assumed, since it is unknown here" if self.assumed else "as the system says"
             yield Finding(
-                f"the time per element stops to rise at strides of one line, {self.line_bytes} "
+                f"the time per element stops rising at strides of one line, {self.line_bytes} "
                 f"bytes ({source})",
                 f"from {level.name} it rises by at least {100 * (RISES - 1):.0f} % per doubling up "
                 f"to {seen} bytes",

@@ -69,7 +69,7 @@ class Threads(Study):
     def check(self) -> None:
         """Raise RefusedError on one core, TooLargeError for a product that does not fit."""
         if self.machine.facts.topology.usable_cores == 1:
-            raise RefusedError("threads: there is one usable core, nothing to share out")
+            raise RefusedError("threads: there is one usable core, so there is no work to share")
         largest = max(self._sizes())
         preflight.check_memory([Gemm(m=largest, n=largest, k=largest)], self.options.dtype, 1)
 
@@ -167,7 +167,7 @@ class Threads(Study):
             yield self._scaling(largest[-1])
 
     def _pays(self, found: Found, rows: list[Row], count: int) -> Iterator[Finding]:
-        """Yield from which size on several threads are faster than one."""
+        """Yield the size from which several threads are faster than one."""
         calls = [found.seconds(_name(NOTHING, c)) for c in (1, count)]
         if not rows or calls[0] is None or calls[1] is None:
             return
@@ -189,7 +189,7 @@ class Threads(Study):
         yield Finding(text, shown, off, self._why_pays(rows) if apart(off) else "")
 
     def _why_pays(self, rows: list[Row]) -> str:
-        """Return where the model and the measurement part."""
+        """Return where the model and the measurement differ most."""
         worst = min(rows, key=lambda row: row.ratio or math.inf)
         return (
             f"Farthest off is size {worst.variant['size']}, "
@@ -238,7 +238,7 @@ def crossing(sizes: list[int], gains: list[float]) -> float | None:
 
 
 def _verdict(found: str | None) -> str | None:
-    """Return what is said of several threads, where the ratio is about one."""
+    """Return the verdict on several threads, from the verdict on one."""
     return {"slower": "faster", "faster": "slower"}.get(found or "", found)
 
 

@@ -1,4 +1,4 @@
-"""A map of cache tiles: steps by columns of the block of `b` that `packed` keeps near."""
+"""A map of cache tiles: steps by columns of the block of `b` that `packed` keeps in cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_CELLS = 7
 NEAR = 0.02
 """Cells within 2 % of the best are as good."""
 HALF = 2
-"""A block may take half of a cache: what else passes through needs the rest."""
+"""A block may take half of a cache: other data need the rest."""
 
 
 class _Blocked(Planned[Gemm]):
@@ -51,7 +51,7 @@ class _Blocked(Planned[Gemm]):
 
 @dataclass(frozen=True)
 class Cell:
-    """One tile size, in bytes of what should stay near."""
+    """One tile size, in bytes of the data that should stay in cache."""
 
     kc: int
     nc: int
@@ -203,7 +203,7 @@ class Tile(Study):
         place = {"kc": wanted.kc, "nc": wanted.nc} if wanted else None
         there = next((row for row in timed if row.variant == place), None)
         if wanted is None or there is None:
-            yield Finding("what fits L1 and L2 is unknown here, so is where the best lies", text)
+            yield Finding("what fits L1 and L2 is unknown here, and so is the best tile", text)
             return
         share = _rate(there) / _rate(best)
         yield Finding(
@@ -221,7 +221,7 @@ class Tile(Study):
         return f"The best moves {moved:.2f} times as many bytes and {fits}"
 
     def _spread(self, timed: list[Row], best: Row) -> Iterator[Finding]:
-        """Yield what the cells that move most lose."""
+        """Yield how much slower the cells are that move the most bytes."""
         worst = max(timed, key=lambda row: row.counted["moved_bytes"])
         times = worst.counted["moved_bytes"] / best.counted["moved_bytes"]
         variant = worst.variant

@@ -159,7 +159,7 @@ class Unroll(Study):
 
 
 def limits(chains: int, loads: float | None, known: Costs) -> tuple[str, float | None]:
-    """Return what holds a tile back, and the share of the peak that it leaves.
+    """Return what limits a tile, and the share of the peak that remains.
 
     Cycles per multiply-add: a sum's latency over the sums, one turn at the ports, and `loads` at
     theirs; the longest counts.
@@ -185,7 +185,7 @@ STEPS = 4
 """Per turn, for the comparison of tiles."""
 TURN = "steps per turn"
 SAME = 0.03
-"""What a rate gains by less is not worth a word."""
+"""A smaller gain of a rate is not reported."""
 
 
 def findings(rows: Sequence[Row], longer: Sequence[Row], known: Costs) -> Iterator[Finding]:

@@ -26,7 +26,8 @@ MOST_BLOCKS = 100_000
 MOST_NAMED = 3
 """Strategies that an error names one by one."""
 MOST = {"rows": 64, "vectors": 16, "unroll": 64, "pack_b": 1}
-"""Numbers that decide how long a kernel's text is: more would take for ever to compile."""
+"""Limits of the numbers that decide the length of a kernel: longer ones take too long to
+compile."""
 
 
 def is_blocking(over: str) -> bool:

@@ -96,7 +96,7 @@ def variables(kind: str) -> tuple[str, ...]:
 
 
 def check(plan: Plan) -> None:
-    """Raise InputError for points that make no problem, do not fit into memory, or vary nothing."""
+    """Raise InputError for points that are not problems, do not fit into memory, or are equal."""
     if blocking.is_blocking(plan.over):
         found = run.contestants(plan.base, plan.choice)
         blocking.check(found, plan.over, plan.values)

@@ -65,14 +65,14 @@ def label_of(measurement: Record, *, threads: bool = True) -> str:
 def flop_rates(record: Record) -> dict[str, float]:
     """Return the FLOP/s of each contestant that was timed at a point.
 
-    KeyError, TypeError or the like for a record that is not one.
+    KeyError, TypeError or the like for a damaged record.
     """
     row = row_of(record)
     return {label: cell.rate for label, cell in row.cells.items() if cell.rate}
 
 
 def row_of(record: Record, *, threads: bool = True) -> Row:
-    """Return what is shown of a record; KeyError, TypeError and the like if it is none."""
+    """Return what is shown of a record; KeyError, TypeError and the like if it is damaged."""
     cells, moved = {}, None
     for measurement in record["measurements"]:
         time, rate = measurement["time_s"], measurement["flop_per_s"]
@@ -118,7 +118,7 @@ def rows_of(records: Iterable[Record], *, threads: bool = True) -> list[Row]:
 
 
 def capacities(plan: Plan, caches: Iterable[dict[str, Any]]) -> list[Capacity]:
-    """Return where the working set passes each cache; only caches that it does pass.
+    """Return where the working set exceeds each cache; only for caches that it exceeds.
 
     The working set of a problem is its operands and result, each once; of a tile of a product,
     the three blocks at its sides. A variable that changes neither passes none.

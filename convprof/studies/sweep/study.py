@@ -1,7 +1,7 @@
 """`sweep`: the same strategies over a range of sizes, threads or tiles, one point after another.
 
 Every point is a session of its own: interleaved rounds over all strategies. A point goes to the
-journal when it is finished, and is then forgotten, so memory does not grow with their number.
+journal when it is finished, and is then dropped, so memory does not grow with the number of points.
 """
 
 from __future__ import annotations

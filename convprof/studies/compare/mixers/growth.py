@@ -24,7 +24,7 @@ ENDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """From how many tokens one thing takes longer than another."""
+    """The number of tokens from which one part or block takes longer than another."""
 
     tokens: float | None
     """Interpolated between two measured images; None if it does not happen between any."""
@@ -36,19 +36,19 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How a block's quadratic part, or the whole block, grows past something that is linear."""
+    """How a block's quadratic part, or the whole block, overtakes a linear part or mixer."""
 
     strategy: str
     threads: int
     other: str | None
-    """The mixer that the block is held against; None for its own linear parts."""
+    """The mixer that the block is compared with; None for its own linear parts."""
     by_flops: float | None
     """Tokens from which it has more FLOPs; None if it has more at any."""
     by_time: Crossing
 
 
 def runs(stages: Sequence[Stage]) -> list[tuple[int, str, list[Stage]]]:
-    """Return the stages apart for each number of threads and strategy, those with totals."""
+    """Return the stages that have totals, by number of threads and strategy."""
     keys = dict.fromkeys((t.threads, t.strategy) for _, totals in stages for t in totals)
     found = []
     for threads, strategy in sorted(keys, key=lambda key: key[0]):
@@ -61,7 +61,7 @@ def runs(stages: Sequence[Stage]) -> list[tuple[int, str, list[Stage]]]:
 
 
 def growths(stages: Sequence[Stage]) -> list[Growth]:
-    """Return for each strategy and number of threads where its block overtakes what.
+    """Return for each strategy and number of threads what its block overtakes, and where.
 
     First the quadratic part its own linear ones, then the block each other mixer. Only what was
     measured at two images or more.
@@ -102,8 +102,8 @@ def _of_one(strategy: str, threads: int, stages: Sequence[Stage]) -> list[Growth
 def crossing(points: Sequence[tuple[float, float, float]]) -> Crossing:
     """Return from where on ``a`` takes longer than ``b``; points are (tokens, a, b), ascending.
 
-    Between two points the ratio of the two is taken for a power of the tokens, as both of them
-    nearly are. Where noise makes the ratio cross 1 several times, the last crossing counts.
+    Between two points the ratio is assumed to be a power of the number of tokens. Where noise makes
+    the ratio cross 1 several times, the last crossing counts.
     """
     ratios = [math.log(a / b) for _, a, b in points]
     last = math.exp(ratios[-1])

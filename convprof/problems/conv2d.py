@@ -209,6 +209,11 @@ class Conv2d(Trainable):
         return self.cg * self.r * self.s
 
     @property
+    def channels(self) -> int:
+        """The elements of a bias."""
+        return self.k
+
+    @property
     def data_terms(self) -> int:
         """The products behind an element of dx, at most: k / groups, r, s."""
         return self.kg * self.r * self.s

@@ -85,6 +85,11 @@ class Gemm(Trainable):
         return self.k
 
     @property
+    def channels(self) -> int:
+        """The elements of a bias."""
+        return self.n
+
+    @property
     def data_terms(self) -> int:
         """The products behind an element of dA: n."""
         return self.n

@@ -257,3 +257,9 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert answer(header, rows_of([doubtful])).sentences == (
         "No time of a can be true: see the doubts above.",
     )
+
+
+def test_the_best_point_stands_out():
+    coloured = printed(ROWS, 80, force_terminal=True, color_system="standard").splitlines()
+    (best,) = [line for line in coloured[:7] if "\x1b[1;32m" in line]
+    assert "160 ±?" in best

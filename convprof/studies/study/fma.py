@@ -50,7 +50,7 @@ class Fma(Study):
         for bits in self._widths:
             for kind in (FUSED, APART):
                 one = shape(bits, self.options.dtype, fused=kind == FUSED)
-                g = repeated.product(one, self._setting.itemsize)
+                g = repeated.product(one, self._setting.types)
                 strategy = Repeated(f"{self._name(bits)} {kind}", one)
                 made.append(Contestant(strategy, g, self._setting))
         return made

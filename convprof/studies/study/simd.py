@@ -50,7 +50,7 @@ class Simd(Study):
         made = []
         for bits in self._widths:
             one = shape(bits, self.options.dtype, fused=self._fused)
-            g = repeated.product(one, self._setting.itemsize)
+            g = repeated.product(one, self._setting.types)
             made.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
         return made
 

@@ -77,9 +77,8 @@ class Tile(Study):
         options = self.options
         self._setting = Setting(dtype=options.dtype, threads=options.threads, isa=options.isa)
         self._first = Packed().blockings(self._g, self._setting)[0]
-        item = self._setting.itemsize
         self._cells = {
-            (kc, nc): self._cell(kc, nc, item)
+            (kc, nc): self._cell(kc, nc)
             for kc in _powers(LEAST_STEPS, size)
             for nc in _powers(LEAST_COLUMNS, size)
         }
@@ -130,16 +129,18 @@ class Tile(Study):
     def _size(self) -> int:
         return self.options.sizes[0] if self.options.sizes else DEFAULT_SIZE
 
-    def _cell(self, kc: int, nc: int, item: int) -> Cell:
-        g, rows = self._g, self._first.rows
+    def _cell(self, kc: int, nc: int) -> Cell:
+        g, rows, types = self._g, self._first.rows, self._setting.types
+        a, b, c = types.source.bytes, types.weights.bytes, types.result.bytes
         columns = self._first.vectors * self._lanes()
-        moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
-        return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
+        moved = g.m * g.k * ceil_div(g.n, nc) * a + g.k * g.n * b
+        moved += 2 * g.m * g.n * ceil_div(g.k, kc) * c
+        return Cell(kc, nc, kc * (columns * b + rows * a), kc * nc * b, moved)
 
     def _lanes(self) -> int:
         from convprof.codegen import isa as isas
 
-        return isas.find(self.options.isa).lanes(self._setting.itemsize)
+        return isas.find(self.options.isa).lanes(self._setting.types.accumulator.bytes)
 
     def _fits(self, cell: Cell) -> bool | None:
         """Whether the panel fits L1 and the block half of L2; None where sizes are unknown."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof import units
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
+from convprof.dtypes import types
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -54,7 +55,7 @@ class Unroll(Study):
         """Measure the peak, the latency of a multiply-add and the loads per cycle."""
         dtype = self.options.dtype
         self._isa = isas.find(self.options.isa)
-        self._lanes = self._isa.lanes(Setting(dtype=dtype).itemsize)
+        self._lanes = self._isa.lanes(types(dtype).accumulator.bytes)
         yield f"multiply-adds and loads of {self._isa.bits} bits"
         self._costs = costs(self.machine, dtype, self._isa.bits, fused=self._isa.fused)
         self._setting = Setting(dtype=dtype, isa=self.options.isa)
@@ -63,9 +64,10 @@ class Unroll(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return every tile with every number of steps, and the single sum over more."""
-        size = self._setting.itemsize
         shapes = [self._shape(tile, turn) for tile in self._tiles for turn in TURNS]
-        pairs = [(_name(shape), shape, repeated.product(shape, size)) for shape in shapes]
+        pairs = [
+            (_name(shape), shape, repeated.product(shape, self._setting.types)) for shape in shapes
+        ]
         single = self._shape(TILES[0], TURNS[2])
         pairs += [(f"{g.k} steps", single, g) for g in self._longer()]
         return [Contestant(Repeated(name, shape), g, self._setting) for name, shape, g in pairs]
@@ -116,7 +118,7 @@ class Unroll(Study):
         )  # fmt: skip
 
     def _longer(self) -> list[Gemm]:
-        first = repeated.product(self._shape(TILES[0], 1), self._setting.itemsize)
+        first = repeated.product(self._shape(TILES[0], 1), self._setting.types)
         return [Gemm(m=first.m, n=first.n, k=first.k * times) for times in LONGER]
 
     def _shape(self, tile: tuple[int, int], turn: int) -> Shape:
@@ -124,7 +126,7 @@ class Unroll(Study):
 
     def _row(self, found: Found, tile: tuple[int, int], turn: int) -> Row:
         shape = self._shape(tile, turn)
-        g = repeated.product(shape, self._setting.itemsize)
+        g = repeated.product(shape, self._setting.types)
         counted = repeated.inner(g, shape, self._setting)
         loads = counted.loads_per_fma if counted else None
         limit, share = limits(shape.chains, loads, self._costs)

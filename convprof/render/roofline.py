@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof import units
@@ -46,7 +47,7 @@ def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None
         )
         say(console, text)
     console.print()
-    drawn = roofline_chart(roofline, dated=dated)
+    drawn = replace(roofline_chart(roofline, dated=dated), caption="")  # of a picture's marks
     console.print(chart_lines(drawn, min(console.width, WIDEST), HEIGHT), soft_wrap=True)
 
 

@@ -40,7 +40,7 @@ A module is imported when its command is asked for; ``--help`` imports none of t
 _MOST_OPENBLAS_THREADS = 64
 """In NumPy's wheels: more it does not start."""
 
-_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+_NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
 )
 """What click 8.2 and newer raise for a group without arguments; older ones print its help."""
@@ -69,6 +69,11 @@ class _LazyGroup(click.Group):
         click 8.1 takes a word that begins with neither a letter nor a digit for options, and
         prints the help of the group as if there were no word.
         """
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from convprof.cli import suggestions
+
+            hint = suggestions.nearest(args[0], COMMANDS)
+            ctx.fail(f"No such command {args[0]!r}{f': {hint}' if hint else '.'}")
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
         return super().resolve_command(ctx, idle.with_limit(args))
@@ -125,7 +130,7 @@ def _answered(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         path = asked.command_path if asked else "convprof"
-        click.echo(f"{path}: {one_line(error.format_message())} (see '{path} --help')", err=True)
+        click.echo(f"{path}: {one_line(_usage(error))} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
         from convprof.cli import flags
@@ -143,6 +148,15 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"convprof: {driver.reason(error)}", err=True)
         return EXIT_FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return the message of a usage error, with what was probably meant."""
+    if isinstance(error, click.NoSuchOption):
+        from convprof.cli import suggestions
+
+        return suggestions.unknown_option(error)
+    return error.format_message()
 
 
 def _command(arguments: list[str] | None) -> click.Command | None:
@@ -169,7 +183,9 @@ def _run(arguments: list[str] | None) -> Any:
     try:
         return cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
     except _NO_ARGUMENTS as error:
-        click.echo(error.format_message())  # a group alone is a question for its help: no error
+        # A group alone is a question for its help: no error. The message of the error has the help
+        # in other words from click 8.5 on.
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         return 0
     except ImportError as error:
         package = (error.name or "").partition(".")[0]

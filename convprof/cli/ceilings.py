@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
     from convprof.studies.ceilings import Measured
 
 
@@ -99,6 +100,12 @@ class _Work(Work):
             now=time.time(),
             machine=facts().identity_key(),
         )
+
+    def answer(self) -> Answer | None:
+        """Return the peak, the bandwidth of memory, and their balance."""
+        from convprof.studies.machine_answer import ceilings_answer
+
+        return ceilings_answer(self._measured.listed(), self._dtypes[0])
 
     def so_far(self) -> str:
         """Return whether anything was measured now."""

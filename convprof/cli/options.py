@@ -157,7 +157,7 @@ problem_options = stack(
     click.option("--pad", metavar="N[xN]|same|valid", help="Default 0; four numbers: top, left, bottom, right."),  # noqa: E501
     click.option("--dilation", metavar="N[xN]", help="Default 1, which means dense."),
     click.option("--groups", type=int, metavar="N", help="Default 1."),
-    click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM."),
+    click.option("--gemm", metavar="MxNxK", help="A matrix product, instead of PROBLEM; or MxK:KxN."),  # noqa: E501
     click.option("--attention", metavar="BxHxTxD", help="Attention, instead of PROBLEM: batch, heads, tokens, dim per head."),  # noqa: E501
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.roofline import Roofline
     from convprof.studies.run import Run
     from convprof.studies.saved import Saved
@@ -134,6 +135,12 @@ class _ReadWork(Work):
         del console
         self._charts.show(self._rooflines)
 
+    def answer(self) -> Answer | None:
+        """Return what bounds the fastest strategy."""
+        from convprof.studies.roofline_answer import answer
+
+        return answer(self._rooflines)
+
 
 def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
     """Return the file's content with bandwidths that it lacks, kept or measured for its machine."""
@@ -213,6 +220,12 @@ class _View(View["Run"]):
         del console
         self._charts.show(self._placed())
         self._charts.excluded(self._measurements)
+
+    def answer(self) -> Answer | None:
+        """Return what bounds the fastest strategy."""
+        from convprof.studies.roofline_answer import answer
+
+        return answer(self._placed())
 
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convprof.dtypes import Types
-    from convprof.problems.ops.base import Op
     from convprof.problems.tensors import Array, Points, TensorSpec
 
 FORWARD = "forward"
@@ -84,11 +83,6 @@ class Problem(ABC):
     def is_network(self) -> bool:
         """Whether it is many layers, one after the other, whose weights are bound by name."""
         return False
-
-    @property
-    def op(self) -> Op | None:
-        """The op of a network that is computed; None for a convolution, a product, ..."""
-        return None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from convprof.cli import completion
+from convprof.cli.idle import WAIT_IDLE_S
 from convprof.problems.gradients import PASSES
 
 Command = Callable[..., Any]
@@ -19,8 +20,6 @@ GREATEST_SEED = 2**63 - 1
 SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.001, 3600.0
 LONGEST_PATIENCE_S = 1e6
 MOST_ROUNDS = 10_000
-WAIT_IDLE_S = 60.0
-"""How long ``--wait-idle`` without a number waits at most."""
 LONGEST_WAIT_S = 86_400.0
 
 

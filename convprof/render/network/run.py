@@ -7,13 +7,14 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems.shapes import shape_text
-from convprof.render import describe
+from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
 from convprof.render.network.layers import (
     Share,
     different,
     kind_columns,
+    label,
     layer_columns,
     legend_lines,
     shares,
@@ -142,12 +143,18 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
     return "\n".join(made) + "\n"
 
 
+def doubt_lines(rows: Sequence[Share]) -> list[str]:
+    """Return what the mark of doubtful layers means; nothing where no row has the mark."""
+    line = doubts.line(row.layer.hot for row in rows if row.layer.hot)
+    return [] if line is None else [line]
+
+
 def _print_layers(console: Console, found: NetworkResult, top: int | None) -> None:
     rows = shares(found.layers, top)
     columns = line_columns(layer_columns(rows, found.options.layout))
-    lines = fitting_lines(rows, lambda row: row.name, columns, console.width, in_order=top is None)
+    lines = fitting_lines(rows, label, columns, console.width, in_order=top is None)
     shown = print_table(console, title(found, rows), columns, lines)
-    say(console, *legend_lines(shown), style="dim")
+    say(console, *legend_lines(shown), *doubt_lines(rows), style="dim")
 
 
 def _print_totals(console: Console, found: NetworkResult) -> None:

@@ -114,6 +114,11 @@ def types(text: str) -> Types:
     return Types(source, weights, find(source.accumulator), result)
 
 
+def of_one(dtype: DType) -> Types:
+    """Return the types of what moves elements of one type and computes nothing."""
+    return Types(dtype, dtype, dtype, dtype)
+
+
 F32 = types("f32")
 """For what is the same for all types, such as shapes."""
 

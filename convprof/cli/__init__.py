@@ -20,7 +20,7 @@ COMMANDS = {
     "compare": "Compare layouts, or ours with the libraries.",
     "ceilings": "Measure peak FLOP/s and bandwidths.",
     "roofline": "Compare strategies with the ceilings.",
-    "explain": "Work a small example by hand: conv, im2col, tile, winograd.",
+    "explain": "Work small examples by hand: conv, im2col, attention, ...",
     "ladder": "Climb from the naive loops to the peak, one idea a rung.",
     "sweep": "Measure strategies over a range of sizes, threads or tiles.",
     "show": "Show saved results again, or recover them.",

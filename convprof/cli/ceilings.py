@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.studies.ceilings import Measured
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
 @options.wait_idle_option
+@options.plot_option("Draw peaks and bandwidths as .svg or .png")
 @options.output_options(csv="Write one row per peak and bandwidth.")
 def command(**flags: Any) -> int:  # fmt: skip
     """Show what this machine can do: peak FLOP/s and the bandwidth of every memory level.
@@ -39,15 +41,16 @@ def command(**flags: Any) -> int:  # fmt: skip
 
     dtypes = _dtypes(flags["dtype"])
     threads = from_flags.threads_from(flags["threads"])
-    driver = Driver(Outputs.of(flags))
-    return driver.run(_Work(ceilings.Measured(threads, again=flags["again"]), dtypes))
+    outputs = Outputs.of(flags)
+    measured = ceilings.Measured(threads, again=flags["again"])
+    return Driver(outputs).run(_Work(measured, dtypes, outputs))
 
 
 class _Work(Work):
     """Measure what is not in the store; show all that is in it."""
 
-    def __init__(self, measured: Measured, dtypes: tuple[str, ...]) -> None:
-        self._measured, self._dtypes = measured, dtypes
+    def __init__(self, measured: Measured, dtypes: tuple[str, ...], outputs: Outputs) -> None:
+        self._measured, self._dtypes, self._outputs = measured, dtypes, outputs
         self.measures = measured.lacking
         self._watch = noise_watch()
 
@@ -75,6 +78,14 @@ class _Work(Work):
                 machine=document["machine"]["key"],
             ),
         }
+
+    def pictures(self) -> list[Picture]:
+        """Return the picture of the peaks and bandwidths."""
+        from convprof.render.ceilings_chart import ceilings_chart
+
+        return self._outputs.pictures(
+            lambda dated: ceilings_chart(self._measured.listed(), self._dtypes, dated=dated)
+        )
 
     def show(self, console: Console) -> None:
         """Print peaks and bandwidths."""

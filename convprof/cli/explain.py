@@ -37,7 +37,11 @@ def command(ctx: click.Context) -> None:
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def conv(**flags: Any) -> None:
-    """Compute one output by hand; show what each option does."""
+    """Compute one output by hand; show what each option does.
+
+    Every product of one window, what stride, padding, dilation and groups read, the output size,
+    and the same layer in PyTorch, Keras and ONNX: convprof explain conv resnet50:conv1
+    """
     from convprof.render import console
     from convprof.render.explain import conv as view
     from convprof.studies.explain import conv as study
@@ -52,7 +56,11 @@ def conv(**flags: Any) -> None:
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def backward(**flags: Any) -> None:
-    """Compute gradients by hand; compare with finite differences."""
+    """Compute gradients by hand; compare with finite differences.
+
+    The gradient of one input and of one weight, then both whole, against central differences and
+    the strategies of the backward passes: convprof explain backward resnet50:layer2.0.conv2
+    """
     from convprof.render import console
     from convprof.render.explain import backward as view
     from convprof.studies.explain import backward as study
@@ -64,16 +72,15 @@ def backward(**flags: Any) -> None:
 
 @command.command("channels")
 @click.option(
-    "--digit",
-    type=click.IntRange(0, 9),
-    default=7,
-    show_default=True,
-    metavar="N",
-    help="The digit that is drawn.",
-)
+    "--digit", type=click.IntRange(0, 9), default=7, show_default=True, metavar="N", help="The digit that is drawn.",  # noqa: E501
+)  # fmt: skip
 @options.color_option
 def channels(**flags: Any) -> None:
-    """Send a digit through 32 and 64 filters and pooling."""
+    """Send a digit through 32 and 64 filters and pooling.
+
+    What filters of both layers answer to, how channels add up, what pooling keeps, and the
+    parameters of each layer of mnist-cnn: convprof explain channels --digit 4
+    """
     from convprof.render import console
     from convprof.render.explain import channels as view
     from convprof.studies.explain import channels as study
@@ -83,17 +90,16 @@ def channels(**flags: Any) -> None:
 
 @command.command("attention")
 @click.option(
-    "--side",
-    type=click.IntRange(2, 5),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Patches across the image, 2 to 5.",
-)
+    "--side", type=click.IntRange(2, 5), default=3, show_default=True, metavar="N", help="Patches across the image.",  # noqa: E501
+)  # fmt: skip
 @options.seed_option("Seeds the numbers shown.")
 @options.color_option
 def attention(**flags: Any) -> None:
-    """Work queries, keys and softmax by hand; compare with 3x3."""
+    """Work queries, keys and softmax by hand; compare with 3x3.
+
+    One row step by step, all rows, and which patches reach an output after 1, 2 and 3 layers of a
+    3x3 convolution and of attention: convprof explain attention --side 4
+    """
     from convprof.render import console
     from convprof.render.explain import attention as view
     from convprof.studies.explain import attention as study
@@ -108,7 +114,11 @@ def attention(**flags: Any) -> None:
 @options.color_option
 @options.quiet_option()
 def cycles(**flags: Any) -> int:
-    """Measure from one multiply-add to the peak."""
+    """Measure from one multiply-add to the peak.
+
+    The latency of a multiply-add, then more chains, more lanes, more threads, each expected and
+    measured; at the end the product against the peak: convprof explain cycles --threads 1
+    """
     from convprof.cli.driver import Driver
     from convprof.cli.explain_cycles import CyclesWork
     from convprof.cli.outputs import Outputs

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.command("instructions")
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
 @options.wait_idle_option
+@options.plot_option("Draw latency and throughput as .svg or .png")
 @click.option(
     "--all",
     "everything",
@@ -42,16 +44,17 @@ def command(**flags: Any) -> int:
     core; --all prints every row, --match those that you name.
     """
     everything = flags["everything"] or flags["match"] is not None
-    return Driver(Outputs.of(flags)).run(_Work(flags["match"], everything=everything))
+    outputs = Outputs.of(flags)
+    return Driver(outputs).run(_Work(flags["match"], outputs, everything=everything))
 
 
 class _Work(Work):
     """Measure the instructions; write and show them with published figures."""
 
-    def __init__(self, match: str | None, *, everything: bool) -> None:
+    def __init__(self, match: str | None, outputs: Outputs, *, everything: bool) -> None:
         from convprof.studies.instructions import Instructions
 
-        self._everything = everything
+        self._outputs, self._everything = outputs, everything
         self._watch = noise_watch()
         self._study = Instructions(match)
         self._document: dict[str, Any] = {}
@@ -83,6 +86,15 @@ class _Work(Work):
             "csv": lambda: view.to_csv(shown),
             "markdown": lambda: view.to_markdown(shown),
         }
+
+    def pictures(self) -> list[Picture]:
+        """Return the picture of the costs."""
+        from convprof.render.instructions import View
+        from convprof.render.instructions_chart import instructions_chart
+
+        return self._outputs.pictures(
+            lambda dated: instructions_chart(View.of(self._study), dated=dated)
+        )
 
     def show(self, console: Console) -> None:
         """Print the table and the core that this machine resembles."""

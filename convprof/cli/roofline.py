@@ -17,21 +17,22 @@ from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
     from convprof.cli.outputs import Picture
     from convprof.problems import Problem
-    from convprof.results import Measurement
+    from convprof.render.files import Text
+    from convprof.results import Document, Measurement
     from convprof.studies.roofline import Roofline
     from convprof.studies.run import Run
     from convprof.studies.saved import Saved
 
 
 SUFFIX = ".json"
-READ_FLAGS = ("problem", "plot", "color", "quiet")
+READ_FLAGS = ("problem", "csv_path", "markdown_path", "plot", "color", "quiet")
 """What has a meaning where points come from files."""
 
 
@@ -114,6 +115,16 @@ class _ReadWork(Work):
         """Return what the files lack."""
         return [f"note: {note}" for note in self._notes]
 
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the points of the files as CSV and Markdown."""
+        from convprof.render import roofline_export as export
+
+        placed = [point.measurement for each in self._rooflines for point in each.placed]
+        return {
+            "csv": lambda: export.to_csv(placed, self._rooflines),
+            "markdown": lambda: export.to_markdown(placed, self._rooflines),
+        }
+
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""
         return self._charts.pictures(self._rooflines)
@@ -187,6 +198,15 @@ class _View(View["Run"]):
 
         here = roofline.measured_here(self._measurements, self._asked.machine, self._asked.choice)
         return roofline.rooflines(here)[0]
+
+    def forms(self) -> dict[str, Callable[[Document], Text]]:
+        """Return what writes CSV and Markdown with the roofline's figures."""
+        from convprof.render import roofline_export as export
+
+        return {
+            "csv": lambda document: export.to_csv(document.measurements, self._placed()),
+            "markdown": lambda document: export.to_markdown(document.measurements, self._placed()),
+        }
 
     def summary(self, console: Console) -> None:
         """Print the charts, and who is not in them."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
@@ -49,6 +50,7 @@ KEPT = (
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
 @click.option("--explain", is_flag=True, help="Say what auto chose, and why.")
 @options.dry_run_option
+@options.plot_option("Draw the rates as .svg or .png")
 @options.output_options()
 def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
@@ -70,15 +72,17 @@ def command(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Run(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, flags),
+        _View(asked, flags, outputs),
     ).run()
 
 
 class _View(View["Run"]):
     """Print a problem when it is finished; of several problems a row each, at the end."""
 
-    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
-        self._asked = asked
+    def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._asked, self._outputs = asked, outputs
+        self._drawn: list[Measurement] = []
+        """What the picture shows; empty if none was asked for."""
         self._totals = TrainingTotals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._every, self._phases = flags["every"], flags["phases"]
@@ -116,6 +120,8 @@ class _View(View["Run"]):
         from convprof.studies.shortlist import fastest
 
         self._measurements = measurements
+        if self._outputs.plot is not None:
+            self._drawn += measurements
         self._totals.add(problem, list(measurements))
         best = fastest(measurements)
         if best is not None:
@@ -166,3 +172,9 @@ class _View(View["Run"]):
     def _count(self) -> int:
         """How many problems there are, with those that were refused."""
         return len(self._asked.problems) + len(self._asked.refused)
+
+    def pictures(self) -> list[Picture]:
+        """Return the rates of all strategies, or of the fastest one of each problem."""
+        from convprof.render.run_chart import run_chart
+
+        return self._outputs.pictures(lambda dated: run_chart(self._drawn, dated=dated))

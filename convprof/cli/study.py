@@ -214,7 +214,7 @@ class _Work(Work):
     def complete(self, *, interrupted: bool) -> None:
         """Make the page."""
         self._interrupted = interrupted
-        if self._study.ready and self._study.found.statuses:
+        if self._study.ready and self._study.results.statuses:
             self._page = self._study.page()
 
     def forms(self) -> dict[str, Callable[[], Text]]:
@@ -253,7 +253,7 @@ class _Work(Work):
 
     def status(self) -> int:
         """Return 3 for a wrong result, 1 for a failed one or none, else 0."""
-        statuses = self._study.found.statuses
+        statuses = self._study.results.statuses
         if "wrong" in statuses:
             return EXIT_WRONG
         return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0

@@ -85,6 +85,15 @@ class Problem(ABC):
         return False
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names under which a network stores the constant operands, in their order."""
+        return ()
+
+    def view(self, x: Array) -> Array | None:  # noqa: ARG002
+        """Return the result as a view of the first operand, in logical order; None if it is new."""
+        return None
+
+    @property
     def pass_name(self) -> str:
         """One of forward, backward-data and backward-weights."""
         return FORWARD
@@ -150,6 +159,16 @@ class Trainable(Problem):
     @abstractmethod
     def with_epilogue(self, epilogue: Epilogue) -> Self:
         """Return the same layer with an epilogue."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """The elements of a bias: output channels, or columns of a product."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The weights, and the bias of an epilogue."""
+        return ("weight", *["bias"] * self.epilogue.bias)
 
     @property
     @abstractmethod

@@ -36,6 +36,8 @@ class Conv2d(Trainable):
     """
 
     kind: ClassVar[str] = "conv2d"
+    op: ClassVar[None] = None
+    """Only an `Operation` has an op of a network."""
 
     n: int = 1
     c: int
@@ -207,6 +209,11 @@ class Conv2d(Trainable):
     def terms(self) -> int:
         """The products behind an element of the output: c / groups, r, s."""
         return self.cg * self.r * self.s
+
+    @property
+    def channels(self) -> int:
+        """The elements of a bias."""
+        return self.k
 
     @property
     def data_terms(self) -> int:

@@ -26,6 +26,8 @@ class Gemm(Trainable):
     """
 
     kind: ClassVar[str] = "gemm"
+    op: ClassVar[None] = None
+    """Only an `Operation` has an op of a network."""
 
     m: int
     n: int
@@ -83,6 +85,11 @@ class Gemm(Trainable):
     def terms(self) -> int:
         """The products behind an element of C: k."""
         return self.k
+
+    @property
+    def channels(self) -> int:
+        """The elements of a bias."""
+        return self.n
 
     @property
     def data_terms(self) -> int:

@@ -32,7 +32,7 @@ class Operation(Problem):
 
     kind: ClassVar[str] = "operation"
 
-    op: Op
+    op: Op = field()  # a field without a default: the base class has a property here
     inputs: tuple[Shape, ...]
     laid_out: bool = False
     name: str = field(default="", compare=False)
@@ -57,6 +57,15 @@ class Operation(Problem):
         """Whether the result is stored in the layout of the setting."""
         image = self.op.makes_images or self.op.keeps_images
         return self.laid_out and image and len(self.output) == IMAGE_AXES
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The op's weights and buffers."""
+        return (*self.op.weights(*self.inputs), *self.op.buffers(*self.inputs))
+
+    def view(self, x: Array) -> Array | None:
+        """Return the input in another shape or order, if the op does nothing else."""
+        return self.op.reference(x) if self.op.is_view else None
 
     @property
     def has_layout(self) -> bool:

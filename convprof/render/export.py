@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
 from convprof.render import describe, doubts, tables
+from convprof.render.compared import BLOCKS, compared_columns, key_of
 from convprof.results import Measurements, plain
 from convprof.studies import shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from convprof.render.columns import Column, Row
     from convprof.results import Document, Measurement
@@ -51,19 +52,38 @@ def to_csv(
 ) -> Iterator[str]:
     """Yield a row per measurement; nested objects become ``time_s.median`` columns.
 
-    ``before`` returns the columns that go before those of a measurement.
+    ``before`` returns the columns that go before those of a measurement. In a document with
+    comparisons further columns say what a measurement was compared with; one that was compared
+    several times has a row for each comparison.
     """
+    compared = compared_columns(document.comparisons)
 
     def rows() -> Iterator[dict[str, Any]]:
         for measurement in document.measurements:
             first = before(measurement) if before else {}
-            yield {**first, **_flat(plain(measurement))}
+            row = {**first, **flat(measurement)}
+            for last in compared.get(key_of(measurement), [{}]):
+                yield {**row, **last}
+        yield from compared.get((BLOCKS,), ())
 
-    names = list(dict.fromkeys(name for row in rows() for name in row))
-    writer = csv.DictWriter(_Lines(), names, lineterminator="\n")
+    return csv_text(rows)
+
+
+def csv_text(rows: Callable[[], Iterable[dict[str, Any]]]) -> Iterator[str]:
+    """Yield the heading of all columns and the rows; ``rows`` is called twice."""
+    names = dict.fromkeys(name for row in rows() for name in row)
+    writer = csv.DictWriter(_Lines(), sorted(names, key=_is_last), lineterminator="\n")
     yield writer.writeheader()
     for row in rows():
         yield writer.writerow(row)
+
+
+def _is_last(name: str) -> bool:
+    return name.startswith(LAST)
+
+
+LAST = ("compared.", "limited_by", "roofline.")
+"""Columns that follow those of all measurements."""
 
 
 class _Lines:
@@ -122,6 +142,11 @@ def markdown_table(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> str:
         "| " + " | ".join(c.cell(row).replace("|", "\\|") for c in columns) + " |" for row in rows
     ]
     return "\n".join(lines) + "\n"
+
+
+def flat(measurement: Measurement) -> dict[str, Any]:
+    """Return a measurement as columns: nested objects become ``time_s.median``."""
+    return _flat(plain(measurement))
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.render import doubts, tables
 from convprof.stats import SAME_WITHIN
+from convprof.studies.shortlist import seconds, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from convprof.results import Measurement
 
 GIGA = 1e9
+IN_DOUBT = "every time is in doubt: repeat this on an idle machine"
 INTERVAL = "median and 95 % interval"
 MOST_TWO_DIGITS = 10.0
 """Ratios below have two digits, larger ones none behind the point."""
@@ -21,6 +24,11 @@ MOST_TWO_DIGITS = 10.0
 def threads_words(count: int) -> str:
     """Return ``1 thread`` or ``2 threads``."""
     return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def marks(rows: Iterable[Measurement]) -> str:
+    """Return what the mark of times in doubt means, if a row has the mark."""
+    return f"{doubts.MARK} in doubt" if any(m.doubt is not None for m in rows) else ""
 
 
 def joined(*parts: str) -> str:
@@ -41,53 +49,36 @@ def way(measurement: Measurement) -> str:
 
 
 def peak_words(measurement: Measurement) -> str:
-    """Return ``72 % of the peak``; nothing where the share is unknown or an effective one."""
+    """Return ``72 % of the peak``; nothing where the share is unknown or over 100 %."""
     share = measurement.peak_fraction
-    if share is None or share > 1 or executes_less(measurement):
+    if share is None or share > 1 or tables.effective(measurement):
         return ""
     return f"{100 * share:.0f} % of the peak"
-
-
-def executes_less(measurement: Measurement) -> bool:
-    """Whether fewer FLOPs are executed than counted: the rate is an effective one."""
-    flops = measurement.flops
-    return flops is not None and flops.executed < flops.direct
 
 
 def fastest_line(rows: Sequence[Measurement]) -> str:
     """Return which of the measurements is the fastest, and how far ahead of the next one.
 
-    Where the intervals overlap, neither is called faster.
+    The next one is on as many threads. Where the intervals overlap, neither is called faster;
+    nothing is concluded from times in doubt.
     """
-    ordered = sorted((m for m in rows if m.time_s), key=seconds)
+    ordered = [m for m in timed(rows) if m.doubt is None]
     if not ordered:
-        return "nothing was timed"
+        return IN_DOUBT
     first, share = ordered[0], peak_words(ordered[0])
     of_peak = f": {share}" if share else ""
-    other = next((m for m in ordered[1:] if m.strategy != first.strategy), None)
+    same = [m for m in ordered[1:] if m.threads == first.threads]
+    other = next((m for m in same if m.strategy != first.strategy), None)
+    on = f" on {threads_words(first.threads)}" if len({m.threads for m in ordered}) > 1 else ""
     if other is None:
-        return f"{way(first)} takes {units.time(seconds(first))}{of_peak}"
-    if _overlap(first, other):
-        return f"{way(first)} and {way(other)} are as fast as each other{of_peak}"
-    return (
-        f"{way(first)} is {times(seconds(other) / seconds(first))} as fast as {way(other)}{of_peak}"
-    )
+        return f"{way(first)} takes {units.time(seconds(first))}{on}{of_peak}"
+    if uncertain(first, other):
+        return f"neither {way(first)} nor {way(other)} is faster for certain{on}{of_peak}"
+    ratio = times(seconds(other) / seconds(first))
+    return f"{way(first)} is {ratio} as fast as {way(other)}{on}{of_peak}"
 
 
-def seconds(measurement: Measurement) -> float:
-    """Return the median time; infinite for a measurement without one."""
-    return measurement.time_s.median if measurement.time_s else float("inf")
-
-
-def best_layouts(rows: Sequence[Measurement]) -> list[Measurement]:
-    """Return the fastest layout of each strategy on each number of threads, fastest first."""
-    best: dict[tuple[str, int], Measurement] = {}
-    for m in sorted((m for m in rows if m.time_s), key=seconds):
-        best.setdefault((m.strategy, m.threads), m)
-    return list(best.values())
-
-
-def _overlap(first: Measurement, second: Measurement) -> bool:
+def uncertain(first: Measurement, second: Measurement) -> bool:
     """Whether the second one may be as fast: overlapping intervals, or less than 2 % apart."""
     if seconds(second) / seconds(first) < 1 + SAME_WITHIN:
         return True

@@ -72,7 +72,7 @@ class View:
             Column("mnemonic", lambda row: row.mnemonic, 20, "left"),
             Column("latency", lambda row: _cycles(row.latency), 2),
             Column("each", lambda row: _cycles(row.reciprocal_throughput), 2),
-            Column("stable", _stable, 3, "left"),
+            Column("stable", _stable, 3, "left", style=lambda row: "" if row.stable else "yellow"),
             Column("elements/cycle", lambda row: _rate(row.elements_per_cycle), 21),
             Column("ops/cycle", lambda row: _rate(row.ops_per_cycle), 5),
             *(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.measure.session import FEWEST_ROUNDS
 from convprof.render import describe, doubts, tables
-from convprof.render.columns import Column, print_table
+from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
 from convprof.render.ladder_words import chains, idea, loop_counts, sentence, share
 from convprof.render.rung_limit_words import limit_phrase
@@ -40,7 +41,8 @@ def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False)
         title = describe.problem_line(first.problem, first.dtype)
         layout = f" · {first.layout}" if first.layout else ""
         cold = " · cold caches" if first.cache == "cold" else ""
-        shown = print_table(console, f"ladder · {title}{layout}{cold}", _columns(timed), timed)
+        heading = f"ladder · {title}{layout}{cold}"
+        shown = print_table(console, heading, _columns(timed), timed, _row_style(timed))
         say(console, _legend(timed, shown), style="dim")
         doubt = doubts.line(step.measurement for step in timed)
         if doubt is not None:
@@ -50,6 +52,28 @@ def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False)
     if why:
         _why(console, timed)
     _exclusions(console, [step.measurement for step in steps])
+
+
+def _row_style(timed: Sequence[Step]) -> Callable[[Step], str]:
+    """Return the style of a row: the fastest rung stands out, rungs in doubt recede."""
+    sure = [step for step in timed if step.measurement.doubt is None]
+    best = min(sure, key=_seconds, default=None)
+
+    def style(step: Step) -> str:
+        if step is best:
+            return BEST
+        return "dim" if step.measurement.doubt else ""
+
+    return style
+
+
+def _seconds(step: Step) -> float:
+    time = step.measurement.time_s
+    return math.inf if time is None else time.median
+
+
+def _verdict_style(comparison: Comparison[Measurement] | None) -> str:
+    return "" if comparison is None else VERDICT_STYLES[comparison.verdict]
 
 
 def _why(console: Console, timed: Sequence[Step]) -> None:
@@ -119,7 +143,13 @@ def _columns(steps: Sequence[Step]) -> list[Column[Step]]:
         Column("% peak", lambda s: tables.peak_cell(s.measurement), 2),
         Column("% all cores", _all_cores_cell, 7),
         Column("speed-up", lambda s: ratio_cell(s.before), 3),
-        Column("and is", lambda s: s.before.verdict if s.before else NOTHING, 4, "left"),
+        Column(
+            "and is",
+            lambda s: s.before.verdict if s.before else NOTHING,
+            4,
+            "left",
+            style=lambda s: _verdict_style(s.before),
+        ),
         Column("error", lambda s: tables.error_cell(s.measurement), 9),
     ]
 
@@ -152,7 +182,13 @@ def _pair_columns() -> list[Column[Pair]]:
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.theirs), 1),
         Column("% peak", lambda p: tables.peak_cell(p.theirs), 2),
         Column("speed-up", lambda p: ratio_cell(p.comparison), 6),
-        Column("and is", lambda p: p.comparison.verdict if p.comparison else NOTHING, 7, "left"),
+        Column(
+            "and is",
+            lambda p: p.comparison.verdict if p.comparison else NOTHING,
+            7,
+            "left",
+            style=lambda p: _verdict_style(p.comparison),
+        ),
         Column("compile [s]", lambda p: _compile_cell(p.theirs), 5),
         Column("error", lambda p: tables.error_cell(p.theirs), 9),
     ]

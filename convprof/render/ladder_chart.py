@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import describe
+from convprof.render import describe, doubts, tables
 from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 from convprof.render.findings import (
     GIGA,
+    IN_DOUBT,
     INTERVAL,
-    executes_less,
     joined,
+    marks,
     peak_words,
-    seconds,
     threads_words,
     times,
 )
 from convprof.render.ladder_words import removed
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +58,16 @@ def ladder_chart(
             for name, steps in shown
         ),
         subtitle=joined(word, problem or last.dtype, left_out, dated),
-        caption=joined(RIGHT, EFFECTIVE if _effective(shown) else "", INTERVAL),
+        caption=joined(RIGHT, EFFECTIVE if _effective(shown) else "", INTERVAL, _marks(shown)),
     )
 
 
 def _effective(ladders: Sequence[Ladder]) -> bool:
-    return any(executes_less(step.measurement) for _, steps in ladders for step in steps)
+    return any(tables.effective(step.measurement) for _, steps in ladders for step in steps)
+
+
+def _marks(ladders: Sequence[Ladder]) -> str:
+    return marks(step.measurement for _, steps in ladders for step in steps)
 
 
 def _timed(steps: Sequence[Step]) -> list[Step]:
@@ -70,7 +75,10 @@ def _timed(steps: Sequence[Step]) -> list[Step]:
 
 
 def _title(name: str, steps: Sequence[Step], *, several: bool) -> str:
-    first, best = steps[0], min(steps, key=lambda step: seconds(step.measurement))
+    clear = [step for step in steps if step.measurement.doubt is None]
+    if not clear:
+        return IN_DOUBT
+    first, best = clear[0], min(clear, key=lambda step: seconds(step.measurement))
     share = peak_words(best.measurement)
     where = f" at {name}" if several else ""
     if best is first:
@@ -96,7 +104,8 @@ def _bar(step: Step, below: Step | None) -> Bar:
     limit = removed(step, below) if below is not None else ""
     gain = f"{units.digits(step.before.ratio.inverse.value, 2)}x" if step.before else ""
     note = joined(units.digits(rate), gain, limit)
-    return Bar(step.rung.name, rate, low, high, note, step.rung.strategy)
+    label = doubts.marked(step.rung.name, m.doubt)
+    return Bar(label, rate, low, high, note, step.rung.strategy)
 
 
 def _reference(peak: Peak) -> Reference:

@@ -6,9 +6,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.render import describe
+from convprof.render import describe, doubts
 from convprof.render.charts.chart import Chart, Point, Series
-from convprof.render.findings import GIGA, joined, times, way
+from convprof.render.findings import GIGA, IN_DOUBT, joined, marks, times, way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,6 +78,9 @@ def _shown(placed: Sequence[RooflinePoint], most: int | None) -> tuple[list[Roof
 
 def _finding(rows: Sequence[RooflinePoint]) -> str:
     """Return how far the fastest point is from its roof, and which roof that is."""
+    rows = [p for p in rows if p.measurement.doubt is None]
+    if not rows:
+        return IN_DOUBT
     best = (
         min(rows, key=lambda p: p.seconds)
         if _one_problem(rows)
@@ -104,7 +107,9 @@ def _one_problem(rows: Sequence[RooflinePoint]) -> bool:
 def _caption(rows: Sequence[RooflinePoint]) -> str:
     layouts = {p.measurement.layout for p in rows} - {None}
     hollow = "hollow: nchw, filled: nhwc" if len(layouts) > 1 else ""
-    return joined("dotted: the gap from a point to its roof", hollow)
+    return joined(
+        "dotted: the gap from a point to its roof", hollow, marks(p.measurement for p in rows)
+    )
 
 
 def _peak_line(peak: Peak, roofline: Roofline, left: float, right: float) -> Series:
@@ -149,6 +154,6 @@ def _points(rows: Sequence[RooflinePoint]) -> Iterable[Series]:
 def _point(placed: RooflinePoint, *, labelled: bool, problems: bool) -> Point:
     name = problem_name(placed) if problems else placed.measurement.strategy
     gap = "" if placed.left < 1 / OVER else f" {units.digits(placed.left, 2)}x"
-    label = f"{name}{gap}" if labelled else ""
+    label = f"{doubts.marked(name, placed.measurement.doubt)}{gap}" if labelled else ""
     rate = placed.flop_per_s / GIGA
     return Point(placed.intensity, rate, label=label, roof=placed.roof / GIGA)

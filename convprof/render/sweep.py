@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render import doubts
 from convprof.render.charts.terminal import chart_lines
-from convprof.render.columns import Column, fit, print_table
+from convprof.render.columns import BEST, Column, fit, print_table
 from convprof.render.console import say
 from convprof.render.export import markdown_table
 from convprof.render.findings import GIGA
@@ -57,7 +57,8 @@ def sweep_report(
     for number, columns in enumerate(_blocks(console.width, header, timed)):
         if number:
             console.print()
-        print_table(console, title(header) if not number else "further strategies", columns, timed)
+        heading = title(header) if not number else "further strategies"
+        print_table(console, heading, columns, timed, _best_style(timed))
     if timed:
         say(console, RATES, style="dim")
         for line in _legend(timed):
@@ -71,6 +72,17 @@ def sweep_report(
         console.print()
         width = min(console.width, CHART_WIDTH)
         console.print(chart_lines(chart, width, CHART_HEIGHT))
+
+
+def _best_style(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """Return the style of a row: the point with the highest rate stands out."""
+    best = max(rows, key=_highest, default=None)
+    return lambda row: BEST if row is best and _highest(row) else ""
+
+
+def _highest(row: Row) -> float:
+    """Return the highest rate at a point; 0 if none can be true."""
+    return max((cell.rate or 0.0 for cell in row.cells.values() if not cell.doubt), default=0.0)
 
 
 def to_csv(header: Header, rows: Sequence[Row]) -> str:

@@ -68,12 +68,18 @@ def finding(rows: Sequence[Row], over: str) -> str:
     row, label, rate = max(timed, key=lambda each: each[2])
     count = labels.count(most)
     where = f"all {len(timed)}" if count == len(timed) else f"{count} of {len(timed)}"
-    share = row.cells[label].peak_fraction
-    of_peak = f", {100 * share:.0f} % of the peak" if share else ""
+    share = row.cells[label].peak_fraction or 0.0
+    of_peak = f", {100 * share:.0f} % of the peak" if 0 < share <= 1 else ""
     who = "" if label == most else f" ({names[label]})"
     reach = f"up to {units.si(rate, 'FLOP/s')}{of_peak}, at {over} {row.x:,}{who}"
     if len(names) == 1:
         return f"{names[most]}: {reach}"
+    if 2 * count <= len(timed):
+        (first, begin, _), (last, end, _) = timed[0], timed[-1]
+        return (
+            f"the fastest changes: {names[begin]} at {over} {first.x:,}, {names[end]} at "
+            f"{last.x:,}; {reach}"
+        )
     return f"{names[most]} is the fastest at {where} points; {reach}"
 
 

@@ -43,11 +43,6 @@ class Setting:
         """The element types of the problem's tensors."""
         return types(self.dtype)
 
-    @property
-    def itemsize(self) -> int:
-        """Bytes per element of the activations."""
-        return self.types.source.bytes
-
 
 class Prepared(ABC):
     """A strategy bound to a problem and a setting: memory allocated, code compiled."""

@@ -8,7 +8,7 @@ from convprof.dtypes import F32
 from convprof.problems.epilogue import BIAS, RESIDUAL
 
 if TYPE_CHECKING:
-    from convprof.problems import Conv2d, Gemm
+    from convprof.problems import Trainable
     from convprof.problems.epilogue import Epilogue
 
 
@@ -16,7 +16,7 @@ SUFFIX = "+passes"
 """Ends the name of a strategy that computes epilogues in passes of their own."""
 
 
-def flops(problem: Conv2d | Gemm) -> int:
+def flops(problem: Trainable) -> int:
     """Return the floating-point operations of the epilogue."""
     return problem.epilogue.steps * problem.result("nhwc", F32).elements
 

@@ -22,6 +22,7 @@ from convprof.strategies.plan import LateTable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.dtypes import DType
     from convprof.strategies.kernels import Buffers, Words
 
     Table = np.ndarray[Any, np.dtype[np.int64]]
@@ -146,15 +147,15 @@ class OffsetBlocking:
     tc: int
 
     @classmethod
-    def choose(cls, m: int, n: int, batch: int, *, threads: int, itemsize: int) -> OffsetBlocking:
-        """Choose a blocking from the shape and the first-level cache.
+    def choose(cls, m: int, n: int, batch: int, *, threads: int, b: DType) -> OffsetBlocking:
+        """Choose a blocking from the shape, the type of ``b`` and the first-level cache.
 
         ``nc``: long rows amortise the loading of the 16 scalars; four of them and as many rows of
         ``b`` must stay in L1. ``tc``: half of L1 for the rows of ``b``. ``mc``: enough tiles for
         the threads to share evenly, each as tall as possible.
         """
-        nc = even_block(n, 256 * 4 // itemsize)
-        tc = max(8, l1_data_bytes() // 2 // (nc * itemsize) // 4 * 4)
+        nc = even_block(n, 256 * 4 // b.bytes)
+        tc = max(8, l1_data_bytes() // 2 // (nc * b.bytes) // 4 * 4)
         columns = batch * ceil_div(n, nc)
         wanted = 1 if threads == 1 else ceil_div(8 * threads, columns)
         mc = even_block(m, max(4, min(128, ceil_div(m, wanted))))

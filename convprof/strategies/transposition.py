@@ -12,6 +12,7 @@ from convprof.codegen.kernels import transpose
 from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import of_one
 from convprof.integers import ceil_div
 from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
@@ -19,7 +20,6 @@ from convprof.strategies.plan import Buffer, Native, Packed, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
-    from convprof.codegen.isa import Isa
     from convprof.strategies.base import Setting
 
     Array = np.ndarray[Any, Any]
@@ -33,23 +33,23 @@ TASKS_PER_THREAD = 4
 """Enough for the threads to finish together although their tasks differ."""
 
 
-def turn_stage(
-    phase: str, source: str, target: str, shape: tuple[int, int, int], setting: Setting
+def transpose_stage(
+    phase: str, source: str, target: str, matrices: Buffer, setting: Setting
 ) -> Stage:
-    """Return the stage that transposes each of ``n`` matrices: ``shape (n, rows, columns)``."""
-    tiles = _tiles(shape, setting)
+    """Return the stage that transposes each of ``n`` matrices ``(n, rows, columns)``."""
+    tiles = _tiles(matrices, setting)
     buffers = (source, source, source, target)
     native = Native(runner_address(len(buffers)), tiles)
     return Stage(phase, native, tiles.count, buffers, tiles.dims())
 
 
-def transposed(shape: tuple[int, int, int], setting: Setting) -> Packed:
-    """Return the packing that transposes each of ``n`` matrices of weights at once.
+def transposed(weights: Buffer, setting: Setting) -> Packed:
+    """Return the packing that transposes each of ``n`` matrices ``(n, rows, columns)`` at once.
 
-    ``shape`` is ``(n, rows, columns)``; the weights are contiguous.
+    The weights are contiguous.
     """
-    n, rows, columns = shape
-    tiles = _tiles(shape, setting)
+    n, rows, columns = weights.shape
+    tiles = _tiles(weights, setting)
     dims = tiles.dims()
 
     def transpose_all(target: Array, source: Array) -> None:
@@ -58,34 +58,33 @@ def transposed(shape: tuple[int, int, int], setting: Setting) -> Packed:
         work = Work(address, 0, tiles.count, pointers.ctypes.data, dims.ctypes.data)
         team(setting.threads).run(Program([work], setting.threads))
 
-    buffer = Buffer((n, columns, rows), setting.types.weights)
+    buffer = Buffer((n, columns, rows), weights.dtype)
     return Packed(buffer, transpose_all, into=True, tables=(dims,))
 
 
-def _tiles(shape: tuple[int, int, int], setting: Setting) -> TileList:
+def _tiles(matrices: Buffer, setting: Setting) -> TileList:
     """Return the blocks of all matrices, each a task."""
-    n, rows, columns = shape
+    n, rows, columns = matrices.shape
     isa = isas.find(setting.isa)
-    tall, wide = _cuts(shape, isa.lanes(setting.itemsize), setting.threads)
+    lanes = isa.lanes(matrices.dtype.bytes)
+    tall, wide = _cuts((n, rows, columns), lanes, setting.threads)
     blocks = [
-        (_tile(len(i), len(j), shape, setting, isa), i[0] * columns + j[0], j[0] * rows + i[0])
+        (_tile(len(i), len(j), matrices, lanes), i[0] * columns + j[0], j[0] * rows + i[0])
         for i, j in itertools.product(_parts(rows, tall), _parts(columns, wide))
     ]
-    matrices = np.arange(n)[:, None] * rows * columns
+    starts = np.arange(n)[:, None] * rows * columns
     begin, to = (np.array([block[pointer] for block in blocks]) for pointer in (1, 2))
     tiles = TileList()
     made = [kernel(tile, isa) for tile, _, _ in blocks]
-    tiles.add_each(made, 0, 0, matrices + begin, matrices + to)
+    tiles.add_each(made, 0, 0, starts + begin, starts + to)
     tiles.starts = list(range(tiles.count))
     return tiles
 
 
-def _tile(
-    tall: int, wide: int, shape: tuple[int, int, int], setting: Setting, isa: Isa
-) -> TransposeTile | InterleaveTile:
+def _tile(tall: int, wide: int, matrices: Buffer, lanes: int) -> TransposeTile | InterleaveTile:
     """Return what transposes a block of a matrix; a narrow matrix is cut along its length only."""
-    _, rows, columns = shape
-    types, lanes = setting.types, isa.lanes(setting.itemsize)
+    _, rows, columns = matrices.shape
+    types = of_one(matrices.dtype)
     if rows <= transpose.MOST:
         return InterleaveTile(types, lanes, rows, wide, columns)
     if columns <= transpose.MOST:
@@ -130,5 +129,6 @@ class Transpose(Planned[LayoutConversion]):
         pixels = p.h * p.w
         rows, columns = (p.c, pixels) if setting.layout == "nchw" else (pixels, p.c)
         plan = Plan()
-        plan.steps = [turn_stage("transpose", X, Y, (p.n, rows, columns), setting)]
+        images = Buffer((p.n, rows, columns), setting.types.source)
+        plan.steps = [transpose_stage("transpose", X, Y, images, setting)]
         return plan

@@ -6,6 +6,7 @@ whole result from memory and write it back, one after the other, as eager framew
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.problems import Conv2d, Gemm
+from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue
 from convprof.strategies.plan import Native, Stage, Y
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
 
-class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
+class UnfusedEpilogue(Planned[Trainable]):
     """A strategy, and the epilogue in passes of its own."""
 
     def __init__(self, strategy: Strategy[Any]) -> None:
@@ -42,20 +43,20 @@ class UnfusedEpilogue(Planned["Conv2d | Gemm"]):
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse what the strategy refuses, what has no epilogue, and results of libraries."""
-        if not isinstance(problem, Conv2d | Gemm) or problem.kind != self.kind:
+        if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
             return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
         if not isinstance(self.inner, Planned):
             return f"{self.name}: the library keeps its result; use {self.inner.name}"
-        reason = self.inner.why_not(_bare(problem), setting)
+        reason = self.inner.why_not(problem.with_epilogue(NO_EPILOGUE), setting)
         return None if reason is None else f"{self.name}: {reason}"
 
-    def plan(self, p: Conv2d | Gemm, setting: Setting) -> Plan:
+    def plan(self, p: Trainable, setting: Setting) -> Plan:
         """Add a stage per step of the epilogue to the plan of the bare problem."""
         if not isinstance(self.inner, Planned):
             raise TypeError(f"{self.inner.name} has no plan to extend")
-        plan = self.inner.plan(_bare(p), setting)
+        plan = self.inner.plan(p.with_epilogue(NO_EPILOGUE), setting)
         stages = [stage(p, step, setting) for step in steps(p.epilogue)]
         flops = plan.executed_flops
         return replace(
@@ -71,7 +72,7 @@ def ways(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
 
     A problem without an epilogue has one way only; a library fuses or refuses.
     """
-    if not getattr(problem, "epilogue", NO_EPILOGUE) or not isinstance(strategy, Planned):
+    if not problem.epilogue or not isinstance(strategy, Planned):
         return [strategy]
     unfused = UnfusedEpilogue(strategy)
     return [strategy, unfused] if strategy.fuses else [unfused]
@@ -87,10 +88,6 @@ def steps(wanted: Epilogue) -> list[Epilogue]:
     return [part for part in parts if part]
 
 
-def _bare(p: Any) -> Any:
-    return replace(p, epilogue=NO_EPILOGUE)
-
-
 # A pass over a finished result: one step of an epilogue, or several, read and written in place.
 
 TASK_ELEMENTS = 8192
@@ -99,7 +96,7 @@ ROWS = 8
 """Rows that share a loaded vector of the bias."""
 
 
-def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
+def stage(p: Trainable, step: Epilogue, setting: Setting) -> Stage:
     """Return the stage that computes a step, or several, over the whole result, in place."""
     isa = isas.find(setting.isa)
     size = p.result(setting.layout, setting.types).elements
@@ -110,7 +107,7 @@ def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
     for first in range(0, whole, together):
         tiles.task()
         begin = np.arange(first, min(first + together, whole)) * block
-        channel = begin // block % _channels(p) if made.lone else 0
+        channel = begin // block % p.channels if made.lone else 0
         tiles.add(kernel(made, isa), 0, 0, begin, 0, channel, begin)
     rest = size - whole * block
     if rest:
@@ -132,21 +129,19 @@ def stage(p: Conv2d | Gemm, step: Epilogue, setting: Setting) -> Stage:
     )
 
 
-def _cut(p: Conv2d | Gemm, step: Epilogue, setting: Setting, size: int) -> Pass:
+def _cut(p: Trainable, step: Epilogue, setting: Setting, size: int) -> Pass:
     """Return the kernel for a block of the result, which is ``size`` elements long.
 
     A bias wants whole planes of a channel in NCHW, and whole rows of channels or columns elsewhere.
     """
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.itemsize)
+    lanes = isa.lanes(setting.types.result.bytes)
     if not step.bias:
         return Pass(setting.types, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
-    if isinstance(p, Conv2d) and setting.layout == "nchw":
-        return Pass(setting.types, lanes, step, p.p * p.q, lone=True, fused=isa.fused)
-    columns = _channels(p)
+    result = p.result(setting.layout, setting.types)
+    if result.layout == "nchw":
+        plane = math.prod(result.shape[2:])
+        return Pass(setting.types, lanes, step, plane, lone=True, fused=isa.fused)
+    columns = p.channels
     rows = min(ROWS, size // columns)
     return Pass(setting.types, lanes, step, columns, rows, fused=isa.fused)
-
-
-def _channels(p: Conv2d | Gemm) -> int:
-    return p.k if isinstance(p, Conv2d) else p.n

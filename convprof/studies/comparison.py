@@ -116,7 +116,7 @@ def read(
             continue
         try:
             a, b = (_measured(fields, key, measurements) for key in ("a", "b"))
-            found.append(build(fields, Comparison(a, b, _ratio(fields))))
+            found.append(build(fields, Comparison(a, b, read_ratio(fields))))
         except InputError:
             continue
     return found
@@ -133,7 +133,8 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
     raise InputError("a comparison is of no measurement in the document")
 
 
-def _ratio(fields: dict[str, Any]) -> Ratio:
+def read_ratio(fields: dict[str, Any]) -> Ratio:
+    """Return the ratio of a comparison in JSON types; InputError if it has none."""
     interval = fields.get("ci95")
     low, high = (None, None) if interval is None else map(positive, _pair(interval))
     return Ratio(positive(fields.get("ratio")), low, high, count(fields.get("rounds")))

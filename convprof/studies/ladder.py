@@ -230,7 +230,7 @@ class Ladder:
         """Return Halide's schedules, each with the rung that has the same idea."""
         found, participants = self._found(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
-        made = []
+        pairs = []
         for pair, contestant in zip(self._schedules, self._theirs, strict=True):
             if contestant.label not in found:
                 continue
@@ -240,8 +240,8 @@ class Ladder:
             two = participants.get(contestant.label)
             theirs = found[contestant.label]
             comparison = self._compare(one, two) if one and two else None
-            made.append(Pair(pair.rung, own, theirs, comparison))
-        return made
+            pairs.append(Pair(pair.rung, own, theirs, comparison))
+        return pairs
 
     def comparisons(self) -> list[dict[str, Any]]:
         """Return what was compared as the result document has it."""

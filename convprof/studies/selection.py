@@ -120,10 +120,10 @@ class _Files:
             self._stdin_read = True
         content = read_batch(path)
         left_out = list(content.left_out)
-        found: list[Problem] = []
+        problems: list[Problem] = []
         for entry in content.entries:
             try:
-                found += _with_minibatch([entry.problem], self._mb, notes)
+                problems += _with_minibatch([entry.problem], self._mb, notes)
             except ProblemError as error:
                 text = entry.problem.descriptor
                 reason = f"{shown(text)}: minibatch {self._mb}: {error}"
@@ -138,7 +138,7 @@ class _Files:
             )
         if content.answers:
             notes.append(f"{file_name(path)}: options of the file: {options_note(content.answers)}")
-        return found
+        return problems
 
 
 def _grouped(left_out: Sequence[LeftOut]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -54,6 +55,29 @@ def test_a_refused_strategy_is_listed(capsys):
     status, out, _ = run(capsys, "roofline", "mb1ic4ih9oc4kh2", *words)
     assert status == 0
     assert "refused: winograd" in out
+
+
+ROOF = ("bound_by", "works_in", "roof_flop_per_s", "roof_fraction", "flop_per_byte", "bytes_per_s")
+
+
+def test_csv_and_markdown_have_the_columns_of_the_roofline(capsys, tmp_path):
+    table, page = tmp_path / "r.csv", tmp_path / "r.md"
+    words = [*QUICK[:3], "direct,winograd", *QUICK[4:], "--csv", table, "--markdown", page]
+    assert run(capsys, "roofline", "mb1ic4ih9oc4kh2", *words)[0] == 0
+    timed, refused = csv.DictReader(table.read_text().splitlines())
+    assert all(timed[f"roofline.{name}"] and not refused[f"roofline.{name}"] for name in ROOF)
+    assert float(timed["time_s.median"]) > 0
+    assert (refused["status"], refused["strategy"]) == ("refused", "winograd")
+    assert "to the roof | % of roof |" in page.read_text()
+    assert "- refused: winograd" in page.read_text()
+
+
+def test_csv_and_markdown_of_a_result_file(capsys, result, monkeypatch):
+    monkeypatch.setattr("convprof.measure.session.Session._sample", None)
+    status, out, _ = run(capsys, "roofline", result, "--csv", "-")
+    assert status == 0
+    assert [row["strategy"] for row in csv.DictReader(out.splitlines())].count("direct") == 1
+    assert "| direct | nchw |" in run(capsys, "roofline", result, "--markdown", "-")[1]
 
 
 @pytest.fixture
@@ -135,7 +159,10 @@ BAD = {
     "no such file": (["/no/such.json"], "/no/such.json: cannot be read: No such file"),
     "a file and a problem": (["{result}", "8x8:8x8"], "give one kind of them"),
     "a flag for measuring": (["{result}", "-t", "1"], "--threads: the points come from"),
-    "a file for what is not measured": (["{result}", "--csv", "x"], "--csv: the points come from"),
+    "a file for what is not measured": (
+        ["{result}", "--json", "x"],
+        "--json: the points come from",
+    ),
     "a shape": (["{result}", "--gemm", "8x8x8"], "--gemm: the points come from"),
     "an unknown picture": (["8x8:8x8", "--plot", "x.bmp"], "--plot x.bmp"),
     "a folder that is not there": (["8x8:8x8", "--plot", "/no/x.svg"], "--plot /no/x.svg: cannot"),

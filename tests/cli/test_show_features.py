@@ -78,7 +78,7 @@ def test_a_strategy_that_refuses_some_filters_and_weights_of_ones_own(capsys):
         ("cat.png --size 9", r"9 is not in the range 16<=x<=1024"),
         ("cat.png --patch 21", r"--patch 21: the picture is 20x24 here; use at most 20"),
         ("cat.png --weights no.npy", r"--weights no.npy: cannot be read"),
-        ("cat.png --weights cat.png", r"--weights cat.png: it is no .npy file"),
+        ("cat.png --weights cat.png", r"--weights cat.png: it is not a .npy file"),
     ],
 )
 def test_mistakes_end_in_one_line_and_leave_nothing(words, message, capsys, tmp_path):

@@ -11,6 +11,7 @@ from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.peaks import Peak
 from convprof.render import ceilings
+from convprof.render.ceilings_chart import ceilings_chart
 
 PEAKS = (
     Peak("sse", 128, "f32", 1, 3.37e10, 3.0e9, 11.2, 1, fused=False),
@@ -112,3 +113,29 @@ def test_markdown_has_every_column():
     assert text.count("| f32 |") == 2
     assert "| L1 | 1 | 24 KiB | 349 | 200 | unknown | unknown |" in text
     assert "3 days ago" in text
+
+
+def test_the_chart_has_the_highest_peaks_and_the_levels_nearest_first():
+    slower = dataclasses.replace(PEAKS[0], bits=64, flop_per_s=1e10)
+    memory = Bandwidth("memory", "load", 1, 1e10, 1 << 29)
+    known = dataclasses.replace(ONE, peaks=(slower, *PEAKS), bandwidths=(*BANDWIDTHS[:2], memory))
+    chart = ceilings_chart([known], ("f32",), dated="CPU · today")
+    peaks, bandwidths = chart.panels
+    assert [(bar.label, bar.value) for bar in peaks.bars] == [
+        ("f32 · sse 128 bits · 1 thread", 33.7), ("f32 · avx512 512 bits · 1 thread", 190),
+    ]  # fmt: skip
+    assert peaks.bars[0].note == "33.7 · 11.2 FLOP/cycle · multiply and add apart"
+    assert [bar.label for bar in bandwidths.bars] == ["L1 · 1 thread", "memory · 1 thread"]
+    assert bandwidths.bars[0].note == "load 349 · store 200"
+    assert chart.title == (
+        "1 thread: 190 GFLOP/s in f32, 10.0 GB/s from memory: "
+        "memory is the limit below 19 FLOP/byte"
+    )
+    assert chart.subtitle == "CPU · today"
+
+
+def test_without_bandwidths_the_chart_has_the_peaks_and_without_both_there_is_none():
+    bare = dataclasses.replace(ONE, bandwidths=())
+    (panel,) = ceilings_chart([bare], ("f64",), dated="").panels
+    assert [bar.value for bar in panel.bars] == [95]
+    assert ceilings_chart([TWO], ("f32",), dated="") is None

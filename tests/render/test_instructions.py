@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from convprof.render.instructions import View, answer, instructions_report, to_csv, to_markdown
+from convprof.render.instructions_chart import instructions_chart
 from convprof.studies.instructions import Missing, Resemblance, Row
 
 GOLDEN_COVE = {"latency": 4.0, "reciprocal_throughput": 0.5}
@@ -161,6 +162,34 @@ def test_markdown_has_every_column():
     assert headings.count("|") == 10
     assert "| fma f32 512 | fmadd231ps | 3.99 | 0.50 | yes | 32.0 | 64.0 | 4 / 0.5 |" in text
     assert text.splitlines()[-1].startswith("- resembles: Golden Cove (3 of 3")
+
+
+def test_the_chart_has_measured_and_published_figures_of_the_widest_floats():
+    chart = instructions_chart(VIEW, dated="CPU · today")
+    latency, each, _ = chart.panels
+    assert [(bar.label, bar.value, bar.expected) for bar in latency.bars] == [
+        ("fma f32 512", 3.99, 4.0)
+    ]
+    assert [(bar.value, bar.expected) for bar in each.bars] == [(0.5, 0.5)]
+    assert chart.title == "resembles Golden Cove: 3 of 3 instructions agree within 10 %"
+    assert chart.subtitle == "floating point, vectors of 512 bits · CPU · today"
+    assert chart.caption.startswith("dashed: published for Golden Cove")
+
+
+def test_what_differs_from_the_published_figures_is_a_ratio_around_1():
+    slow = dataclasses.replace(FMA, latency=6.0)
+    chart = instructions_chart(dataclasses.replace(VIEW, rows=[slow]), dated="")
+    panel = chart.panels[-1]
+    assert panel.ratios
+    assert [reference.x for reference in panel.references] == [1]
+    assert [(bar.value, bar.note) for bar in panel.bars] == [(1.5, "latency: 6.0 instead of 4")]
+
+
+def test_the_chart_of_few_instructions_has_these_and_of_none_there_is_none():
+    chart = instructions_chart(dataclasses.replace(VIEW, rows=[ADD], alike=[]), dated="")
+    assert [bar.label for bar in chart.panels[0].bars] == ["add i64 scalar"]
+    assert chart.title == "1 instruction, no published figures to compare"
+    assert instructions_chart(dataclasses.replace(VIEW, rows=[]), dated="") is None
 
 
 def far(row, core):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -315,7 +316,7 @@ def test_several_ladders_are_panels_and_too_many_are_said():
 
 
 def test_an_effective_rate_is_no_share_of_the_peak():
-    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=3.4)
+    less = dataclasses.replace(LAST.measurement, flops=Flops(FLOPS, FLOPS // 2), peak_fraction=1.6)
     made = chart(("64", [NAIVE, dataclasses.replace(LAST, measurement=less)]))
     assert made.title == "parallel is 150 times as fast as naive on 2 threads"
     assert EFFECTIVE in made.caption
@@ -324,3 +325,15 @@ def test_an_effective_rate_is_no_share_of_the_peak():
 
 def test_without_a_time_there_is_no_chart():
     assert chart(("64", [REFUSED])) is None
+
+
+def test_colour_adds_escapes_and_nothing_else():
+    text = io.StringIO()
+    console = Console(file=text, width=120, force_terminal=True, color_system="standard")
+    ladder_report(console, STEPS)
+    plain = printed(ladder_report, STEPS).splitlines()
+    coloured = text.getvalue().splitlines()
+    assert [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in coloured[:8]] == plain[:8]
+    (best,) = [line for line in coloured[:8] if "\x1b[1;32mparallel" in line]
+    assert "faster" in best
+    assert any("\x1b[31mslower" in line for line in coloured)

@@ -87,6 +87,18 @@ def test_the_data_behind_the_plot():
     assert chart.caption == "hot caches · median and 95 % interval · convprof 1.2.3"
 
 
+def test_where_no_contestant_wins_most_points_the_title_says_how_the_fastest_changes():
+    rows = rows_of([
+        record(0, 32, measurement("naive", 4e9), measurement("packed", 2e9)),
+        record(1, 64, measurement("naive", 2e9), measurement("packed", 300e9)),
+    ])  # fmt: skip
+    title = sweep_chart(HEADER, rows, []).title
+    assert title == (
+        "the fastest changes: naive at size 32, packed at 64; "
+        "up to 300 GFLOP/s, at size 64 (packed)"
+    )
+
+
 def test_of_many_lines_the_fastest_are_drawn_and_the_subtitle_says_so():
     many = [measurement(f"s{k}", (1 + k) * 1e9) for k in range(MOST_SERIES + 3)]
     chart = sweep_chart(HEADER, rows_of([record(0, 32, *many)]), [], MOST_SERIES)
@@ -245,3 +257,9 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert answer(header, rows_of([doubtful])).sentences == (
         "No time of a can be true: see the doubts above.",
     )
+
+
+def test_the_best_point_stands_out():
+    coloured = printed(ROWS, 80, force_terminal=True, color_system="standard").splitlines()
+    (best,) = [line for line in coloured[:7] if "\x1b[1;32m" in line]
+    assert "160 ±?" in best

@@ -58,10 +58,10 @@ def fetched(plan):
         seen = set()
         for address, _, _, _, d, *_ in table[lo:hi].tolist():
             tile = tiles[address]
-            first = d // plan.itemsize
+            first = d // plan.types.weights.bytes
             steps = tile.run * len(tile.segments)
             seen |= set(range(first, first + steps * tile.fetch_row))
-        found.append((table[lo, 2] // plan.itemsize, seen))
+        found.append((table[lo, 2] // plan.types.weights.bytes, seen))
     return found
 
 

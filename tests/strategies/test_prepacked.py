@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
-from convprof.dtypes import DTYPES, types
+from convprof.dtypes import DTYPES, F32, types
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
@@ -120,8 +120,8 @@ def test_panels_lie_end_to_end_and_end_in_zeros():
     lanes = made.lanes
     b = np.arange(15.0).reshape(3, 5)
     panels = made.pack(b)
-    assert panels.shape == made.shape == (1, 2, -(-5 // lanes), 2, lanes)
-    wide = panels.transpose(0, 1, 3, 2, 4).reshape(4, -1)
+    assert panels.shape == made.shape == (1, 2, -(-5 // lanes), 2, lanes, 1)
+    wide = panels[..., 0].transpose(0, 1, 3, 2, 4).reshape(4, -1)
     assert np.array_equal(b, wide[:3, :5])
     assert np.count_nonzero(wide) == np.count_nonzero(b)
 
@@ -201,11 +201,11 @@ def test_a_turn_of_the_loop_fetches_whole_lines(dtype, fetch):
 def test_the_model_keeps_rows_in_cache_and_parts_them_evenly(monkeypatch):
     monkeypatch.setattr(prepacked, "l2_bytes", lambda: 2 << 20)
     isa = isas.ISAS["avx512"]
-    assert choose(Gemm(m=197, n=2304, k=768), isa, 4) == PanelBlocking(9, 3, 197, 768)
-    assert choose(Gemm(m=197, n=768, k=3072), isa, 4) == PanelBlocking(9, 3, 99, 1024)
-    assert choose(Gemm(m=16, n=4096, k=4096), isa, 4) == PanelBlocking(9, 3, 16, 512)
-    assert choose(Gemm(m=1, n=1000, k=2048), isa, 4) == PanelBlocking(1, 3, 1, 2048)
-    assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], 4).vectors == 2
+    assert choose(Gemm(m=197, n=2304, k=768), isa, F32) == PanelBlocking(9, 3, 197, 768)
+    assert choose(Gemm(m=197, n=768, k=3072), isa, F32) == PanelBlocking(9, 3, 99, 1024)
+    assert choose(Gemm(m=16, n=4096, k=4096), isa, F32) == PanelBlocking(9, 3, 16, 512)
+    assert choose(Gemm(m=1, n=1000, k=2048), isa, F32) == PanelBlocking(1, 3, 1, 2048)
+    assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], F32).vectors == 2
 
 
 def test_it_stands_after_packed_and_auto_takes_it():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
@@ -45,6 +46,7 @@ KEPT = (
 @options.measure_options()
 @options.all_option
 @options.dry_run_option
+@options.plot_option("Draw the ratios as .svg or .png")
 @options.output_options()
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
@@ -64,7 +66,7 @@ def layouts(**flags: Any) -> int:
         lambda problem, watch: Layouts(
             _convolution(problem), asked.choice, asked.settings, asked.machine, watch
         ),
-        _View(asked, flags),
+        _View(asked, flags, outputs),
     ).run()
 
 
@@ -86,7 +88,8 @@ def _a(kind: str) -> str:
 class _View(View["Layouts"]):
     """Print a convolution when it is finished; of several convolutions a row each, at the end."""
 
-    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
+    def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._outputs = outputs
         self._asked, self._every = asked, flags["every"]
         self._several = len(asked.problems) > 1
         self.apart = not self._several or self._every
@@ -152,3 +155,10 @@ class _View(View["Layouts"]):
         from convprof.studies.selection import whole_network
 
         return answer(self._comparisons, whole_network(self._asked.problems))
+
+    def pictures(self) -> list[Picture]:
+        """Return the ratios of all strategies, or of the fastest one of each problem."""
+        from convprof.render.compare.layouts_chart import layouts_chart
+
+        every = [comparison for each in self._comparisons for comparison in each]
+        return self._outputs.pictures(lambda dated: layouts_chart(every, dated=dated))

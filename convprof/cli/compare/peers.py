@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.from_flags import Asked
+    from convprof.cli.outputs import Picture
     from convprof.problems import Problem
+    from convprof.render.charts.chart import Bars
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
     from convprof.studies.compare.peers import Peers, Standing
@@ -44,6 +46,7 @@ KEPT = (
 @options.measure_options()
 @options.all_option
 @options.dry_run_option
+@options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")
 @options.output_options()
 def peers(**flags: Any) -> int:
     """Measure convprof's strategies against libraries such as PyTorch and ONNX Runtime.
@@ -69,7 +72,7 @@ def peers(**flags: Any) -> int:
         asked,
         outputs,
         lambda problem, watch: Peers(problem, asked.choice, asked.settings, asked.machine, watch),
-        _View(asked, flags),
+        _View(asked, flags, outputs),
     ).run()
 
 
@@ -78,8 +81,8 @@ class _View(View["Peers"]):
 
     apart = False
 
-    def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
-        self._choice = asked.choice
+    def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        self._choice, self._outputs = asked.choice, outputs
         self._totals = TrainingTotals(asked, flags)
         self._several = len(asked.problems) > 1
         self._every = flags["every"]
@@ -140,3 +143,14 @@ class _View(View["Peers"]):
         from convprof.studies.compare.peers_answer import answer
 
         return answer(self._standings)
+
+    def pictures(self) -> list[Picture]:
+        """Return the contestants of one problem, or the ratios of several."""
+        return self._outputs.pictures(self._chart)
+
+    def _chart(self, dated: str) -> Bars | None:
+        from convprof.render.compare.peers_chart import peers_chart, standings_chart
+
+        if self._several:
+            return standings_chart(self._standings, dated=dated)
+        return peers_chart(self._measurements, self._libraries, dated=dated)

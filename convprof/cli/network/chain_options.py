@@ -29,6 +29,7 @@ measure_options = options.stack(
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
+    options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501
 )  # fmt: skip
 
 FLAGS = (
@@ -45,6 +46,7 @@ FLAGS = (
     "with_",
     "dtype",
     "top",
+    "plot",
 )
 
 

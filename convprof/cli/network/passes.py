@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.results import Document, Measurement
     from convprof.studies.network.training import LayerPasses, Plan
 
-WHOLE = ("fuse", "plan", "with_")
+WHOLE = ("fuse", "plan", "with_", "plot")
 """Flags of which the passes know nothing."""
 
 

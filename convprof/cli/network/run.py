@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convprof.cli import from_flags, measuring
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.measure.events import Event
     from convprof.problems import NetworkProblem
+    from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
     from convprof.studies.network.options import Options
@@ -40,16 +41,17 @@ class _Finding(Protocol):
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer and the chain; return the exit code."""
     from convprof.render.network import run as view
+    from convprof.render.network.chart import run_chart
     from convprof.studies.network.study import NetworkStudy
 
     top, how, asked = _read(flags)
     whole = _whole(asked, how)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
-    shown = _View(view.run_report, view.run_csv, view.run_markdown, top)
+    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart)
+    shown = _View(forms, top, outputs)
     return shown.measure(
         asked,
-        outputs,
         lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
     )
 
@@ -57,6 +59,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer in every way, find the fastest chain, verify and compare it."""
     from convprof.render.network import plan as view
+    from convprof.render.network.chart import plan_chart
     from convprof.studies.network.plan import Plan
 
     top, how, asked = _read(flags)
@@ -66,10 +69,9 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
     Plan(whole, how, asked.settings, None)
-    shown = _View(view.plan_report, view.plan_csv, view.plan_markdown, top)
-    return shown.measure(
-        asked, outputs, lambda w: Plan(whole, how, asked.settings, asked.machine, w)
-    )
+    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart)
+    shown = _View(forms, top, outputs)
+    return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
 
 def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
@@ -107,23 +109,26 @@ def _whole(asked: Asked, how: Options) -> NetworkProblem:
     return whole
 
 
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The functions that show a result; the integer is ``--top``."""
+
+    report: Callable[[Console, Any, int | None], None]
+    csv: Callable[[Any], str]
+    markdown: Callable[[Document, Any, int | None], str]
+    chart: Callable[..., Bars | None]
+
+
 class _View(View[_Finding]):
     """Shows what a study finds, and keeps it for the forms that are written at the end."""
 
-    def __init__(
-        self,
-        report: Callable[[Console, Any, int | None], None],
-        to_csv: Callable[[Any], str],
-        to_markdown: Callable[[Document, Any, int | None], str],
-        top: int | None,
-    ) -> None:
-        self._report, self._csv, self._markdown = report, to_csv, to_markdown
-        self._top = top
+    def __init__(self, forms: _Forms, top: int | None, outputs: Outputs) -> None:
+        self._forms, self._top, self._outputs = forms, top, outputs
         self._found: Any = None
 
-    def measure(self, asked: Asked, outputs: Outputs, study: Callable[[Any], _Finding]) -> int:
+    def measure(self, asked: Asked, study: Callable[[Any], _Finding]) -> int:
         """Measure the network; return the exit code."""
-        return measuring.Measuring(asked, outputs, lambda _, watch: study(watch), self).run()
+        return measuring.Measuring(asked, self._outputs, lambda _, watch: study(watch), self).run()
 
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
         """Take what was found."""
@@ -136,13 +141,20 @@ class _View(View[_Finding]):
 
     def show(self, console: Console) -> None:
         """Print the layers and the chain."""
-        self._report(console, self._found, self._top)
+        self._forms.report(console, self._found, self._top)
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return what writes the tables of layers; nothing special if nothing was found."""
         if self._found is None:
             return {}
         return {
-            "csv": lambda _: self._csv(self._found),
-            "markdown": lambda document: self._markdown(document, self._found, self._top),
+            "csv": lambda _: self._forms.csv(self._found),
+            "markdown": lambda document: self._forms.markdown(document, self._found, self._top),
         }
+
+    def pictures(self) -> list[Picture]:
+        """Return the chart of what was found."""
+        result, chart = self._found, self._forms.chart
+        if result is None:
+            return []
+        return self._outputs.pictures(lambda dated: chart(result, dated=dated))

@@ -14,8 +14,9 @@ from typing import ClassVar, NamedTuple
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.exp2 import exp2
-from convprof.codegen.kernels.transpose import transposed
+from convprof.codegen.kernels.transpose import interleaved, transposed
 from convprof.codegen.writer import Writer, over_channels
+from convprof.integers import round_up
 
 ROWS_PER_TURN = 4
 """Rows of scores per turn of the search for the maximum: more independent chains."""
@@ -34,7 +35,8 @@ class _From(NamedTuple):
 class PackQueries(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``queries`` rows of ``a``, transposed into ``c`` and scaled.
 
-    ``c`` is ``(dim, width)``; the columns beyond the queries become 0.
+    ``c`` is ``(dim, width)``; the columns beyond the queries become 0. With a ``k_group``, ``c`` is
+    ``(dim / k_group, width, k_group)``, filled up with zeros.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -46,8 +48,11 @@ class PackQueries(Kernel):
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float
+    k_group: int = 1
 
     def _code(self, w: Writer) -> str:
+        if self.lanes % self.k_group:
+            raise ValueError(f"{self.lanes} lanes are no whole groups of {self.k_group}")
         return over_channels(w, self.dim, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
@@ -61,9 +66,15 @@ class PackQueries(Kernel):
                 w.load(w.at(a, i * self.row), mask) if i < self.queries else "zeroinitializer"
                 for i in range(first, first + self.lanes)
             ]
-            for u, column in enumerate(transposed(w, rows)[:alive]):
-                done = w.add(f"fmul {w.vector} {column}, {scale}")
-                w.store(done, w.at(c, u * self.width + first))
+            columns = transposed(w, rows)[: round_up(alive, self.k_group)]
+            for u in range(0, len(columns), self.k_group):
+                done = [
+                    w.add(f"fmul {w.vector} {column}, {scale}")
+                    for column in columns[u : u + self.k_group]
+                ]
+                start = u * self.width + first * self.k_group
+                for v, vector in enumerate(interleaved(w, done)):
+                    w.store(vector, w.at(c, start + v * self.lanes))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
+from convprof.codegen.kernels.transpose import separated
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -75,6 +76,9 @@ class Tile(Kernel):
     fetch_row: int = 0
     """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
     the other: data that later tiles read."""
+    k_group: int = 1
+    """Elements of a row of ``a`` and of a column of ``b`` that a step takes. Both are neighbours in
+    memory; ``b`` is padded to whole vectors. ``run`` counts steps."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
@@ -86,7 +90,7 @@ class Tile(Kernel):
     @property
     def fmas(self) -> int:
         """Vector multiply-adds in one execution."""
-        return len(self.rows) * self.vectors * self.run * len(self.segments)
+        return len(self.rows) * self.vectors * self.run * len(self.segments) * self.k_group
 
     @property
     def title(self) -> str:
@@ -141,6 +145,8 @@ class _Code:
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
         tile = self.tile
+        if tile.k_group > 1 and (tile.pack_row or not tile.padded):
+            raise ValueError("groups of k need panels that are packed and filled up")
         if not tile.fmas:
             return self.nothing()
         steps = tile.run * len(tile.segments)
@@ -229,17 +235,23 @@ done:
                 w.fence()  # else elements for several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
-                scalar = w.broadcast(w.at(a.pointer, a.offset + row + u * tile.a_step))
-                for v in range(tile.vectors):
-                    k = i * tile.vectors + v
-                    sums[k] = w.fma(scalar, across[v], sums[k])
+                for one in range(tile.k_group):
+                    start = a.offset + row + u * tile.a_step + one
+                    scalar = w.broadcast(w.at(a.pointer, start))
+                    for v in range(tile.vectors):
+                        k = i * tile.vectors + v
+                        sums[k] = w.fma(scalar, across[v][one], sums[k])
             self._fetch_fourth(u, count)
         return sums
 
-    def _row_of_b(self, b: _Place, u: int) -> list[str]:
-        """Return the vectors of the ``u``-th row of ``b``; prefetch and pack as the tile says."""
+    def _row_of_b(self, b: _Place, u: int) -> list[list[str]]:
+        """Return the ``u``-th step of ``b``: a group of vectors for each vector of columns.
+
+        Prefetch and pack as the tile says.
+        """
         tile, w = self.tile, self.w
-        offsets = range(0, tile.vectors * tile.lanes, tile.lanes)
+        count = tile.vectors * tile.k_group
+        offsets = range(0, count * tile.lanes, tile.lanes)
         start = (b.offset + u) * tile.b_row
         pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else (b.pointer, start)
         row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
@@ -249,7 +261,8 @@ done:
             self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
         if tile.fetch_rows:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
-        return row
+        groups = range(0, count, tile.k_group)
+        return [separated(w, row[v : v + tile.k_group]) for v in groups]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
@@ -264,7 +277,8 @@ done:
     def _fetch(self, pointer: str, start: int, level: int) -> None:
         """Prefetch a row as wide as the tile, line by line."""
         line = LINE_BYTES // self.w.size
-        for offset in range(0, self.tile.vectors * self.tile.lanes, line):
+        elements = self.tile.vectors * self.tile.lanes * self.tile.k_group
+        for offset in range(0, elements, line):
             self.w.prefetch(self.w.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof.codegen.kernels.base import Kernel, Pointers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.codegen.writer import Writer
 
 POINTERS: Pointers = (("%a", "source"), ("%b", "weights"), ("%c", "source"), ("%d", "result"))
@@ -152,7 +154,8 @@ def transposed(w: Writer, rows: list[str]) -> list[str]:
 class CopyPanel(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
-    Where ``c`` has more columns than ``a``, they become 0.
+    Where ``c`` has more columns than ``a``, they become 0. With a ``k_group``, ``c`` is ``(rows /
+    k_group, width, k_group)``: rows of a group are interleaved, and zeros fill the last group.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -164,26 +167,48 @@ class CopyPanel(Kernel):
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float = 1.0
+    k_group: int = 1
 
     def _code(self, w: Writer) -> str:
-        """Write a loop over the rows."""
-        for first in range(0, self.width, self.lanes):
-            given = w.load(w.at("%from", first), self._mask(w, self.columns - first))
-            there = self._mask(w, self.width - first)
-            w.store(self._scaled(w, given), w.at("%to", first), there)
+        """Write a loop over groups of rows, then the last group if there are fewer rows for it."""
+        whole, rest = divmod(self.rows, self.k_group)
+        loop = self._loop(w, whole) if whole else "  br label %done\n"
+        if rest:
+            source, target = (
+                w.at("%a", whole * self.k_group * self.row),
+                w.at("%c", whole * self.k_group * self.width),
+            )
+            self._group(w, source, target, rest)
         return f"""entry:
-  br label %loop
+{loop}done:
+{w.taken()}"""
+
+    def _group(self, w: Writer, source: str, target: str, rows: int) -> None:
+        """Write a group, which has ``rows`` rows of its own; the others are 0."""
+        for first in range(0, self.width, self.lanes):
+            group = ["zeroinitializer"] * self.k_group
+            for i in range(rows):
+                start = w.at(source, i * self.row + first)
+                group[i] = self._scaled(w, w.load(start, self._mask(w, self.columns - first)))
+            for v, vector in enumerate(interleaved(w, group)):
+                place = first * self.k_group + v * self.lanes
+                w.store(
+                    vector, w.at(target, place), self._mask(w, self.width * self.k_group - place)
+                )
+
+    def _loop(self, w: Writer, groups: int) -> str:
+        self._group(w, "%from", "%to", self.k_group)
+        return f"""  br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %i_next, %loop ]
   %from = phi ptr [ %a, %entry ], [ %from_next, %loop ]
   %to = phi ptr [ %c, %entry ], [ %to_next, %loop ]
 {w.taken()}
-  %from_next = getelementptr {w.element}, ptr %from, i64 {self.row}
-  %to_next = getelementptr {w.element}, ptr %to, i64 {self.width}
+  %from_next = getelementptr {w.element}, ptr %from, i64 {self.k_group * self.row}
+  %to_next = getelementptr {w.element}, ptr %to, i64 {self.k_group * self.width}
   %i_next = add i64 %i, 1
-  %more = icmp ult i64 %i_next, {self.rows}
+  %more = icmp ult i64 %i_next, {groups}
   br i1 %more, label %loop, label %done
-done:
 """
 
     def _scaled(self, w: Writer, value: str) -> str:
@@ -271,7 +296,29 @@ class InterleaveTile(Kernel):
         return None if alive == self.lanes else w.mask(alive)
 
 
-def _picked(w: Writer, given: list[str], places: list[tuple[int, int] | None]) -> str:
+def interleaved(w: Writer, rows: list[str]) -> list[str]:
+    """Return as many vectors that hold the first elements of all rows, then the second ones, ..."""
+    count = len(rows)
+    if count == 1:
+        return rows
+    return [
+        _picked(w, rows, [divmod(v * w.lanes + lane, count)[::-1] for lane in range(w.lanes)])
+        for v in range(count)
+    ]
+
+
+def separated(w: Writer, vectors: list[str]) -> list[str]:
+    """Return the rows that ``interleaved`` made the vectors of."""
+    count = len(vectors)
+    if count == 1:
+        return vectors
+    return [
+        _picked(w, vectors, [divmod(lane * count + row, w.lanes) for lane in range(w.lanes)])
+        for row in range(count)
+    ]
+
+
+def _picked(w: Writer, given: list[str], places: Sequence[tuple[int, int] | None]) -> str:
     """Return a vector of elements from any of ``given``; where there is no place, whatever is."""
     taken = "poison"
     for number, vector in enumerate(given):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from convprof.render.charts import palette
-from convprof.render.charts.scale import Scale, text
+from convprof.render.charts.scale import MOST_ABOVE, Scale, text
 from convprof.render.charts.sizes import (
     GRID_GREY,
     LINE_GREY,
@@ -18,6 +17,7 @@ from convprof.render.charts.sizes import (
     TEXT_SIZE,
     WIDTH,
 )
+from convprof.render.charts.wrapping import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ BAR = 0.62
 """Height of a bar, of the room for one."""
 NEUTRAL = "#7a8fa6"
 """Of bars that belong to no strategy."""
-NOTE_COLUMNS, LABEL_COLUMNS = 40, 28
+NOTE_COLUMNS, LABEL_COLUMNS = 44, 34
 PANEL_ROOM = 0.75
 """Inches of a panel for its title, its ticks and the label of its axis."""
 BAR_ROOM = 0.10
@@ -66,12 +66,8 @@ def _panel_height(panel: Panel) -> float:
 
 
 def _bar_height(bar: Bar) -> float:
-    lines = max(_lines(bar.note, NOTE_COLUMNS), _lines(bar.label, LABEL_COLUMNS), 1.2)
+    lines = max(len(wrapped(bar.note, NOTE_COLUMNS)), len(wrapped(bar.label, LABEL_COLUMNS)), 1.2)
     return BAR_ROOM + lines * LINE_HEIGHT * SMALL_SIZE / POINTS
-
-
-def _lines(words: str, columns: int) -> int:
-    return len(textwrap.wrap(words, columns))
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
@@ -106,6 +102,10 @@ def _scale(panel: Panel) -> Scale:
     ends = [v for bar in panel.bars for v in (bar.value, bar.low, bar.high, bar.expected) if v]
     ends += [reference.x for reference in panel.references]
     if not panel.ratios:
+        most = MOST_ABOVE * max((bar.value for bar in panel.bars), default=0.0)
+        whole = [v for bar in panel.bars for v in (bar.value, bar.expected) if v]
+        cut = [min(bar.high, most) for bar in panel.bars if bar.high]
+        ends = [*whole, *cut, *(reference.x for reference in panel.references)]
         return Scale(0.0, max(ends, default=1.0) * HEADROOM)
     ends = [end for end in ends if end > 0] + [1.0]
     low, high = min(ends), max(ends)
@@ -141,7 +141,7 @@ def _bar(axes: Axes, bar: Bar, y: float, *, ratios: bool) -> None:
             )  # fmt: skip
     if bar.expected is not None:
         axes.barh(
-            y, bar.expected, height * 1.35, facecolor="none", edgecolor=color,
+            y, bar.expected, height * 1.25, facecolor="none", edgecolor=color,
             linestyle=(0, (4, 2.5)), linewidth=1.4, zorder=4,
         )  # fmt: skip
     _note(axes, bar, y)
@@ -150,7 +150,7 @@ def _bar(axes: Axes, bar: Bar, y: float, *, ratios: bool) -> None:
 def _note(axes: Axes, bar: Bar, y: float) -> None:
     if bar.note:
         axes.annotate(
-            textwrap.fill(bar.note, NOTE_COLUMNS),
+            "\n".join(wrapped(bar.note, NOTE_COLUMNS)),
             (1.0, y),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
@@ -166,7 +166,7 @@ def _ticks(axes: Axes, panel: Panel, scale: Scale, places: Sequence[float]) -> N
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FixedFormatter([text(value) for value in ticks]))
-    labels = [textwrap.fill(bar.label, LABEL_COLUMNS) for bar in panel.bars]
+    labels = ["\n".join(wrapped(bar.label, LABEL_COLUMNS)) for bar in panel.bars]
     axes.set_yticks(list(places), labels, fontsize=SMALL_SIZE + 1)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=SMALL_SIZE + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -25,6 +24,7 @@ from convprof.render.charts.sizes import (
     TITLE_SIZE,
     WIDTH,
 )
+from convprof.render.charts.wrapping import wrapped
 
 if TYPE_CHECKING:
     from convprof.render.charts.chart import Drawable
@@ -67,9 +67,9 @@ def _lines(chart: Chart) -> Figure:
 
 def _framed(chart: Drawable, height: float) -> Figure:
     """Return a figure with title, subtitle and caption; `height`: inches left for the axes."""
-    title = textwrap.wrap(chart.title, TITLE_COLUMNS)
-    subtitle = textwrap.wrap(chart.subtitle, SUBTITLE_COLUMNS)
-    caption = textwrap.wrap(chart.caption, CAPTION_COLUMNS)
+    title = wrapped(chart.title, TITLE_COLUMNS)
+    subtitle = wrapped(chart.subtitle, SUBTITLE_COLUMNS)
+    caption = wrapped(chart.caption, CAPTION_COLUMNS)
     above = [LINE_HEIGHT * TITLE_SIZE * len(title), LINE_HEIGHT * SUBTITLE_SIZE * len(subtitle)]
     below = LINE_HEIGHT * SMALL_SIZE * len(caption)
     total = POINTS * height + sum(above) + below + 3 * GAP

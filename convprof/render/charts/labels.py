@@ -62,8 +62,6 @@ class Labels:
         self._scale = renderer.dpi / 72
         self._taken: list[Bbox] = []
         self._labels: list[Bbox] = []
-        self._texts: list[Bbox] = []
-        """Of texts along lines."""
 
     def keep_free(self, points: Sequence[tuple[float, float]]) -> None:
         """No label may cover the markers at these points, given in data coordinates."""
@@ -80,7 +78,7 @@ class Labels:
                 self._take(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share, LINE_CLEARANCE)
 
     def take_text(self, text: Annotation) -> bool:
-        """Whether a text along a line covers no other text; then no label may cover it."""
+        """Whether a text along a line covers nothing; then no label may cover the text."""
         text.update_positions(self._renderer)
         box = Text.get_window_extent(text, self._renderer)
         spots = [box]
@@ -90,9 +88,9 @@ class Labels:
             shares = [step / steps for step in range(steps + 1)]
             middles = [(box.x0 + s * box.width, box.y0 + s * box.height) for s in shares]
             spots = [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in middles]
-        if any(spot.overlaps(other) for spot in spots for other in self._texts):
+        if any(spot.overlaps(other) for spot in spots for other in self._taken):
             return False
-        self._texts += spots
+        self._labels += spots
         self._taken += spots
         return True
 

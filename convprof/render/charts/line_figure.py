@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from typing import TYPE_CHECKING
@@ -56,11 +57,13 @@ def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[
 
 def _settle(drawing: Drawing, labels: list[Placed], room: Labels) -> set[str]:
     """Place the labels; remove and return the texts of labels that found no place."""
-    _keep_free(drawing, room)
-    for series in drawing.chart.series:
-        if series.roof:
-            drawing.roof_label(series, room)
     homeless = set()
+    for series in drawing.chart.series:
+        if series.roof:  # its label may cover its own line only
+            if not drawing.roof_label(series, room):
+                homeless.add(series.label)
+            room.keep_line_free([(point.x, point.y) for point in series.points])
+    _keep_free(drawing, room)
     for label, places in labels:
         if not room.settle(label, places):
             homeless.add(label.get_text())
@@ -69,15 +72,12 @@ def _settle(drawing: Drawing, labels: list[Placed], room: Labels) -> set[str]:
 
 
 def _keep_free(drawing: Drawing, room: Labels) -> None:
-    """No label may cover markers, lines, gaps, ceilings or marks."""
+    """No label may cover markers, lines, levels or marks."""
     chart, x, y = drawing.chart, drawing.x, drawing.y
     for series in chart.series:
         points = [(point.x, point.y) for point in series.points]
         room.keep_free(points if series.marked else [])
         room.keep_line_free(points if series.line else [])
-        for point in series.points:
-            if point.roof is not None:
-                room.keep_line_free([(point.x, point.y), (point.x, point.roof)])
     for mark in chart.marks:
         room.keep_line_free([(mark.x, y.low), (mark.x, y.high)])
     for level in chart.levels:
@@ -91,11 +91,15 @@ MOST_LINES, LEGEND_LINE = 32, 1.6
 """Lines of a column of the legend, and the height of one over the size of its letters."""
 BAND = 0.18
 """How opaque the band of a confidence interval is."""
+MOST_BANDS = 5
+"""Series up to which the intervals are bands too; more bands would hide each other."""
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+"""Between a point's label and thin lines that pass there."""
 X_TICKS, Y_TICKS = 8, 8
 TICK_COLUMNS = 52
 """Characters of tick labels that fit along the x axis."""
-FLAT_PLACES, STEEP_PLACES = (0.98, 0.8, 0.6, 0.98), (0.04, 0.2, 0.36, 0.52, 0.04)
-"""Where the label of a ceiling is tried along the line; the last place if none is free."""
+FLAT_PLACES, STEEP_PLACES = (0.98, 0.8, 0.6), (0.04, 0.2, 0.36, 0.52)
+"""Where the label of a ceiling is tried along the line, above it and then below it."""
 
 
 class Drawing:
@@ -204,6 +208,8 @@ class Drawing:
             clip_on=False,
         )
         if series.roof:
+            if series.label in self.in_legend:
+                self.legend.append((self.y.low, line, series.label))
             return []
         self._intervals(seen, look, joined=series.line)
         self._gaps(seen, look)
@@ -221,7 +227,7 @@ class Drawing:
         if not known:
             return
         x, y, low, high = zip(*known, strict=True)
-        if joined:
+        if joined and len(self.chart.series) <= MOST_BANDS:
             self.axes.fill_between(
                 x, low, high, color=look.color, alpha=BAND, linewidth=0, zorder=2
             )
@@ -248,10 +254,10 @@ class Drawing:
                     zorder=3,
                 )
 
-    def roof_label(self, series: Series, room: Labels) -> None:
-        """Write the label of a ceiling along its line, near the left end, where nothing is."""
-        if len(series.points) < 2:  # noqa: PLR2004  # a line has two ends
-            return
+    def roof_label(self, series: Series, room: Labels) -> bool:
+        """Write the label of a ceiling along its line, where nothing is; whether there is room."""
+        if len(series.points) < 2 or series.label in self.in_legend:  # noqa: PLR2004  # two ends
+            return True
         ends = [(point.x, point.y) for point in series.points[:2]]
         (x0, y0), (x1, y1) = self.axes.transData.transform(ends)
         angle = math.degrees(math.atan2(y1 - y0, x1 - x0))
@@ -259,21 +265,26 @@ class Drawing:
         text = self.axes.annotate(
             series.label,
             ends[0],
-            xytext=(0, 2.5) if flat else (-2.5 * math.sin(math.radians(angle)), 2.5),
+            xytext=(0, 0),
             textcoords="offset points",
             rotation=angle,
             rotation_mode="anchor",
             ha="right" if flat else "left",
-            va="bottom",
             fontsize=SMALL_SIZE,
             color=palette.ROOF,
             zorder=5,
         )
-        for share in FLAT_PLACES if flat else STEEP_PLACES:
+        places = FLAT_PLACES if flat else STEEP_PLACES
+        for side, share in itertools.product((1, -1), places):
             at = (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
             text.xy = tuple(self.axes.transData.inverted().transform(at))
+            turned = math.radians(angle)
+            text.set_position((-2.5 * side * math.sin(turned), 2.5 * side * math.cos(turned)))
+            text.set_verticalalignment("bottom" if side > 0 else "top")
             if room.take_text(text):
-                return
+                return True
+        text.remove()
+        return False
 
     def _point_label(self, point: Point, look: Look) -> Annotation:
         return self.axes.annotate(
@@ -284,6 +295,7 @@ class Drawing:
             fontsize=SMALL_SIZE,
             color=look.color,
             zorder=6,
+            bbox=BEHIND,
         )
 
     def _legend(self) -> None:

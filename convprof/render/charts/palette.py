@@ -93,13 +93,15 @@ def _number(subject: str, taken: Collection[int]) -> int:
         return known[subject]
     first = zlib.crc32(subject.encode())
     colors = {number % len(COLORS) for number in taken}
-    steps = range(len(COLORS)) if len(colors) < len(COLORS) else range(0)
-    free = (first + k for k in steps if (first + k) % len(COLORS) not in colors)
-    every = (first + k for k in itertools.count())
-    markers = {(number % len(COLORS), number % len(_MARKERS)) for number in taken}
-    unused = (n for n in every if (n % len(COLORS), n % len(_MARKERS)) not in markers)
-    fallback = first if len(markers) >= len(COLORS) * len(_MARKERS) else next(unused)
-    return next(free, fallback)
+    markers = {number % len(_MARKERS) for number in taken}
+    pairs = {(number % len(COLORS), number % len(_MARKERS)) for number in taken}
+    numbers = range(first, first + len(COLORS) * len(_MARKERS))
+    free = (
+        (n for n in numbers if n % len(COLORS) not in colors and n % len(_MARKERS) not in markers),
+        (n for n in numbers if n % len(COLORS) not in colors),
+        (n for n in numbers if (n % len(COLORS), n % len(_MARKERS)) not in pairs),
+    )
+    return next(itertools.chain(*free), first)
 
 
 def _strategies() -> dict[str, int]:

@@ -150,12 +150,12 @@ def _softmax(out: Page, page: AttentionPage) -> None:
 
 
 def _below(caption: str, cells: list[list[Cell]]) -> tuple[str, list[Text]]:
-    """Return a picture whose rows are next to those of one with two lines of labels."""
+    """Return a picture with two empty lines above, as high as two lines of labels."""
     return caption, [Text(), Text(), *grid(cells)]
 
 
 def _reach(out: Page, page: AttentionPage) -> None:
-    out.section("4. Which patches reach the output of patch 0, found by changing each")
+    out.section("4. Which patches reach the output of patch 0 (each patch is changed once)")
     blocks = [
         Block(f"3x3 conv, {counted(reach.layers, 'layer')}", _marks(reach.convolution))
         for reach in page.reaches

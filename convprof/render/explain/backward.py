@@ -195,4 +195,4 @@ def _checked(page: BackwardPage) -> str:
         for gradient in (page.dx, page.dw)
     )
     line = checked(page.dx.checked + page.dw.checked, what, "by hand")
-    return f"{line}, and {by}" if exact else f"{line}; not those of {by}"
+    return f"{line}, and {by}" if exact else f"{line}; they differ from {by}"

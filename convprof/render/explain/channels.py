@@ -44,8 +44,8 @@ def show(console: Console, page: ChannelsPage) -> None:
     out.table("6. Layers and parameters of mnist-cnn", LAYERS, page.layers)
     out.note(
         f"{page.parameters:,} parameters. A filter has weights for every channel that it reads; "
-        "weights do not depend on the size of the image, but those of the first fully connected "
-        "layer do"
+        "weights do not depend on the size of the image, but the weights of the first fully "
+        "connected layer do"
     )
     out.check(_checked(page))
 
@@ -170,15 +170,12 @@ def _second(out: Page, page: ChannelsPage) -> None:
 
 
 def _checked(page: ChannelsPage) -> str:
-    first, second, moved = page.own
     stages = page.first, page.second
     outputs = sum(stage.maps.size for stage in stages)
     line = checked([each for stage in stages for each in stage.checked],
                    counted(outputs, "output"), "in float64")  # fmt: skip
-    return (
-        f"{line}. Answers most to its own shape: {first.own} of {first.of} filters of conv1, "
-        f"{second.own} of {second.of} of conv2, {moved.own} of {moved.of} with the shape moved by "
-        "one pixel"
+    return f"{line}. The filter made for a shape gives the largest answer to it: " + "; ".join(
+        f"{each.own} of {each.of} in {each.what}" for each in page.own
     )
 
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def checked(results: Sequence[Checked], what: str, how: str) -> str:
-    """Return ``checked: 32 outputs summed by hand equal those of direct and microkernel``."""
+    """Return ``checked: 32 outputs summed by hand equal the results of direct and microkernel``."""
     if not results:
         return f"checked: {what} {how}; no kernel computes this problem here"
     names = " and ".join(dict.fromkeys(each.strategy for each in results))
     largest = max(each.difference for each in results)
     if not largest:
-        return f"checked: {what} {how} equal those of {names}"
+        return f"checked: {what} {how} equal the results of {names}"
     return f"checked: {what} {how}, against {names}: largest relative difference {largest:.1e}"

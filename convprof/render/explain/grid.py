@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 PADDING = "·"
-"""Stands for a zero of the padding, so that it differs from a zero that was computed."""
+"""The mark of a zero of the padding: a zero that was computed is a number."""
 MORE = "…"
 CHANNEL_STYLES = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
 """Okabe & Ito 2008: told apart with every kind of colour vision; letters name the channels too."""
 LETTERS = "abcd"
 UNLIMITED = 1 << 30
 ROUNDING = 1e-9
-"""Less than any number that a page shows for its own sake."""
+"""A smaller number is a rounding error of a 0."""
 
 
 class Cell(NamedTuple):
@@ -57,7 +57,7 @@ def numbers(values: Array, padding: Array | None = None, style: str = "") -> lis
 
 
 def short(value: float) -> str:
-    """Return at most four significant digits: ``3``, ``-0.5``, ``0.0417``; what rounding left is 0."""  # noqa: E501
+    """Return at most four significant digits: ``3``, ``-0.5``, ``0.0417``; rounding errors are 0."""  # noqa: E501
     return f"{value:.4g}" if abs(value) > ROUNDING else "0"
 
 

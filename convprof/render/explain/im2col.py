@@ -23,7 +23,8 @@ from convprof.render.explain.page import INDENT, Block, Page, counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convprof.studies.explain.im2col import Cost, Im2col, Index
+    from convprof.studies.explain.im2col import Im2col, Index
+    from convprof.studies.explain.patch_cost import Cost
 
 MOST_ROWS = 27
 """Rows of the patch matrix that are shown: all of three channels of a 3x3 filter."""
@@ -141,7 +142,7 @@ def _product(out: Page, page: Im2col) -> None:
 
 
 def _copies(out: Page, page: Im2col) -> None:
-    out.section("5. How often each input element stands in the patch matrix, in every channel")
+    out.section("5. How often each input element is copied into the patch matrix, in every channel")
     out.picture(grid(numbers(page.copies), width=out.width))
     cost = page.cost
     out.note(

@@ -32,7 +32,7 @@ def show(console: Console, page: LayoutPage) -> None:
     out.title("layout", page.named)
     if page.reduction:
         out.prose(f"Shown is a smaller convolution that does the same: {page.reduction}.")
-    assumed = " (assumed: the system does not tell)" if here.line_assumed else ""
+    assumed = " (assumed: the system does not report it)" if here.line_assumed else ""
     out.prose(
         f"One letter per channel, then row and column: b12 is channel b, row 1, column 2. "
         f"f32; a cache line of {here.line_bytes} bytes{assumed} holds "

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from convprof.render.answer import answer_report
 from convprof.render.columns import print_table
+from convprof.render.console import hanging
 from convprof.render.describe import problem_line
+from convprof.studies.answer import Answer
 from convprof.studies.explain import TOPICS
 
 if TYPE_CHECKING:
@@ -131,13 +134,13 @@ class Page:
 def _joined(blocks: Sequence[Block]) -> list[Text]:
     rows: list[list[Text]] = []
     for line in range(1 + max(len(block.lines) for block in blocks)):
-        found = []
+        cells = []
         for block in blocks:
             parts = [Text(block.caption, style="italic"), *block.lines]
             text = parts[line].copy() if line < len(parts) else Text()
             text.pad_right(block.width - text.cell_len)
-            found.append(text)
-        rows.append(found)
+            cells.append(text)
+        rows.append(cells)
     return [Text(" " * GAP).join(row) for row in rows]
 
 
@@ -149,7 +152,9 @@ def show(console: Console) -> None:
     console.print(Text("Worked examples with real numbers", style="bold"))
     width = max(map(len, TOPICS))
     for topic, summary in TOPICS.items():
-        console.print(Text("  ").append(topic.ljust(width), style="cyan").append(f"  {summary}"))
-    console.print(
-        Text("convprof explain TOPIC, or of your own problem: convprof explain TOPIC PROBLEM")
+        hanging(console, f"{' ' * INDENT}{topic:{width}}  ", summary)
+    sentences = (
+        f"{len(TOPICS)} topics, best read in this order; each ends with the next one.",
+        "Most topics also explain a problem of your own: name it after the topic.",
     )
+    answer_report(console, Answer(sentences, f"convprof explain {next(iter(TOPICS))}"))

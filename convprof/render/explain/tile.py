@@ -67,16 +67,17 @@ def _step(out: Page, page: TilePage) -> None:
     t, here = page.tiling, page.here
     sums = t.mr * t.vectors
     out.section("One step of a register tile")
-    made = f"makes {counted(t.mr * t.nr, 'multiply-add')}"
+    work = f"makes {counted(t.mr * t.nr, 'multiply-add')}"
     if t.depthwise:
         text = (
             f"One tap loads {t.mr} x {t.nr} elements of the input and {t.nr} weights, and "
-            f"{made}, each channel by itself"
+            f"{work}, each channel by itself"
         )
     else:
         text = (
             f"One step loads {counted(t.mr, 'element')} of A and {t.nr} of B "
-            f"({counted(t.vectors, 'vector')}), and {made}: every element of A meets every one of B"
+            f"({counted(t.vectors, 'vector')}), and {work}: every element of A times every "
+            "element of B"
         )
     out.prose(f"{text}. The sums take {sums} of {here.registers} vector registers.")
 
@@ -151,7 +152,7 @@ def matrices(out: Page, t: Tiling) -> None:
     out.note(f"+ one cache tile{_ranges(*t.block_slices())}")
     named = list(zip((picture.m, picture.n, picture.k), t.words, strict=True))
     cell = ", ".join(counted(axis.each, word) for axis, word in named)
-    out.note(f"· the rest; a cell stands for {cell}")
+    out.note(f"· the rest; a cell is {cell}")
     windows = [_window(axis, word) for axis, word in named if axis.length < axis.extent]
     if windows:
         out.note(f"of the matrices are shown {' and '.join(windows)}")
@@ -199,10 +200,10 @@ def _notes(name: str, down: Axis, across: Axis) -> list[str]:
         for axis, word in ((down, "row"), (across, "column"))
         if axis.length < axis.extent
     ]
-    found = [f"of the {name} are shown {' and '.join(windows)}"] if windows else []
+    notes = [f"of the {name} are shown {' and '.join(windows)}"] if windows else []
     if max(down.each, across.each) > 1:
-        found.append(f"a cell of the {name} stands for {down.each} x {across.each} pixels")
-    return found
+        notes.append(f"a cell of the {name} is {down.each} x {across.each} pixels")
+    return notes
 
 
 def _name(letter: str, rows: int, columns: int) -> str:

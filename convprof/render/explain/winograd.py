@@ -55,7 +55,7 @@ def show(console: Console, page: WinogradPage) -> None:
         ]
     )
     if page.border.any():
-        out.note("· lies outside the image and counts as zero")
+        out.note("· is outside the image and counts as zero")
     _products(out, page)
     out.table("4. What the whole convolution takes", COUNTS, page.counts)
     out.note(
@@ -101,7 +101,7 @@ def _lesson(page: WinogradPage) -> str:
         f"sum takes {9 * page.m**2}. In the whole convolution it multiplies "
         f"{_saving(shown, page.m)}. "
         f"The price is the additions of the transforms; its rounding error is "
-        f"{units.digits(ratio, 2)} times that of the direct sum."
+        f"{units.digits(ratio, 2)} times the error of the direct sum."
     )
 
 

@@ -89,8 +89,8 @@ def place(title: str, sections: Sequence[Section]) -> Placed:
 def _lines(text: str, y: float, size: float, weight: str) -> tuple[list[Line], float]:
     """Return the lines of a text across the sheet, and where the next one begins."""
     lines = wrapped(text, WIDTH - 2 * MARGIN, size * (BOLDER if weight == "bold" else 1))
-    made = [Line(y + LINE * size * k, line, size, weight) for k, line in enumerate(lines)]
-    return made, y + LINE * size * len(lines)
+    placed = [Line(y + LINE * size * k, line, size, weight) for k, line in enumerate(lines)]
+    return placed, y + LINE * size * len(lines)
 
 
 def wrapped(text: str, width: float, size: float) -> tuple[str, ...]:

@@ -27,10 +27,10 @@ WHERE = "to measure one by itself, with its interval: convprof run PROBLEM -s ST
 
 def show(console: Console, picture: Picture, steps: Sequence[Computed], path: str) -> None:
     """Print the table, who refused what, and where the sheet is."""
-    made = columns(steps)
-    print_table(console, title(picture), made, steps)
+    shown = columns(steps)
+    print_table(console, title(picture), shown, steps)
     say(console, *refusals(steps))
-    if any(column.heading == PROBLEM for column in fit(made, steps, console.width)):
+    if any(column.heading == PROBLEM for column in fit(shown, steps, console.width)):
         say(console, WHERE, style="dim")
     else:
         for text in dict.fromkeys(map(_command, steps)):
@@ -64,8 +64,8 @@ def columns(steps: Sequence[Computed]) -> list[Column[Computed]]:
 
 def refusals(steps: Sequence[Computed]) -> list[str]:
     """Return ``* box blur: computed by direct: ...`` for each step that the choice refused."""
-    found = [f"* {c.step.name}: {c.fallback}" for c in steps if c.refused]
-    return found + [f"{c.step.name}: WRONG, max_rel_error {c.max_rel_error:.2g}" for c in steps if c.wrong]  # noqa: E501  # fmt: skip
+    lines = [f"* {c.step.name}: {c.fallback}" for c in steps if c.refused]
+    return lines + [f"{c.step.name}: WRONG, max_rel_error {c.max_rel_error:.2g}" for c in steps if c.wrong]  # noqa: E501  # fmt: skip
 
 
 def to_json(steps: Sequence[Computed]) -> list[dict[str, Any]]:

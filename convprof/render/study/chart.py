@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from convprof import stats, units
 from convprof.render.charts.chart import CellMark, Chart, HeatMap, Level, Mark, Point, Series
 from convprof.render.findings import INTERVAL, joined
 
@@ -44,7 +46,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
         subject = "" if len(groups) > 1 else "measured"
         series.insert(0, Series(plot.expected, points, subject=subject, expected=True))
     return Chart(
-        title=_finding(page),
+        title=_finding(page, section, plot),
         x_label=plot.x_label,
         y_label=plot.y_label,
         series=tuple(one for one in series if one.points),
@@ -58,9 +60,34 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
     )
 
 
-def _finding(page: Page) -> str:
-    """Return the study and the first sentence that was measured; else the page's title."""
-    return f"{page.study}: {page.findings[0].measured}" if page.findings else page.title
+def _finding(page: Page, section: Section, plot: Plot) -> str:
+    """Return how measurement and theory compare, or without a theory the highest figure."""
+    compared = [row for row in section.rows if row.ratio]
+    if not compared:
+        timed = [row for row in section.rows if row.measured]
+        best = max(timed, key=lambda row: row.measured.value if row.measured else 0.0)
+        return f"{page.study}: {_figure(best, section)} at best, {_where(best, plot)}"
+    ratios = [row.ratio or 1.0 for row in compared]
+    farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
+    middle = units.digits(stats.median(ratios), 2)
+    return (
+        f"{page.study}: measured is {middle} times the expected in the median, "
+        f"{units.digits(farthest.ratio or 1.0, 2)} times at {_where(farthest, plot)}"
+    )
+
+
+def _figure(row: Row, section: Section) -> str:
+    value = row.measured.value if row.measured else 0.0
+    return f"{units.digits(value / section.unit.value)} {section.unit.name}"
+
+
+def _where(row: Row, plot: Plot) -> str:
+    """Return ``size 64, threads 2``: where in the chart a row is."""
+    return ", ".join(
+        f"{name} {value}"
+        for name in (plot.x, plot.group)
+        if (value := _field(row, name)) is not None
+    )
 
 
 def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
@@ -98,7 +125,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
         return None if found is None else found.value / scale
 
     return HeatMap(
-        title=_finding(page),
+        title=_finding(page, section, plot),
         x_label=plot.x_label,
         y_label=plot.y_label,
         columns=tuple(map(str, columns)),
@@ -110,7 +137,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             for label, cells in plot.cells
         ),
         subtitle=joined(page.title, dated),
-        caption=INTERVAL,
+        caption="median times",
     )
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from convprof.render.answer import answer_report
 from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
-from convprof.render.console import say
+from convprof.render.console import hanging, say
 from convprof.render.study import table
 from convprof.render.study.chart import chart
+from convprof.studies.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +35,9 @@ def studies_report(console: Console, studies: Mapping[str, str]) -> None:
     console.print(Text("One idea, expected and measured, on one page", style="bold"))
     width = max(map(len, studies))
     for name, summary in studies.items():
-        console.print(Text(INDENT).append(name.ljust(width), style="cyan").append(f"  {summary}"))
-    console.print(Text("convprof study NAME; options: convprof study NAME --help"))
+        hanging(console, f"{INDENT}{name:{width}}  ", summary)
+    sentence = f"{len(studies)} studies, some seconds each; they are best read in this order."
+    answer_report(console, Answer((sentence,), f"convprof study {next(iter(studies))}"))
 
 
 def page_report(console: Console, page: Page) -> None:

@@ -61,9 +61,9 @@ class Blocks:
             for walk in (self.placement.queries, self.placement.keys, self.placement.results)
         )
         self.blocking = blocking
-        self.types, self.size = setting.types, setting.itemsize
+        self.types = setting.types
         self.isa = isas.find(setting.isa)
-        self.lanes = self.isa.lanes(self.size)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.width = blocking.queries * self.lanes
         self.blocks = ceil_div(p.tokens, blocking.keys)
         self.between = max(0, self.blocks - 2)  # the first and the last are in other lists
@@ -113,7 +113,7 @@ class Blocks:
         }
 
     def _pages(self, elements: int) -> int:
-        page = PAGE_BYTES // self.size
+        page = PAGE_BYTES // self.types.accumulator.bytes
         return round_up(elements, page)
 
     def _block(self, queries: int, vectors: int) -> None:

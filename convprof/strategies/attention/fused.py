@@ -26,6 +26,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
 QUERIES = 64
@@ -43,10 +44,11 @@ EFFICIENCY = 0.8
 
 
 def choose(
-    p: Attention, isa: Isa, itemsize: int, threads: int, queries: int = QUERIES
+    p: Attention, isa: Isa, types: Types, threads: int, queries: int = QUERIES
 ) -> AttentionBlocking:
     """Choose the blocking from the shape: the scores of a block stay in the first-level cache."""
-    lanes = isa.lanes(itemsize)
+    score = types.accumulator
+    lanes = isa.lanes(score.bytes)
     vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
     if threads > 1:  # enough blocks for every thread to have some
         every = p.items * ceil_div(p.tokens, lanes)
@@ -54,7 +56,7 @@ def choose(
     most = ACROSS if isa.registers >= 32 else register_vectors(vectors, isa)  # noqa: PLR2004
     across = min(vectors, most)
     tall = register_rows(across, isa)
-    room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * itemsize)
+    room = int(L1_SHARE * l1_data_bytes()) // (vectors * lanes * score.bytes)
     keys = max(tall, max(room, FEWEST_KEYS) // tall * tall)
     return AttentionBlocking(vectors, keys, across, register_vectors(ceil_div(p.dim, lanes), isa))
 
@@ -77,9 +79,9 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def blockings(self, p: Attention, setting: Setting) -> list[AttentionBlocking]:
         """Return blockings to try, the model's choice first."""
-        isa, size = isas.find(setting.isa), setting.itemsize
+        isa, types = isas.find(setting.isa), setting.types
         first, fewer, more = (
-            choose(p, isa, size, setting.threads, queries)
+            choose(p, isa, types, setting.threads, queries)
             for queries in (QUERIES, QUERIES // 2, 2 * QUERIES)
         )
         longer = replace(first, keys=2 * first.keys)
@@ -87,7 +89,7 @@ class Fused(Tunable[Attention, AttentionBlocking]):
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
         """Estimate the products, and the exponentials beside them."""
-        lanes = isas.find(setting.isa).lanes(setting.itemsize)
+        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
         return problem.macs / lanes / 2 / EFFICIENCY
 
     def plan_blocked(self, p: Attention, setting: Setting, blocking: AttentionBlocking) -> Plan:

@@ -120,9 +120,9 @@ def tiled_gemm(p: Conv2d, setting: Setting, product: Product) -> Stage:
     """Return our own blocked product of the patch matrix and the weights."""
     m, n = product.m, product.n
     sizes = (m, n, product.t, p.groups)
-    blocking = OffsetBlocking.choose(
-        m, n, p.groups, threads=setting.threads, itemsize=setting.itemsize
-    )
+    types = setting.types
+    b = types.weights if product.b == RSCK else types.source
+    blocking = OffsetBlocking.choose(m, n, p.groups, threads=setting.threads, b=b)
     return Stage(
         "gemm",
         offset_gemm,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import unfused_epilogue
 from convprof.strategies.plan import Buffer, Call, Plan, Stage, X, Y
-from convprof.strategies.transposition import turn_stage
+from convprof.strategies.transposition import transpose_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,8 +52,12 @@ def nhwc_plan(
     plan.workspaces[NHWC_X] = Buffer(p.x_shape("nhwc"), types.source)
     plan.workspaces[NHWC_Y] = Buffer(p.y_shape("nhwc"), types.result)
     plan.steps = [
-        turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
+        transpose_stage(
+            "to nhwc", X, NHWC_X, Buffer((p.n, p.c, p.h * p.w), setting.types.source), setting
+        ),
         *stages(NHWC_X, NHWC_Y),
-        turn_stage("to nchw", NHWC_Y, Y, (p.n, p.p * p.q, p.k), setting),
+        transpose_stage(
+            "to nchw", NHWC_Y, Y, Buffer((p.n, p.p * p.q, p.k), setting.types.result), setting
+        ),
     ]
     return plan

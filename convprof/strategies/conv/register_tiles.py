@@ -63,8 +63,7 @@ class TilePlan(ABC):
         self.isa = isas.find(setting.isa)
         self.types = setting.types
         self.threads = setting.threads
-        self.itemsize = setting.itemsize
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.tiles = TileList()
         self.fetching: Fetching | None = None
         """Which part of the next panel each tile fetches; None where panels stay in L2."""
@@ -189,7 +188,8 @@ class TilePlan(ABC):
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
         """Return output rows per block: in and out within a share of L2, tasks for all."""
         p = self.p
-        row_bytes = (p.stride[0] * p.w * p.c + p.q * p.k) * self.itemsize
+        read = p.stride[0] * p.w * p.c * self.types.source.bytes
+        row_bytes = read + p.q * p.k * self.types.result.bytes
         fitting = max(1, int(share * l2_bytes()) // row_bytes)
         if self.threads > 1:
             wanted = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
@@ -237,7 +237,7 @@ class DensePlan(TilePlan):
     @property
     def weights_bytes(self) -> int:
         """Bytes of the packed weights."""
-        return self.p.groups * self.taps * self.width * self.itemsize
+        return self.p.groups * self.taps * self.width * self.types.weights.bytes
 
     @property
     def weights_far(self) -> bool:
@@ -248,7 +248,8 @@ class DensePlan(TilePlan):
         while panel after panel goes by, it costs nothing to be prepared for that.
         """
         p, half = self.p, l2_bytes() // 2
-        images = p.n * (p.h * p.w * p.c + p.p * p.q * p.k) * self.itemsize
+        image = p.h * p.w * p.c * self.types.source.bytes
+        images = p.n * (image + p.p * p.q * p.k * self.types.result.bytes)
         return self.weights_bytes > half or (self.weights_bytes >= half // 2 and images <= half)
 
     def panel_elements(self, panel: tuple[int, int, int]) -> int:

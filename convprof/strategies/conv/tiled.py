@@ -48,7 +48,7 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
     taps, pixels = p.cg * p.r * p.s, (p.p - 1) * columns + p.q
     wide = columns != p.q
     blocking = OffsetBlocking.choose(
-        p.kg, pixels, p.n * p.groups, threads=setting.threads, itemsize=setting.itemsize
+        p.kg, pixels, p.n * p.groups, threads=setting.threads, b=setting.types.source
     )
 
     def offsets() -> Offsets:
@@ -90,7 +90,7 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
     (sh, sw), (dh, dw) = p.stride, p.dilation
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
     blocking = OffsetBlocking.choose(
-        pixels, p.kg, p.groups, threads=setting.threads, itemsize=setting.itemsize
+        pixels, p.kg, p.groups, threads=setting.threads, b=setting.types.weights
     )
 
     def offsets() -> Offsets:

@@ -32,6 +32,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
     from convprof.strategies.plan import Plan
 
@@ -62,35 +63,37 @@ class WinogradBlocking:
     """Tiles per block."""
 
 
-def blockings(p: Conv2d, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
+def blockings(p: Conv2d, isa: Isa, types: Types) -> list[WinogradBlocking]:
     """Return the blockings worth trying: first by counting cycles, and the other algorithm."""
-    order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa.lanes(itemsize), itemsize))
-    return [blocking for m in order for blocking in _blocks_of(p, m, isa, itemsize)]
+    order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa, types))
+    return [blocking for m in order for blocking in _blocks_of(p, m, isa, types)]
 
 
-def _blocks_of(p: Conv2d, m: int, isa: Isa, itemsize: int) -> list[WinogradBlocking]:
+def _blocks_of(p: Conv2d, m: int, isa: Isa, types: Types) -> list[WinogradBlocking]:
     """Return blocks for F(m): the one that keeps what is reused in L2, half and twice of it."""
     elements = (m + 2) ** 2
     count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
-    filters = elements * p.c * p.k * itemsize
+    filters = elements * p.c * p.k * types.weights.bytes
     rows = register_rows(2, isa)
     if filters > l2_bytes() // 2:
         most = MOST_TILES
     else:
-        most = max(rows, l2_bytes() // 2 // (elements * (p.c + p.k) * itemsize) // rows * rows)
+        tile_bytes = elements * (p.c * types.source.bytes + p.k * types.accumulator.bytes)
+        most = max(rows, l2_bytes() // 2 // tile_bytes // rows * rows)
     sizes = (most, max(rows, most // 2), 2 * most)
     return [WinogradBlocking(m, even_block(count, size)) for size in sizes]
 
 
-def _cycles(p: Conv2d, m: int, lanes: int, itemsize: int) -> float:
+def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
     """Estimate the cycles of F(m): products at two vectors a cycle, and the transforms."""
+    lanes = isa.lanes(types.accumulator.bytes)
     tiles = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
     across_c, across_k = ceil_div(p.c, lanes), ceil_div(p.k, lanes)
     elements = (m + 2) ** 2
     calls = ceil_div(tiles, TALL) * elements * ceil_div(across_k, 2)
     products = tiles * elements * p.c * across_k / 2 + calls * CALL_CYCLES
     transforms = tiles * TRANSFORM_CYCLES[m] / 2 * (across_c + across_k)
-    filters = elements * p.c * across_k * lanes * itemsize
+    filters = elements * p.c * across_k * lanes * types.weights.bytes
     if filters <= l2_bytes() // 2:
         return products + transforms
     # The filters come from beyond L2 for every block of tiles, while the products wait.
@@ -105,7 +108,7 @@ class WinogradBlocks:
         self.p = p
         self.types = setting.types
         self.isa = isas.find(setting.isa)
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.most = blocking.tiles
         self.algorithm: Algorithm = ALGORITHMS[blocking.m]
         self.elements = self.algorithm.size**2
@@ -114,7 +117,8 @@ class WinogradBlocks:
         self.width = round_up(p.k, self.lanes)
         self.vectors = min(2, self.width // self.lanes)
         self.tall = register_rows(self.vectors, self.isa)
-        self.by_rows = self.elements * p.c * self.width * setting.itemsize <= l2_bytes() // 2
+        filters = Buffer((self.elements, p.c * self.width), self.types.weights)
+        self.by_rows = filters.nbytes <= l2_bytes() // 2
         """Whether threads share out tiles (filters fit the cache) or frequencies (they do not)."""
 
     def stages(self, source: str, target: str) -> list[Stage]:
@@ -322,13 +326,13 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        found = blockings(p, isas.find(setting.isa), setting.itemsize)
+        found = blockings(p, isas.find(setting.isa), setting.types)
         return distinct(found)
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        lanes = isas.find(setting.isa).lanes(setting.itemsize)
-        return min(_cycles(p, m, lanes, setting.itemsize) for m in ALGORITHMS) / EFFICIENCY
+        isa, types = isas.find(setting.isa), setting.types
+        return min(_cycles(p, m, isa, types) for m in ALGORITHMS) / EFFICIENCY
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: WinogradBlocking) -> Plan:
         """Transform, multiply and transform back, block by block."""

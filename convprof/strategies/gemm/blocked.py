@@ -21,7 +21,17 @@ from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
-from convprof.strategies.gemm.panels import PANELS, Operands, filled, pack_stage
+from convprof.strategies.gemm.panel_layout import PanelLayout
+from convprof.strategies.gemm.panels import (
+    FILLED_A,
+    PANELS,
+    Matrices,
+    Operands,
+    Packing,
+    fill_stage,
+    filled,
+    pack_stage,
+)
 from convprof.strategies.memory import PAGE_BYTES
 from convprof.strategies.plan import Buffer, Native, Stage
 
@@ -92,39 +102,42 @@ class BlockedProducts:
         scale: float = 1.0,
         transposed: bool = False,
         parts: int | None = None,
+        k_group: int = 1,
     ) -> None:
         """Take dense operands from the usual buffers, unless ``operands`` says where they are.
 
         Without ``fused`` multiply and add are apart whatever the instruction set has. ``scale`` and
         ``transposed`` matrices ``b`` need panels packed ``AHEAD``. ``parts`` of the rows are units
-        of their own; None: ``row_parts`` chooses.
+        of their own; None: ``row_parts`` chooses. With a ``k_group``, see ``panel_layout``, panels
+        are packed ``AHEAD``, and the rows of ``a`` are filled up if ``k`` is no whole groups.
         """
+        if k_group > 1:
+            blocking = replace(blocking, pack_b=AHEAD, kc=round_up(blocking.kc, k_group))
         self.g, self.setting, self.blocking = g, setting, blocking
         operands = operands or Operands.dense(g)
-        self.a, self.b, self.c = operands.a, operands.b, operands.c
+        self.a_in_place, self.b, self.c = operands.a, operands.b, operands.c
+        depth = round_up(g.k, k_group)
+        self.fills_a = depth > g.k
+        filled_a = Matrices.dense(FILLED_A, g.batch, g.m, depth)
+        self.a = filled_a if self.fills_a else operands.a
         self.scale, self.transposed = scale, transposed
         self.isa = isas.find(setting.isa)
         self.fused = fused and self.isa.fused
         self.threads = setting.threads
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(setting.types.accumulator.bytes)
         self.nr = blocking.vectors * self.lanes
+        self.layout = PanelLayout(g.k, self.nr, k_group)
         self.parts = row_parts(g, self.nr, self.threads) if parts is None else parts
 
     def all(self) -> list[Stage]:
         """Return every stage, in order."""
         g = self.g
         ahead = []
+        if self.fills_a:
+            ahead.append(fill_stage(g, self.a_in_place, self.layout.depth, self.setting))
         if self.blocking.pack_b == AHEAD:
-            ahead = [
-                pack_stage(
-                    g,
-                    self.b,
-                    self.nr,
-                    self.setting,
-                    scale=self.scale,
-                    transposed=self.transposed,
-                )
-            ]
+            how = Packing(self.scale, transposed=self.transposed)
+            ahead.append(pack_stage(g, self.b, self.layout, self.setting, how))
         units = list(self._units())
         largest = max((len(u.columns) * len(u.rows) * g.k for u in units), default=1)
         together = max(1, STAGE_MACS // largest // self.threads) * self.threads
@@ -132,19 +145,24 @@ class BlockedProducts:
         return [*ahead, *(self._stage(units[i : i + together]) for i in cuts)]
 
     def workspaces(self) -> dict[str, Buffer]:
-        """Return the panels: of one block of ``b`` for each thread, or of all of ``b``."""
-        if self.blocking.pack_b == IN_PLACE:
-            return {}
+        """Return the panels: of one block of ``b`` for each thread, or of all of ``b``.
+
+        And the rows of ``a``, if they are filled up.
+        """
+        g, types = self.g, self.setting.types
+        filled_a = {FILLED_A: Buffer((g.batch, g.m, self.layout.depth), types.source)}
+        spaces = filled_a if self.fills_a else {}
         if self.blocking.pack_b == AHEAD:
-            shape: tuple[int, ...] = (self.g.batch, ceil_div(self.g.n, self.nr), self.g.k, self.nr)
-        else:
-            shape = (self.threads, self._block_elements())
-        return {PANELS: Buffer(shape, self.setting.types.weights)}
+            shape: tuple[int, ...] = (g.batch, ceil_div(g.n, self.nr), self.layout.elements)
+            spaces[PANELS] = Buffer(shape, types.weights)
+        elif self.blocking.pack_b == PACKED:
+            spaces[PANELS] = Buffer((self.threads, self._block_elements()), types.weights)
+        return spaces
 
     def _block_elements(self) -> int:
         """Return the size of the packed panels of one block, in whole pages."""
         panels = ceil_div(min(self.blocking.nc, self.g.n), self.nr)
-        page = PAGE_BYTES // self.setting.itemsize
+        page = PAGE_BYTES // self.setting.types.weights.bytes
         return round_up(self.blocking.kc * panels * self.nr, page)
 
     def _units(self) -> Iterator[_Unit]:
@@ -205,7 +223,8 @@ class BlockedProducts:
         columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
         if self.blocking.pack_b == PACKED:
             return panels + (columns - unit.columns.start) * steps
-        first = (unit.z * ceil_div(self.g.n, self.nr) + columns // self.nr) * self.g.k * self.nr
+        panel = unit.z * ceil_div(self.g.n, self.nr) + columns // self.nr
+        first = panel * self.layout.elements
         rows = np.array([self._panel_row(width) for width in self._widths(unit)])
         start: Array = first + t * rows
         return start
@@ -215,7 +234,7 @@ class BlockedProducts:
         return [min(self.nr, unit.columns.stop - j) for j in unit.columns[:: self.nr]]
 
     def _panel_row(self, columns: int) -> int:
-        """Return the elements from one step to the next where a tile reads ``b``."""
+        """Return the elements from one row of ``b`` to the next where a tile reads it."""
         if self.blocking.pack_b == IN_PLACE:
             return self.b.row
         return self.nr if self.blocking.pack_b == PACKED else filled(columns, self.lanes)
@@ -262,17 +281,20 @@ class BlockedProducts:
     def _tiles(self, rows: int, unit: _Unit, steps: int, t: int) -> list[Tile]:
         """Return the tile of some rows for each panel of a unit; the last may be narrower.
 
-        Of ``steps`` steps from the ``t``-th: the last ones end with the epilogue.
+        Of ``steps`` rows of ``b`` from the ``t``-th: the last ones end with the epilogue.
         """
+        group = self.layout.k_group
         return [
             Tile(
                 types=self.setting.types,
                 lanes=self.lanes,
                 rows=tuple(i * self.a.row for i in range(rows)),
                 segments=((0, 0),),
-                run=steps,
+                run=ceil_div(steps, group),
+                a_step=group,
                 vectors=ceil_div(columns, self.lanes),
-                b_row=self._panel_row(columns),
+                b_row=self._panel_row(columns) * group,
+                k_group=group,
                 c_rows=tuple(i * self.c.row for i in range(rows)),
                 columns=columns,
                 padded=self.blocking.pack_b != IN_PLACE,

@@ -22,6 +22,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
 KC_BYTES = 4096
@@ -45,41 +46,44 @@ ALIASED_ROWS = 10
 faster than 14 at 2048 and 4096."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
+def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
-    lanes = isa.lanes(itemsize)
+    lanes = isa.lanes(types.accumulator.bytes)
     across = ceil_div(g.n, lanes)
     if g.m <= FEW_ROWS:
-        return _few_rows(g, isa, itemsize, threads)
+        return _few_rows(g, isa, types, threads)
     vectors = register_vectors(across, isa)
     most = register_rows(vectors, isa)
     if across == 1:
         most = min(most, CHAINS)
-    elif g.k * itemsize % PAGE_BYTES == 0:
+    elif g.k * types.source.bytes % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
     rows = even_block(g.m, most)
-    kc, nc = fitted(g, vectors * lanes, KC_BYTES // itemsize, itemsize, threads)
-    if across <= vectors and g.k * g.n * itemsize <= B_SHARE * l2_bytes():
+    kc, nc = fitted(g, vectors * lanes, KC_BYTES, types, threads)
+    if across <= vectors and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
     return GemmBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
-def _few_rows(g: Gemm, isa: Isa, itemsize: int, threads: int) -> GemmBlocking:
+def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Return the blocking for a ``b`` that is used by a few register tiles only."""
-    lanes = isa.lanes(itemsize)
+    lanes = isa.lanes(types.accumulator.bytes)
     vectors = min(ceil_div(g.n, lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
     rows = even_block(g.m, register_rows(vectors, isa))
-    steps = SHALLOW if g.k * g.n * itemsize > l2_bytes() else STRIP
+    steps = SHALLOW if g.k * g.n * types.weights.bytes > l2_bytes() else STRIP
     kc = even_block(g.k, LONE if g.m <= rows else steps)
     nr = vectors * lanes
     nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
     return GemmBlocking(rows, vectors, round_up(g.m, rows), kc, nc, IN_PLACE)
 
 
-def fitted(g: Gemm, nr: int, kc: int, itemsize: int, threads: int) -> tuple[int, int]:
-    """Return steps and columns per block, at most ``kc`` steps, so that ``b`` stays in L2."""
-    steps = even_block(g.k, kc)
-    most = max(1, int(B_SHARE * l2_bytes()) // (steps * itemsize) // nr)
+def fitted(g: Gemm, nr: int, row_bytes: int, types: Types, threads: int) -> tuple[int, int]:
+    """Return steps and columns per block, so that ``b`` stays in L2.
+
+    A row of ``a`` in a block has ``row_bytes`` at most.
+    """
+    steps = even_block(g.k, row_bytes // types.source.bytes)
+    most = max(1, int(B_SHARE * l2_bytes()) // (steps * types.weights.bytes) // nr)
     return steps, _shared(g, ceil_div(g.n, nr), most, threads) * nr
 
 
@@ -103,30 +107,31 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
         isa = isas.find(setting.isa)
-        size, threads = setting.itemsize, setting.threads
-        first = choose(g, isa, size, threads)
-        nr = first.vectors * isa.lanes(size)
+        types, threads = setting.types, setting.threads
+        lanes = isa.lanes(types.accumulator.bytes)
+        first = choose(g, isa, types, threads)
+        nr = first.vectors * lanes
         found = [first]
         if first.pack_b == PACKED:
-            for steps in (KC_BYTES // 2 // size, KC_BYTES // 4 // size):
-                kc, nc = fitted(g, nr, steps, size, threads)
+            for row_bytes in (KC_BYTES // 2, KC_BYTES // 4):
+                kc, nc = fitted(g, nr, row_bytes, types, threads)
                 found.append(replace(first, kc=kc, nc=nc))
             found.append(replace(first, pack_b=IN_PLACE))
         else:
-            kc, nc = fitted(g, nr, KC_BYTES // size, size, threads)
+            kc, nc = fitted(g, nr, KC_BYTES, types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=even_block(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
             rows = even_block(g.m, register_rows(vectors, isa))
             mc = ceil_div(first.mc, first.rows) * rows
-            nc = ceil_div(first.nc, vectors * isa.lanes(size)) * vectors * isa.lanes(size)
+            nc = round_up(first.nc, vectors * lanes)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
         return distinct(found)
 
     def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
-        lanes = isas.find(setting.isa).lanes(setting.itemsize)
+        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
 

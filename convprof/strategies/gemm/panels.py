@@ -12,16 +12,17 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.integers import round_up
+from convprof.integers import round_up, split
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 
 if TYPE_CHECKING:
     from convprof.problems import Gemm
     from convprof.strategies.base import Setting
+    from convprof.strategies.gemm.panel_layout import PanelLayout
 
     Array = np.ndarray[Any, Any]
 
-PANELS = "b_panels"
+PANELS, FILLED_A = "b_panels", "a_filled"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,37 +64,71 @@ def filled(columns: int, lanes: int) -> int:
     return round_up(columns, lanes)
 
 
-def pack_stage(
-    g: Gemm, b: Matrices, nr: int, setting: Setting, *, scale: float, transposed: bool
-) -> Stage:
-    """Return the stage that brings every ``b`` into panels of ``nr`` columns, a panel a task.
+def fill_stage(g: Gemm, a: Matrices, depth: int, setting: Setting) -> Stage:
+    """Return the stage that copies the rows of every ``a`` to ``(batch, m, depth)``, zeros beyond.
 
-    ``PANELS`` is (batch, panels, k, nr); the last panel of a matrix is as wide as its columns need.
-    With ``transposed``, the matrices are (n, k).
+    Sums that take a group of elements at a time read whole groups of a row.
     """
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.itemsize)
+    tiles = TileList()
+    cuts = [rows for rows in split(g.m, setting.threads) if rows]
+    for z, rows in itertools.product(range(g.batch), cuts):
+        copy = CopyPanel(
+            types=setting.types,
+            lanes=isa.lanes(setting.types.source.bytes),
+            rows=len(rows),
+            columns=g.k,
+            width=depth,
+            row=a.row,
+            fused=isa.fused,
+        )
+        tiles.task()
+        source, target = a.starts[z] + rows.start * a.row, (z * g.m + rows.start) * depth
+        tiles.add(kernel(copy, isa), source, 0, target)
+    tasks, buffers = g.batch * len(cuts), (a.buffer, a.buffer, FILLED_A)
+    native = Native(runner_address(), tiles)
+    return Stage("fill", native, tasks, buffers, tiles.dims(), static_schedule=True)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What happens to ``b`` on the way into panels."""
+
+    scale: float = 1.0
+    transposed: bool = False
+    """Whether the matrices are (n, k)."""
+
+
+def pack_stage(g: Gemm, b: Matrices, layout: PanelLayout, setting: Setting, how: Packing) -> Stage:
+    """Return the stage that brings every ``b`` into panels, a panel a task.
+
+    The last panel of a matrix is as wide as its columns need.
+    """
+    nr = layout.width
+    isa = isas.find(setting.isa)
+    lanes = isa.lanes(setting.types.accumulator.bytes)
     common: dict[str, Any] = {
         "types": setting.types,
         "lanes": lanes,
         "row": b.row,
-        "scale": scale,
+        "scale": how.scale,
         "fused": isa.fused,
+        "k_group": layout.k_group,
     }
 
     def packer(columns: int) -> PackQueries | CopyPanel:
         width = filled(columns, lanes)
-        if transposed:
+        if how.transposed:
             return PackQueries(queries=columns, width=width, dim=g.k, **common)
         return CopyPanel(rows=g.k, columns=columns, width=width, **common)
 
     tiles = TileList()
     columns = range(0, g.n, nr)
     made = [kernel(packer(min(nr, g.n - j)), isa) for j in columns]
-    along = b.row if transposed else 1  # from one column to the next
+    along = b.row if how.transposed else 1  # from one column to the next
     for z, (panel, j) in itertools.product(range(g.batch), enumerate(columns)):
         tiles.task()
-        target = (z * len(columns) + panel) * g.k * nr
+        target = (z * len(columns) + panel) * layout.elements
         tiles.add(made[panel], b.starts[z] + j * along, 0, target)
     tasks, buffers = g.batch * len(columns), (b.buffer, b.buffer, PANELS)
     native = Native(runner_address(), tiles)

@@ -23,6 +23,7 @@ from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
 KC_BYTES = 5 << 10
@@ -38,18 +39,18 @@ A_SHARE = 0.3
 as well."""
 
 
-def choose(g: Gemm, isa: Isa, itemsize: int, vectors: int | None = None) -> PanelBlocking:
+def choose(g: Gemm, isa: Isa, types: Types, vectors: int | None = None) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across = ceil_div(g.n, isa.lanes(itemsize))
+    across = ceil_div(g.n, isa.lanes(types.accumulator.bytes))
     wide = min(across, vectors or _vectors(across, isa))
     rows = min(g.m, register_rows(wide, isa))
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
-    if tiles == 1 or (across <= wide and g.k * g.n * itemsize <= B_SHARE * l2_bytes()):
+    if tiles == 1 or (across <= wide and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
-    kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // itemsize)
-    return PanelBlocking(rows, wide, _fitting(g.m, kc * itemsize, rows), kc)
+    kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // types.source.bytes)
+    return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
 def _vectors(across: int, isa: Isa) -> int:
@@ -81,29 +82,31 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
 
     def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking]:
         """Return blockings to try, the model's choice first."""
-        isa, size = isas.find(setting.isa), setting.itemsize
-        first = choose(g, isa, size)
+        isa, types = isas.find(setting.isa), setting.types
+        first = choose(g, isa, types)
         found = [first]
         if first.rows < g.m:
-            found.append(choose(g, isa, size, 2))
+            found.append(choose(g, isa, types, 2))
             kc = _steps(g.k, ceil_div(first.kc, 2))
-            found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * size, first.rows)))
+            found.append(
+                replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
+            )
             found.append(
                 replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2))))
             )
             found.append(replace(first, mc=g.m))
         # With 16 registers three vectors by four rows leave none for a mask.
-        found += [choose(g, isa, size, vectors) for vectors in (1, 2, 4)]
+        found += [choose(g, isa, types, vectors) for vectors in (1, 2, 4)]
         return distinct(found)
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""
-        return problem.macs / isas.find(setting.isa).lanes(setting.itemsize) / 2
+        return problem.macs / isas.find(setting.isa).lanes(setting.types.accumulator.bytes) / 2
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
         stages = PanelStages(g, setting, blocking)
-        plan = Plan()
+        plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.steps = [*stages.all()]
         return plan

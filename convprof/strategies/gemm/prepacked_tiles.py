@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_addr
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.strategies import epilogue
+from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
+from convprof.strategies.gemm.panels import FILLED_A, Matrices, fill_stage
 from convprof.strategies.plan import Buffer, Native, Stage, X, Y
 
 if TYPE_CHECKING:
@@ -65,22 +67,38 @@ class _Pass(NamedTuple):
 class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
-    def __init__(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> None:
+    def __init__(
+        self, g: Gemm, setting: Setting, blocking: PanelBlocking, k_group: int = 1
+    ) -> None:
+        """With a ``k_group``, see ``panel_layout``, rows of ``a`` may have to be filled up."""
         self.g = g
-        self.blocking = blocking
+        self.setting = setting
+        self.blocking = replace(blocking, kc=round_up(blocking.kc, k_group))
         self.types = setting.types
-        self.itemsize = setting.itemsize
         self.threads = setting.threads
         self.isa = isas.find(setting.isa)
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.nr = blocking.vectors * self.lanes
         self.panels = ceil_div(g.n, self.nr)
-        self.blocks = ceil_div(g.k, blocking.kc)
+        self.blocks = ceil_div(g.k, self.blocking.kc)
+        self.layout = PanelLayout(self.blocking.kc, self.nr, k_group)
+        depth = round_up(g.k, k_group)
+        self.fills_a = depth > g.k
+        self.a_buffer = FILLED_A if self.fills_a else X
+        self.a_row = depth
+        """Elements from one row of ``a`` to the next."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the packed ``b``: batch, blocks of the reduction, panels, steps, columns."""
-        return self.g.batch, self.blocks, self.panels, self.blocking.kc, self.nr
+        """Shape of the packed ``b``: batch, blocks of the reduction, panels, then the layout's."""
+        layout = self.layout
+        panel = (layout.steps, layout.width, layout.k_group)
+        return (self.g.batch, self.blocks, self.panels, *panel)
+
+    def workspaces(self) -> dict[str, Buffer]:
+        """Return the rows of ``a``, if they are filled up to whole groups."""
+        shape = (self.g.batch, self.g.m, self.a_row)
+        return {FILLED_A: Buffer(shape, self.types.source)} if self.fills_a else {}
 
     @property
     def buffer(self) -> Buffer:
@@ -89,20 +107,20 @@ class PanelStages:
 
     def pack(self, b: Array) -> Array:
         """Return ``b`` as panels, zeros where they reach beyond it; a view where they do not."""
-        g, (batch, blocks, panels, kc, nr) = self.g, self.shape
-        whole = b.reshape(batch, g.k, g.n)
-        if (blocks * kc, panels * nr) != (g.k, g.n):
-            padded = np.zeros((batch, blocks * kc, panels * nr), b.dtype)
-            padded[:, : g.k, : g.n] = whole
-            whole = padded
-        return whole.reshape(batch, blocks, kc, panels, nr).transpose(0, 1, 3, 2, 4)
+        g, kc, columns = self.g, self.blocking.kc, self.panels * self.nr
+        whole = filled_up(b.reshape(g.batch, g.k, g.n), self.blocks * kc, columns)
+        return self.layout.panels(whole.reshape(g.batch, self.blocks, kc, columns))
 
     def all(self) -> list[Stage]:
         """Return every stage, in order: each thread does a part of its passes in each."""
         mine = [list(self._passes(member)) for member in range(self.threads)]
         work = max(sum(self._macs(each) for each in passes) for passes in mine)
         count = max(1, min(math.ceil(work / STAGE_MACS), max(len(passes) for passes in mine)))
-        return [self._stage(mine, i, count) for i in range(count)]
+        stages = [self._stage(mine, i, count) for i in range(count)]
+        if not self.fills_a:
+            return stages
+        a = Matrices.dense(X, self.g.batch, self.g.m, self.g.k)
+        return [fill_stage(self.g, a, self.a_row, self.setting), *stages]
 
     def _macs(self, each: _Pass) -> int:
         return len(each.rows) * len(each.panels) * self.nr * self.blocking.kc
@@ -149,14 +167,14 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        buffers = epilogue.buffers(self.g.epilogue, (X, PANELS, Y, PANELS))
+        buffers = epilogue.buffers(self.g.epilogue, (self.a_buffer, PANELS, Y, PANELS))
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
     def _panel(self, each: _Pass) -> Array:
         """Return where the panels of a pass start, in elements of the packed ``b``."""
         before = (each.z * self.blocks + each.block) * self.panels
-        return (before + np.asarray(each.panels)) * self.blocking.kc * self.nr
+        return (before + np.asarray(each.panels)) * self.layout.elements
 
     def _add(self, tiles: TileList, each: _Pass, following: _Pass | None, *, first: bool) -> None:
         """Add the tiles of a pass. Those of its last panel fetch the first of the ``following``.
@@ -180,7 +198,7 @@ class PanelStages:
         """Add the tiles of panels of one width: their columns, where they and the next start."""
         g, (columns, b, after) = self.g, places
         t = each.block * self.blocking.kc
-        steps = min(self.blocking.kc, g.k - t)
+        steps = ceil_div(min(self.blocking.kc, g.k - t), self.layout.k_group)
         heights = _heights(len(each.rows), self.blocking.rows)
         i = each.rows.start + np.concatenate([[0], np.cumsum(heights)[:-1]]).astype(np.int64)
         wide = min(self.nr, g.n - int(columns[0]))
@@ -189,8 +207,8 @@ class PanelStages:
             self._kernel(rows, wide, (t, steps), fetch, cold=cold and tile == 0)
             for tile, rows in enumerate(heights)
         ]
-        ahead = (np.arange(len(heights)) * fetch * steps) % (self.nr * steps)
-        a = (each.z * g.m + i) * g.k + t
+        ahead = (np.arange(len(heights)) * fetch * steps) % (self.layout.step_elements * steps)
+        a = (each.z * g.m + i) * self.a_row + t
         c = (each.z * g.m + i) * g.n + columns[:, None]
         more = (columns[:, None], c) if g.epilogue else ()
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
@@ -203,29 +221,31 @@ class PanelStages:
         """
         if tiles == 1:
             return 0
-        line = max(1, LINE_BYTES // self.itemsize // UNROLL)
-        return round_up(ceil_div(self.nr, tiles), line)
+        line = max(1, LINE_BYTES // self.types.weights.bytes // UNROLL)
+        return round_up(ceil_div(self.layout.step_elements, tiles), line)
 
     def _kernel(
         self, rows: int, columns: int, reduction: tuple[int, int], fetch: int, *, cold: bool
     ) -> TileKernel:
-        """Return the kernel of a tile: of ``rows`` by ``columns``, over steps from the ``t``-th."""
-        g, (t, steps) = self.g, reduction
+        """Return the kernel of a tile: of ``rows`` by ``columns``, from the ``t``-th row of b."""
+        g, (t, steps), layout = self.g, reduction, self.layout
         tile = Tile(
             types=self.types,
             lanes=self.lanes,
-            rows=tuple(i * g.k for i in range(rows)),
+            rows=tuple(i * self.a_row for i in range(rows)),
             segments=((0, 0),),
             run=steps,
+            a_step=layout.k_group,
+            k_group=layout.k_group,
             vectors=ceil_div(columns, self.lanes),
-            b_row=self.nr,
+            b_row=layout.step_elements,
             c_rows=tuple(i * g.n for i in range(rows)),
             columns=columns,
             accumulate=t > 0,
             fused=self.isa.fused,
             fetch_rows=FETCH_ROWS if cold or not fetch else 0,
             fetch_row=fetch,
-            epilogue=g.epilogue if t + steps == g.k else NO_EPILOGUE,
+            epilogue=g.epilogue if t + self.blocking.kc >= g.k else NO_EPILOGUE,
         )
         return kernel(tile, self.isa)
 

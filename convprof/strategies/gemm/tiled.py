@@ -27,7 +27,7 @@ class Tiled(Planned[Gemm]):
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
         blocking = OffsetBlocking.choose(
-            g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
+            g.m, g.n, g.batch, threads=setting.threads, b=setting.types.weights
         )
         sizes = (g.m, g.n, g.k, g.batch)
         stage = Stage(

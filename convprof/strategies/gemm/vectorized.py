@@ -48,9 +48,10 @@ class Vectorized(Planned[Gemm]):
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """Generate the kernels and the list of tiles; all rows pass a block of ``b`` in L1."""
         isa = isas.find(setting.isa)
-        lanes = isa.lanes(setting.itemsize)
+        types = setting.types
+        lanes = isa.lanes(types.accumulator.bytes)
         rows, vectors = self.tile(g, isa, lanes)
-        steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * setting.itemsize)
+        steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * types.weights.bytes)
         kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
         blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
         products = BlockedProducts(g, setting, blocking, fused=self.fused)

@@ -35,17 +35,18 @@ UNITS_PER_THREAD = 4
 def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlocking:
     """Choose the blocking from the shape and the distance of the rows of ``a``."""
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.itemsize)
+    types = setting.types
+    lanes = isa.lanes(types.accumulator.bytes)
     vectors = register_vectors(ceil_div(g.n, lanes), isa)
     most = register_rows(vectors, isa)
     if vectors == 1:
         most = min(most, CHAINS)
-    elif a_row * setting.itemsize % PAGE_BYTES == 0:
+    elif a_row * types.source.bytes % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
     rows = even_block(g.m, most)
-    kc = even_block(g.k, KC_BYTES // setting.itemsize)
+    kc = even_block(g.k, KC_BYTES // types.source.bytes)
     nr = vectors * lanes
-    room = int(B_SHARE * l2_bytes()) // (kc * setting.itemsize) // nr
+    room = int(B_SHARE * l2_bytes()) // (kc * types.weights.bytes) // nr
     nc = even_block(ceil_div(g.n, nr), max(1, room)) * nr
     pack = IN_PLACE if g.m <= rows else PACKED
     return GemmBlocking(rows, vectors, rows, kc, nc, AHEAD if ahead else pack)

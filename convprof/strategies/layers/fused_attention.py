@@ -39,9 +39,9 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
     width = problem.output[-1]
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)
     isa = isas.find(setting.isa)
-    blocking = choose(p, isa, setting.itemsize, setting.threads)
+    blocking = choose(p, isa, setting.types, setting.threads)
     plan = plan_of(problem)
-    queries = blocking.queries * isa.lanes(setting.itemsize)
+    queries = blocking.queries * isa.lanes(setting.types.accumulator.bytes)
     copied = p.tokens > MOST_BLOCKS * queries
     placement = Placement.gathered(p) if copied else Placement.packed(p)
     fill(plan, Blocks(p, setting, blocking, placement), setting.threads)
@@ -55,7 +55,8 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
 def _gather(p: Attention, setting: Setting) -> Stage:
     """Return the stage that copies keys and values, some of one head a task."""
     isa, tiles = isas.find(setting.isa), TileList()
-    lanes, walk, target = isa.lanes(setting.itemsize), side_by_side(p, 3), 0
+    walk, target = side_by_side(p, 3), 0
+    lanes = isa.lanes(setting.types.source.bytes)
     width = p.heads * p.dim
     for part, image, head in itertools.product((1, 2), range(p.batch), range(p.heads)):
         source = image * walk.group + part * width + head * walk.item

@@ -45,8 +45,8 @@ class Made:
 
     @property
     def lanes(self) -> int:
-        """Elements of a vector."""
-        return self.isa.lanes(self.setting.itemsize)
+        """Sums in a vector."""
+        return self.isa.lanes(self.setting.types.accumulator.bytes)
 
     def elements(self, total: int) -> int:
         """Return how many elements of ``total`` a tile should have: whole vectors."""

@@ -17,7 +17,6 @@ import numpy as np
 from convprof.codegen.threads import Program, Work, team
 from convprof.errors import ConvprofError, ProblemError
 from convprof.integers import round_up
-from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import Prepared, Setting
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from convprof.problems.network import NetworkProblem
+    from convprof.problems.tensors import TensorSpec
     from convprof.strategies.networks.connections import Connections, Link
 
     Array = np.ndarray[Any, Any]
@@ -209,8 +209,8 @@ class Chain(Prepared):
         memory_of_result = self._arena[at : at + result.nbytes]
         target = memory_of_result.view(result.dtype.numpy)
         self._arrays[link.writes] = target
-        shapes = [spec.shape for spec in link.problem.operands(link.layout, self.setting.types)]
-        operands = self._operands(link, shapes, weights)
+        specs = link.problem.operands(link.layout, self.setting.types)
+        operands = self._operands(link, specs, weights)
         if isinstance(prepared, PlanRunner):
             prepared.lend({Y: memory_of_result, **self._lent(prepared)})
             prepared.bind(*operands)
@@ -231,21 +231,12 @@ class Chain(Prepared):
             if first is not prepared:
                 prepared.share_packed(first)
 
-    def _operands(self, link: Link, shapes: list[tuple[int, ...]], weights: Weights) -> list[Array]:
+    def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
         """Return what a layer's problem asks for: activations by name, weights of its layer."""
-        read = [self._array(tensor) for tensor in link.reads]
-        if link.step is None:
-            return [_shaped(read[0], shapes[0])]
-        own = weights.get(link.step.name, {})
-        problem = link.problem
-        if isinstance(problem, Conv2d | Gemm):
-            bias = [own["bias"]] if problem.epilogue.bias else []
-            given = [read[0], own["weight"], *bias, *read[1:]]
-        else:
-            op, inputs = problem.op, problem.inputs  # type: ignore[union-attr]  # no conversion
-            names = [*op.weights(*inputs), *op.buffers(*inputs)]
-            given = [*read, *(own[name] for name in names)]
-        return [_shaped(array, shape) for array, shape in zip(given, shapes, strict=True)]
+        read = (self._array(tensor) for tensor in link.reads)
+        own = weights.get(link.step.name, {}) if link.step else {}
+        constants = (own[name] for name in link.problem.parameters)
+        return [_shaped(next(constants if spec.constant else read), spec.shape) for spec in specs]
 
     def _lent(self, prepared: PlanRunner) -> dict[str, Array]:
         """Return a part of the shared scratch memory for each workspace that may be elsewhere."""

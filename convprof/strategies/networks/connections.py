@@ -158,12 +158,13 @@ def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
 
 def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
     """Return where the result begins in the only input, if it is there already; else None."""
-    if not isinstance(problem, Operation) or not problem.op.is_view:
-        return None
     spec, result = problem.operands(layout, F32)[0], problem.result(layout, F32)
-    given = np.empty(spec.shape, np.uint8)
-    # NumPy makes a copy where it cannot make a view.
-    seen = to_layout(problem.op.reference(to_logical(given, spec.layout)), result.layout)
-    if not seen.flags.c_contiguous or not np.may_share_memory(seen, given):
+    operand = np.empty(spec.shape, np.uint8)
+    logical = problem.view(to_logical(operand, spec.layout))
+    if logical is None:
         return None
-    return int(seen.ctypes.data - given.ctypes.data)
+    # NumPy makes a copy where it cannot make a view.
+    view = to_layout(logical, result.layout)
+    if not view.flags.c_contiguous or not np.may_share_memory(view, operand):
+        return None
+    return int(view.ctypes.data - operand.ctypes.data)

@@ -47,7 +47,7 @@ class ExportedPrepared(Prepared):
         self.setting = setting
         self._library_name = name
         self._network = whole.network
-        needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.itemsize
+        needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.types.weights.bytes
         memory.require(needed, f"{name} of {whole.descriptor}")
         self._x: Array = np.zeros(0, np.float32)
         # On a page: a result that starts within a cache line takes longer.

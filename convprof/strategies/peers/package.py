@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 import time
 import warnings
 from abc import abstractmethod
@@ -85,11 +84,13 @@ class LibraryPrepared(Prepared):
         self.setting = setting
         self._library_name = name.partition("-")[0]
         self._kind = np.dtype(setting.types.source.numpy)
-        self._shapes = [spec.shape for spec in problem.operands(setting.layout, setting.types)]
-        self._y_shape = problem.result(setting.layout, setting.types).shape
-        x, weights, *others = map(math.prod, (*self._shapes, self._y_shape))
-        elements = x + sum(others) + (1 + self.weight_copies) * weights
-        memory.require(elements * self._kind.itemsize, f"{name} of {problem.descriptor}")
+        operands = problem.operands(setting.layout, setting.types)
+        result = problem.result(setting.layout, setting.types)
+        self._shapes = [spec.shape for spec in operands]
+        self._y_shape = result.shape
+        needed = sum(spec.nbytes for spec in (*operands, result))
+        needed += self.weight_copies * operands[1].nbytes
+        memory.require(needed, f"{name} of {problem.descriptor}")
         self._bound: list[Array] = []
         self.more: list[Array] = []
         """What comes after the weights: the operands of an epilogue."""

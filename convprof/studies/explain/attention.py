@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     Integers = np.ndarray[Any, np.dtype[np.int64]]
     Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
-SIDE = 3
-FEWEST, MOST = 2, 5
-"""Patches across: the scores of 25 tokens still fit a screen."""
 FEATURES = 4
 """Of a token: the pixels of its 2x2 patch."""
 DIM = 2
@@ -35,7 +32,7 @@ LAYERS = 3
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """Which patches an output depends on after some layers, found by changing each patch."""
+    """Which patches an output depends on after some layers: it changes when the patch changes."""
 
     layers: int
     convolution: Booleans
@@ -71,9 +68,8 @@ class AttentionPage:
     """Powers / sum of the row."""
     output: Array
     """weights V: (tokens, 2)."""
-    reached: int
-    """The patch whose output is followed through layers: the first, in a corner."""
     reaches: tuple[Reach, ...]
+    """Of the output of patch 0, in a corner."""
     order: float
     """How far outputs of tokens in another order are from the outputs in that order, relatively."""
     checked: tuple[Checked, ...]
@@ -110,7 +106,6 @@ def attention(side: int, seed: int) -> AttentionPage:
         powers=powers,
         weights=weights,
         output=output,
-        reached=0,
         reaches=tuple(reach(side, layers, 0) for layers in range(1, LAYERS + 1)),
         order=relative(other, output[order]),
         checked=check(problem, operands, output[None, None], ATTENTION),
@@ -132,7 +127,7 @@ def softmax(scores: Array) -> tuple[Array, Array]:
 
 
 def reach(side: int, layers: int, output: int) -> Reach:
-    """Change each patch, and see whether an output after so many layers changes."""
+    """Change each patch, and see whether an output after that many layers changes."""
     count = side * side
     start = np.linspace(0, 1, count)
     convolution, attended = np.zeros(count, bool), np.zeros(count, bool)

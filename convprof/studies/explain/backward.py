@@ -14,7 +14,7 @@ from convprof.problems.gradients import BackwardData, BackwardWeights
 from convprof.studies.explain.conv import outside, padded
 from convprof.studies.explain.im2col import GREATEST_INPUT, direct_sums
 from convprof.studies.explain.kernels import CONVOLUTION, Checked, check
-from convprof.studies.explain.layout import Limits, difference, reduced
+from convprof.studies.explain.shrink import Limits, difference, shrink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ class BackwardPage:
 
 def backward(named: Conv2d, seed: int) -> BackwardPage:
     """Work the example: integers drawn from the seed."""
-    p = reduced(named, LIMITS)
+    p = shrink(named, LIMITS)
     random = np.random.default_rng(seed)
     x = random.integers(1, GREATEST_INPUT, (p.c, p.h, p.w), endpoint=True)
     weights = random.integers(-GREATEST_WEIGHT, GREATEST_WEIGHT, p.weight_shape, endpoint=True)

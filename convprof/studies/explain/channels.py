@@ -249,5 +249,5 @@ def own(conv1: Conv2d) -> tuple[Own, ...]:
     return (
         Own("conv1", int(np.sum(largest == np.arange(len(largest)))), len(largest)),
         Own("conv2", still, count),
-        Own("conv2, the shape moved by one pixel", moved, count * (len(MOVES) - 1)),
+        Own("conv2 with the shape moved by one pixel", moved, count * (len(MOVES) - 1)),
     )

@@ -14,7 +14,7 @@ from convprof.problems.axis import Axis
 from convprof.studies.explain.frameworks import spellings
 from convprof.studies.explain.im2col import GREATEST_INPUT, direct_sums
 from convprof.studies.explain.kernels import CONVOLUTION, Checked, check
-from convprof.studies.explain.layout import Limits, difference, reduced
+from convprof.studies.explain.shrink import Limits, difference, shrink
 
 if TYPE_CHECKING:
     from convprof.studies.explain.frameworks import Spelling
@@ -122,7 +122,7 @@ class ConvPage:
 
 def conv(named: Conv2d, seed: int) -> ConvPage:
     """Work the example: integers drawn from the seed; sums compared with the strategies'."""
-    p = reduced(named, LIMITS)
+    p = shrink(named, LIMITS)
     random = np.random.default_rng(seed)
     x = random.integers(1, GREATEST_INPUT, (p.c, p.h, p.w), endpoint=True)
     weights = random.integers(-GREATEST_WEIGHT, GREATEST_WEIGHT, p.weight_shape, endpoint=True)

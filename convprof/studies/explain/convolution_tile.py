@@ -127,7 +127,7 @@ def _shown(p: Conv2d, plan: TilePlan) -> _Shown:
             for region, patterns in _covers(p, plan, first)
             for pattern, starts in patterns.items()
         ),
-        key=lambda found: len(found[1]) * len(found[2]) * len(found[0].taps),
+        key=lambda cover: len(cover[1]) * len(cover[2]) * len(cover[0].taps),
     )
     start = starts[len(starts) // 2]
     pixels = np.array(pattern, np.int64) + start + (region.rows.first, region.columns.first)

@@ -94,7 +94,7 @@ class CyclesPage:
 
     @property
     def halved(self) -> bool:
-        """Whether the widest vectors begin half as often as those of half the width."""
+        """Whether the widest vectors begin half as often as vectors of half the width."""
         narrow, wide = self.costs[-2:]
         if narrow.lanes == 1 or narrow.per_cycle is None or wide.per_cycle is None:
             return False
@@ -194,11 +194,11 @@ class Cycles:
         element = self._widths[0]
         names = {bits: f"fma {self._dtype} {'scalar' if bits == element else bits}"
                  for bits in self._widths}  # fmt: skip
-        found = (
+        costs = (
             instruction_costs(self._machine.facts.cpu, set(names.values())) if self._fused else {}
         )
         for bits, name in names.items():
-            latency, each = found.get(name, (None, None))
+            latency, each = costs.get(name, (None, None))
             self._costs[bits] = Cost(
                 bits=bits,
                 name=spelled(bits, self._dtype),

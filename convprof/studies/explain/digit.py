@@ -50,10 +50,10 @@ def digit(number: int) -> Array:
     return drawn(STROKES[number])
 
 
-def drawn(strokes: Sequence[Stroke], side: int = SIDE) -> Array:
+def drawn(strokes: Sequence[Stroke]) -> Array:
     """Return strokes drawn with a round pen, their borders shaded over a pixel."""
-    y, x = np.mgrid[:side, :side].astype(float)
-    distance = np.full((side, side), np.inf)
+    y, x = np.mgrid[:SIDE, :SIDE].astype(float)
+    distance = np.full((SIDE, SIDE), np.inf)
     for stroke in strokes:
         for start, end in itertools.pairwise(stroke):
             distance = np.minimum(distance, _to_segment(x, y, start, end))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
+from convprof.dtypes import F32
 from convprof.machine import facts
-from convprof.strategies.base import Setting
 
 ASSUMED_LINE_BYTES = 64
 """The cache line of nearly all CPUs; 128 on Apple's."""
@@ -41,7 +41,7 @@ def here() -> Here:
             sizes[cache.level] = min(cache.size_bytes, sizes.get(cache.level, cache.size_bytes))
     return Here(
         isa=isa.name,
-        lanes=isa.lanes(Setting().itemsize),
+        lanes=isa.lanes(F32.accumulator.bytes),
         registers=isa.registers,
         line_bytes=lines[0] if lines else ASSUMED_LINE_BYTES,
         line_assumed=not lines,

@@ -8,8 +8,8 @@ import numpy as np
 
 from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
+from convprof.dtypes import F32
 from convprof.integers import ceil_div
-from convprof.strategies.base import Setting
 from convprof.strategies.gemm.packed import choose
 from convprof.studies.explain.tiling import Tiling
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 def tiling(g: Gemm) -> Tiling:
     """Return the tiles of one product of the batch, on one thread."""
-    itemsize = Setting().itemsize
     isa = isas.find(NATIVE)
-    chosen = choose(g, isa, itemsize, threads=1)
-    nr = chosen.vectors * isa.lanes(itemsize)
+    chosen = choose(g, isa, F32, threads=1)
+    nr = chosen.vectors * isa.lanes(F32.accumulator.bytes)
     nc, kc, mc = min(chosen.nc, g.n), min(chosen.kc, g.k), min(chosen.mc, g.m)
     panels = sum(ceil_div(min(nc, g.n - j), nr) for j in range(0, g.n, nc))
     tall = sum(ceil_div(min(mc, g.m - i), chosen.rows) for i in range(0, g.m, mc))

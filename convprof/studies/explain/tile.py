@@ -139,12 +139,12 @@ def working_sets(t: Tiling, here: Here) -> tuple[WorkingSet, ...]:
         ("B of a cache tile", (t.kc, t.nc)),
         ("C of a cache tile", (t.mc, t.nc)),
     )
-    found = [
+    sets = [
         WorkingSet(label, _size(*shape), size, _home(size, here))
         for label, shape in others
         for size in (math.prod(shape) * ITEM_BYTES,)
     ]
-    return sums, *found
+    return sums, *sets
 
 
 def _size(rows: int, columns: int) -> str:

@@ -142,13 +142,13 @@ def direct_tile(tiles: Array, weights: Array) -> Array:
 def counts(p: Conv2d, seed: int) -> tuple[Count, ...]:
     """Count the multiplications of the whole problem, and measure each way's rounding error."""
     channels = min(p.c, MOST_CHANNELS)
-    found = [Count("direct", p.macs, 1.0, rounding_error(None, channels, seed))]
+    rows = [Count("direct", p.macs, 1.0, rounding_error(None, channels, seed))]
     for m in SIZES:
         products = p.n * ceil_div(p.p, m) * ceil_div(p.q, m) * (m + 2) ** 2 * p.c * p.k
         label = f"F({m}x{m}, 3x3)"
         error = rounding_error(m, channels, seed)
-        found.append(Count(label, products, p.macs / products, error))
-    return tuple(found)
+        rows.append(Count(label, products, p.macs / products, error))
+    return tuple(rows)
 
 
 def rounding_error(m: int | None, channels: int, seed: int) -> float:
@@ -162,9 +162,9 @@ def rounding_error(m: int | None, channels: int, seed: int) -> float:
     w = random.random((channels, TAPS, TAPS), dtype=np.float32) * 2 - 1
     exact = direct_tile(d.astype(np.float64), w.astype(np.float64)).sum(axis=1)
     if m is None:
-        found = direct_tile(d, w).sum(axis=1, dtype=np.float32)
+        outputs = direct_tile(d, w).sum(axis=1, dtype=np.float32)
     else:
         bt, g, at = (matrix.astype(np.float32) for matrix in matrices(ALGORITHMS[m]))
         products = ((bt @ d @ bt.T) * (g @ w @ g.T)).sum(axis=1, dtype=np.float32)
-        found = at @ products @ at.T
-    return float(np.max(np.abs(found - exact)) / np.max(np.abs(exact)))
+        outputs = at @ products @ at.T
+    return float(np.max(np.abs(outputs - exact)) / np.max(np.abs(exact)))

@@ -1,7 +1,7 @@
 """A self-attention map over the patches of a picture, without anything trained.
 
-A patch is a token: what a hand-made description says of its colour, its contrast and the directions
-of its edges. Queries and keys are the tokens themselves, where a network has learned projections.
+A patch is a token: hand-made features of its colour, its contrast and the directions of its edges.
+Queries and keys are the tokens themselves, where a network has learned projections.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Query:
 
 
 def grid(h: int, w: int, patch: int | None) -> Grid:
-    """Return the patches of a picture; InputError if so large ones do not fit or are too many.
+    """Return the patches of a picture; InputError if they do not fit or are too many.
 
     Without ``patch``: ``PATCH`` pixels, fewer where the picture is small, more where it is large.
     """
@@ -76,15 +76,15 @@ def grid(h: int, w: int, patch: int | None) -> Grid:
         raise InputError(
             f"the picture is {w}x{h} here; use at most {side}", field="patch", value=patch
         )
-    made = Grid(patch, h // patch, w // patch)
-    if made.tokens > MOST_TOKENS:
+    patches = Grid(patch, h // patch, w // patch)
+    if patches.tokens > MOST_TOKENS:
         raise InputError(
-            f"makes {made.tokens} patches of {w}x{h} pixels, and at most {MOST_TOKENS} are "
+            f"makes {patches.tokens} patches of {w}x{h} pixels, and at most {MOST_TOKENS} are "
             "compared; use larger patches or a smaller size",
             field="patch",
             value=patch,
         )
-    return made
+    return patches
 
 
 def tokens(picture: Picture, slopes: Array, grid: Grid) -> Array:
@@ -97,8 +97,8 @@ def tokens(picture: Picture, slopes: Array, grid: Grid) -> Array:
     colours = [
         grid.cut(np.tensordot(np.array(o, np.float32), picture.rgb, axes=1)) for o in OPPONENTS
     ]
-    found = [grey.mean(1), *(plane.mean(1) for plane in colours), grey.std(1)]
-    features = np.stack([*found, *_directions(slopes, grid)], axis=1).astype(np.float64)
+    means = [grey.mean(1), *(plane.mean(1) for plane in colours), grey.std(1)]
+    features = np.stack([*means, *_directions(slopes, grid)], axis=1).astype(np.float64)
     features -= features.mean(0)
     spread = features.std(0)
     features /= np.where(spread > _ROUNDING, spread, np.inf)
@@ -128,13 +128,13 @@ def queries(slopes: Array, grid: Grid) -> list[Query]:
     steepness = grid.cut(np.hypot(*slopes)).mean(1)
     busy = [int(token) for token in np.argsort(-steepness, kind="stable")]
     centre = grid.rows // 2 * grid.columns + grid.columns // 2
-    found: list[Query] = []
+    chosen: list[Query] = []
     orders = {"the centre": [centre], "the most edges": busy, "the fewest edges": busy[::-1]}
     for name, order in orders.items():
-        taken = [query.token for query in found]
+        taken = [query.token for query in chosen]
         left = [token for token in order if token not in taken]
-        found += [Query(name, token) for token in left[:1]]
-    return found
+        chosen += [Query(name, token) for token in left[:1]]
+    return chosen
 
 
 def scores_step(tokens: Array) -> Step:
@@ -148,5 +148,5 @@ def weights(scores: Array, features: int) -> Array:
     """Return softmax(scores / sqrt(features)), rows that sum to 1 (Vaswani et al. 2017)."""
     scaled = scores / math.sqrt(features)
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    found: Array = powers / powers.sum(axis=1, keepdims=True)
-    return found
+    shares: Array = powers / powers.sum(axis=1, keepdims=True)
+    return shares

@@ -1,7 +1,7 @@
 """Classic filters as NumPy arrays (r, s), each in the units of what it measures.
 
-A convolution in networks does not turn the filter round, so neither do these: a response is the sum
-of filter times picture as both are printed, x to the right and y downwards.
+A convolution in networks does not rotate the filter, and these are not rotated: a response is the
+sum of filter times picture as both are printed, x to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def gaussian(side: int, sigma: float) -> Array:
     """Return a bell of ``sigma`` pixels, cut to a square, whose sum is 1."""
     x, y = _plane(side)
     bell = np.exp(-(x**2 + y**2) / (2 * sigma**2))
-    found: Array = (bell / bell.sum()).astype(np.float32)
-    return found
+    weights: Array = (bell / bell.sum()).astype(np.float32)
+    return weights
 
 
 def sobel_x() -> Array:
@@ -61,8 +61,8 @@ def gabor(side: int, angle: float, wavelength: float, sigma: float, phase: float
     bell = np.exp(-(along**2 + ROUNDNESS * across**2) / (2 * sigma**2))
     waves = bell * np.cos(2 * math.pi * along / wavelength + phase)
     waves -= bell * (waves.sum() / bell.sum())
-    found: Array = (waves / np.abs(waves).sum()).astype(np.float32)
-    return found
+    weights: Array = (waves / np.abs(waves).sum()).astype(np.float32)
+    return weights
 
 
 def _plane(side: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -1,4 +1,4 @@
-"""A first layer without training: the kind of filters that training has been seen to find.
+"""A first layer without training, with filters like the ones that training finds.
 
 Krizhevsky et al. 2012 (figure 3) show AlexNet's: grey edges and bars in several directions, and
 blobs and edges of one colour against its opposite. Stride, size and what follows are ResNet's (He
@@ -56,39 +56,39 @@ class Bank:
 
 def built_in() -> Bank:
     """Return 16 filters: 8 grey edges and bars, 4 edges between opposite colours, 4 blobs."""
-    found: dict[str, Array] = {}
+    bank: dict[str, Array] = {}
     for kind, phase in (("edge", ODD), ("bar", EVEN)):
         for name, angle in DIRECTIONS.items():
             wave = filters.gabor(SIDE, angle, WAVELENGTH, SIGMA, phase)
-            found[f"{name} {kind}"] = _coloured("grey", wave)
+            bank[f"{name} {kind}"] = _coloured("grey", wave)
     for colour in ("red-green", "blue-yellow"):
         for name in ("vertical", "horizontal"):
             wave = filters.gabor(SIDE, DIRECTIONS[name], WAVELENGTH, SIGMA, ODD)
-            found[f"{colour} {name}"] = _coloured(colour, wave)
+            bank[f"{colour} {name}"] = _coloured(colour, wave)
     for name, (colour, sign) in BLOBS.items():
-        found[f"{name} blob"] = sign * _coloured(colour, filters.gaussian(SIDE, BLOB_SIGMA))
-    return Bank("", tuple(found), np.stack(list(found.values())))
+        bank[f"{name} blob"] = sign * _coloured(colour, filters.gaussian(SIDE, BLOB_SIGMA))
+    return Bank("", tuple(bank), np.stack(list(bank.values())))
 
 
 def _coloured(colour: str, plane: Array) -> Array:
     shares = np.array(COLOURS[colour], np.float32)
-    found: Array = shares[:, None, None] * plane
-    return found
+    coloured: Array = shares[:, None, None] * plane
+    return coloured
 
 
 def normalised(rgb: Array) -> Array:
     """Return a picture (3, h, w) less ImageNet's mean, over its standard deviation."""
     mean, deviation = (np.array(v, np.float32)[:, None, None] for v in (MEAN, DEVIATION))
-    found: Array = (rgb - mean) / deviation
-    return found
+    scaled: Array = (rgb - mean) / deviation
+    return scaled
 
 
 def max_pool(maps: Array) -> Array:
     """Return the maximum of every 3x3 window, stride 2, padded by 1: (k, h, w) -> (k, h', w')."""
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    found: Array = windows[:, ::2, ::2].max(axis=(3, 4))
-    return found
+    largest: Array = windows[:, ::2, ::2].max(axis=(3, 4))
+    return largest
 
 
 def read(path: str) -> Bank:
@@ -118,9 +118,9 @@ def read(path: str) -> Bank:
 
 
 def _array(path: Path) -> Array:
-    """Return the array in a .npy file; ValueError if it is none, or not of our kind."""
+    """Return the array in a .npy file; ValueError if it is not an array of filters."""
     if path.exists() and not path.is_file():  # reading a pipe might never end
-        raise ValueError("it is no ordinary file")
+        raise ValueError("it is not an ordinary file")
     with path.open("rb") as file:
         _check_header(file)
         file.seek(0)
@@ -133,7 +133,7 @@ def _array(path: Path) -> Array:
 
 def _check_header(file: BinaryIO) -> None:
     if file.read(6) != np.lib.format.MAGIC_PREFIX:
-        raise ValueError("it is no .npy file")
+        raise ValueError("it is not a .npy file")
     file.seek(0)
     version = np.lib.format.read_magic(file)
     readers = {
@@ -144,7 +144,7 @@ def _check_header(file: BinaryIO) -> None:
         raise ValueError("the version of its format is unknown")
     shape, _, dtype = readers[version](file, max_header_size=LONGEST_HEADER)
     if dtype.kind != "f":
-        raise ValueError("its elements are no floating-point numbers")
+        raise ValueError("its elements are not floating-point numbers")
     text = "x".join(map(str, shape)) or "a single number"
     if len(shape) != RANK or shape[1] != len(MEAN) or min(shape) < 1:
         raise ValueError(f"its shape is {text}, not k x 3 x r x s")

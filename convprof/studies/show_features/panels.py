@@ -33,11 +33,11 @@ _EDGE_RULE = (
     "frame makes no edge."
 )
 _SIGN_RULE = (
-    "Where a scale is ±, grey is 0, white positive, black negative; 99.5 % of the pixels lie "
+    "Where a scale is ±, grey is 0, white positive, black negative; 99.5 % of the pixels are "
     "within it. Slopes are in brightness per pixel. The filter is in the corner."
 )
 _BUILT_IN = (
-    "These filters are made by formula, none is trained; learned first layers look much like them "
+    "These filters are made by formula, not trained; learned first layers look much like them "
     "(Krizhevsky et al. 2012, figure 3)."
 )
 

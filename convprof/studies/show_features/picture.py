@@ -1,6 +1,6 @@
-"""Read a picture that anybody may have made; needs Pillow, imported when it is used.
+"""Read a picture from a stranger; needs Pillow, imported when it is used.
 
-Its size is looked at before its pixels are: first the file's, then what the header promises.
+Sizes are checked before pixels are decoded: first the size of the file, then the header's.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def read(path: str, size: int) -> Picture:
     shown = path if path and path.isprintable() else repr(path)
     data = _bytes(path, shown)
     with warnings.catch_warnings():
-        # Remarks on odd metadata are of no use here; a bomb is refused by its size below.
+        # Warnings about odd metadata help nobody; a decompression bomb is refused below.
         warnings.simplefilter("ignore")
         return _decoded(data, shown, size)
 
@@ -83,7 +83,7 @@ def _bytes(path: str, shown: str) -> bytes:
         if file.is_dir():
             raise InputError(f"{shown}: is a directory; name a picture in it")
         if file.exists() and not file.is_file():  # reading a pipe might never end
-            raise InputError(f"{shown}: is no ordinary file; name a picture")
+            raise InputError(f"{shown}: is not an ordinary file; name a picture")
         with file.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -134,7 +134,7 @@ def _scaled(image: Decoded, size: int) -> tuple[tuple[int, int], Array]:
     """Return the size before, and the pixels after scaling down."""
     from PIL import Image, ImageOps
 
-    with suppress(Exception):  # a picture whose EXIF is broken is still one
+    with suppress(Exception):  # broken EXIF data does not make a picture unreadable
         image = ImageOps.exif_transpose(image) or image
     before = image.size
     if image.mode == "F" or image.mode.startswith("I"):

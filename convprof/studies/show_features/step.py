@@ -115,7 +115,7 @@ def compute(step: Step, choice: Choice, now: Callable[[], float] = time.perf_cou
     try:
         prepared.bind(*_operands(step, setting.layout))
         prepared.run()
-        y = _turned(step, np.array(prepared.output()), setting.layout, 3, 1)
+        y = _arranged(step, np.array(prepared.output()), setting.layout, 3, 1)
         times = _times(prepared, now)
     finally:
         prepared.close()
@@ -152,15 +152,15 @@ def _times(prepared: Prepared, now: Callable[[], float]) -> tuple[float, ...]:
 
 def _operands(step: Step, layout: str) -> tuple[Array, Array]:
     """Return copies as the strategy takes them; like drawn operands, they start on a page."""
-    made = []
-    for array in (_turned(step, step.first, layout, 1, 3), step.second):
+    copies = []
+    for array in (_arranged(step, step.first, layout, 1, 3), step.second):
         copy = memory.zeros(array.shape, array.dtype)
         copy[...] = array
-        made.append(copy)
-    return made[0], made[1]
+        copies.append(copy)
+    return copies[0], copies[1]
 
 
-def _turned(step: Step, array: Array, layout: str, source: int, target: int) -> Array:
+def _arranged(step: Step, array: Array, layout: str, source: int, target: int) -> Array:
     """Return an activation with its channels moved, if its layout is ``nhwc``."""
     if step.problem.has_layout and layout == "nhwc":
         return np.moveaxis(array, source, target)

@@ -35,7 +35,7 @@ class Options:
     seed: int = 0
 
 
-class Found:
+class Results:
     """What was measured so far, by contestant."""
 
     def __init__(
@@ -164,13 +164,13 @@ class Study(ABC):
         yield from self.settle()
 
     @property
-    def found(self) -> Found:
+    def results(self) -> Results:
         """What was measured so far."""
         session = self._session
         if session is None:
-            return Found([], [], {})
+            return Results([], [], {})
         samples = {
             participant.contestant.label: participant.seconds
             for participant in session.participants
         }
-        return Found(self._entered, session.measurements(), samples)
+        return Results(self._entered, session.measurements(), samples)

@@ -150,6 +150,6 @@ def ratio(measured: float | None, expected: float | None) -> float | None:
     return None if measured is None or not expected else measured / expected
 
 
-def apart(found: float | None) -> bool:
+def apart(value: float | None) -> bool:
     """Whether a ratio differs from 1 so much that a page should explain it."""
-    return found is not None and abs(found - 1) > APART
+    return value is not None and abs(value - 1) > APART

@@ -20,6 +20,7 @@ from convprof.strategies.plan import WEIGHTS, Native, Plan, Stage, X, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
+    from convprof.dtypes import Types
     from convprof.strategies.base import Setting
 
 L1_SHARE = 0.7
@@ -47,11 +48,12 @@ class Shape:
         return self.rows * self.vectors
 
 
-def product(shape: Shape, itemsize: int) -> Gemm:
+def product(shape: Shape, types: Types) -> Gemm:
     """Return the product of one tile, with as many steps as leave its operands in L1."""
     rows, columns = shape.rows, shape.vectors * shape.lanes
-    room = int(L1_SHARE * l1_data_bytes()) // itemsize - rows * columns
-    steps = room // (rows + columns) // MULTIPLE * MULTIPLE
+    room = int(L1_SHARE * l1_data_bytes()) - rows * columns * types.result.bytes
+    step = rows * types.source.bytes + columns * types.weights.bytes
+    steps = room // step // MULTIPLE * MULTIPLE
     return Gemm(m=rows, n=columns, k=max(MULTIPLE, min(MOST_STEPS, steps)))
 
 

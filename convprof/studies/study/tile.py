@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.strategies.plan import Plan
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 DEFAULT_SIZE = 1024
 LEAST_SIZE, MOST_SIZE = 64, 4096
@@ -77,9 +77,8 @@ class Tile(Study):
         options = self.options
         self._setting = Setting(dtype=options.dtype, threads=options.threads, isa=options.isa)
         self._first = Packed().blockings(self._g, self._setting)[0]
-        item = self._setting.itemsize
         self._cells = {
-            (kc, nc): self._cell(kc, nc, item)
+            (kc, nc): self._cell(kc, nc)
             for kc in _powers(LEAST_STEPS, size)
             for nc in _powers(LEAST_COLUMNS, size)
         }
@@ -105,8 +104,8 @@ class Tile(Study):
 
     def page(self) -> Page:
         """Return the map, where the optimum is expected and where it is."""
-        found, g = self.found, self._g
-        rows = [self._row(found, cell) for cell in self._cells.values()]
+        results, g = self.results, self._g
+        rows = [self._row(results, cell) for cell in self._cells.values()]
         plot = Plot(
             "map", "nc", "columns of the block (nc)", "kc", "steps (kc)", cells=self._marks()
         )
@@ -130,16 +129,18 @@ class Tile(Study):
     def _size(self) -> int:
         return self.options.sizes[0] if self.options.sizes else DEFAULT_SIZE
 
-    def _cell(self, kc: int, nc: int, item: int) -> Cell:
-        g, rows = self._g, self._first.rows
+    def _cell(self, kc: int, nc: int) -> Cell:
+        g, rows, types = self._g, self._first.rows, self._setting.types
+        a, b, c = types.source.bytes, types.weights.bytes, types.result.bytes
         columns = self._first.vectors * self._lanes()
-        moved = g.m * g.k * ceil_div(g.n, nc) + g.k * g.n + 2 * g.m * g.n * ceil_div(g.k, kc)
-        return Cell(kc, nc, item * kc * (columns + rows), item * kc * nc, item * moved)
+        moved = g.m * g.k * ceil_div(g.n, nc) * a + g.k * g.n * b
+        moved += 2 * g.m * g.n * ceil_div(g.k, kc) * c
+        return Cell(kc, nc, kc * (columns * b + rows * a), kc * nc * b, moved)
 
     def _lanes(self) -> int:
         from convprof.codegen import isa as isas
 
-        return isas.find(self.options.isa).lanes(self._setting.itemsize)
+        return isas.find(self.options.isa).lanes(self._setting.types.accumulator.bytes)
 
     def _fits(self, cell: Cell) -> bool | None:
         """Whether the panel fits L1 and the block half of L2; None where sizes are unknown."""
@@ -172,8 +173,8 @@ class Tile(Study):
             f"register tile {rows}x{columns}, {self._first.mc} rows per task, the same in all",
         )
 
-    def _row(self, found: Found, cell: Cell) -> Row:
-        return found.row(
+    def _row(self, results: Results, cell: Cell) -> Row:
+        return results.row(
             _name(cell),
             {"kc": cell.kc, "nc": cell.nc},
             counted={
@@ -183,8 +184,8 @@ class Tile(Study):
                 "fits": self._fits(cell),
             },
             expected=None,
-            measured=found.rate(_name(cell)),
-            cycles=found.cycles(_name(cell)),
+            measured=results.rate(_name(cell)),
+            cycles=results.cycles(_name(cell)),
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:
@@ -238,10 +239,10 @@ class Tile(Study):
 
 def _powers(least: int, most: int) -> list[int]:
     """Return the powers of two times `least` up to `most`, at the end the last MOST_CELLS."""
-    found = [least]
-    while 2 * found[-1] <= most:
-        found.append(2 * found[-1])
-    return found[-MOST_CELLS:]
+    powers = [least]
+    while 2 * powers[-1] <= most:
+        powers.append(2 * powers[-1])
+    return powers[-MOST_CELLS:]
 
 
 def _name(cell: Cell) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from convprof import units
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows
+from convprof.dtypes import types
 from convprof.measure.contestant import Contestant
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -30,7 +31,7 @@ from convprof.studies.study.repeated import Repeated, Shape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
     from convprof.studies.study.costs import Costs
     from convprof.studies.study.page import Row
 
@@ -54,7 +55,7 @@ class Unroll(Study):
         """Measure the peak, the latency of a multiply-add and the loads per cycle."""
         dtype = self.options.dtype
         self._isa = isas.find(self.options.isa)
-        self._lanes = self._isa.lanes(Setting(dtype=dtype).itemsize)
+        self._lanes = self._isa.lanes(types(dtype).accumulator.bytes)
         yield f"multiply-adds and loads of {self._isa.bits} bits"
         self._costs = costs(self.machine, dtype, self._isa.bits, fused=self._isa.fused)
         self._setting = Setting(dtype=dtype, isa=self.options.isa)
@@ -63,9 +64,10 @@ class Unroll(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return every tile with every number of steps, and the single sum over more."""
-        size = self._setting.itemsize
         shapes = [self._shape(tile, turn) for tile in self._tiles for turn in TURNS]
-        pairs = [(_name(shape), shape, repeated.product(shape, size)) for shape in shapes]
+        pairs = [
+            (_name(shape), shape, repeated.product(shape, self._setting.types)) for shape in shapes
+        ]
         single = self._shape(TILES[0], TURNS[2])
         pairs += [(f"{g.k} steps", single, g) for g in self._longer()]
         return [Contestant(Repeated(name, shape), g, self._setting) for name, shape, g in pairs]
@@ -77,9 +79,9 @@ class Unroll(Study):
 
     def page(self) -> Page:
         """Return the rates by tile, and where the gain is gone."""
-        found = self.found
-        rows = [self._row(found, tile, turn) for tile in self._tiles for turn in TURNS]
-        longer = [self._long_row(found, g) for g in self._longer()]
+        results = self.results
+        rows = [self._row(results, tile, turn) for tile in self._tiles for turn in TURNS]
+        longer = [self._long_row(results, g) for g in self._longer()]
         about = f"{self.options.dtype}, {self._isa.name} {self._isa.bits} bits, 1 thread"
         return Page(
             self.name,
@@ -116,19 +118,19 @@ class Unroll(Study):
         )  # fmt: skip
 
     def _longer(self) -> list[Gemm]:
-        first = repeated.product(self._shape(TILES[0], 1), self._setting.itemsize)
+        first = repeated.product(self._shape(TILES[0], 1), self._setting.types)
         return [Gemm(m=first.m, n=first.n, k=first.k * times) for times in LONGER]
 
     def _shape(self, tile: tuple[int, int], turn: int) -> Shape:
         return Shape(*tile, self._lanes, turn, self._isa.fused)
 
-    def _row(self, found: Found, tile: tuple[int, int], turn: int) -> Row:
+    def _row(self, results: Results, tile: tuple[int, int], turn: int) -> Row:
         shape = self._shape(tile, turn)
-        g = repeated.product(shape, self._setting.itemsize)
+        g = repeated.product(shape, self._setting.types)
         counted = repeated.inner(g, shape, self._setting)
         loads = counted.loads_per_fma if counted else None
         limit, share = limits(shape.chains, loads, self._costs)
-        return found.row(
+        return results.row(
             _name(shape),
             {"tile": f"{tile[0]}x{tile[1]}", "steps per turn": turn},
             counted={
@@ -139,20 +141,20 @@ class Unroll(Study):
                 "spills": counted.spills if counted else None,
             },
             expected=None if share is None else share * self._costs.flop_per_s,
-            measured=found.rate(_name(shape)),
-            cycles=found.cycles(_name(shape)),
+            measured=results.rate(_name(shape)),
+            cycles=results.cycles(_name(shape)),
         )
 
-    def _long_row(self, found: Found, g: Gemm) -> Row:
+    def _long_row(self, results: Results, g: Gemm) -> Row:
         name = f"{g.k} steps"
         _, share = limits(1, None, self._costs)
-        return found.row(
+        return results.row(
             name,
             {"steps": g.k},
             counted={},
             expected=None if share is None else share * self._costs.flop_per_s,
-            measured=found.rate(name),
-            cycles=found.cycles(name),
+            measured=results.rate(name),
+            cycles=results.cycles(name),
         )
 
 
@@ -264,9 +266,9 @@ def _loads(tiles: Sequence[Row], known: Costs) -> Iterator[Finding]:
         f"{b.variant['tile']} {b.counted['loads']:.3g} times: at {known.loads_per_cycle:.3g} loads "
         f"per cycle {a.variant['tile']} runs at {a.expected / b.expected:.2f} of the other's rate"
     )
-    found = rate(a) / rate(b)
-    measured = f"at {found:.2f} of it"
-    off = ratio(found, a.expected / b.expected)
+    relative = rate(a) / rate(b)
+    measured = f"at {relative:.2f} of it"
+    off = ratio(relative, a.expected / b.expected)
     why = ""
     if apart(off) and apart(b.ratio):
         why = f"{b.variant['tile']} itself has {100 * (b.ratio or 0):.0f} % of what is expected"

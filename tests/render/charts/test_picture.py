@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -145,3 +146,50 @@ assert "matplotlib.pyplot" not in sys.modules
     environment = {**os.environ, "MPLBACKEND": "module://nonsense"}
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=root)
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_ceilings_are_labelled_along_their_lines_in_the_order_of_memory():
+    from convprof.render.charts.figure import figure_of
+
+    def roof(label, rate):
+        return Series(label, (Point(0.1, 0.1 * rate), Point(100 / rate, 100)), roof=True)
+
+    levels = [("L1", 300), ("L2", 100), ("L3", 90), ("memory", 20)]
+    point = Series("tiled", (Point(10, 20, label="tiled 5x", roof=100),), line=False)
+    roofs = [roof(*level) for level in levels]
+    chart = Chart("t", "x", "y", (*roofs, point), x_log=True, y_log=True)
+    figure = figure_of(chart)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    texts = [text for text in axes.texts if text.get_text() in dict(levels)]
+    in_legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.get_text() for text in texts] + in_legend[:-1] == [name for name, _ in levels]
+    assert in_legend[-1] == "tiled"
+    assert all(abs(text.get_rotation()) > 10 for text in texts)
+    gaps = [line for line in axes.lines if list(line.get_xdata()) == [10, 10]]
+    assert [list(line.get_ydata()) for line in gaps] == [[20, 100]]
+
+
+@pytest.mark.usefixtures("_matplotlib")
+def test_every_measured_value_keeps_its_tick():
+    from convprof.render.charts.figure import figure_of
+
+    xs = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+    series = Series("tiled", tuple(Point(x, x) for x in xs))
+    figure = figure_of(Chart("t", "x", "y", (series,), x_log=True))
+    figure.draw_without_rendering()
+    labels = [label.get_text().strip() for label in figure.axes[0].get_xticklabels()]
+    assert labels == [str(x) for x in xs]
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    lines = [label.get_text().count("\n") for label in figure.axes[0].get_xticklabels()]
+    for line in (0, 1):
+        same = [box for box, each in zip(boxes, lines, strict=True) if each == line]
+        assert not any(a.x1 > b.x0 for a, b in itertools.pairwise(same))
+
+
+def test_text_in_an_svg_is_text():
+    pytest.importorskip("matplotlib")
+    root = ET.fromstring(picture.drawn(CHART, ".svg"))  # noqa: S314  # our own
+    texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"a label", "one", "two", "a machine"} <= texts

@@ -224,7 +224,8 @@ def test_the_list_of_topics():
     text = io.StringIO()
     show(Console(file=text, width=80))
     lines = text.getvalue().splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
+    assert [line.split()[0] for line in lines[1 : 1 + len(TOPICS)]] == list(TOPICS)
+    assert lines[-1] == "next: convprof explain conv"
     assert max(map(len, lines)) <= 80
 
 

@@ -15,6 +15,7 @@ from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
+from convprof.render.network.chart import plan_chart
 from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.stats import Ratio
@@ -261,3 +262,28 @@ def test_csv_has_every_layer_exactly():
     assert rows[0]["blocking"] == "tile=4 nc=64"
     assert (rows[0]["nchw_s"], rows[0]["nhwc_s"], rows[1]["nhwc_s"]) == ("4.4e-05", "4e-05", "")
     assert plan_csv(None) == ""
+
+
+def test_the_chart_has_the_chains_with_their_predictions_and_the_slowest_layers():
+    chart = plan_chart(found(), dated="CPU · today")
+    chains, planned = chart.panels
+    names = [bar.label for bar in chains.bars]
+    assert names == ["optimal", "all nhwc", "all nchw", "as written", "torch"]
+    assert [bar.value for bar in chains.bars] == pytest.approx([44, 47, 51, 60, 66])
+    assert [bar.expected for bar in chains.bars] == [
+        pytest.approx(45), pytest.approx(48), pytest.approx(50), None, None,
+    ]  # fmt: skip
+    assert [(bar.subject, bar.variant) for bar in chains.bars][-1] == ("torch", 1)
+    assert [bar.label for bar in planned.bars] == ["layer1.0.conv1", "layer1.0.conv2", "fc"]
+    assert planned.bars[1].note == "6.8 % · microkernel nchw"
+    assert chart.title == "optimal is 1.07 times as fast as all nhwc"
+
+
+def test_chains_within_the_noise_have_no_winner():
+    close = [standing("optimal", 44e-6), standing("all nhwc", 44.1e-6, 1.0)]
+    chart = plan_chart(found(standings=close), dated="")
+    assert chart.title == "neither optimal nor all nhwc is faster for certain"
+
+
+def test_without_a_chain_there_is_no_chart():
+    assert plan_chart(found(standings=[]), dated="") is None

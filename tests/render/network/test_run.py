@@ -15,6 +15,7 @@ from convprof.networks.steps import steps
 from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
+from convprof.render.network.chart import run_chart
 from convprof.render.network.run import run_csv, run_markdown, run_report
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
@@ -336,3 +337,20 @@ def test_csv_has_every_layer_exactly():
     assert [row["name"] for row in rows] == [step.name for step in steps(small())]
     assert (rows[0]["hot_s"], rows[0]["chosen"], rows[4]["view"]) == ("4e-05", "winograd", "True")
     assert run_csv(None) == ""
+
+
+def test_the_chart_has_kinds_and_layers_the_slowest_first():
+    chart = run_chart(found(), dated="CPU · today")
+    by_kind, by_layer = chart.panels
+    assert [bar.label for bar in by_kind.bars][:2] == ["conv, 1 layer", "depthwise conv, 1 layer"]
+    assert by_kind.bars[0].note == "61.1 % · 25.0 % of ceiling (compute)"
+    assert [(bar.label, bar.subject) for bar in by_layer.bars][:2] == [
+        ("layer1.0.conv1", "winograd"), ("layer1.0.depthwise", "microkernel"),
+    ]  # fmt: skip
+    assert [bar.value for bar in by_layer.bars] == pytest.approx([40, 20, 3, 2, 0.5])
+    assert chart.title == "conv takes 61 % of small, layer1.0.conv1 61 %"
+    assert chart.subtitle == "small of 1x8x32x32 · nhwc · f32 · 2 threads · CPU · today"
+
+
+def test_without_a_timed_layer_there_is_no_chart():
+    assert run_chart(found(layers=[]), dated="") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -48,7 +49,9 @@ def test_a_line_for_each_group_under_the_level():
         Series("1 turn", (Point(1, 2.0, 1.8, 2.2), Point(8, 8.0, 7.2, 8.8)), subject="1 turn"),
         Series("2 turn", (Point(1, 4.0, 3.6, 4.4),), subject="2 turn"),
     )
-    assert found.title == "unroll: that was measured"
+    assert found.title == (
+        "unroll: measured is 0.40 times the expected in the median, 0.20 times at sums 1, turn 1"
+    )
     assert found.levels == (Level("peak", 12.0),)
 
 
@@ -56,6 +59,13 @@ def test_a_map_has_a_hole_where_nothing_was_measured():
     found = chart(page(MAP), page(MAP).sections[0])
     assert found.values == ((2.0, 4.0), (8.0, None))
     assert found.marks == (CellMark("fits L1", ((1, 1),)),)
+
+
+def test_without_an_expectation_the_title_names_the_best_figure():
+    rows = tuple(replace(one, expected=None) for one in ROWS)
+    section = replace(page(MAP).sections[0], rows=rows)
+    found = chart(page(MAP), section)
+    assert found.title == "unroll: 8.00 GFLOP/s at best, turn 1, tile 8x1"
 
 
 def test_the_page_fits_80_columns_and_says_all_three():

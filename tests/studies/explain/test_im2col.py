@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from convprof.errors import TooLargeError
 from convprof.problems import Conv2d, parse
 from convprof.strategies import memory
-from convprof.studies.explain.im2col import DEFAULT, LIMITS, cost, direct_sums, im2col, variants
-from convprof.studies.explain.layout import difference, reduced
+from convprof.studies.explain.im2col import DEFAULT, LIMITS, direct_sums, im2col
+from convprof.studies.explain.patch_cost import cost, variants
+from convprof.studies.explain.shrink import difference, shrink
 
 
 @given(convolutions())
 @settings(max_examples=150, deadline=None)
-def test_the_reduced_convolution_is_small_and_of_the_same_kind(p):
-    small = reduced(p, LIMITS)
+def test_the_shrunk_convolution_is_small_and_of_the_same_kind(p):
+    small = shrink(p, LIMITS)
     assert small.n == 1
     assert small.p <= LIMITS.outputs
     assert small.q <= LIMITS.outputs

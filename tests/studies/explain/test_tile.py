@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convprof.codegen import isa as isas
+from convprof.dtypes import F32
 from convprof.errors import InputError, TooLargeError
 from convprof.problems import Conv2d, Gemm, LayoutConversion
 from convprof.strategies import memory
@@ -39,7 +40,7 @@ def _avx512(monkeypatch):
 @pytest.mark.parametrize("g", [Gemm(m=100, n=70, k=50), Gemm(m=5, n=300, k=1100, batch=3)])
 def test_a_product_has_the_tiles_that_packed_chooses_here(g):
     isa = isas.find("native")
-    chosen = choose(g, isa, 4, 1)
+    chosen = choose(g, isa, F32, 1)
     t = tile(g, here()).tiling
     assert (chosen.vectors * isa.lanes(4), chosen.vectors) == (t.nr, t.vectors)
     assert (min(chosen.mc, g.m), min(chosen.kc, g.k)) == (t.mc, t.kc)

@@ -91,14 +91,14 @@ HUGE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 3, 9, 9), 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"it is no .npy file"),
-        (b"PK\x03\x04 a zip", r"it is no .npy file"),
+        (b"", r"it is not a .npy file"),
+        (b"PK\x03\x04 a zip", r"it is not a .npy file"),
         (b"\x93NUMPY\x09\x00", r"version"),
         (b"\x93NUMPY\x01\x00\x10", r"\S"),
         (npy(OK)[:-1], r"\S"),
-        (npy(np.array([{}, 1])), r"no floating-point numbers"),
-        (npy(np.zeros((2, 3, 3, 3), int)), r"no floating-point numbers"),
-        (npy(np.zeros((2, 3, 3, 3), complex)), r"no floating-point numbers"),
+        (npy(np.array([{}, 1])), r"not floating-point numbers"),
+        (npy(np.zeros((2, 3, 3, 3), int)), r"not floating-point numbers"),
+        (npy(np.zeros((2, 3, 3, 3), complex)), r"not floating-point numbers"),
         (npy(np.float32(1)), r"its shape is a single number, not k x 3 x r x s"),
         (npy(np.zeros((2, 1, 3, 3))), r"its shape is 2x1x3x3, not k x 3"),
         (npy(np.zeros((0, 3, 3, 3))), r"its shape is 0x3x3x3"),
@@ -122,5 +122,5 @@ def test_other_files_are_refused_in_one_line(tmp_path, data, message):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(InputError, match=r"no.npy: cannot be read: No such file"):
         first_layer.read(str(tmp_path / "no.npy"))
-    with pytest.raises(InputError, match="it is no ordinary file"):
+    with pytest.raises(InputError, match="it is not an ordinary file"):
         first_layer.read(str(tmp_path))

@@ -138,9 +138,10 @@ def test_every_point_is_measured_once_with_every_strategy(swept):
     records, events = swept(plan(), *pair())
     assert [record["x"] for record in records] == [2, 4, 8, 16]
     assert [record["index"] for record in records] == [0, 1, 2, 3]
-    assert [e for e in events if isinstance(e, Began)] == [
-        Began(k, 4, x) for k, x in enumerate((2, 4, 8, 16))
-    ]
+    began = [e for e in events if isinstance(e, Began)]
+    assert [(e.index, e.total, e.x) for e in began] == [(0, 4, 2), (1, 4, 4), (2, 4, 8), (3, 4, 16)]
+    done = [e.part.done for e in began]
+    assert done == sorted(done)
     assert [e.record for e in events if isinstance(e, Ended)] == records
     for record in records:
         assert [m["strategy"] for m in record["measurements"]] == ["slow", "quick"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.integers import ceil_div
 from convprof.strategies.conv.gradients.plans import weights_plan
 from convprof.strategies.plan import Buffer, Stage, Y
-from convprof.strategies.transposition import turn_stage
+from convprof.strategies.transposition import transpose_stage
 
 if TYPE_CHECKING:
     from convprof.problems import BackwardWeights, Conv2d
@@ -63,7 +63,9 @@ def depthwise_weights(problem: BackwardWeights[Conv2d], setting: Setting) -> Pla
     def stages(x: str, dy: str) -> list[Stage]:
         return [
             Stage("taps", depthwise_sums, tasks, (x, dy, SUMS), dims),
-            turn_stage("turn", SUMS, Y, (1, p.r * p.s, p.c), setting),
+            transpose_stage(
+                "turn", SUMS, Y, Buffer((1, p.r * p.s, p.c), setting.types.accumulator), setting
+            ),
         ]
 
     plan = weights_plan(problem, setting, stages)

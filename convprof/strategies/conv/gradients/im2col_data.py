@@ -128,10 +128,10 @@ class Im2colData(Planned[BackwardData[Conv2d]]):
         taps, pixels = p.cg * p.r * p.s, p.p * p.q
         if setting.layout == "nchw":
             m, n, batch = taps, pixels, p.n * p.groups
-            buffers = (TURNED, X, PATCHES)
+            buffers, b = (TURNED, X, PATCHES), setting.types.result
         else:
             m, n, batch = p.n * pixels, taps, p.groups
-            buffers = (X, TURNED, PATCHES)
+            buffers, b = (X, TURNED, PATCHES), setting.types.weights
 
         def offsets() -> Offsets:
             item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
@@ -155,9 +155,7 @@ class Im2colData(Planned[BackwardData[Conv2d]]):
                 b_row=t * taps,
             )
 
-        blocking = OffsetBlocking.choose(
-            m, n, batch, threads=setting.threads, itemsize=setting.itemsize
-        )
+        blocking = OffsetBlocking.choose(m, n, batch, threads=setting.threads, b=b)
         tasks = blocking.tiles(m, n, batch)
         return Stage(
             "gemm", offset_gemm, tasks, buffers, late_table((m, n, p.kg, batch), blocking, offsets)

@@ -18,7 +18,7 @@ from convprof.strategies.conv.im2col import patches_nhwc
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, Y
 from convprof.strategies.planned import Planned
-from convprof.strategies.transposition import turn_stage
+from convprof.strategies.transposition import transpose_stage
 
 if TYPE_CHECKING:
     from convprof.strategies.base import Setting
@@ -78,7 +78,9 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
         plan.steps = [*padded.stages, copy, *self.product(p, setting, plan, result)]
         if result == PRODUCT:
             plan.workspaces[PRODUCT] = Buffer((p.k, taps), setting.types.result)
-            turn = turn_stage("turn", PRODUCT, Y, (p.k, p.r * p.s, p.cg), setting)
+            turn = transpose_stage(
+                "turn", PRODUCT, Y, Buffer((p.k, p.r * p.s, p.cg), setting.types.result), setting
+            )
             plan.steps.append(turn)
         return plan
 
@@ -92,7 +94,7 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
         """Return our own blocked product, which reads dy down its columns or across its images."""
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         blocking = OffsetBlocking.choose(
-            p.kg, taps, p.groups, threads=setting.threads, itemsize=setting.itemsize
+            p.kg, taps, p.groups, threads=setting.threads, b=setting.types.source
         )
 
         def offsets() -> Offsets:

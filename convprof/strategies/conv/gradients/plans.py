@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, X, Y
-from convprof.strategies.transposition import turn_stage
+from convprof.strategies.transposition import transpose_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +35,13 @@ def data_plan(
         NHWC_DX: Buffer(p.x_shape("nhwc"), setting.types.source),
     }
     plan.steps = [
-        turn_stage("to nhwc", X, NHWC_DY, (p.n, p.k, p.p * p.q), setting),
+        transpose_stage(
+            "to nhwc", X, NHWC_DY, Buffer((p.n, p.k, p.p * p.q), setting.types.result), setting
+        ),
         *stages(NHWC_DY, NHWC_DX),
-        turn_stage("to nchw", NHWC_DX, Y, (p.n, p.h * p.w, p.c), setting),
+        transpose_stage(
+            "to nchw", NHWC_DX, Y, Buffer((p.n, p.h * p.w, p.c), setting.types.source), setting
+        ),
     ]
     return plan
 
@@ -57,8 +61,16 @@ def weights_plan(
         NHWC_DY: Buffer(p.y_shape("nhwc"), setting.types.result),
     }
     plan.steps = [
-        turn_stage("to nhwc", X, NHWC_X, (p.n, p.c, p.h * p.w), setting),
-        turn_stage("to nhwc", WEIGHTS, NHWC_DY, (p.n, p.k, p.p * p.q), setting),
+        transpose_stage(
+            "to nhwc", X, NHWC_X, Buffer((p.n, p.c, p.h * p.w), setting.types.source), setting
+        ),
+        transpose_stage(
+            "to nhwc",
+            WEIGHTS,
+            NHWC_DY,
+            Buffer((p.n, p.k, p.p * p.q), setting.types.result),
+            setting,
+        ),
         *stages(NHWC_X, NHWC_DY),
     ]
     return plan

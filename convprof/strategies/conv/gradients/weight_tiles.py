@@ -90,8 +90,7 @@ class WeightTiles:
         self.isa = isas.find(setting.isa)
         self.types = setting.types
         self.threads = setting.threads
-        self.itemsize = setting.itemsize
-        self.lanes = self.isa.lanes(setting.itemsize)
+        self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.padded = p.cg < FEW_CHANNELS and p.r * p.s > 1
         """Whether x is read from a padded copy."""
         self.chosen = blocking or self.blockings()[0]
@@ -102,7 +101,8 @@ class WeightTiles:
         p = self.p
         across = ceil_div(p.kg, self.lanes)
         first = register_vectors(across, self.isa)
-        pixel_bytes = (p.c * p.stride[0] * p.stride[1] + p.k) * self.itemsize
+        read = p.c * p.stride[0] * p.stride[1] * self.types.source.bytes
+        pixel_bytes = read + p.k * self.types.result.bytes
         fitting = max(p.q, int(BLOCK_SHARE * l2_bytes()) // pixel_bytes)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
         return [
@@ -191,7 +191,8 @@ class WeightTiles:
         Threads that share out the channels all read all of dy or of x. Where the sums are small, it
         is better that each thread reads its own pixels, and that the sums are added up.
         """
-        p, small = self.p, self.part_sums * self.itemsize <= SUMS_SHARE * l2_bytes()
+        p, sums = self.p, self.part_sums * self.types.accumulator.bytes
+        small = sums <= SUMS_SHARE * l2_bytes()
         enough = (
             p.n * p.p * p.q * p.k >= FEWEST_ELEMENTS * self.threads and p.n * p.p >= self.threads
         )

@@ -21,7 +21,7 @@ from convprof.strategies.gemm.gradients.plans import (
 from convprof.strategies.gemm.packed import Packed
 from convprof.strategies.gemm.panels import Operands
 from convprof.strategies.plan import Buffer, Plan, X
-from convprof.strategies.transposition import turn_stage
+from convprof.strategies.transposition import transpose_stage
 from convprof.strategies.tuning.tunable import Tunable
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ class PackedWeights(_PackedGradient):
         product = self.product(g)
         operands = Operands.dense(product, a=A_TRANSPOSED)
         stages = BlockedProducts(product, setting, blocking, operands)
-        transpose = turn_stage("turn a", X, A_TRANSPOSED, (g.batch, g.m, g.k), setting)
+        transpose = transpose_stage(
+            "turn a", X, A_TRANSPOSED, Buffer((g.batch, g.m, g.k), setting.types.source), setting
+        )
         plan = Plan(steps=[transpose, *stages.all()])
         plan.workspaces[A_TRANSPOSED] = Buffer((g.batch, g.k, g.m), setting.types.source)
         plan.workspaces |= stages.workspaces()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof.problems import Gemm
+from convprof.strategies.plan import Buffer
 from convprof.strategies.transposition import transposed
 
 if TYPE_CHECKING:
@@ -32,4 +33,4 @@ def weights_product(g: Gemm) -> Gemm:
 
 def b_transposed(g: Gemm, setting: Setting) -> Packed:
     """Return the packing of B as ``(batch, n, k)``: it depends on the weights alone."""
-    return transposed((g.batch, g.k, g.n), setting)
+    return transposed(Buffer((g.batch, g.k, g.n), setting.types.weights), setting)

@@ -25,6 +25,7 @@ from convprof.strategies.planned import Planned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.dtypes import DType
     from convprof.strategies.base import Setting
 
 
@@ -39,7 +40,12 @@ class TiledData(Planned[BackwardData[Gemm]]):
     def plan(self, backward: BackwardData[Gemm], setting: Setting) -> Plan:
         """Transpose B when it is bound; one stage over the tiles of the product."""
         g = data_product(backward.forward)
-        stage = _stage(g, setting, B_TRANSPOSED, lambda: Offsets.dense(g.m, g.n, g.k, g.batch))
+        stage = _stage(
+            g,
+            setting,
+            (B_TRANSPOSED, setting.types.weights),
+            lambda: Offsets.dense(g.m, g.n, g.k, g.batch),
+        )
         packed = {B_TRANSPOSED: b_transposed(backward.forward, setting)}
         return Plan(packed=packed, steps=[stage])
 
@@ -60,18 +66,19 @@ class TiledWeights(Planned[BackwardWeights[Gemm]]):
             dense = Offsets.dense(g.m, g.n, g.k, g.batch)
             return dataclasses.replace(dense, a_row=np.arange(g.m), a_col=np.arange(g.k) * g.m)
 
-        return Plan(steps=[_stage(g, setting, WEIGHTS, offsets)])
+        return Plan(steps=[_stage(g, setting, (WEIGHTS, setting.types.result), offsets)])
 
 
-def _stage(g: Gemm, setting: Setting, second: str, offsets: Callable[[], Offsets]) -> Stage:
-    """Return the stage that multiplies X and the buffer ``second``."""
-    blocking = OffsetBlocking.choose(
-        g.m, g.n, g.batch, threads=setting.threads, itemsize=setting.itemsize
-    )
+def _stage(
+    g: Gemm, setting: Setting, second: tuple[str, DType], offsets: Callable[[], Offsets]
+) -> Stage:
+    """Return the stage that multiplies X and a ``second`` buffer of some type."""
+    b, dtype = second
+    blocking = OffsetBlocking.choose(g.m, g.n, g.batch, threads=setting.threads, b=dtype)
     return Stage(
         "gemm",
         offset_gemm,
         blocking.tiles(g.m, g.n, g.batch),
-        (X, second, Y),
+        (X, b, Y),
         late_table((g.m, g.n, g.k, g.batch), blocking, offsets),
     )

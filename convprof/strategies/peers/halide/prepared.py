@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.codegen import executable
 from convprof.errors import RefusedError
-from convprof.problems import Conv2d
 from convprof.strategies import memory
 from convprof.strategies.peers.halide import algorithm, autoschedulers, ladder, tuned
 from convprof.strategies.peers.package import LibraryPrepared, load
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from convprof.problems import Gemm
+    from convprof.problems import Conv2d, Gemm
     from convprof.strategies.base import Setting
     from convprof.strategies.peers.halide.algorithm import Nest
     from convprof.strategies.peers.halide.forms import Form
@@ -31,7 +31,6 @@ BITS_OF_AARCH64 = 64
 class HalidePrepared(LibraryPrepared):
     """A compiled pipeline, which reads the operand and writes the result in place."""
 
-    problem: Conv2d | Gemm
     weight_copies: ClassVar[int] = 2  # padded to panels, arranged
 
     def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting, schedule: str) -> None:
@@ -58,11 +57,13 @@ class HalidePrepared(LibraryPrepared):
         self._shape = self._described()
         if schedule == "tuned":
             tile = tuned.chosen(self._shape, tuned.Core(vector, registers(hl, target)))
-            nest = self._defined(tile.form)
-            func = tuned.scheduled(nest, tile, setting.threads, setting.itemsize)
+            self._form = tile.form
+            nest = self._defined(self._form)
+            func = tuned.scheduled(nest, tile, setting.threads, setting.types.weights)
             algorithm.fix(func.output_buffer(), self._shape.y, self._shape.sizes)
         else:
-            nest = self._defined(self._shape.usual)
+            self._form = self._shape.usual
+            nest = self._defined(self._form)
             algorithm.fix(nest.sums.output_buffer(), self._shape.y, self._shape.sizes)
             if schedule in autoschedulers.PLUGINS:
                 func = autoschedulers.scheduled(nest, schedule, setting.threads, target)
@@ -72,18 +73,13 @@ class HalidePrepared(LibraryPrepared):
         arguments = [hl.Argument(item) for item in nest.inputs]
         self._callable = func.compile_to_callable(arguments, target)
 
+    @abstractmethod
     def _described(self) -> algorithm.Shape:
-        p = self.problem
-        if isinstance(p, Conv2d):
-            return algorithm.conv_shape(p, self.setting.layout)
-        return algorithm.gemm_shape(p)
+        """Return the loops of the problem."""
 
+    @abstractmethod
     def _defined(self, form: Form) -> Nest:
-        self._form = form
-        p = self.problem
-        if isinstance(p, Conv2d):
-            return algorithm.conv2d(self._hl, self._shape, self.setting, form, p)
-        return algorithm.gemm(self._hl, self._shape, self.setting, form)
+        """Return the definition, with weights in this form."""
 
     def build(self, x: Array, weights: Array) -> None:
         """Arrange the weights and bind the arrays."""
@@ -123,3 +119,30 @@ def registers(hl: Any, target: Any) -> int:
     wide = target.has_feature(feature.AVX512) or target.has_feature(feature.AVX512_Skylake)
     many = wide or (target.arch == arch.ARM and target.bits == BITS_OF_AARCH64)
     return REGISTERS_AVX512 if many else REGISTERS_AVX2
+
+
+class HalideConv(HalidePrepared):
+    """A convolution."""
+
+    problem: Conv2d
+
+    def _described(self) -> algorithm.Shape:
+        return algorithm.conv_shape(self.problem, self.setting.layout)
+
+    def _defined(self, form: Form) -> Nest:
+        return algorithm.conv2d(self._hl, self._shape, self.setting, form, self.problem)
+
+
+class HalideGemm(HalidePrepared):
+    """A product of matrices."""
+
+    problem: Gemm
+
+    def _described(self) -> algorithm.Shape:
+        return algorithm.gemm_shape(self.problem)
+
+    def _defined(self, form: Form) -> Nest:
+        return algorithm.gemm(self._hl, self._shape, self.setting, form)
+
+
+BY_KIND: dict[str, type[HalidePrepared]] = {"conv2d": HalideConv, "gemm": HalideGemm}

@@ -45,9 +45,9 @@ class Halide(Library[Conv2d | Gemm]):
 
     def prepare(self, problem: Conv2d | Gemm, setting: Setting) -> Prepared:
         """Import Halide, compile, and allocate the result."""
-        from convprof.strategies.peers.halide.prepared import HalidePrepared
+        from convprof.strategies.peers.halide.prepared import BY_KIND
 
-        return HalidePrepared(self.name, problem, setting, self.schedule)
+        return BY_KIND[self.kind](self.name, problem, setting, self.schedule)
 
 
 class Autoscheduled(Halide):

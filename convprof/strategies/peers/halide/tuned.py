@@ -16,6 +16,7 @@ from convprof.strategies.peers.halide.ladder import Step, pad, power_below
 from convprof.strategies.peers.halide.sharing import share
 
 if TYPE_CHECKING:
+    from convprof.dtypes import DType
     from convprof.strategies.peers.halide.algorithm import Nest, Shape
     from convprof.strategies.peers.halide.sharing import Share
 
@@ -120,17 +121,17 @@ def _fit(rows: int, columns: int, vector: int, registers: int) -> tuple[int, int
     )
 
 
-def scheduled(nest: Nest, tile: Tile, threads: int, itemsize: int) -> Any:
+def scheduled(nest: Nest, tile: Tile, threads: int, weights: DType) -> Any:
     """Put the nest in order and return the Func to compile."""
     pad(nest, Step.UNROLL, threads, tile.vector)
     hl, tails = nest.hl, nest.hl.TailStrategy
     result = hl.Func("result")
     result[nest.at()] = nest.sums[nest.at()]
     loops, within = _tiled(nest, tile, result)
-    order = _order(nest, tile, itemsize)
+    order = _order(nest, tile, weights)
     steps = _steps(nest, tile)
     shared = share({axis: steps[axis] for axis in reversed(order)}, threads)
-    strip, block = _strip_and_block(nest, tile, steps[tile.row], shared, itemsize)
+    strip, block = _strip_and_block(nest, tile, steps[tile.row], shared, weights)
     outermost = []
     if shared:
         outermost, inner = [hl.Var("strip")], hl.Var("within")
@@ -181,10 +182,10 @@ def _steps(nest: Nest, tile: Tile) -> dict[str, int]:
     return {a: ceil_div(nest.shape.sizes[a], size.get(a, 1)) for a in nest.shape.y.order}
 
 
-def _order(nest: Nest, tile: Tile, itemsize: int) -> list[str]:
+def _order(nest: Nest, tile: Tile, weights: DType) -> list[str]:
     """Return y's axes, innermost first: weights that fit L2 are read again for each row of y."""
     others = [a for a in reversed(nest.shape.y.order) if a not in (tile.column, tile.row)]
-    fits = nest.shape.weight_elements() * itemsize <= memory.l2_bytes() // 2
+    fits = nest.shape.weight_elements() * weights.bytes <= memory.l2_bytes() // 2
     if fits or not others or nest.shape.y.order == "zij":
         return [tile.row, tile.column, *others]
     # The images' rows are gone through before the next panel of weights.
@@ -193,7 +194,7 @@ def _order(nest: Nest, tile: Tile, itemsize: int) -> list[str]:
 
 
 def _strip_and_block(
-    nest: Nest, tile: Tile, steps: int, shared: Share | None, itemsize: int
+    nest: Nest, tile: Tile, steps: int, shared: Share | None, weights: DType
 ) -> tuple[int, int]:
     """Return the steps of a thread's strip, and of the blocks of a product's rows (0: none).
 
@@ -205,7 +206,7 @@ def _strip_and_block(
         return strip, 0
     of_rows = shared is not None and shared.axis == tile.row
     steps = strip if of_rows else steps
-    room = memory.l2_bytes() // 2 // (tile.rows * nest.shape.sizes["t"] * itemsize)
+    room = memory.l2_bytes() // 2 // (tile.rows * nest.shape.sizes["t"] * weights.bytes)
     if steps <= 2 * max(1, room):
         return strip, 0
     sizes = range(max(1, room // 2), 2 * max(1, room) + 1)

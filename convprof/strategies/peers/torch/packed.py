@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convprof.problems import Conv2d
 from convprof.strategies.peers.torch.ops import function_of
 from convprof.strategies.peers.torch.state import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convprof.problems import Gemm
+    from convprof.problems import Conv2d, Gemm, Problem
     from convprof.problems.epilogue import Epilogue
 
     Tensor = Any
@@ -46,14 +45,12 @@ ATTRIBUTES = {
 """By name, the functions of ``problems.functions``."""
 
 
-def pack(problem: Conv2d | Gemm, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
+def pack(problem: Problem, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
     """Return the layer of an input and, in its epilogue, a residual; and its calls in place.
 
     ``w`` is what ``torch_ops.tensors_of`` returns.
     """
-    if isinstance(problem, Conv2d):
-        return _convolution(problem, w)
-    return _linear(problem, w), ()
+    return PACKERS[problem.kind](problem, w)
 
 
 def _convolution(p: Conv2d, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
@@ -96,7 +93,7 @@ def _sum(epilogue: Epilogue) -> tuple[tuple[Any, ...], Run]:
     return ("add", 1.0, None, [], ""), function_of(function)
 
 
-def _linear(g: Gemm, w: Mapping[str, Tensor]) -> Run:
+def _linear(g: Gemm, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
     """Return a product by MKL, or by oneDNN where there is an activation to take along.
 
     On one core of a CPU with AVX-512, 197x3072:3072x768: 5.7 ms by MKL, 6.3 ms by oneDNN; 6.6 ms
@@ -105,12 +102,12 @@ def _linear(g: Gemm, w: Mapping[str, Tensor]) -> Run:
     t = torch().module
     turned, bias, epilogue = w["weight"], w.get("bias"), g.epilogue
     if epilogue.function is not None or not t.backends.mkl.is_available():
-        return _linear_onednn(g, turned, bias)
+        return _linear_onednn(g, turned, bias), ()
     weight = t.ops.mkl._mkl_reorder_linear_weight(turned, g.m)  # noqa: SLF001
     call = t.ops.mkl._mkl_linear.default  # noqa: SLF001
     if epilogue.add:
-        return lambda x, y: call(x, weight, turned, bias, g.m).add_(y)
-    return lambda x: call(x, weight, turned, bias, g.m)
+        return lambda x, y: call(x, weight, turned, bias, g.m).add_(y), ()
+    return lambda x: call(x, weight, turned, bias, g.m), ()
 
 
 def _linear_onednn(g: Gemm, turned: Tensor, bias: Tensor | None) -> Run:
@@ -125,3 +122,9 @@ def _linear_onednn(g: Gemm, turned: Tensor, bias: Tensor | None) -> Run:
         return lambda x, y: both(x, y, weight, bias, "add")
     after = function_of(g.epilogue.function)
     return lambda x, y: after(both(x, y, weight, bias, "add"))
+
+
+PACKERS: dict[str, Callable[[Any, Mapping[str, Tensor]], tuple[Run, Calls]]] = {
+    "conv2d": _convolution,
+    "gemm": _linear,
+}

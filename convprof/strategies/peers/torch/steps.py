@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.networks.steps import steps as fused_steps
-from convprof.problems import Operation, ops
+from convprof.problems import ops
 from convprof.problems.graph import INPUT
 from convprof.strategies.peers.torch.ops import attend, in_place_calls, make
 from convprof.strategies.peers.torch.packed import pack
@@ -42,7 +42,7 @@ def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
 
     ``tensors`` by node: what ``torch_ops.tensors_of`` returns.
     """
-    whole = {step.writes: step for step in fused_steps(network, fuse=True) if _attention(step)}
+    whole = {step.writes: step for step in fused_steps(network, fuse=True) if _is_attention(step)}
     gone = {name for step in whole.values() for name in step.nodes[:-1]}
     steps = [
         _attending(whole[node.name]) if node.name in whole else _alone(network, node, tensors)
@@ -60,9 +60,9 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
     nodes = {node.name: node for node in network.nodes}
     found: list[Step] = []
     for step in fused_steps(network, fuse=True):
-        if _attention(step):
+        if _is_attention(step):
             found.append(_attending(step))
-        elif isinstance(step.problem, Operation):
+        elif step.problem.op:
             found.append(_alone(network, nodes[step.name], tensors))
         else:
             run, calls = pack(step.problem, tensors[step.name])
@@ -70,13 +70,12 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
     return _freed(_settled(found))
 
 
-def _attention(step: Fused) -> bool:
-    return isinstance(step.problem, Operation) and isinstance(step.problem.op, ops.Attention)
+def _is_attention(step: Fused) -> bool:
+    return step.problem.layer_kind == ops.Attention.kind
 
 
 def _attending(step: Fused) -> Step:
-    assert isinstance(step.problem, Operation)  # noqa: S101  # for mypy; _attention has looked
-    return Step(attend(step.problem.op, step.problem.inputs, {}), step.reads, step.writes)
+    return Step(attend(step.problem.op, (), {}), step.reads, step.writes)
 
 
 def _alone(network: Network, node: Node, tensors: Tensors) -> Step:

@@ -49,7 +49,7 @@ class TorchNetworkPrepared(Prepared):
         network: Network = whole.network
         self._network = network
         self._inner = folded(network)
-        needed = (1 + WEIGHT_COPIES) * elements(network) * setting.itemsize
+        needed = (1 + WEIGHT_COPIES) * elements(network) * setting.types.weights.bytes
         memory.require(needed, f"{name} of {whole.descriptor}")
         self._ways = ways
         self._built: Built | None = None

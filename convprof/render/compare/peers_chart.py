@@ -1,0 +1,113 @@
+"""``compare peers`` as a chart: all contestants, or how long libraries take problem by problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.render import describe, doubts, rate_bars
+from convprof.render.charts.chart import Bar, Bars, Panel, Reference
+from convprof.render.findings import (
+    IN_DOUBT,
+    INTERVAL,
+    fastest_line,
+    joined,
+    threads_words,
+    times,
+    way,
+)
+from convprof.render.tables import ratio_text
+from convprof.studies.compare.peers import Standing, summaries
+from convprof.studies.shortlist import best_layouts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from convprof.results import Measurement
+
+RATIO = "ratio and 95 % interval"
+EQUAL = Reference("as fast", 1.0)
+HATCHED = "hatched: libraries"
+LIMIT = rate_bars.MOST_BARS
+
+
+def peers_chart(
+    measurements: Sequence[Measurement], libraries: AbstractSet[str], *, dated: str
+) -> Bars | None:
+    """Return the contestants of one problem, fastest first; None where nothing was timed."""
+    rows = best_layouts(measurements)
+    if not rows:
+        return None
+    timed = sum(m.time_s is not None for m in measurements)
+    return Bars(
+        title=_against(rows, libraries),
+        panels=rate_bars.panels(rows, way, hatched=libraries),
+        subtitle=joined(
+            describe.problem_line(rows[0].problem, rows[0].dtype),
+            threads_words(rows[0].threads) if len({m.threads for m in rows}) == 1 else "",
+            "the best layout of each" if len(rows) < timed else "",
+            dated,
+        ),
+        caption=joined(HATCHED, rate_bars.caption(rows), INTERVAL),
+    )
+
+
+def _against(rows: Sequence[Measurement], libraries: AbstractSet[str]) -> str:
+    """Return how the best strategy of ours compares with the fastest library."""
+    best = [
+        next((m for m in rows if (m.strategy in libraries) == side), None) for side in (False, True)
+    ]
+    return fastest_line([m for m in best if m is not None])
+
+
+def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None:
+    """Return the ratios library / convprof of several problems; None where nothing compares."""
+    if not standings:
+        return None
+    counts = sorted({s.threads for s in standings})
+    most = max(sum(s.threads == count for s in standings) for count in counts)
+    return Bars(
+        title=_mean(standings),
+        panels=tuple(_panel(standings, count, several=len(counts) > 1) for count in counts),
+        subtitle=joined(
+            f"{most} problems · {standings[0].ours.dtype}",
+            threads_words(counts[0]) if len(counts) == 1 else "",
+            f"the {LIMIT} where convprof is slowest" if most > LIMIT else "",
+            dated,
+        ),
+        caption=joined("right of 1: convprof is faster", RATIO, _mark(standings)),
+    )
+
+
+def _mark(standings: Sequence[Standing]) -> str:
+    return f"{doubts.MARK} in doubt" if any(s.doubt for s in standings) else ""
+
+
+def _mean(standings: Sequence[Standing]) -> str:
+    parts: list[str] = []
+    for summary in summaries(standings):
+        ratio = summary.mean
+        faster, slower = ("convprof", "the fastest library")[:: 1 if ratio >= 1 else -1]
+        times_text = times(ratio if ratio >= 1 else 1 / ratio)
+        on = f" on {threads_words(summary.threads)}" if summary.threads > 1 or parts else ""
+        parts.append(f"{faster} is {times_text} as fast as {slower}{on}")
+    return f"{'; '.join(parts)} (geometric mean)" if parts else IN_DOUBT
+
+
+def _panel(standings: Sequence[Standing], count: int, *, several: bool) -> Panel:
+    of_count = [s for s in standings if s.threads == count]
+    if len(of_count) > LIMIT:
+        of_count = sorted(of_count, key=lambda s: -s.ratio.value)[:LIMIT]
+    title = threads_words(count) if several else ""
+    bars = tuple(map(_bar, of_count))
+    return Panel("time of the library / time of convprof", bars, title, (EQUAL,), ratios=True)
+
+
+def _bar(standing: Standing) -> Bar:
+    ratio, problem = standing.ratio.inverse, standing.ours.problem
+    name = describe.short_name(problem["name"] or problem["descriptor"])
+    which = problem.get("pass")
+    note = joined(ratio_text(ratio), f"{way(standing.peer)} against {way(standing.ours)}")
+    label = f"{name} {which}" if which else name
+    label = doubts.marked(label, standing.doubt)
+    return Bar(label, ratio.value, ratio.low, ratio.high, note, standing.peer.strategy)

@@ -1,0 +1,87 @@
+"""Comparisons as columns of the CSV: what a measurement was compared with, ratio and verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.errors import InputError
+from convprof.json_checks import count, mapping, positive, text, words
+from convprof.studies import comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convprof.results import Measurement
+
+Key = tuple[Any, ...]
+"""The problem, the strategy, the layout and the threads of a measurement."""
+BLOCKS = "mixers"
+"""The comparisons whose sides are blocks of several measurements: they have rows of their own."""
+
+
+def key_of(measurement: Measurement) -> Key:
+    """Return what a comparison names of a measurement."""
+    m = measurement
+    return (_named(m.problem), m.strategy, m.layout, m.threads)
+
+
+def compared_columns(comparisons: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
+    """Return the columns of each comparison, by the measurement that is its side ``a``.
+
+    The comparisons may come from a file of a stranger: one that is damaged is left out.
+    """
+    found: dict[Key, list[dict[str, Any]]] = {}
+    for fields in comparisons:
+        try:
+            key, columns = _compared(fields)
+        except InputError:
+            continue
+        found.setdefault(key, []).append(columns)
+    return found
+
+
+def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
+    """Return side ``a``, and the comparison as columns; InputError if it is none."""
+    a, b, problem = (mapping(fields.get(name)) for name in ("a", "b", "problem"))
+    ratio = comparison.read_ratio(fields)
+    kind, limit = text(fields.get("kind")), mapping(fields.get("limits") or {}).get("a")
+    columns = {
+        "compared.kind": kind,
+        "compared.with": text(b.get("mixer") or b.get("strategy")),
+        "compared.with_layout": _words(b.get("layout")),
+        "compared.with_threads": count(b.get("threads")),
+        "compared.ratio": ratio.value,
+        "compared.ci95_low": ratio.low,
+        "compared.ci95_high": ratio.high,
+        "compared.rounds": ratio.rounds,
+        "compared.verdict": text(fields.get("verdict")),
+        "compared.doubt": _words(fields.get("doubt")),
+    }
+    if limit is not None:
+        columns["limited_by"] = text(mapping(limit).get("kind"))
+    side = (text(a.get("strategy")), _words(a.get("layout")), count(a.get("threads")))
+    if kind == BLOCKS:
+        return (BLOCKS,), {**_block(a), **columns}
+    return (_named(problem), *side), columns
+
+
+def _words(value: Any) -> str | None:
+    return None if value is None else words(value)
+
+
+def _block(a: dict[str, Any]) -> dict[str, Any]:
+    """Return a block of several measurements as the columns of one."""
+    return {
+        "problem.name": text(a.get("mixer")),
+        "strategy": a["strategy"],
+        "layout": a["layout"],
+        "threads": a["threads"],
+        "status": "ok",
+        "time_s.median": positive(a.get("seconds")),
+        "peak_fraction": a.get("peak_fraction"),
+        "flop_per_s": a.get("flop_per_s"),
+    }
+
+
+def _named(problem: dict[str, Any]) -> str:
+    return f"{problem.get('kind')} {problem.get('descriptor')}"

@@ -1,0 +1,88 @@
+"""``run`` as a chart: every strategy of one problem, or the fastest strategy of each problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof.render import describe, rate_bars
+from convprof.render.charts.chart import Bars
+from convprof.render.findings import (
+    IN_DOUBT,
+    INTERVAL,
+    fastest_line,
+    joined,
+    threads_words,
+    way,
+)
+from convprof.studies.shortlist import best_layouts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+
+BEST_LAYOUT = "the best layout of each strategy"
+BEST_STRATEGY = "the fastest strategy of each problem"
+
+
+def run_chart(measurements: Sequence[Measurement], *, dated: str) -> Bars | None:
+    """Return the bars; None where nothing was timed. ``dated``: machine and date."""
+    timed = [m for m in measurements if m.time_s is not None]
+    if not timed:
+        return None
+    problems = list(dict.fromkeys(_key(m.problem) for m in timed))
+    return _strategies(timed, dated) if len(problems) == 1 else _problems(timed, problems, dated)
+
+
+def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
+    rows = best_layouts(timed)
+    several = BEST_LAYOUT if len(rows) < len(timed) else ""
+    counts = {m.threads for m in rows}
+    return Bars(
+        title=fastest_line(rows),
+        panels=rate_bars.panels(rows, way),
+        subtitle=joined(
+            describe.problem_line(timed[0].problem, timed[0].dtype),
+            threads_words(rows[0].threads) if len(counts) == 1 else "",
+            several,
+            rate_bars.left_out(rows, "strategies"),
+            dated,
+        ),
+        caption=joined(rate_bars.caption(rows), INTERVAL),
+    )
+
+
+def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str) -> Bars:
+    best: dict[tuple[str, int], Measurement] = {}
+    for m in sorted(timed, key=lambda m: m.rank):
+        best.setdefault((_key(m.problem), m.threads), m)
+    rows = sorted(best.values(), key=lambda m: problems.index(_key(m.problem)))
+    return Bars(
+        title=_most_often(rows),
+        panels=rate_bars.panels(rows, _name, detail=way),
+        subtitle=joined(
+            f"{len(problems)} problems · {timed[0].dtype}",
+            BEST_STRATEGY,
+            rate_bars.left_out(rows, "problems"),
+            dated,
+        ),
+        caption=joined(rate_bars.caption(rows), INTERVAL),
+    )
+
+
+def _most_often(rows: Sequence[Measurement]) -> str:
+    names = [m.strategy for m in rows if m.doubt is None]
+    if not names:
+        return IN_DOUBT
+    most = max(dict.fromkeys(names), key=names.count)
+    return f"{most} is the fastest strategy in {names.count(most)} of {len(rows)} cases"
+
+
+def _key(problem: dict[str, Any]) -> str:
+    return f"{problem['kind']} {problem['descriptor']} {problem.get('pass') or ''}"
+
+
+def _name(measurement: Measurement) -> str:
+    problem = measurement.problem
+    name = describe.short_name(problem["name"] or problem["descriptor"])
+    return " ".join(part for part in (name, problem.get("pass")) if part)

@@ -133,7 +133,7 @@ def check(p, name, setting, seed=0):
 
 @each_strategy
 def test_random_problems(name):
-    # Without generated kernels, no example after the 17th of 200 took a branch of its own.
+    # Without generated kernels, no example after the 18th of 200 took a branch of its own.
     generated = registry.find("conv2d", name).generated
 
     @settings(max_examples=200 if generated else 50, deadline=None, derandomize=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
+from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, UnknownNameError
@@ -41,7 +42,7 @@ _options = options.stack(
 )  # fmt: skip
 
 
-@click.group("ladder")
+@click.group("ladder", cls=Group)
 def command() -> None:
     """Climb from the naive loops to the peak, one idea a rung."""
 

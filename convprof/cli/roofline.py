@@ -11,6 +11,7 @@ import click
 from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs, dated
 from convprof.cli.run import KEPT
 from convprof.cli.view import View
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.roofline import Roofline
     from convprof.studies.run import Run
     from convprof.studies.saved import Saved
@@ -36,7 +38,7 @@ READ_FLAGS = ("problem", "csv_path", "markdown_path", "plot", "color", "quiet")
 """What has a meaning where points come from files."""
 
 
-@click.command("roofline")
+@click.command("roofline", cls=Command)
 @options.problem_options
 @options.layout_option()
 @options.measure_options()
@@ -134,6 +136,12 @@ class _ReadWork(Work):
         del console
         self._charts.show(self._rooflines)
 
+    def answer(self) -> Answer | None:
+        """Return what bounds the fastest strategy."""
+        from convprof.studies.roofline_answer import answer
+
+        return answer(self._rooflines)
+
 
 def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
     """Return the file's content with bandwidths that it lacks, kept or measured for its machine."""
@@ -213,6 +221,12 @@ class _View(View["Run"]):
         del console
         self._charts.show(self._placed())
         self._charts.excluded(self._measurements)
+
+    def answer(self) -> Answer | None:
+        """Return what bounds the fastest strategy."""
+        from convprof.studies.roofline_answer import answer
+
+        return answer(self._placed())
 
     def pictures(self) -> list[Picture]:
         """Return a picture for each chart."""

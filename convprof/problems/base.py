@@ -85,6 +85,11 @@ class Problem(ABC):
         return False
 
     @property
+    def op(self) -> Any:  # an Op: the module of ops imports the problems, and so this one
+        """The op of a network that is computed; None for a convolution, a product, ..."""
+        return None
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The names under which a network stores the constant operands, in their order."""
         return ()

@@ -36,8 +36,6 @@ class Conv2d(Trainable):
     """
 
     kind: ClassVar[str] = "conv2d"
-    op: ClassVar[None] = None
-    """Only an `Operation` has an op of a network."""
 
     n: int = 1
     c: int

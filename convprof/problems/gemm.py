@@ -26,8 +26,6 @@ class Gemm(Trainable):
     """
 
     kind: ClassVar[str] = "gemm"
-    op: ClassVar[None] = None
-    """Only an `Operation` has an op of a network."""
 
     m: int
     n: int

@@ -81,7 +81,7 @@ def _why(console: Console, timed: Sequence[Step]) -> None:
     loops = [(step, step.evidence) for step in timed if step.evidence is not None]
     if loops:
         console.print()
-        print_table(console, "what a turn of the inner loop does", _loop_columns(), loops)
+        print_table(console, "one iteration of the inner loop", _loop_columns(), loops)
     if timed:
         console.print()
     for number, step in enumerate(timed):

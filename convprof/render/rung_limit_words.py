@@ -8,7 +8,7 @@ from convprof import units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_ladder
+from convprof.studies.next_command import after_ladder, ladder_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def limit_phrase(step: Step) -> str:
     """Return ``cache misses: 80 % of peak within L2``: at most 66 characters fit next to a name."""
     limit, evidence = step.limit, step.evidence
     if limit is None:
-        return UNKNOWN
+        return UNKNOWN if step.measurement.doubt is None else "unknown, since its time is in doubt"
     if limit.kind in {"arithmetic", "chains", "loads"} and evidence is not None:
         return limit_words(evidence, next(x for x in evidence.limits if x.kind == limit.kind))
     return {
@@ -75,7 +75,7 @@ def _stride(evidence: Evidence | None) -> str:
 
 def _spills(evidence: Evidence | None) -> str:
     count = evidence.loop.spills if evidence is not None else 0
-    return f"{count} spill{'s' if count != 1 else ''} a turn (registers full)"
+    return f"{count} spill{'s' if count != 1 else ''} per iteration (registers full)"
 
 
 # The answer.
@@ -92,7 +92,8 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
         if sure:
             return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
-            return Answer(("Every time is in doubt: repeat this on an idle machine.",))
+            sentence = "Every time is in doubt: measure again on an idle machine."
+            return Answer((sentence,), ladder_again(timed[0].measurement))
     return None
 
 

@@ -14,6 +14,7 @@ from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
+from convprof.problems.conv_text import size_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,7 +178,11 @@ def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
             f"{shown(text)}: layers of files cannot be named; use convprof network {file[1]}"
         )
     if not text or text[0] in "0123456789" or text.startswith(WORD) or _CONV.match(text):
-        return _with_minibatch([parse(text)], mb, notes)
+        problem = parse(text)
+        note = size_note(text) if _CONV.match(text) else None
+        if note is not None:
+            notes.append(note)
+        return _with_minibatch([problem], mb, notes)
     try:
         return networks.find(text, mb=mb or 1)
     except UnknownNameError as error:

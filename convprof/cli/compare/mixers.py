@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
@@ -49,6 +50,7 @@ _options = options.stack(
 
 @click.command(
     "mixers",
+    cls=Command,
     short_help="Measure self-attention against convolutions.",
 )
 @_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.dtypes import F32
 from convprof.problems.shapes import shape_text
-from convprof.render import tables
+from convprof.render import doubts, tables
 from convprof.render.columns import Column
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
         Column("computes", lambda row: computes(row.layer.step), 10, "left"),
         Column("output", lambda row: _output(row.layer.step), 12),
         Column("by", lambda row: by(row.layer, layout), 6, "left"),
-        Column(f"hot [{unit.name}]", lambda row: time_cell(row.layer.hot_s, unit), 3),
+        Column(f"hot [{unit.name}]", lambda row: _hot(row.layer, unit), 3),
         Column("share", lambda row: share_cell(row.hot_s / row.total_s), 4),
         Column("cycles/FLOP", lambda row: _cycles(row.layer.hot), 8),
         Column(CEILING, lambda row: percent(row.layer.ceiling), 7),
@@ -118,7 +118,7 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
     return [
         Column("kind", lambda kind: kind.name, 1, "left"),
         Column("layers", lambda kind: str(kind.layers), 5),
-        Column(f"hot [{unit.name}]", lambda kind: time_cell(kind.hot_s, unit), 1),
+        Column(f"hot [{unit.name}]", lambda kind: _kind_hot(kind, unit), 1),
         Column("share", lambda kind: share_cell(kind.hot_s / total), 2),
         Column("GFLOP/s", lambda kind: rate_cell(kind.flop_per_s), 8),
         Column("cycles/FLOP", _kind_cycles, 6),
@@ -165,8 +165,19 @@ def rate_cell(flop_per_s: float | None) -> str:
     return NOTHING if flop_per_s is None else units.digits(flop_per_s / 1e9)
 
 
+def _hot(layer: Layer, unit: Unit) -> str:
+    doubt = layer.hot.doubt if layer.hot else None
+    return doubts.before(time_cell(layer.hot_s, unit), doubt)
+
+
+def _kind_hot(kind: Kind, unit: Unit) -> str:
+    return doubts.before(time_cell(kind.hot_s, unit), kind.doubt)
+
+
 def _cold(layer: Layer, unit: Unit) -> str:
-    return NOTHING if layer.cold is None else time_cell(layer.cold_s, unit)
+    if layer.cold is None:
+        return NOTHING
+    return doubts.before(time_cell(layer.cold_s, unit), layer.cold.doubt)
 
 
 def _output(step: Step) -> str:

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from convprof.problems.shapes import shape_text
-from convprof.render import describe
+from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
 from convprof.render.network.layers import (
@@ -46,10 +46,19 @@ def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
         console.print()
         of_kinds = kinds(found.layers)
         print_table(console, "by kind of layer", kind_columns(of_kinds), of_kinds)
+        say(console, *doubt_lines(found))
         console.print()
     _print_totals(console, found)
     say(console, *library_lines(found))
     say(console, *exclusion_lines(found.excluded), style="bold red")
+
+
+def doubt_lines(found: NetworkResult) -> list[str]:
+    """Return which times cannot be true, and why; no line if all can."""
+    layers = [m for layer in found.measured for m in (layer.hot, layer.cold) if m is not None]
+    different = list({id(m): m for m in layers}.values())
+    line = doubts.line([*different, *filter(None, [found.chain])], doubts.layer_name)
+    return [] if line is None else [line]
 
 
 def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
@@ -125,7 +134,8 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
     columns, totals = layer_columns(rows, found.options.layout), found.reconciliation()
     added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
     given = (
-        *residual_lines(found), *library_lines(found), *exclusion_lines(found.excluded),
+        *doubt_lines(found), *residual_lines(found), *library_lines(found),
+        *exclusion_lines(found.excluded),
     )  # fmt: skip
     made = [
         f"### {title(found, rows)}\n",

@@ -1,4 +1,4 @@
-"""The tiles of a product whose ``b`` lies in panels: one panel after the other, all rows each.
+"""The tiles of a product whose ``b`` is in panels: one panel after the other, all rows each.
 
 A block of ``a`` stays in the second-level cache while every panel of ``b`` goes by. The tiles of a
 panel fetch the next one, a little each, so that it is near before it is needed.
@@ -49,13 +49,13 @@ class PanelBlocking:
     vectors: int
     """Vectors across a register tile, which is as wide as a panel."""
     mc: int
-    """Rows that a panel meets before the next panel comes."""
+    """Rows that use a panel before the next panel comes."""
     kc: int
     """Steps of a panel."""
 
 
 class _Pass(NamedTuple):
-    """Panels of one product of the batch, one after the other, that meet a block of ``a``."""
+    """Panels of one product of the batch, one after the other, for a block of ``a``."""
 
     z: int
     rows: range
@@ -82,11 +82,8 @@ class PanelStages:
         self.panels = ceil_div(g.n, self.nr)
         self.blocks = ceil_div(g.k, self.blocking.kc)
         self.layout = PanelLayout(self.blocking.kc, self.nr, k_group)
-        depth = round_up(g.k, k_group)
-        self.fills_a = depth > g.k
-        self.a_buffer = FILLED_A if self.fills_a else X
-        self.a_row = depth
-        """Elements from one row of ``a`` to the next."""
+        self.a_row = round_up(g.k, k_group)
+        self.fills_a = self.a_row > g.k
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -167,7 +164,9 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        buffers = epilogue.buffers(self.g.epilogue, (self.a_buffer, PANELS, Y, PANELS))
+        buffers = epilogue.buffers(
+            self.g.epilogue, (FILLED_A if self.fills_a else X, PANELS, Y, PANELS)
+        )
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
@@ -214,7 +213,7 @@ class PanelStages:
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
 
     def _fetched(self, tiles: int) -> int:
-        """Return the elements of the next panel that each step of so many tiles fetches.
+        """Return the elements of the next panel that each step of a number of tiles fetches.
 
         Whole lines per turn of the loop. A tile that is alone would fetch as fast as it reads: it
         looks ahead in the panel itself.

@@ -151,5 +151,5 @@ def ratio(measured: float | None, expected: float | None) -> float | None:
 
 
 def apart(value: float | None) -> bool:
-    """Whether a ratio differs from 1 so much that a page should explain it."""
+    """Whether a ratio is so far from 1 that a page should explain it."""
     return value is not None and abs(value - 1) > APART

@@ -91,8 +91,8 @@ class Strides:
         if not names:
             return
         yield "the bandwidth of the caches"
-        measured = bandwidth.measure(1, names, ("load",), bandwidth.QUICK_REPEATS)
-        sets = [b for b in measured if b.level != MEMORY and b.working_set_bytes]
+        bandwidths = bandwidth.measure(1, names, ("load",), bandwidth.QUICK_REPEATS)
+        sets = [b for b in bandwidths if b.level != MEMORY and b.working_set_bytes]
         if not sets:
             return
         rows = [(b.working_set_bytes or 0) // (LOADS * self.size) for b in sets]

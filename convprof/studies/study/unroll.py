@@ -266,9 +266,9 @@ def _loads(tiles: Sequence[Row], known: Costs) -> Iterator[Finding]:
         f"{b.variant['tile']} {b.counted['loads']:.3g} times: at {known.loads_per_cycle:.3g} loads "
         f"per cycle {a.variant['tile']} runs at {a.expected / b.expected:.2f} of the other's rate"
     )
-    relative = rate(a) / rate(b)
-    measured = f"at {relative:.2f} of it"
-    off = ratio(relative, a.expected / b.expected)
+    times = rate(a) / rate(b)
+    measured = f"at {times:.2f} of it"
+    off = ratio(times, a.expected / b.expected)
     why = ""
     if apart(off) and apart(b.ratio):
         why = f"{b.variant['tile']} itself has {100 * (b.ratio or 0):.0f} % of what is expected"

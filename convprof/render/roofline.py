@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof import units
@@ -58,7 +59,7 @@ def roofline_report(
         )
         say(console, text)
     console.print()
-    drawn = roofline_chart(roofline, dated=dated)
+    drawn = replace(roofline_chart(roofline, dated=dated), caption="")  # of a picture's marks
     console.print(chart_lines(drawn, min(console.width, WIDEST), HEIGHT), soft_wrap=True)
 
 

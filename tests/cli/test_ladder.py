@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -55,7 +56,8 @@ def test_sizes_side_by_side_and_a_valid_document(capsys, tmp_path):
     assert all(c["evidence"]["a"]["flops"] > 0 for c in document["comparisons"])
     sure = [c["limits"][side] for c in document["comparisons"] if not c["doubt"] for side in "ab"]
     assert all(limit["kind"] for limit in sure)
-    assert "is the fastest rung" in out[out.index("GFLOP/s over the sizes") :]
+    ending = out[out.index("GFLOP/s over the sizes") :]
+    assert "is the fastest rung" in ending or "Every time is in doubt" in ending
     assert lines[-1].startswith("next: convprof ")
 
 
@@ -65,7 +67,7 @@ def test_a_convolution_that_winograd_refuses(capsys):
     assert status == 0
     assert "refused: winograd nhwc 1 thread: winograd needs a 3x3 stride-1 filter" in out
     lines = out.splitlines()
-    assert sum(line.startswith("auto  ") for line in lines) == 2
+    assert sum(re.match(r"auto( \?)?  ", line) is not None for line in lines) == 2
     assert "parallel" not in out
 
 

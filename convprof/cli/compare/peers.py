@@ -158,4 +158,4 @@ class _View(View["Peers"]):
 
         if self._several:
             return standings_chart(self._standings, dated=dated)
-        return peers_chart(self._measurements, self._libraries, dated=dated)
+        return peers_chart(self._measurements, self._standings, self._libraries, dated=dated)

@@ -11,9 +11,11 @@ from typing import Any
 import click
 
 from convprof.cli import idle, signals
+from convprof.cli.help_page import SETTINGS
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
 from convprof.render import streams
+from convprof.version import VERSION
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
@@ -37,10 +39,12 @@ COMMANDS = {
 A module is imported when its command is asked for; ``--help`` imports none of them.
 """
 
+COMPLETE = "_CONVPROF_COMPLETE"
+"""The variable by which a shell asks click for completions."""
 _MOST_OPENBLAS_THREADS = 64
 """In NumPy's wheels: more it does not start."""
 
-_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+_NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
 )
 """What click 8.2 and newer raise for a group without arguments; older ones print its help."""
@@ -69,6 +73,11 @@ class _LazyGroup(click.Group):
         click 8.1 takes a word that begins with neither a letter nor a digit for options, and
         prints the help of the group as if there were no word.
         """
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from convprof.cli import suggestions
+
+            hint = suggestions.nearest(args[0], COMMANDS)
+            ctx.fail(f"No such command {args[0]!r}{f': {hint}' if hint else '.'}")
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
         return super().resolve_command(ctx, idle.with_limit(args))
@@ -79,12 +88,15 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="convprof", message="convprof %(version)s")
+@click.group(cls=_LazyGroup, context_settings=SETTINGS)
+@click.version_option(VERSION, "-V", "--version", message="convprof %(version)s")
 def cli() -> None:
     """Profile convolutions and matrix products on this CPU.
 
     How fast is it, how fast could it be, why is there a gap, and what would close it?
+
+    Completion in bash: eval "$(_CONVPROF_COMPLETE=bash_source convprof)"; in zsh and fish:
+    zsh_source, fish_source.
     """
 
 
@@ -100,6 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
     if spare_threads.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if COMPLETE in os.environ:  # click writes bytes, which guarded streams refuse
+        cli.main(prog_name="convprof")
     streams.occupy_closed()
     words = sys.argv[1:] if arguments is None else arguments
     data_on_stdout = any(word == "-" or word.endswith("=-") for word in words)
@@ -125,7 +139,7 @@ def _answered(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         path = asked.command_path if asked else "convprof"
-        click.echo(f"{path}: {one_line(error.format_message())} (see '{path} --help')", err=True)
+        click.echo(f"{path}: {one_line(_usage(error))} (see '{path} --help')", err=True)
         return error.exit_code
     except ConvprofError as error:
         from convprof.cli import flags
@@ -143,6 +157,15 @@ def _answered(arguments: list[str] | None) -> int:
         click.echo(f"convprof: {driver.reason(error)}", err=True)
         return EXIT_FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return the message of a usage error, with what was probably meant."""
+    if isinstance(error, click.NoSuchOption):
+        from convprof.cli import suggestions
+
+        return suggestions.unknown_option(error)
+    return error.format_message()
 
 
 def _command(arguments: list[str] | None) -> click.Command | None:
@@ -169,7 +192,9 @@ def _run(arguments: list[str] | None) -> Any:
     try:
         return cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
     except _NO_ARGUMENTS as error:
-        click.echo(error.format_message())  # a group alone is a question for its help: no error
+        # A group alone is a question for its help: no error. The message of the error has the help
+        # in other words from click 8.5 on.
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         return 0
     except ImportError as error:
         package = (error.name or "").partition(".")[0]

@@ -10,6 +10,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Picture
     from convprof.machine.noise import NoiseWatch
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
     from convprof.studies.ceilings import Measured
 
 
-@click.command("ceilings")
+@click.command("ceilings", cls=Command)
 @options.threads_option()
 @options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
@@ -99,6 +101,12 @@ class _Work(Work):
             now=time.time(),
             machine=facts().identity_key(),
         )
+
+    def answer(self) -> Answer | None:
+        """Return the peak, the bandwidth of memory, and their balance."""
+        from convprof.studies.machine_answer import ceilings_answer
+
+        return ceilings_answer(self._measured.listed(), self._dtypes[0])
 
     def so_far(self) -> str:
         """Return whether anything was measured now."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.cli.options import WAIT_IDLE_S
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from convprof.machine.load import Waiting
 
 FLAG = "--wait-idle"
+WAIT_IDLE_S = 60.0
+"""How long the flag without a number waits at most."""
 
 
 def with_limit(words: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
@@ -32,7 +33,7 @@ MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
 
 
-class _Studies(click.Group):
+class _Studies(Group):
     """A group that knows what comes near to a name."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -214,7 +215,7 @@ class _Work(Work):
     def complete(self, *, interrupted: bool) -> None:
         """Make the page."""
         self._interrupted = interrupted
-        if self._study.ready and self._study.found.statuses:
+        if self._study.ready and self._study.results.statuses:
             self._page = self._study.page()
 
     def forms(self) -> dict[str, Callable[[], Text]]:
@@ -253,7 +254,7 @@ class _Work(Work):
 
     def status(self) -> int:
         """Return 3 for a wrong result, 1 for a failed one or none, else 0."""
-        statuses = self._study.found.statuses
+        statuses = self._study.results.statuses
         if "wrong" in statuses:
             return EXIT_WRONG
         return EXIT_FAILURE if "failed" in statuses or "ok" not in statuses else 0

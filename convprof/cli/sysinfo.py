@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import options
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
 
 
-@click.command("sysinfo")
+@click.command("sysinfo", cls=Command)
 @options.json_option("Also write all of it as JSON; with '-' to stdout, and nothing else there.")
 @options.color_option
 @options.wait_idle_option
@@ -52,3 +54,14 @@ class _Work(Work):
         from convprof.render import sysinfo
 
         sysinfo.show(console, self._document, boxed=console.is_terminal)
+
+    def answer(self) -> Answer | None:
+        """Return what this machine can do."""
+        from convprof.machine import ceilings_store
+        from convprof.studies.machine_answer import sysinfo_answer
+
+        key = (self._document.get("machine") or {}).get("key")
+        if key is None:
+            return None
+        stored = ceilings_store.load(key).values()
+        return sysinfo_answer(self._document, [b for each in stored for b in each.bandwidths])

@@ -90,14 +90,14 @@ KEPT_KERNELS = 128
 def kernel(tile: Kernel, isa: Isa) -> TileKernel:
     """Return a compiled kernel; the same tile is compiled once, until it is dropped."""
     key = tile, isa
-    made = _KERNELS.get(key)
-    if made is None:
+    tile_kernel = _KERNELS.get(key)
+    if tile_kernel is None:
         module = Module(tile.ir(), isa.without)
-        made = _KERNELS[key] = TileKernel(tile, module, module.address(FUNCTION))
+        tile_kernel = _KERNELS[key] = TileKernel(tile, module, module.address(FUNCTION))
         forget_kernels(MOST_KERNELS)
     else:
         _KERNELS.move_to_end(key)
-    return made
+    return tile_kernel
 
 
 def forget_kernels(kept: int) -> None:

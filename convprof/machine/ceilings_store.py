@@ -51,10 +51,6 @@ class Ceilings:
     llvm: str | None = None
     """The version of LLVM that generated the code."""
 
-    def roof(self, level: str) -> float | None:
-        """Return the highest bandwidth of a level over all operations; None if unknown."""
-        return highest(self.bandwidths, level, self.threads)
-
 
 def highest(bandwidths: Iterable[Bandwidth], level: str, threads: int) -> float | None:
     """Return the highest bandwidth of a level over all operations; None without one."""
@@ -141,7 +137,7 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
     def known(key: str, read: Callable[[Any], T]) -> T | None:
         return None if fields.get(key) is None else read(fields[key])
 
-    found = Peak(
+    peak = Peak(
         isa=known("isa", text),
         bits=count(fields.get("bits")),
         dtype=text(fields.get("dtype")),
@@ -152,8 +148,8 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         ports=known("ports", functools.partial(count, least=0)),
         fused=fields.get("fused") is not False,
     )
-    _same(found.threads, threads)
-    return found
+    _same(peak.threads, threads)
+    return peak
 
 
 def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
@@ -165,7 +161,7 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
         raise InputError("an unknown operation")
     if level != MEMORY and not _CACHE_LEVEL.fullmatch(level):
         raise InputError("an unknown level")
-    found = Bandwidth(
+    bandwidth = Bandwidth(
         level=level,
         operation=cast("Operation", operation),
         threads=count(fields.get("threads")),
@@ -173,8 +169,8 @@ def read_bandwidth(value: Any, threads: int | None = None) -> Bandwidth:
         working_set_bytes=None if size is None else count(size),
         reason=None if reason is None else text(reason),
     )
-    _same(found.threads, threads)
-    return found
+    _same(bandwidth.threads, threads)
+    return bandwidth
 
 
 def _same(found: int, threads: int | None) -> None:

@@ -96,12 +96,12 @@ def measure(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | N
 
 def best(once: Callable[[], Peak]) -> Peak:
     """Return the first of some peaks whose number of ports can be true; else the highest."""
-    found: list[Peak] = []
-    while len(found) < MOST_MEASURED:
-        found.append(possible(once()))
-        if not unclear(found[-1]):
-            return found[-1]
-    return max(found, key=lambda peak: peak.flop_per_s)
+    peaks: list[Peak] = []
+    while len(peaks) < MOST_MEASURED:
+        peaks.append(possible(once()))
+        if not unclear(peaks[-1]):
+            return peaks[-1]
+    return max(peaks, key=lambda peak: peak.flop_per_s)
 
 
 def possible(peak: Peak) -> Peak:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convprof.dtypes import Types
-    from convprof.problems.ops.base import Op
     from convprof.problems.tensors import Array, Points, TensorSpec
 
 FORWARD = "forward"
@@ -86,7 +85,7 @@ class Problem(ABC):
         return False
 
     @property
-    def op(self) -> Op | None:
+    def op(self) -> Any:  # an Op: the module of ops imports the problems, and so this one
         """The op of a network that is computed; None for a convolution, a product, ..."""
         return None
 

@@ -100,10 +100,10 @@ class _Parser:
 
     def expression(self) -> Node:
         """Return the whole expression."""
-        found = self._alternatives()
+        node = self._alternatives()
         if self._at < len(self._tokens):
             raise self._wrong("\\) without \\(")
-        return found
+        return node
 
     def _wrong(self, what: str) -> DescriptorError:
         return DescriptorError(f"{shown(self._text)}: not a basic regular expression: {what}")

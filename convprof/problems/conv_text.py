@@ -76,6 +76,26 @@ def parse_conv2d(text: str) -> Conv2d:
     )
 
 
+def size_note(text: str) -> str | None:
+    """Return a line on an output size that only unusual padding gives: probably a typing error.
+
+    ``text`` is one that ``parse_conv2d`` takes. TensorFlow's "same" padding has up to one more
+    element at the end than at the beginning: that is usual.
+    """
+    fields, _ = _scan(text)
+    for letter, roles in zip("hw", _promote(fields), strict=True):
+        if "o" not in roles or "e" in roles:
+            continue
+        axis, begin, end = _deduce(letter, roles)
+        if end > begin + 1:
+            given = " ".join(f"{r}{letter}{roles[r]}" for r in "iksp" if r in roles)
+            return (
+                f"o{letter}{roles['o']}: {given} usually give o{letter}{axis.out(begin, begin)}; "
+                f"computed is what is written, with {end} of padding at the end"
+            )
+    return None
+
+
 def _scan(text: str) -> tuple[dict[str, int], str]:
     """Return the fields as written, and the name."""
     fields: dict[str, int] = {}

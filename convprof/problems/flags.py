@@ -10,6 +10,7 @@ from convprof.problems.axis import Axis
 from convprof.problems.checks import MAX_SIZE, shown
 from convprof.problems.conv2d import Conv2d
 from convprof.problems.gemm import Gemm
+from convprof.problems.matmul_text import parse_gemm
 
 _NUMBERS = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10})*")  # 2**31 - 1 has ten digits
 
@@ -57,8 +58,14 @@ def conv2d_from_flags(
 def gemm_from_flags(size: str, name: str = "") -> Gemm:
     """Return the product for ``MxNxK``, or for ``BxMxNxK``: B independent ones.
 
-    Raises DescriptorError naming the field ``gemm`` and the value.
+    ``MxK:KxN`` is a product as PROBLEM has it. Raises DescriptorError naming the field ``gemm`` and
+    the value.
     """
+    if ":" in size:
+        try:
+            return parse_gemm(size)
+        except (DescriptorError, ProblemError) as error:
+            raise DescriptorError(error.reason, field="gemm", value=_plain(size)) from None
     *batch, m, n, k = _numbers("gemm", size, "MxNxK or BxMxNxK, e.g. 1024x1024x1024", (3, 4))
     return Gemm(m=m, n=n, k=k, batch=batch[0] if batch else 1, name=name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from convprof.results import Measurement
 
@@ -18,12 +18,31 @@ def marked(text: str, doubt: str | None) -> str:
     return f"{text} {MARK}" if doubt else text
 
 
-def line(measurements: Iterable[Measurement]) -> str | None:
+def before(text: str, doubt: str | None) -> str:
+    """Return the text of a cell aligned to the right, with the mark if the row is in doubt."""
+    return f"{MARK} {text}" if doubt else text
+
+
+def label(measurement: Measurement) -> str:
+    """Return what tells contestants of one problem apart."""
+    return measurement.label
+
+
+def layer_name(measurement: Measurement) -> str:
+    """Return ``conv1``, and ``conv1 cold``; the problem's text where the layer has no name."""
+    name = str(measurement.problem["name"] or measurement.problem["descriptor"])
+    cold = " cold" if measurement.cache == "cold" else ""
+    return name.rpartition(":")[2] + cold
+
+
+def line(
+    measurements: Iterable[Measurement], name: Callable[[Measurement], str] = label
+) -> str | None:
     """Return what the mark means in a table of these rows; None where no row has the mark."""
     reasons: dict[str, list[str]] = {}
     for m in measurements:
         if m.doubt is not None:
-            reasons.setdefault(m.doubt, []).append(m.label)
+            reasons.setdefault(m.doubt, []).append(name(m))
     if not reasons:
         return None
     return f"{MARK} in doubt, left out of conclusions: {'; '.join(_shown(reasons))}"

@@ -27,10 +27,10 @@ KERNELS = frozenset({"fma", "load"})
 """Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
-"""Rows named for one reason; the rest is counted."""
+"""Rows that are named for one reason; further rows are counted."""
 
 SAME_DISTANCE = 0.005
-"""Two runs differ by as much."""
+"""Two runs differ by up to this distance."""
 
 SOURCES = {
     "pmu": "cycles: hardware counters",
@@ -83,10 +83,10 @@ class View:
 
     def groups(self) -> list[tuple[str, list[Row]]]:
         """Return the rows by kind, with titles."""
-        found: dict[str, list[Row]] = defaultdict(list)
+        by_kind: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows:
-            found[_group(row)].append(row)
-        return list(found.items())
+            by_kind[_group(row)].append(row)
+        return list(by_kind.items())
 
     def interesting(self) -> list[tuple[str, list[Row]]]:
         """Return the rows that kernels depend on, and those far from the nearest core's figures."""

@@ -1,4 +1,4 @@
-"""What a rung of a ladder changes, as a sentence made from what was measured."""
+"""What a rung of a ladder changes, as a sentence from the measurements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sentence(step: Step, below: Step | None, limited_by: str) -> str:
     parts += step.explanation
     if step.before is not None and step.before.verdict == "slower":
         slower = units.digits(step.before.ratio.value)
-        parts.append(f"yet it takes {slower} times as long as the rung before")
+        parts.append(f"but it takes {slower} times as long as the rung before")
     parts.append(_left(step, limited_by))
     return f"{step.rung.name}: {'; '.join(part for part in parts if part)}."
 
@@ -138,14 +138,14 @@ def limit_words(evidence: Evidence, limit: Limit) -> str:
     loop = evidence.loop
     if limit.kind == "chains":
         count = f"{loop.chains} chain{'s' if loop.chains > 1 else ''} of dependent sums"
-        each = f"{evidence.latency:.1f} cycles a link" if evidence.latency else ""
+        each = f"{evidence.latency:.1f} cycles per sum" if evidence.latency else ""
         return f"{count}, {each}, needs {evidence.chains_needed}"
     if limit.kind == "loads":
         rate = units.si(evidence.l1_bytes_per_s or 0, "B/s")
         return f"{units.digits(loop.bytes_per_flop, 2)} B per FLOP from and to L1, at {rate}"
     elements = "one element" if loop.width == "scalar" else f"{loop.lanes:.0f} elements"
-    apart = "" if loop.fused else ", multiply and add apart"
-    return f"{elements} an instruction{apart}"
+    separate = "" if loop.fused else ", multiply and add not fused"
+    return f"{elements} per instruction{separate}"
 
 
 def _at_most(limit: Limit) -> str:
@@ -163,7 +163,7 @@ def _walked(evidence: Evidence, before_it: Evidence) -> str:
         return ""
     return (
         f"of the bytes that its pointer to b passes it reads {share(dense)} "
-        f"({used:,} of {passed:,} a turn), {share(before)} before"
+        f"({used:,} of {passed:,} per iteration), {share(before)} before"
     )
 
 
@@ -211,7 +211,7 @@ def _left(step: Step, limited_by: str) -> str:
         return got if near else f"left: {limited_by}; {got}"
     over = ""
     if reached is not None and limit.kind == "chains" and reached > MORE * limit.share:
-        over = ", more than its chains allow: one sum begins while another ends"
+        over = ", more than its chains allow, because the core starts the next tile early"
     same = step.limit is not None and step.limit.kind == limit.kind
     beyond = "" if near or same else f"; {limited_by}"
     return f"left: {limit_words(evidence, limit)} ({_at_most(limit)}){beyond}; {got}{over}"

@@ -8,7 +8,7 @@ from convprof import units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_ladder
+from convprof.studies.next_command import after_ladder, ladder_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def limit_phrase(step: Step) -> str:
     """Return ``cache misses: 80 % of peak within L2``: at most 66 characters fit next to a name."""
     limit, evidence = step.limit, step.evidence
     if limit is None:
-        return UNKNOWN
+        return UNKNOWN if step.measurement.doubt is None else "unknown, since its time is in doubt"
     if limit.kind in {"arithmetic", "chains", "loads"} and evidence is not None:
         return limit_words(evidence, next(x for x in evidence.limits if x.kind == limit.kind))
     return {
@@ -75,7 +75,7 @@ def _stride(evidence: Evidence | None) -> str:
 
 def _spills(evidence: Evidence | None) -> str:
     count = evidence.loop.spills if evidence is not None else 0
-    return f"{count} spill{'s' if count != 1 else ''} a turn (registers full)"
+    return f"{count} spill{'s' if count != 1 else ''} per iteration (registers full)"
 
 
 # The answer.
@@ -92,7 +92,8 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
         if sure:
             return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
-            return Answer(("Every time is in doubt: repeat this on an idle machine.",))
+            sentence = "Every time is in doubt: measure again on an idle machine."
+            return Answer((sentence,), ladder_again(timed[0].measurement))
     return None
 
 
@@ -101,7 +102,8 @@ def _answer(name: str, timed: Sequence[Step]) -> Answer:
     sentences = [_fastest(name, best)]
     gains = [step for step in timed if step.before is not None and step.before.verdict == "faster"]
     if gains:
-        sentences.append(_gain(max(gains, key=_speed_up)))
+        best_gain = max(gains, key=_speed_up)
+        sentences.append(_gain(best_gain, certain=best_gain is max(timed, key=_speed_up)))
     if best.limit is not None and best.limit.kind != "peak":
         sentences.append(f"What limits {best.rung.name}: {limit_phrase(best)}.")
     kind = best.limit.kind if best.limit is not None else None
@@ -125,9 +127,11 @@ def _speed_up(step: Step) -> float:
     return step.before.ratio.inverse.value if step.before is not None else 0.0
 
 
-def _gain(step: Step) -> str:
+def _gain(step: Step, *, certain: bool) -> str:
+    """Return the gain of a rung and its idea; not ``certain`` if a larger gain is undecided."""
     below = step.before.b.strategy if step.before is not None else ""
     times = units.digits(_speed_up(step))
     idea = step.summary.split(";")[0] if step.rung.name == step.rung.strategy else ""
-    text = f"The largest gain is {step.rung.name}: {times} times as fast as {below}"
+    largest = "The largest gain" if certain else "The largest gain that is certain"
+    text = f"{largest} is {step.rung.name}: {times} times as fast as {below}"
     return f"{text} ({idea})." if idea else f"{text}."

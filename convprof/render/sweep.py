@@ -124,13 +124,13 @@ def _legend(rows: Sequence[Row]) -> list[str]:
 
 def exclusions(header: Header, rows: Sequence[Row]) -> list[tuple[str, bool]]:
     """Return a line for each contestant and status but ok, and whether it is a mistake of ours."""
-    found: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
+    excluded: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
     for row in rows:
         for label, cell in row.cells.items():
             if cell.status != "ok":
-                found.setdefault((cell.status, label), []).append((row.x, cell.reason))
+                excluded.setdefault((cell.status, label), []).append((row.x, cell.reason))
     over, lines = header["sweep"]["over"], []
-    for (status, label), where in found.items():
+    for (status, label), where in excluded.items():
         points = ", ".join(str(x) for x, _ in where[:MOST_LISTED])
         more = f" and {len(where) - MOST_LISTED} more" if len(where) > MOST_LISTED else ""
         line = f"{status}: {label} at {over} {points}{more}: {where[0][1]}"
@@ -161,8 +161,8 @@ def _fits(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> bo
 
 def _rate_cell(label: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
-        found = row.cells.get(label)
-        return NOTHING if found is None or found.rate is None else _rate(found)
+        measured = row.cells.get(label)
+        return NOTHING if measured is None or measured.rate is None else _rate(measured)
 
     return cell
 

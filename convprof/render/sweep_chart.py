@@ -154,13 +154,13 @@ def short_names(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _points(rows: Sequence[Row], label: str) -> tuple[Point, ...]:
-    found = []
+    points = []
     for row in rows:
         cell = row.cells.get(label)
         if cell is not None and cell.rate is not None:
             low, high = (None if end is None else end / GIGA for end in (cell.low, cell.high))
-            found.append(Point(row.x, cell.rate / GIGA, low, high))
-    return tuple(found)
+            points.append(Point(row.x, cell.rate / GIGA, low, high))
+    return tuple(points)
 
 
 def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:

@@ -3,7 +3,7 @@
 Three limits, each as a share of the peak on one core:
 
 - arithmetic: the measured peak of vectors as wide as the loop's, fused or not as the loop's;
-- chains: a turn takes as long as its longest chain of dependent sums, at measured latencies;
+- chains: an iteration takes as long as its longest chain of dependent sums, at measured latencies;
 - loads: bytes per FLOP between L1 and the registers, at the measured bandwidth of L1.
 """
 
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 Kind = Literal["arithmetic", "chains", "loads"]
 BITS = {"xmm": 128, "ymm": 256, "zmm": 512, "v": 128}
 NOISE = 1.07
-"""Latencies and peaks are measured: a need of at most this much over a whole number is rounded
-down."""
+"""Latencies and peaks are measured: a number up to 7 % over a whole number is that number."""
 SCALAR_BITS = 128
-"""Scalars are in registers of this width; one element of it is used."""
+"""Scalars use one element of a register of this width."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,9 @@ class Evidence:
 
     loop: Code
     limits: tuple[Limit, ...]
-    """Those that are known."""
+    """The known limits."""
     chains_needed: int | None
-    """Chains that keep as many arithmetic instructions busy as the core starts per cycle."""
+    """Chains that are needed for as many instructions per cycle as the core can start."""
     latency: float | None
     """Cycles from one sum of a chain to the next."""
     l1_bytes_per_s: float | None
@@ -103,13 +102,13 @@ def loop_of(prepared: Prepared) -> Code | None:
     """Return the inner loop that does the work; None for a library, whose code is not read."""
     generated = prepared.inner_loops()
     if generated:
-        found = disassembly.read(generated[0][1])
-        return found if found.flops else None
+        loop = disassembly.read(generated[0][1])
+        return loop if loop.flops else None
     return disassembly.hottest(prepared.loop_nests())
 
 
 def evidence(loop: Code, core: Core) -> Evidence:
-    """Compare a loop with what a core can do."""
+    """Return the limits of a loop on a core."""
     limits = [Limit("arithmetic", core.arithmetic_share)]
     recurrence = _recurrence(loop, core)
     per_cycle = core.peak.flop_per_cycle
@@ -127,7 +126,7 @@ def evidence(loop: Code, core: Core) -> Evidence:
 
 
 def _recurrence(loop: Code, core: Core) -> float | None:
-    """Return the cycles of the longest chain in a turn; None for no chain or unknown latencies."""
+    """Return the cycles of an iteration's longest chain; None for no chain or unknown latencies."""
     if not loop.chains or any(kind not in core.latency for kind in loop.links):
         return None
     return sum(count * core.latency[kind] for kind, count in loop.links.items())
@@ -169,7 +168,7 @@ def _arithmetic_share(
 def latencies(dtype: str, bits: int | None) -> dict[str, float]:
     """Measure the latencies of `fma`, `mul` and `add` in core cycles, a tenth of a second.
 
-    Those that cannot be measured here are left out.
+    Latencies that cannot be measured here are left out.
     """
     width = "scalar" if bits is None else str(bits)
     names = {f"{kind} {dtype} {width}": kind for kind in (FMA, MULTIPLY, ADD)}

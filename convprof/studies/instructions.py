@@ -31,7 +31,7 @@ DEADLINE_S = 5.0
 LONGEST_PATTERN = 1000
 
 FMA_OPERATIONS = 2
-"""1 multiply-add = 2 operations, here as everywhere."""
+"""1 multiply-add = 2 operations, as in all of convprof."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,8 @@ class Resemblance:
 
 def resemblances(measured: Mapping[str, Measured], cores: Sequence[Core]) -> list[Resemblance]:
     """Return the cores, the most alike first; those without a common row are left out."""
-    found = [_compare(measured, core) for core in cores]
-    known = [one for one in found if one is not None]
+    compared = [_compare(measured, core) for core in cores]
+    known = [one for one in compared if one is not None]
     return sorted(known, key=lambda one: (-one.share, one.far / one.rows, -one.rows, one.distance))
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 MEASURING_SHARE = 0.8
 """The usual fraction of a ladder's time before the limits of its rungs are measured."""
 TIME_LIMIT_S = 60.0
-"""A rung may take so long unless it is said otherwise."""
+"""A rung may take this many seconds unless a user gives another limit."""
 PARALLEL = "parallel"
 """The last rung: the strategy of the one before on all threads."""
 LADDERS = {
@@ -61,7 +61,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Step:
-    """A rung and what was found out about it."""
+    """A rung and its results."""
 
     rung: Rung
     summary: str
@@ -93,10 +93,10 @@ def rungs(kind: str, threads: int, names: Sequence[str] = ()) -> list[Rung]:
 
     Without a second thread there is no rung for it.
     """
-    found = [Rung(name, name, 1) for name in LADDERS[kind]]
+    ladder = [Rung(name, name, 1) for name in LADDERS[kind]]
     if threads > 1:
-        found.append(Rung(PARALLEL, LADDERS[kind][-1], threads))
-    return [rung for rung in found if not names or rung.name in names]
+        ladder.append(Rung(PARALLEL, LADDERS[kind][-1], threads))
+    return [rung for rung in ladder if not names or rung.name in names]
 
 
 class Ladder:
@@ -188,23 +188,23 @@ class Ladder:
         contestant = participant.contestant
         measurement = self._session.measurement(participant)
         within = rung_limits.explained(measurement, self._evidence[contestant.label])
-        if self._laboratory is not None and within is None:
+        if self._laboratory is not None and within is None and measurement.doubt is None:
             yield from self._laboratory.events(contestant, measurement)
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far, in the ladder's order, Halide's last."""
-        found = self._found()
-        return [found[c.label] for c in (*self._ours, *self._theirs) if c.label in found]
+        results = self._results()
+        return [results[c.label] for c in (*self._ours, *self._theirs) if c.label in results]
 
     def steps(self) -> list[Step]:
         """Return the rungs that have a result, lowest first."""
-        found, participants = self._found(), self._participants()
+        results, participants = self._results(), self._participants()
         steps: list[Step] = []
         below: Participant | None = None
         for rung, contestant in zip(self.rungs, self._ours, strict=True):
-            if contestant.label not in found:
+            if contestant.label not in results:
                 continue
-            measurement = found[contestant.label]
+            measurement = results[contestant.label]
             participant = participants.get(contestant.label)
             summary = contestant.strategy.summary
             if participant is None:
@@ -220,7 +220,7 @@ class Ladder:
                     before,
                     participant.prepared.explanation,
                     self._of_all_cores(participant, measurement),
-                    self._limit(contestant, measurement, found),
+                    self._limit(contestant, measurement, results),
                 )
             )
             below = participant
@@ -228,20 +228,20 @@ class Ladder:
 
     def pairs(self) -> list[Pair]:
         """Return Halide's schedules, each with the rung that has the same idea."""
-        found, participants = self._found(), self._participants()
+        results, participants = self._results(), self._participants()
         ours = {rung.name: c for rung, c in zip(self.rungs, self._ours, strict=True)}
-        made = []
+        pairs = []
         for pair, contestant in zip(self._schedules, self._theirs, strict=True):
-            if contestant.label not in found:
+            if contestant.label not in results:
                 continue
             mine = ours.get(pair.rung or "")
-            own = found.get(mine.label) if mine else None
+            own = results.get(mine.label) if mine else None
             one = participants.get(mine.label) if mine else None
             two = participants.get(contestant.label)
-            theirs = found[contestant.label]
+            theirs = results[contestant.label]
             comparison = self._compare(one, two) if one and two else None
-            made.append(Pair(pair.rung, own, theirs, comparison))
-        return made
+            pairs.append(Pair(pair.rung, own, theirs, comparison))
+        return pairs
 
     def comparisons(self) -> list[dict[str, Any]]:
         """Return what was compared as the result document has it."""
@@ -260,7 +260,7 @@ class Ladder:
             if against is not None
         ]
 
-    def _found(self) -> dict[str, Measurement]:
+    def _results(self) -> dict[str, Measurement]:
         return {m.label: m for m in self._session.measurements()} | self._refused
 
     def _participants(self) -> dict[str, Participant]:
@@ -275,7 +275,7 @@ class Ladder:
         return Comparison(a, b, ratio)
 
     def _limit(
-        self, contestant: Contestant, measurement: Measurement, found: dict[str, Measurement]
+        self, contestant: Contestant, measurement: Measurement, results: dict[str, Measurement]
     ) -> RungLimit | None:
         if self._machine is None or self._laboratory is None:
             return None
@@ -285,7 +285,7 @@ class Ladder:
             self._evidence.get(contestant.label),
             self._laboratory.of(contestant.label),
             self._machine,
-            found.get(one.label) if contestant.setting.threads > 1 else None,
+            results.get(one.label) if contestant.setting.threads > 1 else None,
         )
 
     def _isa_of(self, participant: Participant) -> str:
@@ -336,7 +336,7 @@ SERIAL: dict[str, dict[str, str | None]] = {
         "tuned": "microkernel",
     },
 }
-"""Schedules on one thread, and the rung that each is held against; None where no rung has that
+"""Schedules on one thread, and the rung that each is compared with; None where no rung has that
 idea alone."""
 SHARED: dict[str, str | None] = {
     "parallel": None,
@@ -384,27 +384,27 @@ def schedules(kind: str, threads: int) -> list[Schedule]:
 # Whether a contestant will take too long, from a run on a few rows of its problem.
 
 SLOWEST_FLOP_PER_S = 5e7
-"""No strategy is known to be slower on a current core: what fits at this rate is not tried out."""
+"""No strategy is slower on a current core: what is fast enough at this rate is not tried."""
 FIRST_ROWS, GROWTH = 4, 8
 ENOUGH_S = 0.5
 """A run this long shows the rate of the whole; shorter ones may be all overhead."""
 
 
 def too_slow(contestant: Contestant, settings: Settings, time_limit_s: float) -> Measurement | None:
-    """Return the refusal of a contestant predicted to take over the time limit; None if it fits."""
+    """Return the refusal of a contestant that is predicted to exceed the time limit, else None."""
     flops = contestant.problem.flops
     if predicted_s(flops / SLOWEST_FLOP_PER_S, settings) <= time_limit_s:
         return None
     rows = FIRST_ROWS
     while True:
         part = contestant.problem.first_rows(rows)
-        found = _call_s(contestant, part, settings.seed)
-        if found is None:
+        call_s = _call_s(contestant, part, settings.seed)
+        if call_s is None:
             return None  # whatever keeps it from running, the session will say
-        seconds = predicted_s(found * flops / max(1, part.flops), settings)
+        seconds = predicted_s(call_s * flops / max(1, part.flops), settings)
         if seconds <= time_limit_s:
             return None
-        if found >= ENOUGH_S or part.flops >= flops:
+        if call_s >= ENOUGH_S or part.flops >= flops:
             break
         rows *= GROWTH
     reason = (

@@ -15,6 +15,7 @@ from convprof.studies.shortlist import executed_fraction
 if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.studies.roofline_model import RooflinePoint
 
 _NAME = re.compile(r'n"[^"]*"$')
 """The name at the end of a descriptor, which may have hundreds of characters."""
@@ -146,6 +147,11 @@ def after_ladder(best: Measurement, limit: str | None) -> str:
     return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
 
 
+def ladder_again(measurement: Measurement) -> str:
+    """Return the command that measures a ladder again when other programs are idle."""
+    return line(f"ladder {_LADDERS[measurement.problem['kind']]}", measurement, "--wait-idle")
+
+
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
     """Return what explains the rate of a strategy at the best value of a sweep."""
     text = text_of(problem.get("name"), str(problem.get("descriptor")))
@@ -175,3 +181,21 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 def plan_of(network: str) -> str:
     """Return the command that chooses strategies and layouts for a network."""
     return f"convprof network {network} --plan"
+
+
+def after_roofline(point: RooflinePoint) -> str:
+    """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
+    measurement = point.measurement
+    kind = str(measurement.problem["kind"])
+    if point.bound == "memory":
+        return "convprof explain tile"
+    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+        return line(f"ladder {_LADDERS[kind]}", measurement)
+    if kind in _FAMILIES and measurement.cache == "hot":
+        return line("compare peers", measurement)
+    return ""
+
+
+def growth_of_mixers() -> str:
+    """Return the command that shows how attention and convolutions grow with the image."""
+    return "convprof compare mixers --images 112,224,384"

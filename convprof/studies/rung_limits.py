@@ -59,7 +59,7 @@ NOTABLE = 0.2
 EXPERIMENT_ROUNDS = 9
 EXPERIMENT_BUDGET_S = 0.02
 NOISY = 1.5
-"""Where the median sample takes so many times as long as the fastest, something disturbed both."""
+"""A median sample that takes this many times as long as the fastest was disturbed."""
 LONGEST_WITH_LAUNCH_S = 1e-3
 """A launch takes microseconds: of longer calls it is no notable share."""
 L2_SHARE = 0.6

@@ -14,6 +14,7 @@ from convprof.problems.attention_text import WORD
 from convprof.problems.batch_options import notes as options_note
 from convprof.problems.batch_text import STDIN, file_name
 from convprof.problems.checks import shown, size
+from convprof.problems.conv_text import size_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,10 +121,10 @@ class _Files:
             self._stdin_read = True
         content = read_batch(path)
         left_out = list(content.left_out)
-        found: list[Problem] = []
+        problems: list[Problem] = []
         for entry in content.entries:
             try:
-                found += _with_minibatch([entry.problem], self._mb, notes)
+                problems += _with_minibatch([entry.problem], self._mb, notes)
             except ProblemError as error:
                 text = entry.problem.descriptor
                 reason = f"{shown(text)}: minibatch {self._mb}: {error}"
@@ -138,7 +139,7 @@ class _Files:
             )
         if content.answers:
             notes.append(f"{file_name(path)}: options of the file: {options_note(content.answers)}")
-        return found
+        return problems
 
 
 def _grouped(left_out: Sequence[LeftOut]) -> str:
@@ -177,7 +178,11 @@ def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
             f"{shown(text)}: layers of files cannot be named; use convprof network {file[1]}"
         )
     if not text or text[0] in "0123456789" or text.startswith(WORD) or _CONV.match(text):
-        return _with_minibatch([parse(text)], mb, notes)
+        problem = parse(text)
+        note = size_note(text) if _CONV.match(text) else None
+        if note is not None:
+            notes.append(note)
+        return _with_minibatch([problem], mb, notes)
     try:
         return networks.find(text, mb=mb or 1)
     except UnknownNameError as error:

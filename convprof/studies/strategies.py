@@ -22,7 +22,7 @@ EXAMPLE = "resnet50:layer1.0.conv2"
 INSTALL = EXTRA
 """Installs what is missing."""
 FEWEST_FOLDED = 3
-"""So many schedules of one compiler are one line."""
+"""From this number on, schedules of one compiler are one line."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _absent(strategies: Iterable[Strategy[Problem]]) -> tuple[str, ...]:
 
 
 def _folded(entries: Sequence[tuple[Strategy[Problem], Entry]]) -> tuple[Entry, ...]:
-    """Return the entries, those of a compiler's schedules that say the same as one."""
+    """Return the entries, those of a compiler's schedules with the same text as one entry."""
     groups: dict[tuple[str, bool | None, str], list[str]] = {}
     for strategy, entry in entries:
         compiler, _, schedule = strategy.name.partition("-")

@@ -95,7 +95,7 @@ def read_ceilings(data: bytes, folder: Path) -> bool:
         found = ceilings_store.load("here")
     for threads, ceilings in found.items():
         assert ceilings.threads == threads
-        ceilings.roof("L1")
+        ceilings_store.highest(ceilings.bandwidths, "L1", threads)
     return bool(found)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from convprof.machine import ceilings_store
 from convprof.machine.bandwidth import Bandwidth
-from convprof.machine.ceilings_store import Ceilings, load, save
+from convprof.machine.ceilings_store import Ceilings, highest, load, save
 from convprof.machine.peaks import Peak
 from convprof.render.ceilings import age_lines
 
@@ -48,10 +48,9 @@ def test_numbers_of_threads_stand_beside_each_other_and_new_figures_replace_old_
     assert load(KEY) == {1: one, 2: newer}
 
 
-def test_the_roof_of_a_level_is_its_fastest_operation():
-    assert TWO.roof("L1") == 9e11
-    assert TWO.roof("memory") is None
-    assert TWO.roof("L2") is None
+@pytest.mark.parametrize(("level", "rate"), [("L1", 9e11), ("memory", None), ("L2", None)])
+def test_the_bandwidth_of_a_level_is_that_of_its_fastest_operation(level, rate):
+    assert highest(TWO.bandwidths, level, 2) == rate
 
 
 def document(**changes):

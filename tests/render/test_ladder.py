@@ -117,8 +117,8 @@ not shown at 80 columns: n, cycles/FLOP, % all cores, error
 what limits each rung
 rung         limited by
 ───────────────────────────────────────────────────────────────────────
-naive        1 chain of dependent sums, 4.0 cycles a link, needs 8
-vectorized   16 elements an instruction, multiply and add apart
+naive        1 chain of dependent sums, 4.0 cycles per sum, needs 8
+vectorized   16 elements per instruction, multiply and add not fused
 fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2
 packed       close to the peak
 parallel     2 threads are 1.5 times as fast as one
@@ -126,7 +126,7 @@ not shown at 80 columns: idea
 refused: unrolled 1 thread: unrolled has no room
 """  # noqa: E501
 WHY = """\
-what a turn of the inner loop does
+one iteration of the inner loop
 rung         instructions                   chains   L1 B/FLOP   at most
 ────────────────────────────────────────────────────────────────────────
 naive        1 FMA, 2 loads, scalar         1 of 8         4.0    0.78 %
@@ -136,11 +136,11 @@ packed       4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 parallel     4 FMA, 1+1 loads, zmm          4 of 8        0.53      50 %
 not shown at 80 columns: moved B/FLOP
 
-naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow: one sum begins while another ends.
-vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles a link, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); reached: 33 %.
-fma: what fma does; removes the limit of vectorized: 16 elements an instruction, multiply and add apart (at most 50 % of a core's peak); yet it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
-packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 a turn), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow: one sum begins while another ends.
-parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles a link, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow: one sum begins while another ends.
+naive: what naive does; left: 1 chain of dependent sums, 4.0 cycles per sum, needs 8 (at most 0.78 % of a core's peak); reached: 0.87 %, more than its chains allow, because the core starts the next tile early.
+vectorized: what vectorized does; removes the limit of naive: 1 chain of dependent sums, 4.0 cycles per sum, needs 8 (at most 0.78 % of a core's peak); 0.53 B per FLOP from and to L1 instead of 4.0; left: 16 elements per instruction, multiply and add not fused (at most 50 % of a core's peak); reached: 33 %.
+fma: what fma does; removes the limit of vectorized: 16 elements per instruction, multiply and add not fused (at most 50 % of a core's peak); but it takes 1.12 times as long as the rung before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); cache misses (reads 64 of 4,096 B): 82 % of peak within L2; reached: 29 %.
+packed: what packed does; of the bytes that its pointer to b passes it reads 100 % (64 of 64 per iteration), 1.6 % before; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); reached: 87 %, more than its chains allow, because the core starts the next tile early.
+parallel: packed on 2 threads; the inner loop of packed does the same; removes the limit of 1 core: the peak is 2.00 times as high on 2 threads; left: 4 chains of dependent sums, 4.0 cycles per sum, needs 8 (at most 50 % of a core's peak); 2 threads are 1.5 times as fast as one; reached: 66 %, more than its chains allow, because the core starts the next tile early.
 refused: unrolled 1 thread: unrolled has no room
 """  # noqa: E501
 
@@ -151,8 +151,35 @@ def test_narrow():
 
 def test_why():
     text = printed(functools.partial(ladder_report, why=True), STEPS, width=80)
-    assert text.partition("\n\nwhat a turn")[0] + "\n" == NARROW.partition("refused")[0]
+    assert text.partition("\n\none iteration")[0] + "\n" == NARROW.partition("refused")[0]
     assert text.partition("\n\n")[2].partition("\n\n")[2] == WHY
+
+
+WIDE = """\
+ladder · gemm (64x64) (64x64) · f32
+rung          time [µs]    n   GFLOP/s   cycles/FLOP   % peak   % all cores               speed-up   and is      error
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+naive            300 ±?    3      1.75          1.72      0.9           0.4                      -   -           5e-07
+vectorized   8.00 ±0.08   25      65.5        0.0458     32.8          16.4               37.5 [?]   undecided   5e-07
+fma          9.00 ±0.09   25      58.3        0.0515     29.1          14.6   0.890 [0.880, 0.900]   slower      5e-07
+packed       3.00 ±0.03   25       175        0.0172     87.4          43.7      3.00 [2.90, 3.10]   faster      5e-07
+parallel     2.00 ±0.02   25       262        0.0114     65.5          65.5      1.50 [1.40, 1.60]   faster      5e-07
+% peak: of the peak on the rung's own number of threads (1 or 2) · % all cores: of the peak on all threads of the ladder · speed-up: over the rung before, by rounds · samples, too few for an interval: naive 3 (--patience gives more)
+
+what limits each rung
+rung         limited by                                                   idea
+──────────────────────────────────────────────────────────────────────────────────────────────
+naive        1 chain of dependent sums, 4.0 cycles per sum, needs 8       what naive does
+vectorized   16 elements per instruction, multiply and add not fused      what vectorized does
+fma          cache misses (reads 64 of 4,096 B): 82 % of peak within L2   what fma does
+packed       close to the peak                                            what packed does
+parallel     2 threads are 1.5 times as fast as one                       packed on 2 threads
+refused: unrolled 1 thread: unrolled has no room
+"""  # noqa: E501
+
+
+def test_wide():
+    assert printed(ladder_report, STEPS, width=140) == WIDE
 
 
 def test_wide_has_every_column():
@@ -190,8 +217,8 @@ def test_a_limit_outside_the_loop_is_in_the_sentence():
     spilling = held([*full, "vmovups 64(%rsp), %zmm3", "vmovups %zmm4, 128(%rsp)"])
     spilled = dataclasses.replace(FMA, evidence=spilling, limit=RungLimit("spills"))
     assert "2 spills" in loop_counts(spilling)
-    assert limit_phrase(spilled) == "2 spills a turn (registers full)"
-    assert "left: 2 spills a turn (registers full);" in sentence(
+    assert limit_phrase(spilled) == "2 spills per iteration (registers full)"
+    assert "left: 2 spills per iteration (registers full);" in sentence(
         spilled, None, limit_phrase(spilled)
     )
     assert "; cache misses (reads" in sentence(FMA, None, limit_phrase(FMA))
@@ -228,10 +255,12 @@ def test_answer():
     text = answer([("64", STEPS)])
     assert text.sentences == (
         "parallel is the fastest rung: 262 GFLOP/s, 66 % of the peak of 2 cores.",
-        "The largest gain is packed: 3.00 times as fast as fma (what packed does).",
+        "The largest gain that is certain is packed: 3.00 times as fast as fma (what packed does).",
         "What limits parallel: 2 threads are 1.5 times as fast as one.",
     )
     assert text.command == "convprof study threads"
+    certain = answer([("64", [NAIVE, PACKED])]).sentences[1]
+    assert certain == "The largest gain is packed: 3.00 times as fast as fma (what packed does)."
     (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
     assert first.startswith("128: packed is the fastest rung")
     assert answer([("64", [REFUSED])]) is None
@@ -241,7 +270,11 @@ def test_answer():
     ]
     (first, *_) = answer([("64", [*STEPS[:-1], doubtful[1]])]).sentences
     assert first.startswith("packed is the fastest rung")
-    assert answer([("64", doubtful)]).sentences[0].startswith("Every time is in doubt")
+    again = answer([("64", doubtful)])
+    assert again.sentences == ("Every time is in doubt: measure again on an idle machine.",)
+    assert again.command == "convprof ladder gemm 64x64:64x64 --wait-idle"
+    unknown = [dataclasses.replace(step, limit=None) for step in doubtful]
+    assert limit_phrase(unknown[0]) == "unknown, since its time is in doubt"
     assert "naive ?" in printed(ladder_report, doubtful)
     assert "? in doubt, left out of conclusions: 2 rows: odd" in printed(ladder_report, doubtful)
 
@@ -295,7 +328,7 @@ def test_the_chart_has_a_bar_per_timed_rung_with_gain_and_removed_limit():
     assert vectorized.high == pytest.approx(vectorized.value / 0.99)
     assert naive.note == "1.75"
     assert vectorized.note == "65.5 · 38x · 1 chain of dependent sums"
-    assert fma.note == "58.3 · 0.89x · 16 elements an instruction, multiply and add apart"
+    assert fma.note == "58.3 · 0.89x · 16 elements per instruction, multiply and add not fused"
     assert packed.note == "175 · 3.0x"
     assert parallel.note == "262 · 1.5x · the peak of one core"
     assert (parallel.label, parallel.subject) == ("parallel", "packed")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.networks.mixers import quadratic_overtakes
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.findings import threads_words
@@ -48,7 +48,9 @@ class _Line:
 
     @property
     def label(self) -> str:
-        return f"{INDENT}{self.cost.name}" if self.part else self.cost.name
+        if self.part:
+            return f"{INDENT}{self.cost.name}"
+        return doubts.marked(self.cost.name, self.total.doubt)
 
 
 def mixers_report(
@@ -173,6 +175,10 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
     for mark, text in MARKS.items():
         if mark in shown:
             say(console, f"{mark} {text}")
+    totals = {id(line.total): line.total for line in lines}.values()
+    doubt = doubts.line((m for total in totals for m in total.measurements), doubts.layer_name)
+    if doubt is not None:
+        say(console, doubt)
 
 
 # What follows from the mixers' numbers, in sentences.
@@ -193,6 +199,10 @@ def who(threads: int, strategy: str, *, named: bool) -> str:
 def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
     """Return how many times as long the block takes as another mixer, and the verdict."""
     block, ratio = comparison.block, comparison.ratio
+    if comparison.doubt is not None:
+        whose = who(block.threads, block.strategy, named=named)
+        sides = f"{block.mixer.name} and {comparison.other.mixer.name}"
+        return f"{whose}: no conclusion on {sides}, in doubt: {comparison.doubt}"
     return (
         f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
         f"{tables.ratio_text(ratio)} times as long as {comparison.other.mixer.name}: "

@@ -87,12 +87,12 @@ def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
     unit = units.table_unit([row.layer.hot_s for row in rows])
     count: list[Column[Share]] = [Column(TIMES, lambda row: str(len(row.layers)), 2)]
     return [
-        Column("layer", label, 1, "left"),
+        Column("layer", lambda row: row.name, 1, "left"),
         *(count if any(len(row.layers) > 1 for row in rows) else []),
         Column("computes", lambda row: computes(row.layer.step), 10, "left"),
         Column("output", lambda row: _output(row.layer.step), 12),
         Column("strategy", lambda row: computed_by(row.layer, layout), 6, "left"),
-        Column(f"hot [{unit.name}]", lambda row: time_cell(row.layer.hot_s, unit), 3),
+        Column(f"hot [{unit.name}]", lambda row: _hot(row.layer, unit), 3),
         Column("share", lambda row: share_cell(row.hot_s / row.total_s), 4),
         Column("cycles/FLOP", lambda row: _cycles(row.layer.hot), 8),
         Column(LIMIT, lambda row: percent(row.layer.ceiling), 7),
@@ -122,7 +122,7 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
     return [
         Column("kind", lambda kind: kind.name, 1, "left"),
         Column("layers", lambda kind: str(kind.layers), 5),
-        Column(f"hot [{unit.name}]", lambda kind: time_cell(kind.hot_s, unit), 1),
+        Column(f"hot [{unit.name}]", lambda kind: _kind_hot(kind, unit), 1),
         Column("share", lambda kind: share_cell(kind.hot_s / total), 2),
         Column("GFLOP/s", lambda kind: rate_cell(kind.flop_per_s), 8),
         Column("cycles/FLOP", _kind_cycles, 6),
@@ -131,11 +131,6 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
         Column(f"cold [{unit.name}]", lambda kind: time_cell(kind.cold_s, unit), 9),
         Column(f"chain [{unit.name}]", lambda kind: time_cell(kind.chain_s, unit), 3),
     ]
-
-
-def label(row: Share) -> str:
-    """Return the name of the layer, marked where its time is in doubt."""
-    return doubts.marked(row.name, row.layer.hot.doubt if row.layer.hot else None)
 
 
 def computes(step: Step) -> str:
@@ -174,8 +169,19 @@ def rate_cell(flop_per_s: float | None) -> str:
     return NOTHING if flop_per_s is None else units.digits(flop_per_s / 1e9)
 
 
+def _hot(layer: Layer, unit: Unit) -> str:
+    doubt = layer.hot.doubt if layer.hot else None
+    return doubts.before(time_cell(layer.hot_s, unit), doubt)
+
+
+def _kind_hot(kind: Kind, unit: Unit) -> str:
+    return doubts.before(time_cell(kind.hot_s, unit), kind.doubt)
+
+
 def _cold(layer: Layer, unit: Unit) -> str:
-    return NOTHING if layer.cold is None else time_cell(layer.cold_s, unit)
+    if layer.cold is None:
+        return NOTHING
+    return doubts.before(time_cell(layer.cold_s, unit), layer.cold.doubt)
 
 
 def _output(step: Step) -> str:

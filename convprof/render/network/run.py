@@ -14,7 +14,6 @@ from convprof.render.network.layers import (
     Share,
     different,
     kind_columns,
-    label,
     layer_columns,
     legend_lines,
     shares,
@@ -47,10 +46,19 @@ def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
         console.print()
         of_kinds = kinds(found.layers)
         print_table(console, "by kind of layer", kind_columns(of_kinds), of_kinds)
+        say(console, *doubt_lines(found))
         console.print()
     _print_totals(console, found)
     say(console, *library_lines(found))
     say(console, *exclusion_lines(found.excluded), style="bold red")
+
+
+def doubt_lines(found: NetworkResult) -> list[str]:
+    """Return which times cannot be true, and why; no line if all can."""
+    layers = [m for layer in found.measured for m in (layer.hot, layer.cold) if m is not None]
+    different = list({id(m): m for m in layers}.values())
+    line = doubts.line([*different, *filter(None, [found.chain])], doubts.layer_name)
+    return [] if line is None else [line]
 
 
 def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
@@ -126,7 +134,8 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
     columns, totals = layer_columns(rows, found.options.layout), found.reconciliation()
     added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
     given = (
-        *residual_lines(found), *library_lines(found), *exclusion_lines(found.excluded),
+        *doubt_lines(found), *residual_lines(found), *library_lines(found),
+        *exclusion_lines(found.excluded),
     )  # fmt: skip
     made = [
         f"### {title(found, rows)}\n",
@@ -143,18 +152,12 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
     return "\n".join(made) + "\n"
 
 
-def doubt_lines(rows: Sequence[Share]) -> list[str]:
-    """Return what the mark of doubtful layers means; nothing where no row has the mark."""
-    line = doubts.line(row.layer.hot for row in rows if row.layer.hot)
-    return [] if line is None else [line]
-
-
 def _print_layers(console: Console, found: NetworkResult, top: int | None) -> None:
     rows = shares(found.layers, top)
     columns = line_columns(layer_columns(rows, found.options.layout))
-    lines = fitting_lines(rows, label, columns, console.width, in_order=top is None)
+    lines = fitting_lines(rows, lambda row: row.name, columns, console.width, in_order=top is None)
     shown = print_table(console, title(found, rows), columns, lines)
-    say(console, *legend_lines(shown), *doubt_lines(rows), style="dim")
+    say(console, *legend_lines(shown), style="dim")
 
 
 def _print_totals(console: Console, found: NetworkResult) -> None:

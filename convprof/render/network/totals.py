@@ -112,6 +112,8 @@ def residual_lines(found: NetworkResult) -> list[str]:
     totals = found.reconciliation()
     if totals is None:
         return []
+    if found.doubt is not None:
+        return [f"Nothing is concluded from chain and layers, in doubt: {found.doubt}."]
     noise_s, chain_s = noise(found), totals.chain_s
     hot, cold = (_compared(chain_s, of, noise_s) for of in (totals.hot_s, totals.cold_s))
     lines = [
@@ -134,7 +136,12 @@ def residual_lines(found: NetworkResult) -> list[str]:
 
 def library_lines(found: NetworkResult) -> list[str]:
     """Return how long each library takes, compared with the chain."""
-    return [verdict(each.a, "convprof's chain", each.ratio) for each in found.libraries]
+    return [
+        verdict(each.a, "convprof's chain", each.ratio)
+        if each.doubt is None
+        else f"{each.a.strategy}: no conclusion, in doubt: {each.doubt}."
+        for each in found.libraries
+    ]
 
 
 def verdict(library: Measurement, ours: str, ratio: Ratio) -> str:

@@ -60,11 +60,11 @@ def page_report(console: Console, page: Page) -> None:
 
 
 def _section(console: Console, page: Page, section: Section) -> None:
-    made = chart(page, section)
+    drawing = chart(page, section)
     width = min(console.width, WIDEST)
-    if isinstance(made, HeatMap):
+    if isinstance(drawing, HeatMap):
         console.print(
-            heat_map_lines(replace(made, title=section.title, subtitle="", caption=""), width)
+            heat_map_lines(replace(drawing, title=section.title, subtitle="", caption=""), width)
         )
     else:
         columns = table.columns(section)
@@ -76,10 +76,10 @@ def _section(console: Console, page: Page, section: Section) -> None:
             named = ", ".join(f"{name} {value}" for name, value in row.variant.items())
             line = f"{row.status}: {named}: {row.reason}"
             say(console, line, style="bold red")
-    if made is not None and not isinstance(made, HeatMap):
+    if drawing is not None and not isinstance(drawing, HeatMap):
         console.print()
         console.print(
-            chart_lines(replace(made, title="", subtitle="", caption=""), width, CHART_HEIGHT)
+            chart_lines(replace(drawing, title="", subtitle="", caption=""), width, CHART_HEIGHT)
         )
 
 
@@ -90,7 +90,7 @@ def _title(section: Section) -> str:
 
 
 def _wrapped(console: Console, text: Text, before: str = "") -> None:
-    """Print a text broken between words, its further lines indented."""
+    """Print a text that is broken between words; further lines are indented."""
     width = min(console.width, WIDEST)
     first, *rest = text.wrap(console, width) or [Text()]
     console.print(first, no_wrap=True, crop=False)
@@ -107,7 +107,7 @@ def to_csv(page: Page) -> str:
     rows: list[dict[str, Any]] = []
     for section in page.sections:
         for row in section.rows:
-            found = row.measured
+            figure = row.measured
             rows.append(
                 {
                     "study": page.study,
@@ -117,9 +117,9 @@ def to_csv(page: Page) -> str:
                     "unit": section.unit.name,
                     "unit_si": section.unit.value,
                     "expected": row.expected,
-                    "measured": found.value if found else None,
-                    "ci95_low": found.low if found else None,
-                    "ci95_high": found.high if found else None,
+                    "measured": figure.value if figure else None,
+                    "ci95_low": figure.low if figure else None,
+                    "ci95_high": figure.high if figure else None,
                     "cycles": row.cycles,
                     "status": row.status,
                     "max_rel_error": row.max_rel_error,

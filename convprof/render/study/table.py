@@ -21,41 +21,41 @@ Group = list["Row"]
 
 def groups(section: Section) -> list[Group]:
     """Return the rows of each line: one, or those that differ only in the field across."""
-    found: dict[tuple[Any, ...], Group] = {}
+    lines: dict[tuple[Any, ...], Group] = {}
     for row in section.rows:
         key = tuple(value for name, value in row.variant.items() if name != section.across)
-        found.setdefault(key, []).append(row)
-    return list(found.values())
+        lines.setdefault(key, []).append(row)
+    return list(lines.values())
 
 
 def columns(section: Section) -> list[Column[Group]]:
     """Return the columns of a section's table."""
     first = section.rows[0]
-    made: list[Column[Group]] = [
+    shown: list[Column[Group]] = [
         Column(name, _value(name, counted=False), 1, "left" if isinstance(value, str) else "right")
         for name, value in first.variant.items()
         if name != section.across
     ]
-    made += [
+    shown += [
         Column(
             name, _value(name, counted=True), 4 + k, "left" if isinstance(value, str) else "right"
         )
         for k, (name, value) in enumerate(first.counted.items())
     ]
-    return made + (_across(section) if section.across else _alone(section))
+    return shown + (_across(section) if section.across else _alone(section))
 
 
 def _alone(section: Section) -> list[Column[Group]]:
     unit = section.unit
-    made: list[Column[Group]] = []
+    shown: list[Column[Group]] = []
     if any(row.expected is not None for row in section.rows):
-        made.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
-    made.append(Column("measured", lambda g: figure(g[0], unit.value), 1))
+        shown.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
+    shown.append(Column("measured", lambda g: figure(g[0], unit.value), 1))
     if any(row.ratio is not None for row in section.rows):
-        made.append(Column("off %", lambda g: off(g[0]), 2))
+        shown.append(Column("off %", lambda g: off(g[0]), 2))
     if section.cycles_per:
-        made.append(Column(f"cycles/{section.cycles_per}", lambda g: digits(g[0].cycles), 3))
-    return made
+        shown.append(Column(f"cycles/{section.cycles_per}", lambda g: digits(g[0].cycles), 3))
+    return shown
 
 
 def _across(section: Section) -> list[Column[Group]]:
@@ -63,14 +63,14 @@ def _across(section: Section) -> list[Column[Group]]:
     unit, name = section.unit, section.across or ""
     values = list(dict.fromkeys(row.variant[name] for row in section.rows))
     once = all(len({row.expected for row in group}) == 1 for group in groups(section))
-    made: list[Column[Group]] = []
+    shown: list[Column[Group]] = []
     if once and any(row.expected is not None for row in section.rows):
-        made.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
+        shown.append(Column("expected", lambda g: scaled(g[0].expected, unit.value), 2))
     for value in values:
-        made.append(Column(str(value), _cell(name, value, unit.value), 1))
+        shown.append(Column(str(value), _cell(name, value, unit.value), 1))
         if not once:
-            made.append(Column("expected", _expected(name, value, unit.value), 2))
-    return made
+            shown.append(Column("expected", _expected(name, value, unit.value), 2))
+    return shown
 
 
 def _cell(name: str, value: Any, scale: float) -> Callable[[Group], str]:
@@ -113,15 +113,15 @@ def scaled(value: float | None, scale: float) -> str:
 
 def figure(row: Row, scale: float) -> str:
     """Return `171 ±2`; the status where nothing was measured."""
-    found: Figure | None = row.measured
-    if found is None:
+    measured: Figure | None = row.measured
+    if measured is None:
         return row.status
-    text = units.digits(found.value / scale)
-    if found.half is None:
+    text = units.digits(measured.value / scale)
+    if measured.half is None:
         return f"{text} ±?"
-    return f"{text} ±{found.half / scale:.{len(text.partition('.')[2])}f}"
+    return f"{text} ±{measured.half / scale:.{len(text.partition('.')[2])}f}"
 
 
 def off(row: Row) -> str:
-    """Return by how many per cent the measured value is off what was expected."""
+    """Return the difference between measured and expected in per cent."""
     return NOTHING if row.ratio is None else f"{100 * (row.ratio - 1):+.0f}"

@@ -84,7 +84,9 @@ class PanelStages:
         self.layout = PanelLayout(self.blocking.kc, self.nr, k_group)
         depth = round_up(g.k, k_group)
         self.fills_a = depth > g.k
-        self.a = Matrices.dense(FILLED_A if self.fills_a else X, g.batch, g.m, depth)
+        self.a_buffer = FILLED_A if self.fills_a else X
+        self.a_row = depth
+        """Elements from one row of ``a`` to the next."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,7 +97,7 @@ class PanelStages:
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the rows of ``a``, if they are filled up to whole groups."""
-        shape = (self.g.batch, self.g.m, self.a.row)
+        shape = (self.g.batch, self.g.m, self.a_row)
         return {FILLED_A: Buffer(shape, self.types.source)} if self.fills_a else {}
 
     @property
@@ -118,7 +120,7 @@ class PanelStages:
         if not self.fills_a:
             return stages
         a = Matrices.dense(X, self.g.batch, self.g.m, self.g.k)
-        return [fill_stage(self.g, a, self.a.row, self.setting), *stages]
+        return [fill_stage(self.g, a, self.a_row, self.setting), *stages]
 
     def _macs(self, each: _Pass) -> int:
         return len(each.rows) * len(each.panels) * self.nr * self.blocking.kc
@@ -165,7 +167,7 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        buffers = epilogue.buffers(self.g.epilogue, (self.a.buffer, PANELS, Y, PANELS))
+        buffers = epilogue.buffers(self.g.epilogue, (self.a_buffer, PANELS, Y, PANELS))
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
@@ -206,7 +208,7 @@ class PanelStages:
             for tile, rows in enumerate(heights)
         ]
         ahead = (np.arange(len(heights)) * fetch * steps) % (self.layout.step_elements * steps)
-        a = (each.z * g.m + i) * self.a.row + t
+        a = (each.z * g.m + i) * self.a_row + t
         c = (each.z * g.m + i) * g.n + columns[:, None]
         more = (columns[:, None], c) if g.epilogue else ()
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
@@ -230,7 +232,7 @@ class PanelStages:
         tile = Tile(
             types=self.types,
             lanes=self.lanes,
-            rows=tuple(i * self.a.row for i in range(rows)),
+            rows=tuple(i * self.a_row for i in range(rows)),
             segments=((0, 0),),
             run=steps,
             a_step=layout.k_group,

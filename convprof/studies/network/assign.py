@@ -103,12 +103,12 @@ class _Path:
     before: _Path | None = None
 
     def ways(self) -> tuple[LayerChoice, ...]:
-        found: list[LayerChoice] = []
+        layer_choices: list[LayerChoice] = []
         path: _Path | None = self
         while path is not None and path.way is not None:
-            found.append(path.way)
+            layer_choices.append(path.way)
             path = path.before
-        return tuple(reversed(found))
+        return tuple(reversed(layer_choices))
 
 
 class _Walk:

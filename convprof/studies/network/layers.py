@@ -89,6 +89,8 @@ class Kind:
     """The share of their lower limits that they reach, weighted by time."""
     bound: str | None
     """``compute``, ``memory``, or ``both`` if some are limited by one, some by the other."""
+    doubt: str | None = None
+    """Why the hot time of one of them cannot be true; None if all can."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -120,6 +122,7 @@ def kinds(layers: list[Layer]) -> list[Kind]:
                 _total([_cycles_of(layer) for layer in those]),
                 _mean_ceiling(those),
                 _bound_of(those),
+                next((layer.hot.doubt for layer in those if layer.hot and layer.hot.doubt), None),
             )
         )
     return sorted(made, key=lambda kind: -kind.hot_s)

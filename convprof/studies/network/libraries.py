@@ -26,7 +26,7 @@ def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:
     UnknownNameError for an unknown name; RefusedError for a library that does not run this network
     on this machine: without it nothing is measured.
     """
-    found: list[Contestant] = []
+    contestants: list[Contestant] = []
     for name in options.libraries:
         if name not in names():
             known = ", ".join(names())
@@ -36,5 +36,5 @@ def libraries(whole: NetworkProblem, options: Options) -> list[Contestant]:
         reason = strategy.why_not(whole, options.setting)
         if reason is not None:
             raise RefusedError(reason, field="library", value=name)
-        found.append(Contestant(strategy, whole, options.setting))
-    return found
+        contestants.append(Contestant(strategy, whole, options.setting))
+    return contestants

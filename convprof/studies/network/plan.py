@@ -116,9 +116,9 @@ class Plan:
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
-        found = self.alone.measurements()
-        found += self.together.measurements() if self.together else []
-        return found
+        measurements = self.alone.measurements()
+        measurements += self.together.measurements() if self.together else []
+        return measurements
 
     def costs(self) -> Costs:
         """Return the measured costs by step and way; RefusedError for a step without a result."""

@@ -110,14 +110,14 @@ def _own(steps: Sequence[Step], setting: Setting) -> list[list[LayerChoice]]:
 def _candidates(step: Step, setting: Setting) -> list[LayerChoice]:
     native = read_layout(step.problem, "nhwc") != setting.layout
     most = min(ELSEWHERE, MOST[setting.tune]) if native else MOST[setting.tune]
-    found = candidates(step.problem, setting, most)
-    if found:
-        return found
+    layer_choices = candidates(step.problem, setting, most)
+    if layer_choices:
+        return layer_choices
     other = "nchw" if setting.layout == "nhwc" else "nhwc"
-    found = candidates(step.problem, replace(setting, layout=other), most)
-    if not found:
+    layer_choices = candidates(step.problem, replace(setting, layout=other), most)
+    if not layer_choices:
         strategy_for(step.problem, (AUTO,), setting)  # raises, with the reason
-    return found
+    return layer_choices
 
 
 def _named(

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 CHAIN = "chain"
+NEGLIGIBLE = 0.05
+"""Of the chain's time, what layers in doubt may take without putting their sum in doubt."""
 
 
 class NetworkStudy:
@@ -221,6 +223,25 @@ class NetworkResult:
     def missing(self) -> int:
         """How many layers should have a time, and have none."""
         return sum(1 for layer in self.layers if layer.hot is None and not layer.view)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing follows from chain and layers: the chain, or many layers, are in doubt."""
+        if self.chain is None or self.chain.time_s is None:
+            return None
+        doubtful = {m.doubt: s for m, s in self._times() if m.doubt is not None}
+        seconds = sum(s for m, s in self._times() if m.doubt is not None)
+        if self.chain.doubt or seconds <= NEGLIGIBLE * self.chain.time_s.median:
+            return self.chain.doubt
+        return max(doubtful, key=lambda doubt: doubtful[doubt])
+
+    def _times(self) -> list[tuple[Measurement, float]]:
+        return [
+            (m, m.time_s.median)
+            for layer in self.layers
+            for m in (layer.hot, layer.cold)
+            if m is not None and m.time_s is not None
+        ]
 
     def reconciliation(self) -> Reconciliation | None:
         """Return the parts of the chain's time; None unless all of it was measured."""

@@ -35,7 +35,7 @@ class Options:
     seed: int = 0
 
 
-class Found:
+class Results:
     """What was measured so far, by contestant."""
 
     def __init__(
@@ -132,14 +132,14 @@ class Study(ABC):
         self._session: Session | None = None
         self._entered: list[Contestant] = []
         self.ready = False
-        """Whether what the theory rests on is known, so that there can be a page."""
+        """Whether the figures that the theory needs are known: a page can be made."""
 
     def check(self) -> None:  # noqa: B027  # most options are checked where they are read
         """Raise InputError for options that make no sense here, before anything is measured."""
 
     @abstractmethod
     def learn(self) -> Iterator[str]:
-        """Measure what the theory rests on; yield what is being done, in words."""
+        """Measure the figures that the theory needs; yield in words what is measured."""
 
     @abstractmethod
     def contestants(self) -> list[Contestant]:
@@ -150,7 +150,7 @@ class Study(ABC):
         """Return the page with what was measured so far."""
 
     def settle(self) -> Iterator[str]:
-        """Measure after the rounds what may have changed meanwhile; nothing by default."""
+        """Measure again, after the rounds, what may have changed; by default nothing."""
         yield from ()
 
     def steps(self) -> Iterator[str | Event]:
@@ -164,13 +164,13 @@ class Study(ABC):
         yield from self.settle()
 
     @property
-    def found(self) -> Found:
+    def results(self) -> Results:
         """What was measured so far."""
         session = self._session
         if session is None:
-            return Found([], [], {})
+            return Results([], [], {})
         samples = {
             participant.contestant.label: participant.seconds
             for participant in session.participants
         }
-        return Found(self._entered, session.measurements(), samples)
+        return Results(self._entered, session.measurements(), samples)

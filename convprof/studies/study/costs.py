@@ -80,15 +80,15 @@ def costs(machine: MachineModel, dtype: str, bits: int, *, fused: bool = True) -
     wanted = {f"fma {dtype} {width or 'scalar'}"}
     loads = {f"load {kind} {width or 'scalar'}" for kind in LOAD_TYPES}
     scalars = {f"load {kind} scalar" for kind in LOAD_TYPES}
-    found = instruction_costs(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
-    latency = next((found[name][0] for name in wanted if name in found), None)
+    figures = instruction_costs(machine.facts.cpu, (wanted if fused else set()) | loads | scalars)
+    latency = next((figures[name][0] for name in wanted if name in figures), None)
     ports = peak.flop_per_cycle / (2 * bits // element_bits(dtype)) if peak.flop_per_cycle else None
     return Costs(
         bits=bits,
         fma_latency=None if latency is None else whole(latency),
         fmas_per_cycle=None if ports is None else whole(ports),
-        loads_per_cycle=_per_cycle(found, loads),
-        elements_per_cycle=_per_cycle(found, scalars),
+        loads_per_cycle=_per_cycle(figures, loads),
+        elements_per_cycle=_per_cycle(figures, scalars),
         flop_per_s=peak.flop_per_s,
         core_hz=peak.core_hz,
     )
@@ -105,8 +105,8 @@ def whole(value: float) -> float:
     return float(nearest) if nearest and abs(value - nearest) <= RELIABLE * nearest else value
 
 
-def _per_cycle(found: dict[str, tuple[float | None, float]], names: set[str]) -> float | None:
-    each = next((found[name][1] for name in sorted(names) if name in found), None)
+def _per_cycle(figures: dict[str, tuple[float | None, float]], names: set[str]) -> float | None:
+    each = next((figures[name][1] for name in sorted(names) if name in figures), None)
     return whole(1 / each) if each else None
 
 

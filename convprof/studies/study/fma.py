@@ -18,7 +18,7 @@ from convprof.studies.study.repeated import Repeated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 FUSED, APART = "fused", "apart"
 TIMES = 2
@@ -46,14 +46,14 @@ class Fma(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return the tile in every width, fused and apart."""
-        made = []
+        contestants = []
         for bits in self._widths:
             for kind in (FUSED, APART):
                 one = shape(bits, self.options.dtype, fused=kind == FUSED)
                 g = repeated.product(one, self._setting.types)
                 strategy = Repeated(f"{self._name(bits)} {kind}", one)
-                made.append(Contestant(strategy, g, self._setting))
-        return made
+                contestants.append(Contestant(strategy, g, self._setting))
+        return contestants
 
     def settle(self) -> Iterator[str]:
         """Measure the peaks again, now that the core has been at work for a while."""
@@ -65,8 +65,8 @@ class Fma(Study):
 
     def page(self) -> Page:
         """Return the rates by width and kind."""
-        found, dtype = self.found, self.options.dtype
-        rows = [self._row(found, bits, kind) for bits in self._widths for kind in (FUSED, APART)]
+        results, dtype = self.results, self.options.dtype
+        rows = [self._row(results, bits, kind) for bits in self._widths for kind in (FUSED, APART)]
         plot = Plot(
             "lines", "lanes", "elements in a vector", "arithmetic", "GFLOP/s", x_log=True,
             y_log=True, expected="expected",
@@ -91,12 +91,12 @@ class Fma(Study):
     def _name(self, bits: int) -> str:
         return spelled(bits, self.options.dtype)
 
-    def _row(self, found: Found, bits: int, kind: str) -> Row:
+    def _row(self, results: Results, bits: int, kind: str) -> Row:
         name, known = f"{self._name(bits)} {kind}", self._costs[bits, kind]
         peak = self._costs[bits, FUSED].flop_per_s
         each = 1 if kind == FUSED else TIMES
         per_cycle = known.fmas_per_cycle
-        return found.row(
+        return results.row(
             name,
             {"width": self._name(bits), "arithmetic": kind},
             counted={
@@ -105,8 +105,8 @@ class Fma(Study):
                 "instructions": None if per_cycle is None else each * per_cycle,
             },
             expected=peak / each,
-            measured=found.rate(name),
-            cycles=found.cycles(name),
+            measured=results.rate(name),
+            cycles=results.cycles(name),
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.strategies.base import Prepared
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 LAYERS = ("resnet50:layer1.0.conv2", "resnet50:layer4.1.conv2")
 """Layers of equally many multiply-adds: a large image of few channels, a small one of many."""
@@ -77,8 +77,8 @@ class Layout(Study):
 
     def page(self) -> Page:
         """Return both tables."""
-        found, dtype = self.found, self.options.dtype
-        rows = [self._row(found, p, idea) for p in self._layers for idea in IDEAS]
+        results, dtype = self.results, self.options.dtype
+        rows = [self._row(results, p, idea) for p in self._layers for idea in IDEAS]
         section = Section(
             "A convolution in both layouts, time in NHWC over time in NCHW",
             Unit("time in NHWC over time in NCHW", 1.0), tuple(rows),
@@ -86,7 +86,7 @@ class Layout(Study):
                 "in a row: elements side by side in the innermost loop of reordered",
             ),
         )  # fmt: skip
-        reading = self._strides.section(found, self._costs)
+        reading = self._strides.section(results, self._costs)
         return Page(
             self.name,
             f"layout: NCHW and NHWC, and strides · {dtype}, 1 thread",
@@ -96,11 +96,11 @@ class Layout(Study):
             answer=advice.layout(rows, reading.rows),
         )
 
-    def _row(self, found: Found, p: Conv2d, idea: str) -> Row:
+    def _row(self, results: Results, p: Conv2d, idea: str) -> Row:
         nchw, nhwc = (_name(p, idea, layout) for layout in LAYOUTS)
-        gain = found.ratio(nhwc, nchw)
-        times = [found.seconds(name) for name in (nchw, nhwc)]
-        return found.row(
+        gain = results.ratio(nhwc, nchw)
+        times = [results.seconds(name) for name in (nchw, nhwc)]
+        return results.row(
             nhwc,
             {"layer": f"{p.c}x{p.h}x{p.w}", "strategy": idea},
             counted={

@@ -35,7 +35,7 @@ class Row:
     variant: dict[str, Any]
     """What was varied; its values differ from row to row of a section."""
     counted: dict[str, Any] = field(default_factory=dict)
-    """What the theory rests on; None for unknown."""
+    """The figures that the theory needs; None for unknown."""
     expected: float | None = None
     """In SI units; None where the theory gives no number."""
     measured: Figure | None = None
@@ -60,7 +60,7 @@ class Unit:
     name: str
     """`GFLOP/s`."""
     value: float
-    """The SI value of one of it."""
+    """The SI value of one unit."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Section:
     unit: Unit
     rows: tuple[Row, ...]
     across: str | None = None
-    """A field of `variant` laid across the table; None: every row is a line."""
+    """A field of `variant` whose values are columns; None: every row is a line."""
     plot: Plot | None = None
     cycles_per: str | None = None
     """What `cycles` counts for: `FLOP`, `element`."""
@@ -150,6 +150,6 @@ def ratio(measured: float | None, expected: float | None) -> float | None:
     return None if measured is None or not expected else measured / expected
 
 
-def apart(found: float | None) -> bool:
-    """Whether a ratio differs from 1 so much that a page should explain it."""
-    return found is not None and abs(found - 1) > APART
+def apart(value: float | None) -> bool:
+    """Whether a ratio is so far from 1 that a page should explain it."""
+    return value is not None and abs(value - 1) > APART

@@ -27,7 +27,7 @@ from convprof.studies.study.repeated import Repeated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 
 class Simd(Study):
@@ -47,12 +47,12 @@ class Simd(Study):
 
     def contestants(self) -> list[Contestant]:
         """Return the tile in every width, each with a product of its own size."""
-        made = []
+        contestants = []
         for bits in self._widths:
             one = shape(bits, self.options.dtype, fused=self._fused)
             g = repeated.product(one, self._setting.types)
-            made.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
-        return made
+            contestants.append(Contestant(Repeated(self._name(bits), one), g, self._setting))
+        return contestants
 
     def settle(self) -> Iterator[str]:
         """Measure the peaks again, now that the core has been at work for a while."""
@@ -65,8 +65,8 @@ class Simd(Study):
     def page(self) -> Page:
         """Return the rates by width."""
         dtype = self.options.dtype
-        found = self.found
-        rows = [self._row(found, bits) for bits in self._widths]
+        results = self.results
+        rows = [self._row(results, bits) for bits in self._widths]
         plot = Plot(
             "lines", "lanes", "elements in a vector", "", "GFLOP/s", x_log=True, y_log=True,
             expected="expected",
@@ -92,15 +92,15 @@ class Simd(Study):
     def _name(self, bits: int) -> str:
         return spelled(bits, self.options.dtype)
 
-    def _row(self, found: Found, bits: int) -> Row:
+    def _row(self, results: Results, bits: int) -> Row:
         name, known = self._name(bits), self._costs[bits]
         lanes = bits // element_bits(self.options.dtype)
         expected = None
         if known.fmas_per_cycle is not None and known.core_hz is not None:
             expected = 2 * lanes * known.fmas_per_cycle * known.core_hz
-        measured, scalar = found.rate(name), found.rate(self._name(self._widths[0]))
+        measured, scalar = results.rate(name), results.rate(self._name(self._widths[0]))
         times = measured.value / scalar.value if measured and scalar else None
-        return found.row(
+        return results.row(
             name,
             {"width": name},
             counted={
@@ -111,7 +111,7 @@ class Simd(Study):
             },
             expected=expected,
             measured=measured,
-            cycles=found.cycles(name),
+            cycles=results.cycles(name),
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:

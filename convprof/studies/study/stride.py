@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convprof.machine.caches import Cache
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
     from convprof.studies.study.costs import Costs
 
 LARGEST_STRIDE_BYTES = 1024
@@ -91,8 +91,8 @@ class Strides:
         if not names:
             return
         yield "the bandwidth of the caches"
-        found = bandwidth.measure(1, names, ("load",), bandwidth.QUICK_REPEATS)
-        sets = [b for b in found if b.level != MEMORY and b.working_set_bytes]
+        bandwidths = bandwidth.measure(1, names, ("load",), bandwidth.QUICK_REPEATS)
+        sets = [b for b in bandwidths if b.level != MEMORY and b.working_set_bytes]
         if not sets:
             return
         rows = [(b.working_set_bytes or 0) // (LOADS * self.size) for b in sets]
@@ -118,9 +118,11 @@ class Strides:
             for stride in self.strides
         ]
 
-    def section(self, found: Found, known: Costs) -> Section:
+    def section(self, results: Results, known: Costs) -> Section:
         """Return the time per element by stride and level."""
-        rows = [self.row(found, known, lv, stride) for stride in self.strides for lv in self.levels]
+        rows = [
+            self.row(results, known, lv, stride) for stride in self.strides for lv in self.levels
+        ]
         plot = Plot(
             "lines", "bytes", "stride in bytes", "from", "ns per element", x_log=True, y_log=True,
             expected="expected",
@@ -138,22 +140,22 @@ class Strides:
             ),
         )  # fmt: skip
 
-    def row(self, found: Found, known: Costs, level: Level, stride: int) -> Row:
+    def row(self, results: Results, known: Costs, level: Level, stride: int) -> Row:
         """Return one stride in one level."""
         name = _name(level, stride)
         g = Gemm(m=ROWS, n=1, k=level.steps)
         count = LOADS * g.k * times_of(g)
-        time = found.seconds(name)
+        time = results.seconds(name)
         ends = (time.low, time.high) if time else (None, None)
         measured = time and Figure(time.value / count, *(e and e / count for e in ends))
         lines = min(1.0, stride * self.size / self.line_bytes)
-        return found.row(
+        return results.row(
             name,
             {"stride": stride, "from": level.name},
             counted={"bytes": stride * self.size, "lines per element": lines},
-            expected=self._expected(found.hz(name), known, level, lines),
+            expected=self._expected(results.hz(name), known, level, lines),
             measured=measured,
-            cycles=found.cycles(name, count),
+            cycles=results.cycles(name, count),
         )
 
     def _expected(self, hz: float | None, known: Costs, level: Level, lines: float) -> float | None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.strategies.plan import Plan
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 LEAST_SIZE, MOST_SIZE = 2, 4096
@@ -90,15 +90,15 @@ class Threads(Study):
 
     def page(self) -> Page:
         """Return launches, times and speed-ups against the model."""
-        found, options = self.found, self.options
-        launches = [self._launch_row(found, count) for count in self._counts]
-        rows = [self._row(found, s, c) for s in self._sizes() for c in self._counts if c > 1]
+        results, options = self.results, self.options
+        launches = [self._launch_row(results, count) for count in self._counts]
+        rows = [self._row(results, s, c) for s in self._sizes() for c in self._counts if c > 1]
         return Page(
             self.name,
             f"threads: packed on squares · {options.dtype}, 1 to {self._counts[-1]} threads",
             {"dtype": options.dtype, "isa": options.isa, "sizes": list(self._sizes())},
             (self._launch_section(launches), self._scaling_section(rows)),
-            tuple(self._findings(found, rows)),
+            tuple(self._findings(results, rows)),
             answer=advice.threads(rows),
         )
 
@@ -126,19 +126,19 @@ class Threads(Study):
     def _sizes(self) -> tuple[int, ...]:
         return self.options.sizes or SIZES
 
-    def _launch_row(self, found: Found, count: int) -> Row:
+    def _launch_row(self, results: Results, count: int) -> Row:
         name = _name(NOTHING, count)
-        return found.row(
-            name, {"threads": count}, counted={}, expected=None, measured=found.seconds(name)
+        return results.row(
+            name, {"threads": count}, counted={}, expected=None, measured=results.seconds(name)
         )
 
-    def _row(self, found: Found, size: int, count: int) -> Row:
+    def _row(self, results: Results, size: int, count: int) -> Row:
         name, alone = _name(size, count), _name(size, 1)
-        gain = found.ratio(alone, name)
-        one = found.seconds(alone)
-        time = found.seconds(name)
-        predicted = self._predicted(found, size, count)
-        return found.row(
+        gain = results.ratio(alone, name)
+        one = results.seconds(alone)
+        time = results.seconds(name)
+        predicted = self._predicted(results, size, count)
+        return results.row(
             name,
             {"size": size, "threads": count},
             counted={
@@ -150,25 +150,27 @@ class Threads(Study):
             measured=Figure(gain.value, gain.low, gain.high) if gain else None,
         )
 
-    def _predicted(self, found: Found, size: int, count: int) -> float | None:
+    def _predicted(self, results: Results, size: int, count: int) -> float | None:
         """Return the seconds that the model gives; None before its parts are measured."""
         names = (_name(NOTHING, count), _name(NOTHING, 1), _name(size, 1))
-        several, one, alone = (found.seconds(name) for name in names)
+        several, one, alone = (results.seconds(name) for name in names)
         if several is None or one is None or alone is None:
             return None
         return several.value + max(0.0, alone.value - one.value) / count
 
-    def _findings(self, found: Found, rows: list[Row]) -> Iterator[Finding]:
+    def _findings(self, results: Results, rows: list[Row]) -> Iterator[Finding]:
         timed = [row for row in rows if row.measured and row.expected]
         for count in self._counts[1:2]:
-            yield from self._pays(found, [r for r in timed if r.variant["threads"] == count], count)
+            yield from self._pays(
+                results, [r for r in timed if r.variant["threads"] == count], count
+            )
         largest = [row for row in timed if row.variant["size"] == self._sizes()[-1]]
         if largest:
             yield self._scaling(largest[-1])
 
-    def _pays(self, found: Found, rows: list[Row], count: int) -> Iterator[Finding]:
+    def _pays(self, results: Results, rows: list[Row], count: int) -> Iterator[Finding]:
         """Yield the size from which several threads are faster than one."""
-        calls = [found.seconds(_name(NOTHING, c)) for c in (1, count)]
+        calls = [results.seconds(_name(NOTHING, c)) for c in (1, count)]
         if not rows or calls[0] is None or calls[1] is None:
             return
         launch = calls[1].value - calls[0].value
@@ -237,9 +239,9 @@ def crossing(sizes: list[int], gains: list[float]) -> float | None:
     return math.exp(x0 - y0 * (x1 - x0) / (y1 - y0))
 
 
-def _verdict(found: str | None) -> str | None:
+def _verdict(verdict: str | None) -> str | None:
     """Return the verdict on several threads, from the verdict on one."""
-    return {"slower": "faster", "faster": "slower"}.get(found or "", found)
+    return {"slower": "faster", "faster": "slower"}.get(verdict or "", verdict)
 
 
 def _name(size: int, count: int) -> str:

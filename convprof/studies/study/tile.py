@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convprof.strategies.plan import Plan
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
 
 DEFAULT_SIZE = 1024
 LEAST_SIZE, MOST_SIZE = 64, 4096
@@ -104,8 +104,8 @@ class Tile(Study):
 
     def page(self) -> Page:
         """Return the map, where the optimum is expected and where it is."""
-        found, g = self.found, self._g
-        rows = [self._row(found, cell) for cell in self._cells.values()]
+        results, g = self.results, self._g
+        rows = [self._row(results, cell) for cell in self._cells.values()]
         plot = Plot(
             "map", "nc", "columns of the block (nc)", "kc", "steps (kc)", cells=self._marks()
         )
@@ -173,8 +173,8 @@ class Tile(Study):
             f"register tile {rows}x{columns}, {self._first.mc} rows per task, the same in all",
         )
 
-    def _row(self, found: Found, cell: Cell) -> Row:
-        return found.row(
+    def _row(self, results: Results, cell: Cell) -> Row:
+        return results.row(
             _name(cell),
             {"kc": cell.kc, "nc": cell.nc},
             counted={
@@ -184,8 +184,8 @@ class Tile(Study):
                 "fits": self._fits(cell),
             },
             expected=None,
-            measured=found.rate(_name(cell)),
-            cycles=found.cycles(_name(cell)),
+            measured=results.rate(_name(cell)),
+            cycles=results.cycles(_name(cell)),
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:
@@ -239,10 +239,10 @@ class Tile(Study):
 
 def _powers(least: int, most: int) -> list[int]:
     """Return the powers of two times `least` up to `most`, at the end the last MOST_CELLS."""
-    found = [least]
-    while 2 * found[-1] <= most:
-        found.append(2 * found[-1])
-    return found[-MOST_CELLS:]
+    powers = [least]
+    while 2 * powers[-1] <= most:
+        powers.append(2 * powers[-1])
+    return powers[-MOST_CELLS:]
 
 
 def _name(cell: Cell) -> str:

@@ -31,7 +31,7 @@ from convprof.studies.study.repeated import Repeated, Shape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from convprof.studies.study.base import Found
+    from convprof.studies.study.base import Results
     from convprof.studies.study.costs import Costs
     from convprof.studies.study.page import Row
 
@@ -79,9 +79,9 @@ class Unroll(Study):
 
     def page(self) -> Page:
         """Return the rates by tile, and where the gain is gone."""
-        found = self.found
-        rows = [self._row(found, tile, turn) for tile in self._tiles for turn in TURNS]
-        longer = [self._long_row(found, g) for g in self._longer()]
+        results = self.results
+        rows = [self._row(results, tile, turn) for tile in self._tiles for turn in TURNS]
+        longer = [self._long_row(results, g) for g in self._longer()]
         about = f"{self.options.dtype}, {self._isa.name} {self._isa.bits} bits, 1 thread"
         return Page(
             self.name,
@@ -124,13 +124,13 @@ class Unroll(Study):
     def _shape(self, tile: tuple[int, int], turn: int) -> Shape:
         return Shape(*tile, self._lanes, turn, self._isa.fused)
 
-    def _row(self, found: Found, tile: tuple[int, int], turn: int) -> Row:
+    def _row(self, results: Results, tile: tuple[int, int], turn: int) -> Row:
         shape = self._shape(tile, turn)
         g = repeated.product(shape, self._setting.types)
         counted = repeated.inner(g, shape, self._setting)
         loads = counted.loads_per_fma if counted else None
         limit, share = limits(shape.chains, loads, self._costs)
-        return found.row(
+        return results.row(
             _name(shape),
             {"tile": f"{tile[0]}x{tile[1]}", "steps per turn": turn},
             counted={
@@ -141,20 +141,20 @@ class Unroll(Study):
                 "spills": counted.spills if counted else None,
             },
             expected=None if share is None else share * self._costs.flop_per_s,
-            measured=found.rate(_name(shape)),
-            cycles=found.cycles(_name(shape)),
+            measured=results.rate(_name(shape)),
+            cycles=results.cycles(_name(shape)),
         )
 
-    def _long_row(self, found: Found, g: Gemm) -> Row:
+    def _long_row(self, results: Results, g: Gemm) -> Row:
         name = f"{g.k} steps"
         _, share = limits(1, None, self._costs)
-        return found.row(
+        return results.row(
             name,
             {"steps": g.k},
             counted={},
             expected=None if share is None else share * self._costs.flop_per_s,
-            measured=found.rate(name),
-            cycles=found.cycles(name),
+            measured=results.rate(name),
+            cycles=results.cycles(name),
         )
 
 
@@ -266,9 +266,9 @@ def _loads(tiles: Sequence[Row], known: Costs) -> Iterator[Finding]:
         f"{b.variant['tile']} {b.counted['loads']:.3g} times: at {known.loads_per_cycle:.3g} loads "
         f"per cycle {a.variant['tile']} runs at {a.expected / b.expected:.2f} of the other's rate"
     )
-    found = rate(a) / rate(b)
-    measured = f"at {found:.2f} of it"
-    off = ratio(found, a.expected / b.expected)
+    times = rate(a) / rate(b)
+    measured = f"at {times:.2f} of it"
+    off = ratio(times, a.expected / b.expected)
     why = ""
     if apart(off) and apart(b.ratio):
         why = f"{b.variant['tile']} itself has {100 * (b.ratio or 0):.0f} % of what is expected"

@@ -47,8 +47,8 @@ class Plan:
     def contestants(self, x: int) -> list[Contestant]:
         """Return the contestants of a point."""
         choice = replace(self.choice, threads=(x,)) if self.over == THREADS else self.choice
-        found = run.contestants(self.problem(x), choice)
-        return blocking.blocked(found, self.over, x) if blocking.is_blocking(self.over) else found
+        every = run.contestants(self.problem(x), choice)
+        return blocking.blocked(every, self.over, x) if blocking.is_blocking(self.over) else every
 
     @property
     def threads(self) -> tuple[int, ...]:
@@ -98,8 +98,8 @@ def variables(kind: str) -> tuple[str, ...]:
 def check(plan: Plan) -> None:
     """Raise InputError for points that are not problems, do not fit into memory, or are equal."""
     if blocking.is_blocking(plan.over):
-        found = run.contestants(plan.base, plan.choice)
-        blocking.check(found, plan.over, plan.values)
+        every = run.contestants(plan.base, plan.choice)
+        blocking.check(every, plan.over, plan.values)
     try:
         problems = [plan.problem(x) for x in plan.values]
     except InputError as error:
@@ -110,7 +110,7 @@ def check(plan: Plan) -> None:
 
 
 def check_same(journal: Journal, plan: Plan) -> None:
-    """Raise InputError unless the journal's header is of this very sweep on this machine.
+    """Raise InputError unless the journal's header is of the same sweep on this machine.
 
     What tables and charts take from the header is checked too.
     """

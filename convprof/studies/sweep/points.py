@@ -113,8 +113,8 @@ def _executed(flops: Record | None) -> float | None:
 
 def rows_of(records: Iterable[Record], *, threads: bool = True) -> list[Row]:
     """Return the rows of all points, in ascending order of the variable."""
-    found = (row_of(record, threads=threads) for record in records)
-    return sorted(found, key=lambda row: row.x)
+    rows = (row_of(record, threads=threads) for record in records)
+    return sorted(rows, key=lambda row: row.x)
 
 
 def capacities(plan: Plan, caches: Iterable[dict[str, Any]]) -> list[Capacity]:
@@ -151,17 +151,17 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
     sides = next((variant for variant in blocked if set(names) <= variant.keys()), None)
     if sides is None:
         return lambda _: 0
-    wanted = blocking.names(plan.base.kind, plan.over)
+    varied = blocking.names(plan.base.kind, plan.over)
 
     def block_bytes(x: int) -> int:
-        m, k, n = (x if name in wanted else sides[name] for name in names)
+        m, k, n = (x if name in varied else sides[name] for name in names)
         return m * k * of.source.bytes + k * n * of.weights.bytes + m * n * of.result.bytes
 
     return block_bytes
 
 
 def _first_over(size: int, needed: Callable[[int], int], low: int, high: int) -> int:
-    """Return the least value whose need exceeds a size; it grows from `low` to `high`."""
+    """Return the smallest value that needs more than `size` bytes, between `low` and `high`."""
     while low + 1 < high:
         middle = (low + high) // 2
         low, high = (low, middle) if needed(middle) > size else (middle, high)

@@ -143,19 +143,19 @@ class Sweep:
         taking_part = [c for c in contestants if c.label not in refused]
         measured = Session(taking_part, self._plan.settings, watch)
         yield from measured.events()
-        found = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
+        results = {m.label: self._with_peak(m) for m in measured.measurements()} | refused
         record: Record = plain(
             {
                 "index": index,
                 "x": x,
                 "state": watch.state(),
-                "measurements": [found[c.label] for c in contestants if c.label in found],
+                "measurements": [results[c.label] for c in contestants if c.label in results],
             }
         )
         self._journal.append(record)
         self._learn(record)
         self._see_noise(watch)
-        del measured, found
+        del measured, results
         forget()
         yield Ended(record)
 

@@ -259,3 +259,16 @@ def test_the_picture():
 def slope(series):
     first, last = series.points[0], series.points[-1]
     return math.log(last.y / first.y) / math.log(last.x / first.x)
+
+
+def test_a_mixer_in_doubt_has_a_mark_and_no_conclusion():
+    block, conv, *_ = totals()
+    doubtful = dataclasses.replace(
+        conv, measurements=(dataclasses.replace(conv.measurements[0], doubt="it was disturbed"),)
+    )
+    comparison = MixerComparison(block, doubtful, Ratio(2.0, 1.9, 2.1, 25), GRID)
+    lines = printed(mixers_report, GRID, [block, doubtful], [comparison]).splitlines()
+    assert any(line.startswith(f"{conv.mixer.name} ? ") for line in lines)
+    assert any(line.startswith("? in doubt") for line in lines)
+    assert any("no conclusion on" in line and "it was disturbed" in line for line in lines)
+    assert comparison.verdict == comparison.to_json()["verdict"] == "undecided"

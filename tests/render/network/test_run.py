@@ -200,9 +200,6 @@ def test_layers_in_doubt_are_left_out_of_the_answer():
     assert given.sentences[0].startswith("depthwise conv takes 78 % of the layers' time")
     assert given.sentences[0].endswith(" (1 in doubt left out).")
     assert "ceilings" not in given.sentences[1]
-    text = printed(found(layers=one))
-    assert "\nlayer1.0.conv1 ? " in text or "\n  conv1 ? " in text
-    assert "? in doubt, left out of conclusions: " in text
     every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
     assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
     chain = replace(found().chain, doubt="a storm")
@@ -418,6 +415,51 @@ def test_csv_has_every_layer_exactly():
     assert [row["name"] for row in rows] == [step.name for step in steps(small())]
     assert (rows[0]["hot_s"], rows[0]["chosen"], rows[4]["view"]) == ("4e-05", "winograd", "True")
     assert run_csv(None) == ""
+
+
+FAR = "9.4 times as long as within the chain"
+
+
+def in_doubt(name, seconds):
+    """Return the layers, one of them with a hot time that cannot be true."""
+    return [
+        replace(layer, hot=measured(layer.step.problem, seconds, doubt=FAR))
+        if layer.step.name == name
+        else layer
+        for layer in layers()
+    ]
+
+
+def test_a_time_in_doubt_has_a_mark_and_a_reason():
+    lines = printed(found(layers=in_doubt("layer1.0.relu", 60e-6))).splitlines()
+    assert [line.split()[0] for line in lines if " ? 60.0 " in line] == ["relu", "activation"]
+    (reason,) = [line for line in lines if line.startswith("? ")]
+    assert reason.endswith(f": {FAR}")
+    assert f"Nothing is concluded from chain and layers, in doubt: {FAR}." in lines
+    assert not any(line.startswith("The chain takes") for line in lines)
+
+
+def test_a_small_layer_in_doubt_does_not_spoil_the_whole():
+    text = printed(found(layers=in_doubt("fc", 3e-6)))
+    assert " ? 3.00 " in text
+    assert "The chain takes" in text
+
+
+def test_nothing_is_concluded_from_a_chain_in_doubt():
+    calm = found()
+    chain = replace(calm.chain, doubt="it was disturbed")
+    library = replace(calm.libraries[0], b=chain)
+    text = printed(replace(calm, chain=chain, libraries=[library]))
+    assert "Nothing is concluded from chain and layers, in doubt: it was disturbed." in text
+    assert "torch: no conclusion, in doubt: it was disturbed." in text
+    assert "times as long as convprof's chain" not in text
+    assert library.verdict == "undecided"
+
+
+def test_markdown_says_what_is_in_doubt():
+    document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
+    made = found(layers=in_doubt("layer1.0.relu", 60e-6))
+    assert FAR in run_markdown(document, made, None)
 
 
 def test_the_chart_has_kinds_and_layers_the_slowest_first():

@@ -103,15 +103,15 @@ def _split(net: Importer, node: FileNode) -> list[Value]:
         sizes = node.integers("split", (*(most,) * (pieces - 1), total - most * (pieces - 1)))
     if len(sizes) != pieces or sum(sizes) != total or min(sizes) < 1:
         raise node.refused(f"{total} cannot be split into {pieces} pieces of {sizes}")
-    made: list[Value] = []
+    values: list[Value] = []
     start = 0
     for name, size in zip(node.outputs, sizes, strict=True):
         piece = x
         if name and size != total:
-            piece = net.emit(node, Slice(axis, start, start + size), x, part=str(len(made)))
-        made.append(piece)
+            piece = net.emit(node, Slice(axis, start, start + size), x, part=str(len(values)))
+        values.append(piece)
         start += size
-    return made
+    return values
 
 
 CONVERTERS: dict[str, Callable[[Importer, FileNode], Value | list[Value]]] = {

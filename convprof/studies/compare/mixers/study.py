@@ -152,7 +152,7 @@ class Mixers:
 
 def comparisons(grid: Grid, totals: Sequence[Total]) -> list[MixerComparison]:
     """Compare each block that has a quadratic part with the other mixers of its strategy."""
-    found = []
+    mixer_comparisons = []
     for block in totals:
         for other in totals:
             same = (block.strategy, block.threads) == (other.strategy, other.threads)
@@ -160,8 +160,8 @@ def comparisons(grid: Grid, totals: Sequence[Total]) -> list[MixerComparison]:
                 continue
             ratio = stats.ratio_by_round(block.sums, other.sums)
             if ratio is not None:
-                found.append(MixerComparison(block, other, ratio, grid))
-    return found
+                mixer_comparisons.append(MixerComparison(block, other, ratio, grid))
+    return mixer_comparisons
 
 
 def _names(kind: str) -> set[str]:

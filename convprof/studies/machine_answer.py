@@ -1,0 +1,71 @@
+"""The answers of ``ceilings`` and ``sysinfo``: what this machine can do, in two sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convprof import units
+from convprof.machine.caches import MEMORY
+from convprof.machine.ceilings_store import highest
+from convprof.studies.answer import Answer
+from convprof.studies.run_answer import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.machine.bandwidth import Bandwidth
+    from convprof.machine.ceilings_store import Ceilings
+    from convprof.machine.peaks import Peak
+
+_ROOFLINE = "convprof roofline"
+_CEILINGS = "convprof ceilings"
+
+
+def ceilings_answer(sets: Sequence[Ceilings], dtype: str) -> Answer | None:
+    """Return what the ceilings of a type mean; None if no peak of the type was measured."""
+    peaks = [_highest(s.peaks, dtype) for s in sets]
+    known = [peak for peak in peaks if peak is not None]
+    if not known:
+        return None
+    parts = [f"{units.si(p.flop_per_s, 'FLOP/s')} on {threads(p.threads)}" for p in known]
+    first = known[0]
+    vectors = f" with {first.isa} in {first.bits} bits" if first.isa else ""
+    sentences = [f"The {dtype} peak is {' and '.join(parts)}{vectors}."]
+    most = max(known, key=lambda peak: peak.threads)
+    bandwidths = [b for s in sets for b in s.bandwidths]
+    balance = _balance(most.flop_per_s, bandwidths, most.threads)
+    return Answer((*sentences, *balance), _ROOFLINE)
+
+
+def sysinfo_answer(document: dict[str, Any], bandwidths: Sequence[Bandwidth]) -> Answer:
+    """Return what this machine is. ``bandwidths`` are those that are stored for it."""
+    machine = document["machine"]
+    brand = (machine.get("cpu") or {}).get("brand") or "unknown CPU"
+    peaks = [p for p in document["ceilings"]["peaks"] if p["dtype"] == "f32" and p["flop_per_s"]]
+    parts = [f"{units.si(p['flop_per_s'], 'FLOP/s')} on {threads(p['threads'])}" for p in peaks]
+    if not peaks:
+        return Answer((f"{brand}: no peak could be measured.",), _CEILINGS)
+    first = f"{brand} reaches {' and '.join(parts)} in f32."
+    most = peaks[-1]
+    balance = _balance(most["flop_per_s"], bandwidths, most["threads"])
+    if balance:
+        return Answer((first, *balance), _ROOFLINE)
+    return Answer((first, "The bandwidth of its memory is not measured yet."), _CEILINGS)
+
+
+def _highest(peaks: Iterable[Peak], dtype: str) -> Peak | None:
+    return max((p for p in peaks if p.dtype == dtype), key=lambda p: p.flop_per_s, default=None)
+
+
+def _balance(flop_per_s: float, bandwidths: Iterable[Bandwidth], count: int) -> tuple[str, ...]:
+    """Return the bandwidth of memory, and the FLOPs per byte from which the peak is the limit."""
+    rate = highest(bandwidths, MEMORY, count)
+    if rate is None:
+        return ()
+    return (
+        (
+            f"Main memory gives {units.si(rate, 'B/s')} on {threads(count)}: below "
+            f"{units.digits(flop_per_s / rate, 2)} FLOP per byte from memory, memory is the limit, "
+            "not the peak."
+        ),
+    )

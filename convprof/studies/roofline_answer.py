@@ -1,0 +1,98 @@
+"""The answer of ``roofline``: what bounds the fastest strategy, and how much is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.studies.answer import Answer
+from convprof.studies.next_command import after_roofline
+from convprof.studies.roofline_model import COMPUTE
+from convprof.studies.run_answer import label, name
+from convprof.studies.shortlist import MOST_ROWS, best_layouts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.roofline import Roofline
+    from convprof.studies.roofline_model import RooflinePoint
+
+_REACHED = 1.05
+"""A roof less than 5 % away is reached."""
+
+
+def answer(rooflines: Sequence[Roofline]) -> Answer | None:
+    """Return the answer about the fastest strategy of each problem; None without a point."""
+    best = fastest(rooflines)
+    if not best:
+        return None
+    farthest = max(best, key=lambda point: point.left)
+    if len(best) == 1:
+        return Answer(_of_one(farthest), after_roofline(farthest))
+    return Answer(_of_many(best, farthest), after_roofline(farthest))
+
+
+def fastest(rooflines: Sequence[Roofline]) -> list[RooflinePoint]:
+    """Return the fastest point of each problem, in order of appearance; none in doubt."""
+    best: dict[str, RooflinePoint] = {}
+    points = [p for r in rooflines for p in r.placed if p.measurement.doubt is None]
+    for point in points:
+        key = str(point.measurement.problem["descriptor"])
+        if key not in best or point.seconds < best[key].seconds:
+            best[key] = point
+    return list(best.values())
+
+
+def shortlist_of(points: Sequence[RooflinePoint]) -> Sequence[RooflinePoint]:
+    """Return all points if they are few; else the fastest of each problem, or of the only one."""
+    if len(points) <= MOST_ROWS:
+        return points
+    by_problem: dict[str, list[RooflinePoint]] = {}
+    for point in points:
+        by_problem.setdefault(str(point.measurement.problem["descriptor"]), []).append(point)
+    each = max(1, MOST_ROWS // len(by_problem))
+    return [p for members in by_problem.values() for p in _best_layouts(members)[:each]]
+
+
+def _best_layouts(points: Sequence[RooflinePoint]) -> list[RooflinePoint]:
+    kept = {id(m) for m in best_layouts(p.measurement for p in points)}
+    return [p for p in points if id(p.measurement) in kept]
+
+
+def _of_one(point: RooflinePoint) -> tuple[str, ...]:
+    rate, roof = units.si(point.flop_per_s, "FLOP/s"), units.si(point.roof, "FLOP/s")
+    first = f"The fastest, {name(point.measurement)}, executes {rate}; its roof is {roof}"
+    if point.limit is None:
+        return (f"{first}, the peak.", f"The bandwidth of {point.level} is unknown.")
+    return (f"{first}, {_what(point)}.", _left(point))
+
+
+def _what(point: RooflinePoint) -> str:
+    return "the peak" if point.limit == COMPUTE else f"the bandwidth of {point.limit}"
+
+
+def _left(point: RooflinePoint) -> str:
+    if point.left < _REACHED:
+        return "The roof is reached."
+    if point.limit == COMPUTE:
+        return f"The roof allows {units.digits(point.left, 2)} times the speed."
+    return (
+        f"The roof allows {units.digits(point.left, 2)} times the speed; more needs fewer bytes "
+        f"from {point.limit}."
+    )
+
+
+def _of_many(best: Sequence[RooflinePoint], farthest: RooflinePoint) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for point in best:
+        what = "unknown bandwidth" if point.limit is None else _what(point)
+        counts[what] = counts.get(what, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    bounds = ", ".join(f"{what} {count}" for what, count in ordered)
+    return (
+        f"What bounds the fastest strategy of {len(best)} problems: {bounds}.",
+        (
+            f"Most is left at {label(farthest.measurement)}: its roof allows "
+            f"{units.digits(farthest.left, 2)} times the speed of {name(farthest.measurement)}."
+        ),
+    )

@@ -1,0 +1,18 @@
+"""``convprof --help`` stays fast: it imports no command, no problem and no NumPy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = "import sys, convprof.cli; print(*sorted(sys.modules))"
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert "convprof.cli.idle" in modules
+    heavy = {"numpy", "numba", "llvmlite", "rich", "convprof.cli.options", "convprof.problems"}
+    assert modules & heavy == set()

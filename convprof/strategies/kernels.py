@@ -69,13 +69,13 @@ def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
     cache: Any = numba_cache.TolerantCache
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # users need not see numba's notes on experimental features
-        made: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
+        callback: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
         if cached:
             # No cache if neither the package nor the user's cache folder is writable.
             with contextlib.suppress(RuntimeError, OSError):
-                made._cache = cache(kernel)  # noqa: SLF001  # there is no public way
-        made.compile()
-    return made
+                callback._cache = cache(kernel)  # noqa: SLF001  # there is no public way
+        callback.compile()
+    return callback
 
 
 @functools.cache
@@ -92,9 +92,9 @@ def address(kernel: Callable[..., None], dtype: str) -> int:
     """Return the address of ``kernel`` compiled for ``dtype`` (``f32`` or ``f64``)."""
     global _compiled_seconds  # noqa: PLW0603  # a running total is what it is
     start = time.perf_counter()
-    found = int(_compiled(kernel, dtype).address)
+    pointer = int(_compiled(kernel, dtype).address)
     _compiled_seconds += time.perf_counter() - start
-    return found
+    return pointer
 
 
 @functools.cache
@@ -104,5 +104,5 @@ def assembly(kernel: Callable[..., None], dtype: str) -> str:
     The kernel is compiled again, in some tenths of a second: numba has no assembly of kernels from
     its cache on disk.
     """
-    made = _compile(kernel, dtype, cached=False)
-    return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way
+    compiled = _compile(kernel, dtype, cached=False)
+    return str(compiled._library.get_asm_str())  # noqa: SLF001  # there is no public way

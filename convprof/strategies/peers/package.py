@@ -100,8 +100,8 @@ class LibraryPrepared(Prepared):
         if len(operands) != len(self._shapes):
             raise ProblemError(f"{len(operands)} operands; this problem needs {len(self._shapes)}")
         taken = []
-        for number, (given, shape) in enumerate(zip(operands, self._shapes, strict=True)):
-            array = np.asarray(given)
+        for number, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True)):
+            array = np.asarray(operand)
             if array.shape != shape:
                 key = ("x", "weights")[number] if number <= 1 else f"operand {number + 1}"
                 raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")

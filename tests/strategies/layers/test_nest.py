@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.strategies.layers.stages import Nest, lying, parts, repeated, row_major
+from convprof.strategies.layers.stages import Nest, parts, repeated, row_major, strides_of
 
 
 def met(nest):
@@ -34,7 +34,7 @@ def test_what_lies_alike_is_one_loop():
 
 
 def test_a_number_per_channel_leaves_the_axes_it_needs():
-    x = lying((2, 3, 4, 5), image=True, layout="nhwc")
+    x = strides_of((2, 3, 4, 5), image=True, layout="nhwc")
     joined = Nest((2, 3, 4, 5), (x, (0, 1, 0, 0), x)).joined()
     assert Nest((40, 3), ((3, 1), (0, 1), (3, 1))) == joined
     x = row_major((2, 3, 4, 5))
@@ -44,7 +44,7 @@ def test_a_number_per_channel_leaves_the_axes_it_needs():
 
 def test_an_image_in_nhwc_has_its_channels_side_by_side():
     image = np.arange(2 * 3 * 4 * 5).reshape(2, 4, 5, 3)
-    strides = lying((2, 3, 4, 5), image=True, layout="nhwc")
+    strides = strides_of((2, 3, 4, 5), image=True, layout="nhwc")
     for at in itertools.product(range(2), range(3), range(4), range(5)):
         assert image.transpose(0, 3, 1, 2)[at] == np.dot(at, strides)
 

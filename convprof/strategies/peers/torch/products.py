@@ -60,10 +60,10 @@ class TorchConvPrepared(TorchPrepared):
 
     def _epilogue(self) -> TorchEpilogue:
         """Return the epilogue, its residual with its axes in PyTorch's order."""
-        given = [self.tensor(array) for array in self.more]
+        tensors = [self.tensor(array) for array in self.more]
         if self.setting.layout == "nhwc" and self.problem.epilogue.add:
-            given[-1] = given[-1].permute(0, 3, 1, 2)
-        return TorchEpilogue(self.torch, self.problem.epilogue, given)
+            tensors[-1] = tensors[-1].permute(0, 3, 1, 2)
+        return TorchEpilogue(self.torch, self.problem.epilogue, tensors)
 
     def in_layout(self, way: Way) -> Way:
         """Return ``way``, with a conversion if its result has another layout."""

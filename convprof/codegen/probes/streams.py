@@ -1,8 +1,8 @@
-"""The kernels behind the bandwidth ceilings: load, store, copy and triad over arrays.
+"""The kernels of the bandwidth ceilings: load, store, copy and triad over arrays.
 
-One loop without inner loop runs for as long as it is told to: at the end of the arrays its offset
-starts again from 0 by a conditional move, so that a small working set costs no mispredicted branch
-per pass. A turn has so many vectors that the ports or the cache are the limit.
+One loop without an inner loop runs for the requested time. At the end of the arrays a conditional
+move sets its offset to 0, so that a small working set costs no mispredicted branch per pass. An
+iteration has enough vectors for the ports or the cache to be the limit.
 
 ``load``   reads ``a``; ``store`` writes ``a``; ``copy`` is ``b = a``; ``triad`` is
 ``c = a + s * b`` (McCalpin 1995, STREAM).
@@ -19,10 +19,10 @@ from convprof.codegen.jit import Module
 Operation = Literal["load", "store", "copy", "triad"]
 
 ARRAYS: dict[Operation, int] = {"load": 1, "store": 1, "copy": 2, "triad": 3}
-"""Operation -> arrays that it goes through, each byte of which is loaded or stored once."""
+"""Operation -> number of arrays; each byte of an array is loaded or stored once."""
 
 TURN_BYTES = 1024
-"""Of each array in one turn of the loop: 16 vectors of 512 bits, 64 of 128."""
+"""Bytes of each array per iteration: 16 vectors of 512 bits, 64 of 128 bits."""
 
 ONES = "splat (float 1.0)"
 """The stored value: lines of zeros are faster to evict on some cores."""
@@ -34,9 +34,9 @@ _ELEMENT_BYTES = 4
 class StreamKernel:
     """A compiled loop with the team's calling convention ``(lo, hi, buffers, dims)``.
 
-    Task ``i`` goes through bytes ``i * dims[0]`` on of each of the arrays ``buffers``, which are
-    ``dims[1]`` bytes long, a multiple of ``TURN_BYTES``: it starts ``dims[2]`` bytes behind its
-    beginning and makes ``dims[3]`` turns, from the end of the arrays back to their beginning.
+    Task ``i`` uses a part of each array in ``buffers``: ``dims[1]`` bytes from byte ``i * dims[0]``
+    on, a multiple of ``TURN_BYTES``. It starts ``dims[2]`` bytes after the start of the part, runs
+    ``dims[3]`` iterations, and continues at the start when it reaches the end.
     """
 
     module: Module
@@ -45,13 +45,13 @@ class StreamKernel:
 
     @property
     def bytes_per_turn(self) -> int:
-        """Bytes loaded and stored in a turn, as the program sees them."""
+        """Bytes loaded and stored per iteration by the program's instructions."""
         return ARRAYS[self.operation] * TURN_BYTES
 
 
 @functools.cache
 def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> StreamKernel:
-    """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad multiplies and adds at once."""  # noqa: E501
+    """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad uses multiply-adds."""
     lanes = bits // (8 * _ELEMENT_BYTES)
     vector = f"<{lanes} x float>"
     fma = f"@llvm.fma.v{lanes}f32"
@@ -109,7 +109,7 @@ end:
 
 
 def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[str]:
-    """Return the instructions for the vectors ``at`` bytes into the turn."""
+    """Return the instructions for the vectors at offset ``at`` of the iteration, in bytes."""
 
     def place(i: int) -> list[str]:
         return [
@@ -118,7 +118,7 @@ def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[s
         ]
 
     def load(i: int) -> list[str]:
-        # Volatile, so that a load whose value is not used stays.
+        # Volatile: LLVM keeps loads whose value is not used.
         return [*place(i), f"  %v{i}_{at} = load volatile {vector}, ptr %p{i}_{at}, align 64"]
 
     def store(i: int, value: str) -> list[str]:

@@ -67,7 +67,7 @@ instruction    mnemonic   latency   each   stable   elements/cycle   ops/cycle  
 load f32 512   movups           –   0.50   yes                32.0        64.0      – / 0.33       –
 
 latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
-cycles: time x core clock, read in turns with each loop, under the same vectors
+cycles: time x core clock, measured with each loop, under the same vectors
 published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address
@@ -96,7 +96,7 @@ load f32 512         –   0.50   yes           64.0      – / 0.33       –
 not shown at 80 columns: mnemonic, elements/cycle
 
 latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
-cycles: time x core clock, read in turns with each loop, under the same vectors
+cycles: time x core clock, measured with each loop, under the same vectors
 published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[str]:
     """Draw the chart; return the labels without room next to their points and levels.
 
-    `in_legend`: the labels without room in an earlier attempt; the legend has them.
+    `in_legend`: the labels without room in an earlier attempt; these are in the legend.
     """
     axes = figure.add_subplot()
     axes.set_xlabel(chart.x_label, fontsize=TEXT_SIZE)
@@ -85,36 +85,36 @@ def _keep_free(drawing: Drawing, room: Labels) -> None:
 
 
 AXES_HEIGHT = HEIGHT - 0.6
-"""Inches that are left of the height above the axis label."""
+"""Height in inches above the axis label."""
 LEGEND_COLUMNS = 24
 MOST_LINES, LEGEND_LINE = 32, 1.6
-"""Lines of a column of the legend, and the height of one over the size of its letters."""
+"""Lines per column of the legend, and the height of a line over the size of its letters."""
 BAND = 0.18
-"""How opaque the band of a confidence interval is."""
+"""The opacity of the band of a confidence interval."""
 MOST_BANDS = 5
-"""Series up to which the intervals are bands too; more bands would hide each other."""
+"""The most series whose intervals are drawn as bands; more bands would hide each other."""
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-"""Between a point's label and thin lines that pass there."""
+"""Distance of a point's label from thin lines, in points."""
 X_TICKS, Y_TICKS = 8, 8
 TICK_COLUMNS = 52
-"""Characters of tick labels that fit along the x axis."""
+"""The most characters of all tick labels along the x axis."""
 FLAT_PLACES, STEEP_PLACES = (0.98, 0.8, 0.6), (0.04, 0.2, 0.36, 0.52)
-"""Where the label of a ceiling is tried along the line, above it and then below it."""
+"""Candidate places for the label of a ceiling along its line, above and then below it."""
 
 
 class Drawing:
     """One chart on its axes."""
 
     def __init__(self, chart: Chart, axes: Axes, in_legend: Collection[str] = ()) -> None:
-        """`in_legend`: labels of points and levels that have no room next to them."""
+        """`in_legend`: labels of points and levels without room next to them."""
         self.chart, self.axes = chart, axes
         self.in_legend = in_legend
         self.legend: list[tuple[float, Artist, str]] = []
-        """Where a line ends on the y axis, the artist in the legend, and its text."""
+        """The end of a line on the y axis, its artist in the legend, and its text."""
         self.x, self.y = scale.x_scale(chart), scale.y_scale(chart)
 
     def draw(self) -> list[Placed]:
-        """Draw all but the labels at points and levels; return these labels, to be placed."""
+        """Draw all but the labels at points and levels; return these labels for placement."""
         self._scales()
         for mark in self.chart.marks:
             self.axes.axvline(mark.x, color=LINE_GREY, linewidth=0.9, dashes=(2, 3), zorder=1)
@@ -140,7 +140,7 @@ class Drawing:
         axes.set_axisbelow(True)
 
     def _x_texts(self, ticks: Sequence[float]) -> list[str]:
-        """Return the labels; one that would touch the label before is a line lower."""
+        """Return the labels; a label that would touch the label before is one line lower."""
         texts = [scale.text(value) for value in ticks]
         places = [(self.x.share(v), len(t)) for v, t in zip(ticks, texts, strict=True)]
         upper = scale.spread(places, TICK_COLUMNS, gap=1)
@@ -152,7 +152,7 @@ class Drawing:
         ]
 
     def _mark_labels(self, marks: list[Mark]) -> None:
-        """Label the marks above the axes, on a second or third line where they are close."""
+        """Label the marks above the axes, on a second or third line if they are close."""
         rows: list[float] = []
         above = self.axes.secondary_xaxis("top")
         texts = []
@@ -255,7 +255,7 @@ class Drawing:
                 )
 
     def roof_label(self, series: Series, room: Labels) -> bool:
-        """Write the label of a ceiling along its line, where nothing is; whether there is room."""
+        """Write the label of a ceiling along the line, at a free place; whether there is one."""
         if len(series.points) < 2 or series.label in self.in_legend:  # noqa: PLR2004  # two ends
             return True
         ends = [(point.x, point.y) for point in series.points[:2]]

@@ -1,4 +1,4 @@
-"""What ``compare mixers`` prints of one image: mixers, their parts, and what follows."""
+"""The output of ``compare mixers`` for one image: mixers, their parts, and conclusions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNTED = {
     "B": "bytes: operands read once and results written once, part by part",
     "FLOP": "FLOPs without the softmax",
 }
-"""What is said of columns, by a part of their headings."""
+"""Explanations of columns, by a part of their headings."""
 MARKS = {
     "*": "an effective rate: it executes fewer FLOPs than are counted",
     "!": "over the peak: the clock rose since, or a bug",
@@ -40,7 +40,7 @@ MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row: a mixer, or one of its parts under it."""
+    """A row: a mixer, or one of its parts."""
 
     total: Total
     cost: Cost
@@ -59,7 +59,7 @@ def mixers_report(
     totals: Sequence[Total],
     comparisons: Sequence[MixerComparison],
 ) -> None:
-    """Print each mixer with its parts, and what follows from the numbers."""
+    """Print each mixer with its parts, and the conclusions from the numbers."""
     lines = [line for total in totals for line in _lines(total)]
     if not lines:
         return
@@ -80,7 +80,7 @@ def mixers_report(
 def exclusions(
     console: Console, measurements: Sequence[Measurement], without: Sequence[str]
 ) -> None:
-    """Print which part has no time, and why; each line once."""
+    """Print the parts without a time, and the reasons; each line once."""
     lines = dict.fromkeys(without, "dim")
     for m in tables.excluded(measurements):
         style = "dim" if m.status == "refused" else "bold red"
@@ -140,7 +140,7 @@ def _columns(totals: Sequence[Total], lines: Sequence[_Line]) -> list[Column[_Li
 
 
 def _rank_of_threads(totals: Sequence[Total]) -> int:
-    """Return how much the number of threads matters: where it is always the same, least."""
+    """Return the rank of the column of threads: the lowest if all rows have the same number."""
     return 2 if len({total.threads for total in totals}) > 1 else 10
 
 
@@ -163,7 +163,7 @@ def _peak_cell(cost: Cost) -> str:
 
 
 def _mark(cost: Cost) -> str:
-    """Return ``*`` for an effective rate over the peak, ``!`` for one over it by what is done."""
+    """Return ``*`` for an effective rate over the peak, ``!`` if executed FLOPs are over it."""
     share = cost.peak_fraction or 0.0
     if share <= 1:
         return ""
@@ -181,7 +181,7 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
         say(console, doubt)
 
 
-# What follows from the mixers' numbers, in sentences.
+# The conclusions from the mixers' numbers, in sentences.
 
 _VERDICTS = {
     "faster": "it is faster",
@@ -192,12 +192,12 @@ _VERDICTS = {
 
 
 def who(threads: int, strategy: str, *, named: bool) -> str:
-    """Return whose numbers a sentence is about: ``1 thread``; ``1 thread, auto`` if named."""
+    """Return the subject of a sentence: ``1 thread``; ``1 thread, auto`` if named."""
     return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
 
 
 def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
-    """Return how many times as long the block takes as another mixer, and the verdict."""
+    """Return the ratio of the block's time to another mixer's, and the verdict."""
     block, ratio = comparison.block, comparison.ratio
     if comparison.doubt is not None:
         whose = who(block.threads, block.strategy, named=named)
@@ -211,7 +211,7 @@ def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
 
 
 def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
-    """Return what of a block grows with the square of the tokens, and where that is half of it."""
+    """Return the quadratic share of a block, and the number of tokens at which it is half."""
     tokens = quadratic_overtakes(total.mixer, grid.tokens)
     return (
         f"{who(total.threads, total.strategy, named=named)}: of {total.mixer.name}, "
@@ -222,7 +222,7 @@ def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
 
 
 def growth_line(growth: Growth, grid: Grid, *, named: bool) -> str:
-    """Return where the block, or its quadratic part, overtakes something, by FLOPs and by time."""
+    """Return where the block, or its quadratic part, exceeds another cost, by FLOPs and by time."""
     what = f"attention overtakes {growth.other}"
     if growth.other is None:
         what = "attention's quadratic part overtakes its linear projections"
@@ -247,19 +247,19 @@ def _where(tokens: float, grid: Grid) -> str:
     return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
 
 
-# What ``compare mixers`` prints of growing images: a row each, and where a mixer overtakes another.
+# The output of ``compare mixers`` for growing images: a row each, and the crossings of mixers.
 
 QUADRATIC = {
     "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
     "% of FLOPs": "% of FLOPs: of attention's FLOPs in softmax(QK^T)V",
 }
-"""What is said of columns, by heading."""
+"""Explanations of columns, by heading."""
 
 
 def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
-    """Print the time of each mixer at each image, and what of attention is quadratic.
+    """Print the time of each mixer for each image, and the quadratic share of attention.
 
-    All stages are of one strategy on one number of threads.
+    All stages have the same strategy and number of threads.
     """
     rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
     unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
@@ -271,21 +271,21 @@ def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None
 
 
 def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
-    """Return the title of one strategy's table; its name where there are several."""
+    """Return the title of one strategy's table, with its name if there are several strategies."""
     grid, totals = stages[0]
     parts = [size_words(grid), totals[0].measurements[0].dtype, threads_words(threads)]
     return " · ".join([*parts, strategy] if named else parts)
 
 
-def growth_words(console: Console, found: Sequence[Growth], grid: Grid) -> None:
-    """Print where attention overtakes what; the grid is of any of the images."""
-    several = len({growth.strategy for growth in found}) > 1
-    for growth in found:
+def growth_words(console: Console, growths: Sequence[Growth], grid: Grid) -> None:
+    """Print the sizes at which attention exceeds other costs; ``grid`` may be of any image."""
+    several = len({growth.strategy for growth in growths}) > 1
+    for growth in growths:
         say(console, growth_line(growth, grid, named=several), style="bold")
 
 
 def size_words(grid: Grid) -> str:
-    """Return what the images of a series share: ``mixers, patches of 16, 64 channels, 1 head``."""
+    """Return the common part of several images: ``mixers, patches of 16, 64 channels, 1 head``."""
     images = f", minibatch {grid.mb}" if grid.mb > 1 else ""
     return f"mixers, patches of {grid.patch}, {grid.dim:,} channels, {heads_words(grid)}{images}"
 

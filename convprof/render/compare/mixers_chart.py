@@ -22,8 +22,8 @@ EQUAL = "quadratic = linear FLOPs"
 def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
     """Return the time of each mixer over the tokens, and the times of attention's two halves.
 
-    Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
-    and a power of them is a straight line. ``dated``: machine and date, for the subtitle.
+    Both axes are logarithmic, so that a power of the tokens is a straight line. ``dated``: machine
+    and date, for the subtitle.
     """
     totals = [(grid, total) for grid, mixers in stages for total in mixers]
     unit = units.time_unit([total.cost.seconds for _, total in totals])
@@ -60,7 +60,7 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
 
 
 def _finding(stages: Sequence[Stage]) -> str:
-    """Return how much longer the slowest mixer takes than the fastest at the largest image."""
+    """Return the ratio of the slowest mixer to the fastest for the largest image."""
     grid, totals = stages[-1]
     if not totals:
         return "nothing was timed"
@@ -78,9 +78,9 @@ _Curve = tuple[str, float, float | None, float | None]
 
 
 def _curves(total: Total, *, halves: bool) -> list[_Curve]:
-    """Return label, seconds and interval: of a mixer, and of what grows with the square.
+    """Return label, seconds and interval of a mixer and of its quadratic part.
 
-    ``halves``: also of the rest, where there is room for another line.
+    ``halves``: also of the rest, if there is room for another line.
     """
     whole, name = total.cost, total.mixer.name
     curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
@@ -92,7 +92,7 @@ def _curves(total: Total, *, halves: bool) -> list[_Curve]:
 
 
 def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
-    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
+    """Return a mark where quadratic and linear FLOPs are equal, if it is within the range."""
     tokens = [grid.tokens for grid, _ in stages]
     for grid, totals in stages:
         for total in totals:

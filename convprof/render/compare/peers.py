@@ -1,4 +1,4 @@
-"""What ``compare peers`` prints: all contestants of one problem, or a row per problem."""
+"""The output of ``compare peers``: all contestants of one problem, or a row per problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.compare.peers import Standing
 
-NOTHING_COMPARED = "No library computed this beside a strategy of convprof: nothing to compare."
+NOTHING_COMPARED = "No problem was computed by a library and by convprof: nothing to compare."
 
 
 def peers_report(
@@ -59,7 +59,7 @@ def summary_report(
         title = f"convprof against the fastest library · {standings[0].ours.dtype}"
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
-    # Which of our own strategies refuse which problem would fill pages; the document has it.
+    # All refusals of our own strategies would fill pages; they are in the document.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
     if not standings:
@@ -91,7 +91,7 @@ def _contestant_columns(
 
 
 def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
-    # Of several problems the smallest may take nanoseconds and the next one milliseconds.
+    # The smallest problem may take nanoseconds and the next milliseconds.
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
     columns: list[Column[Standing]] = [
@@ -141,7 +141,7 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
 
 
 def _ratio_cell(standing: Standing) -> str:
-    """Return how many times as long the library takes."""
+    """Return the ratio of the library's time to ours."""
     return tables.ratio_text(standing.ratio.inverse)
 
 

@@ -82,7 +82,7 @@ def peers(**flags: Any) -> int:
 
 
 class _View(View["Peers"]):
-    """Print a problem at once if it is the only one, else a row for each at the end."""
+    """Print the only problem at once, or a row for each of several problems at the end."""
 
     apart = False
 
@@ -96,7 +96,7 @@ class _View(View["Peers"]):
         self._libraries: set[str] = set()
 
     def keep(self, study: Peers) -> list[dict[str, Any]]:
-        """Take what was measured; return the comparisons."""
+        """Take the measurements; return the comparisons."""
         standings = study.standings()
         self._take(study.problem, study.measurements(), standings)
         return [standing.to_json() for standing in standings]
@@ -107,7 +107,7 @@ class _View(View["Peers"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured."""
+        """Take the measurements of an earlier process."""
         from convprof.studies.compare.peers import read
 
         self._take(problem, measurements, read(comparisons, measurements))
@@ -144,7 +144,7 @@ class _View(View["Peers"]):
             self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return where convprof is ahead, and which library wins."""
+        """Return the problems where convprof is faster, and the fastest library."""
         from convprof.studies.compare.peers_answer import answer
 
         return answer(self._standings)

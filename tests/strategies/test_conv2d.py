@@ -118,7 +118,10 @@ def check(p, name, setting, seed=0):
 
 @each_strategy
 def test_random_problems(name):
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    # Without generated kernels, no example after the 18th of 200 took a branch of its own.
+    generated = registry.find("conv2d", name).generated
+
+    @settings(max_examples=200 if generated else 50, deadline=None, derandomize=True)
     @given(
         convolutions(),
         any_setting("conv2d", name, threads_of(name)),

@@ -1,7 +1,7 @@
 """Compile plain Python loop nests into stage functions with numba, cached on disk.
 
 A kernel is an ordinary function ``kernel(lo, hi, buffers, dims)`` over flat buffers: it runs tasks
-``lo`` to ``hi - 1``; ``buffers[i]`` is element-typed memory, ``dims`` are 64-bit integers. Flat
+``lo`` to ``hi - 1``; ``buffers[i]`` is memory of one type, ``dims`` are 64-bit integers. Flat
 indices show the place of each element in memory, which is the subject of this tool. They also avoid
 the wrap-around checks of NumPy indexing, which prevent vectorisation.
 
@@ -19,7 +19,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convprof.codegen import numba_setup
-from convprof.dtypes import find
 from convprof.machine import noise
 
 if TYPE_CHECKING:
@@ -45,23 +44,23 @@ def compile_seconds() -> float:
 
 
 @functools.cache
-def _signature(dtype: str) -> Any:
+def _signature(dtypes: tuple[str, ...]) -> Any:
     from numba import types as numba_types
     from numba.core import sigutils as numba_signatures
+
+    from convprof.codegen.numba_buffers import Table
 
     types: Any = numba_types  # numba has no annotations
     sigutils: Any = numba_signatures
 
-    element = getattr(types, find(dtype).numpy)
-    buffers = types.CPointer(types.CPointer(element))
     words = types.CPointer(types.intp)
-    return sigutils.normalize_signature(types.void(types.intp, types.intp, buffers, words))
+    return sigutils.normalize_signature(types.void(types.intp, types.intp, Table(dtypes), words))
 
 
-def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
-    """Return numba's C callback, as its decorator ``cfunc`` makes it, but with convprof's cache."""
+def _compile(kernel: Callable[..., None], dtypes: tuple[str, ...], *, cached: bool) -> Any:
+    """Return numba's C callback, as its decorator ``cfunc`` makes it, but with our own cache."""
     numba_setup.load()
-    signature = _signature(dtype)
+    signature = _signature(dtypes)
     from numba.core.ccallback import CFunc
 
     from convprof.codegen import numba_cache
@@ -79,30 +78,33 @@ def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
 
 
 @functools.cache
-def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
+def _compiled(kernel: Callable[..., None], *dtypes: str) -> Any:
     numba_setup.load()
     changed = ", ".join(f"{name}={value}" for name, value in numba_setup.deviations().items())
     if changed:
         text = f"loop nests are compiled with {changed}"
         noise.remark(noise.Noise("numba", text, "unset it for numba's usual code"))
-    return _compile(kernel, dtype, cached=True)
+    return _compile(kernel, dtypes, cached=True)
 
 
-def address(kernel: Callable[..., None], dtype: str) -> int:
-    """Return the address of ``kernel`` compiled for ``dtype`` (``f32`` or ``f64``)."""
+def address(kernel: Callable[..., None], *dtypes: str) -> int:
+    """Return the address of ``kernel`` compiled for buffers of these types.
+
+    One type, such as ``f32``, is the type of all buffers.
+    """
     global _compiled_seconds  # noqa: PLW0603  # a running total is what it is
     start = time.perf_counter()
-    pointer = int(_compiled(kernel, dtype).address)
+    pointer = int(_compiled(kernel, *dtypes).address)
     _compiled_seconds += time.perf_counter() - start
     return pointer
 
 
 @functools.cache
-def assembly(kernel: Callable[..., None], dtype: str) -> str:
-    """Return the assembly text of ``kernel`` compiled for ``dtype``.
+def assembly(kernel: Callable[..., None], *dtypes: str) -> str:
+    """Return the assembly text of ``kernel`` compiled for buffers of these types.
 
     The kernel is compiled again, in some tenths of a second: numba has no assembly of kernels from
     its cache on disk.
     """
-    compiled = _compile(kernel, dtype, cached=False)
+    compiled = _compile(kernel, dtypes, cached=False)
     return str(compiled._library.get_asm_str())  # noqa: SLF001  # there is no public way

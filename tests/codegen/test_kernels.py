@@ -120,7 +120,7 @@ def test_the_peak_kernel_without_fused_instructions(dtype, bits):
 @x86
 @no_chain
 @pytest.mark.parametrize("count", [1, 30, 60, 120])
-def test_adds_beside_the_multiply_adds(count):
+def test_adds_among_the_multiply_adds(count):
     bits = SIMD.bits or 128
     loop = loop_of(fma_kernel("f32", bits, count).module.assembly())
     assert len(adds(loop)) == count

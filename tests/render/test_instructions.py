@@ -185,7 +185,7 @@ def test_what_differs_from_the_published_figures_is_a_ratio_around_1():
     assert [(bar.value, bar.note) for bar in panel.bars] == [(1.5, "latency: 6.0 instead of 4")]
 
 
-def test_the_chart_of_few_instructions_has_these_and_of_none_there_is_none():
+def test_the_chart_of_few_instructions_has_these_and_without_any_no_chart_is_drawn():
     chart = instructions_chart(dataclasses.replace(VIEW, rows=[ADD], alike=[]), dated="")
     assert [bar.label for bar in chart.panels[0].bars] == ["add i64 scalar"]
     assert chart.title == "1 instruction, no published figures to compare"

@@ -76,7 +76,7 @@ def test_kinds_are_distinct_and_the_widest_multiply_add_is_last():
         assert found[-1][1] == max(bits for _, bits, _ in found)
 
 
-def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake, invalid):  # noqa: ARG001
+def test_the_document_names_the_machine_the_dates_and_only_the_requested_types(fake, invalid):  # noqa: ARG001
     found = Measured([1], clock=lambda: 7.0)
     list(found.steps())
     document = ceilings.document(found.listed(), ("f64",))

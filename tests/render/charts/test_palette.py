@@ -39,7 +39,7 @@ def test_a_strategy_looks_the_same_in_every_chart():
                 assert shape(drawn[name])[:2] == shape(palette.look_of(name))[:2]
 
 
-def test_another_name_has_the_same_look_every_time_and_not_the_colour_of_a_strategy_beside():
+def test_another_name_has_the_same_look_every_time_and_another_colour_than_strategies():
     assert shape(palette.look_of("1 turn")) == shape(palette.look_of("1 turn"))
     for name in map(str, range(30)):
         strategy, other = palette.looks([series("tiled"), series(name)])

@@ -230,7 +230,7 @@ def test_a_mark_outside_the_range_does_not_stretch_the_axis():
     assert growth_chart(STAGES[:2]).marks == ()
 
 
-def test_several_runs_are_told_apart_in_one_chart():
+def test_several_runs_are_distinguished_in_one_chart():
     both = [(grid, [*totals(grid), *totals(grid, threads=2)]) for grid in GRIDS]
     chart = growth_chart(both)
     assert [series.label for series in chart.series][:2] == [

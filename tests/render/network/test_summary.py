@@ -69,7 +69,7 @@ def test_every_network_fits(name, width):
     assert "\x1b" not in text
 
 
-def test_blocks_stand_above_their_layers_where_it_is_narrow():
+def test_blocks_are_above_their_layers_in_a_narrow_table():
     text = shown(summary_report, summarise(networks.network("resnet50")), 80)
     lines = [line.split("   ")[0].rstrip() for line in text.splitlines()]
     at = lines.index("layer1.0")

@@ -18,7 +18,7 @@ def met(nest):
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_joined_loops_meet_the_same_elements(sizes, random):
+def test_joined_loops_visit_the_same_elements(sizes, random):
     shape = tuple(sizes)
     turned = list(range(len(shape)))
     random.shuffle(turned)
@@ -28,7 +28,7 @@ def test_joined_loops_meet_the_same_elements(sizes, random):
     assert met(nest) == met(nest.joined())
 
 
-def test_what_lies_alike_is_one_loop():
+def test_arrays_with_equal_strides_are_one_loop():
     strides = row_major((2, 3, 4))
     assert Nest((24,), ((1,), (1,))) == Nest((2, 3, 4), (strides, strides)).joined()
 

@@ -57,7 +57,7 @@ def instructions_chart(view: View, *, dated: str) -> Bars | None:
 
 
 def _finding(view: View) -> str:
-    """Return the most similar core, or a sentence that there is none."""
+    """Return the most similar core, or a sentence that no core is similar."""
     if not view.alike:
         count = len(view.rows)
         return f"{count} instruction{'s' if count > 1 else ''}, no published figures to compare"

@@ -94,7 +94,7 @@ class LibraryPrepared(Prepared):
         memory.require(needed, f"{name} of {problem.descriptor}")
         self._bound: list[Array] = []
         self.more: list[Array] = []
-        """The operands after the weights: those of an epilogue."""
+        """The operands after the weights, which belong to an epilogue."""
 
     def bind(self, *operands: Array) -> None:
         """Take the operands and hand the weights to the library; see ``Prepared.bind``."""

@@ -94,7 +94,7 @@ def test_the_document_names_the_machine_the_dates_and_only_the_requested_types(f
 
 def test_three_runs_agree_on_the_peak_in_cycles():
     if not CoreClock().available:
-        pytest.skip("no ruler for this architecture")
+        pytest.skip("no meter for this architecture")
     bits, fused = peaks.widest(facts().cpu.simd)
     found = [peaks.measure("f32", 1, bits, fused=fused).flop_per_cycle for _ in range(3)]
     # As a ratio to the clock read inside the same loop the peak hangs on the core's ports alone;

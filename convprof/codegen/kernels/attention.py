@@ -18,7 +18,7 @@ from convprof.codegen.kernels.transpose import interleaved, transposed
 from convprof.codegen.writer import Writer, over_channels
 from convprof.integers import round_up
 
-ROWS_PER_TURN = 4
+ROWS_PER_ITERATION = 4
 """Rows of scores per iteration of the search for the maximum: more independent chains."""
 MAXIMUM, SUM, FACTOR = range(3)
 """The row numbers of the maximum, sum and factor of the queries."""
@@ -104,12 +104,12 @@ class Softmax(Kernel):
         columns = self._columns
         before = [self._before(w, j, MAXIMUM) for j in columns]
         head = w.taken()
-        turns, rest = divmod(self.keys, ROWS_PER_TURN)
+        iterations, rest = divmod(self.keys, ROWS_PER_ITERATION)
         carried = [f"%max{j}" for j in columns]
-        maxima = self._maxima(w, carried, "%row", ROWS_PER_TURN)
+        maxima = self._maxima(w, carried, "%row", ROWS_PER_ITERATION)
         searching = w.taken()
-        last = maxima if turns else before
-        start = w.at("%a", turns * ROWS_PER_TURN * self.width)
+        last = maxima if iterations else before
+        start = w.at("%a", iterations * ROWS_PER_ITERATION * self.width)
         largest = self._maxima(w, last, start, rest)
         sums = self._update(w, before, largest)
         between = w.taken()
@@ -127,12 +127,12 @@ search:
   %row = phi ptr [ %a, %entry ], [ %row_next, %search ]
 {_phis(v, carried, _From("entry", before), _From("search", maxima))}
 {searching}
-  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_TURN * self.width}
+  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_ITERATION * self.width}
   %i_next = add i64 %i, 1
-  %i_more = icmp ult i64 %i_next, {turns}
+  %i_more = icmp ult i64 %i_next, {iterations}
   br i1 %i_more, label %search, label %found
 found:"""
-            if turns
+            if iterations
             else "  br label %found\nfound:"
         )
         return f"""entry:

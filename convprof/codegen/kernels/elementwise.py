@@ -72,16 +72,16 @@ class RowsTile(Kernel):
     def _code(self, w: Writer) -> str:
         held = self._held(w)
         together = max(1, UNROLL // self._vectors)  # rows in an iteration of the loop
-        turns = self.rows // together
+        iterations = self.rows // together
 
-        def turn(index: str, nothing: list[str]) -> list[str]:
+        def iteration(index: str, nothing: list[str]) -> list[str]:
             first = w.add(f"mul i64 {index}, {together}")
             for i in range(together):
                 self._row(w, w.add(f"add i64 {first}, {i}"), held)
             return nothing
 
-        counted(w, turns, turn)
-        for row in range(turns * together, self.rows):
+        counted(w, iterations, iteration)
+        for row in range(iterations * together, self.rows):
             self._row(w, str(row), held)
         return f"{w.taken()}\n"
 

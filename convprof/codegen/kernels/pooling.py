@@ -275,14 +275,14 @@ class ImageRowsTile(Pooling):
             counted(w, rows, down)
             counted(w, rows, across)
 
-        def turn(i: str, nothing: list[str]) -> list[str]:
+        def iteration(i: str, nothing: list[str]) -> list[str]:
             some(w.add(f"mul i64 {i}, {together}"), together)
             return nothing
 
-        turns, rest = divmod(self.rows, together)
-        counted(w, turns, turn)
+        iterations, rest = divmod(self.rows, together)
+        counted(w, iterations, iteration)
         if rest:
-            some(str(turns * together), rest)
+            some(str(iterations * together), rest)
         return f"{w.taken()}\n"
 
     @property

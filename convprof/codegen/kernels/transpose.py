@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 POINTERS: Pointers = (("%a", "source"), ("%b", "weights"), ("%c", "source"), ("%d", "result"))
 """The first two pointers are not used: the kernel shares a list with kernels of three operands."""
 
-ROWS_PER_TURN = 16
+ROWS_PER_ITERATION = 16
 """Rows of the target per iteration of the inner loop: one square, or several narrow squares."""
 
 
@@ -76,7 +76,7 @@ last:
 
         A loop over a few squares at a time, then the remaining squares; the last square is masked.
         """
-        squares = max(1, ROWS_PER_TURN // self.lanes)
+        squares = max(1, ROWS_PER_ITERATION // self.lanes)
         across = squares * self.lanes
         whole = self.columns // across
         loop = f"  br label %{label}\n{label}:\n"

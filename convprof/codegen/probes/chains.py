@@ -18,7 +18,7 @@ from convprof.codegen.target import target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ADDS_PER_TURN = 128
+ADDS_PER_ITERATION = 128
 """Additions per iteration; the loop counter runs in parallel with the chain and costs nothing."""
 
 _ADD = {
@@ -56,16 +56,16 @@ def tied_add(result: str, step: str, operand: str, tie: str, vector: str) -> lis
 
 
 _IR = """
-define i64 @chain(i64 %turns, i64 %step) {{
+define i64 @chain(i64 %iterations, i64 %step) {{
 entry:
-  %none = icmp sle i64 %turns, 0
+  %none = icmp sle i64 %iterations, 0
   br i1 %none, label %done, label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %x = phi i64 [ %step, %entry ], [ %y, %loop ]
   %y = call i64 asm sideeffect ".rept {count}\\0A {add}\\0A .endr", "{constraints}"(i64 %step, i64 %x)
   %next = add i64 %i, 1
-  %more = icmp slt i64 %next, %turns
+  %more = icmp slt i64 %next, %iterations
   br i1 %more, label %loop, label %done
 done:
   %r = phi i64 [ 0, %entry ], [ %y, %loop ]
@@ -76,7 +76,7 @@ done:
 
 @functools.cache
 def add_chain() -> Callable[[int, int], Any] | None:
-    """Return ``chain(turns, step)``, which takes ``turns * ADDS_PER_TURN`` core cycles.
+    """Return ``chain(iterations, step)`` of ``iterations * ADDS_PER_ITERATION`` core cycles.
 
     None on an architecture without a known add instruction.
     """
@@ -84,5 +84,5 @@ def add_chain() -> Callable[[int, int], Any] | None:
     if spelled is None:
         return None
     add, constraints = spelled
-    ir = _IR.format(count=ADDS_PER_TURN, add=add, constraints=constraints)
+    ir = _IR.format(count=ADDS_PER_ITERATION, add=add, constraints=constraints)
     return Module(ir).function("chain", ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)

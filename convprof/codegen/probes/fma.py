@@ -41,7 +41,7 @@ class FmaKernel:
     address: int
 
     @property
-    def flops_per_turn(self) -> int:
+    def flops_per_iteration(self) -> int:
         """FLOPs in one iteration of the loop (1 FMA = 2 FLOPs)."""
         return 2 * self.lanes * self.chains * UNROLL
 
@@ -79,7 +79,7 @@ define void @peak(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %turns1 = load i64, ptr %dims
   %tasks = sub i64 %hi, %lo
-  %turns = mul i64 %turns1, %tasks
+  %iterations = mul i64 %turns1, %tasks
   %out = load ptr, ptr %buffers
   %x = load {vector}, ptr %out, align {size}
   %zp = getelementptr {vector}, ptr %out, i64 1
@@ -91,7 +91,7 @@ loop:
 {phis}
 {_body(vector, element if lanes == 1 else vector, fma if fused else None, chains, adds)}
   %next = add i64 %i, 1
-  %more = icmp slt i64 %next, %turns
+  %more = icmp slt i64 %next, %iterations
   br i1 %more, label %loop, label %done
 done:
   %s1 = fadd {vector} %a0_{UNROLL}, %x

@@ -21,7 +21,7 @@ Operation = Literal["load", "store", "copy", "triad"]
 ARRAYS: dict[Operation, int] = {"load": 1, "store": 1, "copy": 2, "triad": 3}
 """Operation -> number of arrays; each byte of an array is loaded or stored once."""
 
-TURN_BYTES = 1024
+ITERATION_BYTES = 1024
 """Bytes of each array per iteration: 16 vectors of 512 bits, 64 of 128 bits."""
 
 ONES = "splat (float 1.0)"
@@ -35,8 +35,8 @@ class StreamKernel:
     """A compiled loop with the team's calling convention ``(lo, hi, buffers, dims)``.
 
     Task ``i`` uses a part of each array in ``buffers``: ``dims[1]`` bytes from byte ``i * dims[0]``
-    on, a multiple of ``TURN_BYTES``. It starts ``dims[2]`` bytes after the start of the part, runs
-    ``dims[3]`` iterations, and continues at the start when it reaches the end.
+    on, a multiple of ``ITERATION_BYTES``. It starts ``dims[2]`` bytes after the start of the part,
+    runs ``dims[3]`` iterations, and continues at the start when it reaches the end.
     """
 
     module: Module
@@ -44,9 +44,9 @@ class StreamKernel:
     address: int
 
     @property
-    def bytes_per_turn(self) -> int:
+    def bytes_per_iteration(self) -> int:
         """Bytes loaded and stored per iteration by the program's instructions."""
-        return ARRAYS[self.operation] * TURN_BYTES
+        return ARRAYS[self.operation] * ITERATION_BYTES
 
 
 @functools.cache
@@ -63,7 +63,7 @@ def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> Str
     )
     body = "\n".join(
         line
-        for at in range(0, TURN_BYTES, bits // 8)
+        for at in range(0, ITERATION_BYTES, bits // 8)
         for line in _step(operation, vector, fma if fused else None, at)
     )
     ir = f"""
@@ -75,8 +75,8 @@ entry:
   %bytes = load i64, ptr %bytes_p
   %start_p = getelementptr i64, ptr %dims, i64 2
   %start = load i64, ptr %start_p
-  %turns_p = getelementptr i64, ptr %dims, i64 3
-  %turns = load i64, ptr %turns_p
+  %iterations_p = getelementptr i64, ptr %dims, i64 3
+  %iterations = load i64, ptr %iterations_p
   br label %task
 task:
   %t = phi i64 [ %lo, %entry ], [ %t1, %next ]
@@ -90,11 +90,11 @@ loop:
   %i = phi i64 [ 0, %begin ], [ %i1, %loop ]
   %at = phi i64 [ %start, %begin ], [ %at2, %loop ]
 {body}
-  %at1 = add i64 %at, {TURN_BYTES}
+  %at1 = add i64 %at, {ITERATION_BYTES}
   %wrap = icmp sge i64 %at1, %bytes
   %at2 = select i1 %wrap, i64 0, i64 %at1, !unpredictable !0
   %i1 = add i64 %i, 1
-  %more = icmp slt i64 %i1, %turns
+  %more = icmp slt i64 %i1, %iterations
   br i1 %more, label %loop, label %next
 next:
   %t1 = add i64 %t, 1
@@ -113,8 +113,8 @@ def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[s
 
     def place(i: int) -> list[str]:
         return [
-            f"  %turn{i}_{at} = getelementptr i8, ptr %array{i}, i64 %at",
-            f"  %p{i}_{at} = getelementptr i8, ptr %turn{i}_{at}, i64 {at}",
+            f"  %iteration{i}_{at} = getelementptr i8, ptr %array{i}, i64 %at",
+            f"  %p{i}_{at} = getelementptr i8, ptr %iteration{i}_{at}, i64 {at}",
         ]
 
     def load(i: int) -> list[str]:

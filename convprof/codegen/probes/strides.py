@@ -62,7 +62,7 @@ entry:
   %tp = getelementptr i64, ptr %dims, i64 1
   %times = load i64, ptr %tp
   %a1 = getelementptr {element}, ptr %a, i64 %run
-  %turns = udiv i64 %run, {UNROLL}
+  %iterations = udiv i64 %run, {UNROLL}
   br label %sweep
 sweep:
   %k = phi i64 [ 0, %entry ], [ %k1, %swept ]
@@ -85,7 +85,7 @@ loop:
   %begin = select i1 %over, i64 %shifted, i64 %next
   %at3 = select i1 %wrap, i64 %begin, i64 %at1, !unpredictable !0
   %i1 = add i64 %i, 1
-  %more = icmp ult i64 %i1, %turns
+  %more = icmp ult i64 %i1, %iterations
   br i1 %more, label %loop, label %swept
 swept:
 {sums}

@@ -103,7 +103,7 @@ class _Arch:
     general: tuple[str, ...]
     vectors: int
     add: str
-    turns: str
+    iterations: str
     """The register that counts iterations down."""
     data: str
     clobbered: tuple[str, ...]
@@ -130,7 +130,7 @@ _ARCHS = {
 
 
 def text(chain: Chain, arch: str) -> str:
-    """Return the loop as assembly text: load the registers, then run the body ``turns`` times."""
+    """Return the loop as assembly text: load the registers, then repeat the body."""
     first = _x86_start(chain) if arch == "x86_64" else _arm_start()
     spelled = _ARCHS[arch]
     align = ".p2align 6"
@@ -162,19 +162,19 @@ def _arm_start() -> list[str]:
 
 
 def ir(chains: Sequence[Chain], arch: str) -> str:
-    """Return a module in LLVM IR with functions ``chain0(turns, data)``, ``chain1`` and so on."""
+    """Return a module in LLVM IR with functions ``chain0(iterations, data)``, ``chain1``, ..."""
     spelled = _ARCHS[arch]
     clobbered = ",".join(f"~{{{name}}}" for name in (*spelled.clobbered, "memory"))
-    constraints = f"={{{spelled.turns}}},{{{spelled.data}}},0,{clobbered}"
+    constraints = f"={{{spelled.iterations}}},{{{spelled.data}}},0,{clobbered}"
     parts = []
     for number, chain in enumerate(chains):
         assembly = text(chain, arch).replace("$", "$$").replace("\n", "\\0A ")
         features = ",".join(f"+{_llvm_name(name)}" for name in chain.instruction.needs)
         attributes = f' "target-features"="{features}"' if features else ""
         parts.append(
-            f"define void @chain{number}(i64 %turns, ptr %data){attributes} {{\n"
+            f"define void @chain{number}(i64 %iterations, ptr %data){attributes} {{\n"
             f'  %r = call i64 asm sideeffect "{assembly}", "{constraints}"'
-            "(ptr %data, i64 %turns)\n  ret void\n}\n"
+            "(ptr %data, i64 %iterations)\n  ret void\n}\n"
         )
     return "\n".join(parts)
 
@@ -184,7 +184,7 @@ def _llvm_name(extension: str) -> str:
 
 
 def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
-    """Return ``run(turns, address of the data block)`` for each chain; ``turns`` at least 1.
+    """Return ``run(iterations, address of the data block)`` per chain; ``iterations`` from 1.
 
     LLVM ends the process on invalid assembly text: the tests compile every chain.
     """

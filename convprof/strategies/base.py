@@ -58,6 +58,8 @@ class Prepared(ABC):
 
     times_phases: bool = False
     """Whether its phases are asked for however long a run takes."""
+    results_per_run: int = 1
+    """Results that one ``run()`` computes: times and cycles are divided by it."""
     explanation: tuple[str, ...] = ()
     """What was chosen and why, where there was a choice."""
 

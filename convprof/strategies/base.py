@@ -12,7 +12,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from convprof.codegen import NATIVE
-from convprof.dtypes import types
+from convprof.codegen.target import target
+from convprof.dtypes import COMMON, listed, types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,8 +158,8 @@ class Strategy(ABC, Generic[P]):
     least_threads: int = 1
     """Fewer are refused: the strategy would be another one."""
     role: Role = Role.OWN
-    dtypes: tuple[str, ...] = ("f32", "f64")
-    """The element types that it has kernels for."""
+    dtypes: tuple[str, ...] = COMMON
+    """The element types, and mixtures of them, that it computes."""
     generated: bool = False
     """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
     fuses: bool = False
@@ -168,12 +169,23 @@ class Strategy(ABC, Generic[P]):
         """Return why this strategy refuses, in one line that starts with its name; else None."""
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
-        if setting.dtype not in self.dtypes:
-            return f"{self.name} computes {' and '.join(self.dtypes)}, not {setting.dtype}"
+        reason = self._lacks(problem, setting)
+        if reason is not None:
+            return reason
         if setting.threads > 1 and not self.parallel:
             return f"{self.name} runs on one thread, not {setting.threads}"
         if not self.fuses and problem.epilogue:
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
+        return None
+
+    def _lacks(self, problem: P, setting: Setting) -> str | None:
+        """Return why the strategy does not take the element types, or None."""
+        if setting.dtype not in self.dtypes:
+            return f"{self.name} computes {listed(self.dtypes, 'and')}, not {setting.dtype}"
+        if not self.generated and setting.types.has("f16") and not target().converts_f16:
+            return f"{self.name} needs F16C for f16, which this CPU does not have"
+        if problem.epilogue and self.fuses and setting.dtype not in COMMON:
+            return f"{self.name} fuses epilogues in {listed(COMMON, 'and')} only"
         return None
 
     def missing_package(self) -> str | None:

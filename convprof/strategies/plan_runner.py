@@ -47,7 +47,7 @@ class PlanRunner(Prepared):
         needed = sum(each.nbytes for each in (*self._operands.values(), *buffers.values()))
         memory.require(needed + _table_bytes(plan), f"{name} of {problem.descriptor}")
         self._arrays: dict[str, Array] = {
-            key: memory.zeros(each.shape, each.dtype.numpy) for key, each in buffers.items()
+            key: memory.zeros(each.shape, each.dtype.array_type) for key, each in buffers.items()
         }
         self._borrowed: set[str] = set()
         """Packed buffers that are in the memory of another runner."""
@@ -75,7 +75,7 @@ class PlanRunner(Prepared):
         for key, packed in self._plan.packed.items():
             if key in self._borrowed:
                 buffer = packed.buffer
-                self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.numpy)
+                self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.array_type)
             sources = [self._arrays[source] for source in packed.sources]
             packed.fill(self._arrays[key], *sources)
         self._borrowed.clear()
@@ -128,7 +128,7 @@ class PlanRunner(Prepared):
                 raise ProblemError(
                     f"{key} has shape {array.shape}; this problem needs {spec.shape}"
                 )
-            self._arrays[key] = np.ascontiguousarray(array, dtype=spec.dtype.numpy)
+            self._arrays[key] = np.ascontiguousarray(array, dtype=spec.dtype.array_type)
 
     def _connect(self) -> None:
         """Write where the buffers are into the stages' tables."""
@@ -203,7 +203,7 @@ class PlanRunner(Prepared):
     def loop_nests(self) -> list[str]:
         """Return the assembly of the stages that numba compiles, in order."""
         return [
-            kernels.assembly(step.kernel, self._element(step))
+            kernels.assembly(step.kernel, *self._elements(step))
             for step in self._plan.steps
             if isinstance(step, Stage) and not isinstance(step.kernel, Native)
         ]
@@ -211,19 +211,20 @@ class PlanRunner(Prepared):
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)
 
-    def _element(self, step: Stage) -> str:
-        """Return the name of the type of all buffers of a loop nest."""
-        names = {self._dtypes[key].name for key in step.buffers}
-        if len(names) > 1:
-            raise ValueError(f"{step.phase}: a loop nest has one type, not {', '.join(names)}")
-        return names.pop()
+    def _elements(self, step: Stage) -> tuple[str, ...]:
+        """Return the names of the types of a loop nest's buffers; one name if all are the same.
+
+        So a loop nest is compiled once for all counts of its buffers.
+        """
+        names = tuple(self._dtypes[key].name for key in step.buffers)
+        return names if len(set(names)) > 1 else names[:1]
 
     def _stage(self, step: Stage) -> list[Work]:
         """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
         if isinstance(step.kernel, Native):
             address = step.kernel.address
         else:
-            address = kernels.address(step.kernel, self._element(step))
+            address = kernels.address(step.kernel, *self._elements(step))
         words = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(words, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import listed
 from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue
@@ -47,6 +48,8 @@ class UnfusedEpilogue(Planned[Trainable]):
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
             return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
+        if setting.dtype not in self.dtypes:
+            return f"{self.name} computes epilogues in {listed(self.dtypes, 'and')} only"
         if not isinstance(self.inner, Planned):
             return f"{self.name}: the library keeps its result; use {self.inner.name}"
         reason = self.inner.why_not(problem.with_epilogue(NO_EPILOGUE), setting)

@@ -129,9 +129,9 @@ def filter_spectra(tiling: Tiling, dtype: DType) -> Packed:
         spectra = np.fft.rfft(filled, tiling.columns.points, 1, SCALED)
         spectra = np.fft.fft(spectra, tiling.rows.points, 0, SCALED)
         np.conjugate(spectra, out=spectra)
-        kind = np.result_type(dtype.numpy, np.complex64)
+        kind = np.result_type(dtype.array_type, np.complex64)
         ordered = np.ascontiguousarray(spectra, dtype=kind)
-        spectrum: Array = ordered.view(dtype.numpy).reshape(*shape[:3], -1)
+        spectrum: Array = ordered.view(dtype.array_type).reshape(*shape[:3], -1)
         return spectrum
 
     return Packed(Buffer((*shape[:3], 2 * p.kg), dtype), rearrange)

@@ -62,7 +62,7 @@ class Chain(Prepared):
         self.setting = setting
         self._links, self._views, self._result = made.links, made.views, made.result
         self._weights = weights
-        self._kind = np.dtype(setting.types.source.numpy)
+        self._kind = setting.types.source.array_type
         self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
@@ -207,7 +207,7 @@ class Chain(Prepared):
         result = link.problem.result(link.layout, self.setting.types)
         at = self._slots[" ".join(link.writes)]
         memory_of_result = self._arena[at : at + result.nbytes]
-        target = memory_of_result.view(result.dtype.numpy)
+        target = memory_of_result.view(result.dtype.array_type)
         self._arrays[link.writes] = target
         specs = link.problem.operands(link.layout, self.setting.types)
         operands = self._operands(link, specs, weights)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.codegen import affinity
+from convprof.dtypes import listed
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
@@ -47,7 +48,7 @@ class Library(Strategy[P]):
         if not self.fuses and problem.epilogue:
             return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
         if problem.kind == self.kind and setting.dtype not in self.dtypes:
-            return f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
+            return f"{self.name} computes {listed(self.dtypes, 'and')} here, not {setting.dtype}"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 
@@ -83,7 +84,7 @@ class LibraryPrepared(Prepared):
         self.problem = problem
         self.setting = setting
         self._library_name = name.partition("-")[0]
-        self._kind = np.dtype(setting.types.source.numpy)
+        self._kind = setting.types.source.array_type
         operands = problem.operands(setting.layout, setting.types)
         result = problem.result(setting.layout, setting.types)
         self._shapes = [spec.shape for spec in operands]

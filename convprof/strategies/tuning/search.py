@@ -104,7 +104,7 @@ def _operands(
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
     made = []
     for spec in problem.operands(setting.layout, setting.types):
-        array = memory.zeros(spec.shape, spec.dtype.numpy)
+        array = memory.zeros(spec.shape, spec.dtype.array_type)
         array[...] = np.random.default_rng(0).random(spec.shape, dtype=np.float32) - 0.5
         made.append(array)
     return tuple(made)

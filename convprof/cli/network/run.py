@@ -84,12 +84,13 @@ def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
     from convprof.studies.network.options import Options
 
     top = flags["top"]
-    choice = chain_options.choice_from(flags)
+    choice = chain_options.choice_from(flags, several_threads=True)
     settings = chain_options.settings_from(flags)
     how = Options(
         strategies=choice.strategies,
         layout=choice.layouts[0],
-        threads=choice.threads[0],
+        threads=max(choice.threads),
+        thread_counts=choice.threads if len(choice.threads) > 1 else (),
         dtype=choice.dtype,
         tune=choice.tune,
         fuse=flags["fuse"],

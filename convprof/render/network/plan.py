@@ -9,6 +9,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.layers import time_cell
 from convprof.render.network.run import exclusion_lines, how_parts, not_timed, rows_csv, slowest
 from convprof.render.network.totals import verdict
@@ -45,6 +46,9 @@ def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
             say(console, WRITTEN_LINE, style="dim")
     if found.layers:
         say(console, *conclusion_lines(found))
+    if found.concurrency is not None:
+        console.print()
+        concurrency_report(console, found.concurrency)
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
@@ -79,10 +83,12 @@ def plan_markdown(document: Document, found: PlanResult | None, top: int | None)
         return ""
     rows = _shown(found, top)
     lines = [*(conclusion_lines(found) if rows else [NO_PLAN]), *exclusion_lines(found.excluded)]
+    modes = found.concurrency.modes if found.concurrency else ()
     made = [
         f"### {_title(found, rows)}\n",
         markdown_table(layer_columns(rows), rows) if rows else "",
         markdown_table(chain_columns(found.standings), found.standings) if found.standings else "",
+        markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in lines),
         "",
         describe.machine_line(document) + "  ",

@@ -10,6 +10,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.layers import (
     Share,
     different,
@@ -50,6 +51,9 @@ def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
         console.print()
     _print_totals(console, found)
     say(console, *library_lines(found))
+    if found.concurrency is not None:
+        console.print()
+        concurrency_report(console, found.concurrency)
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
@@ -137,12 +141,14 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
         *doubt_lines(found), *residual_lines(found), *library_lines(found),
         *exclusion_lines(found.excluded),
     )  # fmt: skip
+    modes = found.concurrency.modes if found.concurrency else ()
     made = [
         f"### {title(found, rows)}\n",
         markdown_table(columns, rows) if rows else "",
         *(f"{line}\n" for line in legend_lines([c.heading for c in columns]) if rows),
         markdown_table(kind_columns(of_kinds), of_kinds) if of_kinds else "",
         markdown_table(part_columns(added), added) if added else "",
+        markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in ([chain_line(found.chain)] if found.chain else [])),
         *(f"- {line}" for line in given),
         "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
 from convprof.studies.next_command import line
 from convprof.studies.run_answer import percent
@@ -41,6 +42,7 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
     if 2 * len(clear) <= len(result.measured):
         return Answer((_doubtful(result, clear),), shlex.join(command))
     sentences = (
+        *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),
         *_limit_sentence(result, clear),
         *_libraries_sentence(result.libraries),

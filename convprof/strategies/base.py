@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.codegen import NATIVE
 from convprof.dtypes import types
+from convprof.results import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import networks
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
@@ -104,6 +105,8 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
+    if measurement.isa not in (None, NATIVE):
+        options += ["--isa", str(measurement.isa)]
     return options
 
 

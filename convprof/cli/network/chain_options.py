@@ -30,6 +30,7 @@ measure_options = options.stack(
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
+    click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
     options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501
 )  # fmt: skip
 

@@ -106,8 +106,9 @@ def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:
 
 # Rows with long dotted names: the name of a block is above its layers, not in each row.
 
-_BLOCK = re.compile(r"(.*?\.\d+(?:\.\d+)*)\.(.+)")
-"""``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``: a block, and a layer in it."""
+_BLOCK = re.compile(r"(.*?\.\d+(?:-\d+)?(?:\.\d+)*)\.(.+)")
+"""``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``, ``layer3.1-5`` and ``conv1``: a
+block or blocks that repeat, and a layer in it."""
 _INDENT = "  "
 LONGEST = 28
 """The most characters of a name if not every column fits."""

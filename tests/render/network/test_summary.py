@@ -125,7 +125,7 @@ def test_a_shared_weight_is_said_and_counts_in_its_first_layer():
     assert (first[4], second[4]) == ("144", "-")
     assert "1 weight is used by 2 layers" in summary_markdown(summarise(network))
     (shared,) = summarise(network).to_json()["shared"]
-    assert (shared["node"], shared["owner"], shared["turned"]) == ("second", "first", False)
+    assert (shared["node"], shared["owner"], shared["transposed"]) == ("second", "first", False)
 
 
 def test_the_answer_says_where_the_work_and_the_parameters_are():

@@ -72,7 +72,6 @@ def _size(text: str) -> options.Option:
 
 
 def _common(budget_s: float = 0.07) -> options.Option:
-    """Return the common options of the studies."""
     return options.stack(
         options.budget_option("variant", budget_s),
         options.seed_option(),

@@ -120,7 +120,7 @@ def _peak_line(peak: Peak, roofline: Roofline, left: float, right: float) -> Ser
     y = peak.flop_per_s / GIGA
     kind = f" {peak.isa}" if peak.isa and len(roofline.peaks) > 1 else ""
     label = f"peak{kind} {units.si(peak.flop_per_s, 'FLOP/s')}"
-    return Series(label, (Point(start, y), Point(right, y)), marked=False, roof=True)
+    return Series(label, (Point(start, y), Point(right, y)), marked=False, ceiling=True)
 
 
 def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) -> Iterable[Series]:
@@ -130,7 +130,7 @@ def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) 
         start = min(max(left, floor / rate), top / rate)
         ends = (Point(x, x * rate / GIGA) for x in (start, top / rate))
         label = f"{level} {units.si(rate, 'B/s')}"
-        yield Series(label, tuple(ends), marked=False, roof=True)
+        yield Series(label, tuple(ends), marked=False, ceiling=True)
 
 
 def _points(rows: Sequence[RooflinePoint]) -> Iterable[Series]:
@@ -162,4 +162,4 @@ def _point(placed: RooflinePoint, *, labelled: bool, problems: bool) -> Point:
     gap = "" if placed.left < 1 / OVER else f" {units.digits(placed.left, 2)}x"
     label = f"{doubts.marked(name, placed.measurement.doubt)}{gap}" if labelled else ""
     rate = placed.flop_per_s / GIGA
-    return Point(placed.intensity, rate, label=label, roof=placed.roof / GIGA)
+    return Point(placed.intensity, rate, label=label, limit=placed.roof / GIGA)

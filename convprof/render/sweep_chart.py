@@ -172,7 +172,9 @@ def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
     if header["sweep"]["over"] == THREADS:
         return (), tuple(
             Series(
-                name, tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks), roof=True
+                name,
+                tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks),
+                ceiling=True,
             )
             for name, peaks in kinds
         )

@@ -106,7 +106,6 @@ class RowsTile(Kernel):
         return held
 
     def _row(self, w: Writer, row: str, held: dict[tuple[int, str], str]) -> None:
-        """Write one row."""
         places, values = {}, dict(held)
         for i, operand in enumerate(self.operands):
             places[i] = self._start(w, f"%o{i}", row, operand.row)

@@ -296,7 +296,7 @@ class ImageRowsTile(Pooling):
         return w.at("%lines", w.add(f"mul i64 {number}, {self._length}"))
 
     def _down(self, w: Writer, x: str, line: str) -> None:
-        """Write a line."""
+        """Write the join of the image rows of a window into a line."""
         target = w.at(line, self.before)
 
         def join(offset: str, mask: str | None, nothing: str) -> str:

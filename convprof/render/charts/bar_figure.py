@@ -190,7 +190,7 @@ def _references(axes: Axes, references: Sequence[Reference], scale: Scale) -> No
     """Draw the lines; label each above the axes, in further rows if labels would touch."""
     for row, members in enumerate(_reference_rows(references, scale)):
         for reference in members:
-            axes.axvline(reference.x, color=palette.ROOF, linewidth=1.5, zorder=2.5)
+            axes.axvline(reference.x, color=palette.CEILING, linewidth=1.5, zorder=2.5)
             axes.annotate(
                 reference.label,
                 (reference.x, 1.0),

@@ -13,7 +13,7 @@ class Point:
     high: float | None = None
     label: str = ""
     """The text next to the point; empty if the label of the series is enough."""
-    roof: float | None = None
+    limit: float | None = None
     """The limit above the point; the gap to the limit is drawn."""
 
 
@@ -32,7 +32,7 @@ class Series:
     """Distinguishes series of one subject, by the dash and by a filled or hollow marker."""
     expected: bool = False
     """Whether this is the expectation for the subject: dashed and hollow."""
-    roof: bool = False
+    ceiling: bool = False
     """Whether this is a ceiling: grey, with its label along the line."""
 
 

@@ -48,8 +48,6 @@ def heat_map_lines(chart: HeatMap, width: int = 80) -> Text:
 
 
 class _Cells:
-    """The cells of one map."""
-
     def __init__(self, chart: HeatMap) -> None:
         self.chart = chart
         values = [value for row in chart.values for value in row if value is not None]

@@ -98,7 +98,7 @@ class Labels:
         half = clearance * self._scale
         self._taken.append(Bbox.from_extents(x - half, y - half, x + half, y + half))
 
-    def settle(self, label: Annotation, places: Sequence[Place]) -> bool:
+    def place(self, label: Annotation, places: Sequence[Place]) -> bool:
         """Move a label to the first place where it covers nothing; return whether one exists."""
         for x, y, horizontal, vertical in places:
             label.set_position((x, y))

@@ -35,7 +35,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 """Okabe & Ito 2008, "Color Universal Design", without the yellow, which is hardly visible on white
 paper."""
 BLACK = "#000000"
-ROOF = "#555555"
+CEILING = "#555555"
 """Of ceilings: no strategy has this grey."""
 _GLYPHS = "ox+*#@%&=$^vsdABCDEFGHIJKLMNPQRTUVWYZ"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p", "h")
@@ -45,7 +45,7 @@ _EXPECTED: tuple[float, ...] = (4, 2.5)
 """The dash of expectations, in any colour."""
 
 
-_ROOF = Look(ROOF, _GLYPHS[0], "", ())
+_CEILING = Look(CEILING, _GLYPHS[0], "", ())
 
 
 def numbered(index: int) -> Look:
@@ -71,20 +71,20 @@ def looks(series: Sequence[Series]) -> list[Look]:
     are in the order of the series: the clearest glyphs first.
     """
     numbers: dict[str, int] = {}
-    subjects = [one.subject or one.label for one in series if not one.roof]
+    subjects = [one.subject or one.label for one in series if not one.ceiling]
     for subject in sorted(subjects, key=lambda name: name not in _strategies()):
         if subject not in numbers:
             numbers[subject] = _number(subject, numbers.values())
     chosen = []
     for index, one in enumerate(series):
-        look = _ROOF if one.roof else _variant(numbers[one.subject or one.label], one)
+        look = _CEILING if one.ceiling else _variant(numbers[one.subject or one.label], one)
         chosen.append(replace(look, glyph=_GLYPHS[index % len(_GLYPHS)]))
     return chosen
 
 
 def terminal_color(color: str) -> str:
     """Return a style for Rich; black is the terminal's own colour, visible on any background."""
-    return "default" if color in (BLACK, ROOF) else color
+    return "default" if color in (BLACK, CEILING) else color
 
 
 def _number(subject: str, taken: Collection[int]) -> int:

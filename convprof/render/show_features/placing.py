@@ -59,7 +59,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Placed:
+class SheetLayout:
     """The whole sheet."""
 
     height: float
@@ -69,7 +69,7 @@ class Placed:
     cells: tuple[Cell, ...]
 
 
-def place(title: str, sections: Sequence[Section]) -> Placed:
+def place(title: str, sections: Sequence[Section]) -> SheetLayout:
     """Return the sheet, ``WIDTH`` pixels wide and as high as it needs."""
     cells: list[Cell] = []
     rules: list[float] = []
@@ -83,7 +83,7 @@ def place(title: str, sections: Sequence[Section]) -> Placed:
         texts += [*heading, *caption]
         cells += placed
         y += GAP
-    return Placed(y, tuple(texts), tuple(rules), tuple(cells))
+    return SheetLayout(y, tuple(texts), tuple(rules), tuple(cells))
 
 
 def _lines(text: str, y: float, size: float, weight: str) -> tuple[list[Line], float]:

@@ -114,8 +114,8 @@ def tokens(_: ops.Tokens, problem: Operation, setting: Setting) -> Plan:
 def transpose(op: ops.Transpose, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of axes in another order."""
     (strides,) = input_strides(problem, setting.layout)
-    turned = tuple(strides[axis] for axis in op.axes)
-    return _copied(problem, setting, Nest(problem.output, (turned, row_major(problem.output))))
+    permuted = tuple(strides[axis] for axis in op.axes)
+    return _copied(problem, setting, Nest(problem.output, (permuted, row_major(problem.output))))
 
 
 def cut(op: ops.Slice, problem: Operation, setting: Setting) -> Plan:

@@ -107,9 +107,9 @@ class ExportedPrepared(Prepared):
     def _in_nchw(self, x: Array) -> Array:
         if self.setting.layout == "nchw" or x.ndim != IMAGE_AXES:
             return x
-        turned = memory.zeros(self._network.input, np.float32)
-        turned[:] = x.transpose(0, 3, 1, 2)
-        return turned
+        in_nchw = memory.zeros(self._network.input, np.float32)
+        in_nchw[:] = x.transpose(0, 3, 1, 2)
+        return in_nchw
 
 
 class ExportedNetwork(Library[NetworkProblem]):

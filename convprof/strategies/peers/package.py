@@ -148,20 +148,20 @@ ROUNDS = 20
 PATIENCE_S = 0.1
 
 
-def fastest(ways: Sequence[Callable[[], Any]]) -> int:
+def fastest(calls: Sequence[Callable[[], Any]]) -> int:
     """Return the index of the fastest call, from interleaved calls.
 
     Each is called at most 20 times, or as often as fits 0.1 s, and at least once. All have run
     before.
     """
-    if len(ways) == 1:
+    if len(calls) == 1:
         return 0
-    best = [float("inf")] * len(ways)
+    best = [float("inf")] * len(calls)
     deadline = time.perf_counter() + PATIENCE_S
     for _ in range(ROUNDS):
-        for index, way in enumerate(ways):
+        for index, call in enumerate(calls):
             start = time.perf_counter()
-            way()
+            call()
             best[index] = min(best[index], time.perf_counter() - start)
         if time.perf_counter() > deadline:
             break

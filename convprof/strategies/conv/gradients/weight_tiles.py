@@ -296,7 +296,7 @@ class WeightTiles:
     def _add_transposition(self, tiles: TileList, task: _Task, start: int) -> None:
         """Add the tiles that write a task's sums in the order of the weights."""
         p, width = self.p, task.vectors * self.lanes
-        turned = TransposeTile(
+        transposition = TransposeTile(
             types=self.types,
             lanes=self.lanes,
             rows=len(task.channels) * self.taps,
@@ -307,7 +307,7 @@ class WeightTiles:
             apart=self.part_sums,
         )
         where = ((task.group * p.kg + task.k) * p.cg + task.channels.start) * self.taps
-        tiles.add(kernel(turned, self.isa), 0, 0, start, where)
+        tiles.add(kernel(transposition, self.isa), 0, 0, start, where)
 
     def _segments(
         self, rows: Rows, block: Block

@@ -60,7 +60,19 @@ def _network(fields: dict[str, Any]) -> dict[str, Any]:
         for key in ("libraries", "chains")
         if key in fields
     }
+    if "totals" in fields:
+        lists["totals"] = [_side(mapping(item)) for item in array(fields["totals"])]
     return {**fields, **lists}
+
+
+def _side(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the sums over a network's layers, none of them in doubt: version 1 had no doubts."""
+    parts = {
+        key: {name: {**mapping(part), "doubt": None} for name, part in mapping(value).items()}
+        for key, value in fields.items()
+        if key in {"passes", "kinds"}
+    }
+    return {**fields, **parts, "doubt": None}
 
 
 def _beside(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 import click
 
 from convprof.cli import idle, signals
+from convprof.cli.help_page import SETTINGS
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
 from convprof.render import streams
+from convprof.version import VERSION
 
 COMMANDS = {
     "run": "Measure every strategy on a problem.",
@@ -37,6 +39,8 @@ COMMANDS = {
 A module is imported when its command is asked for; ``--help`` imports none of them.
 """
 
+COMPLETE = "_CONVPROF_COMPLETE"
+"""The variable by which a shell asks click for completions."""
 _MOST_OPENBLAS_THREADS = 64
 """In NumPy's wheels: more it does not start."""
 
@@ -84,12 +88,15 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="convprof", message="convprof %(version)s")
+@click.group(cls=_LazyGroup, context_settings=SETTINGS)
+@click.version_option(VERSION, "-V", "--version", message="convprof %(version)s")
 def cli() -> None:
     """Profile convolutions and matrix products on this CPU.
 
     How fast is it, how fast could it be, why is there a gap, and what would close it?
+
+    Completion in bash: eval "$(_CONVPROF_COMPLETE=bash_source convprof)"; in zsh and fish:
+    zsh_source, fish_source.
     """
 
 
@@ -105,6 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
     if spare_threads.startable(wanted) < wanted:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if COMPLETE in os.environ:  # click writes bytes, which guarded streams refuse
+        cli.main(prog_name="convprof")
     streams.occupy_closed()
     words = sys.argv[1:] if arguments is None else arguments
     data_on_stdout = any(word == "-" or word.endswith("=-") for word in words)

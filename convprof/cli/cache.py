@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import options
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.errors import EXIT_FAILURE
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.studies.cache import Store
 
 
-@click.command("cache")
+@click.command("cache", cls=Command)
 @click.option(
     "--clear",
     type=click.Choice(["choices", "ceilings", "kernels", "all"]),

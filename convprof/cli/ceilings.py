@@ -10,6 +10,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.studies.ceilings import Measured
 
 
-@click.command("ceilings")
+@click.command("ceilings", cls=Command)
 @options.threads_option()
 @options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")

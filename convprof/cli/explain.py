@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.cli.help_page import Group
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ MOST_NAMED = 3
 """Problems that an error lists."""
 
 
-@click.group("explain", invoke_without_command=True)
+@click.group("explain", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show how a convolution or a product is computed, on a small example with real numbers.

@@ -10,6 +10,7 @@ import click
 
 from convprof.cli import options
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
 
 
-@click.command("instructions")
+@click.command("instructions", cls=Command)
 @click.option("--match", metavar="REGEX", help="Keep the instructions whose name matches.")
 @options.wait_idle_option
 @options.plot_option("Draw latency and throughput as .svg or .png")

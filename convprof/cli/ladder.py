@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
+from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, UnknownNameError
@@ -41,7 +42,7 @@ _options = options.stack(
 )  # fmt: skip
 
 
-@click.group("ladder")
+@click.group("ladder", cls=Group)
 def command() -> None:
     """Climb from the naive loops to the peak, one idea a rung."""
 
@@ -52,8 +53,8 @@ def gemm(**flags: Any) -> int:
     """Measure a matrix product rung by rung.
 
     naive, reordered, tiled, vectorized, fma, unrolled, packed, parallel: each has one idea more
-    than the one before. For each: what it gains, which limit it removes, and what its inner loop
-    can reach at most. PROBLEM (1024x1024:1024x1024) or --size says what is multiplied.
+    than the one before. For each: what it gains and what limits it; with --why also the limit that
+    it removes and its inner loop. PROBLEM (1024x1024:1024x1024) or --size: what is multiplied.
     """
     return _run("gemm", {**flags, "layout": "nchw"})
 
@@ -96,7 +97,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
 
 
 def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the rungs that are named; UnknownNameError for one that is none."""
+    """Return the named rungs; UnknownNameError for a name that is not a rung."""
     from convprof.studies.ladder import LADDERS, PARALLEL
 
     known = (*LADDERS[kind], PARALLEL)
@@ -165,7 +166,7 @@ def _sized(kind: str, base: Problem, text: str) -> list[Problem]:
 
 
 class _View(View["Ladder"]):
-    """Print every ladder when it is finished, and all of them against each other at the end."""
+    """Print every ladder when it is finished, and a table of all ladders at the end."""
 
     apart = False
 
@@ -195,7 +196,7 @@ class _View(View["Ladder"]):
         halide_report(console, self._pairs)
 
     def summary(self, console: Console) -> None:
-        """Print the sizes side by side."""
+        """Print a table with a column for each size."""
         from convprof.render.ladder import sizes_report
 
         if self._several:

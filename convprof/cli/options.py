@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from convprof.cli import completion
 from convprof.cli.idle import WAIT_IDLE_S
 from convprof.problems.gradients import PASSES
 
@@ -49,7 +50,7 @@ def stack(*options: Option) -> Option:
 def strategy_option(help_text: str, default: tuple[str, ...] | None = None) -> Option:
     """Return ``--strategy``, which takes several names."""
     shown = default is not None
-    return click.option("--strategy", "-s", multiple=True, default=default, show_default=shown, metavar="NAME[,NAME]", help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--strategy", "-s", multiple=True, default=default, show_default=shown, metavar="NAME[,NAME]", help=help_text, shell_complete=completion.strategies)  # noqa: E501  # fmt: skip
 
 
 def threads_option(
@@ -65,12 +66,12 @@ def dtype_option(
     default: str = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
 ) -> Option:
     """Return ``--dtype``."""
-    return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.dtypes)  # noqa: E501  # fmt: skip
 
 
 def isa_option(help_text: str) -> Option:
     """Return ``--isa``."""
-    return click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help=help_text, shell_complete=completion.isas)  # noqa: E501  # fmt: skip
 
 
 def tune_option() -> Option:
@@ -87,7 +88,7 @@ def layout_option(
     help_text: str = "Layouts of a convolution's activations.",
 ) -> Option:
     """Return ``--layout``."""
-    return click.option("--layout", default=default, show_default=True, metavar=metavar, help=help_text)  # noqa: E501  # fmt: skip
+    return click.option("--layout", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.layouts)  # noqa: E501  # fmt: skip
 
 
 def budget_option(each: str = "contestant", default: float = 0.07) -> Option:
@@ -134,7 +135,7 @@ def libraries_option(
     help_text: str, metavar: str = "NAME[,NAME]", *, several: bool = True
 ) -> Option:
     """Return ``--with``, which names libraries."""
-    return click.option("--with", "with_", multiple=several, metavar=metavar, help=help_text)
+    return click.option("--with", "with_", multiple=several, metavar=metavar, help=help_text, shell_complete=completion.libraries)  # noqa: E501  # fmt: skip
 
 
 all_option = click.option("--all", "every", is_flag=True, help="Print every row; by default the best layout of the fastest strategies.")  # noqa: E501  # fmt: skip
@@ -145,7 +146,7 @@ pass_option = click.option("--pass", "pass_", type=click.Choice(PASSES), default
 epilogue_option = click.option("--epilogue", metavar="STEP[,STEP]", help="What follows each convolution and product: bias, add (a residual), and an activation; fused, and in passes of its own.")  # noqa: E501  # fmt: skip
 
 problem_options = stack(
-    click.argument("problem", nargs=-1, metavar="[PROBLEM]..."),
+    click.argument("problem", nargs=-1, metavar="[PROBLEM]...", shell_complete=completion.problems),
     click.option("--batch", multiple=True, metavar="FILE", help="Read problems from a benchdnn shape file; - is stdin."),  # noqa: E501
     click.option("--mb", type=int, metavar="N", help="Override the minibatch of every problem."),
     click.option("--match", metavar="REGEX", help="Keep the problems whose name or descriptor matches."),  # noqa: E501

@@ -11,6 +11,7 @@ import click
 from convprof.cli import dry_run, from_flags, measuring, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs, dated
 from convprof.cli.run import KEPT
 from convprof.cli.view import View
@@ -33,15 +34,16 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".json"
-READ_FLAGS = ("problem", "csv_path", "markdown_path", "plot", "color", "quiet")
+READ_FLAGS = ("problem", "every", "csv_path", "markdown_path", "plot", "color", "quiet")
 """What has a meaning where points come from files."""
 
 
-@click.command("roofline")
+@click.command("roofline", cls=Command)
 @options.problem_options
 @options.layout_option()
 @options.measure_options()
 @options.plot_option("Draw the chart as .svg or .png")
+@options.all_option
 @options.dry_run_option
 @options.output_options()
 def command(**flags: Any) -> int:
@@ -55,14 +57,14 @@ def command(**flags: Any) -> int:
     if results:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
-        return _read(results, flags["plot"], outputs)
+        return _read(results, flags, outputs)
     asked = from_flags.asked(flags)
     measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
         return 0
     outputs = Outputs.of(flags)
-    return _measure(asked, outputs, flags["plot"])
+    return _measure(asked, outputs, flags)
 
 
 def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
@@ -84,17 +86,17 @@ def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
             )
 
 
-def _read(paths: Sequence[str], plot: str | None, outputs: Outputs) -> int:
+def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
     """Show what is in files; only bandwidths that they lack are measured, on this very machine."""
     from convprof.studies import roofline, saved
 
     files = [saved.read(path) for path in paths]
     driver = Driver(outputs)
-    view = Charts(driver)
+    view = Charts(driver, every=flags["every"])
     groups = [key for file in files for key in roofline.groups(file)]
     if not groups:
         raise InputError(f"{paths[0]}: there is no time in it, so there is no point to draw")
-    view.plots = plot_names(plot, groups)
+    view.plots = plot_names(flags["plot"], groups)
     rooflines: list[Roofline] = []
     notes: list[str] = []
     for file in files:
@@ -155,14 +157,14 @@ def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
     return roofline.complete(file, [b for found in known.listed() for b in found.bandwidths])
 
 
-def _measure(asked: Asked, outputs: Outputs, plot: str | None) -> int:
+def _measure(asked: Asked, outputs: Outputs, flags: dict[str, Any]) -> int:
     from convprof.studies import ceilings
     from convprof.studies.run import Run
 
     threads = asked.choice.threads
     driver = Driver(outputs)
-    charts = Charts(driver)
-    charts.plots = plot_names(plot, [(asked.choice.dtype, count) for count in threads])
+    charts = Charts(driver, every=flags["every"])
+    charts.plots = plot_names(flags["plot"], [(asked.choice.dtype, count) for count in threads])
     known = ceilings.Measured(threads)
     measure_ceilings(known, driver)
     asked.machine.adopt(known.listed(), known.fresh)
@@ -262,8 +264,9 @@ def plot_names(
 class Charts:
     """Print rooflines, and draw them into files."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._stdout, self._remark = driver.stdout, driver.remark
+    def __init__(self, driver: Driver, *, every: bool) -> None:
+        """``every``: the tables have all rows."""
+        self._stdout, self._remark, self._every = driver.stdout, driver.remark, every
         self.plots: list[tuple[tuple[str, int], str]] = []
 
     def show(self, found: Sequence[Roofline]) -> None:
@@ -271,7 +274,8 @@ class Charts:
         from convprof.render import roofline as view
 
         for roofline in found:
-            view.roofline_report(self._stdout, roofline, dated=_dated(roofline))
+            dated = _dated(roofline)
+            view.roofline_report(self._stdout, roofline, dated=dated, every=self._every)
             self._stdout.print()
         view.definitions_report(self._stdout)
 

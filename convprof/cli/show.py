@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import options
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.studies.show import Saved
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("file", nargs=-1, required=True, metavar="FILE...")
 @options.all_option
 @options.output_options()

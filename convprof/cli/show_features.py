@@ -10,6 +10,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 16, 1024
 
 
-@click.command("show-features")
+@click.command("show-features", cls=Command)
 @click.argument("image", required=False)
 @click.option(
     "--output",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.cli.help_page import Command
 
 if TYPE_CHECKING:
     from convprof.problems import Problem
@@ -15,7 +16,7 @@ LAYOUT_CONVERSION = "reorder"
 """A kind that no PROBLEM means: comparisons of layouts measure it."""
 
 
-@click.command("strategies")
+@click.command("strategies", cls=Command)
 @options.problem_options
 @options.layout_option()
 @options.threads_option(

@@ -11,6 +11,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
@@ -32,7 +33,7 @@ MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
 
 
-class _Studies(click.Group):
+class _Studies(Group):
     """A group that knows what comes near to a name."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -14,6 +14,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.driver import Driver, Work, exit_code
+from convprof.cli.help_page import Group
 from convprof.cli.outputs import STDOUT, Outputs
 from convprof.errors import InputError
 
@@ -67,7 +68,7 @@ def _options(kind: str) -> options.Option:
     )  # fmt: skip
 
 
-@click.group("sweep")
+@click.group("sweep", cls=Group)
 def command() -> None:
     """Measure strategies over a range: FLOP/s against size, channels, threads, tiles."""
 

@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import options
 from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
 
 
-@click.command("sysinfo")
+@click.command("sysinfo", cls=Command)
 @options.json_option("Also write all of it as JSON; with '-' to stdout, and nothing else there.")
 @options.color_option
 @options.wait_idle_option

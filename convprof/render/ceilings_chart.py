@@ -48,7 +48,7 @@ def _highest(peaks: Sequence[Peak]) -> list[Peak]:
 
 
 def _finding(peaks: Sequence[Peak], loads: Sequence[Bandwidth]) -> str:
-    """Return the highest peak, what memory feeds, and the intensity at which both meet."""
+    """Return the highest peak, the bandwidth of memory, and the intensity where both are equal."""
     parts = []
     peak = max(peaks, key=lambda p: p.flop_per_s, default=None)
     if peak is not None:

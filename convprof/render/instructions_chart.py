@@ -81,7 +81,7 @@ def _shown(rows: Sequence[Row]) -> tuple[list[Row], str]:
 
 
 def _bars(rows: Sequence[Row], figure: str, core: str) -> list[Bar]:
-    made = []
+    bars = []
     for row in rows:
         measured = getattr(row, figure)
         if measured is None:
@@ -89,8 +89,8 @@ def _bars(rows: Sequence[Row], figure: str, core: str) -> list[Bar]:
         known = row.published.get(core, {}).get(figure)
         published = f"published {known:g}" if known is not None else ""
         note = joined(units.digits(measured, 2), published)
-        made.append(Bar(row.name, measured, note=note, expected=known))
-    return made
+        bars.append(Bar(row.name, measured, note=note, expected=known))
+    return bars
 
 
 def _different(rows: Sequence[Row], core: str) -> tuple[Bar, ...]:

@@ -176,20 +176,20 @@ def _loop_columns() -> list[Column[Row]]:
 def _pair_columns() -> list[Column[Pair]]:
     return [
         Column("rung", lambda p: p.rung or NOTHING, 3, "left"),
-        Column("GFLOP/s", lambda p: tables.gflops_cell(p.ours) if p.ours else NOTHING, 4),
+        Column("GFLOP/s", lambda p: tables.gflops_cell(p.ours) if p.ours else NOTHING, 6),
         Column("Halide", lambda p: p.theirs.strategy.removeprefix("halide-"), 1, "left"),
         Column("threads", lambda p: str(p.theirs.threads), 8, key=True),
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.theirs), 1),
         Column("% peak", lambda p: tables.peak_cell(p.theirs), 2),
-        Column("speed-up", lambda p: ratio_cell(p.comparison), 6),
+        Column("speed-up", lambda p: ratio_cell(p.comparison), 4),
         Column(
             "and is",
             lambda p: p.comparison.verdict if p.comparison else NOTHING,
-            7,
+            5,
             "left",
             style=lambda p: _verdict_style(p.comparison),
         ),
-        Column("compile [s]", lambda p: _compile_cell(p.theirs), 5),
+        Column("compile [s]", lambda p: _compile_cell(p.theirs), 7),
         Column("error", lambda p: tables.error_cell(p.theirs), 9),
     ]
 

@@ -36,7 +36,7 @@ def panels(
     counts = sorted({m.threads for m in rows})
     timed = any(m.flop_per_s is None for m in rows)
     unit = units.time_unit([seconds(m) for m in rows]) if timed else None
-    made = []
+    panels = []
     for count in counts:
         of_count = [m for m in rows if m.threads == count][:MOST_BARS]
         bars = tuple(
@@ -45,8 +45,8 @@ def panels(
         )
         title = threads_words(count) if len(counts) > 1 else ""
         axis = f"time [{unit.name}]" if unit else "GFLOP/s"
-        made.append(Panel(axis, bars, title, () if unit else _peak(of_count)))
-    return tuple(made)
+        panels.append(Panel(axis, bars, title, () if unit else _peak(of_count)))
+    return tuple(panels)
 
 
 def caption(rows: Sequence[Measurement]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof import units
@@ -11,6 +12,7 @@ from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.findings import GIGA
 from convprof.render.roofline_chart import OVER, problem_name, roofline_chart, title
+from convprof.studies import roofline_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +31,21 @@ roof: the lower of the peak and FLOP/byte x bandwidth of the level it works in, 
 nearer caches hold at theirs"""
 
 
-def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None:
-    """Print a table of the points and the chart. ``dated``: machine and date, for the caption."""
-    rows = roofline.placed
+def roofline_report(
+    console: Console, roofline: Roofline, *, dated: str, every: bool = False
+) -> None:
+    """Print a table of the points and the chart. ``dated``: machine and date, for the caption.
+
+    The table has a dozen rows at most, unless ``every`` row is wanted; the chart has all points.
+    """
+    rows = roofline.placed if every else roofline_answer.shortlist_of(roofline.placed)
     print_table(console, title(roofline), columns(rows), rows)
+    if len(rows) < len(roofline.placed):
+        say(
+            console,
+            f"{len(roofline.placed) - len(rows)} more: slower or in the other layout (--all)",
+            style="dim",
+        )
     if any(map(over, rows)):
         say(
             console,
@@ -46,7 +59,7 @@ def roofline_report(console: Console, roofline: Roofline, *, dated: str) -> None
         )
         say(console, text)
     console.print()
-    drawn = roofline_chart(roofline, dated=dated)
+    drawn = replace(roofline_chart(roofline, dated=dated), caption="")  # of a picture's marks
     console.print(chart_lines(drawn, min(console.width, WIDEST), HEIGHT), soft_wrap=True)
 
 

@@ -102,7 +102,8 @@ def _answer(name: str, timed: Sequence[Step]) -> Answer:
     sentences = [_fastest(name, best)]
     gains = [step for step in timed if step.before is not None and step.before.verdict == "faster"]
     if gains:
-        sentences.append(_gain(max(gains, key=_speed_up)))
+        best_gain = max(gains, key=_speed_up)
+        sentences.append(_gain(best_gain, certain=best_gain is max(timed, key=_speed_up)))
     if best.limit is not None and best.limit.kind != "peak":
         sentences.append(f"What limits {best.rung.name}: {limit_phrase(best)}.")
     kind = best.limit.kind if best.limit is not None else None
@@ -126,9 +127,11 @@ def _speed_up(step: Step) -> float:
     return step.before.ratio.inverse.value if step.before is not None else 0.0
 
 
-def _gain(step: Step) -> str:
+def _gain(step: Step, *, certain: bool) -> str:
+    """Return the gain of a rung and its idea; not ``certain`` if a larger gain is undecided."""
     below = step.before.b.strategy if step.before is not None else ""
     times = units.digits(_speed_up(step))
     idea = step.summary.split(";")[0] if step.rung.name == step.rung.strategy else ""
-    text = f"The largest gain is {step.rung.name}: {times} times as fast as {below}"
+    largest = "The largest gain" if certain else "The largest gain that is certain"
+    text = f"{largest} is {step.rung.name}: {times} times as fast as {below}"
     return f"{text} ({idea})." if idea else f"{text}."

@@ -1,4 +1,4 @@
-"""What an epilogue asks of a plan: its operands, and the buffers of stages that compute it."""
+"""The buffers and the cost of the stages that compute an epilogue."""
 
 from __future__ import annotations
 

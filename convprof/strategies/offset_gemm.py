@@ -1,4 +1,4 @@
-"""The blocked matrix product behind ``tiled``, for matrices that lie anywhere.
+"""The blocked matrix product behind ``tiled``, for matrices whose rows are anywhere.
 
     c[c_row(i) + j]  =  sum over t of  a[a_row(i) + a_col(t)] * b[b_row(t) + j]
 
@@ -168,7 +168,7 @@ class OffsetBlocking:
 
 @dataclass(frozen=True)
 class Offsets:
-    """Where the matrices lie: element offsets of their rows and of each batch item."""
+    """Where the matrices are: element offsets of their rows and of each batch item."""
 
     a_base: Table
     b_base: Table

@@ -1,6 +1,6 @@
 """A strategy written down as data: which buffers it needs and which stages run over them.
 
-Nothing is allocated or compiled by a plan, so its memory can be weighed before it is asked for.
+Nothing is allocated or compiled by a plan, so its memory can be counted before it is allocated.
 """
 
 from __future__ import annotations
@@ -147,17 +147,17 @@ class Plan:
 # Lists of tiles that several layers have in common: a network repeats its layers.
 
 _alive: WeakValueDictionary[Hashable, TileList] = WeakValueDictionary()
-"""Gone with the last plan that holds them, so there is nothing to limit or to empty."""
+"""A list goes with the last plan that holds it, so nothing has to be limited or emptied."""
 
 
 def shared(key: Hashable, make: Callable[[], TileList]) -> TileList:
-    """Return the list of tiles made for ``key`` if it is still in use, else that of ``make``.
+    """Return the list of tiles made for ``key`` if it is still in use, else the list of ``make``.
 
-    The key has all that the list depends on, but for the size of the cache. Nobody adds to a list
-    that is shared.
+    The key has all that the list depends on, but for the size of the cache. Nothing is added
+    to a shared list.
     """
     key = (key, l2_bytes())
-    found = _alive.get(key)
-    if found is None:
-        found = _alive[key] = make()
-    return found
+    tiles = _alive.get(key)
+    if tiles is None:
+        tiles = _alive[key] = make()
+    return tiles

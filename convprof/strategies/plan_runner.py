@@ -50,7 +50,7 @@ class PlanRunner(Prepared):
             key: memory.zeros(each.shape, each.dtype.numpy) for key, each in buffers.items()
         }
         self._borrowed: set[str] = set()
-        """What is packed in another one's memory."""
+        """Packed buffers that are in the memory of another runner."""
         self._tables: list[Array] = []
         self._patches: list[tuple[Array, int, str]] = []
         start = kernels.compile_seconds()
@@ -94,7 +94,7 @@ class PlanRunner(Prepared):
             self._connect()
 
     def share_packed(self, other: PlanRunner) -> None:
-        """Read packed weights where another one, bound already, has packed the same numbers."""
+        """Read packed weights where another runner, bound already, has packed the same numbers."""
         for key in self._plan.packed:
             there = other._arrays.get(key)
             if there is not None and np.array_equal(there, self._arrays[key]):
@@ -107,7 +107,7 @@ class PlanRunner(Prepared):
         return {key: self._arrays[key].nbytes for key in self._plan.lendable_workspaces}
 
     def works(self) -> list[Work] | None:
-        """Return the rows of the team's program; None if a step is somebody else's call.
+        """Return the rows of the team's program; None if a step is a library's call.
 
         They hold as long as nothing is bound or lent anew.
         """
@@ -157,7 +157,7 @@ class PlanRunner(Prepared):
 
         Every pass over the result reads and writes it once more.
 
-        What is packed is read instead of what it is made from. A workspace that is used for one
+        Packed weights are read instead of the weights. A workspace that is used for one
         block after another counts once: it is that small so that a cache keeps it.
         """
         plan = self._plan
@@ -197,8 +197,8 @@ class PlanRunner(Prepared):
             for step in self._plan.steps
             if isinstance(step, Stage) and isinstance(step.kernel, Native)
         ]
-        found = inner_loop(keep for keep in kept if isinstance(keep, TileList))
-        return [found] if found else []
+        loop = inner_loop(keep for keep in kept if isinstance(keep, TileList))
+        return [loop] if loop else []
 
     def loop_nests(self) -> list[str]:
         """Return the assembly of the stages that numba compiles, in order."""
@@ -224,14 +224,14 @@ class PlanRunner(Prepared):
             address = step.kernel.address
         else:
             address = kernels.address(step.kernel, self._element(step))
-        given = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
-        dims = np.ascontiguousarray(given, dtype=np.int64)
+        words = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
+        dims = np.ascontiguousarray(words, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
         self._tables += [dims, pointers]
         self._patches += [(pointers, index, key) for index, key in enumerate(step.buffers)]
         most = max(1, step.tasks // self.setting.threads)  # a slice has a task for every thread
-        wanted = math.ceil(step.work_fraction * self.problem.macs / UNINTERRUPTED_MACS)
-        slices = min(step.tasks, most, max(1, wanted))
+        parts = math.ceil(step.work_fraction * self.problem.macs / UNINTERRUPTED_MACS)
+        slices = min(step.tasks, most, max(1, parts))
         edges = [step.tasks * i // slices for i in range(slices + 1)] if slices else [0]
         return [
             Work(address, lo, hi, pointers.ctypes.data, dims.ctypes.data, step.static_schedule)

@@ -31,7 +31,7 @@ DEADLINE_S = 5.0
 LONGEST_PATTERN = 1000
 
 FMA_OPERATIONS = 2
-"""1 multiply-add = 2 operations, here as everywhere."""
+"""1 multiply-add = 2 operations, as in all of convprof."""
 
 
 @dataclass(frozen=True)

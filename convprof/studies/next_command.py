@@ -199,3 +199,8 @@ def after_roofline(point: RooflinePoint) -> str:
     if kind in _FAMILIES and measurement.cache == "hot":
         return line("compare peers", measurement)
     return ""
+
+
+def growth_of_mixers() -> str:
+    """Return the command that shows how attention and convolutions grow with the image."""
+    return "convprof compare mixers --images 112,224,384"

@@ -9,6 +9,7 @@ from convprof.studies.answer import Answer
 from convprof.studies.next_command import after_roofline
 from convprof.studies.roofline_model import COMPUTE
 from convprof.studies.run_answer import label, name
+from convprof.studies.shortlist import MOST_ROWS, best_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,22 @@ def fastest(rooflines: Sequence[Roofline]) -> list[RooflinePoint]:
         if key not in best or point.seconds < best[key].seconds:
             best[key] = point
     return list(best.values())
+
+
+def shortlist_of(points: Sequence[RooflinePoint]) -> Sequence[RooflinePoint]:
+    """Return all points if they are few; else the fastest of each problem, or of the only one."""
+    if len(points) <= MOST_ROWS:
+        return points
+    by_problem: dict[str, list[RooflinePoint]] = {}
+    for point in points:
+        by_problem.setdefault(str(point.measurement.problem["descriptor"]), []).append(point)
+    each = max(1, MOST_ROWS // len(by_problem))
+    return [p for members in by_problem.values() for p in _best_layouts(members)[:each]]
+
+
+def _best_layouts(points: Sequence[RooflinePoint]) -> list[RooflinePoint]:
+    kept = {id(m) for m in best_layouts(p.measurement for p in points)}
+    return [p for p in points if id(p.measurement) in kept]
 
 
 def _of_one(point: RooflinePoint) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +17,9 @@ from convprof.render.charts import picture
 from convprof.studies import ladder
 from convprof.studies.ladder import LADDERS
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+)
 QUICK = ["--budget", "0.002", "--rounds", "6"]
 SMALL = "mb1ic8ih9oc16oh9kh3ph1"
 LAST = ["parallel"] if facts().topology.usable_cores > 1 else []
@@ -47,7 +50,7 @@ def test_sizes_side_by_side_and_a_valid_document(capsys, tmp_path):
     for name in names:
         assert sum(line.startswith(f"{name}: ") for line in lines) == 2
     document = json.loads(path.read_text())
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     assert len(document["measurements"]) == 2 * len(names)
     assert {m["status"] for m in document["measurements"]} == {"ok"}
     pairs = [(c["b"]["strategy"], c["a"]["strategy"]) for c in document["comparisons"]]
@@ -55,7 +58,8 @@ def test_sizes_side_by_side_and_a_valid_document(capsys, tmp_path):
     assert all(c["evidence"]["a"]["flops"] > 0 for c in document["comparisons"])
     sure = [c["limits"][side] for c in document["comparisons"] if not c["doubt"] for side in "ab"]
     assert all(limit["kind"] for limit in sure)
-    assert "is the fastest rung" in out[out.index("GFLOP/s over the sizes") :]
+    ending = out[out.index("GFLOP/s over the sizes") :]
+    assert "is the fastest rung" in ending or "Every time is in doubt" in ending
     assert lines[-1].startswith("next: convprof ")
 
 
@@ -65,7 +69,7 @@ def test_a_convolution_that_winograd_refuses(capsys):
     assert status == 0
     assert "refused: winograd nhwc 1 thread: winograd needs a 3x3 stride-1 filter" in out
     lines = out.splitlines()
-    assert sum(line.startswith("auto  ") for line in lines) == 2
+    assert sum(re.match(r"auto( \?)?  ", line) is not None for line in lines) == 2
     assert "parallel" not in out
 
 

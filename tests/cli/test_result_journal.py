@@ -18,7 +18,9 @@ from convprof.studies.journal import Journal
 PROBLEMS = ["4x4:4x4", "5x5:5x5", "6x6:6x6"]
 HOW = ["-s", "naive,packed", "-t", "1", "--budget", "0.001", "--rounds", "6"]
 RUN = ["run", *PROBLEMS, *HOW, "--all"]
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+)
 
 
 class Killed(BaseException):
@@ -56,7 +58,7 @@ def run(capsys, *words):
 
 def read(path):
     document = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     return document
 
 

@@ -16,7 +16,9 @@ from convprof.machine.ceilings_store import Ceilings
 
 SMALL = "mb1ic4ih9iw8oc6oh9ow8kh3kw3ph1pw1"
 QUICK = ["-t", "1", "-s", "direct,im2col", "--layout", "nchw", "--budget", "0.002", "--rounds", "6"]
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +89,7 @@ def result(capsys, tmp_path):
 
 def test_run_says_what_bounds_each_strategy_and_what_it_moves(result):
     document = json.loads(result.read_text())
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     found = {m["strategy"]: m for m in document["measurements"]}
     assert {m["bound"] for m in found.values()} <= {"compute", "memory"}
     assert found["im2col"]["bytes_moved"] > found["direct"]["bytes_moved"]
@@ -143,7 +145,7 @@ def test_a_chart_without_points_leaves_the_others_their_names(capsys, result, tm
 def test_json_of_roofline_is_a_result(capsys):
     status, out, _ = run(capsys, "roofline", SMALL, *QUICK, "--json", "-")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     assert status == 0
     assert len(document["measurements"]) == 2
 

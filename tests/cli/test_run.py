@@ -20,7 +20,9 @@ from convprof.measure.session import Session
 from convprof.strategies.conv.direct import Direct
 
 SMALL = "mb1ic4ih9iw8oc6oh9ow8kh3kw3ph1pw1"
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "result-schema.json").read_text())
+)
 QUICK = ["--budget", "0.002", "--rounds", "6"]
 
 
@@ -38,7 +40,7 @@ def run(capsys, *words):
 def test_run_measures_every_strategy_in_both_layouts_and_the_document_is_valid(capsys):
     status, out, _ = run(capsys, "run", SMALL, *QUICK, "--json", "-")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     found = {(m["strategy"], m["layout"], m["status"]) for m in document["measurements"]}
     names = (
         *("direct", "reordered", "im2col", "im2col-blas", "tiled"),
@@ -56,7 +58,7 @@ def test_run_measures_every_strategy_in_both_layouts_and_the_document_is_valid(c
 def test_gemm_has_no_layout(capsys):
     status, out, _ = run(capsys, "run", "--gemm", "8x9x10", *QUICK, "--json", "-")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     assert {m["layout"] for m in document["measurements"]} == {None}
     assert document["measurements"][0]["problem"]["m"] == 8
     assert status == 0
@@ -66,7 +68,7 @@ def test_attention_is_a_problem_like_any_other(capsys):
     words = ["run", "attention:1x2x20x8", "-s", "naive,blas,fused,auto", "-t", "1", *QUICK]
     status, out, _ = run(capsys, *words, "--json", "-")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     found = [(m["strategy"], m["layout"], m["status"]) for m in document["measurements"]]
     assert found == [(name, None, "ok") for name in ("naive", "blas", "fused", "auto")]
     sizes = {"batch": 1, "heads": 2, "tokens": 20, "dim": 8}
@@ -153,7 +155,7 @@ def test_ctrl_c_keeps_and_writes_what_was_measured(capsys, monkeypatch, tmp_path
         capsys, "run", SMALL, "-s", "direct,tiled", "-t", "1", *QUICK, "--json", path
     )
     document = json.loads(path.read_text())
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     assert document["interrupted"] is True
     assert sum(m["time_s"]["samples"] for m in document["measurements"]) == 4
     assert "tiled" in out
@@ -205,7 +207,7 @@ def test_compare_layouts_gives_a_verdict_conversions_and_advice(capsys):
     assert status == 0
     status, out, _ = run(capsys, *words, "--json", "-")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     comparison = document["comparisons"][0]
     assert comparison["verdict"] in {"faster", "slower", "same", "undecided"}
     assert set(comparison["conversions"]) == {"input_s", "output_s"}

@@ -255,10 +255,12 @@ def test_answer():
     text = answer([("64", STEPS)])
     assert text.sentences == (
         "parallel is the fastest rung: 262 GFLOP/s, 66 % of the peak of 2 cores.",
-        "The largest gain is packed: 3.00 times as fast as fma (what packed does).",
+        "The largest gain that is certain is packed: 3.00 times as fast as fma (what packed does).",
         "What limits parallel: 2 threads are 1.5 times as fast as one.",
     )
     assert text.command == "convprof study threads"
+    certain = answer([("64", [NAIVE, PACKED])]).sentences[1]
+    assert certain == "The largest gain is packed: 3.00 times as fast as fma (what packed does)."
     (first, *_) = answer([("64", STEPS), ("128", [NAIVE, PACKED]), ("256", [REFUSED])]).sentences
     assert first.startswith("128: packed is the fastest rung")
     assert answer([("64", [REFUSED])]) is None

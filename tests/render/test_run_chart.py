@@ -104,7 +104,7 @@ def test_an_effective_rate_is_named():
 
 def test_nothing_timed_is_no_chart():
     assert run_chart([REFUSED], dated=DATED) is None
-    assert peers_chart([REFUSED], set(), dated=DATED) is None
+    assert peers_chart([REFUSED], [], set(), dated=DATED) is None
     assert standings_chart([], dated=DATED) is None
     assert layouts_chart([], dated=DATED) is None
 
@@ -125,12 +125,28 @@ def test_times(ratio, text):
 
 def test_libraries_are_hatched_and_the_title_compares_ours_with_the_fastest():
     rows = [*ROWS, measurement("torch", 30e-6), measurement("openvino", 60e-6)]
-    chart = peers_chart(rows, {"torch", "openvino"}, dated=DATED)
+    ratio = Ratio(1.5, 1.4, 1.6, 25)
+    against = Standing(ROWS[2], rows[-2], ratio.inverse)
+    chart = peers_chart(rows, [against], {"torch", "openvino"}, dated=DATED)
     assert [(bar.subject, bar.variant) for bar in chart.panels[0].bars] == [
         ("microkernel", 0), ("torch", 1), ("tiled", 0), ("openvino", 1),
     ]  # fmt: skip
-    assert chart.title.startswith("microkernel nhwc is 1.5 times as fast as torch")
+    assert chart.title == "convprof's microkernel nhwc is 1.5 times as fast as torch"
     assert HATCHED in chart.caption
+
+
+@pytest.mark.parametrize(
+    ("ratio", "half", "title"),
+    [
+        (0.5, 0.1, "torch is 2.0 times as fast as convprof's microkernel nhwc"),
+        (1.1, 0.2, "neither convprof's microkernel nhwc nor torch is faster for certain"),
+        (1.0, 0.9, "every time is in doubt: repeat this on an idle machine"),
+    ],
+)
+def test_the_title_is_never_a_winner_by_force(ratio, half, title):
+    against = Ratio(ratio, ratio * (1 - half), ratio * (1 + half), 25)
+    standings = [Standing(ROWS[2], measurement("torch", 3e-5), against.inverse)]
+    assert peers_chart(ROWS, standings, {"torch"}, dated=DATED).title == title
 
 
 def standing(of, library_over_ours):

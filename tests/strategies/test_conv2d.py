@@ -4,11 +4,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from checks import any_setting, check_again
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.codegen.isa import available
 from convprof.dtypes import DTYPES
 from convprof.errors import TooLargeError
 from convprof.machine import facts
@@ -41,18 +41,6 @@ def threads_of(name):
 
 
 alone = pytest.mark.parametrize("name", [name for name in STRATEGIES if 1 in threads_of(name)])
-
-
-def any_setting(name):
-    """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
-    generated = registry.find("conv2d", name).generated
-    return st.builds(
-        Setting,
-        st.sampled_from(LAYOUTS),
-        st.sampled_from(list(DTYPES)),
-        st.sampled_from(threads_of(name)),
-        st.sampled_from((generated and available()) or ("native",)),
-    )
 
 
 def refuses(p, name, setting):
@@ -124,19 +112,19 @@ def check(p, name, setting, seed=0):
     assert DTYPES[setting.dtype].numpy == prepared.output().dtype
     of_zeros = 1 if name == "fft" else 1e-300  # its zeros are sums of what cancels, rounded
     assert error(prepared, setting.layout, reference, of_zeros) < TOLERANCE[setting.dtype]
-    first = prepared.output().tobytes()
-    prepared.output().fill(-1)  # so that the second run has to write everything again
-    prepared.run()
-    assert first == prepared.output().tobytes()
+    check_again(prepared)
     prepared.close()
 
 
 @each_strategy
 def test_random_problems(name):
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    # Without generated kernels, no example after the 18th of 200 took a branch of its own.
+    generated = registry.find("conv2d", name).generated
+
+    @settings(max_examples=200 if generated else 50, deadline=None, derandomize=True)
     @given(
         convolutions(),
-        any_setting(name),
+        any_setting("conv2d", name, threads_of(name)),
         st.integers(0, 999),
     )
     def problem(p, setting, seed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from convprof.dtypes import DTYPES
@@ -48,7 +48,9 @@ def problems(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+# Of 100 examples, the 81st was the last that took a branch which none before it had taken.
+@settings(max_examples=40, deadline=None, derandomize=True)
+@example(Conv2d(n=2, c=28, h=2, w=7, k=19, r=3, s=3, pad=(0, 3, 1, 0)), "nchw", "f64", THREADS[-1])
 @given(
     problems(),
     st.sampled_from(["nchw", "nhwc"]),

@@ -6,7 +6,7 @@ import dataclasses
 
 from convprof.results import Flops, Measurement, Time
 from convprof.studies.roofline import Roofline
-from convprof.studies.roofline_answer import answer
+from convprof.studies.roofline_answer import answer, shortlist_of
 from convprof.studies.roofline_model import RooflinePoint
 
 
@@ -74,3 +74,12 @@ def test_a_time_in_doubt_is_not_concluded_from():
     assert answer([roofline(wrong)]) is None
     right = dataclasses.replace(point("8x8:8x8", "naive", 1e9))
     assert "naive" in answer([roofline(wrong, right)]).sentences[0]
+
+
+def test_a_dozen_points_of_one_problem_or_the_fastest_of_each():
+    few = [point("8x8:8x8", f"s{n}", 1e10 / (n + 1)) for n in range(12)]
+    assert shortlist_of(few) == few
+    many = [point("8x8:8x8", f"s{n}", 1e10 / (n + 1)) for n in range(20)]
+    assert shortlist_of(many) == many[:12]
+    several = [point(f"{k}x8:8x8", f"s{n}", 1e10 / (n + 1)) for k in range(1, 6) for n in range(3)]
+    assert [p.measurement.strategy for p in shortlist_of(several)] == ["s0", "s1"] * 5

@@ -7,9 +7,10 @@ import click
 from convprof.cli.compare.layouts import layouts
 from convprof.cli.compare.mixers import mixers
 from convprof.cli.compare.peers import peers
+from convprof.cli.help_page import Group
 
 
-@click.group("compare")
+@click.group("compare", cls=Group)
 def command() -> None:
     """Compare two ways of computing the same, in the same interleaved rounds."""
 

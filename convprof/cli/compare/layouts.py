@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
@@ -39,7 +40,7 @@ KEPT = (
 )
 
 
-@click.command("layouts")
+@click.command("layouts", cls=Command)
 @options.problem_options
 @options.pass_option
 @options.epilogue_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, measuring, options
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.view import View
 from convprof.errors import InputError, ProblemError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Picture
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.compare.mixers.growth import Stage
     from convprof.studies.compare.mixers.study import MixerComparison, Mixers
 
@@ -49,6 +51,7 @@ _options = options.stack(
 
 @click.command(
     "mixers",
+    cls=Command,
     short_help="Measure self-attention against convolutions.",
 )
 @_options
@@ -213,6 +216,12 @@ class _View(View["Mixers"]):
             console.print()
         exclusions(console, self._measurements, list(self._without))
         growth_words(console, growths(self._stages), self._stages[0][0])
+
+    def answer(self) -> Answer | None:
+        """Return how long attention takes by the other mixers, on the last image."""
+        from convprof.studies.compare.mixers.answer import answer
+
+        return answer(self._comparisons, grew=self._several)
 
     def pictures(self) -> list[Picture]:
         """Return the chart, if it was asked for and there is a point in it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
 from convprof.cli.view import View
@@ -39,11 +40,15 @@ KEPT = (
 )
 
 
-@click.command("peers", short_help="Measure convprof against the libraries people use.")
+@click.command(
+    "peers", cls=Command, short_help="Measure convprof against the libraries people use."
+)
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options()
+@options.measure_options(
+    strategies="Strategies of ours, or libraries; default auto and every installed library."
+)
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the contestants, or a ratio per problem, as .svg or .png")
@@ -153,4 +158,4 @@ class _View(View["Peers"]):
 
         if self._several:
             return standings_chart(self._standings, dated=dated)
-        return peers_chart(self._measurements, self._libraries, dated=dated)
+        return peers_chart(self._measurements, self._standings, self._libraries, dated=dated)

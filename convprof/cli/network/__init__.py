@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import options
+from convprof.cli import completion, options
+from convprof.cli.help_page import Command
 from convprof.cli.network import chain_options
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     Mode = Callable[[dict[str, Any], Outputs], int | None]
 
 
-@click.command("network")
-@click.argument("name", required=False)
+@click.command("network", cls=Command)
+@click.argument("name", required=False, shell_complete=completion.problems)
 @click.option("--list", "list_", is_flag=True, help="List the networks.")
 @click.option("--summary", is_flag=True, help="Show every layer's shape, parameters and MACs.")
 @click.option("--pass", "pass_", type=click.Choice(PASSES), help="Time this pass of every convolution and product; training: all three.")  # noqa: E501  # fmt: skip

@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points that belong together, joined in the order given when `line`, else markers alone."""
+    """Points of one subject: joined in their order when `line`, else markers alone."""
 
     label: str
     points: tuple[Point, ...]

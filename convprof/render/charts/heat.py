@@ -16,7 +16,7 @@ NOTHING = "-"
 SHADES = ("#08306b", "#0a519c", "#2171b5", "#4292c6", "#9ecae1", "#deebf7")
 """One blue from dark to light: brightness orders the values in greyscale too."""
 _DARK = 4
-"""So many of the shades need white letters."""
+"""The number of shades, from the darkest on, that need white letters."""
 _TAGS = "abcdefghijklmnopqrstuvwxyz"
 _BEST = "*"
 
@@ -38,11 +38,10 @@ def heat_map_lines(chart: HeatMap, width: int = 80) -> Text:
             lines.append(Text())
         lines.append(Text(" " * label + head, style="dim"))
         for row, name in enumerate(chart.rows):
-            line = Text(f"{name:>{label - 1}} ", style="dim")
-            made = Text().append(line)
+            line = Text().append(Text(f"{name:>{label - 1}} ", style="dim"))
             for column in columns:
-                made.append(f"{cells.text(row, column):>{each}}", cells.style(row, column))
-            lines.append(made)
+                line.append(f"{cells.text(row, column):>{each}}", cells.style(row, column))
+            lines.append(line)
     lines.append(Text(cells.legend(), style="dim"))
     lines += [Text(below, style="dim") for below in (chart.subtitle, chart.caption) if below]
     return Text("\n", overflow="fold").join(lines)
@@ -53,8 +52,8 @@ class _Cells:
 
     def __init__(self, chart: HeatMap) -> None:
         self.chart = chart
-        seen = [value for row in chart.values for value in row if value is not None]
-        self.low, self.high = min(seen, default=0.0), max(seen, default=0.0)
+        values = [value for row in chart.values for value in row if value is not None]
+        self.low, self.high = min(values, default=0.0), max(values, default=0.0)
         self.tags: dict[tuple[int, int], str] = {}
         for mark, tag in zip(chart.marks, _TAGS, strict=False):
             for cell in mark.cells:

@@ -57,7 +57,7 @@ def _numbers(
 
 
 def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
-    """Outline the cells of each mark, one outline inside the other where they meet."""
+    """Outline the cells of each mark; a cell with several marks has one outline in the other."""
     handles = []
     for index, mark in enumerate(chart.marks):
         look = palette.numbered(index + 1)

@@ -64,14 +64,14 @@ class Labels:
         self._labels: list[Bbox] = []
 
     def keep_free(self, points: Sequence[tuple[float, float]]) -> None:
-        """No label may cover the markers at these points, given in data coordinates."""
+        """No label may cover the markers at these points, in data coordinates."""
         for x, y in self._axes.transData.transform(list(points)) if points else ():
             self._take(x, y, CLEARANCE)
 
     def keep_line_free(self, points: Sequence[tuple[float, float]]) -> None:
-        """No label may cover the line that joins these points, given in data coordinates."""
-        seen = self._axes.transData.transform(points) if points else ()
-        for (x0, y0), (x1, y1) in itertools.pairwise(seen):
+        """No label may cover the line that joins these points, in data coordinates."""
+        pixels = self._axes.transData.transform(points) if points else ()
+        for (x0, y0), (x1, y1) in itertools.pairwise(pixels):
             steps = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / (STEP * self._scale)))
             for step in range(steps + 1):
                 share = step / steps

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 
 def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[str]:
-    """Draw the chart; return the labels of points and levels that found no place next to them.
+    """Draw the chart; return the labels without room next to their points and levels.
 
-    `in_legend`: the labels that found none before; the legend has them.
+    `in_legend`: the labels without room in an earlier attempt; the legend has them.
     """
     axes = figure.add_subplot()
     axes.set_xlabel(chart.x_label, fontsize=TEXT_SIZE)
@@ -56,7 +56,7 @@ def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[
 
 
 def _settle(drawing: Drawing, labels: list[Placed], room: Labels) -> set[str]:
-    """Place the labels; remove and return the texts of labels that found no place."""
+    """Place the labels; remove the labels without room and return their texts."""
     homeless = set()
     for series in drawing.chart.series:
         if series.roof:  # its label may cover its own line only
@@ -114,7 +114,7 @@ class Drawing:
         self.x, self.y = scale.x_scale(chart), scale.y_scale(chart)
 
     def draw(self) -> list[Placed]:
-        """Draw all but labels at points and levels; return those, to be placed."""
+        """Draw all but the labels at points and levels; return these labels, to be placed."""
         self._scales()
         for mark in self.chart.marks:
             self.axes.axvline(mark.x, color=LINE_GREY, linewidth=0.9, dashes=(2, 3), zorder=1)
@@ -191,11 +191,11 @@ class Drawing:
         return [(label, tuple((x, y, side, edge) for y, edge in rows for x, side in columns))]
 
     def _series(self, series: Series, look: Look) -> list[Placed]:
-        seen = [p for p in series.points if self.x.holds(p.x) and self.y.holds(p.y)]
+        points = [p for p in series.points if self.x.holds(p.x) and self.y.holds(p.y)]
         style = (0, look.dash) if look.dash else "-"
         (line,) = self.axes.plot(
-            [p.x for p in seen],
-            [p.y for p in seen],
+            [p.x for p in points],
+            [p.y for p in points],
             color=look.color,
             marker=look.marker if series.marked or not series.line else "",
             markersize=7 if series.line else 8,
@@ -211,13 +211,13 @@ class Drawing:
             if series.label in self.in_legend:
                 self.legend.append((self.y.low, line, series.label))
             return []
-        self._intervals(seen, look, joined=series.line)
-        self._gaps(seen, look)
-        moved = [p for p in seen if p.label in self.in_legend]
+        self._intervals(points, look, joined=series.line)
+        self._gaps(points, look)
+        moved = [p for p in points if p.label in self.in_legend]
         texts = [f"{p.label} ({scale.number(p.x)}, {scale.number(p.y)})" for p in moved]
         texts = [textwrap.fill(text, LEGEND_COLUMNS) for text in (series.label, *texts)]
-        self.legend.append((seen[-1].y if seen else self.y.low, line, "\n".join(texts)))
-        labelled = [p for p in seen if p.label and p not in moved]
+        self.legend.append((points[-1].y if points else self.y.low, line, "\n".join(texts)))
+        labelled = [p for p in points if p.label and p not in moved]
         return [(self._point_label(p, look), POINT_PLACES) for p in labelled]
 
     def _intervals(self, points: list[Point], look: Look, *, joined: bool) -> None:

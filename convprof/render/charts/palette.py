@@ -38,7 +38,7 @@ ROOF = "#555555"
 """Of ceilings: no strategy has this grey."""
 _GLYPHS = "ox+*#@%&=$^vsdABCDEFGHIJKLMNPQRTUVWYZ"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p", "h")
-"""As many as make the same marker meet the same colour only after seventy names."""
+"""Ten of them with seven colours: seventy names until a colour has the same marker again."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 3))
 _EXPECTED: tuple[float, ...] = (4, 2.5)
 """The dash of what was expected, whatever colour it has."""
@@ -74,11 +74,11 @@ def looks(series: Sequence[Series]) -> list[Look]:
     for subject in sorted(subjects, key=lambda name: name not in _strategies()):
         if subject not in numbers:
             numbers[subject] = _number(subject, numbers.values())
-    made = []
+    chosen = []
     for index, one in enumerate(series):
         look = _ROOF if one.roof else _variant(numbers[one.subject or one.label], one)
-        made.append(replace(look, glyph=_GLYPHS[index % len(_GLYPHS)]))
-    return made
+        chosen.append(replace(look, glyph=_GLYPHS[index % len(_GLYPHS)]))
+    return chosen
 
 
 def terminal_color(color: str) -> str:

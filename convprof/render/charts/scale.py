@@ -46,10 +46,10 @@ class Scale:
 
     def ticks(self, most: int) -> list[float]:
         """Return at most about `most` round values on the axis."""
-        made = _log_ticks(self.low, self.high, most) if self.log else []
-        if len(made) < min(3, most):
-            made = _linear_ticks(self.low, self.high, most)
-        return [value for value in made if self.holds(value)]
+        ticks = _log_ticks(self.low, self.high, most) if self.log else []
+        if len(ticks) < min(3, most):
+            ticks = _linear_ticks(self.low, self.high, most)
+        return [value for value in ticks if self.holds(value)]
 
 
 def x_scale(chart: Chart) -> Scale:
@@ -69,24 +69,24 @@ def y_scale(chart: Chart) -> Scale:
     values = [y for s in chart.series for p in s.points for y in (p.y, p.low) if y]
     values += [min(p.high, most) for s in chart.series for p in s.points if p.high]
     values += [level.y for level in chart.levels]
-    seen = [v for v in values if math.isfinite(v) and (v > 0 or not chart.y_log)]
-    highest = max(seen, default=1.0)
+    ends = [v for v in values if math.isfinite(v) and (v > 0 or not chart.y_log)]
+    highest = max(ends, default=1.0)
     top = highest * (1 + HEADROOM)
     if chart.y_top is not None and highest <= chart.y_top:
         top = chart.y_top
     if not chart.y_log:
-        lowest = min([*seen, 0.0])
+        lowest = min([*ends, 0.0])
         return Scale(lowest, top if top > lowest else lowest + 1)
-    lowest = min([v for v in seen if v < top], default=top / 10)
+    lowest = min([v for v in ends if v < top], default=top / 10)
     return Scale(lowest / (top / lowest) ** MARGIN, top, log=True)
 
 
 def x_ticks(chart: Chart, scale: Scale, most: int) -> list[float]:
     """Return the measured values themselves where they are few whole numbers, else round ones."""
-    found = sorted({p.x for s in chart.series for p in s.points if scale.holds(p.x)})
-    whole = all(value == int(value) for value in found)
-    if whole and 0 < len(found) <= MOST_VALUE_TICKS:
-        return found
+    measured = sorted({p.x for s in chart.series for p in s.points if scale.holds(p.x)})
+    whole = all(value == int(value) for value in measured)
+    if whole and 0 < len(measured) <= MOST_VALUE_TICKS:
+        return measured
     return scale.ticks(most)
 
 
@@ -124,8 +124,8 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
     """Return 1, 2, 5 of each decade if they are few enough, else powers of ten, evenly thinned."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1, 2, 5), (1,)):
-        made = [_power(d, e) for e in range(first, last + 1) for d in digits]
-        shown = [value for value in made if low <= value <= high]
+        ticks = [_power(d, e) for e in range(first, last + 1) for d in digits]
+        shown = [value for value in ticks if low <= value <= high]
         if len(shown) <= most:
             return shown
     every = ceil_div(len(shown), max(1, most))
@@ -136,19 +136,19 @@ def _power(digit: int, exponent: int) -> float:
     return float(f"{digit}e{exponent}")
 
 
-def spread(wanted: Iterable[tuple[float, int]], length: int, gap: int = 1) -> list[int | None]:
+def spread(texts: Iterable[tuple[float, int]], length: int, gap: int = 1) -> list[int | None]:
     """Return where texts begin that are to be centred at shares of a line, without touching.
 
-    `wanted` gives share and width of each text, `length` the cells of the line. A text that would
+    `texts` gives share and width of each text, `length` the cells of the line. A text that would
     touch one before it is left out: None.
     """
-    found: list[int | None] = []
+    starts: list[int | None] = []
     end = -gap
-    for share, width in wanted:
+    for share, width in texts:
         start = min(max(0, round(share * (length - 1)) - width // 2), length - width)
         if start < end + gap or start < 0:
-            found.append(None)
+            starts.append(None)
             continue
-        found.append(start)
+        starts.append(start)
         end = start + width
-    return found
+    return starts

@@ -1,4 +1,4 @@
-"""Charts in characters: every series its own glyph beside its colour, so that it needs none."""
+"""Charts in characters: every series has a glyph of its own, so that it needs no colour."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class _Drawing:
                 self.canvas.put(self.column(mark.x), row, "│", FRAME)
         above = []
         for _ in range(MARK_ROWS):
-            wanted = [(self.x.share(mark.x), len(mark.label)) for mark in marks]
-            starts = scale.spread(wanted, self.canvas.width)
+            texts = [(self.x.share(mark.x), len(mark.label)) for mark in marks]
+            starts = scale.spread(texts, self.canvas.width)
             line = Canvas(self.width, 1)
             for mark, start in zip(marks, starts, strict=True):
                 if start is not None:
@@ -117,8 +117,8 @@ class _Drawing:
         return [head, *(line for line in reversed(above) if line.plain)]
 
     def _line(self, series: Series, look: Look) -> None:
-        seen = [(self.column(p.x), self.row(p.y)) for p in self._visible(series)]
-        for (x0, y0), (x1, y1) in itertools.pairwise(seen):
+        cells = [(self.column(p.x), self.row(p.y)) for p in self._visible(series)]
+        for (x0, y0), (x1, y1) in itertools.pairwise(cells):
             steps = max(abs(x1 - x0), abs(y1 - y0))
             for step in range(1, steps):
                 x, y = (round(a + (b - a) * step / steps) for a, b in ((x0, x1), (y0, y1)))
@@ -167,8 +167,8 @@ class _Drawing:
         width = self.canvas.width
         ticks = scale.x_ticks(self.chart, self.x, max(2, width // COLUMNS_PER_TICK))
         labels = [scale.text(value) for value in ticks]
-        wanted = [(self.x.share(v), len(text)) for v, text in zip(ticks, labels, strict=True)]
-        starts = scale.spread(wanted, width, gap=2)
+        places = [(self.x.share(v), len(text)) for v, text in zip(ticks, labels, strict=True)]
+        starts = scale.spread(places, width, gap=2)
         axis, below = Canvas(width, 1), Canvas(width, 1)
         axis.put(0, 0, "─" * width)
         for value, text, start in zip(ticks, labels, starts, strict=True):

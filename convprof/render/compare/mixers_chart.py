@@ -25,7 +25,7 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
     Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
     and a power of them is a straight line. ``dated``: machine and date, for the subtitle.
     """
-    totals = [(grid, total) for grid, found in stages for total in found]
+    totals = [(grid, total) for grid, mixers in stages for total in mixers]
     unit = units.time_unit([total.cost.seconds for _, total in totals])
     threads = list(dict.fromkeys(total.threads for _, total in totals))
     strategies = list(dict.fromkeys(total.strategy for _, total in totals))

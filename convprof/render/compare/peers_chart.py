@@ -17,7 +17,7 @@ from convprof.render.findings import (
 )
 from convprof.render.tables import ratio_text
 from convprof.studies.compare.peers import Standing, summaries
-from convprof.studies.shortlist import best_layouts
+from convprof.studies.shortlist import best_layouts, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,11 @@ LIMIT = rate_bars.MOST_BARS
 
 
 def peers_chart(
-    measurements: Sequence[Measurement], libraries: AbstractSet[str], *, dated: str
+    measurements: Sequence[Measurement],
+    standings: Sequence[Standing],
+    libraries: AbstractSet[str],
+    *,
+    dated: str,
 ) -> Bars | None:
     """Return the contestants of one problem, fastest first; None where nothing was timed."""
     rows = best_layouts(measurements)
@@ -40,7 +44,7 @@ def peers_chart(
         return None
     timed = sum(m.time_s is not None for m in measurements)
     return Bars(
-        title=_against(rows, libraries),
+        title=_against(standings) if standings else fastest_line(rows),
         panels=rate_bars.panels(rows, way, hatched=libraries),
         subtitle=joined(
             describe.problem_line(rows[0].problem, rows[0].dtype),
@@ -52,12 +56,22 @@ def peers_chart(
     )
 
 
-def _against(rows: Sequence[Measurement], libraries: AbstractSet[str]) -> str:
-    """Return how the best strategy of ours compares with the fastest library."""
-    best = [
-        next((m for m in rows if (m.strategy in libraries) == side), None) for side in (False, True)
-    ]
-    return fastest_line([m for m in best if m is not None])
+def _against(standings: Sequence[Standing]) -> str:
+    """Return how convprof's best strategy compares with the fastest library, in paired rounds.
+
+    Of several numbers of threads the one with the fastest strategy.
+    """
+    clear = [standing for standing in standings if standing.doubt is None]
+    if not clear:
+        return IN_DOUBT
+    best = min(clear, key=lambda standing: seconds(standing.ours))
+    ours, library, ratio = way(best.ours), way(best.peer), best.ratio.inverse.value
+    on = f" on {threads_words(best.threads)}" if len(standings) > 1 else ""
+    if best.verdict in ("same", "undecided"):
+        return f"neither convprof's {ours} nor {library} is faster for certain{on}"
+    if ratio >= 1:
+        return f"convprof's {ours} is {times(ratio)} as fast as {library}{on}"
+    return f"{library} is {times(1 / ratio)} as fast as convprof's {ours}{on}"
 
 
 def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None:

@@ -121,8 +121,8 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
     scale = section.unit.value
 
     def value(down: Any, across: Any) -> float | None:
-        cell = values.get((down, across))
-        return None if cell is None else cell.value / scale
+        figure = values.get((down, across))
+        return None if figure is None else figure.value / scale
 
     return HeatMap(
         title=_finding(page, section, plot),

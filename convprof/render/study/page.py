@@ -90,7 +90,7 @@ def _title(section: Section) -> str:
 
 
 def _wrapped(console: Console, text: Text, before: str = "") -> None:
-    """Print a text broken between words, its further lines indented."""
+    """Print a text that is broken between words; further lines are indented."""
     width = min(console.width, WIDEST)
     first, *rest = text.wrap(console, width) or [Text()]
     console.print(first, no_wrap=True, crop=False)

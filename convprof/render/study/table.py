@@ -123,5 +123,5 @@ def figure(row: Row, scale: float) -> str:
 
 
 def off(row: Row) -> str:
-    """Return by how many per cent the measured value is off what was expected."""
+    """Return the difference between measured and expected in per cent."""
     return NOTHING if row.ratio is None else f"{100 * (row.ratio - 1):+.0f}"

@@ -53,7 +53,7 @@ class Blocks:
         blocking: AttentionBlocking,
         placement: Placement | None = None,
     ) -> None:
-        """Without a ``placement``, the operands lie as the problem says."""
+        """Without a ``placement``, the operands are where the problem says."""
         self.p = p
         self.placement = placement or Placement.apart(p)
         self.query_row, self.key_row, self.result_row = (
@@ -124,7 +124,7 @@ class Blocks:
                 write(queries, vectors)
 
     def _begin(self, queries: int, vectors: int) -> None:
-        """Turn the queries over, scaled so that powers of two are exponentials; the first keys."""
+        """Transpose the queries, scaled so that powers of two are exponentials; the first keys."""
         pack = PackQueries(
             queries=queries,
             width=vectors * self.lanes,
@@ -173,7 +173,7 @@ class Blocks:
         self._place(scale, (ROWS, 0), (SCRATCH, 0), (RESULTS, 0))
 
     def _score_tiles(self, vectors: int, keys: int) -> None:
-        """Scores ``(keys, queries)`` from keys in place and queries turned over."""
+        """Scores ``(keys, queries)`` from keys in place and transposed queries."""
         dim, width = self.p.dim, vectors * self.lanes
         parts = even_parts(vectors, self.blocking.across)
         tall = register_rows(max(map(len, parts)), self.isa)
@@ -198,7 +198,7 @@ class Blocks:
                 )
 
     def _value_tiles(self, queries: int, width: int, keys: int, *, accumulate: bool) -> None:
-        """Results ``(queries, dim)`` from the turned powers and the values, both in place."""
+        """Results ``(queries, dim)`` from the transposed powers and the values, both in place."""
         dim = self.p.dim
         parts = even_parts(ceil_div(dim, self.lanes), self.blocking.wide)
         tall = register_rows(max(map(len, parts)), self.isa)

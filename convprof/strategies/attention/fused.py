@@ -6,8 +6,8 @@ weigh. When a later block raises a query's maximum, what has been summed so far 
 it (Milakov & Gimelshein 2018; Rabe & Staats 2021; Dao et al. 2022). Scratch memory is one such
 block per thread, whatever the number of tokens.
 
-Scores are kept turned over, ``(keys, queries)``: only the queries of a block are turned, once, the
-keys and values are read where they lie, and no vector is ever added up across its lanes.
+Scores are stored transposed, ``(keys, queries)``: each vector lane is one query. The queries of a
+block are transposed once, keys and values are read in place, and no vector is summed across lanes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 QUERIES = 64
-"""Per block, where that fills whole vectors: each key and value read serves so many. With 32 or 128
-of them 1,024 tokens are 1 to 2 % slower."""
+"""Per block, where that fills whole vectors: each key and value serves all of them. With 32 or 128
+queries 1,024 tokens are 1 to 2 % slower."""
 L1_SHARE = 2 / 3
 """Of the first-level cache, for a block of scores."""
 FEWEST_KEYS = 32
@@ -88,7 +88,7 @@ class Fused(Tunable[Attention, AttentionBlocking]):
         return distinct((first, longer, fewer, more))
 
     def cycles(self, problem: Attention, setting: Setting) -> float:
-        """Estimate the products, and the exponentials beside them."""
+        """Estimate the products and the exponentials."""
         lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
         return problem.macs / lanes / 2 / EFFICIENCY
 

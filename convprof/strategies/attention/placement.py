@@ -1,4 +1,4 @@
-"""Where the operands of attention lie: each on its own, or side by side in one projection."""
+"""Where the operands of attention are: each on its own, or side by side in one projection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ KV = "keys_and_values"
 
 @dataclass(frozen=True)
 class Placement:
-    """Where queries, keys, values and results lie; walks over images, heads and tokens."""
+    """The places of queries, keys, values and results; walks over images, heads and tokens."""
 
     queries: Walk
     keys: Walk
-    """Values lie as keys do."""
+    """Values are placed as keys are."""
     values: int
     """Elements from the start of the buffer with the keys to the first value."""
     results: Walk

@@ -1,4 +1,4 @@
-"""Padding: where the input lies once its border is there, and the stages that put it there."""
+"""Padding: where the input is once it has a border, and the stages that copy it there."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def pad_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy planes ``(n, c)`` of an NCHW image into the middle of their padded planes.
 
     With a stride the padded plane is kept as one sub-plane per stride phase, so that the pixels
-    that one filter tap meets are neighbours in memory. The border was zeroed when the buffer was
-    made, and nobody writes it.
+    of one filter tap are neighbours in memory. The border was zeroed when the buffer was
+    made, and no stage writes it.
     """
     x, padded = buffers[0], buffers[1]
     h, w, top, left, sh, sw = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]

@@ -35,7 +35,7 @@ MC_TILES = 2
 FEW_ROWS = 48
 """Up to here ``b`` is read in place: packing it would cost more than its better order gains."""
 SHALLOW, STRIP, LONE = 32, 128, 512
-"""Steps per block where few rows meet ``b`` in place. From beyond L2: 32, so that a strip of it
+"""Steps per block where few rows use ``b`` in place. From beyond L2: 32, so that a strip of it
 stays in L1 for all rows and is read nearly end to end (16 x 4096 x 4096: 2.5 times the speed of 512
 steps); from L2: 128; where one register tile has all rows, nothing is read twice: 512."""
 CHAINS = 8

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class PanelLayout:
-    """The panels of a matrix ``b (k, n)`` and the rows of an ``a (m, k)`` that they meet."""
+    """The panels of a matrix ``b (k, n)`` and the rows of the ``a (m, k)`` that multiplies them."""
 
     k: int
     width: int

@@ -51,7 +51,7 @@ class Operands:
 
     @classmethod
     def dense(cls, g: Gemm, a: str = X, b: str = WEIGHTS) -> Operands:
-        """Return dense matrices in the buffers ``a``, ``b`` and that of the result."""
+        """Return dense matrices in the buffers ``a``, ``b`` and the result's."""
         return cls(
             Matrices.dense(a, g.batch, g.m, g.k),
             Matrices.dense(b, g.batch, g.k, g.n),

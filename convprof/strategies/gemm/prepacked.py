@@ -32,7 +32,7 @@ FEW_KC_BYTES = 2 << 10
 """The same where few register tiles share a panel."""
 FEW_TILES = 3
 WIDE = 3
-"""Vectors across a panel where a register tile then still has ``CHAINS`` rows: 9 x 48 asks for
+"""Vectors across a panel where a register tile then still has ``CHAINS`` rows: 9 x 48 needs
 fewer elements of ``a`` a step than 14 x 32 (1 to 5 %)."""
 A_SHARE = 0.3
 """Of the second-level cache, for the block of ``a``; two panels and lines of the result are there

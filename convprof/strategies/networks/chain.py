@@ -232,7 +232,7 @@ class Chain(Prepared):
                 prepared.share_packed(first)
 
     def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
-        """Return what a layer's problem asks for: activations by name, weights of its layer."""
+        """Return the operands of a layer: the results that it reads, and its constants by name."""
         read = (self._array(tensor) for tensor in link.reads)
         own = weights.get(link.step.name, {}) if link.step else {}
         constants = (own[name] for name in link.problem.parameters)
@@ -282,7 +282,7 @@ def _scratch(prepared: Prepared) -> dict[str, int]:
 
 
 def _copying(prepared: Prepared, target: Array) -> Action:
-    """Return the run of somebody else's layer, and the copy to where the next one reads."""
+    """Return the run of a library's layer, and the copy to where the next layer reads."""
 
     def run() -> None:
         prepared.run()

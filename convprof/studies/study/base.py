@@ -132,14 +132,14 @@ class Study(ABC):
         self._session: Session | None = None
         self._entered: list[Contestant] = []
         self.ready = False
-        """Whether what the theory rests on is known, so that there can be a page."""
+        """Whether the figures that the theory needs are known: a page can be made."""
 
     def check(self) -> None:  # noqa: B027  # most options are checked where they are read
         """Raise InputError for options that make no sense here, before anything is measured."""
 
     @abstractmethod
     def learn(self) -> Iterator[str]:
-        """Measure what the theory rests on; yield what is being done, in words."""
+        """Measure the figures that the theory needs; yield in words what is measured."""
 
     @abstractmethod
     def contestants(self) -> list[Contestant]:
@@ -150,7 +150,7 @@ class Study(ABC):
         """Return the page with what was measured so far."""
 
     def settle(self) -> Iterator[str]:
-        """Measure after the rounds what may have changed meanwhile; nothing by default."""
+        """Measure again, after the rounds, what may have changed; by default nothing."""
         yield from ()
 
     def steps(self) -> Iterator[str | Event]:

@@ -35,7 +35,7 @@ class Row:
     variant: dict[str, Any]
     """What was varied; its values differ from row to row of a section."""
     counted: dict[str, Any] = field(default_factory=dict)
-    """What the theory rests on; None for unknown."""
+    """The figures that the theory needs; None for unknown."""
     expected: float | None = None
     """In SI units; None where the theory gives no number."""
     measured: Figure | None = None
@@ -60,7 +60,7 @@ class Unit:
     name: str
     """`GFLOP/s`."""
     value: float
-    """The SI value of one of it."""
+    """The SI value of one unit."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Section:
     unit: Unit
     rows: tuple[Row, ...]
     across: str | None = None
-    """A field of `variant` laid across the table; None: every row is a line."""
+    """A field of `variant` whose values are columns; None: every row is a line."""
     plot: Plot | None = None
     cycles_per: str | None = None
     """What `cycles` counts for: `FLOP`, `element`."""

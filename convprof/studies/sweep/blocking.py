@@ -68,7 +68,7 @@ class Blocked(Planned[Any]):
 
 
 def blocked(contestants: Sequence[Contestant], over: str, x: int) -> list[Contestant]:
-    """Return those contestants whose blocking has the variable, with it set to `x`."""
+    """Return the contestants whose blocking has the variable, with the variable set to `x`."""
     return [
         replace(contestant, strategy=strategy)
         for contestant, strategy in _blocked(contestants, over, x)
@@ -86,7 +86,7 @@ def _blocked(
 
 
 def check(contestants: Sequence[Contestant], over: str, values: Sequence[int]) -> None:
-    """Raise InputError unless some contestant's blocking has the variable, with those values."""
+    """Raise InputError unless a contestant's blocking has the variable with these values."""
     kind = contestants[0].problem.kind
     sides = names(kind, over)
     if not blocked(contestants, over, values[0]):

@@ -110,7 +110,7 @@ def check(plan: Plan) -> None:
 
 
 def check_same(journal: Journal, plan: Plan) -> None:
-    """Raise InputError unless the journal's header is of this very sweep on this machine.
+    """Raise InputError unless the journal's header is of the same sweep on this machine.
 
     What tables and charts take from the header is checked too.
     """

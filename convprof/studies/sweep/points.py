@@ -161,7 +161,7 @@ def _working_set(plan: Plan) -> Callable[[int], int]:
 
 
 def _first_over(size: int, needed: Callable[[int], int], low: int, high: int) -> int:
-    """Return the least value whose need exceeds a size; it grows from `low` to `high`."""
+    """Return the smallest value that needs more than `size` bytes, between `low` and `high`."""
     while low + 1 < high:
         middle = (low + high) // 2
         low, high = (low, middle) if needed(middle) > size else (middle, high)

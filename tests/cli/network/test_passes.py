@@ -15,7 +15,9 @@ from convprof.measure import session as session_module
 from convprof.strategies.conv.direct import Direct
 from convprof.studies.network.training import LayerPasses
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "result-schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[3] / "docs" / "result-schema.json").read_text())
+)
 SMALL = ["network", "lenet5", "--image", "16", "--budget", "0.001", "-t", "1"]
 LOOPS = ["-s", "direct,naive"]
 PASSES = ["forward", "backward-data", "backward-weights"]
@@ -51,7 +53,7 @@ def test_one_pass_in_a_valid_document(capsys, which):
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    VALIDATOR.validate(document)
     found = document["measurements"]
     names = ["conv1", "conv2", "fc1", "fc2", "fc3"]
     assert [m["problem"]["name"] for m in found] == [

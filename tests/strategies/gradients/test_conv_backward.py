@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checks import THREADS, TOLERANCE, any_setting, check, own_strategies, prepared_for
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.codegen.isa import available
-from convprof.dtypes import DTYPES, F32
-from convprof.machine import facts
+from convprof.dtypes import F32
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Conv2d
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import memory, plan_runner, registry
 from convprof.strategies.base import Setting
 from convprof.strategies.conv.gradients import weight_tiles
-from convprof.strategies.peers.package import Library
 
-THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
-TOLERANCE = {"f32": 2e-5, "f64": 1e-13}
 PASSES = {"data": BackwardData, "weights": BackwardWeights}
 STRATEGIES = [
-    (which, strategy.name)
-    for which in PASSES
-    for strategy in registry.strategies(f"conv2d-backward-{which}")
-    if strategy.name != "auto" and not isinstance(strategy, Library)
+    (which, name) for which in PASSES for name in own_strategies(f"conv2d-backward-{which}")
 ]
 
 each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
@@ -65,46 +58,14 @@ def convolutions(draw):
     )
 
 
-def any_setting(which, name):
-    strategy = registry.find(f"conv2d-backward-{which}", name)
-    return st.builds(
-        Setting,
-        st.sampled_from(LAYOUTS),
-        st.sampled_from(list(DTYPES)),
-        st.sampled_from(THREADS if strategy.parallel else [1]),
-        st.sampled_from((strategy.generated and available()) or ("native",)),
-    )
-
-
-def prepared_for(problem, name, setting, seed=0):
-    operands = Operands(problem, setting.types, seed)
-    prepared = registry.find(problem.kind, name).prepare(problem, setting)
-    prepared.bind(*operands.all(setting.layout))
-    return prepared, operands
-
-
-def check(problem, name, setting, seed=0):
-    prepared, operands = prepared_for(problem, name, setting, seed)
-    prepared.run()
-    assert prepared.output().shape == problem.result(setting.layout, F32).shape
-    assert prepared.output().dtype == DTYPES[setting.dtype].numpy
-    error = max_rel_error(operands, prepared.output(), setting.layout)
-    assert error < tolerance(name, setting.dtype)
-    first = prepared.output().tobytes()
-    prepared.output().fill(-1)  # so that the second run has to write everything again
-    prepared.run()
-    assert first == prepared.output().tobytes()
-    prepared.close()
-
-
 @each_strategy
 def test_random_problems(which, name):
     @settings(max_examples=40, deadline=None, derandomize=True)
-    @given(convolutions(), any_setting(which, name), st.integers(0, 999))
+    @given(convolutions(), any_setting(f"conv2d-backward-{which}", name), st.integers(0, 999))
     def problem(p, setting, seed):
         backward = PASSES[which](p)
         assume(registry.find(backward.kind, name).why_not(backward, setting) is None)
-        check(backward, name, setting, seed)
+        check(backward, name, setting, seed, tolerance=tolerance(name, setting.dtype))
 
     problem()
 

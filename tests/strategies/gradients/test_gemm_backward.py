@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from checks import THREADS, check, own_strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.dtypes import DTYPES
-from convprof.machine import facts
-from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.peers.package import Library
 
-THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
-TOLERANCE = {"f32": 2e-5, "f64": 1e-13}
 PASSES = {"data": BackwardData, "weights": BackwardWeights}
 STRATEGIES = [
-    (which, strategy.name)
-    for which in PASSES
-    for strategy in registry.strategies(f"gemm-backward-{which}")
-    if strategy.name != "auto" and not isinstance(strategy, Library)
+    (which, name) for which in PASSES for name in own_strategies(f"gemm-backward-{which}")
 ]
 
 each_strategy = pytest.mark.parametrize(("which", "name"), STRATEGIES)
-
-
-def check(problem, name, setting, seed=0):
-    operands = Operands(problem, setting.types, seed)
-    prepared = registry.find(problem.kind, name).prepare(problem, setting)
-    prepared.bind(*operands.all(setting.layout))
-    prepared.run()
-    assert max_rel_error(operands, prepared.output(), "nchw") < TOLERANCE[setting.dtype]
-    first = prepared.output().tobytes()
-    prepared.output().fill(-1)
-    prepared.run()
-    assert first == prepared.output().tobytes()
-    prepared.close()
 
 
 @each_strategy

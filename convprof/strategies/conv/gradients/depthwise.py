@@ -23,7 +23,7 @@ CHANNELS = 64
 def depthwise_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # noqa: C901
     """Sum the taps of blocks of ``width`` channels: ``sums (r, s, c)`` from NHWC ``x`` and ``dy``.
 
-    A pixel of dy meets all taps of its filter before the next one comes.
+    A pixel of dy is multiplied with all taps of its filter before the next pixel.
     """
     x, dy, sums = buffers[0], buffers[1], buffers[2]
     n_end, h, w, c_all, r_end, s_end = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
@@ -54,7 +54,7 @@ def depthwise_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # 
 
 
 def depthwise_weights(problem: BackwardWeights[Conv2d], setting: Setting) -> Plan:
-    """Return the plan: sums by tap in NHWC, then turned over into ``(c, 1, r, s)``."""
+    """Return the plan: sums by tap in NHWC, then transposed into ``(c, 1, r, s)``."""
     p = problem.forward
     top, left, _, _ = p.pads
     dims = (p.n, p.h, p.w, p.c, p.r, p.s, p.p, p.q, *p.stride, *p.dilation, top, left, CHANNELS)

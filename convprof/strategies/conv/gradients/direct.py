@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Compute planes ``(n, c)`` of dx; elements lie ``pixel`` and channels ``plane`` apart."""
+    """Compute planes ``(n, c)`` of dx; elements are ``pixel`` and channels ``plane`` apart."""
     dy, w, dx = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
     r_end, s_end, p_end, q_end, sh, sw = dims[6], dims[7], dims[8], dims[9], dims[10], dims[11]
@@ -54,7 +54,7 @@ def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def direct_weights(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Compute filters ``(k, c)`` of dw; elements lie ``pixel`` and channels ``plane`` apart."""
+    """Compute filters ``(k, c)`` of dw; elements are ``pixel`` and channels ``plane`` apart."""
     x, dy, dw_ = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
     r_end, s_end, p_end, q_end, sh, sw = dims[6], dims[7], dims[8], dims[9], dims[10], dims[11]
@@ -86,7 +86,7 @@ def direct_weights(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def backward_dims(p: Conv2d, layout: str) -> tuple[int, ...]:
-    """Return what the loop nests need to know."""
+    """Return the integers of the loop nests."""
     top, left, _, _ = p.pads
     sizes = (p.c, p.h, p.w, p.k, p.cg, p.kg, p.r, p.s, p.p, p.q)
     return (*sizes, *p.stride, *p.dilation, top, left, int(layout == "nhwc"), p.n)

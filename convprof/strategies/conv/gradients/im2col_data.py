@@ -1,4 +1,4 @@
-"""The gradient of the input by a product and col2im: the forward pass of ``im2col`` turned round.
+"""The gradient of the input by a product and col2im: the reverse of ``im2col``.
 
 The transposed weights times dy give the gradient of the patch matrix; each of its elements is then
 added to the pixel that it was a copy of. A task of that gathers what belongs to its own pixels, so

@@ -1,7 +1,7 @@
 """The gradient of the weights by the patch matrix: dy times patches, summed over the pixels.
 
-In NCHW a patch lies in the order of the weights, ``(c, r, s)``; in NHWC in that of the image,
-``(r, s, c)``, so that the result has to be turned over.
+In NCHW a patch has the order of the weights, ``(c, r, s)``; in NHWC it has the order of the image,
+``(r, s, c)``, so that the result has to be transposed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
     parallel = True
 
     def plan(self, backward: BackwardWeights[Conv2d], setting: Setting) -> Plan:
-        """Pad, copy the patches, multiply, in NHWC turn the result over."""
+        """Pad, copy the patches, multiply, in NHWC transpose the result."""
         p, layout = backward.forward, setting.layout
         plan = Plan()
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q

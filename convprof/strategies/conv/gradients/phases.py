@@ -36,7 +36,7 @@ class Part:
     before: int
     """Zeros ahead of dy for the first tap; negative where its beginning is not met at all."""
     taps: tuple[int, ...]
-    """The taps of the filter, in the order in which they meet dy: from the last to the first."""
+    """The taps of the filter, in the order of the elements of dy: from the last to the first."""
     dilation: int
     """Elements of dy from one tap to the next."""
 
@@ -80,7 +80,7 @@ class Phase:
     taps: tuple[tuple[int, ...], tuple[int, ...]]
     """Which rows and columns of the filter it has, in its order."""
     output: Output
-    """Where its pixels lie in dx."""
+    """Where its pixels are in dx."""
     stride: tuple[int, int] = (1, 1)
 
     @property

@@ -3,7 +3,7 @@
     dw[k, c, r, s]  =  sum over images and pixels (p, q) of  x[p*stride + r*dilation, .., c] * dy[p, q, k]
 
 For one tap this is a product whose sum runs over the pixels: rows are input channels, columns output
-channels. Both operands are read where they lie, x down its columns.
+channels. Both operands are read in place, x down its columns.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLOCK_SHARE = 1 / 4
 """Of the second-level cache, for the pixels of a block: every tap and task reads them again."""
 
 SUMS_SHARE = 1 / 8
-"""Of the second-level cache: so small, all sums of a thread stay there beside a block of pixels."""
+"""Of the second-level cache: so small, all sums of a thread stay there with a block of pixels."""
 FEWEST_ELEMENTS = 1 << 14
 """Of dy per thread: with fewer, adding up the threads' sums would cost more than it gains."""
 
@@ -53,13 +53,13 @@ class Rows:
     """Rows of a register tile, which sum over the same pixels."""
 
     start: int
-    """Where the first row lies in x, from the input pixel of an output pixel, in elements."""
+    """Where the first row is in x, from the input pixel of an output pixel, in elements."""
     offsets: tuple[int, ...]
-    """Where the rows lie, from the first."""
+    """Where the rows are, from the first."""
     places: tuple[int, ...]
     """Which rows of the task's sums they are: channel times taps plus tap."""
     down: range
-    """The output rows at which the taps meet the image."""
+    """The output rows at which the taps are inside the image."""
     across: range
     """The output columns at which they do."""
 
@@ -215,11 +215,11 @@ class WeightTiles:
         return [(v * self.lanes, min(most, across - v)) for v in range(0, across, most)]
 
     def _rows(self, channels: int) -> list[Rows]:
-        """Return the rows of so many channels, in register tiles."""
+        """Return the rows of a number of channels, in register tiles."""
         return self._rows_across_taps(channels) if self.padded else self._rows_of_taps(channels)
 
     def _rows_of_taps(self, channels: int) -> list[Rows]:
-        """Return a tile per tap, which sums over the pixels at which the tap meets the image."""
+        """Return a tile per tap, which sums over the pixels where the tap is in the image."""
         p, (top, left, _, _) = self.p, self.p.pads
         found = []
         for r, s in itertools.product(range(p.r), range(p.s)):
@@ -236,7 +236,7 @@ class WeightTiles:
         return found
 
     def _rows_across_taps(self, channels: int) -> list[Rows]:
-        """Return tiles of any taps and channels: in the padded image they meet all pixels."""
+        """Return tiles of any taps and channels: in the padded image all pixels count."""
         p, (_, width) = self.p, self.x_shape
         every = [
             ((r * p.dilation[0] * width + s * p.dilation[1]) * p.c + c, c * self.taps + r * p.s + s)

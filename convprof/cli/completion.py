@@ -1,0 +1,88 @@
+"""What the shell completes: names of strategies, networks, layers, instruction sets and types.
+
+No kernel is compiled for it: numba is not imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import click
+
+    Complete = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def problems(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Return networks, or after ``NETWORK:`` its layers.
+
+    bash splits words at colons: the network and the colon are then words before the typed one.
+    """
+    before = context.params.get(parameter.name or "") or ()
+    if isinstance(before, tuple) and before[1:] and before[-1] == ":":
+        named = f"{before[-2]}:{typed}"
+        return [text.partition(":")[2] for text in problems_of(named)]
+    return problems_of(typed)
+
+
+def problems_of(typed: str) -> list[str]:
+    """Return the networks that begin so, or the layers with their network."""
+    from convprof import networks
+
+    network, colon, _ = typed.partition(":")
+    if not colon:
+        return _starting(typed, networks.names())
+    if network not in networks.names():
+        return []
+    return _starting(typed, (layer.problem.name for layer in networks.layers(network)))
+
+
+def strategies(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the strategies of all kinds of problems."""
+    from convprof.strategies import registry
+
+    every = (s.name for kind in registry.KINDS for s in registry.strategies(kind))
+    return _in_list(typed, dict.fromkeys(every))
+
+
+def libraries(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the libraries that convprof is compared with."""
+    from convprof.strategies import registry
+
+    every = (s for kind in registry.KINDS for s in registry.strategies(kind))
+    return _in_list(typed, dict.fromkeys(s.name for s in every if s.role.is_compared))
+
+
+def isas(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the instruction sets of kernels."""
+    from convprof.codegen import NATIVE
+    from convprof.codegen.isa import ISAS
+
+    return _starting(typed, (*ISAS, NATIVE))
+
+
+def dtypes(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the element types."""
+    from convprof.dtypes import DTYPES
+
+    return _starting(typed, DTYPES)
+
+
+def layouts(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the layouts of activations."""
+    from convprof.problems.layouts import LAYOUTS
+
+    return _in_list(typed, (*LAYOUTS, "all"))
+
+
+def _in_list(typed: str, names: Iterable[str]) -> list[str]:
+    """Complete the last name of a comma list; names before it are not offered again."""
+    before, comma, last = typed.rpartition(",")
+    taken = before.split(",")
+    return [f"{before}{comma}{name}" for name in _starting(last, names) if name not in taken]
+
+
+def _starting(typed: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(typed)]

@@ -1,0 +1,66 @@
+"""How a command's help looks: options under headings, then examples, in the terminal's width."""
+
+from __future__ import annotations
+
+import click
+
+WIDEST = 160
+"""Columns of a help page; longer lines are hard to read."""
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
+
+GROUPS = {
+    "Problem": (
+        "batch", "mb", "match", "input_", "filters", "kernel", "stride", "pad", "dilation",
+        "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
+        "heads", "size", "range_", "over",
+    ),
+    "Contestants": ("strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "fuse"),
+    "Measuring": (
+        "cache", "budget", "rounds", "seed", "patience", "wait_idle", "again", "retune", "plan",
+        "dry_run",
+    ),
+    "Output": (
+        "every", "phases", "asm", "explain", "why", "top", "summary", "list_", "json_path",
+        "csv_path", "markdown_path", "plot", "color", "quiet",
+    ),
+}  # fmt: skip
+"""Heading -> names of parameters; options that are not here go under the last heading."""
+OTHERS = "Other options"
+
+
+class Command(click.Command):
+    """A command whose help has its options in groups, and examples."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under headings; a command with one group has one list."""
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, OTHERS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections[_heading(parameter.name or "")].append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each a line that can be copied."""
+        from convprof.cli.examples import EXAMPLES
+
+        super().format_epilog(ctx, formatter)
+        lines = EXAMPLES.get(" ".join(ctx.command_path.split()[1:]), {})
+        if lines:
+            with formatter.section("Examples"):
+                for line, meaning in lines.items():
+                    formatter.write(f"{'':{formatter.current_indent}}{meaning}:\n")
+                    formatter.write(f"{'':{formatter.current_indent + 2}}convprof {line}\n")
+
+
+class Group(click.Group):
+    """A group whose commands have such help."""
+
+    command_class = Command
+
+
+def _heading(parameter: str) -> str:
+    return next((name for name, members in GROUPS.items() if parameter in members), OTHERS)

@@ -1,0 +1,98 @@
+"""Help pages, the examples in them, completion, and the public names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+
+import click
+import pytest
+
+import convprof
+from convprof import cli
+from convprof.cli.examples import EXAMPLES
+from convprof.cli.help_page import GROUPS, OTHERS
+
+
+def run(capsys, *words):
+    status = cli._status(list(words))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def command_of(words):
+    """Return the command that the words begin with, and the rest of the words."""
+    command = cli.cli
+    for at, word in enumerate(words):
+        if not isinstance(command, click.Group):
+            return command, words[at:]
+        command = command.get_command(click.Context(command), word)
+    return command, []
+
+
+@pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_a_command_line_of_its_command(example):
+    words = shlex.split(example)
+    command, rest = command_of(words)
+    command.make_context("x", rest, resilient_parsing=False)
+    own = next(name for name, lines in EXAMPLES.items() if example in lines)
+    assert example.startswith(own)
+
+
+def test_the_help_of_a_command_has_groups_and_examples(capsys):
+    status, out, _ = run(capsys, "run", "--help")
+    assert status == 0
+    headings = [line for line in out.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [*(f"{name}:" for name in GROUPS), f"{OTHERS}:", "Examples:"]
+    assert "    convprof run 'resnet50:layer1*' -s microkernel\n" in out
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_help_takes_the_width_of_the_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    widest = max(map(len, run(capsys, "run", "--help")[1].splitlines()))
+    assert columns - 15 < widest <= columns
+
+
+def test_version_has_a_short_flag(capsys):
+    assert run(capsys, "-V") == (0, f"convprof {convprof.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["run", "-s", "tiled,micro"], ["tiled,microkernel"]),
+        (["run", "resnet50:layer1.0.conv"], [f"resnet50:layer1.0.conv{n}" for n in (1, 2, 3)]),
+        (["run", "resnet50", ":", "layer1.0.conv"], [f"layer1.0.conv{n}" for n in (1, 2, 3)]),
+        (["run", "mobilenet"], ["mobilenet-v1", "mobilenet-v2"]),
+        (["run", "--isa", "avx"], ["avx2", "avx512"]),
+        (["run", "--dtype", "f3"], ["f32"]),
+        (["run", "--layout", "nh"], ["nhwc"]),
+        (["compare", "mixers", "--with", "tor"], ["torch"]),
+        (["network", "vit-b"], ["vit-b16"]),
+        (["roof"], ["roofline"]),
+    ],
+    ids=lambda value: " ".join(value[-2:]),
+)
+def test_a_shell_completes_names_without_numba(words, completed):
+    code = (
+        "import atexit, sys; from convprof.cli import main; "
+        "atexit.register(lambda: print('numba' in sys.modules, file=sys.stderr)); main()"
+    )
+    environment = {
+        **os.environ,
+        "_CONVPROF_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["convprof", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == completed
+    assert done.stderr == "False\n"
+
+
+def test_dir_has_the_public_names():
+    assert dir(convprof) == sorted(convprof.__all__)

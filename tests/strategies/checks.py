@@ -1,0 +1,68 @@
+"""Checks for strategies of every kind: bound to drawn operands, right, and right once more."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from convprof.codegen.isa import available
+from convprof.dtypes import DTYPES, F32
+from convprof.machine import facts
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.peers.package import Library
+
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+TOLERANCE = {"f32": 2e-5, "f64": 1e-13}
+
+
+def own_strategies(kind):
+    """Return the names of the strategies of a kind that neither choose nor need a library."""
+    return [
+        strategy.name
+        for strategy in registry.strategies(kind)
+        if strategy.name != "auto" and not isinstance(strategy, Library)
+    ]
+
+
+def any_setting(kind, name, threads=None, layouts=LAYOUTS):
+    """Return a strategy that draws settings: an ISA only where kernels are generated for it."""
+    strategy = registry.find(kind, name)
+    if threads is None:
+        threads = THREADS if strategy.parallel else [1]
+    return st.builds(
+        Setting,
+        st.sampled_from(layouts),
+        st.sampled_from(list(DTYPES)),
+        st.sampled_from(threads),
+        st.sampled_from((strategy.generated and available()) or ("native",)),
+    )
+
+
+def prepared_for(problem, name, setting, seed=0):
+    """Return a bound strategy and its operands."""
+    operands = Operands(problem, setting.types, seed)
+    prepared = registry.find(problem.kind, name).prepare(problem, setting)
+    prepared.bind(*operands.all(setting.layout))
+    return prepared, operands
+
+
+def check(problem, name, setting, seed=0, tolerance=None):
+    """Run a strategy twice and compare the result with the reference."""
+    prepared, operands = prepared_for(problem, name, setting, seed)
+    prepared.run()
+    assert prepared.output().shape == problem.result(setting.layout, F32).shape
+    assert prepared.output().dtype == DTYPES[setting.dtype].numpy
+    error = max_rel_error(operands, prepared.output(), setting.layout)
+    assert error < (tolerance or TOLERANCE[setting.dtype])
+    check_again(prepared)
+    prepared.close()
+
+
+def check_again(prepared):
+    """Run once more: everything is written again, and each bit is the same."""
+    first = prepared.output().tobytes()
+    prepared.output().fill(-1)
+    prepared.run()
+    assert first == prepared.output().tobytes()

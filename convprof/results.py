@@ -38,6 +38,9 @@ class Time:
     min: float
     samples: int
     calls_per_sample: int
+    rounds_s: tuple[float, ...] | None = None
+    """Seconds per call in each round, in order, at most `stats.MOST_ROUNDS` of them (see
+    `stats.compact`); None in a document that an older version wrote."""
 
     @property
     def half_interval(self) -> float | None:
@@ -121,6 +124,9 @@ class Measurements(Archive[Measurement]):
         """Return the measurement whose fields these are."""
         kinds = {"time_s": Time, "cycles": Cycles, "flops": Flops}
         made = {key: kind(**value[key]) for key, kind in kinds.items() if value[key] is not None}
+        time = made.get("time_s")
+        if time is not None and time.rounds_s is not None:  # JSON has lists only
+            made["time_s"] = dataclasses.replace(time, rounds_s=tuple(time.rounds_s))
         return Measurement(**{**value, **made})
 
 

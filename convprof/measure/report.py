@@ -110,6 +110,7 @@ def _time(seconds: list[float], calls: int) -> Time:
         min=min(seconds),
         samples=len(seconds),
         calls_per_sample=calls,
+        rounds_s=stats.compact(seconds),
     )
 
 

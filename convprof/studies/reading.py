@@ -25,6 +25,7 @@ from convprof.results import (
     Time,
     plain,
 )
+from convprof.stats import MOST_ROUNDS
 from convprof.studies import versions
 
 if TYPE_CHECKING:
@@ -192,7 +193,15 @@ def _time(value: Any) -> Time:
         min=number(fields.get("min", median)),
         samples=count(fields.get("samples", 1)),
         calls_per_sample=count(fields.get("calls_per_sample", 1)),
+        rounds_s=_optional(fields, "rounds_s", _rounds),
     )
+
+
+def _rounds(value: Any) -> tuple[float, ...]:
+    rounds = array(value)
+    if not 1 <= len(rounds) <= MOST_ROUNDS:
+        raise InputError(f"rounds_s does not have 1 to {MOST_ROUNDS} numbers")
+    return tuple(map(positive, rounds))
 
 
 def _cycles(value: Any) -> Cycles:

@@ -147,14 +147,14 @@ def after_ladder(best: Measurement, limit: str | None) -> str:
     return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
 
 
-def run_again(measurement: Measurement) -> str:
-    """Return the command that measures a problem again when other programs are idle."""
-    return line("run", measurement, "--wait-idle")
+def again(name: str, measurement: Measurement) -> str:
+    """Return the command that measures a problem again when other programs are idle.
 
-
-def ladder_again(measurement: Measurement) -> str:
-    """Return the command that measures a ladder again when other programs are idle."""
-    return line(f"ladder {_LADDERS[measurement.problem['kind']]}", measurement, "--wait-idle")
+    ``name``: ``run``, ``ladder``, ``compare peers``, …
+    """
+    if name == "ladder":
+        name = f"ladder {_LADDERS[measurement.problem['kind']]}"
+    return line(name, measurement, "--wait-idle")
 
 
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof import doubts, units
 from convprof.strategies import registry
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import line, next_command, run_again
+from convprof.studies.next_command import again, line, next_command
 from convprof.studies.shortlist import (
     best_layouts,
     executed_fraction,
@@ -36,7 +36,7 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
         return None
     if best.doubt is not None:
         sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
-        return Answer((sentence,), run_again(best))
+        return Answer((sentence,), again("run", best))
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
         _fastest(best, alone=len(timed(measurements)) == 1),
@@ -127,10 +127,10 @@ def answer_of_many(
     if doubt is not None:
         doubtful = [row for row in rows if row.doubt is not None]
         number = f"{len(doubtful)} of the {len(rows)} times" if len(rows) > 1 else "The time"
-        again = f"{number} {'are' if len(doubtful) > 1 else 'is'} in doubt ({doubt})"
+        are = "are" if len(doubtful) > 1 else "is"
         return Answer(
-            (first, f"{again}: measure again on an idle machine."),
-            run_again(max(doubtful, key=seconds)),
+            (first, f"{number} {are} in doubt ({doubt}): measure again on an idle machine."),
+            again("run", max(doubtful, key=seconds)),
         )
     longest = max(rows, key=seconds)
     second = f"{label(longest)} takes longest, {percent(seconds(longest) / total)} of that."

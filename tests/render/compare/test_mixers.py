@@ -249,6 +249,14 @@ def test_times_in_doubt_are_not_drawn():
     assert chart_lines(chart, 80, 20).plain.count("\n") > 0
 
 
+def test_growing_images_mark_times_in_doubt_and_conclude_nothing_from_them():
+    stages = [(grid, [doubtful(total), *others]) for grid, (total, *others) in STAGES]
+    lines = printed(growth_report, "title", stages).splitlines()
+    assert all(line.split()[2] == "?" for line in lines[3 : 3 + len(STAGES)])
+    assert lines[-1] == "? in doubt, left out of conclusions: 3 rows: disturbed"
+    assert growths(stages) == []
+
+
 def test_several_runs_are_told_apart_in_one_chart():
     both = [(grid, [*totals(grid), *totals(grid, threads=2)]) for grid in GRIDS]
     chart = growth_chart(both)

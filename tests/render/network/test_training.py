@@ -333,4 +333,29 @@ def test_passes_in_doubt_decide_nothing():
 
     given = said(report(found=doubtful))
     assert given.sentences == ("No conclusion: the time of 8 passes is in doubt (a storm).",)
-    assert given.command == "convprof network small --pass training"
+    assert given.command == "convprof network small --pass training --wait-idle"
+
+
+def test_a_negligible_pass_in_doubt_is_only_left_out():
+    def short(planned):
+        times = in_doubt(measured(planned), "conv0", "a storm")
+        return {
+            problem: [
+                dataclasses.replace(m, time_s=Time(1e-5, 0.0, None, None, 1e-5, 3, 1))
+                if m.doubt
+                else m
+                for m in rows
+            ]
+            for problem, rows in times.items()
+        }
+
+    given = said(report(found=short))
+    assert given.sentences[0].startswith("A training step of the convolutions ")
+    both = said(report(found=lambda planned: {
+        problem: [dataclasses.replace(m, doubt="a storm") if m.strategy == "torch" else m
+                  for m in rows]
+        for problem, rows in on_two_sides(planned).items()
+    }))  # fmt: skip
+    assert both.sentences[2] == (
+        "No comparison with the libraries, their time is in doubt: a storm."
+    )

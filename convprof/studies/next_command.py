@@ -14,6 +14,8 @@ from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline_model import RooflinePoint
@@ -183,6 +185,29 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
     if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
         return line("roofline", a, *names)
     return line("run", a, *names, "--phases")
+
+
+# After a network: its command line, whose words are ``command``, and flags.
+
+
+def fused(command: Sequence[str]) -> str:
+    """Return the command that computes activations together with the layers before them."""
+    return shlex.join([*command, "--fuse"])
+
+
+def fused_in(command: Sequence[str], layout: str) -> str:
+    """Return the command that computes every layer in a layout, activations fused."""
+    return shlex.join([*command, "--fuse", "--layout", layout])
+
+
+def planned(command: Sequence[str], library: str = "") -> str:
+    """Return the command that chooses strategies and layouts, next to a library if one is named."""
+    return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
+
+
+def passes_again(command: Sequence[str], which: str) -> str:
+    """Return the command that measures the passes again when other programs are idle."""
+    return shlex.join([*command, "--pass", which, "--wait-idle"])
 
 
 def plan_of(network: str) -> str:

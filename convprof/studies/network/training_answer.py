@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.problems.gradients import TRAINING
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.training_totals import BACKWARD, by_kind, total
-from convprof.studies.next_command import line
+from convprof.studies.next_command import line, passes_again
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def answer(
         doubtful = [m for result in side for m in result.found.values() if m.doubt is not None]
         number = f"{len(doubtful)} pass{'es' if len(doubtful) > 1 else ''}"
         sentence = f"No conclusion: the time of {number} is in doubt ({doubt})."
-        return Answer((sentence,), shlex.join([*command, "--pass", plan.which, "--wait-idle"]))
+        return Answer((sentence,), passes_again(command, plan.which))
     sentences = (
         _whole(plan, side, peak_flop_per_s),
         _kinds(plan, side),

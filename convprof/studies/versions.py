@@ -11,13 +11,19 @@ from typing import Any
 
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, positive
-from convprof.results import SCHEMA_VERSION
+from convprof.results import NATIVE, SCHEMA_VERSION
 from convprof.stats import Ratio
+from convprof.strategies import registry
 from convprof.studies.comparison import FIGURES, figures
 
 _READ = (1, SCHEMA_VERSION)
 _INVERTED = ("peers", "ladder")
-_NETWORKS = ("network", "plan", "training")
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "network": {"concurrency": None},
+    "plan": {"concurrency": None, "chosen": "optimal"},
+    "training": {},
+}
+"""What was measured of a network, and fields that version 1 did not have."""
 
 
 def of(fields: dict[str, Any]) -> int:
@@ -45,6 +51,38 @@ def upgraded(fields: dict[str, Any], version: int) -> dict[str, Any]:
     return {**fields, "comparisons": comparisons, "networks": networks}
 
 
+# The first documents had the instruction set of generated kernels in the settings only.
+
+
+def with_isas(fields: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Return a document, or a line of a journal, whose results say their instruction sets."""
+    isa = mapping(settings or {}).get("isa", NATIVE)
+    changed: dict[str, Any] = {}
+    if "measurements" in fields:
+        results = map(mapping, array(fields["measurements"]))
+        changed["measurements"] = [_with_isa(item, item.get("problem"), isa) for item in results]
+    if fields.get("comparisons"):
+        comparisons = map(mapping, array(fields["comparisons"]))
+        changed["comparisons"] = [{**item, **_sides_with_isa(item, isa)} for item in comparisons]
+    return {**fields, **changed}
+
+
+def _sides_with_isa(comparison: dict[str, Any], isa: Any) -> dict[str, Any]:
+    sides = {key: comparison[key] for key in ("a", "b") if isinstance(comparison.get(key), dict)}
+    return {key: _with_isa(side, comparison.get("problem"), isa) for key, side in sides.items()}
+
+
+def _with_isa(fields: dict[str, Any], problem: Any, isa: Any) -> dict[str, Any]:
+    """Return a result that says what its kernels were generated for; None for other kernels."""
+    if "isa" in fields:
+        return fields
+    name = fields.get("strategy")
+    kind = problem.get("kind") if isinstance(problem, dict) else None
+    of_kind = registry.strategies(kind) if kind in registry.KINDS else []
+    generated = any(each.name == name and each.generated for each in of_kind)
+    return {**fields, "isa": isa if generated else None}
+
+
 def _comparison(fields: dict[str, Any]) -> dict[str, Any]:
     ratio = _ratio(fields)
     if fields.get("kind") in _INVERTED:
@@ -62,7 +100,7 @@ def _network(fields: dict[str, Any]) -> dict[str, Any]:
     }
     if "totals" in fields:
         lists["totals"] = [_side(mapping(item)) for item in array(fields["totals"])]
-    return {**fields, **lists}
+    return {**_NETWORKS[fields["kind"]], **fields, **lists}
 
 
 def _side(fields: dict[str, Any]) -> dict[str, Any]:

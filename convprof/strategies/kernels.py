@@ -2,12 +2,13 @@
 
 A kernel is an ordinary function ``kernel(lo, hi, buffers, dims)`` over flat buffers: it runs tasks
 ``lo`` to ``hi - 1``; ``buffers[i]`` is memory of one type, ``dims`` are 64-bit integers. Flat
-indices say where each element lies, which is what this tool is about, and spare LLVM the wrap-around
-checks of NumPy indexing that keep loops from being vectorised.
+indices show the place of each element in memory, which is the subject of this tool. They also avoid
+the wrap-around checks of NumPy indexing, which prevent vectorisation.
 
 Kernels are compiled here and not by a decorator, so that reading a strategy's name does not import
-numba. A kernel may use nothing from outside its own body: the disk cache would not notice a change.
-"""  # noqa: E501
+numba. A kernel must not use names from outside its body: the disk cache would not notice a change
+of them.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +31,15 @@ Buffers: TypeAlias = "Sequence[np.ndarray[Any, Any]]"
 Words: TypeAlias = "Sequence[int]"
 """Sizes and distances; to numba, a pointer to 64-bit integers."""
 
-# "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
-# depends on the loop nest alone.
+# "contract" allows a multiply and an add to become one FMA; sums are never reordered, so that a
+# result depends on the loop nest alone.
 _OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 _compiled_seconds = 0.0
 
 
 def compile_seconds() -> float:
-    """Return the seconds this process has spent on compiling (or loading) kernels so far."""
+    """Return the seconds that this process has spent on compiling or loading kernels."""
     return _compiled_seconds
 
 
@@ -66,10 +67,10 @@ def _compile(kernel: Callable[..., None], dtypes: tuple[str, ...], *, cached: bo
 
     cache: Any = numba_cache.TolerantCache
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
+        warnings.simplefilter("ignore")  # users need not see numba's notes on experimental features
         made: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
         if cached:
-            # Where neither the package nor the user's cache folder is writable, there is no cache.
+            # No cache if neither the package nor the user's cache folder is writable.
             with contextlib.suppress(RuntimeError, OSError):
                 made._cache = cache(kernel)  # noqa: SLF001  # there is no public way
         made.compile()
@@ -102,8 +103,8 @@ def address(kernel: Callable[..., None], *dtypes: str) -> int:
 def assembly(kernel: Callable[..., None], *dtypes: str) -> str:
     """Return the assembly text of ``kernel`` compiled for buffers of these types.
 
-    Compiled anew, which takes some tenths of a second: numba does not show what comes from its
-    cache on disk.
+    The kernel is compiled again, in some tenths of a second: numba has no assembly of kernels from
+    its cache on disk.
     """
     made = _compile(kernel, dtypes, cached=False)
     return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way

@@ -11,7 +11,7 @@ from convprof.render.columns import Column, print_table
 from convprof.render.console import hanging, say
 from convprof.render.export import csv_text, markdown_table
 from convprof.render.findings import GIGA
-from convprof.studies.diagnose.findings import name
+from convprof.studies.diagnose.finding import name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

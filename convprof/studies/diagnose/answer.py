@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.diagnose.findings import name
+from convprof.studies.diagnose.finding import name
 from convprof.studies.next_command import after_diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.diagnose.findings import Finding
+    from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.rows import Row
 
 _LITTLE = 0.05

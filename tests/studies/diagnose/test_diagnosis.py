@@ -152,6 +152,18 @@ def test_reorders(diagnosis):
     assert kinds(diagnosis(conv(19) + reorder(2))) == []
 
 
+def test_weights_that_are_packed_in_each_call(diagnosis):
+    text = reorder(2).replace("aBcd16b", "Acdb64a")
+    assert kinds(diagnosis(conv(9) + text)) == ["weights packed again"]
+    assert kinds(diagnosis(conv(9) + text + reorder(3))) == ["reorders", "weights packed again"]
+
+
+def test_threads_that_waited(diagnosis):
+    least_ms = 1e3 * CONV_FLOPS / PEAK
+    assert kinds(diagnosis(conv(60 * least_ms) + conv(9, c=32))) == ["threads waited"]
+    assert kinds(diagnosis(conv(40 * least_ms))) == []
+
+
 def test_a_reference_implementation_of_a_large_problem(diagnosis):
     assert kinds(diagnosis(conv(9, impl="ref:any"))) == ["reference implementation"]
     assert kinds(diagnosis(conv(9, impl="brg:avx2"))) == []
@@ -202,6 +214,8 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
 
 def test_nothing_is_measured_for_a_log_without_problems(diagnosis):
     assert not diagnosis(reorder(2)).compares
+    assert not diagnosis(conv(9, dtype="f16")).compares
+    assert diagnosis(conv(9, dtype="bf16")).compares
 
 
 def test_the_median_of_many_calls_comes_from_evenly_chosen_ones():

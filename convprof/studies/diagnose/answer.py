@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.studies.answer import Answer
 from convprof.studies.diagnose.finding import name
+from convprof.studies.diagnose.findings import DOUBT
 from convprof.studies.next_command import after_diagnosis
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
     sentences = [_lost(judged, total)]
     if worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
         sentences.append(_worst(worst))
-    if findings:
-        first = findings[0]
+    first = next((finding for finding in findings if finding.kind != DOUBT), None)
+    if first is not None:
         sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
     command = after_diagnosis(worst.measurement) if worst and worst.measurement else ""
     return Answer(tuple(sentences), command)

@@ -63,4 +63,4 @@ def names_of(rows: Sequence[Row]) -> str:
     """Return the name of the row with the most time, and how many others there are."""
     first = max(rows, key=lambda row: row.total_s)
     rest = len(rows) - 1
-    return f"{name(first)}{f' (and {rest} more)' if rest else ''}"
+    return f"{name(first)}{f' (and {rest:,} more)' if rest else ''}"

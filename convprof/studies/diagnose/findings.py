@@ -14,6 +14,7 @@ from convprof.studies.diagnose.finding import (
     percent,
     total_of,
 )
+from convprof.studies.diagnose.groups import OTHER_SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,8 @@ LARGE_FLOPS = 1e7
 """FLOPs of one call for which an optimised implementation pays."""
 BELOW_F32 = 0.5
 """A bf16 rate below this part of the f32 peak: f32 at an ordinary share of its peak is faster."""
+DOUBT = "faster than the peak"
+"""The finding that asks for another log, and is no cause of lost time."""
 _ONE_LAYOUT = "Keep activations in one layout: in PyTorch, channels_last for model and input."
 _PACK_ONCE = (
     "Weights that do not change are packed once by a frozen or compiled model: torch.compile with "
@@ -45,7 +48,7 @@ _NO_DEPTHWISE = ("gemm", "im2col")
 def findings(
     rows: Sequence[Row], reading: Reading, *, cores: int, f32_peak: float | None
 ) -> list[Finding]:
-    """Return the findings, the one about the most time first.
+    """Return the findings, the one about the most time first; doubts about the log come last.
 
     ``cores``: those of this machine; ``f32_peak``: its FLOP/s on as many threads.
     """
@@ -58,9 +61,10 @@ def findings(
         _creations(rows, reading, total),
         _threads(reading, cores, total),
         _slow_bf16(rows, f32_peak),
-        _over(rows),
     ]
-    return sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
+    found = sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
+    doubt = _over(rows)
+    return found if doubt is None else [*found, doubt]
 
 
 def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
@@ -103,10 +107,10 @@ def _waiting(rows: Sequence[Row]) -> Finding | None:
     return Finding(
         "threads waited",
         f"{len(found)} of {len(judged)} operations with a ceiling take more than {FAR} times as "
-        f"long as it allows, such as {name(row)}: {units.time(row.median_s or 0.0)} instead of "
-        f"{units.time(row.least_s or 0.0)}.",
+        f"long as the ceiling allows, such as {name(row)}: {units.time(row.median_s or 0.0)} "
+        f"instead of {units.time(row.least_s or 0.0)}.",
         "Log again on an idle machine, or with fewer threads: threads that wait for a core cost "
-        "more than slow code. If it stays so, rule out denormal numbers "
+        "more than slow code. If the times stay, rule out denormal numbers "
         "(torch.set_flush_denormal(True)).",
         total_of(found),
     )
@@ -148,21 +152,28 @@ def _depthwise(rows: Sequence[Row]) -> Finding | None:
 def _creations(rows: Sequence[Row], reading: Reading, total: float) -> Finding | None:
     created = [row for row in rows if row.created]
     seconds = math.fsum(row.creation_s for row in rows)
-    again = [r for r in created if r.created > reading.processes_of(r.operation.library)]
+    again = [
+        row
+        for row in created
+        if row.created > reading.processes_of(row.operation.library)
+        and row.operation.text != OTHER_SHAPES
+    ]
     repeated = math.fsum(row.creation_s for row in again)
     if not total or max(seconds, repeated) < CREATIONS * total:
         return None
     count = sum(row.created for row in created)
+    more = " or more" if any(row.operation.text == OTHER_SHAPES for row in created) else ""
     text = (
         f"Creating primitives and sessions takes {percent(seconds, total)} of the time "
-        f"({units.time(seconds)}): {count:,} creations of {len(created):,} different operations."
+        f"({units.time(seconds)}): {count:,} creations of {len(created):,}{more} different "
+        f"operations."
     )
     if not again:
         return Finding(
             "creation",
             text,
-            "Each one was created once: warm up before you measure, and keep the process alive. "
-            "If the shapes change, pad them to a few sizes.",
+            "No operation was created twice: warm up before you measure, and keep the process "
+            "alive. If the shapes change, pad them to a few sizes.",
             seconds,
         )
     return Finding(
@@ -214,7 +225,7 @@ def _over(rows: Sequence[Row]) -> Finding | None:
     if not found:
         return None
     return Finding(
-        "faster than the peak",
+        DOUBT,
         f"{names_of(found)} is faster than this machine's peak allows. Nothing is concluded from "
         f"such rows.",
         "Diagnose the log on the machine that wrote it, with as many threads as the program had. "

@@ -147,6 +147,13 @@ def test_a_row_over_the_peak_is_never_concluded_from(diagnosis):
     assert row.lost_s is None
     assert kinds(study) == ["faster than the peak"]
     assert "none of them has a ceiling" in study.answer().sentences[0]
+    assert len(study.answer().sentences) == 1
+
+
+def test_a_doubt_comes_after_what_to_act_on(diagnosis):
+    study = diagnosis(conv(0.1) * 30 + reorder(2))
+    assert kinds(study) == ["reorders", "faster than the peak"]
+    assert study.answer().sentences[-1].startswith("Act first on: reorders")
 
 
 def test_flops_are_those_of_the_network(diagnosis):
@@ -208,6 +215,14 @@ def test_creation_repeated_for_one_shape(diagnosis):
     assert math.isclose(finding.seconds, 20e-3)
     assert kinds(diagnosis(conv(5, "create:cache_miss") + conv(9))) == ["creation"]
     assert kinds(diagnosis((conv(0.01, "create:cache_hit") + conv(9)) * 4)) == []
+
+
+def test_shapes_that_change_are_no_repetition(diagnosis, monkeypatch):
+    monkeypatch.setattr(groups_module, "MOST_GROUPS", 3)
+    text = "".join(conv(5, "create:cache_miss", c=c) + conv(9, c=c) for c in range(8, 72, 8))
+    (finding,) = diagnosis(text).findings()
+    assert finding.kind == "creation"
+    assert "8 creations of 4 or more different operations" in finding.evidence
 
 
 def test_a_creation_in_each_process_is_no_repetition(diagnosis):

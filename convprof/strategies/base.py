@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.codegen import NATIVE
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, listed, types
+from convprof.results import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from convprof import networks
 from convprof.dtypes import COMMON
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
@@ -105,6 +106,8 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
+    if measurement.isa not in (None, NATIVE):
+        options += ["--isa", str(measurement.isa)]
     return options
 
 

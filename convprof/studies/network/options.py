@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen import NATIVE
 from convprof.networks.fold import folded
+from convprof.results import NATIVE
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.strategy import Recipe
 

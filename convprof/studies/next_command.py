@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
+from convprof.dtypes import COMMON
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
 from convprof.results import NATIVE
@@ -42,9 +43,9 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
     hot = measurement.cache == "hot"
-    if far and plain and hot and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if not peers_measured and hot:
+    if not peers_measured and hot and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     if generated(measurement):
         return line("run", measurement, *_same(measurement), "--asm")
@@ -105,9 +106,12 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
-    if measurement.isa not in (None, NATIVE):
-        options += ["--isa", str(measurement.isa)]
-    return options
+    return options + _isa(measurement)
+
+
+def _isa(measurement: Measurement) -> list[str]:
+    """Return the option that selects the instruction set, where it was named."""
+    return [] if measurement.isa in (None, NATIVE) else ["--isa", str(measurement.isa)]
 
 
 # After a study, a ladder, a sweep or a list: what puts the advice to the test.
@@ -165,9 +169,10 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
     return shlex.join(["convprof", "roofline", text])
 
 
-def run_of(problem: Problem) -> str:
+def run_of(problem: Problem, dtype: str = "f32") -> str:
     """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    return shlex.join(words if dtype == "f32" else [*words, "--dtype", dtype])
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -175,7 +180,7 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 
     Only forward passes without an epilogue have a roofline; of the others, where the time goes.
     """
-    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads)]
+    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads), *_isa(a)]
     if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
         return line("roofline", a, *names)
     return line("run", a, *names, "--phases")
@@ -192,9 +197,9 @@ def after_roofline(point: RooflinePoint) -> str:
     kind = str(measurement.problem["kind"])
     if point.bound == "memory":
         return "convprof explain tile"
-    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if kind in _FAMILIES and measurement.cache == "hot":
+    if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
 

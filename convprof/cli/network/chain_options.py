@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def choice_from(flags: dict[str, Any]) -> Choice:
     names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = from_flags.dtype_from(flags["dtype"])
+    dtype = from_flags.dtype_from(flags["dtype"], COMMON)
     from_flags.retune_from(flags)
     return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
 

@@ -291,7 +291,10 @@ def test_the_schema_knows_the_program():
     fields = SCHEMA["$defs"]["measurement"]["properties"]
     assert list(Measurement.__dataclass_fields__) == list(fields)
     assert list(get_args(results.Status)) == fields["status"]["enum"]
-    assert list(DTYPES) == SCHEMA["$defs"]["dtype"]["enum"]
+    single, mixed = SCHEMA["$defs"]["dtype"]["anyOf"]
+    assert list(DTYPES) == single["enum"]
+    each = "|".join(DTYPES)
+    assert mixed["pattern"] == f"^({each})(:({each})){{2}}$"
     assert list(LAYOUTS) == SCHEMA["$defs"]["layout"]["enum"]
     assert SCHEMA["properties"]["schema_version"] == {"const": results.SCHEMA_VERSION}
     assert list(document()) == list(SCHEMA["$defs"]["result_document"]["properties"])

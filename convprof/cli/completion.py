@@ -65,9 +65,9 @@ def isas(_context: click.Context, _parameter: click.Parameter, typed: str) -> li
 
 def dtypes(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the element types."""
-    from convprof.dtypes import DTYPES
+    from convprof.dtypes import DTYPES, SHORT
 
-    return _starting(typed, DTYPES)
+    return _starting(typed, (*DTYPES, *SHORT))
 
 
 def layouts(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

@@ -10,6 +10,8 @@ from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
     from convprof.problems import LeftOut, Problem
@@ -272,14 +274,20 @@ def threads_from(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
-def dtype_from(text: str) -> str:
-    """Return the element type, or source:weights:result where they differ, if all are known."""
-    from convprof.dtypes import known, types
+def dtype_from(text: str, only: Sequence[str] = ()) -> str:
+    """Return the element type, or source:weights:result where they differ, if all are known.
+
+    ``only`` has the types that a command takes, where it does not take all of them.
+    """
+    from convprof.dtypes import known, listed, types
 
     try:
-        return types(text).name
+        name = types(text).name
     except InputError:
-        raise InputError(f"--dtype {text}: use {known()}") from None
+        name = ""
+    if not name or (only and name not in only):
+        raise InputError(f"--dtype {text}: use {listed(only, 'or') if only else known()}")
+    return name
 
 
 def isa_from(text: str) -> str:

@@ -62,6 +62,12 @@ def threads_option(
     return click.option("--threads", "-t", metavar=metavar, default=default, show_default=True, help=help_text)  # noqa: E501  # fmt: skip
 
 
+PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
+PRODUCT_TYPES_HELP = (
+    "Element types; int8 is u8:s8:s32. Matrix products take all, other problems f32 and f64."
+)
+
+
 def dtype_option(
     default: str = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
 ) -> Option:
@@ -172,7 +178,7 @@ def measure_options(
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype_option(),
+        dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
         isa_option(
             "Instruction set of generated kernels; strategies of libraries and of compiled loops "
             "ignore it."

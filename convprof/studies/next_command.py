@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
+from convprof.dtypes import COMMON
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
 from convprof.strategies import registry
@@ -41,9 +42,9 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
     hot = measurement.cache == "hot"
-    if far and plain and hot and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if not peers_measured and hot:
+    if not peers_measured and hot and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     if generated(measurement):
         return line("run", measurement, *_same(measurement), "--asm")
@@ -169,9 +170,10 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
     return shlex.join(["convprof", "roofline", text])
 
 
-def run_of(problem: Problem) -> str:
+def run_of(problem: Problem, dtype: str = "f32") -> str:
     """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    return shlex.join(words if dtype == "f32" else [*words, "--dtype", dtype])
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -196,9 +198,9 @@ def after_roofline(point: RooflinePoint) -> str:
     kind = str(measurement.problem["kind"])
     if point.bound == "memory":
         return "convprof explain tile"
-    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if kind in _FAMILIES and measurement.cache == "hot":
+    if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,6 +62,20 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     ]
 
 
+_WORDS = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
+"""Flags that a command about the same network repeats."""
+
+
+def command_line(flags: dict[str, Any]) -> list[str]:
+    """Return the words that run the same network: its name, and what the user said about it."""
+    words = ["convprof", "network", str(flags["name"])]
+    for flag in given(_WORDS):
+        value = flags[flag.removeprefix("--")]
+        values = value if isinstance(value, tuple) else (value,)
+        words += [word for each in values for word in (flag, str(each))]
+    return words
+
+
 def choice_from(flags: dict[str, Any]) -> Choice:
     """Return the strategies, the layout and the threads; InputError unless it is one of each."""
     from convprof.problems.layouts import LAYOUTS
@@ -76,7 +91,7 @@ def choice_from(flags: dict[str, Any]) -> Choice:
     names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = from_flags.dtype_from(flags["dtype"])
+    dtype = from_flags.dtype_from(flags["dtype"], COMMON)
     from_flags.retune_from(flags)
     return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
 

@@ -12,7 +12,7 @@ from convprof.cli.network.summary import network_from
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.network.options import Options
 
 
@@ -42,14 +43,15 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer and the chain; return the exit code."""
     from convprof.render.network import run as view
     from convprof.render.network.chart import run_chart
+    from convprof.studies.network.answer import answer
     from convprof.studies.network.study import NetworkStudy
 
     top, how, asked = _read(flags)
     whole = _whole(asked, how)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
-    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart)
-    shown = _View(forms, top, outputs)
+    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart, answer)
+    shown = _View(forms, top, outputs, chain_options.command_line(flags))
     return shown.measure(
         asked,
         lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
@@ -61,6 +63,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.render.network import plan as view
     from convprof.render.network.chart import plan_chart
     from convprof.studies.network.plan import Plan
+    from convprof.studies.network.plan_answer import answer
 
     top, how, asked = _read(flags)
     how = replace(how, fuse=True)
@@ -69,8 +72,8 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
     Plan(whole, how, asked.settings, None)
-    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart)
-    shown = _View(forms, top, outputs)
+    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart, answer)
+    shown = _View(forms, top, outputs, chain_options.command_line(flags))
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
 
@@ -117,13 +120,18 @@ class _Forms:
     csv: Callable[[Any], str]
     markdown: Callable[[Document, Any, int | None], str]
     chart: Callable[..., Bars | None]
+    answer: Callable[[Any, Sequence[str]], Answer | None]
+    """The words are the command line that runs the same network."""
 
 
 class _View(View[_Finding]):
     """Shows what a study finds, and keeps it for the forms that are written at the end."""
 
-    def __init__(self, forms: _Forms, top: int | None, outputs: Outputs) -> None:
+    def __init__(
+        self, forms: _Forms, top: int | None, outputs: Outputs, command: Sequence[str]
+    ) -> None:
         self._forms, self._top, self._outputs = forms, top, outputs
+        self._command = command
         self._found: Any = None
 
     def measure(self, asked: Asked, study: Callable[[Any], _Finding]) -> int:
@@ -142,6 +150,10 @@ class _View(View[_Finding]):
     def show(self, console: Console) -> None:
         """Print the layers and the chain."""
         self._forms.report(console, self._found, self._top)
+
+    def answer(self) -> Answer | None:
+        """Return what takes the time, or which chain is the fastest."""
+        return None if self._found is None else self._forms.answer(self._found, self._command)
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return what writes the tables of layers; nothing special if nothing was found."""

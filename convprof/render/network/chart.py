@@ -9,7 +9,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.findings import IN_DOUBT, INTERVAL, joined, times, uncertain
-from convprof.render.network.layers import Share, by, percent, shares
+from convprof.render.network.layers import Share, computed_by, percent, shares
 from convprof.render.network.run import how_parts
 from convprof.studies.network.layers import kinds
 
@@ -53,7 +53,7 @@ def run_chart(result: NetworkResult, *, dated: str) -> Bars | None:
             "fused" if result.options.fuse else "",
             dated,
         ),
-        caption="right: share of the time, strategy, share of the ceiling that limits it",
+        caption="right: share of the time, strategy, share of its limit",
     )
 
 
@@ -62,7 +62,7 @@ def _slowest(number: int) -> str:
 
 
 def _kind_bar(kind: Kind, total: float, unit: Unit) -> Bar:
-    note = joined(f"{percent(kind.hot_s / total)} %", _ceiling(kind.ceiling, kind.bound))
+    note = joined(f"{percent(kind.hot_s / total)} %", _limit(kind.ceiling, kind.bound))
     layers = f"{kind.layers} layer{'s' if kind.layers > 1 else ''}"
     return Bar(f"{kind.name}, {layers}", unit.scale(kind.hot_s), note=note)
 
@@ -72,8 +72,8 @@ def _layer_bar(row: Share, result: NetworkResult, unit: Unit) -> Bar:
     strategy = layer.chosen or (layer.hot.strategy if layer.hot else "")
     note = joined(
         f"{percent(row.hot_s / row.total_s)} %",
-        by(layer, result.options.layout),
-        _ceiling(layer.ceiling, layer.bound),
+        computed_by(layer, result.options.layout),
+        _limit(layer.ceiling, layer.bound),
     )
     count = f"{len(row.layers)} x " if len(row.layers) > 1 else ""
     return Bar(
@@ -84,10 +84,10 @@ def _layer_bar(row: Share, result: NetworkResult, unit: Unit) -> Bar:
     )
 
 
-def _ceiling(share: float | None, bound: str | None) -> str:
+def _limit(share: float | None, bound: str | None) -> str:
     if share is None:
         return ""
-    return f"{percent(share)} % of ceiling ({bound})" if bound else f"{percent(share)} % of ceiling"
+    return f"{percent(share)} % of limit ({bound})" if bound else f"{percent(share)} % of limit"
 
 
 def plan_chart(result: PlanResult, *, dated: str) -> Bars | None:

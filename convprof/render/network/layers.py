@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 NOTHING = tables.NOTHING
 TIMES = "×"  # noqa: RUF001  # times, not x
-CEILING, BOUND = "% ceiling", "bound"
-CEILING_LINE = "% ceiling: of the FMA peak, or of the bandwidth of the cache level it works in"
+LIMIT, LIMITED_BY = "% of limit", "limited by"
+LIMIT_LINE = (
+    "% of limit: of the FMA peak, or of the bandwidth of the cache level that holds the data"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,12 @@ def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
         *(count if any(len(row.layers) > 1 for row in rows) else []),
         Column("computes", lambda row: computes(row.layer.step), 10, "left"),
         Column("output", lambda row: _output(row.layer.step), 12),
-        Column("by", lambda row: by(row.layer, layout), 6, "left"),
+        Column("strategy", lambda row: computed_by(row.layer, layout), 6, "left"),
         Column(f"hot [{unit.name}]", lambda row: _hot(row.layer, unit), 3),
         Column("share", lambda row: share_cell(row.hot_s / row.total_s), 4),
         Column("cycles/FLOP", lambda row: _cycles(row.layer.hot), 8),
-        Column(CEILING, lambda row: percent(row.layer.ceiling), 7),
-        Column(BOUND, lambda row: row.layer.bound or NOTHING, 9, "left"),
+        Column(LIMIT, lambda row: percent(row.layer.ceiling), 7),
+        Column(LIMITED_BY, lambda row: row.layer.bound or NOTHING, 9, "left"),
         Column(f"cold [{unit.name}]", lambda row: _cold(row.layer, unit), 11),
         Column(f"chain [{unit.name}]", lambda row: time_cell(row.chain_s, unit), 5),
     ]
@@ -104,10 +106,12 @@ def legend_lines(headings: Sequence[str]) -> list[str]:
     """Return what columns with these headings mean, as far as that has to be said."""
     lines = []
     if TIMES in headings:
-        lines.append(f"{TIMES}: so many equal layers; times are of one, share is of all of them")
-    if CEILING in headings:
-        which = "; bound says which" if BOUND in headings else ", whichever holds it back"
-        lines.append(f"{CEILING_LINE}{which}")
+        lines.append(
+            f"{TIMES}: equal layers; times are of one (chain: the mean), share is of all of them"
+        )
+    if LIMIT in headings:
+        which = "; limited by: which of them" if LIMITED_BY in headings else ", whichever is lower"
+        lines.append(f"{LIMIT_LINE}{which}")
     return lines
 
 
@@ -122,8 +126,8 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
         Column("share", lambda kind: share_cell(kind.hot_s / total), 2),
         Column("GFLOP/s", lambda kind: rate_cell(kind.flop_per_s), 8),
         Column("cycles/FLOP", _kind_cycles, 6),
-        Column(CEILING, lambda kind: percent(kind.ceiling), 4),
-        Column(BOUND, lambda kind: kind.bound or NOTHING, 7, "left"),
+        Column(LIMIT, lambda kind: percent(kind.ceiling), 4),
+        Column(LIMITED_BY, lambda kind: kind.bound or NOTHING, 7, "left"),
         Column(f"cold [{unit.name}]", lambda kind: time_cell(kind.cold_s, unit), 9),
         Column(f"chain [{unit.name}]", lambda kind: time_cell(kind.chain_s, unit), 3),
     ]
@@ -136,13 +140,13 @@ def computes(step: Step) -> str:
     return problem.layer_text + end
 
 
-def by(layer: Layer, layout: str) -> str:
+def computed_by(layer: Layer, layout: str) -> str:
     """Return the strategy, and the layout where it is another one than ``layout``."""
     if layer.hot is None:
         return NOTHING
-    strategy = layer.chosen or layer.hot.strategy
+    name = layer.chosen or layer.hot.strategy
     elsewhere = layer.hot.layout not in (None, layout)
-    return f"{strategy} {layer.hot.layout}" if elsewhere else strategy
+    return f"{name} {layer.hot.layout}" if elsewhere else name
 
 
 def time_cell(seconds: float | None, unit: Unit) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.problems.shapes import shape_text
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, fitting_lines, line_columns, print_table
 from convprof.render.console import say
 from convprof.render.network.layers import time_cell
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convprof.units import Unit
 
 
-TAKES_LINE = "takes: within the chain, as measured in the probes"
+TIME_LINE = "time: within the chain, as measured in the probes"
 WRITTEN_LINE = f"{AS_WRITTEN}: nothing folded or fused, the strategies as auto chooses them"
 NO_PLAN = "no plan: not every layer has been timed"
 _MOST_NAMED = 6
@@ -40,6 +40,7 @@ def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
     if found.standings:
         columns = chain_columns(found.standings)
         print_table(console, "the whole network", columns, found.standings)
+        say(console, *_doubt_lines(found), style="dim")
         if any(standing.name == AS_WRITTEN for standing in found.standings):
             say(console, WRITTEN_LINE, style="dim")
     if found.layers:
@@ -48,12 +49,8 @@ def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
 
 
 def conclusion_lines(found: PlanResult) -> list[str]:
-    """Return the conversions that were worth it, the error of the prediction, the libraries."""
-    lines = [_conversions_line(_after(found))] if _laid_out(found) else []
-    best = found.optimal
-    if best is not None and best.predicted_s:
-        lines.append(_prediction_line(best.seconds / best.predicted_s - 1))
-    lines += [_surprise(standing) for standing in found.standings if _faster(standing)]
+    """Return the conversions of the chosen chain, and how the libraries compare."""
+    lines = [_conversions_line(found.chosen, _after(found))] if _laid_out(found) else []
     lines += [
         verdict(standing.measurement, "convprof's optimal chain", standing.ratio)
         for standing in found.standings
@@ -104,7 +101,12 @@ def _print_layers(console: Console, found: PlanResult, top: int | None) -> None:
     layouts = [layout for layout in LAYOUTS if any(h.startswith(layout) for h in shown)]
     each = "each" if len(layouts) > 1 else "that"
     line = f"; {', '.join(layouts)}: the fastest strategy of {each} layout there"
-    say(console, TAKES_LINE + (line if layouts else ""), style="dim")
+    say(console, TIME_LINE + (line if layouts else ""), style="dim")
+
+
+def _doubt_lines(found: PlanResult) -> list[str]:
+    line = doubts.line(standing.measurement for standing in found.standings)
+    return [] if line is None else [line]
 
 
 def _laid_out(found: PlanResult) -> bool:
@@ -132,30 +134,11 @@ def _after(found: PlanResult) -> list[str]:
     return named
 
 
-def _conversions_line(names: Sequence[str]) -> str:
+def _conversions_line(chain: str, names: Sequence[str]) -> str:
     if not names:
-        return "No conversion was worth it: one layout from the input to the result."
+        return f"conversions of the chain '{chain}': none, one layout from the input to the result"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"Conversions that are worth it: {', '.join(names[:_MOST_NAMED])}{more}."
-
-
-def _prediction_line(error: float) -> str:
-    percent = round(100 * error)
-    if percent == 0:
-        return "The optimal chain takes as long as predicted from its layers, within 1 %."
-    more = "more" if percent > 0 else "less"
-    return f"The optimal chain takes {abs(percent)} % {more} than predicted from its layers."
-
-
-def _faster(standing: Standing) -> bool:
-    """Whether one of our chains was measured to be faster than the one that was planned."""
-    ratio = standing.ratio
-    return not standing.library and ratio is not None and (ratio.high or 1.0) < 1
-
-
-def _surprise(standing: Standing) -> str:
-    ratio = standing.ratio.value if standing.ratio else 1.0
-    return f"{standing.name} is {100 * (1 - ratio):.0f} % faster, against the prediction."
+    return f"conversions of the chain '{chain}': {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _title(found: PlanResult, rows: Sequence[Planned]) -> str:
@@ -165,7 +148,8 @@ def _title(found: PlanResult, rows: Sequence[Planned]) -> str:
         many = f"{slowest(len(rows))} of {many}"
     many += not_timed(len(found.layers) - layers)
     network = f"{found.network} of {shape_text(found.input)}"
-    return " · ".join((network, *how_parts(found.options), many))
+    chain = [] if found.chosen == OPTIMAL else [f"the chain '{found.chosen}'"]
+    return " · ".join((network, *how_parts(found.options), *chain, many))
 
 
 # The tables of ``network NAME --plan``: a row per layer, and a row per chain or library.
@@ -182,7 +166,7 @@ def layer_columns(rows: Sequence[Planned]) -> list[Column[Planned]]:
         Column("layer", lambda row: row.step.name, 1, "left"),
         Column("with", _taken_along, 5, "left"),
         Column("plan", _way, 2, "left"),
-        Column(f"takes [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
+        Column(f"time [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
         *(column for layout in layouts for column in _fastest_columns(layout, unit)),
     ]
 
@@ -192,7 +176,7 @@ def chain_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     unit = units.time_unit([standing.seconds for standing in standings])
     return [
         Column("chain", _name, 1, "left"),
-        Column("by", lambda s: "library" if s.library else "convprof", 6, "left"),
+        Column("engine", lambda s: "library" if s.library else "convprof", 6, "left"),
         Column("conversions", _count_cell, 5),
         Column(f"predicted [{unit.name}]", lambda s: time_cell(s.predicted_s, unit), 3),
         Column(f"measured [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 1),
@@ -211,7 +195,7 @@ def _fastest_columns(layout: str, unit: Unit) -> list[Column[Planned]]:
 
     return [
         Column(f"{layout} [{unit.name}]", seconds, 3),
-        Column(f"{layout} by", strategy, 6, "left"),
+        Column(f"{layout} strategy", strategy, 6, "left"),
     ]
 
 
@@ -228,7 +212,7 @@ def _taken_along(row: Planned) -> str:
 
 
 def _name(standing: Standing) -> str:
-    return " = ".join((standing.name, *standing.also))
+    return doubts.marked(" = ".join((standing.name, *standing.also)), standing.measurement.doubt)
 
 
 def _count_cell(standing: Standing) -> str:

@@ -20,6 +20,7 @@ from convprof.studies.network.assign import Costs, Route
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
+    ALL,
     AS_WRITTEN,
     GREEDY,
     OPTIMAL,
@@ -133,20 +134,36 @@ class Plan:
         """Return the routes compared, by name."""
         given = self.inner, self.steps, costs, self.options.layout
         found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
-        found |= {f"all {layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
+        found |= {f"{ALL}{layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
         return found
 
     def result(self) -> PlanResult:
-        """Return what was found so far."""
-        return PlanResult(
+        """Return the results so far; the layers are those of the fastest measured chain."""
+        result = PlanResult(
             network=self.network.name,
             input=self.network.input,
             options=self.options,
-            layers=self._layers(),
-            conversions=list(self.chosen[0].conversions) if self.chosen else [],
+            layers=[],
+            conversions=[],
             standings=self._standings(),
             excluded=[m for m in self.measurements() if m.status != "ok"],
         )
+        if not self.chosen:
+            return result
+        chain = self._candidate(result.fastest)
+        return replace(
+            result,
+            chosen=chain.name,
+            layers=self._layers(chain),
+            conversions=list(chain.conversions),
+            planned_conversions=list(self.chosen[0].conversions),
+        )
+
+    def _candidate(self, fastest: Standing | None) -> Candidate:
+        """Return the fastest chain; the optimal one where the fastest is not of the same steps."""
+        named = (item for item in self.chosen if fastest and item.name == fastest.name)
+        found = next(named, self.chosen[0])
+        return self.chosen[0] if found.name == AS_WRITTEN else found
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""
@@ -162,11 +179,11 @@ class Plan:
             raise RefusedError(f"{self._whole.descriptor}: no plan: {reasons[0].reason}")
         return False
 
-    def _layers(self) -> list[Planned]:
-        """Return every step in the way of the optimal chain."""
-        if self._costs is None or not self.chosen:
+    def _layers(self, chain: Candidate) -> list[Planned]:
+        """Return every step in the way of a chain."""
+        if self._costs is None:
             return []
-        ways = self.chosen[0].strategy.choices
+        ways = chain.strategy.choices
         return [
             self._planned(step, way, self._costs)
             for step, way in zip(self.steps, ways, strict=True)
@@ -196,6 +213,7 @@ class Plan:
             e.contestant.strategy.name: e for e in self.together.participants if e.samples
         }
         best = participants.get(OPTIMAL)
+        optimal_doubt = self.together.measurement(best).doubt if best else None
         chosen = {item.name: item for item in self.chosen}
         found = [
             Standing(
@@ -206,6 +224,7 @@ class Plan:
                 len(chosen[name].conversions) if name in chosen else None,
                 self.together.measurement(participant),
                 _ratio(participant, best),
+                optimal_doubt,
             )
             for name, participant in participants.items()
         ]

@@ -58,20 +58,23 @@ def test_a_network_from_its_layers_to_its_chain(capsys):
     assert (status, err) == (0, "")
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "lenet5 of 1x1x16x16 · nhwc · f32 · 1 thread · 11 layers (1 view not timed)"
-    kept = {"layer", "by", "hot", "share", "cycles/FLOP", "% ceiling", "bound", "chain"}
+    kept = {"layer", "strategy", "hot", "share", "cycles/FLOP", "% of limit", "limited by", "chain"}
     assert kept <= set(headings(out, "layer"))
     assert headings(out, "kind")[:2] == ["kind", "layers"]
     assert [line.split()[0] for line in lines[3:14]][:3] == ["conv1", "relu1", "pool1"]
     begins = ("the network as a whole", "the chain: ", "The chain takes ")
     assert [sum(line.startswith(begin) for line in lines) for begin in begins] == [1, 1, 1]
     assert sum("1 multiply-add = 2 FLOPs" in line for line in lines) == 1
+    answer = out.rpartition("\n\n")[2]
+    assert re.match(r"[\w ]+ takes .* of the layers' time|No conclusion: ", answer)
+    assert lines[-1].startswith("next: convprof ")
 
 
 def test_80_columns_keep_what_matters_most(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = run(capsys, *SMALL)
-    assert {"by", "hot", "share", "% ceiling", "chain"} <= set(headings(out, "layer"))
-    table = out.partition("\n% ceiling:")[0]
+    assert {"strategy", "hot", "share", "% of limit", "chain"} <= set(headings(out, "layer"))
+    table = out.partition("\n% of limit:")[0]
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -201,11 +204,13 @@ def test_a_plan(capsys, more, tmp_path):
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     assert out.startswith("lenet5 of 1x1x16x16 · f32 · 1 thread · ")
-    assert headings(out, "layer")[:4] == ["layer", "with", "plan", "takes"]
-    assert headings(out, "chain")[:3] == ["chain", "by", "conversions"]
+    assert headings(out, "layer")[:4] == ["layer", "with", "plan", "time"]
+    assert headings(out, "chain")[:3] == ["chain", "engine", "conversions"]
     assert re.search(r"^optimal", out, re.MULTILINE)
     assert re.search(r"^as written: nothing folded or fused", out, re.MULTILINE)
-    assert re.search(r"^The optimal chain takes .* predicted from its layers", out, re.MULTILINE)
+    answer = out.rpartition("\n\n")[2]
+    assert re.match(r"The (planned chain takes|prediction was wrong)|No conclusion: ", answer)
+    assert re.search(r"^next: convprof network lenet5 --image 16 ", answer, re.MULTILINE)
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [row["name"] for row in rows][:2] == ["conv1", "pool1"]
     assert page.read_text().startswith("### lenet5 of 1x1x16x16 · f32 · 1 thread · ")

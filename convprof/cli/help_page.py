@@ -20,8 +20,8 @@ GROUPS = {
         "dry_run",
     ),
     "Output": (
-        "every", "phases", "asm", "explain", "why", "top", "summary", "list_", "json_path",
-        "csv_path", "markdown_path", "plot", "color", "quiet",
+        "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
+        "json_path", "csv_path", "markdown_path", "plot", "color", "quiet",
     ),
 }  # fmt: skip
 """Heading -> names of parameters; options that are not here go under the last heading."""

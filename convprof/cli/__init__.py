@@ -80,8 +80,7 @@ class _LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from convprof.cli import suggestions
 
-            hint = suggestions.nearest(args[0], COMMANDS)
-            ctx.fail(f"No such command {args[0]!r}{f': {hint}' if hint else '.'}")
+            ctx.fail(suggestions.unknown_command(args[0], COMMANDS))
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
         return super().resolve_command(ctx, idle.with_limit(args))

@@ -314,7 +314,7 @@ def isas_from(text: str) -> tuple[str, ...]:
     if "all" in names:
         return isa.available() or (NATIVE,)
     if not names:
-        raise InputError(f"--isa: use names such as {NATIVE}, or 'all'")
+        raise InputError(f"use names such as {NATIVE}, or 'all'", field="isa", value=text)
     return tuple(dict.fromkeys(isa.find(name).name for name in names))
 
 

@@ -14,7 +14,7 @@ from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.dtypes import COMMON
-from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
+from convprof.errors import EXIT_FAILURE, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,18 +34,7 @@ MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
 
 
-class _Studies(Group):
-    """A group that suggests the nearest names."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the study with a name; UnknownNameError without one."""
-        study = super().get_command(ctx, cmd_name)
-        if study is None:
-            raise UnknownNameError.of("study", cmd_name, self.commands)
-        return study
-
-
-@click.group("study", cls=_Studies, invoke_without_command=True)
+@click.group("study", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Put one idea to the test: what theory expects, what is measured, the difference.

@@ -47,6 +47,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
+def unknown_command(word: str, known: Iterable[str]) -> str:
+    """Return the message for a word that names no command."""
+    hint = nearest(word, known)
+    return f"No such command {word!r}{f': {hint}' if hint else '.'}"
+
+
 def unknown_option(error: click.NoSuchOption) -> str:
     """Return the message for an unknown option, the same with every version of click."""
     name = error.option_name

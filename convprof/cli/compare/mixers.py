@@ -219,10 +219,13 @@ class _View(View["Mixers"]):
         growth_words(console, growths(self._stages), self._stages[0][0])
 
     def answer(self) -> Answer | None:
-        """Return the ratio of attention to the other mixers for the last image."""
-        from convprof.studies.compare.mixers.answer import answer
+        """Return how long attention takes by the other mixers, or where it overtakes them."""
+        from convprof.studies.compare.mixers.answer import answer, growth_answer
+        from convprof.studies.compare.mixers.growth import growths
 
-        return answer(self._comparisons, grew=self._several)
+        if self._several and self._stages:
+            return growth_answer(growths(self._stages), self._stages[0][0])
+        return answer(self._comparisons)
 
     def pictures(self) -> list[Picture]:
         """Return the chart, if requested and if it has a point."""

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.networks.mixers import quadratic_overtakes
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.findings import threads_words
+from convprof.studies.compare.mixers import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.compare.mixers.costs import Cost, Total
-    from convprof.studies.compare.mixers.growth import Crossing, Growth, Stage
+    from convprof.studies.compare.mixers.growth import Growth, Stage
     from convprof.studies.compare.mixers.study import MixerComparison
     from convprof.units import Unit
 
@@ -59,7 +59,7 @@ def mixers_report(
     totals: Sequence[Total],
     comparisons: Sequence[MixerComparison],
 ) -> None:
-    """Print each mixer with its parts, and the conclusions from the numbers."""
+    """Print each mixer with its parts, and the ratios that are not in the answer."""
     lines = [line for total in totals for line in _lines(total)]
     if not lines:
         return
@@ -69,12 +69,8 @@ def mixers_report(
     if said:
         say(console, "; ".join(said), style="dim")
     _marks(console, lines)
-    named = len({total.strategy for total in totals}) > 1
-    for comparison in comparisons:
-        say(console, comparison_line(comparison, named=named), style="bold")
-    for total in totals:
-        if total.mixer.quadratic_flops:
-            say(console, quadratic_line(total, grid, named=named), style="bold")
+    for line in answer.lines(comparisons):
+        say(console, line)
 
 
 def exclusions(
@@ -175,76 +171,13 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
     for mark, text in MARKS.items():
         if mark in shown:
             say(console, f"{mark} {text}")
-    totals = {id(line.total): line.total for line in lines}.values()
+    _doubts(console, {id(line.total): line.total for line in lines}.values())
+
+
+def _doubts(console: Console, totals: Iterable[Total]) -> None:
     doubt = doubts.line((m for total in totals for m in total.measurements), doubts.layer_name)
     if doubt is not None:
         say(console, doubt)
-
-
-# The conclusions from the mixers' numbers, in sentences.
-
-_VERDICTS = {
-    "faster": "it is faster",
-    "slower": "it is slower",
-    "same": "they are as fast",
-    "undecided": "neither is faster for certain",
-}
-
-
-def who(threads: int, strategy: str, *, named: bool) -> str:
-    """Return the subject of a sentence: ``1 thread``; ``1 thread, auto`` if named."""
-    return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
-
-
-def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
-    """Return the ratio of the block's time to another mixer's, and the verdict."""
-    block, ratio = comparison.block, comparison.ratio
-    if comparison.doubt is not None:
-        whose = who(block.threads, block.strategy, named=named)
-        sides = f"{block.mixer.name} and {comparison.other.mixer.name}"
-        return f"{whose}: no conclusion on {sides}, in doubt: {comparison.doubt}"
-    return (
-        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
-        f"{tables.ratio_text(ratio)} times as long as {comparison.other.mixer.name}: "
-        f"{_VERDICTS[comparison.verdict]}"
-    )
-
-
-def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
-    """Return the quadratic share of a block, and the number of tokens at which it is half."""
-    tokens = quadratic_overtakes(total.mixer, grid.tokens)
-    return (
-        f"{who(total.threads, total.strategy, named=named)}: of {total.mixer.name}, "
-        f"{100 * total.quadratic_flop_share:.1f} % of the FLOPs and "
-        f"{100 * total.quadratic_time_share:.1f} % of the time grow with the square of the tokens; "
-        f"half of the FLOPs from {_where(tokens, grid)} on"
-    )
-
-
-def growth_line(growth: Growth, grid: Grid, *, named: bool) -> str:
-    """Return where the block, or its quadratic part, exceeds another cost, by FLOPs and by time."""
-    what = f"attention overtakes {growth.other}"
-    if growth.other is None:
-        what = "attention's quadratic part overtakes its linear projections"
-    flops = "at any size"
-    if growth.by_flops is not None:
-        flops = f"from {_where(growth.by_flops, grid)} on"
-    start = who(growth.threads, growth.strategy, named=named)
-    return f"{start}: {what} by FLOPs {flops}, by time {_by_time(growth.by_time, grid)}"
-
-
-def _by_time(crossing: Crossing, grid: Grid) -> str:
-    if crossing.tokens is not None:
-        return f"from about {_where(crossing.tokens, grid)} on"
-    ratio = f"{units.digits(crossing.last_ratio)} of its time at the largest image"
-    if crossing.always:
-        return f"at every image measured ({units.digits(crossing.last_ratio)}x at the largest)"
-    return f"not in this range ({ratio})"
-
-
-def _where(tokens: float, grid: Grid) -> str:
-    """Return ``1,536 tokens (images of 627 pixels)``."""
-    return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
 
 
 # The output of ``compare mixers`` for growing images: a row each, and the crossings of mixers.
@@ -268,6 +201,7 @@ def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None
     said = [text for heading, text in QUADRATIC.items() if heading in shown]
     if said:
         say(console, "; ".join(said), style="dim")
+    _doubts(console, [total for _, totals in stages for total in totals])
 
 
 def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
@@ -278,10 +212,9 @@ def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bo
 
 
 def growth_words(console: Console, growths: Sequence[Growth], grid: Grid) -> None:
-    """Print the sizes at which attention exceeds other costs; ``grid`` may be of any image."""
-    several = len({growth.strategy for growth in growths}) > 1
-    for growth in growths:
-        say(console, growth_line(growth, grid, named=several), style="bold")
+    """Print which growths are not in the answer; the grid is of any of the images."""
+    for line in answer.growth_lines(growths, grid):
+        say(console, line)
 
 
 def size_words(grid: Grid) -> str:
@@ -314,8 +247,9 @@ def _growing(name: str, unit: Unit) -> Callable[[_Row], str]:
     def cell(row: _Row) -> str:
         if name not in row[1]:
             return tables.NOTHING
-        cost = row[1][name].cost
-        return tables.seconds_cell(cost.seconds, cost.half_interval, unit)
+        total = row[1][name]
+        text = tables.seconds_cell(total.cost.seconds, total.cost.half_interval, unit)
+        return doubts.before(text, total.doubt)
 
     return cell
 

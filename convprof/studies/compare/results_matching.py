@@ -8,8 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convprof.codegen import NATIVE
-from convprof.results import FAILURES
+from convprof.results import FAILURES, NATIVE
 from convprof.studies.compare.results_basis import Pool
 
 if TYPE_CHECKING:

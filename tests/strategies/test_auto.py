@@ -231,7 +231,7 @@ def test_auto_is_a_strategy_like_any_other():
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder nobody writes to
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder that stays unchanged
 )
 @given(st.data())
 def test_the_models_choice_is_right_for_random_problems(data):

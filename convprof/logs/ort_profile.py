@@ -90,13 +90,13 @@ def _operation(kind: str, name: str, arguments: dict[str, Any]) -> Operation:
 
 def _tensors(value: Any) -> list[_Tensor]:
     """Return type and shape of each input; those that are neither are left out."""
-    found = []
+    tensors = []
     for item in value[:_MOST_TENSORS] if isinstance(value, list) else ():
         for dtype, shape in list(item.items())[:1] if isinstance(item, dict) else ():
             sizes = shape[:_MOST_DIMS] if isinstance(shape, list) else []
             if all(isinstance(size, int) for size in sizes):
-                found.append((dtype, sizes))
-    return found
+                tensors.append((dtype, sizes))
+    return tensors
 
 
 def _problem(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Problem | None:

@@ -60,6 +60,8 @@ class Prepared(ABC):
 
     times_phases: bool = False
     """Whether its phases are measured even if a run takes long."""
+    results_per_run: int = 1
+    """Results that one ``run()`` computes: times and cycles are divided by it."""
     explanation: tuple[str, ...] = ()
     """The choice and its reason, where there was a choice."""
 

@@ -191,6 +191,11 @@ def plan_of(network: str) -> str:
     return f"convprof network {network} --plan"
 
 
+def after_diagnosis(worst: Measurement) -> str:
+    """Return what measures faster ways for the operation of a log that loses the most time."""
+    return line("compare peers", worst, "-t", str(worst.threads))
+
+
 def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement

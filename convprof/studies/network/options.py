@@ -22,6 +22,8 @@ class Options:
     """The first one that takes a layer computes it."""
     layout: str = "nhwc"
     threads: int = 1
+    thread_counts: tuple[int, ...] = ()
+    """All numbers of threads that are compared, ``threads`` among them; empty: no comparison."""
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
 from convprof.studies.comparison import times
 from convprof.studies.next_command import side_by_side
 from convprof.studies.run_answer import label, threads
+from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.studies.compare.peers import Standing, Summary
 
+_MOST_NAMED = 4
 _WORDS = {
     "faster": "convprof is faster",
     "slower": "convprof is slower",
@@ -54,12 +57,33 @@ def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
     ahead, behind = verdicts.count("faster"), verdicts.count("slower")
     level = len(verdicts) - ahead - behind
     parts = [f"ahead of the fastest library on {ahead} of {len(verdicts)} problems"]
-    parts += [f"behind on {behind}"] if behind else []
+    parts += [f"behind on {behind}{_named(standings, summary.threads)}"] if behind else []
     parts += [f"level or undecided on {level}"] if level else []
     return (
         f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
-        f"{summary.mean:.2f} times as long (geometric mean)."
+        f"{summary.mean:.2f} times as long (geometric mean).{_totals(standings, summary.threads)}"
     )
+
+
+def _named(standings: Sequence[Standing], count: int) -> str:
+    """Return the names of the problems that a library wins, if they are few."""
+    lost = [label(s.ours) for s in standings if s.threads == count and s.verdict == "slower"]
+    return f" ({', '.join(lost)})" if len(lost) <= _MOST_NAMED else ""
+
+
+def _totals(standings: Sequence[Standing], count: int) -> str:
+    """Return the time of all problems by contestant, where two libraries computed them all."""
+    own = [standing for standing in standings if standing.threads == count]
+    totals = {"convprof": sum(seconds(standing.ours) for standing in own)}
+    names = dict.fromkeys(peer.strategy for standing in own for peer in standing.peers)
+    for name in names:
+        found = [p for s in own for p in s.peers if p.strategy == name and p.doubt is None]
+        if len(found) == len(own):
+            totals[name] = sum(map(seconds, found))
+    if len(totals) == 1:
+        return ""
+    ordered = sorted(totals.items(), key=lambda item: item[1])
+    return f" All together: {', '.join(f'{who} {units.time(total)}' for who, total in ordered)}."
 
 
 def _worst(worst: Standing) -> str:

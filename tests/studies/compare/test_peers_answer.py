@@ -47,11 +47,28 @@ def test_one_problem(ratio, words):
 def test_several_problems_how_many_are_won_and_who_wins_the_worst():
     many = [standing("a", 1.5), standing("b", 1.5), standing("c", 0.8, peer="onnxruntime")]
     assert answer(many).sentences == (
-        ("On 1 thread convprof is ahead of the fastest library on 2 of 3 problems, behind on 1; "
+        ("On 1 thread convprof is ahead of the fastest library on 2 of 3 problems, behind on 1 "
+        "(c); "
         "the library takes 1.22 times as long (geometric mean)."),
         "onnxruntime nhwc wins most clearly at c on 1 thread: 1.25 times (1.22 to 1.28) as fast.",
     )  # fmt: skip
     assert answer(many).command == "convprof roofline c-text -s auto,onnxruntime -t 1"
+
+
+def test_what_all_problems_take_together():
+    ours, torch, blas = (
+        [
+            dataclasses.replace(measurement(who, name), time_s=Time(s, 0.0, s, s, s, 9, 1))
+            for name in "ab"
+        ]
+        for who, s in (("auto", 1e-3), ("torch", 2e-3), ("blas", 3e-3))
+    )
+    ratio = Ratio(0.5, 0.49, 0.51, 25)
+    whole = [Standing(a, b, ratio, (c,)) for a, b, c in zip(ours, torch, blas, strict=True)]
+    end = " All together: convprof 2.00 ms, torch 4.00 ms, blas 6.00 ms."
+    assert answer(whole).sentences[0].endswith(end)
+    partly = [whole[0], Standing(ours[1], torch[1], ratio)]
+    assert answer(partly).sentences[0].endswith("convprof 2.00 ms, torch 4.00 ms.")
 
 
 def test_ahead_everywhere_the_closest_is_named():

@@ -44,6 +44,8 @@ def answer(
         sentences.append(_fall(name, over, cliff, capacities))
     elif len(points) > 1:
         sentences.append(_plateau(name, over, points))
+    elif any(cell.doubt for row in rows if (cell := row.cells.get(label)) is not None):
+        sentences.append(f"The other times of {name} are in doubt.")
     best = max(points, key=lambda point: point[1])[0]
     problem = header["sweep"]["problem"]
     if cliff is not None and problem["kind"] == "gemm" and over == "size":

@@ -77,12 +77,14 @@ def _fastest(best: Measurement, *, alone: bool) -> str:
 
 def _threads(best: Measurement, measurements: Sequence[Measurement]) -> tuple[str, ...]:
     """Return whether more threads pay for the fastest strategy; nothing if it ran on one number."""
+    same = [m for m in timed(measurements) if (m.strategy, m.isa) == (best.strategy, best.isa)]
     alike: dict[int, Measurement] = {}
-    for m in timed(measurements):
-        if (m.strategy, m.isa) == (best.strategy, best.isa) and m.doubt is None:
+    for m in same:
+        if m.doubt is None:
             alike.setdefault(m.threads, m)
     if len(alike) == 1:
-        return ()
+        others = sorted({m.threads for m in same} - set(alike))
+        return tuple(f"Its time on {threads(count)} is in doubt." for count in others[-1:])
     few, many = alike[min(alike)], alike[max(alike)]
     speed_up = seconds(few) / seconds(many)
     if _overlap(*sorted((few, many), key=seconds)):

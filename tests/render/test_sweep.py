@@ -269,6 +269,8 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert answer(header, rows_of([doubtful])).sentences == (
         "No time of a can be true: see the doubts above.",
     )
+    one_clear = rows_of([doubtful, record(1, 64, measurement("a", 2e9))])
+    assert answer(header, one_clear).sentences[1] == "The other times of a are in doubt."
 
 
 def test_the_best_point_stands_out():

@@ -72,6 +72,8 @@ def test_memory_as_the_limit_leads_to_the_roofline():
 def test_one_thread_or_two(times, sentence):
     rows = [measurement("tiled", s, threads=t) for t, s in enumerate(times, 1)]
     assert answer(rows).sentences[1] == sentence
+    doubtful = [rows[0], dataclasses.replace(rows[1], doubt="its samples differ")]
+    assert answer(doubtful).sentences[1] == "Its time on 2 threads is in doubt."
     other = measurement("winograd", 0.1, threads=2)
     assert not any("times as fast as on" in s for s in answer([*rows, other]).sentences)
 

@@ -34,11 +34,11 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
     if not clear:
         return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
     worst = max(clear, key=lambda standing: standing.ratio.value)
-    problems = {str(standing.ours.problem) for standing in clear}
+    problems = {str(standing.ours.problem) for standing in standings}
     if len(problems) == 1:
         sentences = [_sentence(standing) for standing in clear]
     else:
-        sentences = [_counts(summary, clear) for summary in summaries(clear)]
+        sentences = [_counts(summary, standings) for summary in summaries(clear)]
         sentences = [*sentences[: MOST_SENTENCES - 1], _worst(worst)]
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
@@ -53,12 +53,15 @@ def _sentence(standing: Standing) -> str:
 
 def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
     """Return on how many problems convprof is ahead, and by how much in the mean."""
-    verdicts = [s.verdict for s in standings if s.threads == summary.threads]
+    own = [standing for standing in standings if standing.threads == summary.threads]
+    verdicts = [standing.verdict for standing in own if standing.doubt is None]
+    doubtful = len(own) - len(verdicts)
     ahead, behind = verdicts.count("faster"), verdicts.count("slower")
     level = len(verdicts) - ahead - behind
     parts = [f"ahead of the fastest library on {ahead} of {len(verdicts)} problems"]
     parts += [f"behind on {behind}{_named(standings, summary.threads)}"] if behind else []
     parts += [f"level or undecided on {level}"] if level else []
+    parts += [f"{doubtful} more in doubt"] if doubtful else []
     return (
         f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
         f"{summary.mean:.2f} times as long (geometric mean).{_totals(standings, summary.threads)}"
@@ -73,7 +76,7 @@ def _named(standings: Sequence[Standing], count: int) -> str:
 
 def _totals(standings: Sequence[Standing], count: int) -> str:
     """Return the time of all problems by contestant, where two libraries computed them all."""
-    own = [standing for standing in standings if standing.threads == count]
+    own = [s for s in standings if s.threads == count and s.doubt is None]
     totals = {"convprof": sum(seconds(standing.ours) for standing in own)}
     names = dict.fromkeys(peer.strategy for standing in own for peer in standing.peers)
     for name in names:

@@ -7,6 +7,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run resnet50:layer1.0.conv2": "Every strategy on one layer",
         "run mb1ic64ih56oc64kh3ph1 -s tiled,microkernel -t 1 --all": "Two strategies, every row",
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
+        "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
     },
     "compare layouts": {
@@ -16,6 +17,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "compare peers": {
         "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
+        "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
     },
     "compare mixers": {
         "compare mixers --image 224": "Attention against convolutions on 14x14 tokens",
@@ -37,6 +39,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "network": {
         "network resnet50": "Layer by layer, and as a chain",
         "network resnet50 --plan": "Which strategy and layout for which layer",
+        "network resnet50 -t 1,2,all": "Latency and throughput of threads and of streams",
     },
     "ladder conv": {"ladder conv resnet50:layer1.0.conv2": "From naive loops to the peak"},
     "ladder gemm": {"ladder gemm 512x512:512x512": "From naive loops to the peak"},

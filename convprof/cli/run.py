@@ -58,8 +58,8 @@ def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
 
     PROBLEM is a benchdnn descriptor (mb1ic64ih56oc64kh3ph1), a matrix product
-    (512x512:512x512), attention (attention:1x12x197x64) or a network's layer
-    (resnet50:layer1.0.conv2, globs allowed).
+    (512x512:512x512), attention (attention:1x12x197x64), a network's layer
+    (resnet50:layer1.0.conv2) or an ONNX file's (model.onnx:/layer1/conv1/Conv), globs allowed.
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
     asked = from_flags.asked(flags, several_isas=True)

@@ -29,10 +29,27 @@ class Isa:
     fused: bool = True
     """Whether it has fused multiply-add."""
 
+    def has(self, feature: str) -> bool:
+        """Whether the CPU has an extension that kernels of this instruction set may use."""
+        return self.name in _EXTENDS[feature] and target().has(feature)
+
+    @property
+    def converts_f16(self) -> bool:
+        """Whether it has instructions between f16 and f32."""
+        return self.name == "neon" or self.has("f16c")
+
     def lanes(self, itemsize: int) -> int:
         """Return the elements in a vector."""
         return self.bits // (8 * itemsize)
 
+
+_EXTENDS = {
+    "f16c": ("avx2", "avx512"),
+    "avxvnni": ("avx2",),
+    "avx512vnni": ("avx512",),
+    "avx512bf16": ("avx512",),
+}
+"""The instruction sets that an extension, in LLVM's spelling, belongs to."""
 
 ISAS = {
     "sse": Isa("sse", 128, 16, 2, ("avx",), fused=False),
@@ -72,9 +89,13 @@ def find(name: str) -> Isa:
     return ISAS[name]
 
 
-def register_rows(vectors: int, isa: Isa) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
-    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
+def register_rows(vectors: int, isa: Isa, parts: int = 1) -> int:
+    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit.
+
+    With ``parts`` above 1 an element of ``a`` or ``b`` becomes so many operands, each a register.
+    """
+    temporaries = isa.temporaries + (parts if parts > 1 else 0)
+    return max(1, (isa.registers - parts * vectors - temporaries) // vectors)
 
 
 def register_vectors(across: int, isa: Isa) -> int:

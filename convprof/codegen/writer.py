@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,18 +20,27 @@ class Writer:
         """Without ``fused`` a multiply-add is two instructions, for a CPU without fused ones."""
         self._fused = fused
         self.element, self.size = dtype.llvm, dtype.bytes
+        self.align = self.size
+        """The bytes that addresses of elements are multiples of."""
         self.lanes = lanes
         self.vector = f"<{lanes} x {self.element}>"
-        self.suffix = f"v{lanes}f{8 * self.size}"
+        self._floats = dtype.has_fma
+        self.suffix = f"v{lanes}{'f' if self._floats else 'i'}{8 * self.size}"
         self.lines: list[str] = []
         self.constants = ""
         """Constants of the module, in front of its function."""
-        self._names = 0
+        self._names = itertools.count()
+
+    def typed(self, dtype: DType, align: int | None = None) -> Writer:
+        """Return a writer of vectors of another type, with as many lanes, to the same function."""
+        other = Writer(dtype, self.lanes, fused=self._fused)
+        other.align = align or dtype.bytes
+        other.lines, other._names = self.lines, self._names
+        return other
 
     def add(self, expression: str) -> str:
         """Append ``%n = expression`` and return the name."""
-        name = f"%t{self._names}"
-        self._names += 1
+        name = f"%t{next(self._names)}"
         self.lines.append(f"  {name} = {expression}")
         return name
 
@@ -45,8 +55,9 @@ class Writer:
 
     def taken(self) -> str:
         """Return the lines written since the last call."""
-        lines, self.lines = self.lines, []
-        return "\n".join(lines)
+        lines = "\n".join(self.lines)
+        self.lines.clear()  # the same list stays the one of the other types' writers
+        return lines
 
     def rounded(self, value: float) -> float:
         """Return the nearest number of the element type: LLVM accepts only such constants."""
@@ -79,7 +90,7 @@ class Writer:
 
     def broadcast(self, pointer: str) -> str:
         """Return a vector of the element at ``pointer``."""
-        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.size}")
+        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.align}")
         one = self.add(f"insertelement {self.vector} poison, {self.element} {scalar}, i64 0")
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
@@ -87,7 +98,7 @@ class Writer:
     def load(self, pointer: str, mask: str | None = None) -> str:
         """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""
         if mask is None:
-            return self.add(f"load {self.vector}, ptr {pointer}, align {self.size}")
+            return self.add(f"load {self.vector}, ptr {pointer}, align {self.align}")
         return self.add(
             f"call {self.vector} @llvm.masked.load.{self.suffix}.p0"
             f"(ptr {pointer}, i32 {self.size}, {mask}, {self.vector} zeroinitializer)"
@@ -96,12 +107,16 @@ class Writer:
     def store(self, value: str, pointer: str, mask: str | None = None) -> None:
         """Store a vector; lanes outside the mask are not touched."""
         if mask is None:
-            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.size}")
+            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.align}")
             return
         self.lines.append(
             f"  call void @llvm.masked.store.{self.suffix}.p0"
             f"({self.vector} {value}, ptr {pointer}, i32 {self.size}, {mask})"
         )
+
+    def plus(self, a: str, b: str) -> str:
+        """Return ``a + b``."""
+        return self.add(f"{'fadd' if self._floats else 'add'} {self.vector} {a}, {b}")
 
     def fma(self, a: str, b: str, c: str) -> str:
         """Return ``a * b + c``."""
@@ -123,9 +138,10 @@ class Writer:
     def declarations(self) -> str:
         """Return the intrinsics that the functions above call."""
         v, mask = self.vector, f"<{self.lanes} x i1>"
-        return f"""
+        floats = f"""
 declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
-declare {v} @llvm.fabs.{self.suffix}({v})
+declare {v} @llvm.fabs.{self.suffix}({v})"""
+        return f"""{floats if self._floats else ""}
 declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
 declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)

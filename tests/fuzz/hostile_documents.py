@@ -200,7 +200,7 @@ def read_journal(data: bytes, folder: Path) -> bool:
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 outputs = Outputs({"json": str(path)}, "never", quiet=True)
-                SweepWork(plan, journal, outputs, plot=None).show(console.stdout("never"))
+                SweepWork(plan, journal, outputs).show(console.stdout("never"))
     return True
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from convprof.codegen.writer import Writer
 
 if TYPE_CHECKING:
-    from convprof.dtypes import Types
+    from convprof.dtypes import DType, Types
 
 FUNCTION = "tile"
 """The name of the function of a kernel's module."""
@@ -69,11 +69,16 @@ class Kernel(ABC):
         """Return the intrinsics that the code calls."""
         return w.declarations()
 
-    def ir(self) -> str:
-        """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""
+    @property
+    def _computes_in(self) -> DType:
+        """The type of the vectors; ValueError for a kernel of one type whose types differ."""
         if self.types.uniform is None:
             raise ValueError(f"{type(self).__name__} computes in one type, not {self.types.name}")
-        w = Writer(self.types.uniform, self.lanes, fused=self.fused)
+        return self.types.uniform
+
+    def ir(self) -> str:
+        """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""
+        w = Writer(self._computes_in, self.lanes, fused=self.fused)
         code = self._code(w)
         parameters = ", ".join(f"ptr {name}" for name, _ in self.parameters)
         return f"""{self.declarations(w)}{w.constants}

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
 from convprof.studies.comparison import times
-from convprof.studies.next_command import side_by_side
+from convprof.studies.next_command import again, side_by_side
 from convprof.studies.run_answer import label, threads
-from convprof.studies.shortlist import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.studies.compare.peers import Standing, Summary
 
-_MOST_NAMED = 4
+_MOST_NAMED = 3
 _WORDS = {
     "faster": "convprof is faster",
     "slower": "convprof is slower",
@@ -32,14 +30,17 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
         return None
     clear = [standing for standing in standings if standing.doubt is None]
     if not clear:
-        return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
+        return Answer(
+            (f"No conclusion, the times are in doubt: {standings[0].doubt}.",),
+            again("compare peers", standings[0].ours),
+        )
     worst = max(clear, key=lambda standing: standing.ratio.value)
     problems = {str(standing.ours.problem) for standing in standings}
     if len(problems) == 1:
         sentences = [_sentence(standing) for standing in clear]
     else:
         sentences = [_counts(summary, standings) for summary in summaries(clear)]
-        sentences = [*sentences[: MOST_SENTENCES - 1], _worst(worst)]
+        sentences = [*sentences[: MOST_SENTENCES - 1], _library_wins(clear) or _worst(worst)]
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
 
@@ -59,34 +60,31 @@ def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
     ahead, behind = verdicts.count("faster"), verdicts.count("slower")
     level = len(verdicts) - ahead - behind
     parts = [f"ahead of the fastest library on {ahead} of {len(verdicts)} problems"]
-    parts += [f"behind on {behind}{_named(standings, summary.threads)}"] if behind else []
+    parts += [f"behind on {behind}"] if behind else []
     parts += [f"level or undecided on {level}"] if level else []
     parts += [f"{doubtful} more in doubt"] if doubtful else []
     return (
         f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
-        f"{summary.mean:.2f} times as long (geometric mean).{_totals(standings, summary.threads)}"
+        f"{summary.mean:.2f} times as long (geometric mean)."
     )
 
 
-def _named(standings: Sequence[Standing], count: int) -> str:
-    """Return the names of the problems that a library wins, if they are few."""
-    lost = [label(s.ours) for s in standings if s.threads == count and s.verdict == "slower"]
-    return f" ({', '.join(lost)})" if len(lost) <= _MOST_NAMED else ""
-
-
-def _totals(standings: Sequence[Standing], count: int) -> str:
-    """Return the time of all problems by contestant, where two libraries computed them all."""
-    own = [s for s in standings if s.threads == count and s.doubt is None]
-    totals = {"convprof": sum(seconds(standing.ours) for standing in own)}
-    names = dict.fromkeys(peer.strategy for standing in own for peer in standing.peers)
-    for name in names:
-        found = [p for s in own for p in s.peers if p.strategy == name and p.doubt is None]
-        if len(found) == len(own):
-            totals[name] = sum(map(seconds, found))
-    if len(totals) == 1:
+def _library_wins(standings: Sequence[Standing]) -> str:
+    """Return which problems libraries win, the clearest first; empty for less than two."""
+    lost = sorted(
+        (standing for standing in standings if standing.verdict == "slower"),
+        key=lambda standing: -standing.ratio.value,
+    )
+    if len(lost) < 2:  # noqa: PLR2004  # one has a sentence with its interval
         return ""
-    ordered = sorted(totals.items(), key=lambda item: item[1])
-    return f" All together: {', '.join(f'{who} {units.time(total)}' for who, total in ordered)}."
+    several = len({standing.threads for standing in standings}) > 1
+    named = []
+    for standing in lost[:_MOST_NAMED]:
+        on = f" on {threads(standing.threads)}" if several else ""
+        gain = f"{standing.peer.way}, {standing.ratio.value:.2f} times as fast"
+        named.append(f"{label(standing.ours)}{on} ({gain})")
+    more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+    return f"Libraries win {', '.join(named)}{more}."
 
 
 def _worst(worst: Standing) -> str:

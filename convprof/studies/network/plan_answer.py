@@ -28,7 +28,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
         doubt = optimal.doubt
         return Answer(
             (f"No conclusion: the time of the planned chain is in doubt ({doubt}).",),
-            shlex.join([*command, "--plan"]),
+            shlex.join([*command, "--plan", "--wait-idle"]),
         )
     sentences = (
         _first(result, optimal, fastest),

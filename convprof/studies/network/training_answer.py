@@ -35,7 +35,7 @@ def answer(
     if doubtful:
         number = f"{len(doubtful)} pass{'es' if len(doubtful) > 1 else ''}"
         sentence = f"No conclusion: the time of {number} is in doubt ({doubtful[0].doubt})."
-        return Answer((sentence,), shlex.join([*command, "--pass", plan.which]))
+        return Answer((sentence,), shlex.join([*command, "--pass", plan.which, "--wait-idle"]))
     sentences = (
         _whole(plan, side, peak_flop_per_s),
         _kinds(plan, side),

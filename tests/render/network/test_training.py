@@ -301,4 +301,4 @@ def test_passes_in_doubt_decide_nothing():
 
     given = said(report(found=doubtful))
     assert given.sentences == ("No conclusion: the time of 8 passes is in doubt (a storm).",)
-    assert given.command == "convprof network small --pass training"
+    assert given.command == "convprof network small --pass training --wait-idle"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
-from convprof.studies.next_command import line
+from convprof.studies.next_command import again_when_idle, fused, line, planned
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
         return None
     clear = [layer for layer in result.measured if layer.hot and layer.hot.doubt is None]
     if _doubtful_share(result) > MOST_DOUBTFUL:
-        again = [*command, *(["--fuse"] if result.options.fuse else []), "--wait-idle"]
-        return Answer((_doubtful(result, clear),), shlex.join(again))
+        flags = ["--fuse"] if result.options.fuse else []
+        return Answer((_doubtful(result, clear),), again_when_idle(command, *flags))
     sentences = (
         *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),
@@ -150,19 +149,19 @@ def _fuse_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...]
         return ()
     kinds_there = [kind.name for kind in kinds(clear) if kind.name in FUSABLE]
     named = " and ".join(kinds_there)
-    saved = f"--fuse computes {named} layers, {percent(share)} of the time, together with the"
+    saved = f"Fusing computes {named} layers, {percent(share)} of the time, together with the"
     return (f"{saved} layers before them.",)
 
 
 def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> str:
     """Return the command that helps most: fuse, compare a dominant layer, or plan."""
     if _fusable_share(result, clear) >= WORTH_FUSING:
-        return shlex.join([*command, "--fuse"])
+        return fused(command)
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
         return line("compare peers", slowest.hot)
-    return shlex.join([*command, "--plan"])
+    return planned(command)
 
 
 def _computed(layer: Layer) -> bool:

@@ -218,9 +218,14 @@ def planned(command: Sequence[str], library: str = "") -> str:
     return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
 
 
+def again_when_idle(command: Sequence[str], *flags: str) -> str:
+    """Return the same command with its flags, to be measured when other programs are idle."""
+    return shlex.join([*command, *flags, "--wait-idle"])
+
+
 def passes_again(command: Sequence[str], which: str) -> str:
     """Return the command that measures the passes again when other programs are idle."""
-    return shlex.join([*command, "--pass", which, "--wait-idle"])
+    return again_when_idle(command, "--pass", which)
 
 
 def plan_of(network: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMA_VERSION = 2
+NATIVE = "native"
+"""The name of the widest instruction set of a machine, whichever that is."""
 KIND = "result"
 """Of the document of measurements; the other kinds have documents of their own."""
 
@@ -80,6 +82,8 @@ class Measurement:
     cache: Literal["hot", "cold"]
     status: Status
     reason: str | None = None
+    isa: str | None = None
+    """What generated kernels were generated for, as the setting says; None for other kernels."""
     time_s: Time | None = None
     cycles: Cycles | None = None
     flops: Flops | None = None
@@ -112,8 +116,23 @@ class Measurement:
     @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``: what tells contestants of one problem apart."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return " ".join(part for part in (self.strategy, self.layout, threads) if part)
+        return label(self.strategy, self.layout, self.isa, self.threads)
+
+    @property
+    def way(self) -> str:
+        """``microkernel nhwc avx2``: the label without the threads."""
+        return way(self.strategy, self.layout, self.isa)
+
+
+def label(strategy: str, layout: str | None, isa: str | None, threads: int) -> str:
+    """Return ``microkernel nhwc avx2 2 threads``; the widest instruction set is not named."""
+    return f"{way(strategy, layout, isa)} {threads} thread{'s' if threads > 1 else ''}"
+
+
+def way(strategy: str, layout: str | None, isa: str | None) -> str:
+    """Return ``microkernel nhwc avx2``; the widest instruction set is not named."""
+    named = None if isa == NATIVE else isa
+    return " ".join(part for part in (strategy, layout, named) if part)
 
 
 class Measurements(Archive[Measurement]):

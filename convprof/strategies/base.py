@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.codegen import NATIVE
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, listed, types
+from convprof.results import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,8 @@ class Prepared(ABC):
 
     times_phases: bool = False
     """Whether its phases are measured even if a run takes long."""
+    results_per_run: int = 1
+    """Results that one ``run()`` computes: times and cycles are divided by it."""
     explanation: tuple[str, ...] = ()
     """The choice and its reason, where there was a choice."""
 

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import NATIVE
 from convprof.dtypes import COMMON
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Auxiliary, Part, Refused, Started
 from convprof.measure.operands import Operands
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA

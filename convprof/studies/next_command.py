@@ -10,6 +10,7 @@ from convprof import networks
 from convprof.dtypes import COMMON
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
@@ -112,6 +113,8 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
+    if measurement.isa not in (None, NATIVE):
+        options += ["--isa", str(measurement.isa)]
     return options
 
 
@@ -190,6 +193,11 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 def plan_of(network: str) -> str:
     """Return the command that chooses strategies and layouts for a network."""
     return f"convprof network {network} --plan"
+
+
+def after_diagnosis(worst: Measurement) -> str:
+    """Return what measures faster ways for the operation of a log that loses the most time."""
+    return line("compare peers", worst, "-t", str(worst.threads))
 
 
 def after_roofline(point: RooflinePoint) -> str:

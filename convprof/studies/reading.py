@@ -80,6 +80,7 @@ def measurement(value: Any) -> Measurement:
         cache="cold" if fields.get("cache") == "cold" else "hot",
         status=status,
         reason=optional("reason", words),
+        isa=optional("isa", text),
         time_s=_time(fields.get("time_s")) if timed else None,
         cycles=optional("cycles", _cycles),
         flops=flops,
@@ -102,6 +103,7 @@ def document(value: Any) -> Document:
     """Return the result document that JSON describes; InputError says what is wrong with it."""
     fields = mapping(value)
     fields = versions.upgraded(fields, versions.of(fields))
+    fields = versions.with_isas(fields, fields.get("settings"))
     if fields.get("kind", KIND) != KIND:
         raise InputError("it is of another kind")
     if "measurements" not in fields:

@@ -23,7 +23,7 @@ CONV = {
 }  # fmt: skip
 ROW = {
     "problem": CONV, "strategy": "tiled", "layout": "nchw", "dtype": "f32", "threads": 1,
-    "cache": "cold", "status": "ok", "reason": None,
+    "cache": "cold", "status": "ok", "reason": None, "isa": None,
     "time_s": {"median": 2e-6, "mad": 1e-8, "ci95_low": 1.9e-6, "ci95_high": 2.1e-6, "min": 1.8e-6,
                "samples": 25, "calls_per_sample": 4, "rounds_s": [2e-6, 1.9e-6]},
     "cycles": {"per_call": 7e3, "per_flop": 0.5, "source": "calibrated", "core_hz": 3.5e9},
@@ -41,7 +41,7 @@ LOST = {
     "status": "refused",
     "reason": "needs a 3x3 filter",
 }
-SIDE = {"strategy": "tiled", "threads": 1}
+SIDE = {"strategy": "tiled", "threads": 1, "isa": None}
 DOCUMENT = {
     "schema_version": 2, "kind": "result", "tool_version": "0.1.0",
     "machine": {"key": "0123456789ab", "brand": "A CPU", "simd": {"isa": "avx2", "bits": 256},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.results import Measurement
     from convprof.studies.compare.results import Compared, Row
     from convprof.studies.compare.results_basis import Basis
 
@@ -80,7 +81,6 @@ def columns(each: Compared, rows: Sequence[Row]) -> list[Column[Row]]:
         Column("threads", lambda r: str(r.a.first.threads), 5, key=True),
         Column("type", lambda r: r.a.first.dtype, 8, "left", key=True),
         Column("cache", lambda r: r.a.first.cache, 8, "left", key=True),
-        Column("ISA", lambda r: r.isa, 8, "left", key=True),
     ]
     shown = [c for c in further if len({c.cell(row) for row in rows}) > 1 or c.rank < _OPTIONAL]
     others = [other for other in BASES if other != basis and any(other in r.ratios for r in rows)]
@@ -110,8 +110,7 @@ def _problem(row: Row) -> str:
 
 def _strategy(row: Row) -> str:
     """Return ``tiled nhwc ?``: one column, so that the ratio fits into 80 characters."""
-    words = filter(None, (row.a.first.strategy, row.a.first.layout))
-    return doubts.marked(" ".join(words), row.doubt)
+    return doubts.marked(row.a.first.way, row.doubt)
 
 
 def _style(row: Row) -> str:
@@ -144,18 +143,18 @@ def _rest(each: Compared) -> Iterator[str]:
 
 def _nothing_matched(console: Console, each: Compared) -> None:
     """Print why nothing matches: what each side has."""
-    found = differences(*each.keys)
+    dimensions = differences(*each.keys)
     empty = [name for name, keys in zip(("base", "new files"), each.keys, strict=True) if not keys]
     if empty:
         say(
             console, f"Nothing matches: no measurement in the {' and the '.join(empty)} has a time."
         )
         return
-    disjoint = [d for d in found if d.is_disjoint]
+    disjoint = [d for d in dimensions if d.is_disjoint]
     why = " and ".join(d.dimension for d in disjoint)
     reason = f"no {why} is on both sides" if why else "no combination is on both sides"
     say(console, f"Nothing matches: {reason}.", style="bold")
-    for difference in disjoint or found:
+    for difference in disjoint or dimensions:
         for side, values in (("base", difference.base), ("new", difference.new)):
             hanging(console, f"{side} has {difference.dimension}: ", _listed(values))
 
@@ -165,7 +164,7 @@ def _listed(values: Sequence[str]) -> str:
     return ", ".join(values[:MOST_VALUES]) + more
 
 
-def _doubtful(row: Row) -> list[Any]:
+def _doubtful(row: Row) -> list[Measurement]:
     return [m for pool in (row.a, row.b) for m in pool.measurements if m.doubt is not None]
 
 
@@ -178,7 +177,7 @@ def _csv_rows(each: Compared) -> Iterator[dict[str, Any]]:
     for row in _ordered(each):
         m, ratio = row.a.first, row.ratio
         yield {
-            **_subject(each, m, row.isa),
+            **_subject(each, m),
             "basis": each.choice.basis,
             "base_s": row.b.seconds,
             "new_s": row.a.seconds,
@@ -192,10 +191,10 @@ def _csv_rows(each: Compared) -> Iterator[dict[str, Any]]:
         }
     for lost in each.lost:
         more = {"base_s": lost.base.seconds, "verdict": lost.new.status, "doubt": lost.new.reason}
-        yield {**_subject(each, lost.new, lost.isa), **more}
+        yield {**_subject(each, lost.new), **more}
 
 
-def _subject(each: Compared, m: Any, isa: str) -> dict[str, Any]:
+def _subject(each: Compared, m: Measurement) -> dict[str, Any]:
     return {
         "base": each.base.name,
         "new": each.new.name,
@@ -207,7 +206,7 @@ def _subject(each: Compared, m: Any, isa: str) -> dict[str, Any]:
         "dtype": m.dtype,
         "threads": m.threads,
         "cache": m.cache,
-        "isa": isa,
+        "isa": m.isa,
     }
 
 

@@ -10,6 +10,7 @@ from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.findings import IN_DOUBT, INTERVAL, joined, times, uncertain
 from convprof.render.network.layers import Share, computed_by, percent, shares
+from convprof.render.network.repeats import Extent
 from convprof.render.network.run import how_parts
 from convprof.studies.network.layers import kinds
 
@@ -30,7 +31,7 @@ CHAIN = "within the chain"
 def run_chart(result: NetworkResult, *, dated: str) -> Bars | None:
     """Return the layers that take longest and the kinds; None where no layer was timed."""
     of_kinds = sorted(kinds(result.layers), key=lambda kind: -kind.hot_s)[:MOST_KINDS]
-    rows = shares(result.layers, MOST_LAYERS)
+    rows = shares(result.layers, Extent(MOST_LAYERS))
     if not rows or not of_kinds:
         return None
     total = rows[0].total_s

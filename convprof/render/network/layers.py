@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.networks.steps import Step
+    from convprof.render.network.repeats import Extent
     from convprof.results import Measurement
     from convprof.studies.network.layers import Kind, Layer
     from convprof.units import Unit
@@ -34,6 +35,8 @@ class Share:
     layers: tuple[Layer, ...]
     """The same problem, computed by the same strategy; in the network's order."""
     total_s: float
+    label: str = ""
+    """The name of repeated layers: ``layer3.1-5.conv1``; empty: as the first one's."""
 
     @property
     def layer(self) -> Layer:
@@ -42,8 +45,8 @@ class Share:
 
     @property
     def name(self) -> str:
-        """The published name of the first one."""
-        return self.layer.step.name
+        """The label, or the published name of the first one."""
+        return self.label or self.layer.step.name
 
     @property
     def hot_s(self) -> float:
@@ -57,16 +60,18 @@ class Share:
         return sum(known) / len(known) if len(known) == len(self.layers) else None
 
 
-def shares(layers: Sequence[Layer], top: int | None) -> list[Share]:
-    """Return the rows: in the network's order, or the ``top`` slowest first. Views have none.
+def shares(layers: Sequence[Layer], extent: Extent) -> list[Share]:
+    """Return the rows: in the network's order, or the slowest first. Views have none.
 
-    With ``top``, equal layers share a row, and the slowest are those that take longest together.
+    The layers of repeated blocks share rows in a long table. Of the slowest, all equal layers
+    share a row, and the slowest are those that take longest together.
     """
     total = sum(layer.hot_s for layer in layers)
     measured = [layer for layer in layers if layer.hot is not None]
-    if top is None:
-        return [Share((layer,), total) for layer in measured]
-    return sorted(_equal(measured, total), key=lambda row: -row.hot_s)[:top]
+    if extent.top is None:
+        groups = extent.groups(measured, lambda layer: layer.step.name, _kind_of)
+        return [Share(group.rows, total, group.name) for group in groups]
+    return sorted(_equal(measured, total), key=lambda row: -row.hot_s)[: extent.top]
 
 
 def different(layers: Sequence[Layer]) -> int:
@@ -74,11 +79,16 @@ def different(layers: Sequence[Layer]) -> int:
     return len(_equal([layer for layer in layers if layer.hot is not None], 0.0))
 
 
+def _kind_of(layer: Layer) -> tuple[object, ...]:
+    """Return what equal layers have in common: the problem, and how it is computed."""
+    strategy, layout = (layer.hot.strategy, layer.hot.layout) if layer.hot else (None, None)
+    return layer.step.problem, layer.chosen, strategy, layout
+
+
 def _equal(measured: Sequence[Layer], total: float) -> list[Share]:
     found: dict[tuple[object, ...], list[Layer]] = {}
     for layer in measured:
-        strategy, layout = (layer.hot.strategy, layer.hot.layout) if layer.hot else (None, None)
-        found.setdefault((layer.step.problem, layer.chosen, strategy, layout), []).append(layer)
+        found.setdefault(_kind_of(layer), []).append(layer)
     return [Share(tuple(those), total) for those in found.values()]
 
 

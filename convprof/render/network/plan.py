@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
@@ -9,7 +10,9 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, fitting_lines, line_columns, print_table
 from convprof.render.console import say
-from convprof.render.network.layers import time_cell
+from convprof.render.network.concurrency import concurrency_report, mode_columns
+from convprof.render.network.layers import TIMES, time_cell
+from convprof.render.network.repeats import ALL_LINE
 from convprof.render.network.run import exclusion_lines, how_parts, not_timed, rows_csv, slowest
 from convprof.render.network.totals import verdict
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
@@ -19,21 +22,23 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.render.network.repeats import Extent
     from convprof.results import Document
     from convprof.studies.network.planned import Planned, PlanResult, Standing
     from convprof.units import Unit
 
 
+SHARED_LINE = f"{TIMES}: equal layers of repeated blocks; times are their means"
 TIME_LINE = "time: within the chain, as measured in the probes"
 WRITTEN_LINE = f"{AS_WRITTEN}: nothing folded or fused, the strategies as auto chooses them"
 NO_PLAN = "no plan: not every layer has been timed"
 _MOST_NAMED = 6
 
 
-def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
+def plan_report(console: Console, found: PlanResult, extent: Extent) -> None:
     """Print the plan layer by layer, then the chains that were run."""
     if found.layers:
-        _print_layers(console, found, top)
+        _print_layers(console, found, extent)
         console.print()
     else:
         say(console, NO_PLAN)
@@ -45,6 +50,9 @@ def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
             say(console, WRITTEN_LINE, style="dim")
     if found.layers:
         say(console, *conclusion_lines(found))
+    if found.concurrency is not None:
+        console.print()
+        concurrency_report(console, found.concurrency)
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
@@ -71,18 +79,20 @@ def plan_csv(found: PlanResult | None) -> str:
     return rows_csv(rows)
 
 
-def plan_markdown(document: Document, found: PlanResult | None, top: int | None) -> str:
+def plan_markdown(document: Document, found: PlanResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
     if found is None:
         return ""
-    rows = _shown(found, top)
+    rows = _shown(found, extent)
     lines = [*(conclusion_lines(found) if rows else [NO_PLAN]), *exclusion_lines(found.excluded)]
+    modes = found.concurrency.modes if found.concurrency else ()
     made = [
-        f"### {_title(found, rows)}\n",
+        f"### {_title(found, rows, extent)}\n",
         markdown_table(layer_columns(rows), rows) if rows else "",
         markdown_table(chain_columns(found.standings), found.standings) if found.standings else "",
+        markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in lines),
         "",
         describe.machine_line(document) + "  ",
@@ -91,17 +101,18 @@ def plan_markdown(document: Document, found: PlanResult | None, top: int | None)
     return "\n".join(made) + "\n"
 
 
-def _print_layers(console: Console, found: PlanResult, top: int | None) -> None:
-    rows = _shown(found, top)
+def _print_layers(console: Console, found: PlanResult, extent: Extent) -> None:
+    rows = _shown(found, extent)
     columns = line_columns(layer_columns(rows))
     lines = fitting_lines(
-        rows, lambda row: row.step.name, columns, console.width, in_order=top is None
+        rows, lambda row: row.name, columns, console.width, in_order=extent.top is None
     )
-    shown = print_table(console, _title(found, rows), columns, lines)
+    shown = print_table(console, _title(found, rows, extent), columns, lines)
     layouts = [layout for layout in LAYOUTS if any(h.startswith(layout) for h in shown)]
     each = "each" if len(layouts) > 1 else "that"
     line = f"; {', '.join(layouts)}: the fastest strategy of {each} layout there"
-    say(console, TIME_LINE + (line if layouts else ""), style="dim")
+    shared = [SHARED_LINE, ALL_LINE] if any(len(row.layers) > 1 for row in rows) else []
+    say(console, TIME_LINE + (line if layouts else ""), *shared, style="dim")
 
 
 def _doubt_lines(found: PlanResult) -> list[str]:
@@ -114,10 +125,18 @@ def _laid_out(found: PlanResult) -> bool:
     return any(layer.fastest for layer in found.layers)
 
 
-def _shown(found: PlanResult, top: int | None) -> list[Planned]:
-    """Return the layers that take time: in order, or the ``top`` slowest first."""
-    rows = [layer for layer in found.layers if layer.seconds > 0]
-    return rows if top is None else sorted(rows, key=lambda row: -row.seconds)[:top]
+def _shown(found: PlanResult, extent: Extent) -> list[PlanRow]:
+    """Return the layers that take time: in order, or the slowest first."""
+    timed = [layer for layer in found.layers if layer.seconds > 0]
+    if extent.top is None:
+        groups = extent.groups(timed, lambda layer: layer.step.name, _way_of)
+        return [PlanRow(group.name, group.rows) for group in groups]
+    slowest_first = sorted(timed, key=lambda layer: -layer.seconds)[: extent.top]
+    return [PlanRow(layer.step.name, (layer,)) for layer in slowest_first]
+
+
+def _way_of(layer: Planned) -> tuple[object, ...]:
+    return layer.step.problem, layer.strategy, layer.layout
 
 
 def _after(found: PlanResult) -> list[str]:
@@ -141,10 +160,10 @@ def _conversions_line(chain: str, names: Sequence[str]) -> str:
     return f"conversions of the chain '{chain}': {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _title(found: PlanResult, rows: Sequence[Planned]) -> str:
+def _title(found: PlanResult, rows: Sequence[PlanRow], extent: Extent) -> str:
     layers = sum(1 for layer in found.layers if layer.seconds > 0)
     many = f"{layers} layer{'s' if layers != 1 else ''}"
-    if len(rows) < layers:
+    if extent.top is not None and len(rows) < layers:
         many = f"{slowest(len(rows))} of {many}"
     many += not_timed(len(found.layers) - layers)
     network = f"{found.network} of {shape_text(found.input)}"
@@ -158,12 +177,41 @@ NOTHING = tables.NOTHING
 LAYOUTS = ("nchw", "nhwc")
 
 
-def layer_columns(rows: Sequence[Planned]) -> list[Column[Planned]]:
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A layer, or the layers at the same place of blocks that repeat."""
+
+    name: str
+    layers: tuple[Planned, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The mean."""
+        return sum(layer.seconds for layer in self.layers) / len(self.layers)
+
+    @property
+    def fastest(self) -> dict[str, tuple[str, float]]:
+        """By layout, the fastest strategy, and the mean of the fastest times.
+
+        A layout that one of the layers lacks is left out; strategies that differ are all named.
+        """
+        found = {}
+        for layout in LAYOUTS:
+            each = [layer.fastest[layout] for layer in self.layers if layout in layer.fastest]
+            if len(each) == len(self.layers):
+                names = ", ".join(dict.fromkeys(name for name, _ in each))
+                found[layout] = names, sum(seconds for _, seconds in each) / len(each)
+        return found
+
+
+def layer_columns(rows: Sequence[PlanRow]) -> list[Column[PlanRow]]:
     """Return the columns of the plan's layers."""
     unit = units.table_unit([row.seconds for row in rows])
     layouts = [each for each in LAYOUTS if any(each in row.fastest for row in rows)]
+    count: list[Column[PlanRow]] = [Column(TIMES, lambda row: str(len(row.layers)), 2)]
     return [
-        Column("layer", lambda row: row.step.name, 1, "left"),
+        Column("layer", lambda row: row.name, 1, "left"),
+        *(count if any(len(row.layers) > 1 for row in rows) else []),
         Column("with", _taken_along, 5, "left"),
         Column("plan", _way, 2, "left"),
         Column(f"time [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
@@ -186,11 +234,11 @@ def chain_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     ]
 
 
-def _fastest_columns(layout: str, unit: Unit) -> list[Column[Planned]]:
-    def seconds(row: Planned) -> str:
+def _fastest_columns(layout: str, unit: Unit) -> list[Column[PlanRow]]:
+    def seconds(row: PlanRow) -> str:
         return time_cell(row.fastest[layout][1] if layout in row.fastest else None, unit)
 
-    def strategy(row: Planned) -> str:
+    def strategy(row: PlanRow) -> str:
         return row.fastest[layout][0] if layout in row.fastest else NOTHING
 
     return [
@@ -199,16 +247,18 @@ def _fastest_columns(layout: str, unit: Unit) -> list[Column[Planned]]:
     ]
 
 
-def _way(row: Planned) -> str:
-    return f"{row.strategy} {row.layout or ''}".rstrip()
+def _way(row: PlanRow) -> str:
+    layer = row.layers[0]
+    return f"{layer.strategy} {layer.layout or ''}".rstrip()
 
 
-def _taken_along(row: Planned) -> str:
+def _taken_along(row: PlanRow) -> str:
     """Return what was fused with a layer: ``bias, add, relu``."""
-    epilogue = getattr(row.step.problem, "epilogue", None)
+    step = row.layers[0].step
+    epilogue = getattr(step.problem, "epilogue", None)
     if epilogue:
         return str(epilogue.text).replace(",", ", ")
-    return "softmax, pv" if len(row.step.nodes) > 1 else ""
+    return "softmax, pv" if len(step.nodes) > 1 else ""
 
 
 def _name(standing: Standing) -> str:

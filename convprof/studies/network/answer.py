@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
 from convprof.studies.next_command import line
 from convprof.studies.run_answer import percent
@@ -25,6 +26,8 @@ WORTH_FUSING = 0.05
 """Share of the time of fusable layers from which fusing is recommended."""
 DOMINANT = 0.25
 """Share of the time from which one layer alone is worth a comparison with libraries."""
+MOST_DOUBTFUL = 0.1
+"""Share of the time that layers in doubt may take without spoiling the shares of the others."""
 _NAMED_SHARE = 0.1
 _MOST_KINDS = 3
 
@@ -33,14 +36,15 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
     """Return the answer; None if no layer has a time.
 
     ``command``: the words that run this network, to which a flag can be added. Layers in doubt are
-    left out; where they are half of all layers, nothing is concluded.
+    left out; where they take much of the time, nothing is concluded.
     """
     if not result.measured:
         return None
     clear = [layer for layer in result.measured if layer.hot and layer.hot.doubt is None]
-    if 2 * len(clear) <= len(result.measured):
+    if _doubtful_share(result) > MOST_DOUBTFUL:
         return Answer((_doubtful(result, clear),), shlex.join(command))
     sentences = (
+        *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),
         *_limit_sentence(result, clear),
         *_libraries_sentence(result.libraries),
@@ -57,6 +61,12 @@ def at_ceilings_s(layers: Sequence[Layer]) -> float | None:
             return None
         seconds += layer.hot_s * min(1.0, layer.ceiling)
     return seconds
+
+
+def _doubtful_share(result: NetworkResult) -> float:
+    """Return the share of the layers' time that is in doubt."""
+    doubtful = sum(layer.hot_s for layer in result.measured if layer.hot and layer.hot.doubt)
+    return doubtful / sum(layer.hot_s for layer in result.measured)
 
 
 def _doubtful(result: NetworkResult, clear: list[Layer]) -> str:

@@ -17,6 +17,8 @@ from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
+from convprof.studies.network.concurrency import concurrency
+from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
@@ -97,6 +99,8 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
+        self._modes: list[Contestant] = []
+        """The optimal chain, on other numbers of threads, and as streams."""
 
     def events(self) -> Iterator[Event]:
         """Measure layers and conversions, plan, measure the chains; yield what happens."""
@@ -109,7 +113,8 @@ class Plan:
         self.chosen = chains(self.recipe, self.routes(self._costs), self.options)
         setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
-        contestants = [*chosen, *self._rivals]
+        self._modes = [chosen[0], *modes(self.chosen[0].strategy, self._whole, self.options)]
+        contestants = [*chosen, *self._rivals, *self._modes[1:]]
         self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
         yield Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True)
         yield from self.together.events()
@@ -147,6 +152,7 @@ class Plan:
             conversions=[],
             standings=self._standings(),
             excluded=[m for m in self.measurements() if m.status != "ok"],
+            concurrency=concurrency(self.together, self._modes) if self.together else None,
         )
         if not self.chosen:
             return result
@@ -209,8 +215,11 @@ class Plan:
         """Return the chains and libraries that have a time, the fastest first."""
         if self.together is None:
             return []
+        modes_only = {id(contestant) for contestant in self._modes[1:]}
         participants = {
-            e.contestant.strategy.name: e for e in self.together.participants if e.samples
+            e.contestant.strategy.name: e
+            for e in self.together.participants
+            if e.samples and id(e.contestant) not in modes_only
         }
         best = participants.get(OPTIMAL)
         optimal_doubt = self.together.measurement(best).doubt if best else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
     sentences = (
         _first(result, optimal, fastest),
         *(_way(fastest, command) if fastest is not optimal else ()),
+        *([sentence(result.concurrency)] if result.concurrency else []),
         *_conversions(result),
         *_libraries(result),
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
@@ -82,15 +83,13 @@ class Standing:
 
     @property
     def clearly_faster(self) -> bool:
-        """Whether it was measured to be faster than the optimal chain: the interval is below 1."""
-        high = self.ratio.high if self.ratio else None
-        return self.doubt is None and high is not None and high < 1
+        """Whether it was measured to be faster than the optimal chain, by more than noise."""
+        return self.doubt is None and self.ratio is not None and self.ratio.verdict == "faster"
 
     @property
     def clearly_slower(self) -> bool:
-        """Whether it was measured to be slower than the optimal chain: the interval is above 1."""
-        low = self.ratio.low if self.ratio else None
-        return self.doubt is None and low is not None and low > 1
+        """Whether it was measured to be slower than the optimal chain, by more than noise."""
+        return self.doubt is None and self.ratio is not None and self.ratio.verdict == "slower"
 
     @property
     def seconds(self) -> float:
@@ -131,6 +130,8 @@ class PlanResult:
     steps of the plan."""
     planned_conversions: list[str] = field(default_factory=list)
     """The conversions of the optimal chain."""
+    concurrency: Concurrency | None = None
+    """The optimal chain on other numbers of threads, and as streams; None if not asked for."""
 
     @property
     def chains(self) -> list[Standing]:
@@ -177,5 +178,6 @@ class PlanResult:
             "chosen": self.chosen,
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
+            "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "chains": [standing.to_json() for standing in self.standings],
         }

@@ -117,3 +117,16 @@ def test_seconds_can_be_asked_for(capsys, tmp_path):
     assert "takes 1.25 times the time." in out
     _, out, _ = run(capsys, "base.json", "slow.json", "--by", "cycles")
     assert "Compared by core cycles, not by seconds: as you chose." in out
+
+
+def test_a_run_can_be_compared_with_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "4x4:4x4", "-s", "naive", "-t", "1", "--budget", "0.001", "--rounds", "6"]
+    assert cli._status([*words, "--json", "r.json", "-q"]) == 0
+    made = json.loads((tmp_path / "r.json").read_text())
+    assert len(made["measurements"][0]["time_s"]["rounds_s"]) == 6
+    assert made["settings"]["versions"]["numba"]
+    capsys.readouterr()
+    status, out, _ = run(capsys, "r.json", "r.json", "--all", "--fail-on", "slower:0%")
+    assert status == 0
+    assert "1.00 [" in out

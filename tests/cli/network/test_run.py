@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from convprof import cli
+from convprof.machine import facts
 from convprof.measure import session as session_module
 from convprof.measure.session import Session
 from convprof.networks import vit
@@ -106,6 +107,25 @@ def test_a_valid_document_and_nothing_else(capsys):
     assert "resnet18:layer1.0.conv1" in names
     assert "resnet18:layer1.1.conv1" not in names
     assert layers["layer1.1.conv1"]["hot_s"] == layers["layer1.0.conv1"]["hot_s"]
+
+
+@pytest.mark.skipif(facts().topology.usable_cpus < 2, reason="needs two CPUs")
+@pytest.mark.parametrize("more", [[], ["--plan"]])
+def test_several_numbers_of_threads(capsys, tmp_path, more):
+    path, page = tmp_path / "out.json", tmp_path / "page.md"
+    words = [*SMALL, *more, "-t", "1,2", "--json", path, "--markdown", page]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    document = json.loads(path.read_text())
+    VALIDATOR.validate(document)
+    (network,) = document["networks"]
+    modes = network["concurrency"]["modes"]
+    assert [(m["streams"], m["threads"]) for m in modes] == [(1, 1), (1, 2), (2, 1)]
+    assert document["settings"]["threads"] == [1, 2]
+    assert headings(out, "computed by")[1:] == ["latency", "inferences/s", "speed-up", "efficiency"]
+    assert "| 2 streams of 1 thread" in page.read_text()
+    (streams,) = [m for m in document["measurements"] if m["strategy"] == "streams"]
+    assert streams["time_s"]["median"] == pytest.approx(modes[2]["latency_s"] / 2)
 
 
 @pytest.mark.parametrize("more", [["--top", "3"], ["--fuse"], ["--plan"]])
@@ -318,7 +338,10 @@ CASES = [
         "network lenet5 --top 0",
         "convprof network: Invalid value for '--top': 0 is not in the range",
     ),
-    ("network lenet5 --threads 1,2", "convprof: --threads 1,2: use 1 or 2, one at a time"),
+    (
+        "network lenet5 --pass forward --threads 1,2",
+        "convprof: --threads 1,2: use 1 or 2, one at a time",
+    ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
     ("network lenet5 --dtype f16", "convprof: --dtype f16: use f32 or f64"),

@@ -17,6 +17,7 @@ from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.render.network.chart import plan_chart
 from convprof.render.network.plan import plan_csv, plan_markdown, plan_report
+from convprof.render.network.repeats import Extent
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.strategies.networks.choice import LayerChoice
@@ -93,7 +94,7 @@ def found(**changes):
 
 def printed(given, width=120, top=None, **options):
     text = io.StringIO()
-    plan_report(Console(file=text, width=width, **options), given, top)
+    plan_report(Console(file=text, width=width, **options), given, Extent(top))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
@@ -262,7 +263,7 @@ def test_the_input_is_converted_after_no_layer():
 
 def test_no_row_in_a_pipe_ends_in_blanks():
     text = io.StringIO()
-    plan_report(Console(file=text, width=400), found(), None)
+    plan_report(Console(file=text, width=400), found(), Extent())
     assert "nhwc strategy\n" in text.getvalue()
     assert [line for line in text.getvalue().splitlines() if line != line.rstrip()] == []
 
@@ -271,6 +272,25 @@ def test_layouts_without_room_are_not_explained():
     lines = printed(found(), 50).splitlines()
     assert "time: within the chain, as measured in the probes" in lines
     assert "nchw, nhwc" not in "".join(lines)
+
+
+def test_in_a_long_plan_repeated_blocks_share_rows():
+    first = layers()[0]
+    blocks = [
+        replace(
+            first,
+            step=replace(first.step, nodes=(f"layer{index}.0.conv1",)),
+            seconds=index * 1e-6,
+            fastest={"nchw": ("microkernel" if index < 31 else "im2col", index * 1e-6)},
+        )
+        for index in range(1, 32)
+    ]
+    text = printed(found(layers=blocks), 140)
+    row = re.search(r"^layer1-31\.0\.conv1 .*$", text, re.MULTILINE)[0].split()
+    assert row[1] == "31"
+    assert row[-4:] == ["16.0", "16.0", "microkernel,", "im2col"]
+    assert "equal layers of repeated blocks; times are their means\nblocks that repeat " in text
+    assert len(re.findall(r"layer\d+\.0\.conv1 ", printed(found(layers=blocks[:30]), 140))) == 30
 
 
 def test_without_layouts_nothing_is_said_of_them():
@@ -308,15 +328,15 @@ def test_who_was_left_out():
 
 def test_markdown():
     document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
-    lines = plan_markdown(document, found(), 1).splitlines()
+    lines = plan_markdown(document, found(), Extent(1)).splitlines()
     assert (
         lines[0]
         == "### small of 1x8x32x32 · f32 · 1 thread · the slowest of 3 layers (1 view not timed)"
     )
     assert lines[4].startswith("| layer1.0.conv1 | bias, relu | winograd nhwc | 40.0 | 44.0 | micr")
     assert "- conversions of the chain 'optimal': after layer1.0.conv1: to nchw" in lines
-    assert plan_markdown(document, None, None) == ""
-    none = plan_markdown(document, found(layers=[], standings=[]), None)
+    assert plan_markdown(document, None, Extent()) == ""
+    none = plan_markdown(document, found(layers=[], standings=[]), Extent())
     assert "- no plan: not every layer has been timed" in none
 
 

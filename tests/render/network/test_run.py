@@ -16,6 +16,7 @@ from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
 from convprof.render.network.chart import run_chart
+from convprof.render.network.repeats import Extent
 from convprof.render.network.run import run_csv, run_markdown, run_report
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
@@ -91,7 +92,7 @@ def found(chain_s=70e-6, **changes):
 
 def printed(given, width=120, top=None, **options):
     text = io.StringIO()
-    run_report(Console(file=text, width=width, **options), given, top)
+    run_report(Console(file=text, width=width, **options), given, Extent(top))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
@@ -195,11 +196,14 @@ def doubtful(layer):
 
 
 def test_layers_in_doubt_are_left_out_of_the_answer():
-    one = [doubtful(layer) if layer.kind == "conv" else layer for layer in layers()]
+    one = [doubtful(layer) if layer.kind == "activation" else layer for layer in layers()]
     given = answer(found(layers=one), COMMAND)
-    assert given.sentences[0].startswith("depthwise conv takes 78 % of the layers' time")
+    assert given.sentences[0].startswith("conv takes 63 % of the layers' time, depthwise conv 31 %")
     assert given.sentences[0].endswith(" (1 in doubt left out).")
     assert "ceilings" not in given.sentences[1]
+    much = [doubtful(layer) if layer.kind == "conv" else layer for layer in layers()]
+    sentences = answer(found(layers=much), COMMAND).sentences
+    assert sentences == ("No conclusion: the times of 1 of 5 layers are in doubt (a storm).",)
     every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
     assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
     chain = replace(found().chain, doubt="a storm")
@@ -342,6 +346,24 @@ def test_all_different_layers_and_each_layer_in_order():
     assert "×" not in text  # noqa: RUF001
 
 
+def test_in_a_long_table_repeated_blocks_share_rows():
+    given = found(layers=repeated(40), chain=None, libraries=[])
+    text = printed(given, 200)
+    assert text.startswith(
+        "small of 1x8x32x32 · nhwc · f32 · 2 threads · 44 layers (1 view not timed)\n"
+    )
+    # The time is of one layer, in the chain the mean; the share is of all.
+    row = re.search(r"^layer1-40\.0\.conv1 .*$", text, re.MULTILINE)[0].split()
+    assert (row[1], row[-1]) == ("40", "66.5")
+    assert "40.0" in row
+    assert row[row.index("%") - 1] == "98.4"
+    assert "\nblocks that repeat share a row: --all shows every layer\n" in text
+    every = io.StringIO()
+    run_report(Console(file=every, width=200), given, Extent(every=True))
+    assert len(re.findall(r"layer\d+\.0\.conv1 ", every.getvalue())) == 40
+    assert "--all" not in every.getvalue()
+
+
 def test_another_strategy_is_another_layer():
     other = repeated(2)
     other[1] = replace(other[1], chosen="im2col")
@@ -398,7 +420,7 @@ def test_another_layout_is_named():
 
 def test_markdown_has_every_column():
     document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
-    lines = run_markdown(document, found(), 2).splitlines()
+    lines = run_markdown(document, found(), Extent(2)).splitlines()
     assert lines[0].endswith("the 2 slowest of 5 layers (1 view not timed)")
     assert lines[2].startswith(
         "| layer | computes | output | strategy | hot [µs] | share | cycles/FLOP"
@@ -407,7 +429,7 @@ def test_markdown_has_every_column():
     assert "| layer1.0.depthwise | 3x3 16->16 in 16 groups | 1x16x16x16 |" in lines[5]
     assert "- torch takes 70.0 µs, 1.41 [1.38, 1.44] times as long as convprof's chain." in lines
     assert "some CPU · unknown SIMD · 2 cores  " in lines
-    assert run_markdown(document, None, None) == ""
+    assert run_markdown(document, None, Extent()) == ""
 
 
 def test_csv_has_every_layer_exactly():
@@ -459,7 +481,7 @@ def test_nothing_is_concluded_from_a_chain_in_doubt():
 def test_markdown_says_what_is_in_doubt():
     document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
     made = found(layers=in_doubt("layer1.0.relu", 60e-6))
-    assert FAR in run_markdown(document, made, None)
+    assert FAR in run_markdown(document, made, Extent())
 
 
 def test_the_chart_has_kinds_and_layers_the_slowest_first():

@@ -24,9 +24,23 @@ def cache_report(console: Console, stores: Sequence[Store], *, cleared: bool) ->
     for store in stores:
         folders = ", ".join(str(folder) for folder in store.folders)
         say(console, f"{store.kind.name}: {store.kind.what}; in {folders}", style="dim")
-    if cleared:
-        removed = sum(store.removed for store in stores)
-        say(console, f"removed {removed} file{'' if removed == 1 else 's'}")
+    console.print()
+    say(console, _removed(stores) if cleared else _stored(stores), style="bold")
+
+
+def _stored(stores: Sequence[Store]) -> str:
+    """Return how many files there are, and their size."""
+    number = sum(len(store.entries) for store in stores)
+    size = units.size(sum(store.size_bytes for store in stores))
+    return f"{number:,} file{'' if number == 1 else 's'}, {size} in all"
+
+
+def _removed(stores: Sequence[Store]) -> str:
+    """Return how many files were removed, and of how many if some could not be."""
+    removed = sum(store.removed for store in stores)
+    failed = sum(len(store.errors) for store in stores)
+    of = f" of {removed + failed:,}" if failed else ""
+    return f"removed {removed:,}{of} file{'' if removed + failed == 1 else 's'}"
 
 
 def _columns() -> list[Column[Store]]:

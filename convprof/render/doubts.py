@@ -32,7 +32,7 @@ def layer_name(measurement: Measurement) -> str:
     """Return ``conv1``, and ``conv1 cold``; the problem's text where the layer has no name."""
     name = str(measurement.problem["name"] or measurement.problem["descriptor"])
     cold = " cold" if measurement.cache == "cold" else ""
-    return name.rpartition(":")[2] + cold
+    return name.rpartition(":")[2].strip() + cold
 
 
 def line(

@@ -31,6 +31,11 @@ def marks(rows: Iterable[Measurement]) -> str:
     return f"{doubts.MARK} in doubt" if any(m.doubt is not None for m in rows) else ""
 
 
+def left_out(count: int) -> str:
+    """Return how many times in doubt a chart does not show; nothing for 0."""
+    return f"{count} time{'s' if count > 1 else ''} in doubt left out" if count else ""
+
+
 def joined(*parts: str) -> str:
     """Return the parts that are not empty, with dots between them."""
     return " · ".join(part for part in parts if part)

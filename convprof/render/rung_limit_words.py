@@ -8,7 +8,7 @@ from convprof import units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_ladder, ladder_again
+from convprof.studies.next_command import after_ladder, again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
             return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
             sentence = "Every time is in doubt: measure again on an idle machine."
-            return Answer((sentence,), ladder_again(timed[0].measurement))
+            return Answer((sentence,), again("ladder", timed[0].measurement))
     return None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from convprof.render.sweep_chart import fastest_at_most, finding, short_names
+from convprof.render.findings import IN_DOUBT
+from convprof.render.sweep_chart import fastest_at_most, finding, short_names, sure_rate
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import AFTER_LIMIT, after_sweep
 
@@ -28,13 +29,10 @@ def answer(
     """Return the fastest contestant, its cliff or its plateau, and what to try next."""
     label = fastest_at_most(rows)
     if label is None:
-        return None
+        doubtful = any(cell.rate for row in rows for cell in row.cells.values())
+        return Answer((f"{IN_DOUBT[0].upper()}{IN_DOUBT[1:]}.",)) if doubtful else None
     over = header["sweep"]["over"]
-    points = [(row.x, rate) for row in rows if (rate := _rate(row, label)) is not None]
-    if not points:
-        return Answer(
-            (f"No time of {short_names(rows)[label]} can be true: see the doubts above.",)
-        )
+    points = [(row.x, rate) for row in rows if (rate := sure_rate(row.cells.get(label)))]
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]
     name = short_names(rows)[label]
@@ -47,11 +45,6 @@ def answer(
     if cliff is not None and problem["kind"] == "gemm" and over == "size":
         return Answer(tuple(sentences), AFTER_LIMIT["cache"])
     return Answer(tuple(sentences), after_sweep(problem, over, label.split()[0], best))
-
-
-def _rate(row: Row, label: str) -> float | None:
-    cell = row.cells.get(label)
-    return cell.rate if cell is not None and not cell.doubt else None
 
 
 Fall = tuple[int, int, float]

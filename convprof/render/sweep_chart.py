@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render import describe
 from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
-from convprof.render.findings import GIGA, INTERVAL, joined, threads_words
+from convprof.render.findings import (
+    GIGA,
+    IN_DOUBT,
+    INTERVAL,
+    joined,
+    left_out,
+    threads_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.sweep.points import Capacity, Row
+    from convprof.studies.sweep.points import Capacity, Cell, Row
 
     Header = dict[str, Any]
 
@@ -36,10 +43,11 @@ def sweep_chart(
 ) -> Chart:
     """Return GFLOP/s over the variable, under the ceiling of each number of threads.
 
-    `most`: how many lines are drawn, the fastest ones.
+    Rates in doubt are left out. `most`: how many lines are drawn, the fastest ones.
     """
     sweep = header["sweep"]
-    series, left_out = _series(rows, most)
+    series, hidden = _series(rows, most)
+    doubtful = sum(1 for row in rows for cell in row.cells.values() if cell.rate and cell.doubt)
     levels, peaks = _ceilings(header)
     values = [row.x for row in rows]
     return Chart(
@@ -51,7 +59,7 @@ def sweep_chart(
         marks=tuple(Mark(f"{c.name} {units.size(c.size_bytes)}", c.x) for c in capacities),
         x_log=bool(values) and max(values) >= LOG_FROM * min(values),
         y_top=max([level.y for level in levels] + [p.y for s in peaks for p in s.points]),
-        subtitle=joined(title(header), left_out, machine_words(header)),
+        subtitle=joined(title(header), hidden, left_out(doubtful), machine_words(header)),
         caption=caption(header),
     )
 
@@ -61,7 +69,8 @@ def finding(rows: Sequence[Row], over: str) -> str:
     best = [_best(row) for row in rows]
     timed = [(row, *each) for row, each in zip(rows, best, strict=True) if each is not None]
     if not timed:
-        return "nothing was timed"
+        doubtful = any(cell.rate for row in rows for cell in row.cells.values())
+        return IN_DOUBT if doubtful else "nothing was timed"
     names = short_names(rows)
     labels = [label for _, label, _ in timed]
     most = fastest_at_most(rows) or labels[0]
@@ -90,15 +99,20 @@ def fastest_at_most(rows: Sequence[Row]) -> str | None:
 
 
 def _best(row: Row) -> tuple[str, float] | None:
-    rates = [(label, cell.rate) for label, cell in row.cells.items() if cell.rate]
+    rates = [(label, rate) for label, cell in row.cells.items() if (rate := sure_rate(cell))]
     return max(rates, key=lambda each: each[1], default=None)
+
+
+def sure_rate(cell: Cell | None) -> float | None:
+    """Return the rate of a point; None without one, or if the rate is in doubt."""
+    return cell.rate if cell is not None and not cell.doubt else None
 
 
 def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
     """Return the lines, at most `most`, and what is said of the others."""
     names = short_names(rows)
     top = {
-        label: max((cell.rate or 0 for row in rows if (cell := row.cells.get(label))), default=0)
+        label: max((sure_rate(row.cells.get(label)) or 0.0 for row in rows), default=0.0)
         for label in names
     }
     kept = set(sorted(names, key=lambda label: -top[label])[:most])
@@ -157,9 +171,10 @@ def _points(rows: Sequence[Row], label: str) -> tuple[Point, ...]:
     points = []
     for row in rows:
         cell = row.cells.get(label)
-        if cell is not None and cell.rate is not None:
+        rate = sure_rate(cell)
+        if cell is not None and rate is not None:
             low, high = (None if end is None else end / GIGA for end in (cell.low, cell.high))
-            points.append(Point(row.x, cell.rate / GIGA, low, high))
+            points.append(Point(row.x, rate / GIGA, low, high))
     return tuple(points)
 
 

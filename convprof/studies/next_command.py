@@ -15,6 +15,8 @@ from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline_model import RooflinePoint
@@ -158,9 +160,14 @@ def after_ladder(best: Measurement, limit: str | None) -> str:
     return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
 
 
-def ladder_again(measurement: Measurement) -> str:
-    """Return the command that measures a ladder again when other programs are idle."""
-    return line(f"ladder {_LADDERS[measurement.problem['kind']]}", measurement, "--wait-idle")
+def again(name: str, measurement: Measurement) -> str:
+    """Return the command that measures a problem again when other programs are idle.
+
+    ``name``: ``run``, ``ladder``, ``compare peers``, …
+    """
+    if name == "ladder":
+        name = f"ladder {_LADDERS[measurement.problem['kind']]}"
+    return line(name, measurement, "--wait-idle")
 
 
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
@@ -188,6 +195,29 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
     if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
         return line("roofline", a, *names)
     return line("run", a, *names, "--phases")
+
+
+# After a network: its command line, whose words are ``command``, and flags.
+
+
+def fused(command: Sequence[str]) -> str:
+    """Return the command that computes activations together with the layers before them."""
+    return shlex.join([*command, "--fuse"])
+
+
+def fused_in(command: Sequence[str], layout: str) -> str:
+    """Return the command that computes every layer in a layout, activations fused."""
+    return shlex.join([*command, "--fuse", "--layout", layout])
+
+
+def planned(command: Sequence[str], library: str = "") -> str:
+    """Return the command that chooses strategies and layouts, next to a library if one is named."""
+    return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
+
+
+def passes_again(command: Sequence[str], which: str) -> str:
+    """Return the command that measures the passes again when other programs are idle."""
+    return shlex.join([*command, "--pass", which, "--wait-idle"])
 
 
 def plan_of(network: str) -> str:

@@ -16,7 +16,8 @@ from convprof.measure.session import Session
 
 PRODUCT = ["--gemm", "8x9x10", "-s", "naive", "-t", "1", "--budget", "0.001", "--rounds", "2"]
 RUN = ["run", *PRODUCT]
-SEVERAL = ["run", "4x4:4x4", "5x5:5x5", "6x6:6x6", *PRODUCT[2:]]
+SEVERAL = ["run", "4x4:4x4", "5x5:5x5", "6x6:6x6", *PRODUCT[2:], "--all"]
+"""With ``--all`` each table is printed as soon as its problem is measured."""
 COMMANDS = {
     "run": RUN,
     "compare layouts": ["compare", "layouts", "mb1ic3ih6oc4kh3", "-s", "tiled", *PRODUCT[4:]],

@@ -13,7 +13,7 @@ from convprof.render.console import say
 from convprof.render.findings import threads_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
@@ -175,7 +175,10 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
     for mark, text in MARKS.items():
         if mark in shown:
             say(console, f"{mark} {text}")
-    totals = {id(line.total): line.total for line in lines}.values()
+    _doubts(console, {id(line.total): line.total for line in lines}.values())
+
+
+def _doubts(console: Console, totals: Iterable[Total]) -> None:
     doubt = doubts.line((m for total in totals for m in total.measurements), doubts.layer_name)
     if doubt is not None:
         say(console, doubt)
@@ -268,6 +271,7 @@ def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None
     said = [text for heading, text in QUADRATIC.items() if heading in shown]
     if said:
         say(console, "; ".join(said), style="dim")
+    _doubts(console, [total for _, totals in stages for total in totals])
 
 
 def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
@@ -314,8 +318,9 @@ def _growing(name: str, unit: Unit) -> Callable[[_Row], str]:
     def cell(row: _Row) -> str:
         if name not in row[1]:
             return tables.NOTHING
-        cost = row[1][name].cost
-        return tables.seconds_cell(cost.seconds, cost.half_interval, unit)
+        total = row[1][name]
+        text = tables.seconds_cell(total.cost.seconds, total.cost.half_interval, unit)
+        return doubts.before(text, total.doubt)
 
     return cell
 

@@ -9,7 +9,7 @@ from convprof import units
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import TRAINING
 from convprof.problems.shapes import shape_text
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say
 from convprof.render.export import markdown_table
@@ -19,6 +19,7 @@ from convprof.render.network.training_tables import (
     layer_columns,
     peak_text,
 )
+from convprof.studies.network.training import which_pass
 from convprof.studies.network.training_totals import total
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def passes_report(console: Console, report: Report) -> None:
             console.print()
             columns = kind_columns(report.plan, kinds, report.peak)
             print_table(console, _side_title(report, side), columns, kinds)
+        say(console, *doubt_lines(sides))
         console.print()
     say(console, *total_lines(report.plan, sides, report.peak), style="bold")
     say(console, *exclusion_lines(report.excluded))
@@ -109,6 +111,7 @@ def passes_markdown(document: Document, report: Report) -> str:
             parts.append(f"#### {_side_title(report, side)}\n")
             parts.append(markdown_table(kind_columns(report.plan, kinds, report.peak), kinds))
     lines = [
+        *doubt_lines(sides),
         *total_lines(report.plan, sides, report.peak),
         *exclusion_lines(report.excluded),
         *notes(report.plan, rows),
@@ -117,6 +120,19 @@ def passes_markdown(document: Document, report: Report) -> str:
     parts.append(describe.machine_line(document) + "  ")
     parts.append(describe.cycles_line(document.measurements) + "\n")
     return "\n".join(parts)
+
+
+def doubt_lines(sides: Sequence[Sequence[Result]]) -> list[str]:
+    """Return which passes of layers have a time that cannot be true, and why; often no line."""
+    every = (m for side in sides for result in side for m in result.found.values())
+    line = doubts.line(every, _pass_name)
+    return [] if line is None else [line]
+
+
+def _pass_name(measurement: Measurement) -> str:
+    """Return ``conv1 backward-data``, and the strategy, which tells the sides apart."""
+    layer = doubts.layer_name(measurement)
+    return f"{layer} {which_pass(measurement)} ({measurement.strategy})"
 
 
 def exclusion_lines(excluded: Sequence[Measurement]) -> list[str]:
@@ -221,6 +237,8 @@ def _line(name: str, where: str, part: Total, peak: Peak, share: str = "") -> st
     rate = part.flop_per_s
     if rate is None:
         return f"{begin}: no result"
+    if part.doubt is not None:
+        share = f"in doubt: {part.doubt}"
     time = ", ".join(filter(None, (units.time(part.seconds), share)))
     direct, executed = part.flops.direct, part.flops.executed
     work = units.si(direct, "FLOP")
@@ -234,6 +252,9 @@ def _versus(plan: Plan, ours: Sequence[Result], theirs: Sequence[Result]) -> lis
     mine, other = (total(side, plan.asked) for side in (ours, theirs))
     if mine.missing or other.missing:
         return ["convprof and the libraries have not computed the same: no ratio"]
+    doubt = mine.doubt or other.doubt
+    if doubt is not None:
+        return [f"no ratio of the libraries to convprof, in doubt: {doubt}"]
     line = f"the libraries take {other.seconds / mine.seconds:.2f} times as long as convprof"
     return [line + (BEFOREHAND if mine.prepare_s or other.prepare_s else "")]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
 from convprof.studies.comparison import times
-from convprof.studies.next_command import side_by_side
+from convprof.studies.next_command import again, side_by_side
 from convprof.studies.run_answer import label, threads
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
         return None
     clear = [standing for standing in standings if standing.doubt is None]
     if not clear:
-        return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
+        return Answer(
+            (f"No conclusion, the times are in doubt: {standings[0].doubt}.",),
+            again("compare peers", standings[0].ours),
+        )
     worst = max(clear, key=lambda standing: standing.ratio.value)
     problems = {str(standing.ours.problem) for standing in clear}
     if len(problems) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -73,8 +74,15 @@ def test_growing_images_have_a_row_each_a_chart_and_a_conclusion(capsys):
 def test_every_number_of_threads_stands_for_itself(capsys):
     words = [*MIXERS, "--image", "8", "--threads", "1,all", *QUICK, "--csv", "-"]
     status, out, _ = run(capsys, *words)
-    rows = out.splitlines()
-    assert (len(rows) - 1) % 8 == 0  # 6 parts and 2 comparisons for each number
+    rows = list(csv.DictReader(out.splitlines()))
+    parts = [row["threads"] for row in rows if not row["compared.kind"]]
+    counts = list(dict.fromkeys(parts))
+    assert [parts.count(count) for count in counts] == [6] * len(counts)
+    assert [
+        (row["problem.name"], row["threads"], row["compared.with"])
+        for row in rows
+        if row["compared.kind"]
+    ] == [("attention", count, other) for count in counts for other in NAMES[1:]]
     assert status == 0
 
 

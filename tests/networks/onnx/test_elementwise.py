@@ -179,9 +179,9 @@ def test_squeeze_and_excitation(ops, node):
         ("Sub c x", (8,), "less an activation"),
         ("Div c x", (8,), "divided by an activation"),
         ("Div x c", f32(0), "division by 0"),
-        ("Mul x c", f32(np.nan), "leaves nothing"),
-        ("Mul x c", f32(0), "leaves nothing"),
-        ("Add x c", f32(np.inf), "leaves nothing"),
+        ("Mul x c", f32(np.nan), "must be finite and not 0"),
+        ("Mul x c", f32(0), "must be finite and not 0"),
+        ("Add x c", f32(np.inf), "must be finite"),
     ],
 )
 def test_refused(imported, node, line, constant, said):

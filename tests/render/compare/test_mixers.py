@@ -230,6 +230,33 @@ def test_a_mark_outside_the_range_does_not_stretch_the_axis():
     assert growth_chart(STAGES[:2]).marks == ()
 
 
+def doubtful(total):
+    first, *others = total.measurements
+    return dataclasses.replace(
+        total, measurements=(dataclasses.replace(first, doubt="disturbed"), *others)
+    )
+
+
+def test_times_in_doubt_are_not_drawn():
+    *before, (grid, (attention, *others)) = STAGES
+    chart = growth_chart([*before, (grid, [doubtful(attention), *others])], dated="a CPU")
+    assert [len(s.points) for s in chart.series] == [len(STAGES) - 1] * 3 + [len(STAGES)] * 2
+    assert chart.subtitle.endswith(" · 1 time in doubt left out · a CPU")
+    assert not chart.title.startswith("attention")
+    chart = growth_chart([(grid, [doubtful(total) for total in mixed]) for grid, mixed in STAGES])
+    assert chart.series == ()
+    assert chart.title == "every time is in doubt: repeat this on an idle machine"
+    assert chart_lines(chart, 80, 20).plain.count("\n") > 0
+
+
+def test_growing_images_mark_times_in_doubt_and_conclude_nothing_from_them():
+    stages = [(grid, [doubtful(total), *others]) for grid, (total, *others) in STAGES]
+    lines = printed(growth_report, "title", stages).splitlines()
+    assert all(line.split()[2] == "?" for line in lines[3 : 3 + len(STAGES)])
+    assert lines[-1] == "? in doubt, left out of conclusions: 3 rows: disturbed"
+    assert growths(stages) == []
+
+
 def test_several_runs_are_told_apart_in_one_chart():
     both = [(grid, [*totals(grid), *totals(grid, threads=2)]) for grid in GRIDS]
     chart = growth_chart(both)

@@ -184,7 +184,7 @@ def test_fusing_is_recommended_where_it_saves_much():
     ]
     given = answer(found(layers=slow, libraries=[]), COMMAND)
     assert given.sentences[2] == (
-        "--fuse computes activation layers, 24 % of the time, together with the layers before them."
+        "Fusing computes activation layers, 24 % of the time, together with the layers before them."
     )
     assert given.command == "convprof network small --fuse"
     fused = answer(found(layers=slow, libraries=[], options=Options(fuse=True)), COMMAND)

@@ -89,4 +89,5 @@ def test_times_in_doubt_are_not_concluded_from():
     wrong = comparison(0.1)
     wrong = dataclasses.replace(wrong, a=dataclasses.replace(wrong.a, doubt="over the peak"))
     assert answer([[wrong]]).sentences == ("No advice, the times are in doubt: over the peak.",)
+    assert answer([[wrong]]).command.endswith(" --wait-idle")
     assert answer([[wrong], [comparison(0.5)]]).sentences[0].endswith("2.00 times as fast in it.")

@@ -23,7 +23,8 @@ def answer(comparisons: Sequence[MixerComparison], *, grew: bool) -> Answer | No
     """
     clear = [comparison for comparison in comparisons if comparison.doubt is None]
     if not clear:
-        return None
+        doubt = next((c.doubt for c in comparisons), None)
+        return Answer((f"No conclusion, the times are in doubt: {doubt}.",)) if doubt else None
     most = max(comparison.block.threads for comparison in clear)
     first = next(c for c in clear if c.block.threads == most)
     shown = [c for c in clear if (c.block.threads, c.a.strategy) == (most, first.a.strategy)]

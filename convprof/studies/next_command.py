@@ -101,7 +101,7 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
-def again(measurement: Measurement, *options: str) -> str:
+def run_same(measurement: Measurement, *options: str) -> str:
     """Return the command that measures the same again; empty for what no text describes."""
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""

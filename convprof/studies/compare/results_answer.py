@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.stats import SAME_WITHIN
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.results_basis import COMPARED, NAMES
-from convprof.studies.next_command import run_same
+from convprof.studies.next_command import same_again
 from convprof.studies.run_answer import label, name
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def fails(compared: Sequence[Compared], limit: float | None) -> bool:
 def _command(rows: Sequence[Row], worst: Row | None) -> str:
     """Return what measures the largest change again, or the first row that is undecided."""
     if worst is not None:
-        return run_same(worst.a.first, "--json", "again.json")
+        return same_again(worst.a.first, "--json", "again.json")
     undecided = next((row for row in rows if row.verdict == "undecided"), None)
     if undecided is None:
         return ""
-    return run_same(undecided.a.first, "--wait-idle", "--json", "again.json")
+    return same_again(undecided.a.first, "--wait-idle", "--json", "again.json")
 
 
 def _worst(rows: Sequence[Row]) -> Row | None:

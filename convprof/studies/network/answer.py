@@ -164,8 +164,4 @@ def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> 
 
 def _computed(layer: Layer) -> bool:
     """Whether a command can name the layer: a convolution, a product or attention."""
-    return bool(layer.step.problem.macs) and layer.step.problem.kind in {
-        "conv2d",
-        "gemm",
-        "attention",
-    }
+    return bool(layer.step.problem.macs) and layer.step.problem.kind != "operation"

@@ -46,7 +46,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
 
 class _Work(Work):
-    """Show what is stored."""
+    """Show the stored files."""
 
     def __init__(self, stores: list[Store], *, cleared: bool) -> None:
         self._stores, self._cleared = stores, cleared
@@ -65,7 +65,7 @@ class _Work(Work):
         cache_report(console, self._stores, cleared=self._cleared)
 
     def remarks(self) -> list[str]:
-        """Return which files could not be removed."""
+        """Return the files that could not be removed."""
         return [error for store in self._stores for error in store.errors]
 
     def status(self) -> int:

@@ -23,6 +23,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare mixers --image 224": "Attention against convolutions on 14x14 tokens",
         "compare mixers --images 112,224,384": "How each grows with the image",
     },
+    "compare results": {
+        "compare results base.json new.json": "What changed since the base was measured",
+        "compare results base.json new.json --fail-on slower:3%": "A gate: exit code 4 if slower",
+        "compare results base/ 'new/*.json' --all": "All rows of two folders of results",
+    },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",
         "roofline result.json --plot roofline.svg": "The same from a file, as a picture",

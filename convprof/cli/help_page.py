@@ -1,11 +1,11 @@
-"""How a command's help looks: options under headings, then examples, in the terminal's width."""
+"""The help of a command: options under headings, then examples, in the terminal's width."""
 
 from __future__ import annotations
 
 import click
 
 WIDEST = 160
-"""Columns of a help page; longer lines are hard to read."""
+"""The most columns of a help page; longer lines are hard to read."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 
 GROUPS = {
@@ -20,11 +20,11 @@ GROUPS = {
         "dry_run",
     ),
     "Output": (
-        "every", "phases", "asm", "explain", "why", "top", "summary", "list_", "json_path",
-        "csv_path", "markdown_path", "plot", "color", "quiet",
+        "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
+        "json_path", "csv_path", "markdown_path", "plot", "color", "quiet",
     ),
 }  # fmt: skip
-"""Heading -> names of parameters; options that are not here go under the last heading."""
+"""Heading -> names of parameters; other options are under the last heading."""
 OTHERS = "Other options"
 
 

@@ -61,7 +61,6 @@ def _size(text: str) -> options.Option:
 
 
 def _common(budget_s: float = 0.07) -> options.Option:
-    """Return the options that every study has."""
     return options.stack(
         options.budget_option("variant", budget_s),
         options.seed_option(),
@@ -159,13 +158,13 @@ def _sizes(name: str, text: str | None) -> tuple[int, ...]:
     if not all(word.isdecimal() for word in words):
         raise InputError(f"--size {text}: use numbers such as 64 or 64,256")
     least = LEAST_TILE_SIZE if name == "tile" else LEAST_SIZE
-    found = sorted({int(word[:9]) for word in words})
-    if not least <= found[0] <= found[-1] <= MOST_SIZE:
+    sizes = sorted({int(word[:9]) for word in words})
+    if not least <= sizes[0] <= sizes[-1] <= MOST_SIZE:
         raise InputError(f"--size {text}: use sizes from {least} to {MOST_SIZE}")
     most = 1 if name == "tile" else MOST_SIZES
-    if len(found) > most:
-        raise InputError(f"--size: {len(found)} sizes are given; {name} takes at most {most}")
-    return tuple(found)
+    if len(sizes) > most:
+        raise InputError(f"--size: {len(sizes)} sizes are given; {name} takes at most {most}")
+    return tuple(sizes)
 
 
 class _Work(Work):
@@ -183,7 +182,7 @@ class _Work(Work):
         self._interrupted = False
 
     def noise(self) -> NoiseWatch:
-        """Return the watch."""
+        """Return the watch for noise."""
         return self._watch
 
     def ready(self) -> bool:
@@ -192,13 +191,13 @@ class _Work(Work):
 
     @property
     def page(self) -> Page:
-        """The page; only where the work is ready."""
+        """The page, if the work is ready."""
         if self._page is None:
             raise RuntimeError("there is no page")
         return self._page
 
     def steps(self) -> Iterator[Step]:
-        """Measure; yield what progress shows."""
+        """Measure; yield the texts and events for progress."""
         for event in self._study.steps():
             yield f"measuring {event}" if isinstance(event, str) else event
 
@@ -219,11 +218,11 @@ class _Work(Work):
 
         flags = self._flags
         settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
-        made = document(self.page, settings, self._watch, interrupted=self._interrupted)
-        return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        content = document(self.page, settings, self._watch, interrupted=self._interrupted)
+        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def pictures(self) -> list[Picture]:
-        """Return the chart of the page, if it was asked for."""
+        """Return the chart of the page, if requested."""
         from convprof.render.study.chart import page_chart
 
         return self._outputs.pictures(lambda dated: page_chart(self.page, dated=dated))
@@ -235,7 +234,7 @@ class _Work(Work):
         view.page_report(console, self.page)
 
     def answer(self) -> Answer | None:
-        """Return what to do."""
+        """Return the advice of the page."""
         return self.page.answer
 
     def so_far(self) -> str:

@@ -101,6 +101,13 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
+def same_again(measurement: Measurement, *options: str) -> str:
+    """Return the command that measures the same again; empty for what no text describes."""
+    if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
+        return ""
+    return line("run", measurement, *_same(measurement), *options)
+
+
 def _same(measurement: Measurement) -> list[str]:
     """Return the options that select the measured strategy, layout, threads and caches."""
     options = ["-s", measurement.strategy, "-t", str(measurement.threads)]

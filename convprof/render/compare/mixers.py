@@ -1,4 +1,4 @@
-"""What ``compare mixers`` prints of one image: mixers, their parts, and what follows."""
+"""The output of ``compare mixers`` for one image: mixers, their parts, and conclusions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNTED = {
     "B": "bytes: operands read once and results written once, part by part",
     "FLOP": "FLOPs without the softmax",
 }
-"""What is said of columns, by a part of their headings."""
+"""Explanations of columns, by a part of their headings."""
 MARKS = {
     "*": "an effective rate: it executes fewer FLOPs than are counted",
     "!": "over the peak: the clock rose since, or a bug",
@@ -40,7 +40,7 @@ MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row: a mixer, or one of its parts under it."""
+    """A row: a mixer, or one of its parts."""
 
     total: Total
     cost: Cost
@@ -76,7 +76,7 @@ def mixers_report(
 def exclusions(
     console: Console, measurements: Sequence[Measurement], without: Sequence[str]
 ) -> None:
-    """Print which part has no time, and why; each line once."""
+    """Print the parts without a time, and the reasons; each line once."""
     lines = dict.fromkeys(without, "dim")
     for m in tables.excluded(measurements):
         style = "dim" if m.status == "refused" else "bold red"
@@ -136,7 +136,7 @@ def _columns(totals: Sequence[Total], lines: Sequence[_Line]) -> list[Column[_Li
 
 
 def _rank_of_threads(totals: Sequence[Total]) -> int:
-    """Return how much the number of threads matters: where it is always the same, least."""
+    """Return the rank of the column of threads: the lowest if all rows have the same number."""
     return 2 if len({total.threads for total in totals}) > 1 else 10
 
 
@@ -159,7 +159,7 @@ def _peak_cell(cost: Cost) -> str:
 
 
 def _mark(cost: Cost) -> str:
-    """Return ``*`` for an effective rate over the peak, ``!`` for one over it by what is done."""
+    """Return ``*`` for an effective rate over the peak, ``!`` if executed FLOPs are over it."""
     share = cost.peak_fraction or 0.0
     if share <= 1:
         return ""
@@ -186,13 +186,13 @@ QUADRATIC = {
     "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
     "% of FLOPs": "% of FLOPs: of attention's FLOPs in softmax(QK^T)V",
 }
-"""What is said of columns, by heading."""
+"""Explanations of columns, by heading."""
 
 
 def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
-    """Print the time of each mixer at each image, and what of attention is quadratic.
+    """Print the time of each mixer for each image, and the quadratic share of attention.
 
-    All stages are of one strategy on one number of threads.
+    All stages have the same strategy and number of threads.
     """
     rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
     unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
@@ -205,7 +205,7 @@ def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None
 
 
 def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
-    """Return the title of one strategy's table; its name where there are several."""
+    """Return the title of one strategy's table, with its name if there are several strategies."""
     grid, totals = stages[0]
     parts = [size_words(grid), totals[0].measurements[0].dtype, threads_words(threads)]
     return " · ".join([*parts, strategy] if named else parts)
@@ -218,7 +218,7 @@ def growth_words(console: Console, growths: Sequence[Growth], grid: Grid) -> Non
 
 
 def size_words(grid: Grid) -> str:
-    """Return what the images of a series share: ``mixers, patches of 16, 64 channels, 1 head``."""
+    """Return the common part of several images: ``mixers, patches of 16, 64 channels, 1 head``."""
     images = f", minibatch {grid.mb}" if grid.mb > 1 else ""
     return f"mixers, patches of {grid.patch}, {grid.dim:,} channels, {heads_words(grid)}{images}"
 

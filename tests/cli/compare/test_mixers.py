@@ -71,7 +71,7 @@ def test_growing_images_have_a_row_each_a_chart_and_a_conclusion(capsys):
     assert status == 0
 
 
-def test_every_number_of_threads_stands_for_itself(capsys):
+def test_every_number_of_threads_has_its_own_rows(capsys):
     words = [*MIXERS, "--image", "8", "--threads", "1,all", *QUICK, "--csv", "-"]
     status, out, _ = run(capsys, *words)
     rows = list(csv.DictReader(out.splitlines()))
@@ -87,7 +87,7 @@ def test_every_number_of_threads_stands_for_itself(capsys):
 
 
 @needs_torch
-def test_a_library_beside_ours(capsys):
+def test_a_library_next_to_our_strategies(capsys):
     status, out, _ = run(capsys, *MIXERS, "--image", "8", "--with", "torch", *QUICK)
     assert "1 thread, auto: attention takes" in out
     assert "1 thread, torch: attention takes" in out

@@ -246,8 +246,10 @@ class _Work(Work):
         view.page_report(console, self.page)
 
     def answer(self) -> Answer | None:
-        """Return what to do."""
-        return self.page.answer
+        """Return what to do; nothing follows from times in doubt."""
+        from convprof.studies.study.advice import answer
+
+        return answer(self.page)
 
     def so_far(self) -> str:
         """Return whether there is a page."""

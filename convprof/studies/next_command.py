@@ -132,6 +132,11 @@ AFTER_LIMIT = {
 """What to try next, by what limits the fastest rung of a ladder."""
 
 
+def study_again(name: str) -> str:
+    """Return the command that repeats a study when other programs are idle."""
+    return f"convprof study {name} --wait-idle"
+
+
 def after_tiles(size: int) -> str:
     """Return what shows the blocking that is chosen for a product."""
     return f"convprof run {square(size)} -s packed,auto --explain"

@@ -1,4 +1,4 @@
-"""What ``cache`` prints: a row per kind of stored files, and what was removed."""
+"""The output of ``cache``: a row per kind of stored files, and the removed files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def cache_report(console: Console, stores: Sequence[Store], *, cleared: bool) -> None:
-    """Print what is stored, where, and what was just removed."""
+    """Print the stored files, their folder, and the files that were just removed."""
     print_table(console, "stored on this machine", _columns(), stores)
     for store in stores:
         folders = ", ".join(str(folder) for folder in store.folders)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 CLIFF = 0.85
-"""A rate that falls below this share of the rate at the point before has fallen off a cliff."""
+"""A rate below this share of the rate at the point before is a cliff."""
 NEAR = 0.9
-"""Of the best rate: from there on more of the variable brings little."""
+"""The share of the best rate at which the plateau begins."""
 
 
 def answer(
     header: Header, rows: Sequence[Row], capacities: Sequence[Capacity] = ()
 ) -> Answer | None:
-    """Return the fastest contestant, its cliff or its plateau, and what to try next."""
+    """Return the fastest contestant, its cliff or its plateau, and the next command."""
     label = fastest_at_most(rows)
     if label is None:
         doubtful = any(cell.rate for row in rows for cell in row.cells.values())
@@ -48,11 +48,11 @@ def answer(
 
 
 Fall = tuple[int, int, float]
-"""From one value to the next, and the share of the rate that is left."""
+"""A step from one value to the next, and the remaining share of the rate."""
 
 
 def _cliff(points: Sequence[tuple[int, float]]) -> Fall | None:
-    """Return where the rate falls the most; None if it falls nowhere by much."""
+    """Return the step at which the rate falls most; None if no step is a cliff."""
     falls = [(a, b, after / before) for (a, before), (b, after) in itertools.pairwise(points)]
     worst = min(falls, key=lambda fall: fall[2], default=None)
     return worst if worst is not None and worst[2] < CLIFF else None

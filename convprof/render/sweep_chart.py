@@ -1,4 +1,4 @@
-"""A sweep as a chart: the data behind its plots, whatever draws them."""
+"""A sweep as a chart: the data of its plots, for every renderer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 LOG_FROM = 8
-"""Largest over smallest value from which the axis is logarithmic."""
+"""The ratio of the largest to the smallest value from which the axis is logarithmic."""
 THREADS = "threads"
 MOST_SERIES = 8
-"""Lines that can be told apart in a picture."""
+"""The most lines that a reader can distinguish in a picture."""
 
 
 def title(header: Header) -> str:
@@ -65,7 +65,7 @@ def sweep_chart(
 
 
 def finding(rows: Sequence[Row], over: str) -> str:
-    """Return which contestant is the fastest at most points, and the best rate."""
+    """Return the contestant that is the fastest at most points, and the best rate."""
     best = [_best(row) for row in rows]
     timed = [(row, *each) for row, each in zip(rows, best, strict=True) if each is not None]
     if not timed:
@@ -109,7 +109,7 @@ def sure_rate(cell: Cell | None) -> float | None:
 
 
 def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
-    """Return the lines, at most `most`, and what is said of the others."""
+    """Return the lines, at most `most`, and a note on the others."""
     names = short_names(rows)
     top = {
         label: max((sure_rate(row.cells.get(label)) or 0.0 for row in rows), default=0.0)
@@ -131,7 +131,7 @@ def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
 
 
 def caption(header: Header) -> str:
-    """Return the settings and what the points are, in a line."""
+    """Return the settings and the meaning of the points, in a line."""
     settings = header["settings"]
     return joined(f"{settings['cache']} caches", INTERVAL, f"convprof {header['tool_version']}")
 
@@ -153,7 +153,7 @@ def machine_words(header: Header) -> str:
 
 
 def short_names(rows: Sequence[Row]) -> dict[str, str]:
-    """Return each contestant's label and the same without the words that all of them share."""
+    """Return each contestant's label, and the label without the words that all labels share."""
     labels = list(dict.fromkeys(label for row in rows for label in row.cells))
     words = [label.split() for label in labels]
     common = set(words[0][1:]).intersection(*words) if words else set()
@@ -179,7 +179,7 @@ def _points(rows: Sequence[Row], label: str) -> tuple[Point, ...]:
 
 
 def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
-    """Return the peaks as levels; as a series where the number of threads is what varies."""
+    """Return the peaks as levels; as a series if the number of threads is the variable."""
     ceilings = header["ceilings"]
     kinds = [("FMA peak", ceilings["peaks"])]
     if ceilings.get("isa_peaks"):
@@ -187,7 +187,9 @@ def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
     if header["sweep"]["over"] == THREADS:
         return (), tuple(
             Series(
-                name, tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks), roof=True
+                name,
+                tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks),
+                ceiling=True,
             )
             for name, peaks in kinds
         )

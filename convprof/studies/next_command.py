@@ -101,6 +101,13 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
+def same_again(measurement: Measurement, *options: str) -> str:
+    """Return the command that measures the same again; empty for what no text describes."""
+    if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
+        return ""
+    return line("run", measurement, *_same(measurement), *options)
+
+
 def _same(measurement: Measurement) -> list[str]:
     """Return the options that select the measured strategy, layout, threads and caches."""
     options = ["-s", measurement.strategy, "-t", str(measurement.threads)]
@@ -108,9 +115,12 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
-    if measurement.isa not in (None, NATIVE):
-        options += ["--isa", str(measurement.isa)]
-    return options
+    return options + _isa(measurement)
+
+
+def _isa(measurement: Measurement) -> list[str]:
+    """Return the option that selects the instruction set, where it was named."""
+    return [] if measurement.isa in (None, NATIVE) else ["--isa", str(measurement.isa)]
 
 
 # After a study, a ladder, a sweep or a list: what puts the advice to the test.
@@ -189,7 +199,7 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 
     Only forward passes without an epilogue have a roofline; of the others, where the time goes.
     """
-    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads)]
+    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads), *_isa(a)]
     if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
         return line("roofline", a, *names)
     return line("run", a, *names, "--phases")

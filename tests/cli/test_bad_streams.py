@@ -137,7 +137,7 @@ def test_the_file_is_there_before_the_last_table_is_printed(words, stdout, tmp_p
     assert found[0] is (words is not SEVERAL)  # there the first tables come while it measures
 
 
-def test_without_a_file_nothing_more_is_measured_for_nobody(stdout, monkeypatch, capsys):
+def test_without_a_file_and_a_reader_measuring_stops(stdout, monkeypatch, capsys):
     begun = []
     begin = Session.__init__
     monkeypatch.setattr(Session, "__init__", lambda self, *a: begun.append(1) or begin(self, *a))

@@ -170,7 +170,7 @@ def kept(monkeypatch, tmp_path):
     store.save(facts().identity_key(), [Ceilings(1, 1.7e9, peaks, found)])
 
 
-def test_a_view_that_cannot_be_made_again_is_told(killed, capsys, tmp_path):
+def test_a_view_that_cannot_be_restored_is_reported(killed, capsys, tmp_path):
     path = tmp_path / "o.json"
     words = ["ladder", "gemm", "--size", "4,5,6", "-s", "naive,packed", *HOW[2:]]
     killed([*words, "--json", path])
@@ -203,7 +203,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_another_command_is_told_how_to_recover_the_journal(name, killed, capsys, tmp_path):
+def test_another_command_prints_how_to_recover_the_journal(name, killed, capsys, tmp_path):
     path = tmp_path / "o.json"
     killed([*RUN, "--json", path])
     before = journal_of(path).read_bytes()
@@ -331,7 +331,7 @@ def test_a_document_that_cannot_be_written_leaves_the_journal(capsys, monkeypatc
     assert sizes(read(tmp_path / "other.json")) == [4, 4, 5, 5, 6, 6]
 
 
-def test_there_is_no_journal_for_one_problem_nor_beside_a_device(capsys, tmp_path):
+def test_no_journal_for_one_problem_and_none_next_to_a_device(capsys, tmp_path):
     path = tmp_path / "o.json"
     assert run(capsys, "run", PROBLEMS[0], *HOW, "--json", path)[0] == 0
     if os.path.exists("/dev/null"):  # noqa: PTH110

@@ -143,7 +143,7 @@ def test_a_wide_range_has_a_logarithmic_axis():
     assert sweep_chart(HEADER, rows, []).x_log is True
 
 
-def test_names_keep_only_what_tells_them_apart():
+def test_names_keep_only_their_different_words():
     several = [measurement("a", 1e9), measurement("a", 2e9, threads=2), measurement("b", 1e9)]
     rows = rows_of([record(0, 32, *several)])
     labels = [series.label for series in sweep_chart(HEADER, rows, []).series]
@@ -281,7 +281,7 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert answer(header, rows_of([record(0, 32, measurement("a", None))])) is None
 
 
-def test_the_best_point_stands_out():
+def test_the_best_point_has_its_own_style():
     coloured = printed(ROWS, 80, force_terminal=True, color_system="standard").splitlines()
     (best,) = [line for line in coloured[:7] if "\x1b[1;32m" in line]
     assert "160 ±?" in best

@@ -90,9 +90,9 @@ _Curve = tuple[str, float, float | None, float | None]
 
 
 def _curves(total: Total, *, halves: bool) -> list[_Curve]:
-    """Return label, seconds and interval: of a mixer, and of what grows with the square.
+    """Return label, seconds and interval of a mixer and of its quadratic part.
 
-    ``halves``: also of the rest, where there is room for another line.
+    ``halves``: also of the rest, if there is room for another line.
     """
     whole, name = total.cost, total.mixer.name
     curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
@@ -104,7 +104,7 @@ def _curves(total: Total, *, halves: bool) -> list[_Curve]:
 
 
 def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
-    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
+    """Return a mark where quadratic and linear FLOPs are equal, if it is within the range."""
     tokens = [grid.tokens for grid, _ in stages]
     for grid, totals in stages:
         for total in totals:

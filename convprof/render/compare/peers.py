@@ -1,4 +1,4 @@
-"""What ``compare peers`` prints: all contestants of one problem, or a row per problem."""
+"""The output of ``compare peers``: all contestants of one problem, or a row per problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.compare.peers import Standing, Total
 
-NOTHING_COMPARED = "No library computed this beside a strategy of convprof: nothing to compare."
+NOTHING_COMPARED = "No problem was computed by a library and by convprof: nothing to compare."
 
 
 def peers_report(
@@ -105,7 +105,7 @@ def _contestant_columns(
 
 
 def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
-    # Of several problems the smallest may take nanoseconds and the next one milliseconds.
+    # The smallest problem may take nanoseconds and the next milliseconds.
     medians = [m.time_s.median for s in standings for m in (s.ours, *s.peers) if m.time_s]
     unit = units.time_unit([stats.median(medians)])
     columns: list[Column[Standing]] = [
@@ -155,7 +155,7 @@ def _exclusions(console: Console, excluded: Sequence[Measurement]) -> None:
 
 
 def _ratio_cell(standing: Standing) -> str:
-    """Return how many times as long the library takes."""
+    """Return the ratio of the library's time to ours."""
     return tables.ratio_text(standing.ratio.inverse)
 
 

@@ -129,7 +129,7 @@ def test_terms(imported, node, *, operator, shape, constant, expected):
     assert made.network.output == shape
 
 
-def test_parameters_are_those_of_the_file(imported, node):
+def test_parameters_equal_the_files(imported, node):
     network = imported([node("Add", "x t")], (2, 3, 4, 4), {"t": (1, 3, 4, 4)}).network
     assert sum(each.op.parameters(*network.reads(each)) for each in network.nodes) == 48
 

@@ -80,7 +80,7 @@ def test_one_problem():
 
 
 def test_nothing_to_compare():
-    said = "No library computed this beside a strategy of convprof: nothing to compare.\n"
+    said = "No problem was computed by a library and by convprof: nothing to compare.\n"
     assert printed(peers_report, [OURS], []).endswith(said)
     assert printed(summary_report, [], []) == said
 

@@ -105,7 +105,7 @@ backward-data: 2.16 ms, 31 % of the step · 93.5 MFLOP, 43.4 GFLOP/s, 43 % of pe
 backward-weights: 2.22 ms, 32 % of the step · 108 MFLOP, 48.7 GFLOP/s, 49 % of peak
 training step: 7.04 ms · 309 MFLOP, 44.0 GFLOP/s, 44 % of peak · rearranging the weights, which a step changes: 140 µs more, timed once
 data and weights are the gradients of a layer's input and of its weights; bwd/fwd is both over forward
-no gradient of the data is needed in conv0: nothing learned lies before
+no gradient of the data is needed in conv0: no layer before has learned weights
 not timed: activations, normalisation, pooling and their gradients, gradients of biases, adding up gradients where a result is read twice, the optimiser
 """  # noqa: E501
 
@@ -183,7 +183,7 @@ def test_one_pass(which, columns):
 
 def test_products_of_activations_are_explained():
     found = printed(report(network=attention()))
-    assert "\nattention qk: products C = A B of two activations; B stands where" in found
+    assert "\nattention qk: products C = A B of two activations; B is in the" in found
     assert "of two activations" not in printed(report())
     assert "of two activations" not in printed(report(FORWARD, attention()))
 

@@ -79,7 +79,7 @@ def test_several_convolutions():
     assert found.command == "convprof network net --plan"
 
 
-def test_what_cannot_be_told_apart_is_not_advised():
+def test_an_undecided_comparison_gives_no_advice():
     assert answer([]).sentences == ("Nothing was measured in both layouts: no advice.",)
     level = [[comparison(1.0)], [comparison(1.0, "net:b")]]
     assert answer(level).sentences == ("The intervals separate the layouts on none of 2 problems.",)

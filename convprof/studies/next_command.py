@@ -101,11 +101,15 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
-def same_again(measurement: Measurement, *options: str) -> str:
-    """Return the command that measures the same again; empty for what no text describes."""
+def same_again(measurement: Measurement, *, idle: bool = False) -> str:
+    """Return the command that measures the same again, into a file to compare with.
+
+    ``idle``: when other programs are idle. Empty for what no text describes.
+    """
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""
-    return line("run", measurement, *_same(measurement), *options)
+    wait = ("--wait-idle",) if idle else ()
+    return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")
 
 
 def _same(measurement: Measurement) -> list[str]:

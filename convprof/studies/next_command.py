@@ -101,11 +101,15 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
-def same_again(measurement: Measurement, *options: str) -> str:
-    """Return the command that measures the same again; empty for what no text describes."""
+def same_again(measurement: Measurement, *, idle: bool = False) -> str:
+    """Return the command that measures the same again, into a file to compare with.
+
+    ``idle``: when other programs are idle. Empty for what no text describes.
+    """
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""
-    return line("run", measurement, *_same(measurement), *options)
+    wait = ("--wait-idle",) if idle else ()
+    return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")
 
 
 def _same(measurement: Measurement) -> list[str]:
@@ -140,6 +144,11 @@ AFTER_LIMIT = {
     "loads": "convprof study unroll",
 }
 """What to try next, by what limits the fastest rung of a ladder."""
+
+
+def study_again(name: str) -> str:
+    """Return the command that repeats a study when other programs are idle."""
+    return f"convprof study {name} --wait-idle"
 
 
 def after_tiles(size: int) -> str:

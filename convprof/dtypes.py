@@ -153,9 +153,9 @@ WITH_PEAK = (*COMMON, "bf16", SHORT["int8"])
 def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 
-    One name stands for all three, or is a short name of a mixture: ``int8``. The accumulator is the
-    one that the table has for the source. Raises InputError for an unknown name, or another number
-    of names.
+    One name is the type of all three, or a short name of a mixture: ``int8``. The accumulator is
+    the one that the table has for the source. Raises InputError for an unknown name, or another
+    number of names.
     """
     names = SHORT.get(text, text).split(":")
     if len(names) not in (1, PARTS):

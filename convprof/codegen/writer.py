@@ -17,7 +17,7 @@ class Writer:
     """Collects the lines of one function over vectors of one type."""
 
     def __init__(self, dtype: DType, lanes: int, *, fused: bool = True) -> None:
-        """Without ``fused`` a multiply-add is two instructions, for a CPU without fused ones."""
+        """Without ``fused`` a multiply-add is two instructions, for a CPU that has no FMA."""
         self._fused = fused
         self.element, self.size = dtype.llvm, dtype.bytes
         self.align = self.size
@@ -45,11 +45,11 @@ class Writer:
         return name
 
     def at(self, pointer: str, offset: int | str) -> str:
-        """Return ``pointer`` advanced by elements."""
+        """Return ``pointer`` advanced by a number of elements."""
         return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
 
     def mask(self, alive: int) -> str:
-        """Return the mask of a vector of which the first ``alive`` lanes exist."""
+        """Return the mask of a vector in which the first ``alive`` lanes are used."""
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
 
@@ -126,12 +126,12 @@ class Writer:
         return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")
 
     def fence(self) -> None:
-        """Keep LLVM from merging loads before with loads after; no instruction."""
+        """Prevent LLVM from merging loads before and after this point; adds no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
     def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
-        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to read or write."""
-        near = 4 - level  # LLVM counts from 3, nearest, to 0, not to be kept
+        """Prefetch the line at ``pointer`` into the cache of a level, 1 or 2, to read or write."""
+        near = 4 - level  # LLVM's scale is 3 for the first level to 0 for no cache
         kind = f"i32 {int(write)}, i32 {near}, i32 1"
         self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, {kind})")
 
@@ -157,8 +157,8 @@ def over_channels(
 ) -> str:
     """Return the code that runs ``body`` once per vector of channels.
 
-    ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
-    channels do not fill it. ``head`` comes before all of it.
+    ``body(writer, channel, mask)`` writes the work on one vector; the last vector is masked if the
+    channels do not fill it. ``head`` is written before the loop.
     """
     whole, rest = divmod(channels, w.lanes)
     loop, start = "", "done"
@@ -184,11 +184,11 @@ def over_channels(
 """
 
 
-# Operations on the lanes of a vector: join them, fill them from one, leave some out.
+# Operations on the lanes of a vector: reduce, broadcast, mask.
 
 
 def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str:
-    """Write the join of all lanes of a vector; every lane of the result has it."""
+    """Write the reduction of all lanes of a vector; every lane of the result has its value."""
     distance = w.lanes // 2
     while distance:
         picks = ", ".join(f"i32 {lane ^ distance}" for lane in range(w.lanes))
@@ -215,7 +215,7 @@ def summed(w: Writer, sums: Sequence[str]) -> str:
 
 
 def first_lane(w: Writer, vector: str) -> str:
-    """Write the first lane: a number equal in all lanes is then divided once, not 16 times."""
+    """Write the first lane: then one division replaces 16 divisions of equal numbers."""
     return w.add(f"extractelement {w.vector} {vector}, i64 0")
 
 
@@ -229,7 +229,7 @@ def everywhere(w: Writer, number: str) -> str:
 # Loops in a writer: over a count, and over the vectors of a row.
 
 UNROLL = 4
-"""Vectors of a row in one turn: a sum waits four cycles for the one before, so four sums."""
+"""Vectors of a row per iteration: an addition takes four cycles, so four independent sums."""
 
 
 def counted(
@@ -238,9 +238,9 @@ def counted(
     body: Callable[[str, list[str]], list[str]],
     carried: Sequence[str] = (),
 ) -> list[str]:
-    """Write ``count`` turns of ``body(index, vectors)``, which returns the vectors for the next.
+    """Write a loop of ``count`` times ``body(index, vectors)``, which returns the next vectors.
 
-    Return those after the last turn. ``carried`` are the vectors of the first turn.
+    Return the vectors after the last iteration; ``carried`` are the vectors of the first iteration.
     """
     vectors = list(carried)
     if count <= 1:
@@ -251,11 +251,11 @@ def counted(
     w.lines.append(f"turn{mark}:")
     names = [f"%v{mark}_{i}" for i in range(len(vectors))]
     place = len(w.lines)
-    made = body(index, names)
+    next_vectors = body(index, names)
     phis = [f"  {index} = phi i64 [ 0, %before{mark} ], [ {following}, %end{mark} ]"]
     phis += [
         f"  {name} = phi {w.vector} [ {first}, %before{mark} ], [ {last}, %end{mark} ]"
-        for name, first, last in zip(names, vectors, made, strict=True)
+        for name, first, last in zip(names, vectors, next_vectors, strict=True)
     ]
     w.lines[place:place] = phis
     w.lines += [
@@ -266,7 +266,7 @@ def counted(
         f"  br i1 %more{mark}, label %turn{mark}, label %done{mark}",
         f"done{mark}:",
     ]
-    return made
+    return next_vectors
 
 
 def sweep(
@@ -278,10 +278,10 @@ def sweep(
 ) -> list[str]:
     """Write ``body(offset, mask, vector)`` for every vector of a row of ``length`` elements.
 
-    A turn has as many vectors as are ``carried``, and the body returns the vector for the same
-    position of the next turn. Without any, a turn has ``across`` vectors, and the result of the
-    body is not used. The last vector of the row has a mask where the row does not fill it. Rows of
-    less than a turn are one piece, whose offsets are numbers.
+    An iteration has one vector of the row for each of ``carried``, and the body returns the vector
+    for the same position of the next iteration. Without ``carried``, an iteration has ``across``
+    vectors, and the result of the body is not used. The last vector of the row is masked if the row
+    does not fill it. Rows shorter than an iteration need no loop; their offsets are constants.
     """
     lanes, state = w.lanes, list(carried)
     across = len(state) or across
@@ -289,9 +289,9 @@ def sweep(
     turns = whole // across
 
     def at(place: int, offset: str, mask: str | None) -> None:
-        made = body(offset, mask, state[place] if carried else "")
+        next_vector = body(offset, mask, state[place] if carried else "")
         if carried:
-            state[place] = made
+            state[place] = next_vector
 
     def turn(index: str, vectors: list[str]) -> list[str]:
         state[:] = vectors

@@ -77,7 +77,7 @@ def test_kinds_are_distinct_and_the_widest_multiply_add_is_last():
         assert found[-1][1] == max(bits for _, bits, _ in found)
 
 
-def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake, invalid):  # noqa: ARG001
+def test_the_document_names_the_machine_the_dates_and_only_the_requested_types(fake, invalid):  # noqa: ARG001
     found = Measured([1], clock=lambda: 7.0)
     list(found.steps())
     document = ceilings.document(found.listed(), ("f64",))
@@ -95,7 +95,7 @@ def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(f
 
 def test_three_runs_agree_on_the_peak_in_cycles():
     if not CoreClock().available:
-        pytest.skip("no ruler for this architecture")
+        pytest.skip("no meter for this architecture")
     bits, fused = peaks.widest(facts().cpu.simd)
     found = [peaks.measure("f32", 1, bits, fused=fused).flop_per_cycle for _ in range(3)]
     # As a ratio to the clock read inside the same loop the peak hangs on the core's ports alone;

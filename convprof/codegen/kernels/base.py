@@ -1,7 +1,7 @@
-"""What every generated kernel has: its types, its pointers, and the function around its code.
+"""The common part of every generated kernel: types, pointers, and the function around its code.
 
-A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. A file of
-kernels has only their own part: ``_code``, and the meaning of the pointers.
+A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. The file
+of a kernel has only the specific part: ``_code``, and the meaning of the pointers.
 """
 
 from __future__ import annotations

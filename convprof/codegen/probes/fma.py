@@ -1,10 +1,10 @@
-"""The kernel behind the FLOP/s ceiling: independent fused multiply-adds and nothing else.
+"""The kernel of the FLOP/s ceiling: independent fused multiply-adds only.
 
-Of short elements, the instructions that the register tiles multiply with.
+Of short elements, the instructions of the register tiles.
 
-A chain of dependent scalar additions, one core cycle each, may run in the same loop. When the chain
-is long enough to be the slower part, the loop is a clock that is read *under* the vector load: wide
-vectors lower the clock of many cores, and it rises again within microseconds once they stop.
+A chain of dependent scalar additions, one core cycle each, may run in the same loop. If the chain
+is the slower part, the time of the loop gives the core clock *during* the vector load: wide vectors
+lower the clock of many cores, which rises again within microseconds after them.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ CHAINS = 12
 """Independent accumulators. FMA latency x ports is at most 4 x 2 = 8 on the x86 cores of the
 last ten years and 4 x 4 on wide AArch64 ones; 12 fit into 16 registers with room for operands."""
 UNFUSED_CHAINS = 14
-"""The same where a multiplication and an addition wait for each other: 8 cycles, on three ports
-where the addition has one more. As many as 16 registers hold together with the two operands."""
+"""Independent accumulators for separate multiplications and additions: a latency of 8 cycles, on up
+to three ports. This is the number that fits 16 registers with the two operands."""
 
 UNROLL = 4
-"""Times that every accumulator is updated per turn of the loop, so that its counter is free."""
+"""Updates of every accumulator per iteration, so that the loop counter costs nothing."""
 
 
 @dataclass(frozen=True)
 class FmaKernel:
     """A compiled peak kernel with the team's calling convention ``(lo, hi, buffers, dims)``.
 
-    One task is ``dims[0]`` turns of the loop; ``buffers[0]`` holds two vectors of operands.
+    One task is ``dims[0]`` iterations of the loop; ``buffers[0]`` holds two vectors of operands.
     """
 
     module: Module
@@ -46,12 +46,12 @@ class FmaKernel:
     chains: int
     """Independent accumulators."""
     adds: int
-    """Dependent additions per turn."""
+    """Dependent additions per iteration."""
     address: int
 
     @property
-    def flops_per_turn(self) -> int:
-        """FLOPs in one turn of the loop (1 FMA = 2 FLOPs)."""
+    def flops_per_iteration(self) -> int:
+        """FLOPs in one iteration of the loop (1 FMA = 2 FLOPs)."""
         return self.flops_at_once * self.chains * UNROLL
 
 
@@ -71,9 +71,9 @@ def fma_kernel(
 ) -> FmaKernel:
     """Compile the peak kernel for ``dtype`` (``f32``, ``u8:s8:s32``) in vectors of ``bits`` bits.
 
-    ``adds`` dependent additions are spread among the multiply-adds of a turn. Without ``fused``
-    each is a multiplication and an addition, for a CPU that has no fused instruction. ``chains``
-    accumulators are independent; by default enough for the peak.
+    ``adds`` dependent additions are distributed among the multiply-adds of an iteration. Without
+    ``fused`` each is a multiplication and an addition, for a CPU without a fused instruction.
+    ``chains`` accumulators are independent; by default enough for the peak.
     """
     kind, how = dtypes.types(dtype).accumulator, way(dtype, bits)
     element, size = kind.llvm, kind.bytes
@@ -88,8 +88,8 @@ def fma_kernel(
         f"[ %a{i}_{UNROLL}, %loop ]"
         for i in range(chains)
     )
-    # The sum is stored only if it is NaN, which it never is: the compiler cannot prove that and
-    # removes nothing.
+    # The sum is stored only if it is NaN, which never happens. The compiler cannot prove this, so
+    # it removes nothing.
     add, bad = ("add", "icmp eq") if kind.is_exact else ("fadd", "fcmp uno")
     total = "\n".join(
         f"  %s{i + 1} = {add} {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
@@ -99,7 +99,7 @@ define void @peak(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %turns1 = load i64, ptr %dims
   %tasks = sub i64 %hi, %lo
-  %turns = mul i64 %turns1, %tasks
+  %iterations = mul i64 %turns1, %tasks
   %out = load ptr, ptr %buffers
   %x = load {operand}, ptr %out, align {size}
   %zp = getelementptr {operand}, ptr %out, i64 1
@@ -111,7 +111,7 @@ loop:
 {phis}
 {_body(w, how, chains, adds)}
   %next = add i64 %i, 1
-  %more = icmp slt i64 %next, %turns
+  %more = icmp slt i64 %next, %iterations
   br i1 %more, label %loop, label %done
 done:
   %s1 = {add} {vector} %a0_{UNROLL}, zeroinitializer
@@ -133,10 +133,10 @@ end:
 
 
 def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:
-    """Return one turn: every accumulator UNROLL times, the additions evenly among them.
+    """Return one iteration: every accumulator UNROLL times, the additions evenly among them.
 
-    An accumulator passes the additions as a number where a vector has one element: LLVM 22 has no
-    register for such a vector there.
+    An accumulator is an operand of the additions; as a number where a vector has one element, which
+    LLVM 22 does not accept there.
     """
     lines: list[str] = []
     vector, tie = w.vector, w.element if w.lanes == 1 else w.vector

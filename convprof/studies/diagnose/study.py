@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from convprof.machine.model import MachineModel
     from convprof.studies.answer import Answer
-    from convprof.studies.diagnose.findings import Finding
+    from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.rows import Row
 
 _REPORT_EVERY = 200_000
@@ -62,8 +62,9 @@ class Diagnosis:
 
     @property
     def compares(self) -> bool:
-        """Whether some operation is a problem whose type has a peak."""
-        return bool(types_with_peak(self.rows()))
+        """Whether a ceiling says something about some operation."""
+        rows = self.rows()
+        return bool(types_with_peak(rows) or rules.large_bf16(rows))
 
     def ceilings(self) -> Iterator[str]:
         """Measure what the model lacks; yield what is measured next."""

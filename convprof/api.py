@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.codegen import NATIVE
 from convprof.dtypes import types
 from convprof.errors import InputError, RefusedError, UnknownNameError
 from convprof.machine import facts
 from convprof.problems.layouts import LAYOUTS
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Setting
 
@@ -101,7 +101,7 @@ def measure(
         layouts=tuple(layouts),
         threads=counts,
         dtype=types(dtype).name,
-        isa=isa,
+        isas=(isa,),
         tune=tune,
         cache=cache,
     )

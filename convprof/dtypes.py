@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +24,11 @@ class DType:
     name: str
     """The short name of oneDNN: ``f32``."""
     numpy: str
-    """The name that ``numpy.dtype`` takes: ``float32``."""
+    """The name that ``numpy.dtype`` takes: ``float32``. ``array_type`` has the type itself."""
     llvm: str
-    """The name in LLVM's intermediate representation: ``float``; empty where no kernel is generated
-    for the type, so that there is no peak of this machine to compare with."""
+    """The type of an element in memory in LLVM's intermediate representation: ``float``. Floats of
+    16 bits are integers there, which kernels convert. Empty where no kernel is generated for the
+    type, so that there is no peak of this machine to compare with."""
     bytes: int
     accumulator: str
     """The name of the type in which a sum of products of this type is kept."""
@@ -36,6 +43,23 @@ class DType:
         return 8 * self.bytes
 
     @property
+    def array_type(self) -> np.dtype[Any]:
+        """The type of NumPy arrays; ``ml_dtypes`` has the one that NumPy itself lacks, bf16."""
+        import numpy as np  # late: `convprof --help` must not load it
+
+        if self.numpy == "bfloat16":
+            import ml_dtypes
+
+            bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+            return bfloat16
+        return np.dtype(self.numpy)
+
+    @property
+    def has_fma(self) -> bool:
+        """Whether CPUs multiply and add elements without converting them."""
+        return self.llvm in {"float", "double"}
+
+    @property
     def is_exact(self) -> bool:
         """Whether sums are not rounded, because the type holds whole numbers."""
         return self.epsilon == 0
@@ -44,8 +68,24 @@ class DType:
 DTYPES: dict[str, DType] = {
     "f32": DType("f32", "float32", "float", 4, "f32", 2.0**-24, -3.0e38),
     "f64": DType("f64", "float64", "double", 8, "f64", 2.0**-53, -1.7e308),
+    "bf16": DType("bf16", "bfloat16", "i16", 2, "f32", 2.0**-8, -3.0e38),
+    "f16": DType("f16", "float16", "i16", 2, "f32", 2.0**-11, -6.0e4),
+    "s32": DType("s32", "int32", "i32", 4, "s32", 0.0, -(2.0**31)),
+    "s8": DType("s8", "int8", "i8", 1, "s32", 0.0, -(2.0**7)),
+    "u8": DType("u8", "uint8", "i8", 1, "s32", 0.0, 0.0),
 }
-"""By name. Kernels exist for these types."""
+"""By name."""
+COMMON = ("f32", "f64")
+"""The types that every strategy computes."""
+SHORT = {"int8": "u8:s8:s32"}
+"""Short names of mixtures. An activation after ReLU has no sign, and the x86 instruction for four
+products (``vpdpbusd``) takes unsigned and signed bytes."""
+PRODUCTS = (
+    *COMMON,
+    *("bf16", "f16", "bf16:bf16:f32", "f16:f16:f32"),
+    *("u8:s8:s32", "s8:s8:s32"),
+)
+"""The types, and mixtures of types, of matrix products."""
 WORD = DType("s64", "int64", "i64", 8, "s64", 0.0, -(2.0**63))
 """The integers of tables and counters; a problem has no tensors of them."""
 
@@ -58,8 +98,14 @@ def find(name: str) -> DType:
 
 
 def known() -> str:
-    """Return ``f32 or f64``: the names of the types, for a message."""
-    return " or ".join(DTYPES)
+    """Return the names of the types, for a message."""
+    return listed((*DTYPES, *SHORT), "or")
+
+
+def listed(names: Iterable[str], last: str) -> str:
+    """Return ``f32, f64 or bf16``: some names with ``last`` before the last one."""
+    *some, end = names
+    return f"{', '.join(some)} {last} {end}" if some else end
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +130,11 @@ class Types:
     @property
     def has_peak(self) -> bool:
         """Whether this machine's peak can be measured: kernels are generated for one type."""
-        return self.uniform is not None and bool(self.uniform.llvm)
+        return self.uniform is not None and self.uniform.has_fma
+
+    def has(self, name: str) -> bool:
+        """Whether any tensor has elements of the type of that name."""
+        return name in {self.source.name, self.weights.name, self.result.name}
 
     @property
     def uniform(self) -> DType | None:
@@ -104,10 +154,11 @@ def with_peak() -> tuple[str, ...]:
 def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 
-    One name stands for all three. The accumulator is the one that the table has for the source.
-    Raises InputError for an unknown name, or another number of names.
+    One name stands for all three, or is a short name of a mixture: ``int8``. The accumulator is the
+    one that the table has for the source. Raises InputError for an unknown name, or another number
+    of names.
     """
-    names = text.split(":")
+    names = SHORT.get(text, text).split(":")
     if len(names) not in (1, PARTS):
         raise InputError(f"dtype {text[:40]!r}: use one type ({known()}) or source:weights:result")
     source, weights, result = map(find, names * PARTS if len(names) == 1 else names)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMA_VERSION = 2
+NATIVE = "native"
+"""The name of the widest instruction set of a machine, whichever that is."""
 KIND = "result"
 """Of the document of measurements; the other kinds have documents of their own."""
 
@@ -38,6 +40,9 @@ class Time:
     min: float
     samples: int
     calls_per_sample: int
+    rounds_s: tuple[float, ...] | None = None
+    """Seconds per call in each round, in order, at most `stats.MOST_ROUNDS` of them (see
+    `stats.compact`); None in a document that an older version wrote."""
 
     @property
     def half_interval(self) -> float | None:
@@ -77,6 +82,8 @@ class Measurement:
     cache: Literal["hot", "cold"]
     status: Status
     reason: str | None = None
+    isa: str | None = None
+    """What generated kernels were generated for, as the setting says; None for other kernels."""
     time_s: Time | None = None
     cycles: Cycles | None = None
     flops: Flops | None = None
@@ -109,8 +116,23 @@ class Measurement:
     @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``: what tells contestants of one problem apart."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return " ".join(part for part in (self.strategy, self.layout, threads) if part)
+        return label(self.strategy, self.layout, self.isa, self.threads)
+
+    @property
+    def way(self) -> str:
+        """``microkernel nhwc avx2``: the label without the threads."""
+        return way(self.strategy, self.layout, self.isa)
+
+
+def label(strategy: str, layout: str | None, isa: str | None, threads: int) -> str:
+    """Return ``microkernel nhwc avx2 2 threads``; the widest instruction set is not named."""
+    return f"{way(strategy, layout, isa)} {threads} thread{'s' if threads > 1 else ''}"
+
+
+def way(strategy: str, layout: str | None, isa: str | None) -> str:
+    """Return ``microkernel nhwc avx2``; the widest instruction set is not named."""
+    named = None if isa == NATIVE else isa
+    return " ".join(part for part in (strategy, layout, named) if part)
 
 
 class Measurements(Archive[Measurement]):
@@ -121,6 +143,9 @@ class Measurements(Archive[Measurement]):
         """Return the measurement whose fields these are."""
         kinds = {"time_s": Time, "cycles": Cycles, "flops": Flops}
         made = {key: kind(**value[key]) for key, kind in kinds.items() if value[key] is not None}
+        time = made.get("time_s")
+        if time is not None and time.rounds_s is not None:  # JSON has lists only
+            made["time_s"] = dataclasses.replace(time, rounds_s=tuple(time.rounds_s))
         return Measurement(**{**value, **made})
 
 

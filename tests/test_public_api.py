@@ -132,9 +132,9 @@ def cores(monkeypatch):
             "unknown layout 'NHWC': known: nchw, nhwc",
         ),
         (
-            {"strategy": "tiled", "dtype": "int8"},
+            {"strategy": "tiled", "dtype": "int9"},
             errors.UnknownNameError,
-            "unknown dtype 'int8': use f32 or f64",
+            "unknown dtype 'int9': use f32, f64, bf16, f16, s32, s8, u8 or int8",
         ),
         (
             {"strategy": "threaded", "threads": 0},

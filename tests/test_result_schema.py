@@ -57,7 +57,7 @@ OK = Measurement(
     threads=2,
     cache="hot",
     status="ok",
-    time_s=Time(1e-3, 1e-5, 0.9e-3, 1.1e-3, 0.8e-3, 25, 4),
+    time_s=Time(1e-3, 1e-5, 0.9e-3, 1.1e-3, 0.8e-3, 3, 4, (1.1e-3, 1e-3, 0.8e-3)),
     cycles=Cycles(3e6, 0.5, "calibrated", 3e9),
     flops=Flops(6_000_000, 3_000_000),
     flop_per_s=6e9,
@@ -291,7 +291,10 @@ def test_the_schema_knows_the_program():
     fields = SCHEMA["$defs"]["measurement"]["properties"]
     assert list(Measurement.__dataclass_fields__) == list(fields)
     assert list(get_args(results.Status)) == fields["status"]["enum"]
-    assert list(DTYPES) == SCHEMA["$defs"]["dtype"]["enum"]
+    single, mixed = SCHEMA["$defs"]["dtype"]["anyOf"]
+    assert list(DTYPES) == single["enum"]
+    each = "|".join(DTYPES)
+    assert mixed["pattern"] == f"^({each})(:({each})){{2}}$"
     assert list(LAYOUTS) == SCHEMA["$defs"]["layout"]["enum"]
     assert SCHEMA["properties"]["schema_version"] == {"const": results.SCHEMA_VERSION}
     assert list(document()) == list(SCHEMA["$defs"]["result_document"]["properties"])

@@ -220,3 +220,15 @@ def test_the_inverse_says_the_same_of_the_other_side():
 def test_only_rounds_of_both_are_compared():
     assert ratio_by_round({0: 2.0, 1: 6.0, 3: 9.0}, {1: 2.0, 2: 1.0}) == paired_ratio([6.0], [2.0])
     assert ratio_by_round({0: 1.0}, {1: 1.0}) is None
+
+
+def test_compact_keeps_few_rounds_as_they_are():
+    assert stats.compact([3.00004, 1.0, 2.0]) == (3.0, 1.0, 2.0)
+
+
+def test_compact_takes_the_medians_of_blocks_of_many_rounds():
+    rounds = [1.0] * 40 + [2.0] * 60
+    kept = stats.compact([*rounds[:10], 50.0, *rounds[10:]])
+    assert len(kept) == stats.MOST_ROUNDS
+    assert kept == (1.0,) * 10 + (2.0,) * 15  # in order, and without the disturbed round
+    assert stats.compact(list(range(1, 27)))[-1] == 26 - 0.5

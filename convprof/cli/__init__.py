@@ -28,6 +28,7 @@ COMMANDS = {
     "show": "Show saved results again, or recover them.",
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
     "network": "Run a whole network layer by layer, or plan it.",
+    "diagnose": "Show where the time of a logged program went.",
     "show-features": "Draw what filters, a first layer and attention see.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",

@@ -130,4 +130,5 @@ def _steps(measured: Measured) -> Iterator[str]:
 def _dtypes(text: str) -> tuple[str, ...]:
     from convprof.dtypes import with_peak
 
-    return with_peak() if text == "all" else (from_flags.dtype_from(text),)
+    known = with_peak()
+    return known if text == "all" else (from_flags.dtype_from(text, known),)

@@ -57,17 +57,17 @@ def libraries(_context: click.Context, _parameter: click.Parameter, typed: str) 
 
 def isas(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the instruction sets of kernels."""
-    from convprof.codegen import NATIVE
     from convprof.codegen.isa import ISAS
+    from convprof.results import NATIVE
 
-    return _starting(typed, (*ISAS, NATIVE))
+    return _in_list(typed, (*ISAS, NATIVE))
 
 
 def dtypes(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the element types."""
-    from convprof.dtypes import DTYPES
+    from convprof.dtypes import DTYPES, SHORT
 
-    return _starting(typed, DTYPES)
+    return _starting(typed, (*DTYPES, *SHORT))
 
 
 def layouts(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.help_page import Group
+from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def cycles(**flags: Any) -> int:
     counts = from_flags.threads_from(flags["threads"])
     if len(counts) > 1:
         raise InputError(f"--threads {flags['threads']}: the page is of one number of threads")
-    work = CyclesWork(from_flags.dtype_from(flags["dtype"]), counts[0])
+    work = CyclesWork(from_flags.dtype_from(flags["dtype"], COMMON), counts[0])
     return Driver(Outputs.of(flags)).run(work)
 
 

@@ -10,6 +10,8 @@ from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
     from convprof.problems import LeftOut, Problem
@@ -44,7 +46,7 @@ class Asked:
             "seed": settings.seed,
             "cache": choice.cache,
             "dtype": choice.dtype,
-            "isa": choice.isa,
+            "isa": ",".join(choice.isas),
             "tune": choice.tune,
             "threads": list(choice.threads),
             "layouts": list(choice.layouts),
@@ -52,10 +54,11 @@ class Asked:
         }
 
 
-def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
+def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = False) -> Asked:
     """Turn flags into values; InputError for the first that makes no sense.
 
-    ``every``: the command needs all problems, so one that is too large ends it.
+    ``every``: the command needs all problems, so one that is too large ends it. ``several_isas``:
+    the command compares instruction sets.
     """
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -75,7 +78,7 @@ def asked(flags: dict[str, Any], *, every: bool = False) -> Asked:
         layouts=layouts_from(flags.get("layout", "all")),
         threads=threads_from(flags["threads"]),
         dtype=dtype_from(flags["dtype"]),
-        isa=isa_from(flags["isa"]),
+        isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
         cache=flags["cache"],
     )
@@ -272,14 +275,20 @@ def threads_from(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
-def dtype_from(text: str) -> str:
-    """Return the element type, or source:weights:result where they differ, if all are known."""
-    from convprof.dtypes import known, types
+def dtype_from(text: str, only: Sequence[str] = ()) -> str:
+    """Return the element type, or source:weights:result where they differ, if all are known.
+
+    ``only`` has the types that a command takes, where it does not take all of them.
+    """
+    from convprof.dtypes import known, listed, types
 
     try:
-        return types(text).name
+        name = types(text).name
     except InputError:
-        raise InputError(f"--dtype {text}: use {known()}") from None
+        name = ""
+    if not name or (only and name not in only):
+        raise InputError(f"--dtype {text}: use {listed(only, 'or') if only else known()}")
+    return name
 
 
 def isa_from(text: str) -> str:
@@ -287,8 +296,26 @@ def isa_from(text: str) -> str:
     from convprof.api import check_isa
 
     name = text.lower()
+    if "," in name or name == "all":
+        raise InputError("this command takes one instruction set", field="isa", value=text)
     check_isa(name)
     return name
+
+
+def isas_from(text: str) -> tuple[str, ...]:
+    """Return the instruction sets that ``avx2``, ``avx2,avx512`` or ``all`` mean, each once."""
+    from convprof.results import NATIVE
+
+    names = comma_list((text.lower(),))
+    if len(names) == 1 and names[0] != "all":
+        return (isa_from(names[0]),)
+    from convprof.codegen import isa
+
+    if "all" in names:
+        return isa.available() or (NATIVE,)
+    if not names:
+        raise InputError(f"--isa: use names such as {NATIVE}, or 'all'")
+    return tuple(dict.fromkeys(isa.find(name).name for name in names))
 
 
 def check_range(flag: str, value: float, low: float, high: float) -> None:

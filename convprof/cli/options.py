@@ -62,6 +62,12 @@ def threads_option(
     return click.option("--threads", "-t", metavar=metavar, default=default, show_default=True, help=help_text)  # noqa: E501  # fmt: skip
 
 
+PRODUCT_TYPES = "f32|f64|bf16|f16|int8|SOURCE:WEIGHTS:RESULT"
+PRODUCT_TYPES_HELP = (
+    "Element types; int8 is u8:s8:s32. Matrix products take all, other problems f32 and f64."
+)
+
+
 def dtype_option(
     default: str = "f32", metavar: str = "f32|f64", help_text: str = "Element type."
 ) -> Option:
@@ -69,9 +75,9 @@ def dtype_option(
     return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.dtypes)  # noqa: E501  # fmt: skip
 
 
-def isa_option(help_text: str) -> Option:
+def isa_option(help_text: str, metavar: str = "sse|avx2|avx512|neon|native") -> Option:
     """Return ``--isa``."""
-    return click.option("--isa", default="native", show_default=True, metavar="sse|avx2|avx512|neon|native", help=help_text, shell_complete=completion.isas)  # noqa: E501  # fmt: skip
+    return click.option("--isa", default="native", show_default=True, metavar=metavar, help=help_text, shell_complete=completion.isas)  # noqa: E501  # fmt: skip
 
 
 def tune_option() -> Option:
@@ -167,15 +173,21 @@ def measure_options(
     strategies: str = "Strategies to run; default all but the libraries.",
     threads: Option | None = None,
     budget_s: float = 0.07,
+    several_isas: bool = False,
 ) -> Option:
-    """Return the options of how to measure; ``strategies`` is the help of ``--strategy``."""
+    """Return the options of how to measure; ``strategies`` is the help of ``--strategy``.
+
+    ``several_isas``: the command compares instruction sets.
+    """
+    several = " (sse, avx2, avx512, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype_option(),
+        dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
         isa_option(
-            "Instruction set of generated kernels; strategies of libraries and of compiled loops "
-            "ignore it."
+            f"Instruction set of generated kernels{several}; strategies of libraries and of "
+            "compiled loops ignore it.",
+            "NAME[,NAME]|all" if several_isas else "sse|avx2|avx512|neon|native",
         ),
         tune_option(),
         click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands are evicted from the caches before each call."),  # noqa: E501

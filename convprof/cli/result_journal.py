@@ -115,7 +115,7 @@ class ResultJournal:
 
         with contextlib.suppress(ConvprofError, LookupError):
             for measurement in self._kept[number].measurements:
-                yield from measure_limits(measurement, self._asked.machine, self._asked.choice.isa)
+                yield from measure_limits(measurement, self._asked.machine)
 
     def kept(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
         """Return what was stored of a problem, compared with this process's limits."""
@@ -123,9 +123,8 @@ class ResultJournal:
 
         kept = self._kept.pop(number)
         measurements = list(kept.measurements)
-        machine, isa = self._asked.machine, self._asked.choice.isa
         with contextlib.suppress(ConvprofError, LookupError):
-            measurements = [with_limits(m, machine, isa) for m in measurements]
+            measurements = [with_limits(m, self._asked.machine) for m in measurements]
         return measurements, list(kept.comparisons)
 
     def add(

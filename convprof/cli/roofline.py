@@ -41,7 +41,7 @@ READ_FLAGS = ("problem", "every", "csv_path", "markdown_path", "plot", "color", 
 @click.command("roofline", cls=Command)
 @options.problem_options
 @options.layout_option()
-@options.measure_options()
+@options.measure_options(several_isas=True)
 @options.plot_option("Draw the chart as .svg or .png")
 @options.all_option
 @options.dry_run_option
@@ -58,7 +58,7 @@ def command(**flags: Any) -> int:
         _check_read(flags, results)
         outputs = Outputs.of(flags)
         return _read(results, flags, outputs)
-    asked = from_flags.asked(flags)
+    asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))

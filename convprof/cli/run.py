@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.run import Run
 
 KEPT = (
@@ -45,7 +46,7 @@ KEPT = (
 @options.pass_option
 @options.epilogue_option
 @options.layout_option()
-@options.measure_options()
+@options.measure_options(several_isas=True)
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")
@@ -61,7 +62,7 @@ def command(**flags: Any) -> int:
     (resnet50:layer1.0.conv2, globs allowed).
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
-    asked = from_flags.asked(flags)
+    asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
     if flags["dry_run"]:
         dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
@@ -93,6 +94,7 @@ class _View(View["Run"]):
         """Of the last problem."""
         self._fastest: list[Measurement] = []
         """Of each problem."""
+        self._isas: list[IsaComparison] = []
         self._failures: list[Measurement] = []
         self._explanations: list[tuple[str, str]] = []
         self._loops: list[tuple[str, str]] = []
@@ -101,8 +103,10 @@ class _View(View["Run"]):
         """Take the measurements, and what --asm and --explain show."""
         self._explanations = study.explanations() if self._explain else []
         self._loops = study.inner_loops() if self._asm else []
+        comparisons = study.comparisons()
+        self._isas += comparisons
         self._take(study.problem, study.measurements())
-        return []
+        return [comparison.to_json() for comparison in comparisons]
 
     def again(
         self,
@@ -111,7 +115,9 @@ class _View(View["Run"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured; its kernels are gone."""
-        del comparisons
+        from convprof.studies.compare import isas
+
+        self._isas += isas.read(comparisons, measurements)
         self._explanations, self._loops = [], []
         self._take(problem, measurements)
         return True
@@ -131,13 +137,15 @@ class _View(View["Run"]):
 
     def show(self, console: Console) -> None:
         """Print the table, and what --asm and --explain add; of several problems with --all."""
-        from convprof.codegen import NATIVE
         from convprof.render import run as view
 
         if not self._several or self._every:
             choice, machine = self._asked.choice, self._asked.machine
-            narrower = choice.isa != NATIVE
-            peaks = machine.peaks(choice.dtype, choice.threads, choice.isa) if narrower else []
+            peaks = [
+                peak
+                for isa in choice.named_isas
+                for peak in machine.peaks(choice.dtype, choice.threads, isa)
+            ]
             detail = view.Detail(every=self._every, phases=self._phases)
             view.run_report(console, self._measurements, peaks, detail)
         elif self._phases or self._explain or self._asm:
@@ -160,14 +168,15 @@ class _View(View["Run"]):
         self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return who is fastest, and what limits it."""
+        """Return who is fastest, what limits it, and which instruction set to use."""
+        from convprof.studies.compare.isas_answer import added
         from convprof.studies.run_answer import answer, answer_of_many
         from convprof.studies.selection import whole_network
 
         if not self._several:
-            return answer(self._measurements)
+            return added(answer(self._measurements), self._isas)
         network = whole_network([*self._asked.problems, *self._asked.refused])
-        return answer_of_many(self._fastest, self._count, network)
+        return added(answer_of_many(self._fastest, self._count, network), self._isas)
 
     @property
     def _count(self) -> int:

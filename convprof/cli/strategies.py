@@ -22,7 +22,7 @@ LAYOUT_CONVERSION = "reorder"
 @options.threads_option(
     None, help_text="Numbers of threads; default the fewest that each strategy takes."
 )
-@options.dtype_option()
+@options.dtype_option(metavar=options.PRODUCT_TYPES, help_text=options.PRODUCT_TYPES_HELP)
 @options.color_option
 def command(**flags: Any) -> int:
     """List the strategies; for a given PROBLEM, say which refuse it and why."""
@@ -48,5 +48,5 @@ def command(**flags: Any) -> int:
     for listing in listings:
         listing_report(out, listing)
     absent_report(out, listings)
-    answer_report(out, strategies.answer(listings, problems))
+    answer_report(out, strategies.answer(listings, problems, dtype))
     return 0

@@ -13,6 +13,7 @@ from convprof.cli import from_flags, options
 from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
+from convprof.dtypes import COMMON
 from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _options(name: str, flags: dict[str, Any]) -> Options:
     if len(threads) > 1:
         raise InputError(f"--threads {flags['threads']}: name one number, or 'all'")
     return Options(
-        dtype=from_flags.dtype_from(flags["dtype"]),
+        dtype=from_flags.dtype_from(flags["dtype"], COMMON),
         isa=from_flags.isa_from(flags.get("isa") or "native"),
         threads=threads[0],
         sizes=_sizes(name, flags.get("size")),

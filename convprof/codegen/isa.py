@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from convprof.codegen import NATIVE
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.target import target
 from convprof.errors import InputError
 from convprof.integers import even_block
+from convprof.results import NATIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import toolchain
-from convprof.codegen.architecture import architecture
+from convprof.codegen.architecture import ARM, architecture
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,6 +37,11 @@ class Target:
     def has(self, *features: str) -> bool:
         """Whether the CPU has all of these features."""
         return all(self.present.get(feature, False) for feature in features)
+
+    @property
+    def converts_f16(self) -> bool:
+        """Whether it has instructions between f16 and f32; else LLVM calls functions for them."""
+        return self.arch == ARM or self.has("f16c")
 
 
 @functools.cache

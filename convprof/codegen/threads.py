@@ -174,7 +174,7 @@ class Team:
         """
         if not self._threads:  # after a fork
             self._start()
-        elsewhere = _other_cores(self.threads)
+        elsewhere = other_cores(self.threads)
         for index, lock in enumerate(self._locks):
             state = _WORKERS_AT + _LINE_WORDS * index
             if self._control[state] == _ASLEEP:
@@ -216,7 +216,7 @@ def _current_core() -> Callable[[], int] | None:
     return function
 
 
-def _other_cores(threads: int) -> frozenset[int]:
+def other_cores(threads: int) -> frozenset[int]:
     """Return the cores for the workers of a team: all but the caller's; empty where unknown."""
     where, room = _current_core(), affinity.allowed(threads)
     if where is None or room is None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.caches import MEMORY, Level, levels
+from convprof.results import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -156,7 +156,7 @@ class _Load:
 
     def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
         self.kernel = kernel
-        kind = find(dtype).numpy
+        kind = find(dtype).array_type
         self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
         self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)
         self._dims = np.array([200], dtype=np.int64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from convprof.results import label
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -30,10 +32,14 @@ class Contestant:
         return self.setting.layout if self.problem.has_layout else None
 
     @property
+    def isa(self) -> str | None:
+        """What its kernels are generated for, or None if they are not generated."""
+        return self.setting.isa if self.strategy.generated else None
+
+    @property
     def label(self) -> str:
         """``tiled nhwc 1 thread``."""
-        threads = f"{self.setting.threads} thread{'s' if self.setting.threads > 1 else ''}"
-        return " ".join(part for part in (self.strategy.name, self.layout, threads) if part)
+        return label(self.strategy.name, self.layout, self.isa, self.setting.threads)
 
 
 @dataclass

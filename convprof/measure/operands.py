@@ -37,7 +37,7 @@ class NetworkOperands:
         memory.require(needed, problem.descriptor)
         random = np.random.default_rng(seed)
         drawn = random.standard_normal(network.input, dtype=np.float32)
-        self._x: Array = drawn.astype(types.source.numpy)
+        self._x: Array = drawn.astype(types.source.array_type)
         self.weights: Weights = parameters.draw(network, seed)
 
     def all(self, layout: str) -> tuple[Any, ...]:
@@ -56,7 +56,7 @@ WHOLE_MACS = 300_000_000
 
 POINTS = 4096
 LEAST_VARIANCE = 0.5
-LARGEST_WHOLE = 127
+LARGEST_WHOLE = 255
 """Whole numbers are drawn up to here, so that long sums of their products fit 32 bits."""
 GATHERED_ELEMENTS = 1 << 24
 """At most as many operand elements are gathered for the points: 128 MiB in float64."""
@@ -116,7 +116,7 @@ class Operands:
             return drawn
         key = position, spec.layout
         if key not in self._stored:
-            copy = memory.zeros(spec.shape, spec.dtype.numpy)
+            copy = memory.zeros(spec.shape, spec.dtype.array_type)
             copy[...] = to_layout(drawn, spec.layout)
             self._stored[key] = copy
         return self._stored[key]
@@ -141,9 +141,9 @@ class Operands:
 def _draw(random: np.random.Generator, spec: TensorSpec) -> Array:
     """Return numbers from -1 to 1, or a little above 0; of a type of whole numbers, small ones."""
     memory.require(4 * spec.nbytes, f"an operand of {spec.shape}")
-    array = memory.zeros(spec.shape, spec.dtype.numpy)
+    array = memory.zeros(spec.shape, spec.dtype.array_type)
     if spec.dtype.is_exact:
-        limits = np.iinfo(spec.dtype.numpy)
+        limits = np.iinfo(spec.dtype.array_type)
         least, most = max(limits.min, -LARGEST_WHOLE), min(limits.max, LARGEST_WHOLE)
         array[...] = random.integers(least, most, spec.shape, endpoint=True)
         return array

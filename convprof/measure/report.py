@@ -51,6 +51,7 @@ def excluded(
         cache=contestant.cache,
         status=status,
         reason=reason,
+        isa=contestant.isa,
         max_rel_error=error,
     )
 
@@ -83,6 +84,7 @@ def finished(
         threads=setting.threads,
         cache=contestant.cache,
         status="ok",
+        isa=contestant.isa,
         time_s=time,
         cycles=_cycles(samples, problem.flops, source),
         flops=Flops(problem.flops, prepared.executed_flops()),
@@ -110,6 +112,7 @@ def _time(seconds: list[float], calls: int) -> Time:
         min=min(seconds),
         samples=len(seconds),
         calls_per_sample=calls,
+        rounds_s=stats.compact(seconds),
     )
 
 

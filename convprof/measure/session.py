@@ -324,9 +324,9 @@ class Session:
         # not timed, unless it is the whole sample.
         if participant.calls > 1 and participant.before is None:
             participant.prepared.run()
-        return self._stopwatch.sample(
-            participant.prepared.run, participant.calls, participant.before
-        )
+        prepared = participant.prepared
+        sample = self._stopwatch.sample(prepared.run, participant.calls, participant.before)
+        return sample.per(prepared.results_per_run)
 
     def _remaining(
         self, number: int, rest: list[Participant], only: Sequence[Participant] | None = None

@@ -27,6 +27,13 @@ class Sample:
     source: Source | None = None
     """How this sample's cycles were found; None: as the stopwatch's `source` says."""
 
+    def per(self, results: int) -> Sample:
+        """Return the sample per result of calls that compute several."""
+        if results == 1:
+            return self
+        cycles = None if self.cycles is None else self.cycles / results
+        return Sample(self.seconds / results, self.core_hz, cycles, self.source)
+
 
 class Stopwatch:
     """Times calls with the monotonic clock, and counts cycles as well as this machine can.

@@ -105,8 +105,9 @@ def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:
 
 # Rows with long dotted names in few columns: a block's name above its layers, not in each.
 
-_BLOCK = re.compile(r"(.*?\.\d+(?:\.\d+)*)\.(.+)")
-"""``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``: a block, and a layer in it."""
+_BLOCK = re.compile(r"(.*?\.\d+(?:-\d+)?(?:\.\d+)*)\.(.+)")
+"""``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``, ``layer3.1-5`` and ``conv1``: a
+block or blocks that repeat, and a layer in it."""
 _INDENT = "  "
 LONGEST = 28
 """Of a name, where not every column has room."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
 
 Key = tuple[Any, ...]
-"""The problem, the strategy, the layout and the threads of a measurement."""
+"""The problem, the strategy, the layout, the threads and the instruction set of a measurement."""
 BLOCKS = "mixers"
 """The comparisons whose sides are blocks of several measurements: they have rows of their own."""
 
@@ -22,7 +22,7 @@ BLOCKS = "mixers"
 def key_of(measurement: Measurement) -> Key:
     """Return what a comparison names of a measurement."""
     m = measurement
-    return (_named(m.problem), m.strategy, m.layout, m.threads)
+    return (_named(m.problem), m.strategy, m.layout, m.threads, m.isa)
 
 
 def compared_columns(comparisons: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
@@ -50,6 +50,7 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
         "compared.with": text(b.get("mixer") or b.get("strategy")),
         "compared.with_layout": _words(b.get("layout")),
         "compared.with_threads": count(b.get("threads")),
+        "compared.with_isa": _words(b.get("isa")),
         "compared.ratio": ratio.value,
         "compared.ci95_low": ratio.low,
         "compared.ci95_high": ratio.high,
@@ -59,7 +60,8 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
     }
     if limit is not None:
         columns["limited_by"] = text(mapping(limit).get("kind"))
-    side = (text(a.get("strategy")), _words(a.get("layout")), count(a.get("threads")))
+    strategy, threads = text(a.get("strategy")), count(a.get("threads"))
+    side = (strategy, _words(a.get("layout")), threads, _words(a.get("isa")))
     if kind == BLOCKS:
         return (BLOCKS,), {**_block(a), **columns}
     return (_named(problem), *side), columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
@@ -41,9 +42,14 @@ def _array(items: Archive[Any]) -> Iterator[str]:
     yield "\n  ]" if items else "[]"
 
 
+_ROUNDS = re.compile(r'(?<="rounds_s": )\[([^\]]+)\]')
+"""The times of the rounds, which go into one line. In a text the quotation marks are escaped."""
+
+
 def _json(value: Any, level: int = 0) -> str:
     """Return a value as JSON; every line but the first one is indented by ``level`` levels."""
     text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+    text = _ROUNDS.sub(lambda match: f"[{' '.join(match[1].split())}]", text)
     return text.replace("\n", "\n" + "  " * level)  # within texts they are escaped
 
 
@@ -149,9 +155,15 @@ def flat(measurement: Measurement) -> dict[str, Any]:
     return _flat(plain(measurement))
 
 
+_NO_COLUMN = "rounds_s"
+"""The field that is for programs that compare documents, and too long for a cell."""
+
+
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     row: dict[str, Any] = {}
     for key, item in value.items():
+        if key == _NO_COLUMN:
+            continue
         if isinstance(item, dict):
             row |= _flat(item, f"{prefix}{key}.")
         elif isinstance(item, list):

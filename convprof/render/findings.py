@@ -43,11 +43,6 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f} times" if ratio < MOST_TWO_DIGITS else f"{ratio:,.0f} times"
 
 
-def way(measurement: Measurement) -> str:
-    """Return the strategy and the layout, if the problem has one."""
-    return " ".join(part for part in (measurement.strategy, measurement.layout) if part)
-
-
 def peak_words(measurement: Measurement) -> str:
     """Return ``72 % of the peak``; nothing where the share is unknown or over 100 %."""
     share = measurement.peak_fraction
@@ -71,11 +66,11 @@ def fastest_line(rows: Sequence[Measurement]) -> str:
     other = next((m for m in same if m.strategy != first.strategy), None)
     on = f" on {threads_words(first.threads)}" if len({m.threads for m in ordered}) > 1 else ""
     if other is None:
-        return f"{way(first)} takes {units.time(seconds(first))}{on}{of_peak}"
+        return f"{first.way} takes {units.time(seconds(first))}{on}{of_peak}"
     if uncertain(first, other):
-        return f"neither {way(first)} nor {way(other)} is faster for certain{on}{of_peak}"
+        return f"neither {first.way} nor {other.way} is faster for certain{on}{of_peak}"
     ratio = times(seconds(other) / seconds(first))
-    return f"{way(first)} is {ratio} as fast as {way(other)}{on}{of_peak}"
+    return f"{first.way} is {ratio} as fast as {other.way}{on}{of_peak}"
 
 
 def uncertain(first: Measurement, second: Measurement) -> bool:

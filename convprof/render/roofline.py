@@ -12,6 +12,7 @@ from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.findings import GIGA
 from convprof.render.roofline_chart import OVER, problem_name, roofline_chart, title
+from convprof.render.tables import several_isas
 from convprof.studies import roofline_answer
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
     layout: list[Column[RooflinePoint]] = [
         Column("layout", lambda p: p.measurement.layout or NOTHING, 2, "left", key=True)
     ]
+    isa: list[Column[RooflinePoint]] = [
+        Column("ISA", lambda p: p.measurement.isa or NOTHING, 2, "left", key=True)
+    ]
     return [
         *(problem if several else []),
         Column(
@@ -90,6 +94,7 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
             key=True,
         ),
         *(layout if any(p.measurement.layout for p in rows) else []),
+        *(isa if several_isas(p.measurement for p in rows) else []),
         Column("FLOP/byte", lambda p: units.digits(p.intensity), 3),
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 2),
         Column("roof [GFLOP/s]", lambda p: units.digits(p.roof / GIGA), 4),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Chart, Point, Series
-from convprof.render.findings import GIGA, IN_DOUBT, joined, marks, times, way
+from convprof.render.findings import GIGA, IN_DOUBT, joined, marks, times
+from convprof.render.tables import several_isas
+from convprof.results import way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,11 +88,11 @@ def _finding(rows: Sequence[RooflinePoint]) -> str:
         if _one_problem(rows)
         else max(rows, key=lambda p: p.flop_per_s)
     )
-    who = way(best.measurement)
+    who = best.measurement.way
     if len(rows) > 1:
         who = f"the fastest, {who},"
     if not _one_problem(rows):
-        who = f"{way(best.measurement)} in {problem_name(best)}"
+        who = f"{best.measurement.way} in {problem_name(best)}"
     kinds = {None: "the peak", "compute": "the peak"}
     roof = kinds.get(best.limit, f"the bandwidth of {best.limit}")
     if best.left < 1 / OVER:
@@ -132,18 +134,22 @@ def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) 
 
 
 def _points(rows: Sequence[RooflinePoint]) -> Iterable[Series]:
-    """Yield a series per strategy and layout; layouts differ in filled and hollow markers."""
+    """Yield a series per strategy, layout and instruction set.
+
+    Layouts differ in filled and hollow markers.
+    """
+    isas = several_isas(p.measurement for p in rows)
     layouts = {p.measurement.layout for p in rows} - {None}
     problems = not _one_problem(rows)
     groups: dict[tuple[str, str | None], list[RooflinePoint]] = {}
     for placed in rows:
-        groups.setdefault((placed.measurement.strategy, placed.measurement.layout), []).append(
-            placed
-        )
+        m = placed.measurement
+        strategy = way(m.strategy, None, m.isa) if isas else m.strategy
+        groups.setdefault((strategy, m.layout), []).append(placed)
     labelled = len(rows) <= MOST_LABELS
     for (strategy, layout), members in groups.items():
         yield Series(
-            way(members[0].measurement) if len(layouts) > 1 else strategy,
+            members[0].measurement.way if len(layouts) > 1 else strategy,
             tuple(_point(p, labelled=labelled, problems=problems) for p in members),
             line=False,
             subject=strategy,

@@ -47,7 +47,7 @@ def run_report(
 ) -> None:
     """Print the table of one problem, where the time goes if that is wanted, and the exclusions.
 
-    ``isa_peaks`` are the ceilings of generated kernels, if an instruction set was chosen for them.
+    ``isa_peaks`` are the ceilings of generated kernels, if instruction sets were chosen for them.
     """
     every = shortlist.timed(measurements)
     if every:
@@ -71,12 +71,13 @@ def _table(
     flops = rows[0].flops
     work = f" · {units.si(flops.direct, 'FLOP')}" if flops else ""
     cold = " · cold caches" if rows[0].cache == "cold" else ""
-    kernels = f" · {isa_peaks[0].isa} kernels" if isa_peaks else ""
+    isas = dict.fromkeys(str(peak.isa) for peak in isa_peaks)
+    kernels = f" · {' and '.join(isas)} kernels" if isas else ""
     columns = tables.run_columns(rows)
     heading = title + work + cold + kernels
     print_table(console, heading, columns, rows, lambda m: BEST if m is best else "")
-    if isa_peaks:
-        say(console, _isa_line(isa_peaks), style="dim")
+    for isa in isas:
+        say(console, _isa_line([p for p in isa_peaks if p.isa == isa]), style="dim")
 
 
 def hidden_report(

@@ -12,7 +12,6 @@ from convprof.render.findings import (
     fastest_line,
     joined,
     threads_words,
-    way,
 )
 from convprof.studies.shortlist import best_layouts
 
@@ -40,7 +39,7 @@ def _strategies(timed: Sequence[Measurement], dated: str) -> Bars:
     counts = {m.threads for m in rows}
     return Bars(
         title=fastest_line(rows),
-        panels=rate_bars.panels(rows, way),
+        panels=rate_bars.panels(rows, lambda m: m.way),
         subtitle=joined(
             describe.problem_line(timed[0].problem, timed[0].dtype),
             threads_words(rows[0].threads) if len(counts) == 1 else "",
@@ -59,7 +58,7 @@ def _problems(timed: Sequence[Measurement], problems: Sequence[str], dated: str)
     rows = sorted(best.values(), key=lambda m: problems.index(_key(m.problem)))
     return Bars(
         title=_most_often(rows),
-        panels=rate_bars.panels(rows, _name, detail=way),
+        panels=rate_bars.panels(rows, _name, detail=lambda m: m.way),
         subtitle=joined(
             f"{len(problems)} problems · {timed[0].dtype}",
             BEST_STRATEGY,

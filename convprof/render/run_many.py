@@ -68,6 +68,9 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
     layout: list[Column[_Line]] = [
         Column("layout", _of(lambda m: m.layout or tables.NOTHING), 6, "left"),
     ]
+    isa: list[Column[_Line]] = [
+        Column("ISA", _of(lambda m: m.isa or tables.NOTHING), 6, "left"),
+    ]
     bound: list[Column[_Line]] = [
         Column("bound", _of(lambda m: m.bound or tables.NOTHING), 7, "left"),
     ]
@@ -75,6 +78,7 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
         Column("problem", lambda line: line.label, 1, "left", key=True),
         *(strategy if len({m.strategy for m in rows}) > 1 else []),
         *(layout if any(m.layout for m in rows) else []),
+        *(isa if tables.several_isas(rows) else []),
         Column("threads", _of(lambda m: str(m.threads)), 5),
         Column(f"time [{unit.name}]", lambda line: _time(line, unit), 1),
         Column("GFLOP/s", _rate, 4),

@@ -10,7 +10,7 @@ from convprof.render.columns import Column
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from convprof.results import Measurement
     from convprof.stats import Ratio
@@ -32,12 +32,16 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     layout: list[Column[Measurement]] = [
         Column("layout", lambda m: m.layout or NOTHING, 3, "left", key=True),
     ]
+    isa: list[Column[Measurement]] = [
+        Column("ISA", lambda m: m.isa or NOTHING, 3, "left", key=True),
+    ]
     bound: list[Column[Measurement]] = [
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
     ]
     return [
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
+        *(isa if several_isas(measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
         Column("GFLOP/s", gflops_cell, 7),
@@ -48,6 +52,11 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         *(bound if any(m.bound for m in measurements) else []),
         Column("error", error_cell, 8),
     ]
+
+
+def several_isas(measurements: Iterable[Measurement]) -> bool:
+    """Whether generated kernels differ in their instruction set."""
+    return len({m.isa for m in measurements if m.isa is not None}) > 1
 
 
 def time_cell(measurement: Measurement, unit: Unit) -> str:

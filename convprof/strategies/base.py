@@ -1,6 +1,6 @@
-"""What every strategy promises, before and after it is bound to a problem.
+"""The interface of every strategy, before and after it is bound to a problem.
 
-A ``Strategy`` is cheap to ask: its name, its summary and its reasons for refusing need neither
+The name, the summary and the reasons for refusing of a ``Strategy`` cost little: they need neither
 numba nor a kernel. ``prepare`` turns it into a ``Prepared``, whose ``run()`` is what is timed.
 """
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from convprof.codegen import NATIVE
-from convprof.dtypes import types
+from convprof.codegen.target import target
+from convprof.dtypes import COMMON, listed, types
+from convprof.results import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +28,13 @@ P = TypeVar("P", bound="Problem")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a problem is to be computed: everything about a contestant but its strategy."""
+    """How a problem is computed: everything about a contestant but its strategy."""
 
     layout: str = "nchw"
     dtype: str = "f32"
     threads: int = 1
     isa: str = NATIVE
-    """For generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, or ``native``: the widest."""
+    """Of generated kernels: ``sse``, ``avx2``, ``avx512``, ``neon``, or ``native`` (the widest)."""
 
     tune: str = "quick"
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
@@ -54,22 +55,25 @@ class Prepared(ABC):
     compile_s: float = 0.0
     """Seconds spent compiling, or loading compiled code."""
     workspace_bytes: int | None = 0
-    """Bytes of memory beyond the operands and the result; None where a library does not tell."""
+    """Bytes of memory beyond the operands and the result; None where a library does not report
+    it."""
 
     times_phases: bool = False
-    """Whether its phases are asked for however long a run takes."""
+    """Whether its phases are measured even if a run takes long."""
+    results_per_run: int = 1
+    """Results that one ``run()`` computes: times and cycles are divided by it."""
     explanation: tuple[str, ...] = ()
-    """What was chosen and why, where there was a choice."""
+    """The choice and its reason, where there was a choice."""
 
     @abstractmethod
     def bind(self, *operands: np.ndarray[Any, Any]) -> None:
         """Take the operands; they are referenced, not copied, where dtype and order allow.
 
         For a conv2d ``x`` in the setting's layout and weights ``(k, c/groups, r, s)``; for a GEMM
-        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; then what
-        their epilogue reads: the bias, the residual in the setting's layout. For attention ``q``,
-        and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``. In all, as many and of
-        such shapes as the problem's ``operands(layout, types)``; ``ProblemError`` otherwise.
+        ``a`` and ``b``, row-major, with a leading batch axis only when ``batch > 1``; then the
+        operands of the epilogue: the bias, the residual in the setting's layout. For attention
+        ``q``, and ``k`` and ``v`` stacked, ``(2, batch, heads, tokens, dim)``. The number and the
+        shapes are as in the problem's ``operands(layout, types)``; ``ProblemError`` otherwise.
         """
 
     @abstractmethod
@@ -87,17 +91,17 @@ class Prepared(ABC):
     def bytes_moved(self) -> int:
         """Return the bytes that ``run()`` moves at least: operands and result, each once.
 
-        A strategy that is known to move more adds it. What a cache then keeps from the memory is
-        not taken off: this is what the algorithm asks for.
+        A strategy that certainly moves more adds these bytes. Bytes that come from a cache count
+        too: the number belongs to the algorithm.
         """
         return self.problem.bytes_min(self.setting.types)
 
     def run_phases(self) -> Mapping[str, float]:
-        """Run once with a clock between the phases: seconds by name; empty if it has just one."""
+        """Run once with a clock between the phases: seconds by name; empty for one phase."""
         return {}
 
     def memory(self) -> list[np.ndarray[Any, Any]]:
-        """Return every array that ``run()`` reads or writes, to be evicted when cold is asked."""
+        """Return every array that ``run()`` reads or writes: these are evicted for ``--cold``."""
         return []
 
     def inner_loops(self) -> list[tuple[str, str]]:
@@ -109,18 +113,19 @@ class Prepared(ABC):
         return []
 
     def close(self) -> None:  # noqa: B027  # most have nothing to give back
-        """Give back what the process shares, such as a library's thread count."""
+        """Restore settings of the whole process, such as a library's thread count."""
 
 
 class Role(Enum):
-    """Who computes, and when a strategy takes part that nobody named."""
+    """Whose code computes, and when a strategy takes part without being named."""
 
     OWN = "own"
-    """Code of convprof; measured unless others are named."""
+    """Code of convprof; measured by default."""
     CHOOSER = "chooser"
-    """Chooses one of the others; measured when named."""
+    """Chooses one of the other strategies; measured when named."""
     BUNDLED = "bundled"
-    """A library that convprof needs anyway: measured like an own one, and a peer in comparisons."""
+    """A library that convprof needs anyway: measured like our own code, and a peer in
+    comparisons."""
     LIBRARY = "library"
     """An installable library that people use: a peer in comparisons; measured when named."""
     COMPILER = "compiler"
@@ -138,7 +143,7 @@ class Role(Enum):
 
     @property
     def is_listed(self) -> bool:
-        """Whether it is measured when no strategy is named."""
+        """Whether the strategy is measured by default."""
         return self in {Role.OWN, Role.BUNDLED}
 
 
@@ -149,29 +154,40 @@ class Strategy(ABC, Generic[P]):
     kind: str
     """The ``kind`` of the problems ``P``: ``conv2d``, ``gemm``, ..."""
     summary: str
-    """One line: what it does, and for a rung what changed from the rung before."""
+    """One line: what the strategy does; for a rung, what changed from the rung before."""
     parallel: bool = False
     """Whether it can use more than one thread."""
     least_threads: int = 1
-    """Fewer are refused: the strategy would be another one."""
+    """Fewer threads are refused: the code would be another strategy's."""
     role: Role = Role.OWN
-    dtypes: tuple[str, ...] = ("f32", "f64")
-    """The element types that it has kernels for."""
+    dtypes: tuple[str, ...] = COMMON
+    """The element types, and mixtures of them, that it computes."""
     generated: bool = False
-    """Whether its kernels are generated for the setting's ``isa``; others ignore the ``isa``."""
+    """Whether kernels are generated for the setting's ``isa``; other strategies ignore it."""
     fuses: bool = False
-    """Whether it computes a problem's epilogue on the way."""
+    """Whether the strategy fuses a problem's epilogue."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
         """Return why this strategy refuses, in one line that starts with its name; else None."""
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
-        if setting.dtype not in self.dtypes:
-            return f"{self.name} computes {' and '.join(self.dtypes)}, not {setting.dtype}"
+        reason = self._lacks(problem, setting)
+        if reason is not None:
+            return reason
         if setting.threads > 1 and not self.parallel:
             return f"{self.name} runs on one thread, not {setting.threads}"
         if not self.fuses and problem.epilogue:
             return f"{self.name} fuses no epilogue; use {self.name}+passes"
+        return None
+
+    def _lacks(self, problem: P, setting: Setting) -> str | None:
+        """Return why the strategy does not take the element types, or None."""
+        if setting.dtype not in self.dtypes:
+            return f"{self.name} computes {listed(self.dtypes, 'and')}, not {setting.dtype}"
+        if not self.generated and setting.types.has("f16") and not target().converts_f16:
+            return f"{self.name} needs F16C for f16, which this CPU does not have"
+        if problem.epilogue and self.fuses and setting.dtype not in COMMON:
+            return f"{self.name} fuses epilogues in {listed(COMMON, 'and')} only"
         return None
 
     def missing_package(self) -> str | None:
@@ -180,4 +196,4 @@ class Strategy(ABC, Generic[P]):
 
     @abstractmethod
     def prepare(self, problem: P, setting: Setting) -> Prepared:
-        """Allocate and compile. ``TooLargeError`` if the memory is not there."""
+        """Allocate and compile. ``TooLargeError`` if memory is short."""

@@ -1,4 +1,4 @@
-"""Hold the BLAS behind NumPy to a number of threads, and give it back afterwards."""
+"""Set the number of threads of NumPy's BLAS, and restore it afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Blas:
         self._undo: list[Callable[[], Any]] = []
 
     def hold(self, threads: int) -> None:
-        """Set every BLAS to ``threads``; costs nothing when it already is."""
+        """Set every BLAS to ``threads``; costs nothing when nothing changes."""
         if threads != self._current:
             self._current = None
             with affinity.kept(threads):
@@ -49,7 +49,7 @@ class _Blas:
             forks.note("blas", threads)
 
     def release(self) -> None:
-        """Give back the thread counts found at the start."""
+        """Restore the thread counts of the start."""
         for library, threads in zip(self._libraries, self._original, strict=True):
             library.set_num_threads(threads)
         while self._undo:

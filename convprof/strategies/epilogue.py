@@ -24,7 +24,7 @@ def flops(problem: Trainable) -> int:
 def buffers(epilogue: Epilogue, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the buffers of a stage of tiles: ``a, b, c`` (and ``d``), then the epilogue's.
 
-    A place that no kernel reads holds a name that exists.
+    A place that no kernel reads has the name of any existing buffer.
     """
     if not epilogue:
         return given

@@ -1,7 +1,7 @@
-"""Libraries in a child made by ``fork``: the child has their memory, and none of their threads.
+"""Libraries in a child made by ``fork``: the child has their memory, but not their threads.
 
-libgomp waits for its lost threads for ever; other libraries go on with the calling thread alone,
-under the label of more.
+libgomp waits for its lost threads for ever. Other libraries continue with the calling thread alone,
+and the result would have the label of more threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _used: dict[str, int] = {}
 """The most threads that this process used, by library."""
 _lost: dict[str, int] = {}
-"""The same of the process that this one was forked from."""
+"""The most threads that the parent process used, by library."""
 _bound: weakref.WeakKeyDictionary[Prepared, str] = weakref.WeakKeyDictionary()
 
 
@@ -35,14 +35,14 @@ def check(library: str, threads: int) -> None:
 
 
 def note(library: str, threads: int, prepared: Prepared | None = None) -> None:
-    """Remember that the library has threads here now, and what was prepared with them."""
+    """Remember that the library has threads in this process, and the contestant that uses them."""
     _used[library] = max(threads, _used.get(library, 1))
     if threads > 1 and prepared is not None:
         _bound[prepared] = library
 
 
 def _after_fork() -> None:
-    """Let what was prepared in the parent refuse to run, without a check in every run."""
+    """Make contestants prepared in the parent refuse to run, without a check in every run."""
     _lost.update(_used)
     _used.clear()
     for prepared, library in list(_bound.items()):

@@ -1,13 +1,14 @@
 """Compile plain Python loop nests into stage functions with numba, cached on disk.
 
 A kernel is an ordinary function ``kernel(lo, hi, buffers, dims)`` over flat buffers: it runs tasks
-``lo`` to ``hi - 1``; ``buffers[i]`` is element-typed memory, ``dims`` are 64-bit integers. Flat
-indices say where each element lies, which is what this tool is about, and spare LLVM the wrap-around
-checks of NumPy indexing that keep loops from being vectorised.
+``lo`` to ``hi - 1``; ``buffers[i]`` is memory of one type, ``dims`` are 64-bit integers. Flat
+indices show the place of each element in memory, which is the subject of this tool. They also avoid
+the wrap-around checks of NumPy indexing, which prevent vectorisation.
 
 Kernels are compiled here and not by a decorator, so that reading a strategy's name does not import
-numba. A kernel may use nothing from outside its own body: the disk cache would not notice a change.
-"""  # noqa: E501
+numba. A kernel must not use names from outside its body: the disk cache would not notice a change
+of them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convprof.codegen import numba_setup
-from convprof.dtypes import find
 from convprof.machine import noise
 
 if TYPE_CHECKING:
@@ -31,46 +31,46 @@ Buffers: TypeAlias = "Sequence[np.ndarray[Any, Any]]"
 Words: TypeAlias = "Sequence[int]"
 """Sizes and distances; to numba, a pointer to 64-bit integers."""
 
-# "contract" lets a multiply and an add become one FMA; sums are never reordered, so a result
-# depends on the loop nest alone.
+# "contract" allows a multiply and an add to become one FMA; sums are never reordered, so that a
+# result depends on the loop nest alone.
 _OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 _compiled_seconds = 0.0
 
 
 def compile_seconds() -> float:
-    """Return the seconds this process has spent on compiling (or loading) kernels so far."""
+    """Return the seconds that this process has spent on compiling or loading kernels."""
     return _compiled_seconds
 
 
 @functools.cache
-def _signature(dtype: str) -> Any:
+def _signature(dtypes: tuple[str, ...]) -> Any:
     from numba import types as numba_types
     from numba.core import sigutils as numba_signatures
+
+    from convprof.codegen.numba_buffers import Table
 
     types: Any = numba_types  # numba has no annotations
     sigutils: Any = numba_signatures
 
-    element = getattr(types, find(dtype).numpy)
-    buffers = types.CPointer(types.CPointer(element))
     words = types.CPointer(types.intp)
-    return sigutils.normalize_signature(types.void(types.intp, types.intp, buffers, words))
+    return sigutils.normalize_signature(types.void(types.intp, types.intp, Table(dtypes), words))
 
 
-def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
+def _compile(kernel: Callable[..., None], dtypes: tuple[str, ...], *, cached: bool) -> Any:
     """Return numba's C callback, as its decorator ``cfunc`` makes it, but with our own cache."""
     numba_setup.load()
-    signature = _signature(dtype)
+    signature = _signature(dtypes)
     from numba.core.ccallback import CFunc
 
     from convprof.codegen import numba_cache
 
     cache: Any = numba_cache.TolerantCache
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's experimental-feature notes are not the user's
+        warnings.simplefilter("ignore")  # users need not see numba's notes on experimental features
         made: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
         if cached:
-            # Where neither the package nor the user's cache folder is writable, there is no cache.
+            # No cache if neither the package nor the user's cache folder is writable.
             with contextlib.suppress(RuntimeError, OSError):
                 made._cache = cache(kernel)  # noqa: SLF001  # there is no public way
         made.compile()
@@ -78,30 +78,33 @@ def _compile(kernel: Callable[..., None], dtype: str, *, cached: bool) -> Any:
 
 
 @functools.cache
-def _compiled(kernel: Callable[..., None], dtype: str) -> Any:
+def _compiled(kernel: Callable[..., None], *dtypes: str) -> Any:
     numba_setup.load()
     changed = ", ".join(f"{name}={value}" for name, value in numba_setup.deviations().items())
     if changed:
         text = f"loop nests are compiled with {changed}"
         noise.remark(noise.Noise("numba", text, "unset it for numba's usual code"))
-    return _compile(kernel, dtype, cached=True)
+    return _compile(kernel, dtypes, cached=True)
 
 
-def address(kernel: Callable[..., None], dtype: str) -> int:
-    """Return the address of ``kernel`` compiled for ``dtype`` (``f32`` or ``f64``)."""
+def address(kernel: Callable[..., None], *dtypes: str) -> int:
+    """Return the address of ``kernel`` compiled for buffers of these types.
+
+    One type, such as ``f32``, stands for all buffers.
+    """
     global _compiled_seconds  # noqa: PLW0603  # a running total is what it is
     start = time.perf_counter()
-    found = int(_compiled(kernel, dtype).address)
+    found = int(_compiled(kernel, *dtypes).address)
     _compiled_seconds += time.perf_counter() - start
     return found
 
 
 @functools.cache
-def assembly(kernel: Callable[..., None], dtype: str) -> str:
-    """Return the assembly text of ``kernel`` compiled for ``dtype``, for those who want to look.
+def assembly(kernel: Callable[..., None], *dtypes: str) -> str:
+    """Return the assembly text of ``kernel`` compiled for buffers of these types.
 
-    Compiled anew, which takes some tenths of a second: numba does not show what comes from its
-    cache on disk.
+    The kernel is compiled again, in some tenths of a second: numba has no assembly of kernels from
+    its cache on disk.
     """
-    made = _compile(kernel, dtype, cached=False)
+    made = _compile(kernel, dtypes, cached=False)
     return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way

@@ -1,4 +1,4 @@
-"""Page-aligned arrays, and the refusal of what would not fit, before it is allocated."""
+"""Page-aligned arrays, and the refusal of arrays that do not fit, before their allocation."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PAGE_BYTES = 4096
 def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
     """Return a zeroed C-contiguous array that starts on a page.
 
-    Where an array starts within a page changes its speed by several per cent; the same start for
-    all contestants is one difference less between them.
+    The start of an array within a page changes the speed by several per cent. All contestants have
+    the same start, so this difference is excluded.
     """
     kind = np.dtype(dtype)
     count = math.prod(shape) * kind.itemsize
@@ -44,10 +44,10 @@ def require(needed: int, what: str) -> None:
         )
 
 
-# The cache sizes that blocking needs, with honest defaults where they are unknown.
+# The cache sizes that blocking needs, with safe defaults where they are unknown.
 
 SMALLEST_L1_BYTES = 32 << 10
-"""The first-level data cache of nearly every core of the last fifteen years, at least."""
+"""Nearly every core of the last fifteen years has at least this first-level data cache."""
 
 
 SMALLEST_L2_BYTES = 256 << 10

@@ -1,12 +1,12 @@
-"""The blocked matrix product behind ``tiled``, for matrices whose rows are anywhere.
+"""The blocked matrix product behind ``tiled``, for matrices whose rows may be anywhere.
 
     c[c_row(i) + j]  =  sum over t of  a[a_row(i) + a_col(t)] * b[b_row(t) + j]
 
-Rows of ``a``, ``b`` and ``c`` are found through tables of offsets. With ``a_row(i) = i * k`` it is an
-ordinary product; with the offsets of filter taps it is a convolution read in place from the padded
-image, no patch matrix needed (Dukhan 2019, The Indirect Convolution Algorithm). Only ``j`` has to be
-contiguous: output channels in NHWC, pixels in NCHW.
-"""  # noqa: E501
+Rows of ``a``, ``b`` and ``c`` are found through tables of offsets. With ``a_row(i) = i * k`` it is
+an ordinary product; with the offsets of filter taps it is a convolution read in place from the
+padded image, without a patch matrix (Dukhan 2019, The Indirect Convolution Algorithm). Only ``j``
+has to be contiguous: output channels in NHWC, pixels in NCHW.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ HEAD_WORDS = 7
 def offset_gemm(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # noqa: C901, PLR0912, PLR0915
     """Compute tasks ``lo`` to ``hi - 1``; a task is one tile of ``c``, ``mc`` rows by ``nc`` columns.
 
-    Four rows of the tile take four steps of the reduction at once: 16 multiply-adds per element
-    of ``j`` for 4 loads of ``b`` and 4 updates of ``c``, which is few enough memory operations for
-    the vector units to be the limit. ``tc`` steps are taken per pass, so that their rows of ``b``
-    stay in the first-level cache while the tile's rows go by.
+    Four rows of the tile take four steps of the reduction at once: 16 multiply-adds per element of
+    ``j`` for 4 loads of ``b`` and 4 updates of ``c``, so few memory operations that the vector
+    units are the limit. ``tc`` steps are taken per pass, so that their rows of ``b`` stay in the
+    first-level cache for all rows of the tile.
     """  # noqa: E501
     a, b, c = buffers[0], buffers[1], buffers[2]
     m, n, t_end, mc, nc, tc = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
@@ -150,9 +150,9 @@ class OffsetBlocking:
     def choose(cls, m: int, n: int, batch: int, *, threads: int, b: DType) -> OffsetBlocking:
         """Choose a blocking from the shape, the type of ``b`` and the first-level cache.
 
-        ``nc``: long rows amortise the loading of the 16 scalars; four of them and as many rows of
+        ``nc``: long rows amortise the loads of the 16 scalars; four of them and as many rows of
         ``b`` must stay in L1. ``tc``: half of L1 for the rows of ``b``. ``mc``: enough tiles for
-        the threads to share evenly, each as tall as possible.
+        equal shares of the threads, each as tall as possible.
         """
         nc = even_block(n, 256 * 4 // b.bytes)
         tc = max(8, l1_data_bytes() // 2 // (nc * b.bytes) // 4 * 4)
@@ -168,7 +168,7 @@ class OffsetBlocking:
 
 @dataclass(frozen=True)
 class Offsets:
-    """Where the matrices are: element offsets of their rows and of each batch item."""
+    """The offsets of the matrices' rows and of each batch item, in elements."""
 
     a_base: Table
     b_base: Table

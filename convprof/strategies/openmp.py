@@ -1,8 +1,8 @@
-"""OpenMP runtimes of libraries: as many threads as asked for, or a refusal that names the cause.
+"""OpenMP runtimes of libraries: the requested number of threads, or a refusal that names the cause.
 
-``OMP_NUM_THREADS`` gives way to what a program sets, but ``OMP_THREAD_LIMIT``, ``OMP_DYNAMIC`` and
-``OMP_MAX_ACTIVE_LEVELS`` leave a library on fewer threads than it was set to, without a word. So
-every thread of a parallel region is counted, once for a number of threads.
+A program's own setting has priority over ``OMP_NUM_THREADS``. But ``OMP_THREAD_LIMIT``,
+``OMP_DYNAMIC`` and ``OMP_MAX_ACTIVE_LEVELS`` silently limit a library to fewer threads. So every
+thread of a parallel region is counted, once per number of threads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def runtimes() -> list[Any]:
-    """Return the OpenMP libraries loaded in this process, as ctypes knows them."""
+    """Return the OpenMP libraries loaded in this process, as ctypes libraries."""
     from threadpoolctl import ThreadpoolController
 
     return [
@@ -43,8 +43,8 @@ def runtimes() -> list[Any]:
 def demand(who: str, threads: int, libraries: Sequence[Any]) -> list[Callable[[], Any]]:
     """Make parallel regions of this thread have exactly ``threads`` threads, each on its own CPU.
 
-    Return what gives back the settings found. RefusedError where the runtime goes on giving fewer.
-    Called where ``affinity.kept`` is in force: the first region binds the calling thread.
+    Return the function that restores the settings. RefusedError if the runtime still starts fewer.
+    Call it inside ``affinity.kept``: the first region binds the calling thread.
     """
     undo: list[Callable[[], Any]] = []
     for library in libraries:
@@ -59,7 +59,7 @@ def demand(who: str, threads: int, libraries: Sequence[Any]) -> list[Callable[[]
 
 
 def _loosened(library: Any) -> list[Callable[[], Any]]:
-    """Switch off what makes regions smaller and can be switched off; return the way back."""
+    """Switch off the settings that make regions smaller; return the function that restores them."""
     undo: list[Callable[[], Any]] = []
     if library.omp_get_dynamic():
         library.omp_set_dynamic(0)
@@ -73,8 +73,8 @@ def _loosened(library: Any) -> list[Callable[[], Any]]:
 def _members(library: Any, threads: int) -> set[int]:
     """Run a parallel region; return the system's numbers of the threads that took part.
 
-    Where the runtime has no call for that (GOMP_parallel), numbers made up for as many threads as
-    it says that there would be.
+    If the runtime has no call for a region (GOMP_parallel), return invented numbers, one for each
+    thread that the runtime reports.
     """
     region = getattr(library, "GOMP_parallel", None)
     if region is None:
@@ -89,7 +89,7 @@ def _members(library: Any, threads: int) -> set[int]:
 def _place(library: Any) -> affinity.Mask | None:
     """Return the CPUs that the runtime bound the calling thread to; None where it bound none.
 
-    The thread's mask does not tell: it was given back after an earlier region.
+    The thread's own mask does not show this: it was restored after an earlier region.
     """
     try:
         number = library.omp_get_place_num()
@@ -103,7 +103,7 @@ def _place(library: Any) -> affinity.Mask | None:
 
 
 def _spread(who: str, members: set[int], place: affinity.Mask | None) -> None:
-    """Free the threads of a team that were bound to too few CPUs, such as all to the first."""
+    """Unbind the threads of a team that share too few CPUs, such as all on the first."""
     start, leader = affinity.AT_START, threading.get_native_id()
     if start is None or len(members) > len(start):
         return

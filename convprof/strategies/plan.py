@@ -1,6 +1,6 @@
-"""A strategy written down as data: which buffers it needs and which stages run over them.
+"""A strategy as data: the buffers that it needs, and the stages that run over them.
 
-Nothing is allocated or compiled by a plan, so its memory can be counted before it is allocated.
+A plan allocates and compiles nothing, so its memory can be counted before it is allocated.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Native:
 
     address: int
     keep: object = None
-    """What must stay alive as long as the code may run."""
+    """The object that must exist as long as the code may run."""
 
 
 @dataclass(frozen=True)
 class LateTable:
-    """A table of integers that is built when its memory is there."""
+    """A table of integers that is built when its memory is allocated."""
 
     words: int
     build: Callable[[], Array]
@@ -64,7 +64,7 @@ class Stage:
     """A compiled loop nest over ``tasks`` independent tasks."""
 
     phase: str
-    """What the time is booked under; successive stages may share a phase."""
+    """The phase that the time belongs to; successive stages may share a phase."""
     kernel: Callable[..., None] | Native
     """A loop nest for numba to compile, or machine code."""
     tasks: int
@@ -72,11 +72,11 @@ class Stage:
     dims: Sequence[int] | Array | LateTable
     """The kernel's integers."""
     static_schedule: bool = False
-    """Whether every thread takes the same share of the tasks in each such stage, so that the thread
-    finds in its own cache what it wrote in the stage before. Otherwise a free thread takes the next
+    """Whether every thread takes the same share of the tasks in each such stage, so that the data
+    that it wrote in the stage before is in its own cache. Otherwise a free thread takes the next
     task."""
     work_fraction: float = 1.0
-    """The part of the problem's arithmetic in the stage, at most: a long stage is run in slices."""
+    """The largest part of the problem's arithmetic in the stage: a long stage is run in slices."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Packed:
-    """A rearrangement of the weights, or of other ``sources``, that ``bind`` makes once."""
+    """A rearrangement of the weights, or of other ``sources``, by ``bind``."""
 
     buffer: Buffer
     """The memory that holds the result."""
     rearrange: Callable[..., Array | None]
-    """Of the arrays of ``sources``, in their order."""
+    """A function of the arrays of ``sources``, in their order."""
     sources: tuple[str, ...] = (WEIGHTS,)
     into: bool = False
-    """Whether ``rearrange`` takes the array to write to before the sources, and returns nothing:
-    large weights are then moved once. What it does not write stays zero."""
+    """Whether ``rearrange`` takes the target array before the sources, and returns nothing: large
+    weights are then moved once. Elements that it does not write stay zero."""
     tables: tuple[Array, ...] = ()
-    """The arrays that ``rearrange`` keeps for itself."""
+    """Arrays that belong to ``rearrange``."""
 
     def fill(self, target: Array, *sources: Array) -> None:
         """Write the rearranged sources to ``target``."""
@@ -112,7 +112,7 @@ class Packed:
 
 @dataclass
 class Plan:
-    """All that is needed to allocate, compile and run."""
+    """The data to allocate, compile and run a strategy."""
 
     operands: tuple[str, ...] = (X, WEIGHTS)
     """Names of the buffers of the problem's first operands. The buffers of the operands after these
@@ -120,22 +120,22 @@ class Plan:
     workspaces: dict[str, Buffer] = field(default_factory=dict)
     """Scratch memory by name, zeroed once; a border that no stage writes stays zero."""
     lendable_workspaces: frozenset[str] = frozenset()
-    """Workspaces of which a run reads only what it wrote: others may use them between two runs."""
+    """Workspaces without content from one run to the next: others may use them between two runs."""
     packed: dict[str, Packed] = field(default_factory=dict)
     steps: list[Stage | Call] = field(default_factory=list)
     passes: int = 0
-    """How often the whole result is read and written again, in place."""
+    """The number of passes that read and write the whole result again, in place."""
     executed_flops: int | None = None
-    """FLOPs that a run executes, where the definition has another number."""
+    """FLOPs that a run executes, if the definition has another number."""
     blas_threads: int | None = None
     """Threads that NumPy's BLAS may use in a run; None for a plan without calls of BLAS."""
     explanation: tuple[str, ...] = ()
-    """What was chosen and why, where there was a choice."""
+    """The choice and its reason, if there was a choice."""
     chosen_s: float = 0.0
-    """Seconds that the choice took."""
+    """The seconds of the choice."""
 
     def buffers(self) -> dict[str, Buffer]:
-        """Return the workspaces and what is packed, by name."""
+        """Return the workspaces and the packed buffers, by name."""
         return {**self.workspaces, **{key: packed.buffer for key, packed in self.packed.items()}}
 
     def named(self, specs: Sequence[TensorSpec]) -> dict[str, TensorSpec]:
@@ -144,17 +144,16 @@ class Plan:
         return dict(zip((*self.operands[: len(specs)], *rest), specs, strict=True))
 
 
-# Lists of tiles that several layers have in common: a network repeats its layers.
+# Lists of tiles that several layers share: a network repeats its layers.
 
 _alive: WeakValueDictionary[Hashable, TileList] = WeakValueDictionary()
-"""A list goes with the last plan that holds it, so nothing has to be limited or emptied."""
+"""A list is freed with the last plan that holds it, so the cache needs no limit."""
 
 
 def shared(key: Hashable, make: Callable[[], TileList]) -> TileList:
-    """Return the list of tiles made for ``key`` if it is still in use, else the list of ``make``.
+    """Return the list of tiles for ``key`` if it is still in use, else the list of ``make``.
 
-    The key has all that the list depends on, but for the size of the cache. Nothing is added
-    to a shared list.
+    The list depends on the key and the size of the cache only. A shared list must not change.
     """
     key = (key, l2_bytes())
     tiles = _alive.get(key)

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 WORD_BYTES = 8
-"""Of an integer in a table."""
+"""Bytes of an integer in a table."""
 UNINTERRUPTED_MACS = 500_000_000
-"""Work between two chances for Ctrl-C: about half a second of the slowest strategy."""
+"""Work between two checks for Ctrl-C: about half a second of the slowest strategy."""
 
 
 class PlanRunner(Prepared):
     """A plan with memory and machine code behind it."""
 
     def __init__(self, name: str, problem: Problem, setting: Setting, plan: Plan) -> None:
-        """Allocate and compile ``plan``; ``TooLargeError`` before anything is allocated."""
+        """Compile and allocate ``plan``; ``TooLargeError`` before any allocation."""
         self.problem = problem
         self.setting = setting
         self._plan = plan
@@ -47,10 +47,10 @@ class PlanRunner(Prepared):
         needed = sum(each.nbytes for each in (*self._operands.values(), *buffers.values()))
         memory.require(needed + _table_bytes(plan), f"{name} of {problem.descriptor}")
         self._arrays: dict[str, Array] = {
-            key: memory.zeros(each.shape, each.dtype.numpy) for key, each in buffers.items()
+            key: memory.zeros(each.shape, each.dtype.array_type) for key, each in buffers.items()
         }
         self._borrowed: set[str] = set()
-        """Packed buffers that are in the memory of another runner."""
+        """Packed buffers in the memory of another runner."""
         self._tables: list[Array] = []
         self._patches: list[tuple[Array, int, str]] = []
         start = kernels.compile_seconds()
@@ -65,7 +65,7 @@ class PlanRunner(Prepared):
 
     @property
     def plan(self) -> Plan:
-        """What was allocated and compiled."""
+        """The plan that was allocated and compiled."""
         return self._plan
 
     def bind(self, *operands: Array) -> None:
@@ -75,7 +75,7 @@ class PlanRunner(Prepared):
         for key, packed in self._plan.packed.items():
             if key in self._borrowed:
                 buffer = packed.buffer
-                self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.numpy)
+                self._arrays[key] = memory.zeros(buffer.shape, buffer.dtype.array_type)
             sources = [self._arrays[source] for source in packed.sources]
             packed.fill(self._arrays[key], *sources)
         self._borrowed.clear()
@@ -83,9 +83,9 @@ class PlanRunner(Prepared):
         self._connect()
 
     def lend(self, arrays: Mapping[str, Array]) -> None:
-        """Use these bytes, at least as many, for the result (``Y``) or for names of ``scratch()``.
+        """Use these bytes for the result (``Y``) or for names of ``scratch()``; more are allowed.
 
-        Others may write to them between two runs: no stage reads what an earlier run left there.
+        Others may write to them between two runs: no stage reads data of an earlier run there.
         """
         for key, array in arrays.items():
             own = self._arrays[key]
@@ -94,7 +94,7 @@ class PlanRunner(Prepared):
             self._connect()
 
     def share_packed(self, other: PlanRunner) -> None:
-        """Read packed weights where another runner, bound already, has packed the same numbers."""
+        """Read packed weights from another bound runner, which has packed the same numbers."""
         for key in self._plan.packed:
             there = other._arrays.get(key)
             if there is not None and np.array_equal(there, self._arrays[key]):
@@ -109,7 +109,7 @@ class PlanRunner(Prepared):
     def works(self) -> list[Work] | None:
         """Return the rows of the team's program; None if a step is a library's call.
 
-        They hold as long as nothing is bound or lent anew.
+        They are valid until the next ``bind`` or ``lend``.
         """
         rows: list[Work] = []
         for _, step in self._phases:
@@ -128,10 +128,10 @@ class PlanRunner(Prepared):
                 raise ProblemError(
                     f"{key} has shape {array.shape}; this problem needs {spec.shape}"
                 )
-            self._arrays[key] = np.ascontiguousarray(array, dtype=spec.dtype.numpy)
+            self._arrays[key] = np.ascontiguousarray(array, dtype=spec.dtype.array_type)
 
     def _connect(self) -> None:
-        """Write where the buffers are into the stages' tables."""
+        """Write the addresses of the buffers into the stages' tables."""
         for table, index, key in self._patches:
             table[index] = self._arrays[key].ctypes.data
         self._actions = self._joined()
@@ -148,7 +148,7 @@ class PlanRunner(Prepared):
         return self._arrays[Y]
 
     def executed_flops(self) -> int:
-        """Return what the plan says; the definition's FLOPs if it says nothing."""
+        """Return the plan's number, or else the FLOPs of the definition."""
         planned = self._plan.executed_flops
         return self.problem.flops if planned is None else planned
 
@@ -157,8 +157,8 @@ class PlanRunner(Prepared):
 
         Every pass over the result reads and writes it once more.
 
-        Packed weights are read instead of the weights. A workspace that is used for one
-        block after another counts once: it is that small so that a cache keeps it.
+        Packed weights are read instead of the weights. A workspace that is reused for each block
+        counts once: it is small so that it stays in a cache.
         """
         plan = self._plan
         scratch = sum(buffer.nbytes for buffer in plan.workspaces.values())
@@ -171,8 +171,8 @@ class PlanRunner(Prepared):
     def run_phases(self) -> Mapping[str, float]:
         """Run, to wake the threads; then run with a clock between the steps."""
         seconds: dict[str, float] = {}
-        steps = list(self._by_phase())  # making a launch takes longer than many steps
-        self.run()  # holds BLAS to the plan's threads, too
+        steps = list(self._by_phase())  # preparing a launch takes longer than many steps
+        self.run()  # sets the threads of BLAS, too
         for phase, actions in steps:
             start = time.perf_counter()
             for action in actions:
@@ -203,7 +203,7 @@ class PlanRunner(Prepared):
     def loop_nests(self) -> list[str]:
         """Return the assembly of the stages that numba compiles, in order."""
         return [
-            kernels.assembly(step.kernel, self._element(step))
+            kernels.assembly(step.kernel, *self._elements(step))
             for step in self._plan.steps
             if isinstance(step, Stage) and not isinstance(step.kernel, Native)
         ]
@@ -211,19 +211,20 @@ class PlanRunner(Prepared):
     def _call(self, step: Call) -> Callable[[], None]:
         return lambda: step.function(self._arrays)
 
-    def _element(self, step: Stage) -> str:
-        """Return the name of the type of all buffers of a loop nest."""
-        names = {self._dtypes[key].name for key in step.buffers}
-        if len(names) > 1:
-            raise ValueError(f"{step.phase}: a loop nest has one type, not {', '.join(names)}")
-        return names.pop()
+    def _elements(self, step: Stage) -> tuple[str, ...]:
+        """Return the names of the types of a loop nest's buffers; one name if all are the same.
+
+        So a loop nest is compiled once for all counts of its buffers.
+        """
+        names = tuple(self._dtypes[key].name for key in step.buffers)
+        return names if len(set(names)) > 1 else names[:1]
 
     def _stage(self, step: Stage) -> list[Work]:
-        """Return the stage's rows of the team's program, in slices that Ctrl-C can part."""
+        """Return the stage's rows of the team's program, in slices between which Ctrl-C works."""
         if isinstance(step.kernel, Native):
             address = step.kernel.address
         else:
-            address = kernels.address(step.kernel, self._element(step))
+            address = kernels.address(step.kernel, *self._elements(step))
         words = step.dims.build() if isinstance(step.dims, LateTable) else step.dims
         dims = np.ascontiguousarray(words, dtype=np.int64)
         pointers = np.zeros(len(step.buffers), dtype=np.int64)
@@ -239,24 +240,24 @@ class PlanRunner(Prepared):
         ]
 
     def _launch(self, rows: list[Work]) -> Callable[[], None]:
-        """Return the action that hands ``rows`` to the team in one go."""
+        """Return the action that hands ``rows`` to the team in one launch."""
         members = team(self.setting.threads)
         program = Program(rows, self.setting.threads)
         return lambda: members.run(program)
 
     def _actions_of(self, rows: list[Work]) -> list[Callable[[], None]]:
-        """Return the actions that run ``rows``: one, or one each where that would take long."""
+        """Return the actions that run ``rows``: one, or one per row if the rows take long."""
         if self.problem.macs <= UNINTERRUPTED_MACS:
             return [self._launch(rows)] if rows else []
         return [self._launch([row]) for row in rows]
 
     def _by_phase(self) -> Iterator[tuple[str, list[Callable[[], None]]]]:
-        """Yield the actions of each step apart."""
+        """Yield the actions of each step separately."""
         for phase, step in self._phases:
             yield phase, [step] if callable(step) else self._actions_of(step)
 
     def _joined(self) -> list[Callable[[], None]]:
-        """Return as few actions as possible: stages that follow each other in one launch."""
+        """Return as few actions as possible: successive stages are one launch."""
         actions: list[Callable[[], None]] = []
         rows: list[Work] = []
         for _, step in self._phases:
@@ -268,12 +269,12 @@ class PlanRunner(Prepared):
         return [*self._holding(), *actions, *self._actions_of(rows)]
 
     def _holding(self) -> list[Callable[[], None]]:
-        """Return the action that holds BLAS to the plan's threads, where the plan calls BLAS."""
+        """Return the action that sets BLAS to the plan's threads, if the plan calls BLAS."""
         threads = self._plan.blas_threads
         return [] if threads is None else [lambda: blas().hold(threads)]
 
     def close(self) -> None:
-        """Give back BLAS's thread count."""
+        """Restore the thread count of BLAS."""
         if self._plan.blas_threads is not None:
             blas().release()
 
@@ -283,7 +284,7 @@ def _buffer_bytes(plan: Plan) -> int:
 
 
 def _table_bytes(plan: Plan) -> int:
-    """Return the bytes of all tables, also of the ones that are still to be built."""
+    """Return the bytes of all tables, including tables that are not built yet."""
     stages = [step for step in plan.steps if isinstance(step, Stage)]
     late = [each.dims.words for each in stages if isinstance(each.dims, LateTable)]
     built = {

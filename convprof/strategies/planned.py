@@ -1,4 +1,4 @@
-"""Strategies that are written down as plans, which one runner allocates, compiles and runs."""
+"""Strategies that return plans; one runner allocates, compiles and runs all plans."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Planned(Strategy[P]):
-    """A strategy that is written down as data: buffers, and stages that run over them."""
+    """A strategy that is data: buffers, and stages that run over them."""
 
     @abstractmethod
     def plan(self, problem: P, setting: Setting) -> Plan:
         """Return the buffers and the stages; no memory of the problem is allocated yet."""
 
     def prepare(self, problem: P, setting: Setting) -> PlanRunner:
-        """Allocate and compile what the plan says."""
+        """Allocate and compile the strategy's plan."""
         return self.prepared(problem, setting, self.plan(problem, setting))
 
     def prepared(self, problem: P, setting: Setting, plan: Plan) -> PlanRunner:

@@ -1,4 +1,4 @@
-"""The list of strategies, in ladder order. A new one is a file and a line here.
+"""The list of strategies, in ladder order. A new strategy is a file and a line here.
 
 A line names the module, the class and, for a class that has one strategy per kind, the kind.
 """
@@ -135,13 +135,13 @@ def strategies(kind: str) -> list[Strategy[Any]]:
 
 
 def named(kind: str, names: Iterable[str]) -> list[Strategy[Any]]:
-    """Return those of the named strategies that a kind of problem has, in the order of naming."""
+    """Return the named strategies that exist for a kind of problem, in the given order."""
     known = {strategy.name for strategy in strategies(kind)}
     return [find(kind, name) for name in names if name.removesuffix(SUFFIX) in known]
 
 
 def find(kind: str, name: str) -> Strategy[Any]:
-    """Return a strategy by name; ``UnknownNameError`` with the nearest names if there is none.
+    """Return a strategy by name; ``UnknownNameError`` lists the nearest names.
 
     ``NAME+passes`` is strategy NAME, then the epilogue in passes over the whole result.
     """

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 ROWS, COLUMNS = 128, 64
-"""Of a tile: its lines of the target, 512 bytes long in f32, and of the source stay in L1."""
+"""Rows of a tile: its rows in source and target, 512 bytes long in f32, stay in L1."""
 LONG = 2048
-"""Elements of each row in a tile of a few rows."""
+"""Elements of each row in a tile of few rows."""
 TASKS_PER_THREAD = 4
-"""Enough for the threads to finish together although their tasks differ."""
+"""Enough tasks for the threads to finish together although the tasks differ."""
 
 
 def transpose_stage(
@@ -82,7 +82,7 @@ def _tiles(matrices: Buffer, setting: Setting) -> TileList:
 
 
 def _tile(tall: int, wide: int, matrices: Buffer, lanes: int) -> TransposeTile | InterleaveTile:
-    """Return what transposes a block of a matrix; a narrow matrix is cut along its length only."""
+    """Return the kernel that transposes a block; a narrow matrix is cut along its length only."""
     _, rows, columns = matrices.shape
     types = of_one(matrices.dtype)
     if rows <= transpose.MOST:
@@ -93,7 +93,7 @@ def _tile(tall: int, wide: int, matrices: Buffer, lanes: int) -> TransposeTile |
 
 
 def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, int]:
-    """Return the rows and columns of a block: what suits the cache, less if threads need work."""
+    """Return the rows and columns of a block: chosen for the cache, fewer if threads need work."""
     n, rows, columns = shape
     wanted = TASKS_PER_THREAD * threads if threads > 1 else 1
     if min(rows, columns) <= transpose.MOST:
@@ -108,7 +108,7 @@ def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, i
 
 
 def _parts(size: int, most: int) -> list[range]:
-    """Return ``size`` positions in parts of ``most``, whole vectors but for the last."""
+    """Return ``size`` positions in parts of ``most``, whole vectors except the last part."""
     return [range(first, min(first + most, size)) for first in range(0, size, most)]
 
 
@@ -116,7 +116,7 @@ def _parts(size: int, most: int) -> list[range]:
 
 
 class Transpose(Planned[LayoutConversion]):
-    """The conversion out of the setting's layout into the other one."""
+    """The conversion from the setting's layout to the other layout."""
 
     name = "transpose"
     kind = "reorder"

@@ -1,4 +1,4 @@
-"""An epilogue in passes of its own over the finished result: what fusing it is measured against.
+"""An epilogue in separate passes over the finished result: the reference for fusing it.
 
 Any strategy computes the bare problem; then the bias, the residual and the function each read the
 whole result from memory and write it back, one after the other, as eager frameworks do.
@@ -15,6 +15,7 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import listed
 from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class UnfusedEpilogue(Planned[Trainable]):
-    """A strategy, and the epilogue in passes of its own."""
+    """A strategy, followed by the epilogue in separate passes."""
 
     def __init__(self, strategy: Strategy[Any]) -> None:
-        """Take the name of ``strategy`` with ``+passes`` after it, and whatever it promises."""
+        """Take the name of ``strategy`` with ``+passes`` after it, and its other attributes."""
         self.inner = strategy
         self.name = strategy.name + epilogue.SUFFIX
         self.kind = strategy.kind
@@ -42,11 +43,13 @@ class UnfusedEpilogue(Planned[Trainable]):
         self.generated = strategy.generated
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
-        """Refuse what the strategy refuses, what has no epilogue, and results of libraries."""
+        """Refuse problems that the strategy refuses, problems without epilogue, and libraries."""
         if problem.kind != self.kind:
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
             return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
+        if setting.dtype not in self.dtypes:
+            return f"{self.name} computes epilogues in {listed(self.dtypes, 'and')} only"
         if not isinstance(self.inner, Planned):
             return f"{self.name}: the library keeps its result; use {self.inner.name}"
         reason = self.inner.why_not(problem.with_epilogue(NO_EPILOGUE), setting)
@@ -68,9 +71,9 @@ class UnfusedEpilogue(Planned[Trainable]):
 
 
 def ways(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
-    """Return how a strategy computes a problem: fused where it can, and in separate passes.
+    """Return the strategies for a problem: fused where possible, and in separate passes.
 
-    A problem without an epilogue has one way only; a library fuses or refuses.
+    A problem without an epilogue has only the first; a library fuses or refuses.
     """
     if not problem.epilogue or not isinstance(strategy, Planned):
         return [strategy]
@@ -91,7 +94,7 @@ def steps(wanted: Epilogue) -> list[Epilogue]:
 # A pass over a finished result: one step of an epilogue, or several, read and written in place.
 
 TASK_ELEMENTS = 8192
-"""Of the result: long enough to outweigh the call, short enough to share out among the threads."""
+"""Elements per tile: enough to outweigh the call, few enough to share out among the threads."""
 ROWS = 8
 """Rows that share a loaded vector of the bias."""
 
@@ -130,9 +133,9 @@ def stage(p: Trainable, step: Epilogue, setting: Setting) -> Stage:
 
 
 def _cut(p: Trainable, step: Epilogue, setting: Setting, size: int) -> Pass:
-    """Return the kernel for a block of the result, which is ``size`` elements long.
+    """Return the kernel for a block of ``size`` elements of the result.
 
-    A bias wants whole planes of a channel in NCHW, and whole rows of channels or columns elsewhere.
+    With a bias, blocks are whole planes of a channel in NCHW, and whole rows otherwise.
     """
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.types.result.bytes)

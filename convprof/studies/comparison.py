@@ -63,6 +63,14 @@ def ratio_of(a: Participant, b: Participant) -> Ratio | None:
     return stats.ratio_by_round(a.seconds, b.seconds)
 
 
+def times(ratio: Ratio) -> str:
+    """Return ``1.20 times (1.18 to 1.21)``: the ratio and its 95 % interval, if that is known."""
+    text = f"{ratio.value:.2f} times"
+    if ratio.low is None or ratio.high is None:
+        return text
+    return f"{text} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
 def figures(ratio: Ratio, doubt: str | None = None) -> dict[str, Any]:
     """Return the ratio, its interval and its verdict in JSON types; ``doubt`` is about a side."""
     doubt = doubt or ratio.doubt
@@ -94,6 +102,7 @@ def side(measurement: Measurement) -> dict[str, Any]:
         "strategy": measurement.strategy,
         "layout": measurement.layout,
         "threads": measurement.threads,
+        "isa": measurement.isa,
     }
 
 
@@ -126,9 +135,11 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
     """Return the measurement of one side of a comparison."""
     side = mapping(fields.get(key))
     problem = mapping(fields.get("problem"))
-    labels = (text(side.get("strategy")), side.get("layout"), count(side.get("threads")))
+    strategy, threads = text(side.get("strategy")), count(side.get("threads"))
+    labels = (strategy, side.get("layout"), threads, side.get("isa"))
     for m in measurements:
-        if m.time_s and m.problem == problem and (m.strategy, m.layout, m.threads) == labels:
+        found = (m.strategy, m.layout, m.threads, m.isa)
+        if m.time_s and m.problem == problem and found == labels:
             return m
     raise InputError("a comparison is of no measurement in the document")
 

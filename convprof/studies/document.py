@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import NATIVE, numba_setup, scheduling
+from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts
 from convprof.results import Document, envelope, plain
 from convprof.version import VERSION
@@ -32,15 +32,15 @@ def state(watch: NoiseWatch) -> dict[str, Any]:
 def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Document:
     """Return a document with the machine's identity and peaks, and no measurement yet.
 
-    ``isa_peaks`` are the peaks of generated kernels if an instruction set was chosen for them.
+    ``isa_peaks`` are the peaks of generated kernels if instruction sets were chosen for them.
     """
     peaks = model.peaks(choice.dtype, choice.threads)
-    own = model.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else None
+    own = [p for isa in choice.named_isas for p in model.peaks(choice.dtype, choice.threads, isa)]
     return Document(
         tool_version=VERSION,
         machine=machine(),
         state={},
-        ceilings={"peaks": plain(peaks), "isa_peaks": plain(own)},
+        ceilings={"peaks": plain(peaks), "isa_peaks": plain(own) or None},
         settings={**settings, "llvm_model": scheduling.model().name},
     )
 

@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import NATIVE
+from convprof.dtypes import COMMON
 from convprof.errors import ConvprofError
 from convprof.measure import report
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Auxiliary, Part, Refused, Started
 from convprof.measure.operands import Operands
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers.package import EXTRA
@@ -176,9 +177,10 @@ class Ladder:
         """Measure what the rungs' loops are limited by; yield what is measured next."""
         ours = {contestant.label for contestant in self._ours}
         for label, participant in self._participants().items():
-            if label in ours:
+            dtype = participant.contestant.setting.dtype
+            if label in ours and dtype in COMMON:  # instructions of other types are not counted
                 yield Auxiliary(f"the limits of {label}")
-                dtype, isa = participant.contestant.setting.dtype, self._isa_of(participant)
+                isa = self._isa_of(participant)
                 peak, *_ = machine.measure_peaks(dtype, [1, self.threads], isa)
                 self._evidence[label] = evidence.measure(participant.prepared, peak, machine)
                 yield from self._experiments(participant)

@@ -7,8 +7,10 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
+from convprof.dtypes import COMMON
 from convprof.errors import UnknownNameError
 from convprof.problems.base import FORWARD
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
@@ -41,9 +43,9 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
         return line("roofline", measurement, *_same(measurement))
     far = (executed_fraction(measurement) or 1.0) < FAR
     hot = measurement.cache == "hot"
-    if far and plain and hot and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if far and plain and hot and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if not peers_measured and hot:
+    if not peers_measured and hot and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     if generated(measurement):
         return line("run", measurement, *_same(measurement), "--asm")
@@ -104,6 +106,8 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
+    if measurement.isa not in (None, NATIVE):
+        options += ["--isa", str(measurement.isa)]
     return options
 
 
@@ -162,9 +166,10 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
     return shlex.join(["convprof", "roofline", text])
 
 
-def run_of(problem: Problem) -> str:
+def run_of(problem: Problem, dtype: str = "f32") -> str:
     """Return the command that measures a problem."""
-    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
+    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
+    return shlex.join(words if dtype == "f32" else [*words, "--dtype", dtype])
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -183,15 +188,20 @@ def plan_of(network: str) -> str:
     return f"convprof network {network} --plan"
 
 
+def after_diagnosis(worst: Measurement) -> str:
+    """Return what measures faster ways for the operation of a log that loses the most time."""
+    return line("compare peers", worst, "-t", str(worst.threads))
+
+
 def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
     if point.bound == "memory":
         return "convprof explain tile"
-    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in {"f32", "f64"}:
+    if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
         return line(f"ladder {_LADDERS[kind]}", measurement)
-    if kind in _FAMILIES and measurement.cache == "hot":
+    if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
 

@@ -25,6 +25,7 @@ from convprof.results import (
     Time,
     plain,
 )
+from convprof.stats import MOST_ROUNDS
 from convprof.studies import versions
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def measurement(value: Any) -> Measurement:
         cache="cold" if fields.get("cache") == "cold" else "hot",
         status=status,
         reason=optional("reason", words),
+        isa=optional("isa", text),
         time_s=_time(fields.get("time_s")) if timed else None,
         cycles=optional("cycles", _cycles),
         flops=flops,
@@ -101,6 +103,7 @@ def document(value: Any) -> Document:
     """Return the result document that JSON describes; InputError says what is wrong with it."""
     fields = mapping(value)
     fields = versions.upgraded(fields, versions.of(fields))
+    fields = versions.with_isas(fields, fields.get("settings"))
     if fields.get("kind", KIND) != KIND:
         raise InputError("it is of another kind")
     if "measurements" not in fields:
@@ -192,7 +195,15 @@ def _time(value: Any) -> Time:
         min=number(fields.get("min", median)),
         samples=count(fields.get("samples", 1)),
         calls_per_sample=count(fields.get("calls_per_sample", 1)),
+        rounds_s=_optional(fields, "rounds_s", _rounds),
     )
+
+
+def _rounds(value: Any) -> tuple[float, ...]:
+    rounds = array(value)
+    if not 1 <= len(rounds) <= MOST_ROUNDS:
+        raise InputError(f"rounds_s does not have 1 to {MOST_ROUNDS} numbers")
+    return tuple(map(positive, rounds))
 
 
 def _cycles(value: Any) -> Cycles:

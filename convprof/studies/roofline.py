@@ -6,11 +6,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convprof.codegen import NATIVE
-from convprof.errors import UnknownNameError
 from convprof.machine import ceilings_store
 from convprof.machine.caches import MEMORY, levels
-from convprof.strategies import registry
 from convprof.studies import roofline_model
 from convprof.studies.saved import Saved
 
@@ -34,7 +31,7 @@ class Roofline:
     dtype: str
     threads: int
     peaks: tuple[Peak, ...]
-    """The highest first: the machine's, and the peak of a chosen instruction set."""
+    """The highest first: the machine's, and the peaks of chosen instruction sets."""
     bandwidths: dict[str, float]
     """Level -> bytes per second, nearest first; levels whose bandwidth is unknown are not in it."""
     unknown: tuple[str, ...]
@@ -52,14 +49,13 @@ def measured_here(
     measurements: Sequence[Measurement], machine: MachineModel, choice: Choice
 ) -> Saved:
     """Return what was measured by this process, as if it had been read from a file."""
-    own = machine.peaks(choice.dtype, choice.threads, choice.isa) if choice.isa != NATIVE else []
+    own = [p for isa in choice.named_isas for p in machine.peaks(choice.dtype, choice.threads, isa)]
     here = machine.facts
     return Saved(
         source="",
         machine=here.identity_key(),
         brand=here.cpu.brand,
         caches=here.caches,
-        isa=choice.isa,
         peaks=tuple(machine.peaks(choice.dtype, choice.threads)),
         isa_peaks=tuple(own),
         bandwidths=tuple(machine.bandwidths(choice.threads)),
@@ -77,7 +73,7 @@ def rooflines(saved: Saved) -> tuple[list[Roofline], list[str]]:
             notes.append(f"{saved.source}: no peak for {dtype} on {threads} threads: left out")
             continue
         own = [p for p in saved.isa_peaks if (p.dtype, p.threads) == (dtype, threads)]
-        made = _roofline(saved, members, _highest(peaks), _highest(own) if own else None)
+        made = _roofline(saved, members, _highest(peaks), own)
         if made.placed:
             found.append(made)
         else:
@@ -86,27 +82,29 @@ def rooflines(saved: Saved) -> tuple[list[Roofline], list[str]]:
 
 
 def _roofline(
-    saved: Saved, members: Sequence[Measurement], peak: Peak, own: Peak | None
+    saved: Saved, members: Sequence[Measurement], peak: Peak, own: Sequence[Peak]
 ) -> Roofline:
+    """Return the roofline of ``members``; ``own``: the peaks of chosen instruction sets."""
+    by_isa = {each.isa: each for each in sorted(own, key=_rate)}
     threads = members[0].threads
     caches = levels(saved.caches, threads)
     names = [*(level.name for level in caches), MEMORY]
     bandwidth_of = functools.partial(_bandwidth, saved.bandwidths, threads)
     placed = []
     for measurement in members:
-        chosen = own if own is not None and _generated(measurement) else peak
+        chosen = by_isa.get(measurement.isa, peak)
         point = roofline_model.place(measurement, chosen.flop_per_s, caches, bandwidth_of)
         if point is not None:
             placed.append(point)
     rates = {name: bandwidth_of(name) for name in names}
     used = {p.peak for p in placed}
-    peaks = [p for p in (peak, own) if p is not None and p.flop_per_s in used]
+    peaks = [p for p in (peak, *by_isa.values()) if p.flop_per_s in used]
     return Roofline(
         source=saved.source,
         brand=saved.brand,
         dtype=members[0].dtype,
         threads=threads,
-        peaks=tuple(peaks or [peak]),
+        peaks=tuple(sorted(peaks, key=_rate, reverse=True) or [peak]),
         bandwidths={name: rate for name, rate in rates.items() if rate is not None},
         unknown=tuple(name for name, rate in rates.items() if rate is None),
         placed=tuple(_ordered(placed)),
@@ -118,7 +116,11 @@ def _bandwidth(bandwidths: Sequence[Bandwidth], threads: int, level: str) -> flo
 
 
 def _highest(peaks: Sequence[Peak]) -> Peak:
-    return max(peaks, key=lambda peak: peak.flop_per_s)
+    return max(peaks, key=_rate)
+
+
+def _rate(peak: Peak) -> float:
+    return peak.flop_per_s
 
 
 def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
@@ -130,14 +132,6 @@ def _ordered(placed: Iterable[RooflinePoint]) -> list[RooflinePoint]:
         for members in by_problem.values()
         for point in sorted(members, key=lambda p: p.measurement.rank)
     ]
-
-
-def _generated(measurement: Measurement) -> bool:
-    """Whether the strategy's kernels are generated for a chosen instruction set."""
-    try:
-        return registry.find(measurement.problem["kind"], measurement.strategy).generated
-    except UnknownNameError:
-        return False  # of another version
 
 
 def complete(saved: Saved, bandwidths: Iterable[Bandwidth]) -> Saved:

@@ -6,13 +6,13 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convprof import doubts
-from convprof.codegen import NATIVE
 from convprof.doubts import Limits
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
 from convprof.measure.events import Auxiliary
 from convprof.measure.session import Session
 from convprof.problems import NetworkProblem
+from convprof.results import NATIVE
 from convprof.strategies import registry
 from convprof.studies.roofline_model import levels_needed, place_here
 
@@ -53,9 +53,7 @@ class RooflineSession(Session):
             return
         for participant in self.participants:
             if participant.samples:
-                isa = participant.contestant.setting.isa
-                measurement = super().measurement(participant)
-                yield from measure_limits(measurement, self._machine, isa)
+                yield from measure_limits(super().measurement(participant), self._machine)
 
     def bare(self) -> list[Measurement]:
         """Return the results without their limits, for the case that the limits fail."""
@@ -70,16 +68,14 @@ class RooflineSession(Session):
         measurement = super().measurement(participant)
         if self._machine is None:
             return measurement
-        return with_limits(measurement, self._machine, participant.contestant.setting.isa)
+        return with_limits(measurement, self._machine)
 
 
-def measure_limits(
-    measurement: Measurement, machine: MachineModel, isa: str = NATIVE
-) -> Iterator[Auxiliary]:
+def measure_limits(measurement: Measurement, machine: MachineModel) -> Iterator[Auxiliary]:
     """Measure the limits of a result that the model lacks; yield what is measured next."""
     if measurement.flop_per_s is None or not types(measurement.dtype).has_peak:
         return
-    dtype, threads, isa = measurement.dtype, measurement.threads, _isa_of(measurement, isa)
+    dtype, threads, isa = measurement.dtype, measurement.threads, measurement.isa or NATIVE
     on = f"on {threads} thread{'s' if threads > 1 else ''}"
     if machine.peak(dtype, threads, isa) is None:
         yield Auxiliary(f"the {dtype} peak {on}")
@@ -94,17 +90,16 @@ def measure_limits(
         machine.measure_bandwidth(threads, level)
 
 
-def with_limits(measurement: Measurement, machine: MachineModel, isa: str = NATIVE) -> Measurement:
+def with_limits(measurement: Measurement, machine: MachineModel) -> Measurement:
     """Return the measurement with its share of the peak on the same number of threads.
 
-    The peak of ``isa`` if the strategy's kernels are generated, otherwise the machine's. With it
+    The peak of the instruction set for which kernels were generated, else the machine's. With it
     comes what limits the strategy: that peak, or the bandwidth of the memory it works in. Nothing
     is measured: what the model lacks is left out.
     """
     if measurement.flop_per_s is None or not types(measurement.dtype).has_peak:
         return measurement
-    isa = _isa_of(measurement, isa)
-    peak = machine.peak(measurement.dtype, measurement.threads, isa)
+    peak = machine.peak(measurement.dtype, measurement.threads, measurement.isa or NATIVE)
     if peak is None:
         return measurement
     point = None
@@ -128,10 +123,3 @@ def _limits(measurement: Measurement, peak: Peak) -> Limits:
     of_kind = registry.strategies(kind) if kind in registry.KINDS else []
     is_peer = any(each.name == name and each.role.is_peer for each in of_kind)
     return Limits(peak.flop_per_s, peak.flop_per_cycle, WINOGRAD_SAVES if is_peer else 1.0)
-
-
-def _isa_of(measurement: Measurement, isa: str) -> str:
-    """Return the instruction set whose peak a strategy is compared with."""
-    if isa == NATIVE or registry.find(measurement.problem["kind"], measurement.strategy).generated:
-        return isa
-    return NATIVE

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import NATIVE
 from convprof.measure import report
 from convprof.measure.contestant import Cache, Contestant
 from convprof.measure.report import excluded
 from convprof.problems.layouts import LAYOUTS
-from convprof.results import Measurement
+from convprof.results import NATIVE, Measurement
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.unfused_epilogue import ways
+from convprof.studies.compare import isas
 from convprof.studies.roofline_session import RooflineSession
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Status
     from convprof.strategies.base import Strategy
+    from convprof.studies.compare.isas import IsaComparison
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,21 @@ class Choice:
     layouts: tuple[str, ...] = LAYOUTS
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
-    isa: str = NATIVE
+    isas: tuple[str, ...] = (NATIVE,)
+    """Instruction sets of generated kernels; strategies with other kernels take part once."""
     tune: str = "quick"
     """For strategies whose kernels are generated; others ignore it."""
     cache: Cache = "hot"
+
+    @property
+    def isa(self) -> str:
+        """The first instruction set: the only one, of commands that take one."""
+        return self.isas[0]
+
+    @property
+    def named_isas(self) -> tuple[str, ...]:
+        """The instruction sets that the user named: their peaks are not the machine's."""
+        return tuple(name for name in self.isas if name != NATIVE)
 
 
 def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
@@ -57,8 +69,9 @@ def contestants(problem: Problem, choice: Choice) -> list[Contestant]:
         counts = counts or [choice.threads[0]]
         for layout in choice.layouts if problem.has_layout else LAYOUTS[:1]:
             for threads in counts:
-                setting = Setting(layout, choice.dtype, threads, choice.isa, choice.tune)
-                found.append(Contestant(strategy, problem, setting, choice.cache))
+                for isa in choice.isas if strategy.generated else choice.isas[:1]:
+                    setting = Setting(layout, choice.dtype, threads, isa, choice.tune)
+                    found.append(Contestant(strategy, problem, setting, choice.cache))
     return found
 
 
@@ -86,7 +99,7 @@ def measure_peaks(choice: Choice, machine: MachineModel) -> None:
 
     ThreadsError if the system allows none of the numbers of threads.
     """
-    for isa in dict.fromkeys((NATIVE, choice.isa)):
+    for isa in dict.fromkeys((NATIVE, *choice.isas)):
         machine.measure_peaks(choice.dtype, choice.threads, isa)
 
 
@@ -112,6 +125,10 @@ class Run:
         """Return the results so far, with their share of the measured peak."""
         return self.session.measurements()
 
+    def comparisons(self) -> list[IsaComparison]:
+        """Return the instruction sets compared so far."""
+        return isas.compared(self.session)
+
     def explanations(self) -> list[tuple[str, str]]:
         """Return what was chosen and why, by contestant, where there was a choice."""
         return [
@@ -122,9 +139,11 @@ class Run:
 
     def inner_loops(self) -> list[tuple[str, str]]:
         """Return title and assembly of the inner loops of each strategy's kernels, by layout."""
-        found: dict[tuple[str, str | None], list[tuple[str, str]]] = {}
+        found: dict[tuple[str, str | None, str | None], list[tuple[str, str]]] = {}
         for participant in self.session.participants:
-            key = (participant.contestant.strategy.name, participant.contestant.layout)
+            contestant = participant.contestant
+            isa = contestant.isa if contestant.isa != NATIVE else None
+            key = (contestant.strategy.name, contestant.layout, isa)
             if key not in found:
                 found[key] = participant.prepared.inner_loops()
         return [

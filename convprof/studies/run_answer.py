@@ -49,8 +49,7 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
 
 def name(measurement: Measurement) -> str:
     """Return ``tiled nhwc on 2 threads``."""
-    words = " ".join(filter(None, (measurement.strategy, measurement.layout)))
-    return f"{words} on {threads(measurement.threads)}"
+    return f"{measurement.way} on {threads(measurement.threads)}"
 
 
 def percent(share: float) -> str:

@@ -16,7 +16,7 @@ from convprof.errors import InputError
 from convprof.json_checks import array
 from convprof.machine import facts
 from convprof.results import Measurements, envelope, plain
-from convprof.studies import reading
+from convprof.studies import reading, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,9 @@ def record(
 class Kept:
     """One finished problem of a journal, compressed: a journal may have thousands."""
 
-    def __init__(self, value: Record) -> None:
-        """InputError if the line does not describe one."""
+    def __init__(self, value: Record, settings: Any) -> None:
+        """InputError if the line does not describe one. ``settings`` are the journal's."""
+        value = versions.with_isas(value, settings)
         self.index: Any = value.get("index")
         self.descriptor: Any = value.get("problem")
         self.measurements = Measurements(map(reading.measurement, array(value["measurements"])))
@@ -102,9 +103,10 @@ class Kept:
 def finished(journal: Journal, problems: Sequence[Problem]) -> dict[int, Kept]:
     """Return the finished problems by their numbers; InputError for a damaged journal."""
     found: dict[int, Kept] = {}
+    settings = (journal.header or {}).get("settings")
     for line, value in enumerate(journal.records(), 2):
         try:
-            kept = Kept(value)
+            kept = Kept(value, settings)
         except (InputError, LookupError) as error:
             raise journal.damaged(f"line {line} is damaged: {error}") from None
         index = kept.index

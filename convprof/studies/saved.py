@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convprof.codegen import NATIVE
 from convprof.errors import InputError
 from convprof.json_checks import array, count, decoded, mapping, text
 from convprof.machine.caches import Cache, CacheKind
@@ -39,8 +38,6 @@ class Saved:
     """The machine's key."""
     brand: str | None
     caches: tuple[Cache, ...]
-    isa: str
-    """The instruction set that kernels were generated for."""
     peaks: tuple[Peak, ...]
     isa_peaks: tuple[Peak, ...]
     bandwidths: tuple[Bandwidth, ...]
@@ -60,9 +57,9 @@ def parsed(document: Any, source: str) -> Saved:
     """Return what is in the JSON of a result document; InputError says what is wrong with it."""
     fields = mapping(document)
     versions.of(fields)
+    fields = versions.with_isas(fields, fields.get("settings"))
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     brand = machine.get("brand")
-    isa = mapping(fields.get("settings")).get("isa", NATIVE)
     if "measurements" not in fields:
         raise InputError("there are no measurements in it")
     measurements = tuple(
@@ -77,7 +74,6 @@ def parsed(document: Any, source: str) -> Saved:
         machine=text(machine.get("key")),
         brand=None if brand is None else text(brand),
         caches=tuple(_cache(item) for item in _some(machine.get("caches", []))),
-        isa=text(isa),
         peaks=tuple(read_peak(item) for item in _some(ceilings.get("peaks", []))),
         isa_peaks=tuple(read_peak(item) for item in _some(ceilings.get("isa_peaks") or [])),
         bandwidths=tuple(read_bandwidth(item) for item in _some(ceilings.get("bandwidths", []))),

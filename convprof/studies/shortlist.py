@@ -25,10 +25,10 @@ def seconds(measurement: Measurement) -> float:
 
 
 def best_layouts(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Return the fastest layout of each strategy on each number of threads, fastest first."""
-    best: dict[tuple[str, int], Measurement] = {}
-    for measurement in timed(measurements):
-        best.setdefault((measurement.strategy, measurement.threads), measurement)
+    """Return the fastest layout of each strategy, by threads and instruction set, fastest first."""
+    best: dict[tuple[str, int, str | None], Measurement] = {}
+    for m in timed(measurements):
+        best.setdefault((m.strategy, m.threads, m.isa), m)
     return list(best.values())
 
 

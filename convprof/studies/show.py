@@ -10,7 +10,14 @@ from convprof.json_checks import count, decoded, mapping
 from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
-from convprof.studies.compare import layouts, layouts_answer, peers, peers_answer
+from convprof.studies.compare import (
+    isas,
+    isas_answer,
+    layouts,
+    layouts_answer,
+    peers,
+    peers_answer,
+)
 from convprof.studies.journal import MOST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -85,7 +92,9 @@ def _journal(header: dict[str, Any], file: BinaryIO, shown: str) -> Saved:
     found: dict[int, run_journal.Kept] = {}
     for number, value in enumerate(_records(file), 2):
         try:
-            kept = run_journal.Kept(versions.upgraded(mapping(value), version))
+            kept = run_journal.Kept(
+                versions.upgraded(mapping(value), version), header.get("settings")
+            )
             index = count(kept.index, 0)
         except (InputError, LookupError) as error:
             raise InputError(f"line {number} is damaged: {error}") from None
@@ -156,6 +165,11 @@ def fastest(parts: Sequence[Part]) -> list[Measurement]:
 
 def answer(document: Document) -> Answer | None:
     """Return the answer of the command that wrote the document."""
+    compared = isas.read(list(document.comparisons), list(document.measurements))
+    return isas_answer.added(_answer(document), compared)
+
+
+def _answer(document: Document) -> Answer | None:
     found, compared = parts(document), standings(document)
     if compared:
         return peers_answer.answer(compared)
@@ -180,5 +194,5 @@ def libraries(document: Document) -> set[str]:
 
 
 def isa_peaks(document: Document) -> list[Peak]:
-    """Return the ceilings of generated kernels, if an instruction set was chosen for them."""
+    """Return the ceilings of generated kernels, if instruction sets were chosen for them."""
     return [read_peak(item) for item in document.ceilings.get("isa_peaks") or []]

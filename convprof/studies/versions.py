@@ -11,8 +11,9 @@ from typing import Any
 
 from convprof.errors import InputError
 from convprof.json_checks import array, count, mapping, positive
-from convprof.results import SCHEMA_VERSION
+from convprof.results import NATIVE, SCHEMA_VERSION
 from convprof.stats import Ratio
+from convprof.strategies import registry
 from convprof.studies.comparison import FIGURES, figures
 
 _READ = (1, SCHEMA_VERSION)
@@ -43,6 +44,38 @@ def upgraded(fields: dict[str, Any], version: int) -> dict[str, Any]:
             else:
                 comparisons.append(_comparison(entry))
     return {**fields, "comparisons": comparisons, "networks": networks}
+
+
+# The first documents had the instruction set of generated kernels in the settings only.
+
+
+def with_isas(fields: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Return a document, or a line of a journal, whose results say their instruction sets."""
+    isa = mapping(settings or {}).get("isa", NATIVE)
+    changed: dict[str, Any] = {}
+    if "measurements" in fields:
+        results = map(mapping, array(fields["measurements"]))
+        changed["measurements"] = [_with_isa(item, item.get("problem"), isa) for item in results]
+    if fields.get("comparisons"):
+        comparisons = map(mapping, array(fields["comparisons"]))
+        changed["comparisons"] = [{**item, **_sides_with_isa(item, isa)} for item in comparisons]
+    return {**fields, **changed}
+
+
+def _sides_with_isa(comparison: dict[str, Any], isa: Any) -> dict[str, Any]:
+    sides = {key: comparison[key] for key in ("a", "b") if isinstance(comparison.get(key), dict)}
+    return {key: _with_isa(side, comparison.get("problem"), isa) for key, side in sides.items()}
+
+
+def _with_isa(fields: dict[str, Any], problem: Any, isa: Any) -> dict[str, Any]:
+    """Return a result that says what its kernels were generated for; None for other kernels."""
+    if "isa" in fields:
+        return fields
+    name = fields.get("strategy")
+    kind = problem.get("kind") if isinstance(problem, dict) else None
+    of_kind = registry.strategies(kind) if kind in registry.KINDS else []
+    generated = any(each.name == name and each.generated for each in of_kind)
+    return {**fields, "isa": isa if generated else None}
 
 
 def _comparison(fields: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ CASES = [
     ("run -t 9999", r"--threads 9999: .* Use 1"),
     ("run -t many", r"--threads many: use numbers"),
     ("run -t ,", r"--threads: use numbers"),
-    ("run --dtype f16", r"--dtype f16: use f32 or f64"),
+    ("run --dtype f8", r"--dtype f8: use f32, f64, bf16, f16, s32, s8, u8 or int8"),
     ("run --isa mmx", r"--isa mmx: this CPU has .*; use one of them or native"),
     ("run --isa ,", r"--isa ,: this CPU has"),
     ("run --layout chwn", r"--layout chwn: use nchw, nhwc or all"),

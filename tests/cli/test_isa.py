@@ -96,3 +96,90 @@ def test_a_peak_is_measured_once_where_the_width_is_the_machines(monkeypatch):
             (own,) = machine.measure_peaks("f32", [1], name)
             assert (own.isa, own.flop_per_s) == (name, whole.flop_per_s)
     assert measured == [("f32", 1, whole.bits)]
+
+
+SEVERAL = pytest.mark.skipif(len(isa.available()) < 2, reason="one instruction set")
+
+
+@SEVERAL
+def test_several_instruction_sets_in_the_same_rounds(capsys, invalid, tmp_path):
+    *_, narrow, wide = isa.available()
+    path = tmp_path / "r.json"
+    words = ["run", SMALL, "-s", "microkernel,tiled", *QUICK, "--isa", f"{narrow},{wide}"]
+    status, out, _ = run(capsys, *words, "--json", path, "--csv", tmp_path / "r.csv")
+    assert status == 0
+    document = json.loads(path.read_text())
+    assert invalid(document) == []
+    assert document["settings"]["isa"] == f"{narrow},{wide}"
+    assert [p["isa"] for p in document["ceilings"]["isa_peaks"]] == [narrow, wide]
+    peaks = {p["isa"]: p["flop_per_s"] for p in document["ceilings"]["isa_peaks"]}
+    rows = {(m["strategy"], m["layout"], m["isa"]): m for m in document["measurements"]}
+    assert set(rows) == {
+        *((name, layout, each) for name, layout, each in (
+            ("microkernel", "nchw", narrow), ("microkernel", "nchw", wide),
+            ("microkernel", "nhwc", narrow), ("microkernel", "nhwc", wide),
+            ("tiled", "nchw", None), ("tiled", "nhwc", None),
+        )),
+    }  # fmt: skip
+    for (_, _, name), m in rows.items():
+        if name is not None:
+            expected = m["flop_per_s"] / peaks[name]
+            assert m["peak_fraction"] == pytest.approx(expected)
+    sides = [(c["kind"], c["a"]["isa"], c["b"]["isa"]) for c in document["comparisons"]]
+    assert sides == [("isas", wide, narrow)] * 2
+    assert f"With {wide} (" in out
+    assert f"as long as with {narrow} (" in out
+    assert re.search(r"^strategy +layout +ISA ", out, re.MULTILINE)
+    assert (tmp_path / "r.csv").read_text().count(",isas,microkernel,") == 2
+
+    status, again, _ = run(capsys, "show", path)
+    assert status == 0
+    assert f"With {wide} (" in again
+
+
+@SEVERAL
+@pytest.mark.parametrize("command", ["layouts", "peers"])
+def test_comparisons_of_layouts_and_libraries_too(command, capsys, invalid):
+    *_, narrow, wide = isa.available()
+    words = ["compare", command, SMALL, "-s", "microkernel", *QUICK, "--isa", f"{narrow},{wide}"]
+    status, out, _ = run(capsys, *words, "--json", "-")
+    document = json.loads(out)
+    assert (status, invalid(document)) == (0, [])
+    kinds = [c["kind"] for c in document["comparisons"]]
+    assert kinds.count("isas") == 2
+    assert kinds.count("layouts") == (2 if command == "layouts" else 0)
+    _, out, _ = run(capsys, *words)
+    assert f"With {wide} (" in out
+    assert " ISA " in out
+
+
+@SEVERAL
+def test_the_roofline_has_the_peaks_of_all(capsys):
+    *_, narrow, wide = isa.available()
+    words = ["roofline", SMALL, "-s", "microkernel", *QUICK, "--isa", f"{narrow},{wide}"]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert re.search(r"^strategy +layout +ISA ", out, re.MULTILINE)
+
+
+@SEVERAL
+def test_names_are_taken_once_and_all_means_all(capsys):
+    for text in ("all", "native,all"):
+        _, out, _ = run(
+            capsys, "run", SMALL, "-s", "microkernel", *QUICK, "--isa", text, "--json", "-"
+        )
+        found = json.loads(out)["measurements"]
+        assert list(dict.fromkeys(m["isa"] for m in found)) == list(isa.available())
+    widest = isa.available()[-1]
+    text = f"native,{widest}"
+    _, out, _ = run(capsys, "run", SMALL, "-s", "microkernel", *QUICK, "--isa", text, "--json", "-")
+    document = json.loads(out)
+    assert {m["isa"] for m in document["measurements"]} == {widest}
+    assert document["comparisons"] == []
+
+
+@pytest.mark.parametrize("words", [["ladder", "gemm", "--size", "32"], ["compare", "mixers"]])
+def test_a_command_with_one_instruction_set_refuses_several(words, capsys):
+    status, _, err = run(capsys, *words, "--isa", "sse,avx2")
+    assert status == 2
+    assert "--isa sse,avx2: this command takes one instruction set" in err

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from convprof.codegen import NATIVE, isa, target, tile_list
+from convprof.codegen import isa, target, tile_list
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.base import Kernel
 from convprof.codegen.tile_list import TileList, forget_kernels, kernel
 from convprof.dtypes import F32
+from convprof.results import NATIVE
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def write_eight(first, last, buffers, words):  # noqa: ARG001
 
 
 def compile_and_run():
-    made = kernels._compile(write_eight, "f32", cached=True)
+    made = kernels._compile(write_eight, ("f32",), cached=True)
     result = ctypes.c_float()
     buffers = (ctypes.c_void_p * 1)(ctypes.addressof(result))
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 2, *[ctypes.c_void_p] * 2)(made.address)

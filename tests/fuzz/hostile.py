@@ -16,6 +16,7 @@ from hostile_documents import (
     shown,
 )
 from hostile_files import models, pictures, read_model, read_picture, read_weights, weights
+from hostile_logs import logs, read_log
 from hostile_texts import (
     batch_files,
     command_lines,
@@ -34,6 +35,7 @@ READERS = (
     Reader("kept ceilings", kept_ceilings, read_ceilings),
     Reader("remembered choices", choices, read_choice),
     Reader("sweep journals", journals, read_journal),
+    Reader("logs", logs, read_log),
     Reader("pictures", pictures, read_picture, needs="PIL"),
     Reader("weights", weights, read_weights),
     Reader("onnx files", models, read_model, needs="onnx"),

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
 from convprof.machine import brand, facts, flags
 from convprof.machine.flags import Flags, Simd, spell
+from convprof.results import NATIVE
 
 AVX512 = Simd("avx512", 512, 16, 8, 32, fma=True)
 

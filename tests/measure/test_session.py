@@ -88,6 +88,22 @@ def test_calls_per_sample_fill_the_budget(scene, seconds, budget_s, rounds, call
     assert measurement.time_s.median == pytest.approx(seconds)
 
 
+def test_a_run_of_several_results_is_timed_per_result(scene):
+    def several(problem, setting):
+        prepared = prepare(problem, setting)
+        prepared.results_per_run = 8
+        return prepared
+
+    strategy = scene.strategy("a", (4e-3,))
+    prepare, strategy.prepare = strategy.prepare, several
+    session = scene.session(strategy, budget_s=0.1, rounds=10)
+    list(session.events())
+    (measurement,) = session.measurements()
+    assert measurement.time_s.median == pytest.approx(0.5e-3)
+    assert measurement.time_s.calls_per_sample == round(0.01 / 4e-3)  # calls of run()
+    assert measurement.cycles.per_call == pytest.approx(0.5e-3 * 2e9)
+
+
 def test_a_coarse_timer_makes_samples_longer(scene):
     scene.stopwatch.resolution_s = 1e-3
     session = scene.session(scene.strategy("a", (2e-3,)), budget_s=0.05)

@@ -159,3 +159,16 @@ def test_json_on_a_lacking_stdout_is_ascii_as_a_whole(monkeypatch):
     driver._print("json", lambda: export.to_json(made))
     whole = json.dumps(made.to_json(), indent=2)
     assert raw.getvalue().decode("latin-1") == whole + "\n"
+
+
+ROUNDS = (1.25e-3, 1e-3, 0.8e-3)
+
+
+def test_the_times_of_the_rounds_are_one_line_of_json_and_no_column():
+    name = {"name": 'a name with "rounds_s": [1,\n 2]'}
+    time = replace(OK.time_s, rounds_s=ROUNDS)
+    made = document([replace(OK, time_s=time, problem=OK.problem | name)])
+    text = "".join(export.to_json(made))
+    assert '"rounds_s": [0.00125, 0.001, 0.0008]\n' in text
+    assert json.loads(text) == made.to_json()
+    assert "rounds_s" not in "".join(export.to_csv(made)).partition("\n")[0]

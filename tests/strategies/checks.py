@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
-from convprof.dtypes import DTYPES, F32
+from convprof.dtypes import COMMON, DTYPES, F32
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems.layouts import LAYOUTS
@@ -34,7 +34,7 @@ def any_setting(kind, name, threads=None, layouts=LAYOUTS):
     return st.builds(
         Setting,
         st.sampled_from(layouts),
-        st.sampled_from(list(DTYPES)),
+        st.sampled_from(COMMON),
         st.sampled_from(threads),
         st.sampled_from((strategy.generated and available()) or ("native",)),
     )

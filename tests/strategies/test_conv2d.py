@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convprof
-from convprof.dtypes import DTYPES
+from convprof.dtypes import COMMON, DTYPES
 from convprof.errors import TooLargeError
 from convprof.machine import facts
 from convprof.problems import Conv2d, Gemm
@@ -285,7 +285,7 @@ WORKSPACES = (
 
 @alone
 @each_layout
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", COMMON)
 def test_workspace_bytes_are_those_of_the_arrays(dtype, layout, name):
     setting = Setting(layout, dtype, 1)
     for case in WORKSPACES:

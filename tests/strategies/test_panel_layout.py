@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
-from convprof.dtypes import DTYPES
+from convprof.dtypes import COMMON, DTYPES
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
 from convprof.strategies.gemm.blocked import AHEAD, IN_PLACE, PACKED, BlockedProducts, GemmBlocking
@@ -129,7 +129,7 @@ def test_a_transposed_matrix_is_packed_in_groups(group, g, scale):
 
 @pytest.mark.parametrize("isa", isas.available() or ("native",))
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", COMMON)
 def test_the_packed_memory_is_the_layout(isa, group, dtype):
     lanes = isas.find(isa).lanes(DTYPES[dtype].bytes)
     g = Gemm(m=2, n=3 * lanes, k=7)

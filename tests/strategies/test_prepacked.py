@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
-from convprof.dtypes import DTYPES, F32, types
+from convprof.dtypes import COMMON, F32, types
 from convprof.machine import facts
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Gemm
@@ -32,7 +32,7 @@ EPILOGUES = st.builds(
 )
 SETTINGS = st.builds(
     Setting,
-    dtype=st.sampled_from(list(DTYPES)),
+    dtype=st.sampled_from(COMMON),
     threads=st.sampled_from(THREADS),
     isa=st.sampled_from(isas.available() or ["native"]),
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import convprof
-from convprof.dtypes import DTYPES, types
+from convprof.dtypes import COMMON, types
 from convprof.machine import facts
 from convprof.problems import LayoutConversion
 from convprof.problems.layouts import LAYOUTS
@@ -19,7 +19,7 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", COMMON)
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("p", PROBLEMS, ids=lambda p: p.descriptor)

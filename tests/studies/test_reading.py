@@ -23,9 +23,9 @@ CONV = {
 }  # fmt: skip
 ROW = {
     "problem": CONV, "strategy": "tiled", "layout": "nchw", "dtype": "f32", "threads": 1,
-    "cache": "cold", "status": "ok", "reason": None,
+    "cache": "cold", "status": "ok", "reason": None, "isa": None,
     "time_s": {"median": 2e-6, "mad": 1e-8, "ci95_low": 1.9e-6, "ci95_high": 2.1e-6, "min": 1.8e-6,
-               "samples": 25, "calls_per_sample": 4},
+               "samples": 25, "calls_per_sample": 4, "rounds_s": [2e-6, 1.9e-6]},
     "cycles": {"per_call": 7e3, "per_flop": 0.5, "source": "calibrated", "core_hz": 3.5e9},
     "flops": {"direct": 13824, "executed": 13824}, "flop_per_s": 6.9e9, "peak_fraction": 0.06,
     "bytes_min": 2304, "intensity": 6.0, "bytes_moved": 4000, "bound": "compute",
@@ -41,7 +41,7 @@ LOST = {
     "status": "refused",
     "reason": "needs a 3x3 filter",
 }
-SIDE = {"strategy": "tiled", "threads": 1}
+SIDE = {"strategy": "tiled", "threads": 1, "isa": None}
 DOCUMENT = {
     "schema_version": 2, "kind": "result", "tool_version": "0.1.0",
     "machine": {"key": "0123456789ab", "brand": "A CPU", "simd": {"isa": "avx2", "bits": 256},
@@ -135,3 +135,19 @@ def test_a_field_that_is_absent_is_unknown_or_refused(way):
         place = place[key]
     del place[way[-1]]
     assert "\x1b" not in shown_or_refused(document)
+
+
+def with_rounds(rounds):
+    return {**ROW, "time_s": {**ROW["time_s"], "rounds_s": rounds}}
+
+
+@pytest.mark.parametrize("rounds", [[], [1.0] * 26, [0.0], ["1"], 1.0, {}])
+def test_rounds_that_cannot_be_are_refused(rounds):
+    with pytest.raises(InputError):
+        reading.measurement(with_rounds(rounds))
+
+
+def test_rounds_are_read_and_old_documents_have_none():
+    assert reading.measurement(ROW).time_s.rounds_s == (2e-6, 1.9e-6)
+    without = {key: value for key, value in ROW["time_s"].items() if key != "rounds_s"}
+    assert reading.measurement({**ROW, "time_s": without}).time_s.rounds_s is None

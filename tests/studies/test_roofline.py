@@ -18,7 +18,9 @@ from convprof.studies.run import Choice, Run
 from convprof.studies.saved import Saved
 
 
-def measured(strategy="tiled", *, threads=1, seconds=1.0, kind="gemm", descriptor="a", flops=1000):
+def measured(
+    strategy="tiled", *, threads=1, seconds=1.0, kind="gemm", descriptor="a", flops=1000, isa=None
+):
     return Measurement(
         problem={"kind": kind, "descriptor": descriptor, "name": None},
         strategy=strategy,
@@ -27,6 +29,7 @@ def measured(strategy="tiled", *, threads=1, seconds=1.0, kind="gemm", descripto
         threads=threads,
         cache="hot",
         status="ok",
+        isa=isa,
         time_s=Time(seconds, 0, None, None, seconds, 1, 1),
         flops=Flops(flops, flops),
         bytes_min=100,
@@ -45,7 +48,6 @@ def saved(*measurements, **changes):
         machine="0123456789ab",
         brand=None,
         caches=(Cache(1, "data", 1000, 64, 8, 1, 2, None),),
-        isa="native",
         peaks=(peak(1e4), peak(2e4, 2)),
         isa_peaks=(),
         bandwidths=(
@@ -93,13 +95,21 @@ def test_nothing_that_computes_has_no_roofline():
 
 def test_generated_kernels_are_held_against_the_peak_of_their_instruction_set():
     file = saved(
-        measured("packed"), measured("tiled"), measured("unheard-of"),
-        isa="avx2", isa_peaks=(peak(400.0, isa="avx2"),),
-    )  # fmt: skip
+        measured("packed", isa="avx2"),
+        measured("packed", isa="sse"),
+        measured("packed", isa="native"),
+        measured("tiled"),
+        isa_peaks=(peak(100.0, isa="sse"), peak(400.0, isa="avx2")),
+    )
     (found,), _ = roofline.rooflines(file)
-    peaks = {p.measurement.strategy: p.peak for p in found.placed}
-    assert peaks == {"packed": 400, "tiled": 1e4, "unheard-of": 1e4}
-    assert [p.flop_per_s for p in found.peaks] == [1e4, 400]
+    peaks = {(p.measurement.strategy, p.measurement.isa): p.peak for p in found.placed}
+    assert peaks == {
+        ("packed", "avx2"): 400,
+        ("packed", "sse"): 100,
+        ("packed", "native"): 1e4,
+        ("tiled", None): 1e4,
+    }
+    assert [p.flop_per_s for p in found.peaks] == [1e4, 400, 100]
 
 
 def test_what_a_file_lacks_can_be_added():

@@ -29,6 +29,8 @@ def rows(problem):
 class Lines:
     """A journal in memory, its lines made one at a time."""
 
+    header = None
+
     def __init__(self, problems):
         self.problems = problems
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.compare.layouts import LayoutComparison, Layouts
 
 KEPT = (
@@ -44,14 +45,14 @@ KEPT = (
 @options.problem_options
 @options.pass_option
 @options.epilogue_option
-@options.measure_options()
+@options.measure_options(several_isas=True)
 @options.all_option
 @options.dry_run_option
 @options.plot_option("Draw the ratios as .svg or .png")
 @options.output_options()
 def layouts(**flags: Any) -> int:
     """Measure each strategy in NCHW against NHWC, and what converting would cost."""
-    asked = from_flags.asked({**flags, "layout": "all"})
+    asked = from_flags.asked({**flags, "layout": "all"}, several_isas=True)
     for problem in asked.problems:
         _convolution(problem)
     measuring.note_workload(asked)
@@ -99,13 +100,15 @@ class _View(View["Layouts"]):
         """Of the last problem."""
         self._comparisons: list[list[LayoutComparison]] = []
         """Of each problem."""
+        self._isas: list[IsaComparison] = []
         self._failures: list[Measurement] = []
 
     def keep(self, study: Layouts) -> list[dict[str, Any]]:
         """Take the measurements; return the comparisons."""
-        comparisons = study.comparisons()
+        comparisons, of_isas = study.comparisons(), study.isas()
+        self._isas += of_isas
         self._take(study.problem, study.measurements(), comparisons)
-        return [comparison.to_json() for comparison in comparisons]
+        return [c.to_json() for c in comparisons] + [c.to_json() for c in of_isas]
 
     def again(
         self,
@@ -114,8 +117,10 @@ class _View(View["Layouts"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
+        from convprof.studies.compare import isas
         from convprof.studies.compare.layouts import read
 
+        self._isas += isas.read(comparisons, measurements)
         self._take(problem, measurements, read(comparisons, measurements))
         return True
 
@@ -150,12 +155,14 @@ class _View(View["Layouts"]):
             summary_report(console, self._comparisons, self._failures)
         self._totals.show_all(console)
 
-    def answer(self) -> Answer:
-        """Return which layout to prefer, and whether converting pays."""
+    def answer(self) -> Answer | None:
+        """Return which layout and instruction set to prefer, and whether converting pays."""
+        from convprof.studies.compare.isas_answer import added
         from convprof.studies.compare.layouts_answer import answer
         from convprof.studies.selection import whole_network
 
-        return answer(self._comparisons, whole_network(self._asked.problems))
+        network = whole_network(self._asked.problems)
+        return added(answer(self._comparisons, network), self._isas)
 
     def pictures(self) -> list[Picture]:
         """Return the ratios of all strategies, or of the fastest one of each problem."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bars
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.compare.peers import Peers, Standing
 
 KEPT = (
@@ -47,7 +48,8 @@ KEPT = (
 @options.pass_option
 @options.epilogue_option
 @options.measure_options(
-    strategies="Strategies of ours, or libraries; default auto and every installed library."
+    strategies="Strategies of ours, or libraries; default auto and every installed library.",
+    several_isas=True,
 )
 @options.all_option
 @options.dry_run_option
@@ -60,7 +62,7 @@ def peers(**flags: Any) -> int:
     library. --strategy takes names of either side. pip install 'convprof[peers]' brings the
     libraries; those that are not installed are passed over.
     """
-    asked = from_flags.asked({**flags, "layout": "all"})
+    asked = from_flags.asked({**flags, "layout": "all"}, several_isas=True)
     if flags["cache"] != "hot":
         raise InputError(
             f"--cache {flags['cache']}: the libraries keep copies of the weights that cannot be "
@@ -93,13 +95,15 @@ class _View(View["Peers"]):
         self._every = flags["every"]
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
+        self._isas: list[IsaComparison] = []
         self._libraries: set[str] = set()
 
     def keep(self, study: Peers) -> list[dict[str, Any]]:
         """Take what was measured; return the comparisons."""
-        standings = study.standings()
+        standings, of_isas = study.standings(), study.isas()
+        self._isas += of_isas
         self._take(study.problem, study.measurements(), standings)
-        return [standing.to_json() for standing in standings]
+        return [c.to_json() for c in standings] + [c.to_json() for c in of_isas]
 
     def again(
         self,
@@ -108,8 +112,10 @@ class _View(View["Peers"]):
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
         """Take what an earlier process measured."""
+        from convprof.studies.compare import isas
         from convprof.studies.compare.peers import read
 
+        self._isas += isas.read(comparisons, measurements)
         self._take(problem, measurements, read(comparisons, measurements))
         return True
 
@@ -144,10 +150,11 @@ class _View(View["Peers"]):
             self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return where convprof is ahead, and which library wins."""
+        """Return where convprof is ahead, which library wins, and which instruction set to use."""
+        from convprof.studies.compare.isas_answer import added
         from convprof.studies.compare.peers_answer import answer
 
-        return answer(self._standings)
+        return added(answer(self._standings), self._isas)
 
     def pictures(self) -> list[Picture]:
         """Return the contestants of one problem, or the ratios of several."""

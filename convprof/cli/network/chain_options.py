@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import from_flags, options
+from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ OURS = "auto"
 measure_options = options.stack(
     options.strategy_option("Strategies for the layers; of several, the first that takes a layer, with --pass or --plan its fastest.", (OURS,)),  # noqa: E501
     options.layout_option("nhwc", "nchw|nhwc", "Layout of the activations; with --plan of the input only."),  # noqa: E501
-    options.threads_option("all", "N|all", "Number of threads."),
+    options.threads_option("all", help_text="Numbers of threads; several are compared with each other and with streams of one thread each, not with --pass."),  # noqa: E501
     options.tune_option(),
     options.budget_option("layer, pass and strategy"),
     options.seed_option(),
@@ -29,6 +30,7 @@ measure_options = options.stack(
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
+    click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
     options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501
 )  # fmt: skip
 
@@ -61,8 +63,25 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     ]
 
 
-def choice_from(flags: dict[str, Any]) -> Choice:
-    """Return the strategies, the layout and the threads; InputError unless it is one of each."""
+_WORDS = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
+"""Flags that a command about the same network repeats."""
+
+
+def command_line(flags: dict[str, Any]) -> list[str]:
+    """Return the words that run the same network: its name, and what the user said about it."""
+    words = ["convprof", "network", str(flags["name"])]
+    for flag in given(_WORDS):
+        value = flags[flag.removeprefix("--")]
+        values = value if isinstance(value, tuple) else (value,)
+        words += [word for each in values for word in (flag, str(each))]
+    return words
+
+
+def choice_from(flags: dict[str, Any], *, several_threads: bool = False) -> Choice:
+    """Return the strategies, the layout and the numbers of threads.
+
+    InputError for several layouts, and for several numbers of threads unless that is allowed.
+    """
     from convprof.problems.layouts import LAYOUTS
     from convprof.studies.run import Choice
 
@@ -70,13 +89,13 @@ def choice_from(flags: dict[str, Any]) -> Choice:
     if len(layouts) != 1 or layouts[0] not in LAYOUTS:
         raise InputError(f"--layout {flags['layout']}: use {' or '.join(LAYOUTS)}")
     threads = from_flags.threads_from(flags["threads"])
-    if len(threads) > 1:
+    if len(threads) > 1 and not several_threads:
         numbers = " or ".join(map(str, threads))
         raise InputError(f"--threads {flags['threads']}: use {numbers}, one at a time")
     names = from_flags.comma_list(flags["strategy"])
     if not names:
         raise InputError(f"--strategy: name at least one, such as {OURS}")
-    dtype = from_flags.dtype_from(flags["dtype"])
+    dtype = from_flags.dtype_from(flags["dtype"], COMMON)
     from_flags.retune_from(flags)
     return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
 

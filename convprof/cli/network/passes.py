@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from convprof.render.files import Text
     from convprof.render.network.training import Report
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.network.training import LayerPasses, Plan
 
 WHOLE = ("fuse", "plan", "with_", "plot")
@@ -55,7 +56,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
             machine,
             watch=watch,
         ),
-        _View(planned, asked, top),
+        _View(planned, asked, top, chain_options.command_line(flags)),
     ).run()
 
 
@@ -72,8 +73,11 @@ class _View(View["LayerPasses"]):
 
     apart = False
 
-    def __init__(self, planned: Plan, asked: Asked, top: int | None) -> None:
+    def __init__(
+        self, planned: Plan, asked: Asked, top: int | None, command: Sequence[str]
+    ) -> None:
         self._plan, self._choice, self._top = planned, asked.choice, top
+        self._command = command
         self._machine = asked.machine
         self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
 
@@ -98,6 +102,15 @@ class _View(View["LayerPasses"]):
         from convprof.render.network.training import passes_report
 
         passes_report(console, self._report())
+
+    def answer(self) -> Answer | None:
+        """Return what the passes take."""
+        from convprof.studies.network.training_answer import answer
+
+        if not self._measured:
+            return None
+        report = self._report()
+        return answer(self._plan, report.sides, report.peak.flop_per_s, self._command)
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the layers and the totals for the document."""

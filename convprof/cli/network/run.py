@@ -12,7 +12,7 @@ from convprof.cli.network.summary import network_from
 from convprof.cli.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from convprof.problems import NetworkProblem
     from convprof.render.charts.chart import Bars
     from convprof.render.files import Text
+    from convprof.render.network.repeats import Extent
     from convprof.results import Document, Measurement
+    from convprof.studies.answer import Answer
     from convprof.studies.network.options import Options
 
 
@@ -42,14 +44,15 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     """Time every layer and the chain; return the exit code."""
     from convprof.render.network import run as view
     from convprof.render.network.chart import run_chart
+    from convprof.studies.network.answer import answer
     from convprof.studies.network.study import NetworkStudy
 
-    top, how, asked = _read(flags)
+    how, asked = _read(flags)
     whole = _whole(asked, how)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
-    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart)
-    shown = _View(forms, top, outputs)
+    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart, answer)
+    shown = _View(forms, flags, outputs)
     return shown.measure(
         asked,
         lambda w: NetworkStudy(whole, how, asked.settings, asked.machine, w),
@@ -61,39 +64,40 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
     from convprof.render.network import plan as view
     from convprof.render.network.chart import plan_chart
     from convprof.studies.network.plan import Plan
+    from convprof.studies.network.plan_answer import answer
 
-    top, how, asked = _read(flags)
+    how, asked = _read(flags)
     how = replace(how, fuse=True)
     if not chain_options.given(("strategy",)):  # all that auto chooses from
         how = replace(how, strategies=())
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
     Plan(whole, how, asked.settings, None)
-    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart)
-    shown = _View(forms, top, outputs)
+    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart, answer)
+    shown = _View(forms, flags, outputs)
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
 
-def _read(flags: dict[str, Any]) -> tuple[int | None, Options, Asked]:
+def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
     """Return what the flags ask for; InputError for the first that makes no sense."""
     from convprof.machine.model import MachineModel
     from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
 
-    top = flags["top"]
-    choice = chain_options.choice_from(flags)
+    choice = chain_options.choice_from(flags, several_threads=True)
     settings = chain_options.settings_from(flags)
     how = Options(
         strategies=choice.strategies,
         layout=choice.layouts[0],
-        threads=choice.threads[0],
+        threads=max(choice.threads),
+        thread_counts=choice.threads if len(choice.threads) > 1 else (),
         dtype=choice.dtype,
         tune=choice.tune,
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
     )
     problem = NetworkProblem(network_from(flags))
-    return top, how, Asked([problem], [], choice, settings, MachineModel.here())
+    return how, Asked([problem], [], choice, settings, MachineModel.here())
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:
@@ -111,19 +115,25 @@ def _whole(asked: Asked, how: Options) -> NetworkProblem:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """The functions that show a result; the integer is ``--top``."""
+    """The functions that show a result."""
 
-    report: Callable[[Console, Any, int | None], None]
+    report: Callable[[Console, Any, Extent], None]
     csv: Callable[[Any], str]
-    markdown: Callable[[Document, Any, int | None], str]
+    markdown: Callable[[Document, Any, Extent], str]
     chart: Callable[..., Bars | None]
+    answer: Callable[[Any, Sequence[str]], Answer | None]
+    """The words are the command line that runs the same network."""
 
 
 class _View(View[_Finding]):
     """Shows what a study finds, and keeps it for the forms that are written at the end."""
 
-    def __init__(self, forms: _Forms, top: int | None, outputs: Outputs) -> None:
-        self._forms, self._top, self._outputs = forms, top, outputs
+    def __init__(self, forms: _Forms, flags: dict[str, Any], outputs: Outputs) -> None:
+        from convprof.render.network.repeats import Extent
+
+        self._forms, self._outputs = forms, outputs
+        self._extent = Extent(flags["top"], flags["every"])
+        self._command = chain_options.command_line(flags)
         self._found: Any = None
 
     def measure(self, asked: Asked, study: Callable[[Any], _Finding]) -> int:
@@ -141,7 +151,11 @@ class _View(View[_Finding]):
 
     def show(self, console: Console) -> None:
         """Print the layers and the chain."""
-        self._forms.report(console, self._found, self._top)
+        self._forms.report(console, self._found, self._extent)
+
+    def answer(self) -> Answer | None:
+        """Return what takes the time, or which chain is the fastest."""
+        return None if self._found is None else self._forms.answer(self._found, self._command)
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return what writes the tables of layers; nothing special if nothing was found."""
@@ -149,7 +163,7 @@ class _View(View[_Finding]):
             return {}
         return {
             "csv": lambda _: self._forms.csv(self._found),
-            "markdown": lambda document: self._forms.markdown(document, self._found, self._top),
+            "markdown": lambda document: self._forms.markdown(document, self._found, self._extent),
         }
 
     def pictures(self) -> list[Picture]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convprof.cli.driver import Driver, Work
+from convprof.cli.network import chain_options
 from convprof.errors import InputError
 from convprof.problems.checks import MAX_SIZE, shown
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs
     from convprof.problems.graph import Network
     from convprof.render.files import Text
+    from convprof.studies.answer import Answer
 
 
 def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
@@ -42,6 +44,7 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
     """Show the layers of one network; InputError for a name or a size that does not exist."""
     from convprof.networks.summary import summarise
     from convprof.render.network import summary as view
+    from convprof.studies.network.summary_answer import answer
 
     summary = summarise(network_from(flags))
     document = _document("network", summary.to_json())
@@ -50,7 +53,13 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
         "csv": lambda: view.summary_csv(document),
         "markdown": lambda: view.summary_markdown(summary),
     }
-    return Driver(outputs).run(_Work(forms, lambda out: view.summary_report(out, summary)))
+    return Driver(outputs).run(
+        _Work(
+            forms,
+            lambda out: view.summary_report(out, summary),
+            answer(summary, chain_options.command_line(flags)),
+        )
+    )
 
 
 class _Work(Work):
@@ -59,9 +68,16 @@ class _Work(Work):
     measures = False
 
     def __init__(
-        self, forms: dict[str, Callable[[], Text]], show: Callable[[Console], None]
+        self,
+        forms: dict[str, Callable[[], Text]],
+        show: Callable[[Console], None],
+        answer: Answer | None = None,
     ) -> None:
-        self._forms, self._show = forms, show
+        self._forms, self._show, self._answer = forms, show, answer
+
+    def answer(self) -> Answer | None:
+        """Return the answer."""
+        return self._answer
 
     def forms(self) -> dict[str, Callable[[], Text]]:
         """Return the forms."""

@@ -136,8 +136,12 @@ def _style(line: _Line) -> str:
 def _layout_columns(comparisons: Sequence[LayoutComparison]) -> list[Column[LayoutComparison]]:
     sides = [side for c in comparisons for side in (c.nchw, c.nhwc)]
     unit = units.time_unit([side.time_s.median for side in sides if side.time_s])
+    isa: list[Column[LayoutComparison]] = [
+        Column("ISA", lambda c: c.a.isa or tables.NOTHING, 5, "left", key=True),
+    ]
     return [
         Column("strategy", lambda c: doubts.marked(c.strategy, c.doubt), 1, "left", key=True),
+        *(isa if tables.several_isas(sides) else []),
         Column("threads", lambda c: str(c.threads), 6, key=True),
         Column(
             f"NCHW [{unit.name}]", lambda c: tables.time_cell(c.nchw, unit), 3, style=_green("nchw")

@@ -10,7 +10,6 @@ from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
 from convprof.render.run import hidden_report
 from convprof.studies import shortlist
-from convprof.studies.compare.peers_answer import way
 from convprof.studies.run_answer import label
 
 if TYPE_CHECKING:
@@ -79,10 +78,14 @@ def _contestant_columns(
     layout: list[Column[Measurement]] = [
         Column("layout", lambda m: m.layout or tables.NOTHING, 4, "left", key=True),
     ]
+    isa: list[Column[Measurement]] = [
+        Column("ISA", lambda m: m.isa or tables.NOTHING, 4, "left", key=True),
+    ]
     return [
         Column("by", lambda m: "library" if m.strategy in libraries else "convprof", 3, "left"),
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in rows) else []),
+        *(isa if tables.several_isas(rows) else []),
         Column("threads", lambda m: str(m.threads), 5, key=True),
         Column(f"time [{unit.name}]", lambda m: tables.time_cell(m, unit), 2),
         Column("GFLOP/s", tables.gflops_cell, 6),
@@ -97,9 +100,9 @@ def _standing_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     columns: list[Column[Standing]] = [
         Column("problem", lambda s: doubts.marked(_problem(s.ours), s.doubt), 1, "left"),
         Column("threads", lambda s: str(s.threads), 3, key=True),
-        Column("convprof's", lambda s: way(s.ours), 6, "left"),
+        Column("convprof's", lambda s: s.ours.way, 6, "left"),
         Column(f"convprof [{unit.name}]", lambda s: _time_cell(s.ours, unit), 5),
-        Column("library", lambda s: way(s.peer), 7, "left", key=True),
+        Column("library", lambda s: s.peer.way, 7, "left", key=True),
         Column(f"library [{unit.name}]", lambda s: _time_cell(s.peer, unit), 5),
         Column("library/convprof", _ratio_cell, 2),
         Column("convprof is", lambda s: s.verdict, 4, "left", style=_verdict_style),

@@ -13,7 +13,6 @@ from convprof.render.findings import (
     joined,
     threads_words,
     times,
-    way,
 )
 from convprof.render.tables import ratio_text
 from convprof.studies.compare.peers import Standing, summaries
@@ -45,7 +44,7 @@ def peers_chart(
     timed = sum(m.time_s is not None for m in measurements)
     return Bars(
         title=_against(standings) if standings else fastest_line(rows),
-        panels=rate_bars.panels(rows, way, hatched=libraries),
+        panels=rate_bars.panels(rows, lambda m: m.way, hatched=libraries),
         subtitle=joined(
             describe.problem_line(rows[0].problem, rows[0].dtype),
             threads_words(rows[0].threads) if len({m.threads for m in rows}) == 1 else "",
@@ -65,7 +64,7 @@ def _against(standings: Sequence[Standing]) -> str:
     if not clear:
         return IN_DOUBT
     best = min(clear, key=lambda standing: seconds(standing.ours))
-    ours, library, ratio = way(best.ours), way(best.peer), best.ratio.inverse.value
+    ours, library, ratio = best.ours.way, best.peer.way, best.ratio.inverse.value
     on = f" on {threads_words(best.threads)}" if len(standings) > 1 else ""
     if best.verdict in ("same", "undecided"):
         return f"neither convprof's {ours} nor {library} is faster for certain{on}"
@@ -121,7 +120,7 @@ def _bar(standing: Standing) -> Bar:
     ratio, problem = standing.ratio.inverse, standing.ours.problem
     name = describe.short_name(problem["name"] or problem["descriptor"])
     which = problem.get("pass")
-    note = joined(ratio_text(ratio), f"{way(standing.peer)} against {way(standing.ours)}")
+    note = joined(ratio_text(ratio), f"{standing.peer.way} against {standing.ours.way}")
     label = f"{name} {which}" if which else name
     label = doubts.marked(label, standing.doubt)
     return Bar(label, ratio.value, ratio.low, ratio.high, note, standing.peer.strategy)

@@ -9,7 +9,8 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.charts.chart import Bar, Bars, Panel
 from convprof.render.findings import IN_DOUBT, INTERVAL, joined, times, uncertain
-from convprof.render.network.layers import Share, by, percent, shares
+from convprof.render.network.layers import Share, computed_by, percent, shares
+from convprof.render.network.repeats import Extent
 from convprof.render.network.run import how_parts
 from convprof.studies.network.layers import kinds
 
@@ -30,7 +31,7 @@ CHAIN = "within the chain"
 def run_chart(result: NetworkResult, *, dated: str) -> Bars | None:
     """Return the layers that take longest and the kinds; None where no layer was timed."""
     of_kinds = sorted(kinds(result.layers), key=lambda kind: -kind.hot_s)[:MOST_KINDS]
-    rows = shares(result.layers, MOST_LAYERS)
+    rows = shares(result.layers, Extent(MOST_LAYERS))
     if not rows or not of_kinds:
         return None
     total = rows[0].total_s
@@ -53,7 +54,7 @@ def run_chart(result: NetworkResult, *, dated: str) -> Bars | None:
             "fused" if result.options.fuse else "",
             dated,
         ),
-        caption="right: share of the time, strategy, share of the ceiling that limits it",
+        caption="right: share of the time, strategy, share of its limit",
     )
 
 
@@ -62,7 +63,7 @@ def _slowest(number: int) -> str:
 
 
 def _kind_bar(kind: Kind, total: float, unit: Unit) -> Bar:
-    note = joined(f"{percent(kind.hot_s / total)} %", _ceiling(kind.ceiling, kind.bound))
+    note = joined(f"{percent(kind.hot_s / total)} %", _limit(kind.ceiling, kind.bound))
     layers = f"{kind.layers} layer{'s' if kind.layers > 1 else ''}"
     return Bar(f"{kind.name}, {layers}", unit.scale(kind.hot_s), note=note)
 
@@ -72,8 +73,8 @@ def _layer_bar(row: Share, result: NetworkResult, unit: Unit) -> Bar:
     strategy = layer.chosen or (layer.hot.strategy if layer.hot else "")
     note = joined(
         f"{percent(row.hot_s / row.total_s)} %",
-        by(layer, result.options.layout),
-        _ceiling(layer.ceiling, layer.bound),
+        computed_by(layer, result.options.layout),
+        _limit(layer.ceiling, layer.bound),
     )
     count = f"{len(row.layers)} x " if len(row.layers) > 1 else ""
     return Bar(
@@ -84,10 +85,10 @@ def _layer_bar(row: Share, result: NetworkResult, unit: Unit) -> Bar:
     )
 
 
-def _ceiling(share: float | None, bound: str | None) -> str:
+def _limit(share: float | None, bound: str | None) -> str:
     if share is None:
         return ""
-    return f"{percent(share)} % of ceiling ({bound})" if bound else f"{percent(share)} % of ceiling"
+    return f"{percent(share)} % of limit ({bound})" if bound else f"{percent(share)} % of limit"
 
 
 def plan_chart(result: PlanResult, *, dated: str) -> Bars | None:

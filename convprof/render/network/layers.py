@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convprof.networks.steps import Step
+    from convprof.render.network.repeats import Extent
     from convprof.results import Measurement
     from convprof.studies.network.layers import Kind, Layer
     from convprof.units import Unit
 
 NOTHING = tables.NOTHING
 TIMES = "×"  # noqa: RUF001  # times, not x
-CEILING, BOUND = "% ceiling", "bound"
-CEILING_LINE = "% ceiling: of the FMA peak, or of the bandwidth of the cache level it works in"
+LIMIT, LIMITED_BY = "% of limit", "limited by"
+LIMIT_LINE = (
+    "% of limit: of the FMA peak, or of the bandwidth of the cache level that holds the data"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Share:
     layers: tuple[Layer, ...]
     """The same problem, computed by the same strategy; in the network's order."""
     total_s: float
+    label: str = ""
+    """The name of repeated layers: ``layer3.1-5.conv1``; empty: as the first one's."""
 
     @property
     def layer(self) -> Layer:
@@ -40,8 +45,8 @@ class Share:
 
     @property
     def name(self) -> str:
-        """The published name of the first one."""
-        return self.layer.step.name
+        """The label, or the published name of the first one."""
+        return self.label or self.layer.step.name
 
     @property
     def hot_s(self) -> float:
@@ -55,16 +60,18 @@ class Share:
         return sum(known) / len(known) if len(known) == len(self.layers) else None
 
 
-def shares(layers: Sequence[Layer], top: int | None) -> list[Share]:
-    """Return the rows: in the network's order, or the ``top`` slowest first. Views have none.
+def shares(layers: Sequence[Layer], extent: Extent) -> list[Share]:
+    """Return the rows: in the network's order, or the slowest first. Views have none.
 
-    With ``top``, equal layers share a row, and the slowest are those that take longest together.
+    The layers of repeated blocks share rows in a long table. Of the slowest, all equal layers
+    share a row, and the slowest are those that take longest together.
     """
     total = sum(layer.hot_s for layer in layers)
     measured = [layer for layer in layers if layer.hot is not None]
-    if top is None:
-        return [Share((layer,), total) for layer in measured]
-    return sorted(_equal(measured, total), key=lambda row: -row.hot_s)[:top]
+    if extent.top is None:
+        groups = extent.groups(measured, lambda layer: layer.step.name, _kind_of)
+        return [Share(group.rows, total, group.name) for group in groups]
+    return sorted(_equal(measured, total), key=lambda row: -row.hot_s)[: extent.top]
 
 
 def different(layers: Sequence[Layer]) -> int:
@@ -72,11 +79,16 @@ def different(layers: Sequence[Layer]) -> int:
     return len(_equal([layer for layer in layers if layer.hot is not None], 0.0))
 
 
+def _kind_of(layer: Layer) -> tuple[object, ...]:
+    """Return what equal layers have in common: the problem, and how it is computed."""
+    strategy, layout = (layer.hot.strategy, layer.hot.layout) if layer.hot else (None, None)
+    return layer.step.problem, layer.chosen, strategy, layout
+
+
 def _equal(measured: Sequence[Layer], total: float) -> list[Share]:
     found: dict[tuple[object, ...], list[Layer]] = {}
     for layer in measured:
-        strategy, layout = (layer.hot.strategy, layer.hot.layout) if layer.hot else (None, None)
-        found.setdefault((layer.step.problem, layer.chosen, strategy, layout), []).append(layer)
+        found.setdefault(_kind_of(layer), []).append(layer)
     return [Share(tuple(those), total) for those in found.values()]
 
 
@@ -89,12 +101,12 @@ def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
         *(count if any(len(row.layers) > 1 for row in rows) else []),
         Column("computes", lambda row: computes(row.layer.step), 10, "left"),
         Column("output", lambda row: _output(row.layer.step), 12),
-        Column("by", lambda row: by(row.layer, layout), 6, "left"),
+        Column("strategy", lambda row: computed_by(row.layer, layout), 6, "left"),
         Column(f"hot [{unit.name}]", lambda row: _hot(row.layer, unit), 3),
         Column("share", lambda row: share_cell(row.hot_s / row.total_s), 4),
         Column("cycles/FLOP", lambda row: _cycles(row.layer.hot), 8),
-        Column(CEILING, lambda row: percent(row.layer.ceiling), 7),
-        Column(BOUND, lambda row: row.layer.bound or NOTHING, 9, "left"),
+        Column(LIMIT, lambda row: percent(row.layer.ceiling), 7),
+        Column(LIMITED_BY, lambda row: row.layer.bound or NOTHING, 9, "left"),
         Column(f"cold [{unit.name}]", lambda row: _cold(row.layer, unit), 11),
         Column(f"chain [{unit.name}]", lambda row: time_cell(row.chain_s, unit), 5),
     ]
@@ -104,10 +116,12 @@ def legend_lines(headings: Sequence[str]) -> list[str]:
     """Return what columns with these headings mean, as far as that has to be said."""
     lines = []
     if TIMES in headings:
-        lines.append(f"{TIMES}: so many equal layers; times are of one, share is of all of them")
-    if CEILING in headings:
-        which = "; bound says which" if BOUND in headings else ", whichever holds it back"
-        lines.append(f"{CEILING_LINE}{which}")
+        lines.append(
+            f"{TIMES}: equal layers; times are of one (chain: the mean), share is of all of them"
+        )
+    if LIMIT in headings:
+        which = "; limited by: which of them" if LIMITED_BY in headings else ", whichever is lower"
+        lines.append(f"{LIMIT_LINE}{which}")
     return lines
 
 
@@ -122,8 +136,8 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
         Column("share", lambda kind: share_cell(kind.hot_s / total), 2),
         Column("GFLOP/s", lambda kind: rate_cell(kind.flop_per_s), 8),
         Column("cycles/FLOP", _kind_cycles, 6),
-        Column(CEILING, lambda kind: percent(kind.ceiling), 4),
-        Column(BOUND, lambda kind: kind.bound or NOTHING, 7, "left"),
+        Column(LIMIT, lambda kind: percent(kind.ceiling), 4),
+        Column(LIMITED_BY, lambda kind: kind.bound or NOTHING, 7, "left"),
         Column(f"cold [{unit.name}]", lambda kind: time_cell(kind.cold_s, unit), 9),
         Column(f"chain [{unit.name}]", lambda kind: time_cell(kind.chain_s, unit), 3),
     ]
@@ -136,13 +150,13 @@ def computes(step: Step) -> str:
     return problem.layer_text + end
 
 
-def by(layer: Layer, layout: str) -> str:
+def computed_by(layer: Layer, layout: str) -> str:
     """Return the strategy, and the layout where it is another one than ``layout``."""
     if layer.hot is None:
         return NOTHING
-    strategy = layer.chosen or layer.hot.strategy
+    name = layer.chosen or layer.hot.strategy
     elsewhere = layer.hot.layout not in (None, layout)
-    return f"{strategy} {layer.hot.layout}" if elsewhere else strategy
+    return f"{name} {layer.hot.layout}" if elsewhere else name
 
 
 def time_cell(seconds: float | None, unit: Unit) -> str:

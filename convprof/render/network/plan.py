@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.problems.shapes import shape_text
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, fitting_lines, line_columns, print_table
 from convprof.render.console import say
-from convprof.render.network.layers import time_cell
+from convprof.render.network.concurrency import concurrency_report, mode_columns
+from convprof.render.network.layers import TIMES, time_cell
+from convprof.render.network.repeats import ALL_LINE
 from convprof.render.network.run import exclusion_lines, how_parts, not_timed, rows_csv, slowest
 from convprof.render.network.totals import verdict
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
@@ -19,41 +22,43 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.render.network.repeats import Extent
     from convprof.results import Document
     from convprof.studies.network.planned import Planned, PlanResult, Standing
     from convprof.units import Unit
 
 
-TAKES_LINE = "takes: within the chain, as measured in the probes"
+SHARED_LINE = f"{TIMES}: equal layers of repeated blocks; times are their means"
+TIME_LINE = "time: within the chain, as measured in the probes"
 WRITTEN_LINE = f"{AS_WRITTEN}: nothing folded or fused, the strategies as auto chooses them"
 NO_PLAN = "no plan: not every layer has been timed"
 _MOST_NAMED = 6
 
 
-def plan_report(console: Console, found: PlanResult, top: int | None) -> None:
+def plan_report(console: Console, found: PlanResult, extent: Extent) -> None:
     """Print the plan layer by layer, then the chains that were run."""
     if found.layers:
-        _print_layers(console, found, top)
+        _print_layers(console, found, extent)
         console.print()
     else:
         say(console, NO_PLAN)
     if found.standings:
         columns = chain_columns(found.standings)
         print_table(console, "the whole network", columns, found.standings)
+        say(console, *_doubt_lines(found), style="dim")
         if any(standing.name == AS_WRITTEN for standing in found.standings):
             say(console, WRITTEN_LINE, style="dim")
     if found.layers:
         say(console, *conclusion_lines(found))
+    if found.concurrency is not None:
+        console.print()
+        concurrency_report(console, found.concurrency)
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
 def conclusion_lines(found: PlanResult) -> list[str]:
-    """Return the conversions that were worth it, the error of the prediction, the libraries."""
-    lines = [_conversions_line(_after(found))] if _laid_out(found) else []
-    best = found.optimal
-    if best is not None and best.predicted_s:
-        lines.append(_prediction_line(best.seconds / best.predicted_s - 1))
-    lines += [_surprise(standing) for standing in found.standings if _faster(standing)]
+    """Return the conversions of the chosen chain, and how the libraries compare."""
+    lines = [_conversions_line(found.chosen, _after(found))] if _laid_out(found) else []
     lines += [
         verdict(standing.measurement, "convprof's optimal chain", standing.ratio)
         for standing in found.standings
@@ -74,18 +79,20 @@ def plan_csv(found: PlanResult | None) -> str:
     return rows_csv(rows)
 
 
-def plan_markdown(document: Document, found: PlanResult | None, top: int | None) -> str:
+def plan_markdown(document: Document, found: PlanResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
     if found is None:
         return ""
-    rows = _shown(found, top)
+    rows = _shown(found, extent)
     lines = [*(conclusion_lines(found) if rows else [NO_PLAN]), *exclusion_lines(found.excluded)]
+    modes = found.concurrency.modes if found.concurrency else ()
     made = [
-        f"### {_title(found, rows)}\n",
+        f"### {_title(found, rows, extent)}\n",
         markdown_table(layer_columns(rows), rows) if rows else "",
         markdown_table(chain_columns(found.standings), found.standings) if found.standings else "",
+        markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in lines),
         "",
         describe.machine_line(document) + "  ",
@@ -94,17 +101,23 @@ def plan_markdown(document: Document, found: PlanResult | None, top: int | None)
     return "\n".join(made) + "\n"
 
 
-def _print_layers(console: Console, found: PlanResult, top: int | None) -> None:
-    rows = _shown(found, top)
+def _print_layers(console: Console, found: PlanResult, extent: Extent) -> None:
+    rows = _shown(found, extent)
     columns = line_columns(layer_columns(rows))
     lines = fitting_lines(
-        rows, lambda row: row.step.name, columns, console.width, in_order=top is None
+        rows, lambda row: row.name, columns, console.width, in_order=extent.top is None
     )
-    shown = print_table(console, _title(found, rows), columns, lines)
+    shown = print_table(console, _title(found, rows, extent), columns, lines)
     layouts = [layout for layout in LAYOUTS if any(h.startswith(layout) for h in shown)]
     each = "each" if len(layouts) > 1 else "that"
     line = f"; {', '.join(layouts)}: the fastest strategy of {each} layout there"
-    say(console, TAKES_LINE + (line if layouts else ""), style="dim")
+    shared = [SHARED_LINE, ALL_LINE] if any(len(row.layers) > 1 for row in rows) else []
+    say(console, TIME_LINE + (line if layouts else ""), *shared, style="dim")
+
+
+def _doubt_lines(found: PlanResult) -> list[str]:
+    line = doubts.line(standing.measurement for standing in found.standings)
+    return [] if line is None else [line]
 
 
 def _laid_out(found: PlanResult) -> bool:
@@ -112,10 +125,18 @@ def _laid_out(found: PlanResult) -> bool:
     return any(layer.fastest for layer in found.layers)
 
 
-def _shown(found: PlanResult, top: int | None) -> list[Planned]:
-    """Return the layers that take time: in order, or the ``top`` slowest first."""
-    rows = [layer for layer in found.layers if layer.seconds > 0]
-    return rows if top is None else sorted(rows, key=lambda row: -row.seconds)[:top]
+def _shown(found: PlanResult, extent: Extent) -> list[PlanRow]:
+    """Return the layers that take time: in order, or the slowest first."""
+    timed = [layer for layer in found.layers if layer.seconds > 0]
+    if extent.top is None:
+        groups = extent.groups(timed, lambda layer: layer.step.name, _way_of)
+        return [PlanRow(group.name, group.rows) for group in groups]
+    slowest_first = sorted(timed, key=lambda layer: -layer.seconds)[: extent.top]
+    return [PlanRow(layer.step.name, (layer,)) for layer in slowest_first]
+
+
+def _way_of(layer: Planned) -> tuple[object, ...]:
+    return layer.step.problem, layer.strategy, layer.layout
 
 
 def _after(found: PlanResult) -> list[str]:
@@ -132,40 +153,22 @@ def _after(found: PlanResult) -> list[str]:
     return named
 
 
-def _conversions_line(names: Sequence[str]) -> str:
+def _conversions_line(chain: str, names: Sequence[str]) -> str:
     if not names:
-        return "No conversion was worth it: one layout from the input to the result."
+        return f"conversions of the chain '{chain}': none, one layout from the input to the result"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"Conversions that are worth it: {', '.join(names[:_MOST_NAMED])}{more}."
+    return f"conversions of the chain '{chain}': {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _prediction_line(error: float) -> str:
-    percent = round(100 * error)
-    if percent == 0:
-        return "The optimal chain takes as long as predicted from its layers, within 1 %."
-    more = "more" if percent > 0 else "less"
-    return f"The optimal chain takes {abs(percent)} % {more} than predicted from its layers."
-
-
-def _faster(standing: Standing) -> bool:
-    """Whether one of our chains was measured to be faster than the one that was planned."""
-    ratio = standing.ratio
-    return not standing.library and ratio is not None and (ratio.high or 1.0) < 1
-
-
-def _surprise(standing: Standing) -> str:
-    ratio = standing.ratio.value if standing.ratio else 1.0
-    return f"{standing.name} is {100 * (1 - ratio):.0f} % faster, against the prediction."
-
-
-def _title(found: PlanResult, rows: Sequence[Planned]) -> str:
+def _title(found: PlanResult, rows: Sequence[PlanRow], extent: Extent) -> str:
     layers = sum(1 for layer in found.layers if layer.seconds > 0)
     many = f"{layers} layer{'s' if layers != 1 else ''}"
-    if len(rows) < layers:
+    if extent.top is not None and len(rows) < layers:
         many = f"{slowest(len(rows))} of {many}"
     many += not_timed(len(found.layers) - layers)
     network = f"{found.network} of {shape_text(found.input)}"
-    return " · ".join((network, *how_parts(found.options), many))
+    chain = [] if found.chosen == OPTIMAL else [f"the chain '{found.chosen}'"]
+    return " · ".join((network, *how_parts(found.options), *chain, many))
 
 
 # The tables of ``network NAME --plan``: a row per layer, and a row per chain or library.
@@ -174,15 +177,44 @@ NOTHING = tables.NOTHING
 LAYOUTS = ("nchw", "nhwc")
 
 
-def layer_columns(rows: Sequence[Planned]) -> list[Column[Planned]]:
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A layer, or the layers at the same place of blocks that repeat."""
+
+    name: str
+    layers: tuple[Planned, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The mean."""
+        return sum(layer.seconds for layer in self.layers) / len(self.layers)
+
+    @property
+    def fastest(self) -> dict[str, tuple[str, float]]:
+        """By layout, the fastest strategy, and the mean of the fastest times.
+
+        A layout that one of the layers lacks is left out; strategies that differ are all named.
+        """
+        found = {}
+        for layout in LAYOUTS:
+            each = [layer.fastest[layout] for layer in self.layers if layout in layer.fastest]
+            if len(each) == len(self.layers):
+                names = ", ".join(dict.fromkeys(name for name, _ in each))
+                found[layout] = names, sum(seconds for _, seconds in each) / len(each)
+        return found
+
+
+def layer_columns(rows: Sequence[PlanRow]) -> list[Column[PlanRow]]:
     """Return the columns of the plan's layers."""
     unit = units.table_unit([row.seconds for row in rows])
     layouts = [each for each in LAYOUTS if any(each in row.fastest for row in rows)]
+    count: list[Column[PlanRow]] = [Column(TIMES, lambda row: str(len(row.layers)), 2)]
     return [
-        Column("layer", lambda row: row.step.name, 1, "left"),
+        Column("layer", lambda row: row.name, 1, "left"),
+        *(count if any(len(row.layers) > 1 for row in rows) else []),
         Column("with", _taken_along, 5, "left"),
         Column("plan", _way, 2, "left"),
-        Column(f"takes [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
+        Column(f"time [{unit.name}]", lambda row: time_cell(row.seconds, unit), 1),
         *(column for layout in layouts for column in _fastest_columns(layout, unit)),
     ]
 
@@ -192,7 +224,7 @@ def chain_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     unit = units.time_unit([standing.seconds for standing in standings])
     return [
         Column("chain", _name, 1, "left"),
-        Column("by", lambda s: "library" if s.library else "convprof", 6, "left"),
+        Column("engine", lambda s: "library" if s.library else "convprof", 6, "left"),
         Column("conversions", _count_cell, 5),
         Column(f"predicted [{unit.name}]", lambda s: time_cell(s.predicted_s, unit), 3),
         Column(f"measured [{unit.name}]", lambda s: tables.time_cell(s.measurement, unit), 1),
@@ -202,33 +234,35 @@ def chain_columns(standings: Sequence[Standing]) -> list[Column[Standing]]:
     ]
 
 
-def _fastest_columns(layout: str, unit: Unit) -> list[Column[Planned]]:
-    def seconds(row: Planned) -> str:
+def _fastest_columns(layout: str, unit: Unit) -> list[Column[PlanRow]]:
+    def seconds(row: PlanRow) -> str:
         return time_cell(row.fastest[layout][1] if layout in row.fastest else None, unit)
 
-    def strategy(row: Planned) -> str:
+    def strategy(row: PlanRow) -> str:
         return row.fastest[layout][0] if layout in row.fastest else NOTHING
 
     return [
         Column(f"{layout} [{unit.name}]", seconds, 3),
-        Column(f"{layout} by", strategy, 6, "left"),
+        Column(f"{layout} strategy", strategy, 6, "left"),
     ]
 
 
-def _way(row: Planned) -> str:
-    return f"{row.strategy} {row.layout or ''}".rstrip()
+def _way(row: PlanRow) -> str:
+    layer = row.layers[0]
+    return f"{layer.strategy} {layer.layout or ''}".rstrip()
 
 
-def _taken_along(row: Planned) -> str:
+def _taken_along(row: PlanRow) -> str:
     """Return what was fused with a layer: ``bias, add, relu``."""
-    epilogue = getattr(row.step.problem, "epilogue", None)
+    step = row.layers[0].step
+    epilogue = getattr(step.problem, "epilogue", None)
     if epilogue:
         return str(epilogue.text).replace(",", ", ")
-    return "softmax, pv" if len(row.step.nodes) > 1 else ""
+    return "softmax, pv" if len(step.nodes) > 1 else ""
 
 
 def _name(standing: Standing) -> str:
-    return " = ".join((standing.name, *standing.also))
+    return doubts.marked(" = ".join((standing.name, *standing.also)), standing.measurement.doubt)
 
 
 def _count_cell(standing: Standing) -> str:

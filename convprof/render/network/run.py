@@ -10,6 +10,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.layers import (
     Share,
     different,
@@ -18,6 +19,7 @@ from convprof.render.network.layers import (
     legend_lines,
     shares,
 )
+from convprof.render.network.repeats import ALL_LINE
 from convprof.render.network.totals import (
     BETWEEN_LINE,
     chain_line,
@@ -34,15 +36,16 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.render.network.repeats import Extent
     from convprof.results import Document, Measurement
     from convprof.studies.network.options import Options
     from convprof.studies.network.study import NetworkResult
 
 
-def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
+def run_report(console: Console, found: NetworkResult, extent: Extent) -> None:
     """Print layers, kinds, totals, verdicts, and what could not be measured."""
     if found.measured:
-        _print_layers(console, found, top)
+        _print_layers(console, found, extent)
         console.print()
         of_kinds = kinds(found.layers)
         print_table(console, "by kind of layer", kind_columns(of_kinds), of_kinds)
@@ -50,6 +53,9 @@ def run_report(console: Console, found: NetworkResult, top: int | None) -> None:
         console.print()
     _print_totals(console, found)
     say(console, *library_lines(found))
+    if found.concurrency is not None:
+        console.print()
+        concurrency_report(console, found.concurrency)
     say(console, *exclusion_lines(found.excluded), style="bold red")
 
 
@@ -70,7 +76,7 @@ def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def title(found: NetworkResult, rows: Sequence[Share]) -> str:
+def title(found: NetworkResult, rows: Sequence[Share], extent: Extent) -> str:
     """Return ``resnet50 of 1x3x224x224 · nhwc · f32 · 2 threads · 174 layers (1 view not timed)``.
 
     With ``--top`` equal layers share a row: ``… · the 10 slowest of 23 different ones``.
@@ -82,7 +88,9 @@ def title(found: NetworkResult, rows: Sequence[Share]) -> str:
         layers = f"{measured} measured of {measured + found.missing} layers"
     views = not_timed(sum(1 for layer in found.layers if layer.view))
     counted = [f"{layers}{views}"]
-    if len(rows) < measured == kept:
+    if extent.top is None:
+        pass
+    elif len(rows) < measured == kept:
         counted = [f"{slowest(len(rows))} of {layers}{views}"]
     elif len(rows) < kept:
         counted.append(f"{slowest(len(rows))} of {kept} different ones")
@@ -124,25 +132,27 @@ def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def run_markdown(document: Document, found: NetworkResult | None, top: int | None) -> str:
+def run_markdown(document: Document, found: NetworkResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
     if found is None:
         return ""
-    rows, of_kinds = shares(found.layers, top), kinds(found.layers)
+    rows, of_kinds = shares(found.layers, extent), kinds(found.layers)
     columns, totals = layer_columns(rows, found.options.layout), found.reconciliation()
     added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
     given = (
         *doubt_lines(found), *residual_lines(found), *library_lines(found),
         *exclusion_lines(found.excluded),
     )  # fmt: skip
+    modes = found.concurrency.modes if found.concurrency else ()
     made = [
-        f"### {title(found, rows)}\n",
+        f"### {title(found, rows, extent)}\n",
         markdown_table(columns, rows) if rows else "",
         *(f"{line}\n" for line in legend_lines([c.heading for c in columns]) if rows),
         markdown_table(kind_columns(of_kinds), of_kinds) if of_kinds else "",
         markdown_table(part_columns(added), added) if added else "",
+        markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in ([chain_line(found.chain)] if found.chain else [])),
         *(f"- {line}" for line in given),
         "",
@@ -152,12 +162,20 @@ def run_markdown(document: Document, found: NetworkResult | None, top: int | Non
     return "\n".join(made) + "\n"
 
 
-def _print_layers(console: Console, found: NetworkResult, top: int | None) -> None:
-    rows = shares(found.layers, top)
+def collapsed_lines(rows: Sequence[Share], extent: Extent) -> list[str]:
+    """Return how to see every layer, if some share a row because their blocks repeat."""
+    shared = extent.top is None and any(len(row.layers) > 1 for row in rows)
+    return [ALL_LINE] if shared else []
+
+
+def _print_layers(console: Console, found: NetworkResult, extent: Extent) -> None:
+    rows = shares(found.layers, extent)
     columns = line_columns(layer_columns(rows, found.options.layout))
-    lines = fitting_lines(rows, lambda row: row.name, columns, console.width, in_order=top is None)
-    shown = print_table(console, title(found, rows), columns, lines)
-    say(console, *legend_lines(shown), style="dim")
+    lines = fitting_lines(
+        rows, lambda row: row.name, columns, console.width, in_order=extent.top is None
+    )
+    shown = print_table(console, title(found, rows, extent), columns, lines)
+    say(console, *legend_lines(shown), *collapsed_lines(rows, extent), style="dim")
 
 
 def _print_totals(console: Console, found: NetworkResult) -> None:

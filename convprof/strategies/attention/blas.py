@@ -1,7 +1,7 @@
 """The definition by NumPy and its BLAS: two products per head, and a softmax in between.
 
-Removes the limit of slow loops. A head's whole matrix of scores is still written and read again,
-by every operation of the softmax on its own.
+Removes the limit of slow loops. Every operation of the softmax still reads and writes the whole
+score matrix of a head.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Blas(Planned[Attention]):
     role = Role.BUNDLED
 
     def plan(self, p: Attention, setting: Setting) -> Plan:
-        """One call for all heads, with room for the scores of one."""
+        """One call for all heads, with scratch memory for the scores of one head."""
         total = setting.types.accumulator
         plan = Plan()
         plan.workspaces[SCORES] = Buffer((p.tokens, p.tokens), total)

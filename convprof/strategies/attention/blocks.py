@@ -1,4 +1,4 @@
-"""The lists of tiles of fused attention: what is done with a block of queries and one of keys."""
+"""The lists of tiles of fused attention: the work on a block of queries and a block of keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SPACE, CLAIMS = "blocks", "claims"
 SOFTMAX_ACROSS = 4
-"""Vectors of queries that a softmax takes at once: their maxima and sums stay in registers."""
+"""Vectors of queries per step of a softmax: their maxima and sums stay in registers."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Blocks:
         blocking: AttentionBlocking,
         placement: Placement | None = None,
     ) -> None:
-        """Without a ``placement``, the operands are where the problem says."""
+        """Without a ``placement``, the operands have the order that the problem defines."""
         self.p = p
         self.placement = placement or Placement.apart(p)
         self.query_row, self.key_row, self.result_row = (
@@ -80,7 +80,7 @@ class Blocks:
         }
 
     def stage(self, slots: int) -> Stage:
-        """Return the stage, a task of it a block of queries of one head."""
+        """Return the stage; a task is a block of queries of one head."""
         p = self.p
         rest = p.tokens - self.wide * self.width
         self._block(self.width, self.blocking.queries)
@@ -106,7 +106,7 @@ class Blocks:
         return Stage("attention", native, tasks, buffers, table)
 
     def workspaces(self, slots: int) -> dict[str, Buffer]:
-        """Return a block of scores and sums for each slot, and who has claimed which task."""
+        """Return a block of scores and sums for each slot, and the table of claimed tasks."""
         return {
             SPACE: Buffer((slots, self.slot), self.types.accumulator),
             CLAIMS: Buffer((slots, pairs.CLAIM_BYTES // WORD.bytes), WORD),
@@ -117,7 +117,7 @@ class Blocks:
         return round_up(elements, page)
 
     def _block(self, queries: int, vectors: int) -> None:
-        """Write the four lists of a block of queries; empty ones if there are none."""
+        """Write the four lists of a block of queries; they are empty without queries."""
         for write in (self._begin, self._step, self._last, self._end):
             self.tiles.task()
             if queries:

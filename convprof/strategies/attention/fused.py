@@ -1,10 +1,10 @@
-"""Block of queries by block of keys, with a softmax that is brought up to date on the way.
+"""Block of queries by block of keys, with a softmax that is corrected as blocks are added.
 
-Removes the limit of the score matrix: it never exists. The scores of some queries and some keys
-stay in the first-level caches between their making, their exponentials and the sums of values they
-weigh. When a later block raises a query's maximum, what has been summed so far is brought down to
-it (Milakov & Gimelshein 2018; Rabe & Staats 2021; Dao et al. 2022). Scratch memory is one such
-block per thread, whatever the number of tokens.
+Removes the limit of the score matrix, which is never stored as a whole. A block of scores, of some
+queries and some keys, stays in the first-level cache until its exponentials and its weighted sums
+of values are computed. When a later block raises a query's maximum, the sums so far are scaled to
+the new maximum (Milakov & Gimelshein 2018; Rabe & Staats 2021; Dao et al. 2022). Scratch memory is
+one block of scores per thread, for any number of tokens.
 
 Scores are stored transposed, ``(keys, queries)``: each vector lane is one query. The queries of a
 block are transposed once, keys and values are read in place, and no vector is summed across lanes.
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 QUERIES = 64
-"""Per block, where that fills whole vectors: each key and value serves all of them. With 32 or 128
-queries 1,024 tokens are 1 to 2 % slower."""
+"""Queries per block, where they fill whole vectors: all of them use each loaded key and value. With
+32 or 128 queries, 1,024 tokens are 1 to 2 % slower."""
 L1_SHARE = 2 / 3
-"""Of the first-level cache, for a block of scores."""
+"""Share of the first-level cache for a block of scores."""
 FEWEST_KEYS = 32
 ACROSS = 4
-"""Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from afar,
-vectors of queries from the first-level cache."""
+"""Vectors of queries in a register tile of scores, with 32 registers: rows of keys come from outer
+caches, vectors of queries from the first-level cache."""
 TASKS_PER_THREAD = 4
 EFFICIENCY = 0.8
-"""Share of two multiply-adds a cycle that is reached: exponentials take a tenth of the time."""
+"""Reached share of two multiply-adds a cycle: exponentials take a tenth of the time."""
 
 
 def choose(
@@ -50,7 +50,7 @@ def choose(
     score = types.accumulator
     lanes = isa.lanes(score.bytes)
     vectors = min(max(1, queries // lanes), ceil_div(p.tokens, lanes))
-    if threads > 1:  # enough blocks for every thread to have some
+    if threads > 1:  # at least one block for every thread
         every = p.items * ceil_div(p.tokens, lanes)
         vectors = min(vectors, max(1, every // (TASKS_PER_THREAD * threads)))
     most = ACROSS if isa.registers >= 32 else register_vectors(vectors, isa)  # noqa: PLR2004
@@ -62,7 +62,7 @@ def choose(
 
 
 def fill(plan: Plan, lists: Blocks, threads: int) -> None:
-    """Give a plan of the right operands its one stage, and the scratch memory for it."""
+    """Add the one stage and its scratch memory to a plan that has the operands."""
     plan.workspaces = lists.workspaces(threads)
     plan.lendable_workspaces = frozenset({SPACE})
     plan.steps = [lists.stage(threads)]

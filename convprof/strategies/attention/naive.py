@@ -1,7 +1,7 @@
 """The definition: all scores, their softmax, the weighted sum of the values, one after the other.
 
-The limit it shows: the matrix of scores, ``tokens x tokens`` for every head, goes through memory
-three times, and soon it is far larger than all the operands.
+The limit it shows: the score matrix, ``tokens x tokens`` for every head, passes through memory
+three times. For many tokens it is far larger than all the operands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SCORES = "scores"
 
-# math is the one thing from outside of themselves that the kernels use: it never changes.
+# Kernels use nothing from outside of their bodies but math, which never changes.
 
 
 def scores(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -37,7 +37,7 @@ def scores(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def softmax(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Turn rows of scores into weights that add up to 1; the largest is taken off first."""
+    """Turn rows of scores into weights that add up to 1; the largest is subtracted first."""
     made = buffers[0]
     tokens = dims[0]
     for row in range(lo, hi):

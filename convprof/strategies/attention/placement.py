@@ -1,4 +1,4 @@
-"""Where the operands of attention are: each on its own, or side by side in one projection."""
+"""Where the operands of attention are in memory: separate arrays, or one packed projection."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ class Placement:
 
     queries: Walk
     keys: Walk
-    """Values are placed as keys are."""
+    """The walk over the values is the same."""
     values: int
-    """Elements from the start of the buffer with the keys to the first value."""
+    """Elements from the start of the buffer of keys and values to the first value."""
     results: Walk
     first_key: int = 0
-    """Elements from the start of that buffer to the first key."""
+    """Elements from the start of the same buffer to the first key."""
     buffers: tuple[str, str] = X, WEIGHTS
-    """The one that begins with a query, and the one that begins with a key."""
+    """The buffer of the queries, and the buffer of the keys and values."""
 
     @classmethod
     def apart(cls, p: Attention) -> Placement:
-        """Return that of the problem's operands: every head on its own, values after all keys."""
+        """Return the placement of the problem's operands: head by head, values after all keys."""
         head = p.tokens * p.dim
         walk = Walk(p.heads * head, head, p.dim)
         return cls(walk, walk, p.items * head, walk)
 
     @classmethod
     def packed(cls, p: Attention) -> Placement:
-        """Return that of queries, keys and values in one tensor (n, t, 3w), of each token w each.
+        """Return the placement in one projection (n, t, 3w): w channels each of q, k and v.
 
-        A head has neighbouring channels of each, of w in all, and of the result (n, t, w).
+        A head is a run of neighbouring channels in each part, and in the result (n, t, w).
         """
         walk, width = side_by_side(p, 3), p.heads * p.dim
         return cls(walk, walk, 2 * width, side_by_side(p, 1), width, (X, X))
 
     @classmethod
     def gathered(cls, p: Attention) -> Placement:
-        """Return that of queries in one tensor (n, t, 3w), keys and values copied out of it.
+        """Return the placement of queries in a projection (n, t, 3w) and copied keys and values.
 
-        The tensor has of each token query, key and value, w each. A head has neighbouring channels
-        of each, of w in all, and of the result (n, t, w).
+        A token has w channels each of query, key and value. A head is a run of neighbouring
+        channels in each part, and in the result (n, t, w).
         """
         results = side_by_side(p, 1)
         return replace(cls.apart(p), queries=side_by_side(p, 3), results=results, buffers=(X, KV))

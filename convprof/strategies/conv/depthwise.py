@@ -1,4 +1,4 @@
-"""Depthwise convolution in NHWC: no sum over channels, so the vectors run along them."""
+"""Depthwise convolution in NHWC: no sum over channels, so vectors run along the channels."""
 
 from __future__ import annotations
 

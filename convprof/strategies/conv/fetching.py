@@ -1,8 +1,8 @@
-"""What each tile of a panel of weights fetches of the next panel, so that it is near in time.
+"""Software prefetch: each tile of a panel of weights fetches a part of the next panel.
 
-Weights from beyond L2 meet a panel's first tile faster than the memory gives them, and its other
-tiles not at all. Shared out among all tiles, by the time that each takes, the reading keeps an even
-pace, and no tile waits.
+Without prefetch, a panel's first tile reads all weights from beyond L2, and waits; the other tiles
+find them in a cache. With prefetch, every tile reads a share of the next panel, in proportion to
+its time, and no tile waits.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class Fetching:
-    """Hands out the parts of one panel after the other to the tiles that come before it."""
+    """Assigns the parts of each panel to the tiles that run before it."""
 
     def __init__(self, panel: int, work: int) -> None:
-        """Take the elements of a panel, and the rows times steps of all tiles that it meets."""
+        """Take the elements of a panel, and the rows times steps of all tiles that use it."""
         self._panel = panel
         self._work = work
         self._start, self._size, self._taken = 0, panel, 0
 
     def begin(self, start: int, size: int) -> None:
-        """Fetch from now on the panel of ``size`` elements that starts there."""
+        """Begin with another panel: its first element, and its number of elements."""
         self._start, self._size, self._taken = start, size, 0
 
     def each_step(self, rows: int) -> int:
-        """Return the elements that each step of a tile of so many rows is to fetch."""
+        """Return the elements that each step of a tile of this height has to fetch."""
         return ceil_div(self._panel * rows, max(1, self._work))
 
     def take(self, tiles: int, elements: int) -> Integers:
-        """Return where each of so many tiles starts to fetch, ``elements`` each."""
+        """Return where each of ``tiles`` starts to fetch, ``elements`` each."""
         starts = self._taken + np.arange(tiles) * elements
         self._taken += tiles * elements
         return self._start + np.minimum(starts, max(0, self._size - elements))

@@ -1,10 +1,10 @@
 """Convolution theorem: transform tiles and filters, multiply per frequency, transform back.
 
-The work per output grows with the logarithm of the tile and not with the filter's area, which is
-what large filters want (Mathieu, Henaff & LeCun 2014, *Fast Training of Convolutional Networks
-through FFTs*). Tiles overlap (overlap-save, see ``overlap_save.py``). Frequencies are outermost in
-memory, so that the sum over channels is one complex matrix product for each of them. A stride is
-sampled from the dense result, a dilated filter is filled up with zeros: neither saves anything.
+The work per output grows with the logarithm of the tile and not with the filter's area, which suits
+large filters (Mathieu, Henaff & LeCun 2014, *Fast Training of Convolutional Networks through
+FFTs*). Tiles overlap (overlap-save, see ``overlap_save.py``). Frequencies are outermost in memory,
+so that the sum over channels is one complex matrix product for each of them. With a stride, the
+dense result is computed and sampled; a dilated filter is filled with zeros. Neither saves work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def cut_tiles(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy an NHWC image into overlapping tiles ``(i, j, tile, c)``; a task is one row ``i``.
 
-    What lies outside of the image was zeroed when the buffer was made, and nobody writes it.
+    The buffer is zeroed once; no task writes to the elements outside of the image.
     """
     x, tiles = buffers[0], buffers[1]
     n_end, h, width, c_end, top, left = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
@@ -56,7 +56,7 @@ def cut_tiles(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def join_tiles(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Copy what is valid of tiles ``(i, j, tile, k)`` into output rows ``(n, p)``."""
+    """Copy the valid part of tiles ``(i, j, tile, k)`` into output rows ``(n, p)``."""
     tiles, y = buffers[0], buffers[1]
     n_end, p_end, q_end, k_end, a_end, b_end = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
     rows, columns, points_w, stride_w = dims[6], dims[7], dims[8], dims[9]
@@ -88,7 +88,7 @@ class Fft(Planned[Conv2d]):
         return reason
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
-        """Cut into tiles, transform, multiply, transform back, join what is valid."""
+        """Cut into tiles, transform, multiply, transform back, join the valid parts."""
         tiling = Tiling.choose(p)
         steps = FrequencySteps(tiling, setting)
 
@@ -113,7 +113,7 @@ class Fft(Planned[Conv2d]):
         plan.workspaces |= {name: Buffer(shape, total) for name, shape in shapes.items()}
         plan.packed[FILTERS] = filter_spectra(tiling, total)
         plan.executed_flops = tiling.flops()
-        plan.blas_threads = 1  # whole products are shared out instead
+        plan.blas_threads = 1  # threads share out whole products instead
         return plan
 
 

@@ -1,7 +1,7 @@
-"""The part of ``fft`` that runs in NumPy: transforms there and back, and the products between.
+"""The part of ``fft`` that runs in NumPy: forward and inverse transforms, and the products.
 
-Frequencies are the outer axes of every array, so that what belongs to one frequency is a matrix.
-Complex numbers live in buffers of twice as many real ones.
+Frequencies are the outer axes of every array, so that the elements of one frequency are a matrix.
+Complex numbers are stored in buffers of twice as many real numbers.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 TILES, SPECTRUM, FILTERS, PRODUCT, RESULT = "tiles", "spectrum", "filters", "product", "result"
 FFT_HAS_OUT = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 SCALED: Literal["ortho"] = "ortho"
-"""Every transform is scaled by ``1 / sqrt(N)``. Where there is nothing to scale, NumPy (2.4) scales
-by the Python integer 1, which selects its float64 loop for float32 data: everything is copied, and
-it takes some five times as long."""
+"""Every transform is scaled by ``1 / sqrt(N)``. Without a scale, NumPy (2.4) multiplies by the
+Python integer 1, which selects its float64 loop for float32 data: all data is copied, and the
+transform takes about five times as long."""
 
 
 def _transform(function: Callable[..., Array], source: Array, target: Array, axis: int) -> None:
     """Transform ``source`` into ``target`` along an axis, scaled by ``1 / sqrt(N)`` (see SCALED).
 
-    NumPy 1 knows no ``out`` and computes in float64 always; the result is right all the same.
+    NumPy 1 has no ``out`` and always computes in float64; the result is still correct.
     """
     points = target.shape[axis] if function is np.fft.irfft else source.shape[axis]
     if FFT_HAS_OUT:
@@ -55,7 +55,7 @@ class FrequencySteps:
     def __init__(self, tiling: Tiling, setting: Setting) -> None:
         self.tiling = tiling
         self.setting = setting
-        self.pool = ThreadPoolExecutor(setting.threads)  # starts threads when needed
+        self.pool = ThreadPoolExecutor(setting.threads)  # it starts threads at first use
 
     def share(self, width: int, task: Callable[[int, int], None]) -> None:
         """Run ``task(lo, hi)`` over parts of ``width``, one part per thread."""
@@ -70,7 +70,7 @@ class FrequencySteps:
         return array.view(np.result_type(find(self.setting.dtype).numpy, np.complex64))
 
     def forward(self, buffers: dict[str, Array]) -> None:
-        """Transform tiles ``(i, j, tile c)`` along both axes, the second one in place."""
+        """Transform tiles ``(i, j, tile c)`` along both axes, along the second axis in place."""
         tiles, spectrum = buffers[TILES], self._complex(buffers[SPECTRUM])
 
         def part(lo: int, hi: int) -> None:
@@ -91,7 +91,7 @@ class FrequencySteps:
 
         def part(lo: int, hi: int) -> None:
             x, w, y = source[lo:hi], filters[lo:hi], target[lo:hi]
-            if p.cg == 1:  # no sum: a matrix product per channel would be all overhead
+            if p.cg == 1:  # no sum: one matrix product per channel would be slower
                 np.multiply(x, w.reshape(hi - lo, 1, p.groups, p.kg), out=y)
             else:
                 np.matmul(x.swapaxes(1, 2), w, out=y.swapaxes(1, 2))
@@ -99,7 +99,7 @@ class FrequencySteps:
         self.share(tiling.frequencies, part)
 
     def inverse(self, buffers: dict[str, Array]) -> None:
-        """Transform back: all columns in place, then the rows that hold outputs."""
+        """Inverse transform: all columns in place, then the rows that hold outputs."""
         product, result = self._complex(buffers[PRODUCT]), buffers[RESULT]
         step = self.tiling.p.stride[0]
 
@@ -116,8 +116,9 @@ class FrequencySteps:
 def filter_spectra(tiling: Tiling, dtype: DType) -> Packed:
     """Return the conjugate spectra of the filters, ``(frequencies, groups, c/groups, k/groups)``.
 
-    Conjugate, because what networks call a convolution is a correlation. Those of the image and the
-    transform back are scaled by ``1 / sqrt(N)`` each, ``1 / N`` in all; so these are to have none.
+    Conjugate, because the convolution of networks is a correlation. The forward and the inverse
+    transform of the image are scaled by ``1 / sqrt(N)`` each, ``1 / N`` in all; so the spectra of
+    the filters are not scaled.
     """
     p, (dh, dw) = tiling.p, tiling.p.dilation
     shape = (tiling.frequencies, p.groups, p.cg, p.kg)
@@ -129,9 +130,9 @@ def filter_spectra(tiling: Tiling, dtype: DType) -> Packed:
         spectra = np.fft.rfft(filled, tiling.columns.points, 1, SCALED)
         spectra = np.fft.fft(spectra, tiling.rows.points, 0, SCALED)
         np.conjugate(spectra, out=spectra)
-        kind = np.result_type(dtype.numpy, np.complex64)
+        kind = np.result_type(dtype.array_type, np.complex64)
         ordered = np.ascontiguousarray(spectra, dtype=kind)
-        spectrum: Array = ordered.view(dtype.numpy).reshape(*shape[:3], -1)
+        spectrum: Array = ordered.view(dtype.array_type).reshape(*shape[:3], -1)
         return spectrum
 
     return Packed(Buffer((*shape[:3], 2 * p.kg), dtype), rearrange)

@@ -1,4 +1,4 @@
-"""Padding: where the input is once it has a border, and the stages that copy it there."""
+"""Padding: the input with a border, and the stages that copy it into the border."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PADDED = "padded"
 def pad_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Copy planes ``(n, c)`` of an NCHW image into the middle of their padded planes.
 
-    With a stride the padded plane is kept as one sub-plane per stride phase, so that the pixels
-    of one filter tap are neighbours in memory. The border was zeroed when the buffer was
-    made, and no stage writes it.
+    With a stride the padded plane is stored as one sub-plane per stride phase, so that the pixels
+    of one filter tap are neighbours in memory. The border is zeroed once, and no stage writes to
+    it.
     """
     x, padded = buffers[0], buffers[1]
     h, w, top, left, sh, sw = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
@@ -68,7 +68,7 @@ class Padded:
     stages: tuple[Stage, ...]
 
     def workspaces(self, types: Types) -> dict[str, Buffer]:
-        """Return the workspace to declare: none if the input is read in place."""
+        """Return the workspace to declare: empty if the input is read in place."""
         return {} if self.buffer == X else {self.buffer: Buffer(self.shape, types.source)}
 
 
@@ -85,8 +85,9 @@ def padded_nhwc(p: Conv2d) -> Padded:
 def padded_nchw(p: Conv2d, *, phases: bool = False) -> Padded:
     """Return the NCHW input with its border, ``(n, c, phases_h, phases_w, h', w')``.
 
-    With ``phases`` a stride's phases are kept apart (see ``pad_planes``); a filter of one row needs
-    only the first phase. Without, or at stride 1, there is one phase and it is the padded image.
+    With ``phases`` each phase of a stride has its own plane (see ``pad_planes``); a filter of one
+    row needs only the first phase. Without ``phases``, or at stride 1, the one phase is the padded
+    image.
     """
     top, left, bottom, right = p.pads
     sh, sw = p.stride if phases else (1, 1)

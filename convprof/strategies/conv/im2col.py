@@ -1,7 +1,8 @@
 """Patch matrix and product: copy every filter window into a column, then multiply once.
 
-What ``tiled`` avoids and many libraries did: the copy is r*s times the image, written and read
-again, in exchange for a plain matrix product. The phases show what that costs.
+Many libraries used this algorithm; ``tiled`` avoids it. The copy is r*s times as large as the
+image, and is written and read once, in exchange for a plain matrix product. The phases show its
+cost.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Product:
     a: str
     b: str
     swap: tuple[int, int, int] | None
-    """``(outer, inner, run)`` of the copy that orders the result; None if it needs none."""
+    """``(outer, inner, run)`` of the copy that orders the result; None if the order is right
+    already."""
 
     @property
     def c(self) -> str:
@@ -145,7 +147,7 @@ class Im2col(Planned[Conv2d]):
         layout = setting.layout
         padded = padded_nchw(p) if layout == "nchw" else padded_nhwc(p)
         plan, types = Plan(), setting.types
-        # A 1x1 filter's patch matrix is the image itself where the image is one matrix.
+        # The patch matrix of a 1x1 filter is the image itself if the image is one matrix.
         itself = p.is_pointwise and padded.buffer == X and p.stride == (1, 1)
         if itself and (p.n == 1 if layout == "nchw" else p.groups == 1):
             product = _product(p, layout, X)
@@ -166,5 +168,5 @@ class Im2col(Planned[Conv2d]):
         return plan
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
-        """Return the step that multiplies."""
+        """Return the step of the plan that multiplies."""
         return tiled_gemm(p, setting, product)

@@ -1,9 +1,9 @@
 """Direct convolution on register tiles of explicit vectors, read in place: no copy, no padding.
 
 Removes the limit of ``tiled``: the sums stay in vector registers over the whole reduction, in
-vectors as wide as the CPU has. Inner loops are generated for the problem at hand, every stride a
-constant; at the border, taps that meet only padding are left out instead of multiplied by zero.
-NCHW is converted to NHWC and back inside ``run()``.
+vectors as wide as the CPU has. Inner loops are generated for the problem, with every stride as a
+constant; at the border, taps in the padding are left out instead of multiplied by zero. NCHW is
+converted to NHWC and back inside ``run()``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PANELS = "weights_panels"
 EFFICIENCY = 0.95
-"""Share of two multiply-adds a cycle that the tiles reach when their operands are in cache."""
+"""The share of two multiply-adds a cycle that the tiles reach with operands in cache."""
 
 
 class Microkernel(Tunable[Conv2d, ConvBlocking]):
@@ -49,7 +49,7 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         return distinct(_tiles(problem, setting).blockings())
 
     def cycles(self, problem: Conv2d, setting: Setting) -> float:
-        """Estimate two vector multiply-adds a cycle; one for depthwise, where loads are as many."""
+        """Estimate two vector multiply-adds a cycle; one for depthwise, which has as many loads."""
         return estimated_cycles(_tiles(problem, setting))
 
     def plan_blocked(self, p: Conv2d, setting: Setting, blocking: ConvBlocking) -> Plan:

@@ -1,4 +1,4 @@
-"""Compute in NHWC whatever the caller's layout is; NCHW is converted on the way in and out."""
+"""Compute in NHWC for callers of both layouts; NCHW is converted before and after."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NHWC_X, NHWC_Y = "x_nhwc", "y_nhwc"
 
 
 def in_tiles(p: Conv2d, layout: str) -> Conv2d:
-    """Return the convolution with what of its epilogue is computed in NHWC: mostly all of it.
+    """Return the convolution with the steps of its epilogue that run in NHWC: mostly all of them.
 
-    A residual in NCHW is not converted, which takes as long as a pass over the result: it is added
-    after the result has been converted, together with what follows it.
+    A residual in NCHW is not converted, because that takes as long as a pass over the result. It is
+    added after the result has been converted, together with the steps that follow it.
     """
     if layout == "nhwc" or not p.epilogue.add:
         return p
@@ -43,7 +43,7 @@ def nhwc_plan(
 ) -> Plan:
     """Return a plan of ``stages(input, output)``, buffers in NHWC, for the setting's layout.
 
-    What the stages compute of an epilogue is up to them; its operands are bound.
+    The stages may compute any part of an epilogue; its operands are bound.
     """
     plan, types = Plan(), setting.types
     if setting.layout == "nhwc":

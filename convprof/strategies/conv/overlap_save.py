@@ -1,4 +1,4 @@
-"""Overlap-save: how an image is cut into overlapping tiles for Fourier transforms, at least cost.
+"""Overlap-save: the cheapest cut of an image into overlapping tiles for Fourier transforms.
 
 The product of two transforms of N points is a *circular* convolution: of a tile and a filter of
 ``span`` points, only ``N - span + 1`` outputs have not wrapped around. So tiles overlap by
@@ -38,10 +38,10 @@ class Cut:
 
 
 def fft_flops(points: int, *, real: bool = False) -> float:
-    """Return the nominal FLOPs of a transform: ``5 N log2 N``, and half of it for real data.
+    """Return the nominal FLOPs of a transform: ``5 N log2 N``; half for real data.
 
-    The convention of benchFFT (Frigo & Johnson 2005, *The Design and Implementation of FFTW3*):
-    the count of radix 2, a little more than higher radices execute.
+    This is the convention of benchFFT (Frigo & Johnson 2005, *The Design and Implementation of
+    FFTW3*): the count of radix 2, a little more than higher radices execute.
     """
     return (2.5 if real else 5) * points * math.log2(points)
 
@@ -54,7 +54,7 @@ def smooth_sizes(least: int, most: int) -> list[int]:
 
 
 def cuts(outputs: int, span: int, stride: int) -> list[Cut]:
-    """Return the cuts worth trying: for each number of tiles, the shortest transform that does."""
+    """Return the candidates: for each number of tiles, the shortest sufficient transform."""
     whole = (outputs - 1) * stride + span
     most = max(2 * span, min(2 * whole, LONGEST))
     found: list[Cut] = []
@@ -97,9 +97,9 @@ class Tiling:
         return self.rows.points * self.half
 
     def transforms(self) -> list[tuple[int, int, bool]]:
-        """Return ``(how many, points, whether real)`` for each pass, there and back.
+        """Return ``(number, points, whether real)`` for each pass, forward and inverse.
 
-        Back, only the rows that hold outputs are transformed. One point transforms to itself.
+        The inverse transforms only the rows that hold outputs. One point needs no transform.
         """
         inputs, outputs = self.p.c * self.tiles, self.p.k * self.tiles
         high, wide = self.rows.points, self.columns.points
@@ -110,7 +110,7 @@ class Tiling:
     def flops(self) -> int:
         """Return the FLOPs of transforms and products; a complex multiply-add has 8.
 
-        With one input channel per group nothing is added up: 6 FLOPs per complex product.
+        With one input channel per group a complex product has 6, because there is no sum.
         """
         p = self.p
         transforms = sum(number * fft_flops(n, real=real) for number, n, real in self.transforms())

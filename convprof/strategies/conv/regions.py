@@ -1,4 +1,4 @@
-"""Cut an output image into regions whose pixels meet the same filter taps, and those into tiles.
+"""Cut an output image into regions whose pixels use the same filter taps, and regions into tiles.
 
 Near the border some taps of the filter fall into the padding and add nothing. Pixels that lose
 the same taps form a rectangle; within one, every pixel sums over the same offsets from its own
@@ -31,9 +31,9 @@ MOST_PATTERNS = 16
 
 
 class Convolution(Protocol):
-    """What register tiles need of a convolution: sizes, and where the image is padded.
+    """The properties of a convolution that register tiles use: sizes and padding.
 
-    ``Conv2d`` has it, and a part of its gradient has it too: the tiles are the same.
+    ``Conv2d`` has them, and a phase of its gradient too: both use the same tiles.
     """
 
     @property
@@ -82,11 +82,11 @@ class Convolution(Protocol):
 
     @property
     def pads(self) -> tuple[int, int, int, int]:
-        """Zeros at the top, left, bottom and right; negative: so much is not read."""
+        """Zeros at the top, left, bottom and right; negative: pixels that are not read."""
 
     @property
     def groups(self) -> int:
-        """Groups of channels that do not mix."""
+        """Groups of channels, each a convolution of its own."""
 
     @property
     def cg(self) -> int:
@@ -98,12 +98,12 @@ class Convolution(Protocol):
 
     @property
     def epilogue(self) -> Epilogue:
-        """What follows the sum."""
+        """The operations after the sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Output positions ``first`` to ``last - 1`` of one axis, and the taps that meet the image."""
+    """Output positions ``first`` to ``last - 1`` of one axis, and their taps inside the image."""
 
     first: int
     last: int
@@ -111,22 +111,22 @@ class Span:
     tap_last: int
 
     def within(self, first: int, last: int) -> Span | None:
-        """Return the part of the span inside ``[first, last)``; None if there is none."""
+        """Return the part of the span inside ``[first, last)``; None if it is empty."""
         low, high = max(first, self.first), min(last, self.last)
         return Span(low, high, self.tap_first, self.tap_last) if low < high else None
 
 
-@functools.lru_cache(maxsize=256)  # asked for again for every block of rows
+@functools.lru_cache(maxsize=256)  # called for every block of rows
 def spans(axis: Axis, out: int, before: int) -> tuple[Span, ...]:
-    """Return the runs of output positions of one axis that meet the same taps.
+    """Return the runs of output positions of one axis that use the same taps.
 
-    ``out`` positions, ``before`` elements of padding ahead of the image; negative for as many
-    elements of the image that lie before the first position's taps.
+    ``out`` is the number of positions. ``before`` is the padding before the image in elements; if
+    negative, the number of elements of the image before the first position's taps.
     """
     found: list[Span] = []
     for o in range(out):
         start = o * axis.stride - before
-        # the first tap at or after the image's start, and the first one beyond its end
+        # the first tap at or after the image's start, and the first tap beyond its end
         low = min(axis.taps, max(0, -(start // axis.dilation)))
         high = max(low, min(axis.taps, (axis.size - 1 - start) // axis.dilation + 1))
         if found and (found[-1].tap_first, found[-1].tap_last) == (low, high):
@@ -138,7 +138,7 @@ def spans(axis: Axis, out: int, before: int) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of output pixels that meet the same taps."""
+    """A rectangle of output pixels that use the same taps."""
 
     rows: Span
     columns: Span
@@ -151,7 +151,7 @@ class Region:
 
     @property
     def taps(self) -> tuple[tuple[int, int], ...]:
-        """The filter taps ``(r, s)`` that meet the image; none deep in the padding."""
+        """The filter taps ``(r, s)`` inside the image; empty deep in the padding."""
         return tuple(
             (r, s)
             for r in range(self.rows.tap_first, self.rows.tap_last)
@@ -172,13 +172,13 @@ def regions(p: Convolution, first: int, last: int) -> Iterator[Region]:
 
 
 Pattern = tuple[tuple[int, int], ...]
-"""The pixels of a tile, ``(row, column)`` from its first."""
+"""The pixels of a tile, ``(row, column)`` from its first pixel."""
 
 
 def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, int]]]:
     """Cover a rectangle of pixels with tiles of at most ``most``; return their starts by pattern.
 
-    Wide rectangles row by row, narrow ones across rows; the tiles are as equal as can be.
+    Wide rectangles are cut row by row, narrow ones across rows; sizes differ as little as possible.
     """
     tiles: dict[Pattern, list[tuple[int, int]]] = {}
     per_row = width / ceil_div(width, most)
@@ -195,12 +195,12 @@ def cover(height: int, width: int, most: int) -> dict[Pattern, list[tuple[int, i
     return tiles
 
 
-# Where the pixels of a convolution's tiles lie in its input and its output.
+# The offsets of a tile's pixels in the input and the output of a convolution.
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where the pixels of a result lie, in elements."""
+    """The offsets of the pixels of a result, in elements."""
 
     start: int
     """The first pixel."""

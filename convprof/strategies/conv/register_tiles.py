@@ -1,4 +1,4 @@
-"""Which register tiles make up a convolution in NHWC, in which order, shared out into tasks."""
+"""The register tiles of a convolution in NHWC: their order, and their assignment to tasks."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 CALL_CYCLES = 80
-"""What a register tile costs outside its inner loop: zeroing, storing, one mispredicted branch."""
+"""The cost of a register tile outside its inner loop: zeroing, storing, one missed branch."""
 FETCH_ROWS = 64
-"""Rows of weights, 14 cycles each in a usual tile: longer than a read from the last-level cache."""
+"""Rows of weights, 14 cycles each in a usual tile: more than a read from the last-level cache."""
 TASKS_PER_THREAD = 4
-"""Enough for the threads to finish together although their tasks differ."""
+"""Enough tasks for the threads to finish together although the tasks differ."""
 
 
 @dataclass(frozen=True)
 class ConvBlocking:
-    """How the output is cut."""
+    """The sizes of the blocks and register tiles of the output."""
 
     vectors: int
     """Vectors of output channels across a register tile."""
@@ -47,10 +47,10 @@ class ConvBlocking:
     block_rows: int
     """Output rows per block: its input stays in the second-level cache for all channels."""
     fixed: int = 1
-    """1: every thread takes the same equal share of the tasks in each run, and finds its part of
-    the operands in its own cache; 0: whoever is free takes the next ones."""
+    """1: static schedule, every thread takes the same equal share of the tasks in each run, and its
+    part of the operands is in its own cache; 0: a free thread takes the next tasks."""
     unroll: int = 0
-    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+    """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
 
 
 class TilePlan(ABC):
@@ -66,7 +66,7 @@ class TilePlan(ABC):
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
         self.tiles = TileList()
         self.fetching: Fetching | None = None
-        """Which part of the next panel each tile fetches; None where panels stay in L2."""
+        """The part of the next panel that each tile fetches; None where panels stay in L2."""
         self.chosen = self.blocking()
 
     @abstractmethod
@@ -74,7 +74,7 @@ class TilePlan(ABC):
         """Choose the blocking from the shape and the caches."""
 
     def blockings(self) -> list[ConvBlocking]:
-        """Return the blockings worth trying, the chosen one first."""
+        """Return the candidate blockings, the model's choice first."""
         chosen = self.blocking()
         rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
         found = [
@@ -88,7 +88,7 @@ class TilePlan(ABC):
 
     @abstractmethod
     def shapes(self) -> list[tuple[int, int]]:
-        """Return vectors and rows of the register tiles worth trying, the chosen one first."""
+        """Return vectors and rows of candidate register tiles, the model's choice first."""
 
     @abstractmethod
     def panels(self) -> list[tuple[int, int, int]]:
@@ -104,12 +104,13 @@ class TilePlan(ABC):
 
     @property
     def executed_macs(self) -> int:
-        """Multiply-adds of all tiles; taps that meet only padding are left out."""
+        """Multiply-adds of all tiles; taps in the padding are left out."""
         return self.tiles.executed_macs
 
     def build(self) -> Integers:
         """Return the runner's integers: a task per block, image and panel."""
-        threads = self.threads if self.weights_far else 0  # the last panel of each has none after
+        # the last panel of each image has no next panel
+        threads = self.threads if self.weights_far else 0
         key = (type(self), self.p, self.output, self.isa, self.types, self.chosen, threads)
         self.tiles = shared(key, self._listed)
         return self.tiles.dims()
@@ -130,9 +131,9 @@ class TilePlan(ABC):
         return self.tiles
 
     def _panel_by_panel(self, pixels: list[tuple[list[Spot], int]]) -> None:
-        """Add all that needs a panel, then the next panel: a thread has panels of its own.
+        """Add all tiles of a panel, then of the next panel: a thread has panels of its own.
 
-        Tiles fetch the panel that follows; where none does, their own, which is near.
+        Tiles fetch the next panel. After the last panel they fetch their own, which is in a cache.
         """
         panels, threads = self.panels(), self.threads
         self.fetching = Fetching(self.panel_elements(panels[0]), sum(map(self._work, pixels)))
@@ -167,7 +168,7 @@ class TilePlan(ABC):
         d: Integers | int,
         column: int,
     ) -> None:
-        """Add tiles: starts in input, weights and output, of fetching, and the first channel."""
+        """Add tiles: starts in input, weights, output and prefetch, and the first channel."""
         more = (column, starts[2]) if self.p.epilogue else ()
         fourth = (d,) if more or self.weights_far else ()
         self.tiles.add(made, *starts, *fourth, *more)
@@ -186,7 +187,7 @@ class TilePlan(ABC):
         """Return where a panel starts in the packed weights, in elements."""
 
     def block_rows(self, panels: int, share: float = 1 / 4) -> int:
-        """Return output rows per block: in and out within a share of L2, tasks for all."""
+        """Return output rows per block: both images fit a share of L2, all threads have tasks."""
         p = self.p
         read = p.stride[0] * p.w * p.c * self.types.source.bytes
         row_bytes = read + p.q * p.k * self.types.result.bytes
@@ -195,7 +196,7 @@ class TilePlan(ABC):
             wanted = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
             fitting = min(fitting, max(1, p.p // wanted))
         blocks = ceil_div(p.p, fitting)
-        return ceil_div(p.p, blocks)  # as equal as can be
+        return ceil_div(p.p, blocks)  # equal blocks
 
     def _spots(self, first: int, last: int, most: int) -> list[Spot]:
         p = self.p
@@ -208,7 +209,7 @@ class TilePlan(ABC):
                 i, j = (np.array(starts) + np.array([rows.first, columns.first])).T
                 line = i * sh - top + rows.tap_first * p.dilation[0]
                 column = j * sw - left + columns.tap_first * p.dilation[1]
-                # Where no tap meets the image nothing is read, and the start may lie outside it.
+                # Without taps inside the image nothing is read, and the start may be outside of it.
                 a = (line * p.w + column) * p.c * bool(region.taps)
                 out = self.output
                 c = out.start + i * out.row + j * out.pixel
@@ -243,9 +244,9 @@ class DensePlan(TilePlan):
     def weights_far(self) -> bool:
         """Whether the packed weights come from beyond L2.
 
-        They do where they fill more than half of it. Half as much stays there from one run to the
-        next, but not if other layers run in between; where images are small, so that they stay
-        while panel after panel goes by, it costs nothing to be prepared for that.
+        They do if they fill more than half of it. If they fill less, they stay in L2 from one run
+        to the next, but not when other layers run in between. Small images stay in L2 during all
+        panels, so prefetching costs nothing; it is then used too.
         """
         p, half = self.p, l2_bytes() // 2
         image = p.h * p.w * p.c * self.types.source.bytes
@@ -262,7 +263,7 @@ class DensePlan(TilePlan):
         return self.taps * (group * self.width + k)
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return the tiles: two vectors, so that a broadcast serves twice, then narrow and wide."""
+        """Return the tiles: two vectors, to use a broadcast twice; then narrow and wide."""
         across = self.width // self.lanes
         roomy = across == 3 and self.isa.registers >= 32  # noqa: PLR2004
         first = 3 if roomy else register_vectors(across, self.isa)
@@ -275,7 +276,8 @@ class DensePlan(TilePlan):
         panels = p.groups * ceil_div(ceil_div(self.width, self.lanes), vectors)
         if self.weights_far:  # read them seldom
             return ConvBlocking(vectors, rows, self.block_rows(panels, share=1 / 2))
-        if p.r == 1:  # rows share no input: few at a time keep it, and the output, in L1
+        # rows share no input: with few rows at a time the input and the output stay in L1
+        if p.r == 1:
             return ConvBlocking(vectors, rows, min(p.p, ceil_div(rows, p.q)))
         return ConvBlocking(vectors, rows, self.block_rows(panels))
 
@@ -305,7 +307,7 @@ class DensePlan(TilePlan):
     def _kernel(self, spot: Spot, vectors: int, columns: int) -> tuple[TileKernel, int, int]:
         """Return the kernel for some pixels and the width of a panel.
 
-        Also the steps of its reduction, and the elements that each of them fetches.
+        Also return the steps of its reduction, and the elements that each step fetches.
         """
         segments, run = self._segments(spot.region)
         b_row, rows = vectors * self.lanes, len(spot.pattern)
@@ -322,7 +324,7 @@ class DensePlan(TilePlan):
             columns=columns,
             fused=self.isa.fused,
             fetch_rows=FETCH_ROWS if self.weights_far else 0,
-            # A tile that is alone with a panel would fetch as fast as it reads.
+            # The only tile of a panel would have to fetch as fast as it reads.
             fetch_row=fetched if fetched < b_row else 0,
             turn=self.chosen.unroll,
             epilogue=self.p.epilogue,
@@ -335,7 +337,7 @@ class DensePlan(TilePlan):
         if not taps:
             return (), 0
         whole = p.groups == 1 and p.dilation[1] == 1
-        if whole:  # neighbouring taps are neighbours in memory
+        if whole:  # neighbouring taps are contiguous in memory
             taps = tuple((r, s) for r, s in taps if s == region.columns.tap_first)
         segments = tuple((_tap_offset(p, region, r, s), (r * p.s + s) * p.cg) for r, s in taps)
         across = region.columns.tap_last - region.columns.tap_first
@@ -361,13 +363,13 @@ class DepthwisePlan(TilePlan):
     """Tiles of pixels, vectors along the channels: one filter per channel, nothing to sum over."""
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return the tiles: some pixels, each in a register; weights and input need one each.
+        """Return the tiles: some pixels, a register each; weights and input need one each.
 
-        Eight pixels (of 32 registers) beat thirty by 17 % at 256 channels: rows of more pixels
-        meet in the same cache sets.
+        Eight pixels (of 32 registers) beat thirty by 17 % at 256 channels: with more pixels, rows
+        share the same cache sets.
         """
         most = self.isa.registers
-        # Inputs or products that do not come straight from memory take registers too.
+        # Inputs or products that are not memory operands need registers too.
         widest = most - 2 if self.isa.temporaries == 1 else most // 2
         return [(1, most // 4), (1, most // 2), (1, widest)]
 
@@ -384,11 +386,11 @@ class DepthwisePlan(TilePlan):
         return self.p.r * self.p.s * round_up(self.p.c, self.lanes)
 
     def panel_start(self, panel: tuple[int, int, int]) -> int:  # noqa: ARG002  # the only one
-        """Return 0: they start with it."""
+        """Return 0: the one panel is at the start."""
         return 0
 
     def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
-        """Add the tiles at some pixels, all channels each."""
+        """Add the tiles at some pixels; each has all channels."""
         p, region = self.p, spot.region
         width = round_up(p.c, self.lanes)
         tile = DepthwiseTile(
@@ -418,7 +420,7 @@ class DepthwisePlan(TilePlan):
 
 
 def _tap_offset(p: Convolution, region: Region, r: int, s: int) -> int:
-    """Return how far a tap lies from the region's first tap, in elements of the input."""
+    """Return the offset of a tap from the region's first tap, in elements of the input."""
     down = (r - region.rows.tap_first) * p.dilation[0]
     across = (s - region.columns.tap_first) * p.dilation[1]
     return (down * p.w + across) * p.c

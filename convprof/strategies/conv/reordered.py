@@ -1,7 +1,7 @@
 """The same seven loops in memory order: the innermost one walks along memory, so it vectorises.
 
 Removes the limit of ``direct``: neighbouring outputs are computed by one vector instruction and no
-sum waits for another. What is left: every multiply-add loads and stores its sum.
+sum waits for another. The remaining limit: every multiply-add loads and stores its sum.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Cache and register tiles: a convolution as one blocked product, read in place through offsets.
 
-Removes the limit of ``reordered``: a loaded pixel and a loaded weight are used for several outputs
-before they leave the registers, and a block of operands for many more before it leaves the cache.
-In NHWC the vectors run over output channels; in NCHW over pixels, rows laid end to end so that even
-a 7-pixel row fills them (the few columns that straddle two rows are computed and dropped).
+Removes the limit of ``reordered``: a pixel and a weight in registers are used for several outputs,
+and a block of operands in the cache for many more. In NHWC the vectors run over output channels. In
+NCHW they run over the pixels of a plane without regard to rows, so that even a 7-pixel row fills
+them; the few columns between two rows are computed and dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WIDE = "wide"
 
 
 def crop_planes(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Copy planes ``(n, k)`` of ``(p, wide row)`` into ``(p, q)``, dropping the straddling columns."""  # noqa: E501
+    """Copy planes ``(n, k)`` of ``(p, wide row)`` into ``(p, q)``, without the columns between rows."""  # noqa: E501
     wide, y = buffers[0], buffers[1]
     p_end, q_end, columns = dims[0], dims[1], dims[2]
     for plane in range(lo, hi):

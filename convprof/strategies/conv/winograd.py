@@ -3,7 +3,7 @@
 Removes the limit of every direct algorithm, one multiply-add per filter tap: F(4x4, 3x3) needs 36
 products for 16 outputs instead of 144 (Lavin & Gray 2016). Tiles are transformed block by block, so
 that the transformed block stays in the cache; the products run on the register tiles of
-``microkernel``. The price is rounding: errors are some ten times those of a direct sum.
+``microkernel``. The price is rounding: errors are about ten times as large as in a direct sum.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 FILTERS, SPECTRUM, PRODUCTS = "filters", "spectrum", "products"
 EFFICIENCY = 0.75
-"""Share of two multiply-adds a cycle that the products reach: their reductions are short."""
+"""The share of two multiply-adds a cycle that the products reach: their sums are short."""
 TALL = 14
 """Rows of a usual register tile."""
 BYTES_PER_CYCLE = 6
-"""What a core reads from its last-level cache while it multiplies; 5 to 10 on server cores."""
+"""Bytes a cycle from the last-level cache during products; 5 to 10 on server cores."""
 MOST_TILES = 112
-"""Tiles per block where the filters exceed the cache: each is then used often enough per read."""
+"""Tiles per block where filters exceed the cache: each read of a filter serves enough tiles."""
 FILTER_CHANNELS = 64
 """Input channels whose filters are transformed at a time: 0.6 MB in float64 with 32 outputs."""
 TRANSFORM_CYCLES = {2: 30, 4: 135}
@@ -55,7 +55,7 @@ TRANSFORM_CYCLES = {2: 30, 4: 135}
 
 @dataclass(frozen=True)
 class WinogradBlocking:
-    """How the tiles are cut."""
+    """The size of a tile, and of a block of tiles."""
 
     m: int
     """Outputs across a tile."""
@@ -64,13 +64,13 @@ class WinogradBlocking:
 
 
 def blockings(p: Conv2d, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return the blockings worth trying: first by counting cycles, and the other algorithm."""
+    """Return the candidates: the fewest counted cycles first, and the other algorithm."""
     order = sorted(ALGORITHMS, key=lambda size: _cycles(p, size, isa, types))
     return [blocking for m in order for blocking in _blocks_of(p, m, isa, types)]
 
 
 def _blocks_of(p: Conv2d, m: int, isa: Isa, types: Types) -> list[WinogradBlocking]:
-    """Return blocks for F(m): the one that keeps what is reused in L2, half and twice of it."""
+    """Return blocks for F(m): the size at which reused data stays in L2, half and twice of it."""
     elements = (m + 2) ** 2
     count = p.n * ceil_div(p.p, m) * ceil_div(p.q, m)
     filters = elements * p.c * p.k * types.weights.bytes
@@ -96,7 +96,7 @@ def _cycles(p: Conv2d, m: int, isa: Isa, types: Types) -> float:
     filters = elements * p.c * across_k * lanes * types.weights.bytes
     if filters <= l2_bytes() // 2:
         return products + transforms
-    # The filters come from beyond L2 for every block of tiles, while the products wait.
+    # Every block of tiles reads the filters from beyond L2, and the products wait for them.
     reads = ceil_div(tiles, MOST_TILES)
     return max(products, reads * filters / BYTES_PER_CYCLE) + transforms
 
@@ -119,7 +119,8 @@ class WinogradBlocks:
         self.tall = register_rows(self.vectors, self.isa)
         filters = Buffer((self.elements, p.c * self.width), self.types.weights)
         self.by_rows = filters.nbytes <= l2_bytes() // 2
-        """Whether threads share out tiles (filters fit the cache) or frequencies (they do not)."""
+        """Whether threads share out tiles (filters fit the cache) or frequencies (filters do
+        not)."""
 
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
@@ -151,8 +152,9 @@ class WinogradBlocks:
     def packed(self) -> Packed:
         """Return the packing of the filters: transformed, per frequency and panel of channels.
 
-        Some filters at a time, which stay in the cache: their taps as the rows of a matrix, that of
-        both passes of the transform times it in float64, written where the panel lies.
+        Some filters at a time, which stay in the cache. Their taps are the rows of a matrix; the
+        matrix of both passes of the transform is multiplied with it in float64, and the product is
+        written to the panel.
         """
         p = self.p
         spots = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
@@ -182,7 +184,7 @@ class WinogradBlocks:
         return self.count * per_tile
 
     def _panels(self) -> list[tuple[int, int]]:
-        """Return first column and vectors of every panel of output channels."""
+        """Return first column and number of vectors of every panel of output channels."""
         across = self.width // self.lanes
         return [
             (v * self.lanes, min(self.vectors, across - v)) for v in range(0, across, self.vectors)
@@ -241,11 +243,11 @@ class WinogradBlocks:
         return made
 
     def _factors(self) -> tuple[str, ...]:
-        """Return the buffers of the products; tiles that fetch filters do so from a fourth one."""
+        """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
         return (SPECTRUM, FILTERS, PRODUCTS, *([] if self.by_rows else [FILTERS]))
 
     def _products(self, tiles: range) -> TileList:
-        """Return the product of every frequency; a task is some tiles, or some frequencies."""
+        """Return the product of every frequency; a task has some tiles, or some frequencies."""
         made = TileList()
         parts = ceil_div(len(tiles), self.tall)
         edges = [len(tiles) * k // parts for k in range(parts + 1)]
@@ -262,14 +264,14 @@ class WinogradBlocks:
         return made
 
     def _add_products(self, made: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
-        """Add the products of frequencies ``f``, of each all panels, of each the rows."""
+        """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
         p, panels = self.p, self._panels()
         kernels: list[TileKernel] = []
         ahead: list[int] = []
         for k, vectors in panels:
             size = p.c * vectors * self.lanes
             fetching = Fetching(size, rows[-1][1] * p.c)
-            fetching.begin(size, size)  # panels lie one behind the other, through all frequencies
+            fetching.begin(size, size)  # the panels of all frequencies are contiguous
             for first, last in rows:
                 fetched = 0 if self.by_rows else fetching.each_step(last - first)
                 kernels.append(self._product(last - first, k, vectors, fetched))

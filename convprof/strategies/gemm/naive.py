@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Gemm
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.gemm import sums
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -38,10 +40,11 @@ class Naive(Planned[Gemm]):
     name = "naive"
     kind = "gemm"
     summary = "the three loops i, j, k of the definition"
+    dtypes = PRODUCTS
     kernel: ClassVar[Callable[..., None]] = staticmethod(naive)
 
-    def plan(self, g: Gemm, setting: Setting) -> Plan:  # noqa: ARG002
+    def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the rows."""
-        plan = Plan()
-        plan.steps = [Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, Y), (g.m, g.n, g.k))]
-        return plan
+        c = sums.buffer(setting.types)
+        stage = Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, c), (g.m, g.n, g.k))
+        return sums.plan(g, setting.types, [stage])

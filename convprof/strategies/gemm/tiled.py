@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Gemm
+from convprof.strategies.gemm import sums
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class Tiled(Planned[Gemm]):
     name = "tiled"
     kind = "gemm"
     summary = "cache and register tiles, one thread"
+    dtypes = PRODUCTS
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:
         """One stage over the tiles of the product."""
@@ -34,7 +37,7 @@ class Tiled(Planned[Gemm]):
             "gemm",
             offset_gemm,
             blocking.tiles(g.m, g.n, g.batch),
-            (X, WEIGHTS, Y),
+            (X, WEIGHTS, sums.buffer(setting.types)),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        return Plan(steps=[stage])
+        return sums.plan(g, setting.types, [stage])

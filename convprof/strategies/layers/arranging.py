@@ -1,4 +1,4 @@
-"""Copies into another order or place: nothing is computed, whole lines are moved."""
+"""Copies into another order or place: nothing is computed, whole cache lines are moved."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 def copy_stage(
     nest: Nest, buffers: tuple[str, str], made: Made, starts: Sequence[int] = (0, 0)
 ) -> Stage:
-    """Return the stage that copies from the first array to the second, from ``starts`` on.
+    """Return the stage that copies the first array to the second, beginning at ``starts``.
 
-    Where no axis is dense in both, squares of the two that are dense in one are transposed.
+    If no axis is dense in both arrays, squares of the two dense axes are transposed.
     """
     nest = nest.joined()
     source, target = nest.strides
@@ -57,7 +57,7 @@ def _turned(
 ) -> Stage:
     """Return the stage that transposes along the axes dense in the target and in the source.
 
-    None stands for an axis of one element.
+    None means an axis of one element.
     """
     write, read = axes
     source, target = nest.strides

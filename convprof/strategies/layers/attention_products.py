@@ -1,4 +1,4 @@
-"""The products of two activations: attention's scores, its weighted values, and any other."""
+"""The products of two activations: attention's scores and weighted values, and others."""
 
 from __future__ import annotations
 

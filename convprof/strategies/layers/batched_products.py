@@ -1,8 +1,8 @@
-"""The blocking of a batch of products whose matrices are anywhere: rows any distance apart.
+"""The blocking of a batch of products whose matrices may be anywhere, with any row stride.
 
 The register tiles and their order are ``gemm.blocked``: a block of ``b``, in panels as wide as a
-tile, stays in L2 while the rows of ``a`` pass. A stage before packs a ``b`` that is transposed or
-scaled; otherwise the first tile of rows packs in passing.
+tile, stays in L2 while the rows of ``a`` pass. If ``b`` is transposed or scaled, a stage before
+packs it; otherwise the first tile of rows packs it during its product.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
 UNITS_PER_THREAD = 4
-"""With fewer products the threads share out their rows, too."""
+"""With fewer products the threads also share out the rows of each product."""
 
 
 def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlocking:
-    """Choose the blocking from the shape and the distance of the rows of ``a``."""
+    """Choose the blocking from the shape and the row stride of ``a``."""
     isa = isas.find(setting.isa)
     types = setting.types
     lanes = isa.lanes(types.accumulator.bytes)
@@ -53,7 +53,7 @@ def choose(g: Gemm, setting: Setting, a_row: int, *, ahead: bool) -> GemmBlockin
 
 
 def row_parts(g: Gemm, nc: int, threads: int) -> int:
-    """Return into how many parts the rows of a product are cut, so that every thread has work."""
+    """Return the number of parts of a product's rows, so that every thread has work."""
     blocks = g.batch * ceil_div(g.n, nc)
     few = threads > 1 and blocks < UNITS_PER_THREAD * threads
     return ceil_div(UNITS_PER_THREAD * threads, blocks) if few else 1

@@ -1,4 +1,4 @@
-"""Activations, sums, products, and factors and terms per channel: each element by itself."""
+"""Activations, sums, products, and factors and terms per channel: each element on its own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def clip(op: ops.Clip, problem: Operation, setting: Setting) -> Plan:
 
 
 def hard_sigmoid(op: ops.HardSigmoid, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of a line that is held between 0 and 1."""
+    """Return the plan of a linear function clamped to 0 and 1."""
     return _plan(problem, setting, "ramp", {}, (op.alpha, op.beta))
 
 
@@ -105,7 +105,7 @@ def _per_channel(problem: Operation, setting: Setting, step: Join) -> Plan:
 
 
 def batch_norm(op: ops.BatchNorm, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of a factor and a term per channel, which ``bind`` makes of the statistics.
+    """Return the plan of a factor and a term per channel, computed by ``bind`` from the statistics.
 
     x weight / sqrt(variance + eps) + (bias - mean weight / sqrt(variance + eps)).
     """
@@ -137,7 +137,7 @@ def position(_: ops.PositionEmbedding, problem: Operation, setting: Setting) -> 
 
 
 def along_channels(problem: Operation) -> tuple[int, ...]:
-    """Return the strides of a vector that has a number per channel."""
+    """Return the strides of a vector with one number per channel."""
     axis = channel_axis(problem.output)
     return tuple(int(i == axis) for i in range(len(problem.output)))
 

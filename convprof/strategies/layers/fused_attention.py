@@ -1,8 +1,8 @@
 """Attention on one packed projection without its matrix of scores; see ``attention.fused``.
 
-Queries, keys and values are read where they lie. There, keys are so far apart that each is on a
-page of its own and a few sets of the caches have to hold them all: where many queries read them,
-keys and values are copied out of the projection first, head by head.
+Queries, keys and values are read in place. In the projection, each key is on a page of its own, and
+all keys share a few cache sets. If many queries read them, keys and values are therefore copied out
+of the projection first, head by head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS = 64
 
 
 def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of ``Attention`` of (n, t, 3w): the projection is read where it lies."""
+    """Return the plan of ``Attention`` of (n, t, 3w), which reads the projection in place."""
     ((n, tokens, _),) = problem.inputs
     width = problem.output[-1]
     p = Attention(batch=n, heads=op.heads, tokens=tokens, dim=width // op.heads)
@@ -53,7 +53,7 @@ def attention(op: ops.Attention, problem: Operation, setting: Setting) -> Plan:
 
 
 def _gather(p: Attention, setting: Setting) -> Stage:
-    """Return the stage that copies keys and values, some of one head a task."""
+    """Return the stage that copies keys and values; a task has some of one head."""
     isa, tiles = isas.find(setting.isa), TileList()
     walk, target = side_by_side(p, 3), 0
     lanes = isa.lanes(setting.types.source.bytes)

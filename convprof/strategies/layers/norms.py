@@ -1,4 +1,4 @@
-"""Norms and softmax: rows that are added up, and columns where an image is in NCHW."""
+"""Norms and softmax: sums along rows, or along columns for an image in NCHW."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 VECTORS = 4
-"""Vectors of pixels of a tile where channels lie apart."""
+"""Vectors of pixels of a tile where channels are not contiguous."""
 ORDERED = "ordered"
 
 
@@ -99,7 +99,7 @@ def _columns(
 
 
 def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan of shares along the last axis."""
+    """Return the plan of a softmax along the last axis."""
     made, plan = Made(setting), plan_of(problem)
     (strides,) = inputs_lying(problem, setting.layout)
     shape = problem.output
@@ -127,7 +127,7 @@ def _rows(
     buffers: tuple[str, ...],
     made: Made,
 ) -> Stage:
-    """Return the stage over whole rows; what is between the first and last buffer is shared."""
+    """Return the stage over whole rows; threads share all buffers but the first and last."""
     rows, length = shape
     per_tile = max(1, made.elements(rows * length) // length)
     tiles = TileList()

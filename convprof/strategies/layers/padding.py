@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 FILL = "fill"
-"""The buffer of the one number around the input."""
+"""The buffer of the one number that fills the border."""
 
 
 def pad(op: ops.Pad, problem: Operation, setting: Setting) -> Plan:
-    """Return the plan: fill what is around the input, then copy the input between."""
+    """Return the plan: fill the border, then copy the input."""
     made, plan = Made(setting), plan_of(problem)
     (shape,) = problem.inputs
     (source,) = inputs_lying(problem, setting.layout)
@@ -39,10 +39,10 @@ def pad(op: ops.Pad, problem: Operation, setting: Setting) -> Plan:
 def _around(
     op: ops.Pad, shape: Shape, target: tuple[int, ...], lanes: int
 ) -> list[tuple[Shape, int]]:
-    """Return blocks of the result, each as sizes and where it begins, that hold all the padding.
+    """Return blocks of the result that cover the border, each as its sizes and its start.
 
-    From the outermost axis in memory to the innermost: the block before the input and the one
-    after. Where these are shorter than a vector, the rows are filled whole, input's place included.
+    From the outermost axis in memory to the innermost: the block before the input and the block
+    after it. If these are shorter than a vector, whole rows are filled, the input's place included.
     """
     sizes, start = list(shape), 0
     blocks: list[tuple[Shape, int]] = []

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 WRITTEN_OUT = 32
-"""Windows of at most so many taps are written out; larger ones are loops."""
+"""The most taps of a window that is unrolled; larger windows are loops."""
 PIXELS = 4
-"""Windows of a tile in NHWC: neighbours share what they both meet."""
+"""Windows of a tile in NHWC: neighbours share the pixels of their overlap."""
 VECTORS = 4
-"""Vectors of results of a tile in NCHW."""
+"""Vectors of results per tile in NCHW."""
 
 
 def pool(op: ops.Pool2d, problem: Operation, setting: Setting) -> Plan:
@@ -78,7 +78,7 @@ def _in_nhwc(p: Pooled, made: Made) -> Stage:
 
 
 def _in_nchw(p: Pooled, made: Made) -> Stage:
-    """Return a task for the rows of a plane that are alike."""
+    """Return a task for the rows of a plane that use the same rows of their window."""
     tiles = TileList()
     rows, columns = p.rows, p.columns
     planes = np.arange(p.n * p.c)[:, None]
@@ -117,7 +117,7 @@ def _in_nchw(p: Pooled, made: Made) -> Stage:
     return made.stage("pool", tiles, (X, Y))
 
 
-# Pooling in windows of many elements, each for itself; averages over regions of an image.
+# Pooling in large windows, each computed separately; averages over regions of an image.
 
 
 def windows_stage(p: Pooled, windows: list[Window], made: Made) -> Stage:

@@ -1,4 +1,4 @@
-"""Stages of generated kernels: the tiles of a nest of loops, shared out to the threads."""
+"""Stages of generated kernels: the tiles of a loop nest, shared out to the threads."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 LEAST, MOST = 1024, 16384
-"""Elements of a tile: enough to hide the call, few enough that two threads share a small tensor."""
+"""Elements of a tile: enough to hide the call, few enough for two threads on a small tensor."""
 TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)
 class Made:
-    """What kernels are generated for."""
+    """The types and the instruction set that kernels are generated for."""
 
     setting: Setting
 
@@ -45,20 +45,20 @@ class Made:
 
     @property
     def lanes(self) -> int:
-        """Sums in a vector."""
+        """Elements of the accumulator's type in a vector."""
         return self.isa.lanes(self.setting.types.accumulator.bytes)
 
     def elements(self, total: int) -> int:
-        """Return how many elements of ``total`` a tile should have: whole vectors."""
+        """Return the elements of a tile for ``total`` elements: whole vectors."""
         threads = self.setting.threads
         wanted = total // (TASKS_PER_THREAD * threads) if threads > 1 else total
         return max(LEAST, min(MOST, wanted)) // self.lanes * self.lanes
 
     def stage(self, phase: str, tiles: TileList, buffers: Sequence[str]) -> Stage:
-        """Return the stage that runs the tiles, each a task unless the list says otherwise.
+        """Return the stage that runs the tiles; each tile is a task unless the list defines tasks.
 
-        Every thread takes the same share in each such stage, so that it finds in its cache what it
-        wrote in the one before.
+        The schedule is static: the data that a thread wrote in the stage before is in its own
+        cache.
         """
         if not tiles.starts:
             tiles.starts = list(range(tiles.count))
@@ -77,10 +77,10 @@ def rows_stage(
     starts: Sequence[int] | None = None,
     constants: tuple[float, ...] = (),
 ) -> Stage:
-    """Return the stage that does ``step`` to each element; the result is the last array.
+    """Return the stage that computes ``step`` for each element; the result is the last array.
 
-    Along the result's innermost axis every array must be dense, or repeated. ``starts``: where
-    each array begins in its buffer.
+    Along the result's innermost axis every array must be dense, or repeated. ``starts``: the first
+    element of each array in its buffer.
     """
     nest = nest.joined()
     *outer, inner = range(len(nest.sizes))
@@ -134,13 +134,13 @@ def add_blocks(
 ) -> None:
     """Append the same blocks at each of many places.
 
-    For each pointer: where each place begins, and where each block lies from there.
+    For each pointer: the start of each place, and the offset of each block from that start.
     """
     offsets = [begin[:, None] + block[None, :] for begin, block in zip(begins, within, strict=True)]
     tiles.add_each(kernels, *offsets)
 
 
-# The buffers of an operation: the activations it reads, its weights and buffers, its result.
+# The buffers of an operation: activations, weights, scratch buffers, result.
 
 
 def named(problem: Operation) -> dict[str, Shape]:
@@ -150,7 +150,7 @@ def named(problem: Operation) -> dict[str, Shape]:
 
 
 def activations(problem: Operation) -> list[str]:
-    """Return the buffer names of what an operation reads, in order: ``x``, ``x1``, ..."""
+    """Return the buffer names of an operation's inputs, in order: ``x``, ``x1``, ..."""
     return [X, *(f"{X}{i}" for i in range(1, len(problem.inputs)))]
 
 
@@ -159,18 +159,19 @@ def plan_of(problem: Operation) -> Plan:
     return Plan(operands=tuple(activations(problem)))
 
 
-# Loops over arrays that lie anyhow: sizes, and a stride per array and axis; as few as can be.
+# Loops over arrays with any strides: sizes, and a stride per array and axis; as few loops as
+# possible.
 
 
 @dataclass(frozen=True)
 class Nest:
-    """``sizes`` of the axes and for each array ``strides`` in elements, 0 where it is repeated."""
+    """``sizes`` of the axes and for each array ``strides`` in elements, 0 along repeated axes."""
 
     sizes: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
 
     def joined(self) -> Nest:
-        """Return the same loops, the last array's smallest stride innermost, as few as can be.
+        """Return the same loops, the last array's smallest stride innermost, as few as possible.
 
         Axes of 1 are left out, and neighbours are joined where all arrays allow it.
         """
@@ -191,7 +192,7 @@ class Nest:
         return Nest(sizes, tuple(zip(*steps_of, strict=True)))
 
     def offsets(self, axes: Iterable[int]) -> list[Offsets]:
-        """Return for each array where the loops over these axes get, in their order."""
+        """Return for each array the offsets of the loops over these axes, in their order."""
         chosen = list(axes)
         sizes = [self.sizes[axis] for axis in chosen]
         grid = np.indices(sizes).reshape(len(sizes), math.prod(sizes)) if sizes else None
@@ -209,7 +210,7 @@ def row_major(shape: Shape) -> tuple[int, ...]:
 
 
 def lying(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
-    """Return the strides of an activation of a logical shape, which may be an image in NHWC."""
+    """Return the strides of an activation with a logical shape; an image may be in NHWC."""
     if not image or layout == "nchw":
         return row_major(shape)
     _, c, h, w = shape
@@ -217,7 +218,7 @@ def lying(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
 
 
 def inputs_lying(problem: Operation, layout: str) -> list[tuple[int, ...]]:
-    """Return the strides of each activation that an operation reads."""
+    """Return the strides of each input of an operation."""
     return [
         lying(shape, image=problem.laid_out and len(shape) == IMAGE_AXES, layout=layout)
         for shape in problem.inputs
@@ -225,15 +226,15 @@ def inputs_lying(problem: Operation, layout: str) -> list[tuple[int, ...]]:
 
 
 def result_lying(problem: Operation, layout: str) -> tuple[int, ...]:
-    """Return the strides of its result."""
+    """Return the strides of an operation's result."""
     return lying(problem.output, image=problem.gives_image, layout=layout)
 
 
 def parts(extent: int, most: int) -> list[tuple[int, int]]:
-    """Return ``(first, length)`` of pieces of ``most``, the last one what is left."""
+    """Return ``(first, length)`` of pieces of ``most``; the last piece has the rest."""
     return [(first, min(most, extent - first)) for first in range(0, extent, most)]
 
 
 def repeated(strides: Sequence[int], shape: Shape) -> tuple[int, ...]:
-    """Return the strides with 0 along the axes of one element, which are repeated."""
+    """Return the strides, with 0 along axes of one element: these are repeated."""
     return tuple(0 if size == 1 else stride for stride, size in zip(strides, shape, strict=True))

@@ -1,4 +1,4 @@
-"""Operations of networks on generated vector kernels, a plan of stages each.
+"""Operations of networks on generated vector kernels: a plan of stages for each operation.
 
 A function ``(op, problem, setting) -> Plan`` builds an operation's plan. ``BUILDERS`` names the
 functions; none of them is imported before it is needed.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convprof.strategies.plan import Plan
 
     Builder = Callable[[Any, Operation, Setting], Plan]
-    """Of the operation, which has the class that the table names, and of its problem."""
+    """The arguments: the operation, of the class that the table names, and its problem."""
 
 BUILDERS: dict[type[ops.Op], str] = {
     ops.Activation: "elementwise:activation",
@@ -69,7 +69,7 @@ class Vectors(Planned[Operation]):
 
     name = "vectors"
     kind = "operation"
-    summary = "generated kernels, vectors along whatever axis is dense"
+    summary = "generated kernels, vectors along a dense axis"
     parallel = True
     generated = True
 
@@ -87,7 +87,7 @@ class Vectors(Planned[Operation]):
 
 
 class AutoOperation(Vectors):
-    """The best of our own operations: there is one."""
+    """The choice among our own operations, which has one member."""
 
     name = "auto"
     summary = "vectors, the only one"

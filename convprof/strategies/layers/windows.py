@@ -1,4 +1,4 @@
-"""The windows of a pooling: which part of the image each result meets, and what it counts."""
+"""The windows of a pooling: the part of the image that each result reads, and its divisor."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """Results of one axis that meet as many elements of the image, and count as many."""
+    """Results of one axis whose windows read and count the same number of elements."""
 
     first: int
     last: int
     low: int
-    """The first tap that meets the image."""
+    """The first tap inside the image."""
     high: int
-    """The one after the last."""
+    """The tap after the last tap inside the image."""
     counted: int
-    """Elements that an average divides by."""
+    """The divisor of an average, in elements."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Axis:
     after: int
 
     def spans(self, *, count_padding: bool) -> list[Span]:
-        """Return all results of the axis in runs that are alike."""
+        """Return all results of the axis as runs with equal windows."""
         found: list[Span] = []
         for o in range(self.out):
             start = o * self.stride - self.before
@@ -57,7 +57,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Pooled:
-    """A pooling problem in numbers."""
+    """The integers of a pooling problem."""
 
     n: int
     c: int
@@ -68,7 +68,7 @@ class Pooled:
 
     @classmethod
     def of(cls, op: ops.Pool2d, problem: Operation) -> Pooled:
-        """Return the numbers of a pooling."""
+        """Return the integers of a pooling."""
         ((n, c, h, w),) = problem.inputs
         _, _, p, q = problem.output
         top, left, bottom, right = op.pads
@@ -106,12 +106,12 @@ class Pooled:
         ]
 
     def factor(self, down: Span, across: Span) -> float:
-        """Return what a sum is multiplied by."""
+        """Return the factor of a sum."""
         return 1.0 if self.which == "max" else 1.0 / (down.counted * across.counted)
 
 
 class Window(NamedTuple):
-    """A part of the image with one result."""
+    """The part of the image that one result reads."""
 
     i: int
     j: int
@@ -123,7 +123,7 @@ class Window(NamedTuple):
 
 
 def channel_parts(rows: int, channels: int, made: Made) -> list[tuple[int, int]]:
-    """Return parts of the channels, so that every thread has some where there are few rows."""
+    """Return parts of the channels, so that every thread has a part where rows are few."""
     wanted = ceil_div(4 * made.setting.threads, rows)
     vectors = ceil_div(channels, made.lanes)
     return parts(channels, ceil_div(vectors, wanted) * made.lanes)

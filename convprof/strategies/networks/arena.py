@@ -1,7 +1,8 @@
-"""Where the results of a chain of layers lie: in the same memory, as long as nobody needs it.
+"""The memory of a chain's results: results that are not needed at the same time share it.
 
-Sizes and lifetimes are known beforehand, so places are too: largest first, each at the lowest
-offset where it meets no other that lives at the same time (Pisarchyk & Lee 2020, greedy by size).
+Sizes and lifetimes are known beforehand, so the offsets are too. The largest result is placed
+first; each gets the lowest offset at which it overlaps no result with an overlapping lifetime
+(Pisarchyk & Lee 2020, greedy by size).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """A piece of memory: from the layer that writes it to the last one that reads it."""
+    """A piece of memory: from the layer that writes it to the last layer that reads it."""
 
     size: int
     """Bytes."""

@@ -1,8 +1,8 @@
 """A network bound to its weights, ready to run from its input to its result.
 
-Every layer reads the very memory that the layer before it has written. Results share one piece of
-memory (``arena``), scratch memory is shared by all layers, and the stages of neighbouring layers
-are one launch of the team.
+Every layer reads the memory that the layer before has written. Results share one piece of memory
+(``arena``), all layers share scratch memory, and the stages of neighbouring layers are one launch
+of the thread team.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class Chain(Prepared):
         made: Connections,
         weights: Callable[[Weights], Weights],
     ) -> None:
-        """Allocate and compile; ``weights`` turns the network's weights into those of the links.
+        """Allocate and compile; ``weights`` converts the network's weights for the links.
 
-        ``TooLargeError`` before what does not fit is allocated.
+        ``TooLargeError`` before an allocation that does not fit.
         """
         self.problem = whole
         self.setting = setting
         self._links, self._views, self._result = made.links, made.views, made.result
         self._weights = weights
-        self._kind = np.dtype(setting.types.source.numpy)
+        self._kind = setting.types.source.array_type
         self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
         self.compile_s = sum(prepared.compile_s for prepared in self._prepared)
         self._slots, size = places(self._lifetimes())
@@ -74,12 +74,12 @@ class Chain(Prepared):
         self.workspace_bytes = size + self._scratch.nbytes + max(0, own)
         self._arrays: dict[Tensor, Array] = {}
         self._packed: dict[tuple[Any, ...], PlanRunner] = {}
-        """The first layer with certain weights: others like it read what it has packed."""
+        """The first layer with these weights: equal layers read the weights that it has packed."""
         self._steps: list[tuple[str, list[Work] | Action, int]] = []
         self._actions: list[Action] = []
         self._apart: list[tuple[str, Action, bool]] = []
-        """The layers one by one, launches made beforehand: making one takes 15 µs. Whether the
-        chain launches them together with others."""
+        """The layers one by one, with launches prepared beforehand (preparing takes 15 µs), and
+        whether the chain launches the layer together with others."""
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name."""
@@ -126,8 +126,8 @@ class Chain(Prepared):
     def run_phases(self) -> Mapping[str, float]:
         """Run twice, the second time with a clock between the layers.
 
-        The first run wakes the threads and leaves the caches as a chain does. What a launch of
-        nothing takes is subtracted from layers that the chain launches together with others.
+        The first run wakes the threads and fills the caches as a chain does. The time of an empty
+        launch is subtracted from layers that the chain launches together with others.
         """
         seconds: dict[str, float] = {}
         self.run()
@@ -140,7 +140,7 @@ class Chain(Prepared):
         return seconds
 
     def _launch_s(self) -> float:
-        """Return the seconds of a launch of nothing, the least of a few."""
+        """Return the seconds of an empty launch: the fewest of a few samples."""
         rows = next((work for _, work, _ in self._steps if not callable(work) and work), None)
         if rows is None:
             return 0.0
@@ -153,17 +153,17 @@ class Chain(Prepared):
         return min(found)
 
     def memory(self) -> list[Array]:
-        """Return the shared memory, the input and what each layer has of its own."""
+        """Return the shared memory, the input and each layer's own memory."""
         own = [array for prepared in self._prepared for array in prepared.memory()]
         return [self._arena, self._scratch, *own]
 
     def close(self) -> None:
-        """Give back what the layers' libraries share."""
+        """Restore what the layers' libraries changed in the process."""
         for prepared in self._prepared:
             prepared.close()
 
     def _exact(self, weights: Weights) -> Weights:
-        """Return the weights in the chain's type, so that folding rounds to that only."""
+        """Return the weights in the chain's type, so that folding rounds to this type only."""
         if self._kind == np.float32:
             return weights
         arrays = {id(array): array for own in weights.values() for array in own.values()}
@@ -174,7 +174,7 @@ class Chain(Prepared):
         }
 
     def _lifetimes(self) -> dict[str, Lifetime]:
-        """Return how long each result is needed; views keep what they are part of."""
+        """Return the lifetime of each result; a view extends the lifetime of its result."""
         alive = {}
         for index, link in enumerate(self._links):
             size = link.problem.result(link.layout, self.setting.types).nbytes
@@ -193,7 +193,7 @@ class Chain(Prepared):
         return tensor
 
     def _array(self, tensor: Tensor) -> Array:
-        """Return the flat elements of a tensor, from where it begins."""
+        """Return the flat elements of a tensor, from its start."""
         start = 0
         while tensor in self._views:
             start += self._views[tensor].start
@@ -203,11 +203,11 @@ class Chain(Prepared):
     def _bound(
         self, link: Link, prepared: Prepared, weights: Weights
     ) -> tuple[str, list[Work] | Action, int]:
-        """Bind a layer between its neighbours; return its name, its work and its MACs."""
+        """Bind a layer to its neighbours; return its name, its work and its MACs."""
         result = link.problem.result(link.layout, self.setting.types)
         at = self._slots[" ".join(link.writes)]
         memory_of_result = self._arena[at : at + result.nbytes]
-        target = memory_of_result.view(result.dtype.numpy)
+        target = memory_of_result.view(result.dtype.array_type)
         self._arrays[link.writes] = target
         specs = link.problem.operands(link.layout, self.setting.types)
         operands = self._operands(link, specs, weights)
@@ -223,7 +223,7 @@ class Chain(Prepared):
         return link.name, _copying(prepared, target.reshape(result.shape)), link.problem.macs
 
     def _share(self, link: Link, prepared: PlanRunner, weights: Weights) -> None:
-        """Let layers that are alike and have the same weights read them in the same place."""
+        """Let equal layers with the same weights read one packed copy."""
         own = weights.get(link.step.name) if link.step else None
         if own:
             key = link.problem, link.choice, *((name, id(array)) for name, array in own.items())
@@ -232,14 +232,14 @@ class Chain(Prepared):
                 prepared.share_packed(first)
 
     def _operands(self, link: Link, specs: tuple[TensorSpec, ...], weights: Weights) -> list[Array]:
-        """Return the operands of a layer: the results that it reads, and its constants by name."""
+        """Return the operands of a layer: the results that it reads, and its named constants."""
         read = (self._array(tensor) for tensor in link.reads)
         own = weights.get(link.step.name, {}) if link.step else {}
         constants = (own[name] for name in link.problem.parameters)
         return [_shaped(next(constants if spec.constant else read), spec.shape) for spec in specs]
 
     def _lent(self, prepared: PlanRunner) -> dict[str, Array]:
-        """Return a part of the shared scratch memory for each workspace that may be elsewhere."""
+        """Return a part of the shared scratch memory for each lendable workspace."""
         found, at = {}, 0
         for key, size in prepared.scratch().items():
             found[key] = self._scratch[at : at + size]
@@ -251,7 +251,7 @@ class Chain(Prepared):
         return lambda: members.run(program)
 
     def _joined(self) -> list[Action]:
-        """Return as few actions as Ctrl-C allows: layers that follow each other in one launch."""
+        """Return as few actions as Ctrl-C allows: successive layers are one launch."""
         actions: list[Action] = []
         rows: list[Work] = []
         macs = 0
@@ -269,7 +269,7 @@ class Chain(Prepared):
 
 
 def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
-    """Return the first elements of an array in a shape: a view may end before its memory does."""
+    """Return the first elements of an array in a shape: a view may be shorter than its memory."""
     return array.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 

@@ -1,7 +1,7 @@
-"""How a network is to be computed: a strategy and a layout per step, conversions where they differ.
+"""The choice of a strategy and a layout per step of a network; layouts that differ are converted.
 
-Which strategy takes a step when several are named: the first that does not refuse it. Kinds of
-steps that have no strategy of a name are left to ``auto``.
+If several strategies are named, the first that does not refuse a step computes it. ``auto``
+computes kinds of steps for which no named strategy exists.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """How one step of a network is computed."""
+    """The choice for one step of a network."""
 
     strategy: str
     layout: str
@@ -46,7 +46,7 @@ def prepared_by(problem: Problem, choice: LayerChoice, setting: Setting) -> Prep
 
 
 def spelled(kind: str, name: str) -> str:
-    """Return the strategy that ``auto`` stands for where there is only one; else the name."""
+    """Return the name of the only strategy behind ``auto`` if there is one; else the given name."""
     others = [s.name for s in registry.strategies(kind) if s.name != AUTO]
     return others[0] if name == AUTO and len(others) == 1 else name
 
@@ -54,10 +54,10 @@ def spelled(kind: str, name: str) -> str:
 def strategy_for(
     problem: Conv2d | Gemm | Operation, names: Sequence[str], setting: Setting
 ) -> Strategy[Any]:
-    """Return the first of the named strategies that takes a step.
+    """Return the first of the named strategies that computes a step.
 
-    One that cannot fuse the step's epilogue computes it in passes of their own. RefusedError, with
-    every reason, if all of them refuse.
+    A strategy that cannot fuse the step's epilogue computes it in separate passes. RefusedError,
+    with every reason, if all of them refuse.
     """
     known = registry.named(problem.kind, names)
     reasons = []
@@ -83,7 +83,7 @@ def _takes(strategy: Strategy[Any], problem: Conv2d | Gemm | Operation, setting:
 def taking(
     strategy: Strategy[Any], problem: Conv2d | Gemm | Operation, setting: Setting
 ) -> Strategy[Any] | str:
-    """Return the strategy, an epilogue in passes of its own if need be; or why it refuses."""
+    """Return the strategy, with separate passes for an epilogue if needed; or its refusal."""
     reason = strategy.why_not(problem, setting)
     if reason is None:
         return strategy
@@ -97,10 +97,10 @@ def taking(
 def ways(
     found: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
 ) -> list[LayerChoice]:
-    """Return for every step the first strategy that takes it, in one layout where that is possible.
+    """Return for every step the first strategy that computes it, in one layout where possible.
 
-    An operation that reads images in an order of its own may have to read the other layout.
-    RefusedError for a step that nobody takes.
+    An operation that supports one layout only may have to read the other layout. RefusedError for a
+    step that every strategy refuses.
     """
     return [_choice(step, names, setting, layout) for step in found]
 
@@ -119,10 +119,10 @@ def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> 
 def candidates(
     problem: Conv2d | Gemm | Operation, setting: Setting, most: int
 ) -> list[LayerChoice]:
-    """Return at most ``most`` choices of our own to compute a step in the setting's layout.
+    """Return at most ``most`` of our own choices for a step in the setting's layout.
 
-    The most promising blockings of the strategies that ``auto`` chooses from; for what it has no
-    choice in, itself.
+    These are the most promising blockings of the strategies that ``auto`` chooses from; ``auto``
+    itself where it has no choice.
     """
     auto = registry.find(problem.kind, AUTO)
     if auto.why_not(problem, setting) is not None:

@@ -1,4 +1,4 @@
-"""The links of a chain: steps, conversions between them, and which results are mere views."""
+"""The links of a chain: steps, conversions between them, and the results that are views."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRANSPOSE = "transpose"
 
 
 class Tensor(NamedTuple):
-    """A result as it lies in memory; what has no layout lies as its shape says, in ``nchw``."""
+    """A result in memory; without a layout, it has the order of its shape and is ``nchw`` here."""
 
     name: str
     layout: str
@@ -36,7 +36,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A problem that is computed, from which tensors to which."""
+    """A problem to compute, with its input and output tensors."""
 
     name: str
     """The layer's published name; ``NAME to nhwc`` for a conversion."""
@@ -49,7 +49,7 @@ class Link:
 
     @property
     def layout(self) -> str:
-        """The layout in which images are read; ``nchw`` for what has none."""
+        """The layout in which images are read; ``nchw`` where the layout does not matter."""
         return self.choice.layout
 
 
@@ -63,7 +63,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """All that a chain consists of."""
+    """The links, views and tensors of a chain."""
 
     links: tuple[Link, ...]
     views: Mapping[Tensor, View]
@@ -78,12 +78,12 @@ class Connections:
 def connect(
     network: Network, found: Sequence[Step], choices: Sequence[LayerChoice], layout: str
 ) -> Connections:
-    """Return the links of the steps as chosen; ``layout`` is of the input and the result."""
+    """Return the links of the chosen steps; ``layout`` is the layout of input and result."""
     return _Connecting(network, layout).links(found, choices)
 
 
 class _Connecting:
-    """Goes through the steps; remembers in which layouts each result exists."""
+    """Visits the steps in order, and records the layouts in which each result exists."""
 
     def __init__(self, network: Network, layout: str) -> None:
         self._network = network
@@ -119,7 +119,7 @@ class _Connecting:
         self._links.append(Link(step.name, step.problem, taken, reads, writes, step))
 
     def _wanted(self, name: str, layout: str) -> Tensor:
-        """Return a result in a layout, converted if it exists in the other one only."""
+        """Return a result in a layout, converted if it exists in the other layout only."""
         tensor = Tensor(name, layout)
         if tensor in self._there:
             return tensor
@@ -134,16 +134,16 @@ class _Connecting:
 
 
 def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:
-    """Return the layout in which a step reads images: ``nchw`` for what has none."""
+    """Return the layout in which a step reads images: ``nchw`` where the layout does not matter."""
     return layout if problem.has_layout else "nchw"
 
 
 def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
-    """Return the names of the results that a chain may convert: all that have to exist in a layout.
+    """Return the names of the results that a chain may convert, because a reader has a layout.
 
-    Images that a step reads, the network's result if that is an image, and every other result of
-    four axes that a step with a layout reads: it is made as its shape says (``nchw``) and can be
-    asked for in ``nhwc``.
+    These are the images that a step reads, the network's result if it is an image, and every other
+    result of four axes that a step with a layout reads. Such a result is written in the order of
+    its shape (``nchw``) and may be needed in ``nhwc``.
     """
     names = {network.nodes[-1].name} & network.images
     for step in found:
@@ -157,7 +157,7 @@ def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
 
 
 def view_start(problem: Conv2d | Gemm | Operation, layout: str) -> int | None:
-    """Return where the result begins in the only input, if it is there already; else None."""
+    """Return the start of the result in the only input, if the result is a view; else None."""
     spec, result = problem.operands(layout, F32)[0], problem.result(layout, F32)
     operand = np.empty(spec.shape, np.uint8)
     logical = problem.view(to_logical(operand, spec.layout))

@@ -1,4 +1,4 @@
-"""A network in one of our ways, as a strategy for problems of the kind ``network``."""
+"""A network with a choice per layer, as a strategy for problems of the kind ``network``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Chained(Strategy[NetworkProblem]):
-    """The layers of one network, each as chosen for it, one after the other.
+    """The layers of one network, each with its own choice, one after the other.
 
-    ``inner`` is the network that is computed: ``network`` itself, or what is left of it when batch
-    norms are folded; then ``fuse`` takes activations, sums and softmaxes along with the layers.
+    ``inner`` is the network that is computed: ``network`` itself, or the network with folded batch
+    norms; ``fuse`` then fuses activations, sums and softmaxes into the layers.
     """
 
     kind = "network"
@@ -46,7 +46,7 @@ class Chained(Strategy[NetworkProblem]):
 
 
 class Recipe:
-    """What of a network is computed: as written, or with all folded and fused that can be."""
+    """The form of a network that is computed: as written, or folded and fused where possible."""
 
     def __init__(self, network: Network, inner: Network, *, fuse: bool) -> None:
         """``inner`` is ``network`` or ``folded(network)``."""
@@ -56,7 +56,7 @@ class Recipe:
 
     @property
     def weights(self) -> Callable[[Weights], Weights]:
-        """What turns the network's weights into those of the steps."""
+        """The function that converts the network's weights into the weights of the steps."""
         if self.inner is self.network:
             return lambda weights: weights
         return lambda weights: fold_weights(self.network, weights)

@@ -1,7 +1,7 @@
-"""A whole network that a library takes over as an ONNX model, as its users would give it one.
+"""A whole network that a library loads as an ONNX model, as its users do.
 
-The model holds the network as written, batch norms and all: what can be folded and fused is for
-the library to find when it loads the model.
+The model holds the network as written, with its batch norms: the library folds and fuses when it
+loads the model.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     Weights = Mapping[str, Mapping[str, Array]]
 
 WEIGHT_COPIES = 4
-"""How often the weights lie in memory besides, at most: as tensors of the model, in its graph, in
-the model itself, and serialised; later serialised, parsed and packed."""
+"""The most further copies of the weights in memory: as tensors of the model, in its graph, in the
+model itself, and serialised; later serialised, parsed and packed."""
 
 
 class ExportedPrepared(Prepared):
-    """A network in a library that computes images in NCHW, on memory of ours."""
+    """A network in a library that computes images in NCHW, on our memory."""
 
-    # What the library allocates is its own affair: unknown, not none.
+    # The library does not report what it allocates: unknown, not none.
     workspace_bytes = None
     problem: NetworkProblem
 
     def __init__(self, name: str, whole: NetworkProblem, setting: Setting) -> None:
-        """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
+        """Count the bytes of weights and copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
         self._library_name = name
@@ -50,15 +50,15 @@ class ExportedPrepared(Prepared):
         needed = (1 + WEIGHT_COPIES) * elements(self._network) * setting.types.weights.bytes
         memory.require(needed, f"{name} of {whole.descriptor}")
         self._x: Array = np.zeros(0, np.float32)
-        # On a page: a result that starts within a cache line takes longer.
+        # Page-aligned: a result that starts inside a cache line takes longer.
         self._y = memory.zeros(self._network.output, np.float32)
         self._call: Callable[[], object] | None = None
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name.
 
-        Images in NHWC are copied to NCHW here, once: a user of the library keeps them as it wants
-        them, and ``run()`` does not pay for it.
+        Images in NHWC are copied to NCHW here, once: a user of the library stores images in its
+        layout, so ``run()`` does not include the copy.
         """
         wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
@@ -101,7 +101,7 @@ class ExportedPrepared(Prepared):
         return [] if self._call is None else [self._x, self._y]
 
     def close(self) -> None:
-        """Let go of the library's model, and with it of its threads; ``bind`` again to go on."""
+        """Delete the library's model and its threads; ``bind`` again to continue."""
         self._call = None
 
     def _in_nchw(self, x: Array) -> Array:
@@ -123,11 +123,11 @@ class ExportedNetwork(Library[NetworkProblem]):
         from convprof.networks.onnx.export import why_not
 
         reason = why_not(problem.network)
-        return None if reason is None else f"{self.name} is given an ONNX model: {reason}"
+        return None if reason is None else f"{self.name} takes an ONNX model: {reason}"
 
 
 def _model(network: Network, weights: Weights) -> bytes:
-    # Late: whoever only asks for the names of strategies has no use for the forms of ONNX.
+    # Imported late: the names of strategies must not need the ONNX modules.
     from convprof.networks.onnx.export import model
 
     return model(network, weights)

@@ -1,4 +1,4 @@
-"""The first use of a library by something prepared: with its threads, and without side effects."""
+"""The first use of a library by a contestant: start its threads, without side effects."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 OWN_POOLS = {"onnxruntime"}
 """Libraries that start threads for each model, also in a child made by ``fork``."""
 POOLS = {"torch": 2}
-"""Pools of threads in a library, where there are several: PyTorch has OpenMP's and pthreadpool's,
-and either ends the process where a thread does not start."""
+"""Thread pools of a library, if more than one: PyTorch has OpenMP's and pthreadpool's. Both end the
+process if a thread does not start."""
 _started: dict[str, int] = {}
-"""Threads that a library is known to have started, by library; it keeps them."""
+"""Threads that a library has started, by library; the library never ends them."""
 
 
 @contextlib.contextmanager
 def first_use(prepared: Prepared, library: str) -> Iterator[None]:
     """Let a library start its threads and run once.
 
-    RefusedError where they cannot start, or stayed in the process that this one was forked from.
-    The calling thread has the same CPUs afterwards as before.
+    RefusedError if they cannot start, or are in the parent of this forked process.
+    The calling thread's CPUs do not change.
     """
     threads = prepared.setting.threads
     if library not in OWN_POOLS:
@@ -40,7 +40,7 @@ def first_use(prepared: Prepared, library: str) -> Iterator[None]:
 
 
 def need_threads(library: str, threads: int) -> None:
-    """Raise RefusedError unless so many threads can start: many libraries end the process then."""
+    """Raise RefusedError unless the threads can start: many libraries would end the process."""
     if threads <= _started.get(library, 1):
         return
     more = POOLS.get(library, 1) * (threads - 1)

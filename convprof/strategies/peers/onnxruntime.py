@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # A whole network in ONNX Runtime: one session with all optimisations, bound to our memory.
 #
-# As a competent user would run it: batch norms folded and activations fused by the session itself,
-# images in its blocked layouts inside, the operators one after the other, each on all threads.
+# As a competent user runs it: the session folds batch norms and fuses activations, converts images
+# to its blocked layouts, and runs the operators one after the other, each on all threads.
 
 
 class OnnxNetworkPrepared(ExportedPrepared):
@@ -51,19 +51,19 @@ class OnnxNetwork(ExportedNetwork):
     summary = "ONNX Runtime: one session, all graph optimisations"
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
-        """Import ONNX Runtime and weigh the weights."""
+        """Import ONNX Runtime and count the bytes of the weights."""
         load("onnxruntime")
         return OnnxNetworkPrepared(self.name, problem, setting)
 
 
 OPSET, IR_VERSION = 13, 8
-"""Conv and MatMul as they are have been there since; ONNX Runtime reads it since 1.10."""
+"""The opset of the present Conv and MatMul; ONNX Runtime reads it since version 1.10."""
 LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
-"""A protobuf message has less than 2 GiB; the weights are all of it but some hundred bytes."""
+"""A protobuf message has less than 2 GiB; all but some hundred bytes are weights."""
 BF16_PRODUCTS = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 """Whether products of f32 may be computed in bf16 on Arm; versions that lack it ignore it."""
 ERRORS_ONLY = 3
-"""Severity from which on ONNX Runtime writes to stderr."""
+"""The lowest severity that ONNX Runtime writes to stderr."""
 
 
 class OnnxPrepared(LibraryPrepared):
@@ -74,7 +74,7 @@ class OnnxPrepared(LibraryPrepared):
     def __init__(self, name: str, problem: Conv2d | Gemm, setting: Setting) -> None:
         super().__init__(name, problem, setting)
         self._onnx, self._ort = load("onnx"), load("onnxruntime")
-        # On a page: a result that starts within a cache line takes up to 1.7 times as long.
+        # Page-aligned: a result that starts inside a cache line takes up to 1.7 times as long.
         self._y = memory.zeros(self._y_shape, self._kind)
         self._call: Callable[[], None] = lambda: None
 
@@ -129,7 +129,7 @@ class OnnxConvPrepared(OnnxPrepared):
         return "Conv", {
             "kernel_shape": [p.r, p.s],
             "strides": list(p.stride),
-            "pads": list(p.pads),  # top, left, bottom, right there too
+            "pads": list(p.pads),  # top, left, bottom, right in ONNX too
             "dilations": list(p.dilation),
             "group": p.groups,
         }
@@ -150,7 +150,7 @@ class _Onnx(Library[P]):
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
 
     def cannot(self, problem: P, setting: Setting) -> str | None:
-        """Refuse weights that no model can carry."""
+        """Refuse weights that are too large for a model."""
         size = problem.operands(setting.layout, setting.types)[1].nbytes
         if size > LARGEST_MODEL_BYTES:
             return f"onnxruntime takes models of up to 2 GiB; the weights have {units.size(size)}"
@@ -165,7 +165,7 @@ class OnnxConv2d(_Onnx[Conv2d]):
     dtypes = ("f32",)
 
     def cannot(self, problem: Conv2d, setting: Setting) -> str | None:
-        """Refuse NHWC: the NHWC operators that ONNX Runtime has are not there for f32 on CPUs."""
+        """Refuse NHWC: ONNX Runtime has no NHWC operators for f32 on CPUs."""
         if setting.layout != "nchw":
             return f"onnxruntime computes nchw on CPUs, not {setting.layout}"
         return super().cannot(problem, setting)
@@ -187,10 +187,10 @@ class OnnxGemm(_Onnx[Gemm]):
 
 
 def session(library: Any, model: bytes, threads: int) -> Any:
-    """Return a session on exactly ``threads`` threads; the calling one is among them.
+    """Return a session on exactly ``threads`` threads, including the calling thread.
 
-    Its threads keep spinning for some 40 ms after a call, as by default: it is what makes
-    calls in a row fast, and between contestants the sampler waits for silence.
+    Its threads spin for about 40 ms after a call, which is the default: this makes successive calls
+    fast. Between contestants the sampler waits until the threads sleep.
     """
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
@@ -205,7 +205,7 @@ def session(library: Any, model: bytes, threads: int) -> Any:
 def bound(
     session: Any, inputs: Mapping[str, Array], results: Mapping[str, Array]
 ) -> Callable[[], None]:
-    """Return the call that runs a session from arrays to arrays, by name, where they lie."""
+    """Return the call that runs a session on named arrays, in place."""
     binding = session.io_binding()
     for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, results)):
         for name, array in arrays.items():

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # A whole network in OpenVINO: one compiled model, one inference at a time, on our memory.
 #
-# As a competent user would run it: batch norms folded and activations fused by the compiler itself,
-# for the lowest latency, in true f32.
+# As a competent user runs it: the compiler folds batch norms and fuses activations, for the lowest
+# latency, in true f32.
 
 
 class OpenvinoNetworkPrepared(ExportedPrepared):
@@ -41,7 +41,7 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
         library = load("openvino")
         read = library.Core().read_model(exported)
         made = compiled(library, read, self.setting.threads)
-        version, *_ = library.__version__.split("-")  # the rest says from what it was built
+        version, *_ = library.__version__.split("-")  # the rest names the source of the build
         self.explanation = (f"OpenVINO {version}, compiled for latency, in f32",)
         return inference(library, made, x, y)
 
@@ -54,7 +54,7 @@ class OpenvinoNetwork(ExportedNetwork):
     summary = "OpenVINO: a model compiled for latency, in f32"
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
-        """Import OpenVINO and weigh the weights."""
+        """Import OpenVINO and count the bytes of the weights."""
         load("openvino")
         return OpenvinoNetworkPrepared(self.name, problem, setting)
 
@@ -101,7 +101,7 @@ class OpenvinoPrepared(LibraryPrepared):
 
 
 class OpenvinoConvPrepared(OpenvinoPrepared):
-    """A convolution; in NHWC between two transpositions, which OpenVINO makes vanish."""
+    """A convolution; in NHWC between two transpositions, which OpenVINO removes."""
 
     problem: Conv2d
 
@@ -127,7 +127,7 @@ class OpenvinoConvPrepared(OpenvinoPrepared):
 
 
 class OpenvinoGemmPrepared(OpenvinoPrepared):
-    """A product, of a batch too."""
+    """A product, or a batch of products."""
 
     problem: Gemm
 
@@ -168,13 +168,13 @@ class OpenvinoGemm(_Openvino[Gemm]):
 def compiled(library: Any, model: Any, threads: int) -> Any:
     """Compile for one inference at a time, in true f32, on exactly ``threads`` threads.
 
-    ``RefusedError`` where it would run on another number, or does not compile.
+    ``RefusedError`` if OpenVINO would use another number, or does not compile the model.
     """
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        # Without it there are as many threads as cores at most.
+        # Without this setting OpenVINO uses at most as many threads as cores.
         "ENABLE_HYPER_THREADING": threads > facts().topology.usable_cores,
         "INFERENCE_PRECISION_HINT": "f32",
         "EXECUTION_MODE_HINT": "ACCURACY",
@@ -191,9 +191,9 @@ def compiled(library: Any, model: Any, threads: int) -> Any:
 
 
 def inference(library: Any, model: Any, x: Array, y: Array) -> Callable[[], object]:
-    """Return the call that runs a compiled model from ``x`` to ``y``, where they lie."""
+    """Return the call that runs a compiled model from ``x`` to ``y``, in place."""
     request = model.create_infer_request()
-    # It shares no memory that it could not write to.
+    # OpenVINO does not share read-only memory.
     request.set_input_tensor(library.Tensor(x, shared_memory=x.flags.writeable))
     request.set_output_tensor(library.Tensor(y, shared_memory=True))
     return lambda: request.infer(share_outputs=True)  # else the result is copied

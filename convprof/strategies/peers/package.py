@@ -1,6 +1,6 @@
-"""What the strategies that run in an installable library share: is it there, operands, choosing.
+"""The common part of strategies that run in an installable library: packages, operands, choice.
 
-No module of this package imports its library before a problem is prepared.
+No module of this folder imports its library before a problem is prepared.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from convprof.codegen import affinity
+from convprof.dtypes import listed
 from convprof.errors import ConvprofError, ProblemError, RefusedError
 from convprof.strategies import memory
 from convprof.strategies.base import P, Prepared, Role, Setting, Strategy
@@ -33,21 +34,21 @@ EXTRA = "pip install 'convprof[peers]'"
 
 
 class Library(Strategy[P]):
-    """A strategy that needs packages which convprof itself does not."""
+    """A strategy that needs packages beyond convprof's own dependencies."""
 
     parallel = True
     role = Role.LIBRARY
     packages: ClassVar[tuple[str, ...]]
-    """What has to be importable, the library itself first."""
+    """The packages that must be importable, the library itself first."""
     hint: ClassVar[str] = ""
-    """What else helps to install them."""
+    """A further hint for the installation."""
 
     def why_not(self, problem: P, setting: Setting) -> str | None:
-        """Return why this strategy refuses: what it never does, then what is not installed."""
+        """Return why this strategy refuses: unsupported problems first, then missing packages."""
         if not self.fuses and problem.epilogue:
-            return f"{self.name} is given no epilogue here; leave out the epilogue, or use torch"
+            return f"{self.name} fuses no epilogue here; leave out the epilogue, or use torch"
         if problem.kind == self.kind and setting.dtype not in self.dtypes:
-            return f"{self.name} computes {' and '.join(self.dtypes)} here, not {setting.dtype}"
+            return f"{self.name} computes {listed(self.dtypes, 'and')} here, not {setting.dtype}"
         reason = super().why_not(problem, setting)
         return reason or self.cannot(problem, setting) or self._absent()
 
@@ -69,21 +70,21 @@ class Library(Strategy[P]):
 
 
 class LibraryPrepared(Prepared):
-    """Operands and result in memory of ours, where the library reads and writes them in place."""
+    """Operands and result in our memory; the library reads and writes them in place."""
 
-    # Libraries keep their scratch memory and packed weights to themselves: unknown, not none.
+    # Libraries do not report scratch memory and packed weights: unknown, not none.
     workspace_bytes = None
     weight_copies: ClassVar[int]
-    """How often the weights lie in memory besides, while the library takes them over."""
+    """The number of further copies of the weights while the library loads them."""
 
     def __init__(
         self, name: str, problem: Attention | Backward[Trainable] | Conv2d | Gemm, setting: Setting
     ) -> None:
-        """Weigh operands, result and packed weights; ``TooLargeError`` if they do not fit."""
+        """Count the bytes of operands, result and copies; ``TooLargeError`` if they do not fit."""
         self.problem = problem
         self.setting = setting
         self._library_name = name.partition("-")[0]
-        self._kind = np.dtype(setting.types.source.numpy)
+        self._kind = setting.types.source.array_type
         operands = problem.operands(setting.layout, setting.types)
         result = problem.result(setting.layout, setting.types)
         self._shapes = [spec.shape for spec in operands]
@@ -93,7 +94,7 @@ class LibraryPrepared(Prepared):
         memory.require(needed, f"{name} of {problem.descriptor}")
         self._bound: list[Array] = []
         self.more: list[Array] = []
-        """What comes after the weights: the operands of an epilogue."""
+        """The operands after the weights: those of an epilogue."""
 
     def bind(self, *operands: Array) -> None:
         """Take the operands and hand the weights to the library; see ``Prepared.bind``."""
@@ -113,7 +114,7 @@ class LibraryPrepared(Prepared):
 
     @abstractmethod
     def build(self, x: Array, weights: Array) -> None:
-        """Make ready to run, on contiguous operands of the right shape and type."""
+        """Prepare the run, on contiguous operands of the right shape and type."""
 
     def output(self) -> Array:
         """Return the result of the last ``run()``, in the setting's layout."""
@@ -123,18 +124,19 @@ class LibraryPrepared(Prepared):
 
     @abstractmethod
     def result(self) -> Array:
-        """Return the result where the library left it."""
+        """Return the result in the library's order."""
 
     def memory(self) -> list[Array]:
-        """Return operands and result; the library's own copies of the weights are out of reach."""
+        """Return operands and result; the library's copies of the weights are not accessible."""
         return [*self._bound, self.result()] if self._bound else []
 
 
 def load(package: str) -> Any:
-    """Import a library, whatever it warns of; ``RefusedError`` if it is there but broken."""
+    """Import a library without its warnings; ``RefusedError`` if the import fails."""
     precision.set_aside(package)
     with affinity.kept(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on import, other people's code about other people's code
+        # warnings on import are about the library's own dependencies
+        warnings.simplefilter("ignore")
         try:
             return importlib.import_module(package)
         except (ImportError, OSError) as error:
@@ -147,9 +149,10 @@ PATIENCE_S = 0.1
 
 
 def fastest(ways: Sequence[Callable[[], Any]]) -> int:
-    """Return the index of the way with the shortest call, from interleaved calls.
+    """Return the index of the fastest call, from interleaved calls.
 
-    At most 20 calls of each, or as many as fit 0.1 s, and at least one. They have run before.
+    Each is called at most 20 times, or as often as fits 0.1 s, and at least once. All have run
+    before.
     """
     if len(ways) == 1:
         return 0

@@ -1,7 +1,7 @@
-"""f32 is computed in f32: variables that let a library round operands to fewer bits are set aside.
+"""f32 is computed in f32: variables that let a library round operands to fewer bits are unset.
 
 oneDNN, inside PyTorch and OpenVINO, reads the variable once, when the library is loaded or first
-used, and no call of PyTorch takes it back: ``fp32_precision = "ieee"`` leaves it as it is.
+used. No call of PyTorch undoes its effect: ``fp32_precision = "ieee"`` does not change it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from convprof.errors import RefusedError
 from convprof.machine import noise
 
 VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
-"""Where oneDNN looks, in this order."""
+"""The variables that oneDNN reads, in this order."""
 STRICT = {"", "STRICT"}
 ONEDNN_INSIDE = ("torch", "openvino")
 
@@ -22,9 +22,9 @@ _imported_with: dict[str, str] = {}
 
 
 def set_aside(package: str) -> None:
-    """Take the variables out of the environment before ``package`` is imported; remark on it.
+    """Remove the variables from the environment before ``package`` is imported, with a remark.
 
-    RefusedError where the package was imported by somebody else before.
+    RefusedError if the calling program has already imported the package.
     """
     for name in VARIABLES:
         value = os.environ.get(name, "")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHOICES = "choices"
 """The folder of stored choices."""
 FORMAT = 2
-"""Of a stored choice; 2: the blocking is called so, and no longer a variant."""
+"""The version of a stored choice; since 2, ``blocking`` is the word instead of ``variant``."""
 MEMBERS = {
     "conv2d": "microkernel or winograd",
     "gemm": "packed or prepacked",
@@ -40,7 +40,7 @@ MEMBERS = {
 }
 """By kind of problem, the strategies to choose from."""
 FUSED = {"conv2d", "gemm"}
-"""Kinds of which every member computes epilogues."""
+"""Kinds whose members all fuse epilogues."""
 
 
 class Candidate(NamedTuple):
@@ -69,7 +69,7 @@ class Auto(Planned[Any]):
         self.fuses = kind in FUSED
 
     def plan(self, problem: Problem, setting: Setting) -> Plan:
-        """Choose; return the plan of the choice, which says why."""
+        """Choose; return the plan of the choice, with the reason."""
         start = time.perf_counter()
         choice, why = self._choose(self.candidates(problem, setting), problem, setting)
         chosen_s = time.perf_counter() - start
@@ -77,7 +77,7 @@ class Auto(Planned[Any]):
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
 
     def candidates(self, problem: Problem, setting: Setting) -> list[Candidate]:
-        """Return every blocking of every strategy that takes the problem, most promising first."""
+        """Return every blocking of every strategy for the problem, most promising first."""
         from convprof.strategies import registry
 
         members = [
@@ -126,7 +126,7 @@ class Auto(Planned[Any]):
 
 
 def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, Any]:
-    """Return all that a choice depends on; ``names`` are the strategies of the candidates."""
+    """Return everything that a choice depends on; ``names``: strategies of the candidates."""
     return {
         "format": FORMAT,
         "among": sorted(set(names)),
@@ -143,7 +143,7 @@ def _key(problem: Problem, setting: Setting, names: Sequence[str]) -> dict[str, 
 
 
 def _known(choice: dict[str, Any] | None, candidates: list[Candidate]) -> Candidate | None:
-    """Return the candidate that equals a stored choice; None without one."""
+    """Return the candidate of a stored choice; None without a stored choice."""
     if choice is None:
         return None
     for candidate in candidates:

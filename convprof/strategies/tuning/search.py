@@ -1,4 +1,4 @@
-"""Which of some prepared candidates is fastest: interleaved rounds, as in a measurement."""
+"""The search for the fastest prepared candidate: interleaved rounds, as in a measurement."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SAMPLE_SECONDS = 2e-3
 
 
 HOPELESS = 1.2
-"""A candidate whose best sample is so much slower than the best of all gets no more rounds."""
+"""A candidate gets no more rounds if its best sample is slower than the best by this factor."""
 QUIET_SHARE = 3
-"""On a shared machine some samples are disturbed, never to be faster: the median of the fastest
-third of them tells two candidates apart where the median of all does not."""
+"""On a shared machine some samples are disturbed, and a disturbed sample is always slower. The
+median of the fastest third therefore separates two candidates better than the median of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to search."""
+    """The limits of a search."""
 
     candidates: int
     rounds: int
@@ -41,14 +41,14 @@ EFFORTS = {"quick": Effort(8, 9), "full": Effort(64, 24)}
 
 
 class Timings(NamedTuple):
-    """What a search found."""
+    """The result of a search."""
 
     seconds: list[float]
-    """Per call, of each candidate, undisturbed."""
+    """Undisturbed seconds per call of each candidate."""
     doubt: str | None = None
-    """Why the order of the candidates may be wrong; None if nothing speaks against it."""
+    """Why the order of the candidates may be wrong; None without a doubt."""
     load: float | None = None
-    """CPUs that other programs kept busy meanwhile; None where unknown."""
+    """CPUs that other programs used meanwhile; None if unknown."""
 
 
 def times(
@@ -95,7 +95,7 @@ def _undisturbed(samples: list[float]) -> float:
 
 
 def _fastest(samples: list[float]) -> list[float]:
-    """Return the third of the samples that was disturbed least."""
+    """Return the fastest third of the samples."""
     return sorted(samples)[: max(1, len(samples) // QUIET_SHARE)]
 
 
@@ -104,7 +104,7 @@ def _operands(
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
     made = []
     for spec in problem.operands(setting.layout, setting.types):
-        array = memory.zeros(spec.shape, spec.dtype.numpy)
+        array = memory.zeros(spec.shape, spec.dtype.array_type)
         array[...] = np.random.default_rng(0).random(spec.shape, dtype=np.float32) - 0.5
         made.append(array)
     return tuple(made)

@@ -1,4 +1,4 @@
-"""Strategies that can be blocked in several ways, and what each blocking is expected to cost."""
+"""Strategies with several possible blockings, and the expected cost of each blocking."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convprof.strategies.plan_runner import PlanRunner
 
 B = TypeVar("B", bound="DataclassInstance")
-"""A blocking: a frozen dataclass of integers, which is what is chosen, timed and explained."""
+"""A blocking: a frozen dataclass of integers, which is chosen, timed and explained."""
 H = TypeVar("H", bound="Hashable")
 
 
@@ -27,7 +27,7 @@ class Tunable(Planned[P], Generic[P, B]):
 
     @abstractmethod
     def blockings(self, problem: P, setting: Setting) -> list[B]:
-        """Return the blockings worth trying; the first is the model's choice."""
+        """Return the candidate blockings; the first is the model's choice."""
 
     @abstractmethod
     def cycles(self, problem: P, setting: Setting) -> float:
@@ -38,7 +38,7 @@ class Tunable(Planned[P], Generic[P, B]):
         """Return the plan with one of ``blockings``."""
 
     def blocks(self, problem: P, blocking: B) -> int:  # noqa: ARG002
-        """Return how many blocks are made of a problem, where each block has a list of tiles."""
+        """Return the number of blocks of a problem, if each block has a list of tiles."""
         return 1
 
     def prepare_blocked(self, problem: P, setting: Setting, blocking: B) -> PlanRunner:
@@ -55,8 +55,8 @@ def distinct(blockings: Iterable[H]) -> list[H]:
     return list(dict.fromkeys(blockings))
 
 
-# Blockings are stored as JSON objects. What is read back is only compared with the candidates: no
-# blocking is ever made from a file.
+# Blockings are stored as JSON objects. An object from a file is only compared with the candidates:
+# no blocking is constructed from a file.
 
 
 def stored(blocking: DataclassInstance) -> dict[str, Any]:

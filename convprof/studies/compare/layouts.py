@@ -16,6 +16,7 @@ from convprof.problems.layouts import NCHW
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.studies import comparison
+from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.stats import Ratio
+    from convprof.studies.compare.isas import IsaComparison
 
 KIND = "layouts"
 """Of the comparisons in the result document."""
@@ -133,17 +135,21 @@ class Layouts:
         """Return the convolutions' and the conversions' results so far."""
         return self.session.measurements()
 
+    def isas(self) -> list[IsaComparison]:
+        """Return the instruction sets compared so far."""
+        return isas.compared(self.session)
+
     def comparisons(self) -> list[LayoutComparison]:
         """Return what can be compared so far, fastest strategy first."""
-        sides: dict[tuple[str, int], dict[str, Participant]] = {}
+        sides: dict[tuple[str, int, str | None], dict[str, Participant]] = {}
         for participant in self.session.participants:
             contestant = participant.contestant
             if contestant.problem == self.problem and participant.samples:
-                key = (contestant.strategy.name, contestant.setting.threads)
+                key = (contestant.strategy.name, contestant.setting.threads, contestant.isa)
                 sides.setdefault(key, {})[contestant.setting.layout] = participant
         comparisons = [
             self._compare(threads, pair["nhwc"], pair["nchw"], ratio)
-            for (_, threads), pair in sides.items()
+            for (_, threads, _), pair in sides.items()
             if len(pair) == len(OTHER) and (ratio := ratio_of(pair["nhwc"], pair["nchw"]))
         ]
         return sorted(comparisons, key=lambda c: (c.doubt is not None, _best_s(c)))

@@ -11,6 +11,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.unfused_epilogue import ways
 from convprof.studies import comparison
+from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.strategies.base import Strategy
+    from convprof.studies.compare.isas import IsaComparison
 
 KIND = "peers"
 """Of the comparisons in the result document."""
@@ -97,6 +99,10 @@ class Peers:
     def measurements(self) -> list[Measurement]:
         """Return all results so far."""
         return self.session.measurements()
+
+    def isas(self) -> list[IsaComparison]:
+        """Return the instruction sets compared so far."""
+        return isas.compared(self.session)
 
     @property
     def libraries(self) -> frozenset[str]:

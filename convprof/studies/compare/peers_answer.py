@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
+from convprof.studies.comparison import times
 from convprof.studies.next_command import side_by_side
 from convprof.studies.run_answer import label, threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.results import Measurement
-    from convprof.stats import Ratio
     from convprof.studies.compare.peers import Standing, Summary
 
 _WORDS = {
@@ -41,25 +40,12 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
 
-def way(measurement: Measurement) -> str:
-    """Return ``microkernel nhwc``."""
-    return " ".join(filter(None, (measurement.strategy, measurement.layout)))
-
-
 def _sentence(standing: Standing) -> str:
     return (
-        f"On {threads(standing.threads)} the fastest library, {way(standing.peer)}, takes "
-        f"{times(standing.ratio.inverse)} as long as convprof's {way(standing.ours)}: "
+        f"On {threads(standing.threads)} the fastest library, {standing.peer.way}, takes "
+        f"{times(standing.ratio.inverse)} as long as convprof's {standing.ours.way}: "
         f"{_WORDS[standing.verdict]}."
     )
-
-
-def times(ratio: Ratio) -> str:
-    """Return ``1.20 times (1.18 to 1.21)``: the ratio and its 95 % interval, if that is known."""
-    text = f"{ratio.value:.2f} times"
-    if ratio.low is None or ratio.high is None:
-        return text
-    return f"{text} ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
@@ -79,5 +65,5 @@ def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
 def _worst(worst: Standing) -> str:
     on = f"{label(worst.ours)} on {threads(worst.threads)}"
     if worst.verdict == "slower":
-        return f"{way(worst.peer)} wins most clearly at {on}: {times(worst.ratio)} as fast."
-    return f"The closest is {way(worst.peer)} at {on}: {times(worst.ratio.inverse)} as long."
+        return f"{worst.peer.way} wins most clearly at {on}: {times(worst.ratio)} as fast."
+    return f"The closest is {worst.peer.way} at {on}: {times(worst.ratio.inverse)} as long."

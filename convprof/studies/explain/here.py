@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.dtypes import F32
 from convprof.machine import facts
+from convprof.results import NATIVE
 
 ASSUMED_LINE_BYTES = 64
 """The cache line of nearly all CPUs; 128 on Apple's."""

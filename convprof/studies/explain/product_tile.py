@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.dtypes import F32
 from convprof.integers import ceil_div
+from convprof.results import NATIVE
 from convprof.strategies.gemm.packed import choose
 from convprof.studies.explain.tiling import Tiling
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.codegen import NATIVE
 from convprof.networks.fold import folded
+from convprof.results import NATIVE
 from convprof.strategies.base import Setting
 from convprof.strategies.networks.strategy import Recipe
 
@@ -22,6 +22,8 @@ class Options:
     """The first one that takes a layer computes it."""
     layout: str = "nhwc"
     threads: int = 1
+    thread_counts: tuple[int, ...] = ()
+    """All numbers of threads that are compared, ``threads`` among them; empty: no comparison."""
     dtype: str = "f32"
     isa: str = NATIVE
     tune: str = "quick"

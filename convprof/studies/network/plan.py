@@ -17,9 +17,12 @@ from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
 from convprof.studies.network.assign import Costs, Route
+from convprof.studies.network.concurrency import concurrency
+from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
 from convprof.studies.network.planned import (
+    ALL,
     AS_WRITTEN,
     GREEDY,
     OPTIMAL,
@@ -96,6 +99,8 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
+        self._modes: list[Contestant] = []
+        """The optimal chain, on other numbers of threads, and as streams."""
 
     def events(self) -> Iterator[Event]:
         """Measure layers and conversions, plan, measure the chains; yield what happens."""
@@ -108,7 +113,8 @@ class Plan:
         self.chosen = chains(self.recipe, self.routes(self._costs), self.options)
         setting = self.options.setting
         chosen = [Contestant(item.strategy, self._whole, setting) for item in self.chosen]
-        contestants = [*chosen, *self._rivals]
+        self._modes = [chosen[0], *modes(self.chosen[0].strategy, self._whole, self.options)]
+        contestants = [*chosen, *self._rivals, *self._modes[1:]]
         self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
         yield Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True)
         yield from self.together.events()
@@ -133,20 +139,37 @@ class Plan:
         """Return the routes compared, by name."""
         given = self.inner, self.steps, costs, self.options.layout
         found = {OPTIMAL: assign.optimal(*given), GREEDY: assign.greedy(*given)}
-        found |= {f"all {layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
+        found |= {f"{ALL}{layout}": assign.uniform(*given, layout) for layout in LAYOUTS}
         return found
 
     def result(self) -> PlanResult:
-        """Return what was found so far."""
-        return PlanResult(
+        """Return the results so far; the layers are those of the fastest measured chain."""
+        result = PlanResult(
             network=self.network.name,
             input=self.network.input,
             options=self.options,
-            layers=self._layers(),
-            conversions=list(self.chosen[0].conversions) if self.chosen else [],
+            layers=[],
+            conversions=[],
             standings=self._standings(),
             excluded=[m for m in self.measurements() if m.status != "ok"],
+            concurrency=concurrency(self.together, self._modes) if self.together else None,
         )
+        if not self.chosen:
+            return result
+        chain = self._candidate(result.fastest)
+        return replace(
+            result,
+            chosen=chain.name,
+            layers=self._layers(chain),
+            conversions=list(chain.conversions),
+            planned_conversions=list(self.chosen[0].conversions),
+        )
+
+    def _candidate(self, fastest: Standing | None) -> Candidate:
+        """Return the fastest chain; the optimal one where the fastest is not of the same steps."""
+        named = (item for item in self.chosen if fastest and item.name == fastest.name)
+        found = next(named, self.chosen[0])
+        return self.chosen[0] if found.name == AS_WRITTEN else found
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""
@@ -162,11 +185,11 @@ class Plan:
             raise RefusedError(f"{self._whole.descriptor}: no plan: {reasons[0].reason}")
         return False
 
-    def _layers(self) -> list[Planned]:
-        """Return every step in the way of the optimal chain."""
-        if self._costs is None or not self.chosen:
+    def _layers(self, chain: Candidate) -> list[Planned]:
+        """Return every step in the way of a chain."""
+        if self._costs is None:
             return []
-        ways = self.chosen[0].strategy.choices
+        ways = chain.strategy.choices
         return [
             self._planned(step, way, self._costs)
             for step, way in zip(self.steps, ways, strict=True)
@@ -192,10 +215,14 @@ class Plan:
         """Return the chains and libraries that have a time, the fastest first."""
         if self.together is None:
             return []
+        modes_only = {id(contestant) for contestant in self._modes[1:]}
         participants = {
-            e.contestant.strategy.name: e for e in self.together.participants if e.samples
+            e.contestant.strategy.name: e
+            for e in self.together.participants
+            if e.samples and id(e.contestant) not in modes_only
         }
         best = participants.get(OPTIMAL)
+        optimal_doubt = self.together.measurement(best).doubt if best else None
         chosen = {item.name: item for item in self.chosen}
         found = [
             Standing(
@@ -206,6 +233,7 @@ class Plan:
                 len(chosen[name].conversions) if name in chosen else None,
                 self.together.measurement(participant),
                 _ratio(participant, best),
+                optimal_doubt,
             )
             for name, participant in participants.items()
         ]

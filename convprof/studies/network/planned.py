@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convprof.studies.comparison import FIGURES, figures
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
 
 OPTIMAL, GREEDY, AS_WRITTEN = "optimal", "greedy", "as written"
+ALL = "all "
+"""How the name of a chain with one layout throughout begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,24 @@ class Standing:
     measurement: Measurement
     ratio: Ratio | None
     """Its time over the optimal chain's, round by round; None for that chain itself."""
+    optimal_doubt: str | None = None
+    """Why the optimal chain's time cannot be true; None if it can."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded from it: its time, the optimal chain's, or the ratio."""
+        ratio = self.ratio.doubt if self.ratio else None
+        return self.measurement.doubt or self.optimal_doubt or ratio
+
+    @property
+    def clearly_faster(self) -> bool:
+        """Whether it was measured to be faster than the optimal chain, by more than noise."""
+        return self.doubt is None and self.ratio is not None and self.ratio.verdict == "faster"
+
+    @property
+    def clearly_slower(self) -> bool:
+        """Whether it was measured to be slower than the optimal chain, by more than noise."""
+        return self.doubt is None and self.ratio is not None and self.ratio.verdict == "slower"
 
     @property
     def seconds(self) -> float:
@@ -84,11 +105,7 @@ class Standing:
             "predicted_s": self.predicted_s,
             "measured_s": self.seconds,
             "conversions": self.conversions,
-            **(
-                figures(self.ratio, self.measurement.doubt)
-                if self.ratio
-                else dict.fromkeys(FIGURES)
-            ),
+            **(figures(self.ratio, self.doubt) if self.ratio else dict.fromkeys(FIGURES)),
         }
 
 
@@ -100,13 +117,49 @@ class PlanResult:
     input: Shape
     options: Options
     layers: list[Planned]
-    """Every step, in order; empty without the times of all."""
+    """Every step, in order, as in the chosen chain; empty without the times of all."""
     conversions: list[str]
-    """Those of the optimal chain."""
+    """The conversions of the chosen chain."""
     standings: list[Standing]
     """The fastest first."""
     excluded: list[Measurement]
     """Contestants that were refused, failed or computed a wrong result."""
+
+    chosen: str = OPTIMAL
+    """The chain that the layers belong to: the fastest one that was measured, if its layers are
+    steps of the plan."""
+    planned_conversions: list[str] = field(default_factory=list)
+    """The conversions of the optimal chain."""
+    concurrency: Concurrency | None = None
+    """The optimal chain on other numbers of threads, and as streams; None if not asked for."""
+
+    @property
+    def chains(self) -> list[Standing]:
+        """Our chains."""
+        return [standing for standing in self.standings if not standing.library]
+
+    @property
+    def libraries(self) -> list[Standing]:
+        """The libraries."""
+        return [standing for standing in self.standings if standing.library]
+
+    @property
+    def fastest(self) -> Standing | None:
+        """The fastest of our chains; None if the optimal one is in doubt or was not measured.
+
+        Another chain than the optimal one only where the measurement decides it.
+        """
+        optimal = self.optimal
+        if optimal is None or optimal.doubt is not None:
+            return None
+        faster = [standing for standing in self.chains if standing.clearly_faster]
+        return min(faster, key=lambda standing: standing.seconds, default=optimal)
+
+    @property
+    def conversions_confirmed(self) -> bool:
+        """Whether the optimal chain was measured to be faster than one layout throughout."""
+        uniform = [s for s in self.chains if any(n.startswith(ALL) for n in (s.name, *s.also))]
+        return bool(uniform) and all(standing.clearly_slower for standing in uniform)
 
     @property
     def optimal(self) -> Standing | None:
@@ -122,7 +175,9 @@ class PlanResult:
             "input": list(self.input),
             "threads": self.options.threads,
             "layout": self.options.layout,
+            "chosen": self.chosen,
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
+            "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "chains": [standing.to_json() for standing in self.standings],
         }

@@ -12,6 +12,8 @@ from convprof.strategies.networks.choice import AUTO, spelled, ways
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import Comparison, figures, ratio_of
+from convprof.studies.network.concurrency import concurrency
+from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
 from convprof.studies.network.libraries import libraries
 from convprof.studies.network.options import recipe_for
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
+    from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
     from convprof.studies.network.reconcile import Reconciliation
 
@@ -64,9 +67,12 @@ class NetworkStudy:
         chain = Chained(CHAIN, self.recipe, chosen)
         together = [Contestant(chain, whole, options.setting), *libraries(whole, options)]
         self._whole = together
+        self._modes = [together[0], *modes(chain, whole, options)]
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
-        self.session = RooflineSession([*contestants, *together], settings, machine, watch)
+        self.session = RooflineSession(
+            [*contestants, *together, *self._modes[1:]], settings, machine, watch
+        )
         self.session.suspects = self._suspects
 
     def events(self) -> Iterator[Event]:
@@ -127,6 +133,7 @@ class NetworkStudy:
             },
             libraries=self._libraries(measured),
             excluded=[m for m in self.session.measurements() if m.status != "ok"],
+            concurrency=concurrency(self.session, self._modes),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -213,6 +220,8 @@ class NetworkResult:
     """Each library that ran the whole network, compared with the chain."""
     excluded: list[Measurement]
     """Contestants that were refused, failed or computed a wrong result."""
+    concurrency: Concurrency | None = None
+    """Other numbers of threads, and streams; None if they were not asked for."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -264,6 +273,7 @@ class NetworkResult:
             "kinds": [asdict(kind) for kind in kinds(self.layers)],
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
+            "concurrency": self.concurrency.to_json() if self.concurrency else None,
             "libraries": [
                 {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
                 for each in self.libraries

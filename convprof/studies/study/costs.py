@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.dtypes import find
 from convprof.errors import RefusedError
 from convprof.machine.instructions import Bench, best_ruler, missing
+from convprof.results import NATIVE
 from convprof.studies.study.repeated import Shape
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
+from convprof.results import NATIVE
 from convprof.strategies.base import Setting
 from convprof.studies.study import advice, repeated
 from convprof.studies.study.base import Study

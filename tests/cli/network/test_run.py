@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from convprof import cli
+from convprof.machine import facts
 from convprof.measure import session as session_module
 from convprof.measure.session import Session
 from convprof.networks import vit
@@ -58,20 +59,23 @@ def test_a_network_from_its_layers_to_its_chain(capsys):
     assert (status, err) == (0, "")
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "lenet5 of 1x1x16x16 · nhwc · f32 · 1 thread · 11 layers (1 view not timed)"
-    kept = {"layer", "by", "hot", "share", "cycles/FLOP", "% ceiling", "bound", "chain"}
+    kept = {"layer", "strategy", "hot", "share", "cycles/FLOP", "% of limit", "limited by", "chain"}
     assert kept <= set(headings(out, "layer"))
     assert headings(out, "kind")[:2] == ["kind", "layers"]
     assert [line.split()[0] for line in lines[3:14]][:3] == ["conv1", "relu1", "pool1"]
     begins = ("the network as a whole", "the chain: ", "The chain takes ")
     assert [sum(line.startswith(begin) for line in lines) for begin in begins] == [1, 1, 1]
     assert sum("1 multiply-add = 2 FLOPs" in line for line in lines) == 1
+    answer = out.rpartition("\n\n")[2]
+    assert re.match(r"[\w ]+ takes .* of the layers' time|No conclusion: ", answer)
+    assert lines[-1].startswith("next: convprof ")
 
 
 def test_80_columns_keep_what_matters_most(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = run(capsys, *SMALL)
-    assert {"by", "hot", "share", "% ceiling", "chain"} <= set(headings(out, "layer"))
-    table = out.partition("\n% ceiling:")[0]
+    assert {"strategy", "hot", "share", "% of limit", "chain"} <= set(headings(out, "layer"))
+    table = out.partition("\n% of limit:")[0]
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -103,6 +107,25 @@ def test_a_valid_document_and_nothing_else(capsys):
     assert "resnet18:layer1.0.conv1" in names
     assert "resnet18:layer1.1.conv1" not in names
     assert layers["layer1.1.conv1"]["hot_s"] == layers["layer1.0.conv1"]["hot_s"]
+
+
+@pytest.mark.skipif(facts().topology.usable_cpus < 2, reason="needs two CPUs")
+@pytest.mark.parametrize("more", [[], ["--plan"]])
+def test_several_numbers_of_threads(capsys, tmp_path, more):
+    path, page = tmp_path / "out.json", tmp_path / "page.md"
+    words = [*SMALL, *more, "-t", "1,2", "--json", path, "--markdown", page]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    document = json.loads(path.read_text())
+    VALIDATOR.validate(document)
+    (network,) = document["networks"]
+    modes = network["concurrency"]["modes"]
+    assert [(m["streams"], m["threads"]) for m in modes] == [(1, 1), (1, 2), (2, 1)]
+    assert document["settings"]["threads"] == [1, 2]
+    assert headings(out, "computed by")[1:] == ["latency", "inferences/s", "speed-up", "efficiency"]
+    assert "| 2 streams of 1 thread" in page.read_text()
+    (streams,) = [m for m in document["measurements"] if m["strategy"] == "streams"]
+    assert streams["time_s"]["median"] == pytest.approx(modes[2]["latency_s"] / 2)
 
 
 @pytest.mark.parametrize("more", [["--top", "3"], ["--fuse"], ["--plan"]])
@@ -201,11 +224,13 @@ def test_a_plan(capsys, more, tmp_path):
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     assert out.startswith("lenet5 of 1x1x16x16 · f32 · 1 thread · ")
-    assert headings(out, "layer")[:4] == ["layer", "with", "plan", "takes"]
-    assert headings(out, "chain")[:3] == ["chain", "by", "conversions"]
+    assert headings(out, "layer")[:4] == ["layer", "with", "plan", "time"]
+    assert headings(out, "chain")[:3] == ["chain", "engine", "conversions"]
     assert re.search(r"^optimal", out, re.MULTILINE)
     assert re.search(r"^as written: nothing folded or fused", out, re.MULTILINE)
-    assert re.search(r"^The optimal chain takes .* predicted from its layers", out, re.MULTILINE)
+    answer = out.rpartition("\n\n")[2]
+    assert re.match(r"The (planned chain takes|prediction was wrong)|No conclusion: ", answer)
+    assert re.search(r"^next: convprof network lenet5 --image 16 ", answer, re.MULTILINE)
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [row["name"] for row in rows][:2] == ["conv1", "pool1"]
     assert page.read_text().startswith("### lenet5 of 1x1x16x16 · f32 · 1 thread · ")
@@ -313,7 +338,10 @@ CASES = [
         "network lenet5 --top 0",
         "convprof network: Invalid value for '--top': 0 is not in the range",
     ),
-    ("network lenet5 --threads 1,2", "convprof: --threads 1,2: use 1 or 2, one at a time"),
+    (
+        "network lenet5 --pass forward --threads 1,2",
+        "convprof: --threads 1,2: use 1 or 2, one at a time",
+    ),
     ("network lenet5 --plan --threads 0", "convprof: --threads 0: "),
     ("network lenet5 --layout foo", "convprof: --layout foo: use nchw or nhwc\n"),
     ("network lenet5 --dtype f16", "convprof: --dtype f16: use f32 or f64"),

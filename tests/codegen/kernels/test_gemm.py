@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convprof.codegen import NATIVE
 from convprof.codegen import isa as isas
 from convprof.codegen.jit import Module
 from convprof.codegen.kernels.gemm import Tile
 from convprof.dtypes import F32
+from convprof.results import NATIVE
 
 ISA = isas.find(NATIVE)
 LANES = ISA.lanes(4)

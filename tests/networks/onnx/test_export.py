@@ -198,7 +198,7 @@ def test_an_op_without_a_form_is_refused_by_name(monkeypatch):
     with pytest.raises(InputError, match=r"^node: softmax has no form in ONNX$"):
         model(network, {})
     reason = registry.find("network", "onnxruntime").why_not(NetworkProblem(network), Setting())
-    assert reason == "onnxruntime is given an ONNX model: node: softmax has no form in ONNX"
+    assert reason == "onnxruntime takes an ONNX model: node: softmax has no form in ONNX"
 
 
 def test_weights_that_are_missing_or_misshapen():

@@ -16,10 +16,12 @@ from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
 from convprof.render.network.chart import run_chart
+from convprof.render.network.repeats import Extent
 from convprof.render.network.run import run_csv, run_markdown, run_report
 from convprof.results import Cycles, Document, Flops, Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.comparison import Comparison
+from convprof.studies.network.answer import answer
 from convprof.studies.network.layers import Layer
 from convprof.studies.network.options import Options
 from convprof.studies.network.study import NetworkResult
@@ -90,31 +92,31 @@ def found(chain_s=70e-6, **changes):
 
 def printed(given, width=120, top=None, **options):
     text = io.StringIO()
-    run_report(Console(file=text, width=width, **options), given, top)
+    run_report(Console(file=text, width=width, **options), given, Extent(top))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
 GOLDEN_120 = """\
 small of 1x8x32x32 · nhwc · f32 · 2 threads · 5 layers (1 view not timed)
-layer         computes                  by            hot [µs]    share   cycles/FLOP   % ceiling   bound     chain [µs]
-────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+layer         strategy      hot [µs]    share   cycles/FLOP   % of limit   limited by   chain [µs]
+──────────────────────────────────────────────────────────────────────────────────────────────────
 layer1.0
-  conv1       3x3 s2 8->16 +bias        winograd          40.0   61.1 %         0.202        25.0   compute         46.0
-  depthwise   3x3 16->16 in 16 groups   microkernel       20.0   30.5 %         0.814        25.0   compute         19.0
-  relu        relu                      vectors           2.00    3.1 %          1.46        25.0   memory          5.00
-pool          avg to 1x1                vectors           3.00    4.6 %          2.19        25.0   memory          4.00
-fc            1x16:16x10 +bias          packed           0.500    0.8 %          4.55        25.0   compute         1.00
-not shown at 120 columns: output, cold [µs]
-% ceiling: of the FMA peak, or of the bandwidth of the cache level it works in; bound says which
+  conv1       winograd          40.0   61.1 %         0.202         25.0   compute            46.0
+  depthwise   microkernel       20.0   30.5 %         0.814         25.0   compute            19.0
+  relu        vectors           2.00    3.1 %          1.46         25.0   memory             5.00
+pool          vectors           3.00    4.6 %          2.19         25.0   memory             4.00
+fc            packed           0.500    0.8 %          4.55         25.0   compute            1.00
+not shown at 120 columns: computes, output, cold [µs]
+% of limit: of the FMA peak, or of the bandwidth of the cache level that holds the data; limited by: which of them
 
 by kind of layer
-kind             layers   hot [µs]    share   GFLOP/s   cycles/FLOP   % ceiling   bound     cold [µs]   chain [µs]
-──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-conv                  1       40.0   61.1 %      14.8         0.202        25.0   compute         120         46.0
-depthwise conv        1       20.0   30.5 %      3.69         0.814        25.0   compute        60.0         19.0
-adaptive pool         1       3.00    4.6 %      1.37          2.19        25.0   memory         9.00         4.00
-activation            1       2.00    3.1 %      2.05          1.46        25.0   memory         6.00         5.00
-linear                1      0.500    0.8 %     0.660          4.55        25.0   compute        1.50         1.00
+kind             layers   hot [µs]    share   GFLOP/s   cycles/FLOP   % of limit   limited by   cold [µs]   chain [µs]
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+conv                  1       40.0   61.1 %      14.8         0.202         25.0   compute            120         46.0
+depthwise conv        1       20.0   30.5 %      3.69         0.814         25.0   compute           60.0         19.0
+adaptive pool         1       3.00    4.6 %      1.37          2.19         25.0   memory            9.00         4.00
+activation            1       2.00    3.1 %      2.05          1.46         25.0   memory            6.00         5.00
+linear                1      0.500    0.8 %     0.660          4.55         25.0   compute           1.50         1.00
 
 the network as a whole
 from the layers to the chain          time [µs]   % of hot
@@ -135,12 +137,12 @@ torch takes 70.0 µs, 1.41 [1.38, 1.44] times as long as convprof's chain.
 GOLDEN_80 = """\
 small of 1x8x32x32 · nhwc · f32 · 2 threads · the 2 slowest of 5 layers (1 view
 not timed)
-layer                by            hot [µs]    share   % ceiling   chain [µs]
-─────────────────────────────────────────────────────────────────────────────
-layer1.0.conv1       winograd          40.0   61.1 %        25.0         46.0
-layer1.0.depthwise   microkernel       20.0   30.5 %        25.0         19.0
-not shown at 80 columns: computes, output, cycles/FLOP, bound, cold [µs]
-% ceiling: of the FMA peak, or of the bandwidth of the cache level it works in, whichever holds it back
+layer                strategy      hot [µs]    share   % of limit   chain [µs]
+──────────────────────────────────────────────────────────────────────────────
+layer1.0.conv1       winograd          40.0   61.1 %         25.0         46.0
+layer1.0.depthwise   microkernel       20.0   30.5 %         25.0         19.0
+not shown at 80 columns: computes, output, cycles/FLOP, limited by, cold [µs]
+% of limit: of the FMA peak, or of the bandwidth of the cache level that holds the data, whichever is lower
 """  # noqa: E501
 
 WITH_CONVERSIONS = """\
@@ -148,6 +150,84 @@ from the layers to the chain          time [µs]   % of hot
 ──────────────────────────────────────────────────────────
 each layer by itself, caches hot           65.5      100.0
 each """
+
+
+COMMAND = ["convprof", "network", "small"]
+
+
+def test_the_answer_names_the_kinds_and_the_limit():
+    given = answer(found(libraries=[]), COMMAND)
+    first, second = given.sentences
+    assert first == "conv takes 61 % of the layers' time, depthwise conv 31 %."
+    assert second == (
+        "The whole chain takes 70.0 µs, 14,286 per second: 4.3 times as long as its layers at "
+        "their ceilings; conv loses most of it (25 % of its ceiling, limited by compute)."
+    )
+
+
+def test_a_library_in_the_answer():
+    sentence = answer(found(), COMMAND).sentences[2]
+    assert sentence == "Convprof is faster: torch takes 1.41 times as long."
+    chain = found().chain
+    faster = Comparison(replace(chain, strategy="torch"), chain, Ratio(0.8, 0.79, 0.81, 25))
+    assert answer(found(libraries=[faster]), COMMAND).sentences[2] == (
+        "Torch is faster: it takes 0.80 times as long."
+    )
+
+
+def test_fusing_is_recommended_where_it_saves_much():
+    slow = [
+        replace(layer, hot=measured(layer.step.problem, 20e-6))
+        if layer.kind == "activation"
+        else layer
+        for layer in layers()
+    ]
+    given = answer(found(layers=slow, libraries=[]), COMMAND)
+    assert given.sentences[2] == (
+        "--fuse computes activation layers, 24 % of the time, together with the layers before them."
+    )
+    assert given.command == "convprof network small --fuse"
+    fused = answer(found(layers=slow, libraries=[], options=Options(fuse=True)), COMMAND)
+    assert len(fused.sentences) == 2
+
+
+def doubtful(layer):
+    return layer if layer.view else replace(layer, hot=replace(layer.hot, doubt="a storm"))
+
+
+def test_layers_in_doubt_are_left_out_of_the_answer():
+    one = [doubtful(layer) if layer.kind == "activation" else layer for layer in layers()]
+    given = answer(found(layers=one), COMMAND)
+    assert given.sentences[0].startswith("conv takes 63 % of the layers' time, depthwise conv 31 %")
+    assert given.sentences[0].endswith(" (1 in doubt left out).")
+    assert "ceilings" not in given.sentences[1]
+    much = [doubtful(layer) if layer.kind == "conv" else layer for layer in layers()]
+    sentences = answer(found(layers=much), COMMAND).sentences
+    assert sentences == ("No conclusion: the times of 1 of 5 layers are in doubt (a storm).",)
+    every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
+    assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
+    chain = replace(found().chain, doubt="a storm")
+    assert answer(found(chain=chain), COMMAND).sentences[1] == (
+        "The time of the chain is in doubt: a storm."
+    )
+
+
+def test_a_layer_that_dominates_is_compared_with_libraries():
+    given = answer(found(options=Options(fuse=True)), COMMAND)
+    assert given.command.startswith("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --epil")
+
+
+def test_without_a_dominant_layer_the_plan_is_next():
+    even = [
+        replace(layer, hot=measured(layer.step.problem, 5e-6)) if not layer.view else layer
+        for layer in layers()
+    ]
+    given = answer(found(layers=even, options=Options(fuse=True)), COMMAND)
+    assert given.command == "convprof network small --plan"
+
+
+def test_nothing_measured_has_no_answer():
+    assert answer(found(layers=[]), COMMAND) is None
 
 
 def test_a_run_at_120_columns():
@@ -254,7 +334,7 @@ def test_of_equal_layers_the_slowest_show_one():
     # 3 x 40 are more than 100 + 20: sums decide; the time is of one, in the chain on average.
     assert re.match(r"layer1\.0\.conv1 +3 .* winograd +40\.0 +48\.9 % .* 48\.0$", lines[3])
     assert re.match(r"layer1\.0\.depthwise +2 ", lines[4])
-    assert lines[5].startswith("×: so many equal layers")  # noqa: RUF001
+    assert lines[5].startswith("×: equal layers; times are of one (chain: the mean)")  # noqa: RUF001
 
 
 def test_all_different_layers_and_each_layer_in_order():
@@ -266,6 +346,24 @@ def test_all_different_layers_and_each_layer_in_order():
     assert "×" not in text  # noqa: RUF001
 
 
+def test_in_a_long_table_repeated_blocks_share_rows():
+    given = found(layers=repeated(40), chain=None, libraries=[])
+    text = printed(given, 200)
+    assert text.startswith(
+        "small of 1x8x32x32 · nhwc · f32 · 2 threads · 44 layers (1 view not timed)\n"
+    )
+    # The time is of one layer, in the chain the mean; the share is of all.
+    row = re.search(r"^layer1-40\.0\.conv1 .*$", text, re.MULTILINE)[0].split()
+    assert (row[1], row[-1]) == ("40", "66.5")
+    assert "40.0" in row
+    assert row[row.index("%") - 1] == "98.4"
+    assert "\nblocks that repeat share a row: --all shows every layer\n" in text
+    every = io.StringIO()
+    run_report(Console(file=every, width=200), given, Extent(every=True))
+    assert len(re.findall(r"layer\d+\.0\.conv1 ", every.getvalue())) == 40
+    assert "--all" not in every.getvalue()
+
+
 def test_another_strategy_is_another_layer():
     other = repeated(2)
     other[1] = replace(other[1], chosen="im2col")
@@ -274,13 +372,13 @@ def test_another_strategy_is_another_layer():
 
 
 @pytest.mark.parametrize(
-    ("width", "words"), [(60, ""), (80, "works in, whichever holds it back\n"), (120, "bound says")]
+    ("width", "words"), [(60, ""), (80, "the data, whichever is lower\n"), (120, "which of them")]
 )
 def test_nothing_is_said_of_columns_without_room(width, words):
     text = printed(found(), width)
     assert words in text
-    assert (" bound " in text.splitlines()[1]) == (width == 120)
-    assert text.count("% ceiling:") == (1 if width > 60 else 0)
+    assert (" limited by " in text.splitlines()[1]) == (width == 120)
+    assert text.count("% of limit:") == (1 if width > 60 else 0)
 
 
 def test_differences_within_the_noise_have_no_cause():
@@ -322,14 +420,16 @@ def test_another_layout_is_named():
 
 def test_markdown_has_every_column():
     document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
-    lines = run_markdown(document, found(), 2).splitlines()
+    lines = run_markdown(document, found(), Extent(2)).splitlines()
     assert lines[0].endswith("the 2 slowest of 5 layers (1 view not timed)")
-    assert lines[2].startswith("| layer | computes | output | by | hot [µs] | share | cycles/FLOP")
+    assert lines[2].startswith(
+        "| layer | computes | output | strategy | hot [µs] | share | cycles/FLOP"
+    )
     assert lines[4].startswith("| layer1.0.conv1 | 3x3 s2 8->16 +bias | 1x16x16x16 | winograd |")
     assert "| layer1.0.depthwise | 3x3 16->16 in 16 groups | 1x16x16x16 |" in lines[5]
     assert "- torch takes 70.0 µs, 1.41 [1.38, 1.44] times as long as convprof's chain." in lines
     assert "some CPU · unknown SIMD · 2 cores  " in lines
-    assert run_markdown(document, None, None) == ""
+    assert run_markdown(document, None, Extent()) == ""
 
 
 def test_csv_has_every_layer_exactly():
@@ -381,14 +481,14 @@ def test_nothing_is_concluded_from_a_chain_in_doubt():
 def test_markdown_says_what_is_in_doubt():
     document = Document("1", MACHINE, {"core_hz": None}, {"peaks": []}, {})
     made = found(layers=in_doubt("layer1.0.relu", 60e-6))
-    assert FAR in run_markdown(document, made, None)
+    assert FAR in run_markdown(document, made, Extent())
 
 
 def test_the_chart_has_kinds_and_layers_the_slowest_first():
     chart = run_chart(found(), dated="CPU · today")
     by_kind, by_layer = chart.panels
     assert [bar.label for bar in by_kind.bars][:2] == ["conv, 1 layer", "depthwise conv, 1 layer"]
-    assert by_kind.bars[0].note == "61.1 % · 25.0 % of ceiling (compute)"
+    assert by_kind.bars[0].note == "61.1 % · 25.0 % of limit (compute)"
     assert [(bar.label, bar.subject) for bar in by_layer.bars][:2] == [
         ("layer1.0.conv1", "winograd"), ("layer1.0.depthwise", "microkernel"),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from convprof.render.network.summary import (
     summary_markdown,
     summary_report,
 )
+from convprof.studies.network.summary_answer import answer
 
 
 def shown(report, what, width, **options):
@@ -125,3 +126,12 @@ def test_a_shared_weight_is_said_and_counts_in_its_first_layer():
     assert "1 weight is used by 2 layers" in summary_markdown(summarise(network))
     (shared,) = summarise(network).to_json()["shared"]
     assert (shared["node"], shared["owner"], shared["turned"]) == ("second", "first", False)
+
+
+def test_the_answer_says_where_the_work_and_the_parameters_are():
+    given = answer(summarise(networks.network("lenet5", mb=2)), ["convprof", "network", "lenet5"])
+    assert given.sentences == (
+        "lenet5 has 61,706 parameters and 833 kMAC, 3.49 FLOP per byte.",
+        "conv layers have 86 % of the MACs, linear layers 96 % of the parameters.",
+    )
+    assert given.command == "convprof network lenet5"

@@ -19,6 +19,7 @@ from convprof.problems.ops import Activation, AttentionScores, Convolution, Flat
 from convprof.render.network.training import Report, passes_markdown, passes_report
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.studies.network.training import plan
+from convprof.studies.network.training_answer import answer
 from convprof.studies.network.training_totals import results
 from convprof.studies.run import Choice
 
@@ -260,3 +261,44 @@ def test_markdown():
     (line,) = [line for line in found if line.startswith("- training step: 7.04 ms")]
     assert line.endswith("140 µs more, timed once")
     assert "some CPU · unknown SIMD · 2 cores  " in found
+
+
+# The answer.
+
+COMMAND = ["convprof", "network", "small"]
+
+
+def said(given):
+    return answer(given.plan, given.sides, given.peak.flop_per_s, COMMAND)
+
+
+def test_the_answer_of_a_training_step():
+    given = said(report())
+    whole, kinds = given.sentences
+    assert whole == (
+        "A training step of the convolutions and products takes 7.04 ms, 44 % of the peak; "
+        "the gradients take 62 %."
+    )
+    assert kinds == "linear takes 59 % of the time; fc takes most, 59 %."
+    assert given.command == "convprof compare peers 1x25088:25088x1000"
+    both = said(report(found=on_two_sides)).sentences
+    assert both[2] == "The libraries take 1.50 times as long."
+
+
+def test_the_answer_of_one_pass_and_of_a_part():
+    assert said(report(FORWARD)).sentences[0].startswith("The forward pass of the convolutions ")
+    part = said(report(found=lambda planned: measured(planned, passes=2)))
+    assert "ms (without the passes that have no result), " in part.sentences[0]
+    assert said(report(found=lambda _: {})) is None
+
+
+def test_passes_in_doubt_decide_nothing():
+    def doubtful(planned):
+        return {
+            problem: [dataclasses.replace(m, doubt="a storm") for m in those]
+            for problem, those in measured(planned).items()
+        }
+
+    given = said(report(found=doubtful))
+    assert given.sentences == ("No conclusion: the time of 8 passes is in doubt (a storm).",)
+    assert given.command == "convprof network small --pass training"

@@ -7,7 +7,7 @@ from checks import THREADS, check, own_strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convprof.dtypes import DTYPES
+from convprof.dtypes import COMMON
 from convprof.problems import BackwardData, BackwardWeights, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
@@ -28,7 +28,7 @@ def test_random_problems(which, name):
     @settings(max_examples=40, deadline=None, derandomize=True)
     @given(
         st.builds(Gemm, m=size, n=size, k=size, batch=st.integers(1, 3)),
-        st.sampled_from(list(DTYPES)),
+        st.sampled_from(COMMON),
         st.sampled_from(THREADS if strategy.parallel else [1]),
         st.integers(0, 999),
     )

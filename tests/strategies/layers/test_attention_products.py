@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
-from convprof.dtypes import DTYPES, F32
+from convprof.dtypes import COMMON, DTYPES, F32
 from convprof.errors import RefusedError
 from convprof.machine import facts
 from convprof.problems.operation import Operation
@@ -25,7 +25,7 @@ TOLERANCE = {"f32": 1e-5, "f64": 1e-13}
 SETTINGS = st.builds(
     Setting,
     st.just("nhwc"),
-    st.sampled_from(list(DTYPES)),
+    st.sampled_from(COMMON),
     st.sampled_from(THREADS),
     st.sampled_from(available() or ("native",)),
 )
@@ -165,7 +165,7 @@ def test_rows_a_multiple_of_a_page_apart():
 
 
 @pytest.mark.parametrize("most", [0, 1000])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", COMMON)
 def test_keys_and_values_in_place_and_copied(monkeypatch, most, dtype):
     monkeypatch.setattr(fused_attention, "MOST_BLOCKS", most)
     for sizes in ((2, 150, 3, 33), (1, 70, 2, 16)):

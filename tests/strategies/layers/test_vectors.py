@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa
-from convprof.dtypes import DTYPES, F32
+from convprof.dtypes import COMMON, DTYPES, F32
 from convprof.problems import ops
 from convprof.problems.layouts import LAYOUTS
 from convprof.problems.operation import Operation
@@ -20,7 +20,7 @@ from convprof.strategies.layers.vectors import BUILDERS
 
 BOUND = {"f32": 2e-6, "f64": 1e-13}
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
-each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+each_dtype = pytest.mark.parametrize("dtype", COMMON)
 
 
 def operands_of(problem, seed=0):
@@ -185,7 +185,7 @@ def poolings(draw):
     return Operation(op=op, inputs=((*sizes, h, w),), laid_out=True)
 
 
-@given(poolings(), st.sampled_from(LAYOUTS), st.sampled_from(sorted(DTYPES)))
+@given(poolings(), st.sampled_from(LAYOUTS), st.sampled_from(COMMON))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pooling_of_any_shape(problem, layout, dtype):
     check(problem, Setting(layout, dtype))
@@ -236,7 +236,7 @@ def images(draw):
     return Operation(op=op, inputs=(shape,) * (op.arity or 1), laid_out=True)
 
 
-@given(images(), st.sampled_from(LAYOUTS), st.sampled_from(sorted(DTYPES)))
+@given(images(), st.sampled_from(LAYOUTS), st.sampled_from(COMMON))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_images_of_any_shape(problem, layout, dtype):
     check(problem, Setting(layout, dtype))

@@ -160,7 +160,7 @@ def test_refusals(name, monkeypatch):
     assert f"{name} computes network, not gemm" == strategy.why_not(product, Setting())
     found = strategy.why_not(NetworkProblem(networks.network("vit-h14")), Setting())
     assert found is not None
-    assert found.startswith(f"{name} is given an ONNX model: vit-h14: its 6")
+    assert found.startswith(f"{name} takes an ONNX model: vit-h14: its 6")
     assert found.endswith("weights do not fit an ONNX file, which holds 2 GiB")
     skip_without(name)
     prepared = strategy.prepare(whole, Setting())

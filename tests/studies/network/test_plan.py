@@ -13,11 +13,13 @@ from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Linear
 from convprof.results import plain
+from convprof.stats import Ratio
 from convprof.strategies.networks.choice import LayerChoice
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network.assign import Route
 from convprof.studies.network.options import Options, recipe_for
 from convprof.studies.network.plan import Plan, chains
+from convprof.studies.network.planned import Standing
 
 OPTIONS = Options((), tune="off", fuse=True)
 NAMES = {"optimal", "greedy", "all nchw", "all nhwc", "as written"}
@@ -28,6 +30,29 @@ def planned(network, settings, options=OPTIONS):
     for _ in plan.events():
         pass
     return plan
+
+
+def test_the_layers_follow_the_fastest_measured_chain(residual, settings, monkeypatch):
+    plan = planned(residual, settings)
+    layouts = {c.name: {way.layout for way in c.strategy.choices} for c in plan.chosen}
+    other = next(name for name in layouts if name not in {"optimal", "as written"})
+
+    def standings(faster):
+        low = 0.5 if faster else 0.9
+        ratio = Ratio(low, low - 0.01, low + 0.01 if faster else 1.1, 25)
+        m = next(s.measurement for s in plan._standings() if s.name == other)
+        m = replace(m, doubt=None)
+        return [Standing("optimal", (), False, 1e-3, 0, m, None),
+                Standing(other, (), False, 1e-3, 0, m, ratio)]  # fmt: skip
+
+    for faster, name in ((True, other), (False, "optimal")):
+        found = standings(faster)
+        with monkeypatch.context() as patched:
+            patched.setattr(plan, "_standings", lambda found=found: found)
+            result = plan.result()
+        assert (result.chosen, result.fastest.name) == (name, name)
+        assert {layer.way.layout for layer in result.layers} == layouts[name]
+        assert result.to_json()["chosen"] == name
 
 
 def names_of(found):
@@ -42,7 +67,8 @@ def test_a_plan_from_layers_to_chains(residual, settings):
     assert names_of(found) == NAMES
     assert found.excluded == []
     assert {s.measurement.max_rel_error < 1e-5 for s in found.standings} == {True}
-    assert [s.seconds for s in found.standings] == sorted(s.seconds for s in found.standings)
+    ranks = [s.measurement.rank for s in found.standings]
+    assert ranks == sorted(ranks)
     assert found.optimal.ratio is None
     others = [s for s in found.standings if s is not found.optimal]
     assert all(s.ratio.rounds == 6 for s in others)

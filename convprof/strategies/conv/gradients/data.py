@@ -1,7 +1,8 @@
 """The gradient of the input on register tiles: a forward convolution of dy per phase of the stride.
 
-When the weights are bound, the filters are rotated by 180 degrees and their channels exchanged.
-The forward pass's ``microkernel`` then runs, and writes the pixels of a phase a stride apart.
+When the weights are bound, the filters are rotated by 180 degrees and their channels exchanged. The
+forward pass's ``microkernel`` then runs, and writes the pixels of a phase with the stride as their
+distance.
 """
 
 from __future__ import annotations

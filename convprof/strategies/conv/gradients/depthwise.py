@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUMS = "sums"
 CHANNELS = 64
-"""Channels of a task: the sums of a row of taps stay in L1, and there are tasks for all threads."""
+"""Channels of a task: the sums of a row of taps stay in L1, and every thread has tasks."""
 
 
 def depthwise_sums(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:  # noqa: C901

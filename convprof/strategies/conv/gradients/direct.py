@@ -1,9 +1,10 @@
-"""The definitions of both gradients, loop by loop: every other strategy is measured against them.
+"""The definitions of both gradients, loop by loop: the reference of every other strategy.
 
     dx[n, c, h, w]  =  sum over k, r, s of dy[n, k, p, q] * w[k, c, r, s], where h + pad = p*stride + r*dilation
     dw[k, c, r, s]  =  sum over n, p, q of x[n, c, p*stride + r*dilation - pad, ..] * dy[n, k, p, q]
 
-The limit they show: one multiply-add at a time, and a division for every tap that may have met a pixel.
+The limit they show: one multiply-add at a time, and a division for every tap, which decides whether
+the tap used the pixel.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Compute planes ``(n, c)`` of dx; elements are ``pixel`` and channels ``plane`` apart."""
+    """Compute planes ``(n, c)`` of dx; ``pixel``, ``plane``: strides of pixels and channels."""
     dy, w, dx = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
     r_end, s_end, p_end, q_end, sh, sw = dims[6], dims[7], dims[8], dims[9], dims[10], dims[11]
@@ -54,7 +55,7 @@ def direct_data(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 
 
 def direct_weights(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
-    """Compute filters ``(k, c)`` of dw; elements are ``pixel`` and channels ``plane`` apart."""
+    """Compute filters ``(k, c)`` of dw; ``pixel``, ``plane``: strides of pixels and channels."""
     x, dy, dw_ = buffers[0], buffers[1], buffers[2]
     c_all, h_end, w_end, k_all, cg, kg = dims[0], dims[1], dims[2], dims[3], dims[4], dims[5]
     r_end, s_end, p_end, q_end, sh, sw = dims[6], dims[7], dims[8], dims[9], dims[10], dims[11]
@@ -97,7 +98,7 @@ class DirectData(Planned[BackwardData[Conv2d]]):
 
     name = "direct"
     kind = "conv2d-backward-data"
-    summary = "the seven loops of the definition: which outputs did a pixel go into"
+    summary = "the seven loops of the definition: a sum over the outputs that used a pixel"
 
     def plan(self, backward: BackwardData[Conv2d], setting: Setting) -> Plan:
         """One stage over the planes of dx."""

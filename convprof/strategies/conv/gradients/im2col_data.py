@@ -1,8 +1,8 @@
 """The gradient of the input by a product and col2im: the reverse of ``im2col``.
 
 The transposed weights times dy give the gradient of the patch matrix; each of its elements is then
-added to the pixel that it was a copy of. A task of that gathers what belongs to its own pixels, so
-that no two threads add to the same one.
+added to the pixel that it was a copy of. A task gathers all terms of its own pixels, so that no two
+threads add to the same pixel.
 """
 
 from __future__ import annotations

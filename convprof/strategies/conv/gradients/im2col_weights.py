@@ -91,7 +91,7 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
         plan: Plan,  # noqa: ARG002
         result: str,
     ) -> list[Stage | Call]:
-        """Return our own blocked product, which reads dy down its columns or across its images."""
+        """Return our own blocked product, which reads dy along its columns or across its images."""
         taps, pixels = p.cg * p.r * p.s, p.n * p.p * p.q
         blocking = OffsetBlocking.choose(
             p.kg, taps, p.groups, threads=setting.threads, b=setting.types.source

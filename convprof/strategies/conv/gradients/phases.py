@@ -2,9 +2,10 @@
 
     dx[h]  =  sum over r with h + pad = p * stride + r * dilation  of  dy[p] * w[r]
 
-Input rows that lie ``stride`` apart meet the same taps, every (stride / gcd(stride, dilation))-th
-of the filter. Rows of one such phase are therefore a convolution of dy at stride 1 with that part
-of the filter, turned over, and are written a stride apart. At stride 1 there is one phase.
+Input rows at a distance of ``stride`` use the same taps: every (stride / gcd(stride, dilation))-th
+tap of the filter. The rows of one phase are therefore a convolution of dy at stride 1 with that
+part of the filter in reverse order. They are written with the stride as their distance. At stride 1
+there is one phase.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Part:
     first: int
     """The first input position."""
     count: int
-    """Input positions, each ``stride`` after the one before."""
+    """The number of input positions; their distance is ``stride``."""
     before: int
-    """Zeros ahead of dy for the first tap; negative where its beginning is not met at all."""
+    """Zeros before dy for the first tap; negative where the first elements of dy are not used."""
     taps: tuple[int, ...]
     """The taps of the filter, in the order of the elements of dy: from the last to the first."""
     dilation: int
@@ -60,7 +61,7 @@ def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Pa
 
 @dataclass(frozen=True)
 class Phase:
-    """A convolution of dy at stride 1, in the words of ``Conv2d``: c is what it sums over."""
+    """A convolution of dy at stride 1, with the names of ``Conv2d``: the sum runs over c."""
 
     epilogue: ClassVar[Epilogue] = NO_EPILOGUE
 
@@ -74,13 +75,13 @@ class Phase:
     p: int
     q: int
     pads: tuple[int, int, int, int]
-    """Before and after the image; negative where that much of it is not met."""
+    """Zeros before and after the image; negative where elements at its edge are not used."""
     dilation: tuple[int, int]
     groups: int
     taps: tuple[tuple[int, ...], tuple[int, ...]]
-    """Which rows and columns of the filter it has, in its order."""
+    """The rows and columns of the filter in this phase, in the order of the phase."""
     output: Output
-    """Where its pixels are in dx."""
+    """Where the pixels of the phase are in dx."""
     stride: tuple[int, int] = (1, 1)
 
     @property
@@ -94,11 +95,11 @@ class Phase:
         return self.k // self.groups
 
     def filters(self, weights: Array) -> Array:
-        """Return this phase's weights ``(k, c / groups, r, s)`` from those of the forward pass.
+        """Return this phase's weights ``(k, c / groups, r, s)``, from the forward pass's weights.
 
-        A view wherever there is just one group.
+        The result is a view if there is one group.
         """
-        groups, kg, cg = self.groups, self.cg, self.kg  # the forward pass's kg is what is summed
+        groups, kg, cg = self.groups, self.cg, self.kg  # the sum runs over the forward pass's kg
         chosen = weights[:, :, _slice(self.taps[0]), _slice(self.taps[1])]
         grouped = chosen.reshape(groups, kg, cg, self.r, self.s).transpose(0, 2, 1, 3, 4)
         return grouped.reshape(self.k, kg, self.r, self.s)

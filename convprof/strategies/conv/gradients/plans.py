@@ -1,7 +1,7 @@
 """Plans of the backward passes: their operands, and NHWC computed for a caller's layout.
 
-Buffer ``x`` is the first operand and ``weights`` the second one, whatever they are: dy and the
-weights for the gradient of the input, the input and dy for the gradient of the weights.
+Buffer ``x`` is the first operand and ``weights`` the second operand: dy and the weights for the
+gradient of the input, the input and dy for the gradient of the weights.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     dw[k, c, r, s]  =  sum over images and pixels (p, q) of  x[p*stride + r*dilation, .., c] * dy[p, q, k]
 
 For one tap this is a product whose sum runs over the pixels: rows are input channels, columns output
-channels. Both operands are read in place, x down its columns.
+channels. Both operands are read in place, x along its columns.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 FEW_CHANNELS = 8
-"""With fewer channels per group the rows of a tile come from several taps. These do not meet the
-border at the same pixels, so the image is then read from a padded copy."""
+"""With fewer channels per group the rows of a tile come from several taps. The taps cross the
+border at different pixels, so the image is then read from a padded copy."""
 BLOCK_SHARE = 1 / 4
-"""Of the second-level cache, for the pixels of a block: every tap and task reads them again."""
+"""Share of the second-level cache for the pixels of a block: every tap and task reads them."""
 
 SUMS_SHARE = 1 / 8
-"""Of the second-level cache: so small, all sums of a thread stay there with a block of pixels."""
+"""Share of the second-level cache for all sums of a thread, next to a block of pixels."""
 FEWEST_ELEMENTS = 1 << 14
-"""Of dy per thread: with fewer, adding up the threads' sums would cost more than it gains."""
+"""Pixels of dy per thread: with fewer, adding up the threads' sums costs more than it gains."""
 
 
 @dataclass(frozen=True)
 class SumBlocking:
-    """How the gradient is cut."""
+    """The sizes of the blocks and register tiles of a gradient."""
 
     vectors: int
     """Vectors of output channels across a register tile."""
     rows: int
     """Rows of a register tile, at most."""
     pixels: int
-    """Output pixels per block; from block to block the sums are kept in memory."""
+    """Output pixels per block; between two blocks the sums are in memory."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Rows:
     """Rows of a register tile, which sum over the same pixels."""
 
     start: int
-    """Where the first row is in x, from the input pixel of an output pixel, in elements."""
+    """The offset of the first row in x, from the input pixel of an output pixel, in elements."""
     offsets: tuple[int, ...]
-    """Where the rows are, from the first."""
+    """The offsets of the rows from the first row."""
     places: tuple[int, ...]
-    """Which rows of the task's sums they are: channel times taps plus tap."""
+    """Their row numbers in the task's sums: channel times taps plus tap."""
     down: range
     """The output rows at which the taps are inside the image."""
     across: range
-    """The output columns at which they do."""
+    """The output columns at which the taps are inside the image."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Pixels that are summed over at a time: some rows of some images."""
+    """The pixels of one pass of the sum: some rows of some images."""
 
     images: range
     rows: range
@@ -112,7 +112,7 @@ class WeightTiles:
         ]
 
     def _tall(self, vectors: int) -> int:
-        """Return the rows of a register tile: as many as fit, but even shares for the threads."""
+        """Return the rows of a register tile: the most that fit, in equal shares per thread."""
         p, most = self.p, register_rows(vectors, self.isa)
         if self.padded:
             return most
@@ -120,7 +120,7 @@ class WeightTiles:
             return even_block(p.cg, most)
         panels = p.groups * ceil_div(p.kg, vectors * self.lanes)
         least = ceil_div(p.cg, most)
-        # A tile of few rows waits for its loads of dy, some two rows' worth.
+        # A tile of few rows waits for its loads of dy; they cost as much as about two rows.
         return min(
             (ceil_div(p.cg, parts) for parts in range(least, min(p.cg, 2 * least) + 1)),
             key=lambda rows: ceil_div(panels * ceil_div(p.cg, rows), self.threads) * (rows + 2),
@@ -140,9 +140,8 @@ class WeightTiles:
     def build(self) -> list[TileList]:
         """Return the tiles of every stage.
 
-        A stage is a block of pixels per part, with all tasks; those of the last one end with
-        turning over their sums. Where the sums of parts have to be added up, there is a stage for
-        it.
+        A stage is a block of pixels per part, with all tasks. The tasks of the last stage transpose
+        their sums at the end. Where the sums of parts have to be added up, a further stage does so.
         """
         blocks = self._blocks()
         stages = [blocks[i :: len(blocks) // self.parts] for i in range(len(blocks) // self.parts)]
@@ -166,7 +165,7 @@ class WeightTiles:
         return lists
 
     def _tasks(self) -> list[_Task]:
-        """Return the tasks, neighbours on the same input channels."""
+        """Return the tasks, ordered by input channels."""
         return [
             _Task(group, channels, *panel)
             for group in range(self.p.groups)
@@ -186,7 +185,7 @@ class WeightTiles:
 
     @property
     def parts(self) -> int:
-        """Into how many parts the pixels are cut, each with sums of its own.
+        """The number of parts of the pixels, each with sums of its own.
 
         Threads that share out the channels all read all of dy or of x. Where the sums are small, it
         is better that each thread reads its own pixels, and that the sums are added up.
@@ -199,9 +198,10 @@ class WeightTiles:
         return self.threads if small and enough else 1
 
     def _channels(self) -> list[range]:
-        """Cut a group's input channels: a register tile has those of a task as its rows.
+        """Cut a group's input channels: the channels of a task are the rows of its register tiles.
 
-        Across taps a task has all channels, or as many as leave each thread a task.
+        Where tiles span taps, a task has all channels, or fewer if each thread would not have a
+        task.
         """
         p = self.p
         if not self.padded:
@@ -210,12 +210,12 @@ class WeightTiles:
         return even_parts(p.cg, p.cg if enough else 1)
 
     def _panels(self) -> list[tuple[int, int]]:
-        """Return first column and vectors of every panel of a group's output channels."""
+        """Return first column and number of vectors of every panel of a group's output channels."""
         across, most = ceil_div(self.p.kg, self.lanes), self.chosen.vectors
         return [(v * self.lanes, min(most, across - v)) for v in range(0, across, most)]
 
     def _rows(self, channels: int) -> list[Rows]:
-        """Return the rows of a number of channels, in register tiles."""
+        """Return the register tiles' rows for a number of channels."""
         return self._rows_across_taps(channels) if self.padded else self._rows_of_taps(channels)
 
     def _rows_of_taps(self, channels: int) -> list[Rows]:
@@ -236,7 +236,7 @@ class WeightTiles:
         return found
 
     def _rows_across_taps(self, channels: int) -> list[Rows]:
-        """Return tiles of any taps and channels: in the padded image all pixels count."""
+        """Return tiles of several taps and channels: in a padded image each tap sums all pixels."""
         p, (_, width) = self.p, self.x_shape
         every = [
             ((r * p.dilation[0] * width + s * p.dilation[1]) * p.c + c, c * self.taps + r * p.s + s)
@@ -252,7 +252,7 @@ class WeightTiles:
         return found
 
     def _blocks(self) -> list[Block]:
-        """Cut the pixels into blocks of some images, or some rows of one; as many in each part."""
+        """Cut the pixels into blocks of some images, or some rows of one image; equal parts."""
         p, parts = self.p, self.parts
         wanted = ceil_div(p.n * p.p * p.q, self.chosen.pixels)
         wanted = round_up(max(wanted, parts), parts)
@@ -294,7 +294,7 @@ class WeightTiles:
             self.executed_macs += len(rows.offsets) * columns * run * len(segments)
 
     def _add_turn(self, tiles: TileList, task: _Task, start: int) -> None:
-        """Add what writes a task's sums in the order of the weights."""
+        """Add the tiles that write a task's sums in the order of the weights."""
         p, width = self.p, task.vectors * self.lanes
         turned = TransposeTile(
             types=self.types,
@@ -312,7 +312,7 @@ class WeightTiles:
     def _segments(
         self, rows: Rows, block: Block
     ) -> tuple[int, int, tuple[tuple[int, int], ...], int]:
-        """Return where a block begins in x and in rows of dy, its runs from there, their length."""
+        """Return a block's start in x and in rows of dy, its runs from there, and their length."""
         p, (height, width) = self.p, self.x_shape
         run, first = len(rows.across), rows.across.start
         down = range(max(rows.down.start, block.rows.start), min(rows.down.stop, block.rows.stop))
@@ -329,7 +329,7 @@ class WeightTiles:
         a, b = starts[0]
         apart = [(x - a, y - b) for x, y in starts]
         ends = [(run * p.stride[1] * p.c * i, run * i) for i in range(len(starts))]
-        if apart == ends:  # row follows row in both: one long run
+        if apart == ends:  # rows are contiguous in both operands: one long run
             apart, run = [(0, 0)], run * len(starts)
         return a + rows.start, b, tuple(apart), run
 

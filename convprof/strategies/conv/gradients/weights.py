@@ -1,8 +1,8 @@
 """The gradient of the weights on register tiles, x and dy read in place: no patch matrix.
 
-Tap by tap a product whose sum runs over the pixels, blocks of pixels that stay in L2 one after the
-other. A task sums all taps of some channels, and at the end writes them in the weights' order.
-Every sum belongs to one task, so that results do not change from run to run.
+For each tap this is a product whose sum runs over the pixels, in blocks of pixels that stay in L2.
+A task sums all taps of some channels, and at the end writes them in the weights' order. Every sum
+belongs to one task, so that results do not change from run to run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SUMS = "sums"
 EFFICIENCY = 0.85
-"""Share of two multiply-adds a cycle that the tiles reach."""
+"""The share of two multiply-adds a cycle that the tiles reach."""
 
 
 class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
@@ -72,7 +72,7 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
                 pad = [dataclasses.replace(s, buffers=(x, PADDED)) for s in padded.stages]
                 x = PADDED
             buffers = (x, dy, SUMS, Y)
-            # Fixed shares: a thread finds its sums in its own cache from block to block.
+            # Static schedule: the sums of a thread stay in its own cache from block to block.
             return pad + [
                 Stage(
                     "tiles",

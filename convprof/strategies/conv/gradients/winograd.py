@@ -1,8 +1,8 @@
 """The gradient of the input of a 3x3 convolution at stride 1, by Winograd's algorithm.
 
 The gradient is the convolution of dy with the filters rotated by 180 degrees and their channels
-exchanged. The forward pass's ``winograd`` computes that convolution. The transformed filters are
-made when the weights are bound.
+exchanged. The forward pass's ``winograd`` computes that convolution. ``bind`` transforms the
+filters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is computed, in Halide's words: one definition a problem, and nothing about its order.
+"""The definition of each problem in Halide's terms, without a schedule.
 
 Axes have letters. A product has z (batch), i, j and t (summed over); a convolution n, g (groups), k
 and c (channels within a group), p, q, r, s, and h, w of its input.
@@ -29,7 +29,7 @@ class Shape:
     weights: str
     """The axes of the weights as they are given."""
     usual: Form
-    """The weights where no schedule wants them otherwise: its innermost axis is y's or s."""
+    """The weights unless a schedule needs another order: the innermost axis is y's or s."""
     sums: str
     """The axes that are summed over, outermost first."""
 
@@ -43,7 +43,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Nest:
-    """The definition as Halide has it: what a schedule puts in order."""
+    """The definition in Halide: the input of a schedule."""
 
     hl: Any
     shape: Shape
@@ -55,7 +55,7 @@ class Nest:
     taps: tuple[Any, ...]
     """The variables that are summed over, innermost first."""
     padded: Any = None
-    """The input within zeros, or None where there is no padding."""
+    """The input with a border of zeros, or None without padding."""
     padded_sizes: Mapping[str, int] | None = None
 
     def at(self) -> list[Any]:
@@ -83,7 +83,7 @@ def conv_shape(p: Conv2d, layout: str) -> Shape:
 
 
 def gemm(hl: Any, shape: Shape, setting: Setting, form: Form) -> Nest:
-    """Define ``y(i, j) = sum over t of x(i, t) * weights(t, j)``, the weights lying in ``form``."""
+    """Define ``y(i, j) = sum over t of x(i, t) * weights(t, j)``, with weights in ``form``."""
     x, weights, loops, place, taps = _started(hl, shape, setting, form)
     sums = _summed(hl, shape, setting, loops, x[shape.x.at(place)] * weights[form.at(place)])
     return Nest(hl, shape, (x, weights), sums, loops, taps)
@@ -110,7 +110,7 @@ def conv2d(hl: Any, shape: Shape, setting: Setting, form: Form, p: Conv2d) -> Ne
 
 
 def fix(parameter: Any, form: Form, sizes: Mapping[str, int]) -> None:
-    """Tell Halide the exact place of a dense array, so that it generates code for this shape."""
+    """Give Halide the exact strides of a dense array, so that it generates code for this shape."""
     stride = 1
     for index, extent in enumerate(reversed(form.shape(sizes))):
         parameter.dim(index).set_bounds(0, extent).set_stride(stride)

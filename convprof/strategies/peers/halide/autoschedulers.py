@@ -16,8 +16,8 @@ PLUGINS = {"Mullapudi2016": "mullapudi2016", "Li2018": "li2018", "Adams2019": "a
 """Autoschedulers that schedule for CPUs, and their plugins; Anderson2021 is for GPUs only."""
 OPTIONS = {"Adams2019": {"beam_size": "1"}}
 """A greedy search takes 3 to 6 s for a 3x3 convolution of 64 channels. A beam of 4 takes 20 to 30 s
-and is no safe gain: 16 instead of 9 GFLOP/s in NCHW on two threads, 11 instead of 46 in NHWC on
-one. The default is 32."""
+and is not always better: 16 instead of 9 GFLOP/s in NCHW on two threads, 11 instead of 46 in NHWC
+on one. The default is 32."""
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def loaded(plugin: str) -> None:
 
 
 def scheduled(nest: Nest, name: str, threads: int, target: Any) -> Any:
-    """Let the autoscheduler put the nest in order, and return the pipeline to compile."""
+    """Let the autoscheduler schedule the nest, and return the pipeline to compile."""
     loaded(PLUGINS[name])
     hl, shape = nest.hl, nest.shape
     for parameter, form in zip(nest.inputs, (shape.x, shape.usual), strict=True):

@@ -1,7 +1,7 @@
-"""How an array lies in memory, as a word: one letter an axis, the outermost first.
+"""The order of an array in memory, as a word: one letter per axis, the outermost first.
 
-A capital stands for the blocks of the axis whose small letter comes last: ``gKrsck`` is
-(groups, blocks of output channels, r, s, c, output channels within a block).
+A capital is the blocks of the axis whose small letter comes last: ``gKrsck`` is (groups, blocks of
+output channels, r, s, c, output channels within a block).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Form:
         return tuple(self._extent(axis, sizes) for axis in self.order)
 
     def at(self, place: Mapping[str, Any]) -> list[Any]:
-        """Return the indices of the element at ``place``, innermost first as Halide counts."""
+        """Return the indices of the element at ``place``, innermost first as in Halide."""
         return [self._index(axis, place) for axis in reversed(self.order)]
 
     def arranged(self, array: Array, axes: str) -> Array:
         """Return ``array``, whose axes are ``axes``, in this form; blocks are filled with zeros.
 
-        It is a view where nothing moves.
+        The result is a view where nothing moves.
         """
         names = axes
         if self._blocked:

@@ -1,6 +1,6 @@
-"""The schedules that build on each other: each does what the one before does, and one thing more.
+"""Schedules that build on each other: each adds one step to the schedule before.
 
-The sums are formed in the result's own memory.
+Sums are computed in the memory of the result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ few enough for the registers of AVX-512 and NEON."""
 
 
 class Step(IntEnum):
-    """How far up the ladder."""
+    """The last step of a schedule on the ladder."""
 
     DEFAULT, REORDER, TILE, TILE_VECTORIZE, PARALLEL, UNROLL = range(6)
 
@@ -34,7 +34,7 @@ def power_below(extent: int, limit: int) -> int:
 
 
 def columns_and_rows(nest: Nest) -> tuple[str, str]:
-    """Return the axis of y that is contiguous, and the one across which operands are reused.
+    """Return the contiguous axis of y, and the axis across which operands are reused.
 
     In NCHW the columns are pixels and the weights differ from row to row, so rows are channels.
     """
@@ -45,7 +45,7 @@ def columns_and_rows(nest: Nest) -> tuple[str, str]:
 
 
 def scheduled(nest: Nest, step: Step, threads: int, vector: int) -> Any:
-    """Put the nest in order as far as ``step`` says, and return the Func to compile."""
+    """Schedule the nest up to ``step``, and return the Func to compile."""
     tail = nest.hl.TailStrategy.GuardWithIf
     sums, update = nest.sums, nest.sums.update()
     column, row = columns_and_rows(nest)
@@ -83,7 +83,7 @@ def _steps(nest: Nest, tiles: Mapping[str, int]) -> dict[str, int]:
 
 
 def _strips(nest: Nest, shared: Share | None, tiles: Mapping[str, int]) -> list[Any]:
-    """Share the zeroing and the summing in the same way; return the outer and inner variable."""
+    """Split zeroing and summing in the same strips; return the outer and inner variable."""
     if shared is None:
         return []
     outer, inner = nest.hl.Var("strip"), nest.hl.Var("within")
@@ -98,14 +98,14 @@ def _strips(nest: Nest, shared: Share | None, tiles: Mapping[str, int]) -> list[
 
 
 def _cut(nest: Nest, stage: Any, loop: Any, size: int) -> tuple[Any, Any]:
-    """Cut a loop into tiles and return the loops over them and within them."""
+    """Split a loop into tiles and return the loops over the tiles and within a tile."""
     outer, inner = nest.hl.Var(loop.name() + "o"), nest.hl.Var(loop.name() + "i")
     stage.split(loop, outer, inner, size, nest.hl.TailStrategy.GuardWithIf)
     return outer, inner
 
 
 def pad(nest: Nest, step: Step, threads: int, vector: int) -> None:
-    """Copy the input into zeros before anything else, if it is padded at all."""
+    """Copy the input into zeros before all else, if it is padded."""
     padded, sizes = nest.padded, nest.padded_sizes
     if padded is None or sizes is None:
         return

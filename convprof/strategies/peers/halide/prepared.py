@@ -75,7 +75,7 @@ class HalidePrepared(LibraryPrepared):
 
     @abstractmethod
     def _described(self) -> algorithm.Shape:
-        """Return the loops of the problem."""
+        """Return the sizes and axes of the problem."""
 
     @abstractmethod
     def _defined(self, form: Form) -> Nest:
@@ -88,12 +88,12 @@ class HalidePrepared(LibraryPrepared):
         given = weights.reshape([shape.sizes[axis] for axis in shape.weights])
         arranged = self._form.arranged(given, shape.weights)
         self.prepare_s = time.perf_counter() - start
-        # Halide takes no array that it could not write to.
+        # Halide refuses read-only arrays.
         read = [array if array.flags.writeable else array.copy() for array in (x, arranged)]
         self._arrays = [*read, self._y]
         forms = shape.x, self._form, shape.y
         x_buffer, w_buffer, y_buffer = (
-            # Flat first: then axes of size 1 have their usual strides too.
+            # Flat first: then axes of size 1 have the usual strides too.
             self._hl.Buffer(array.reshape(-1).reshape(form.shape(shape.sizes)))
             for array, form in zip(self._arrays, forms, strict=True)
         )

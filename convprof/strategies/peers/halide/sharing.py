@@ -1,9 +1,10 @@
-"""Which loop the threads share, and in strips of what length.
+"""The choice of the parallel loop, and of the length of its strips.
 
-Halide has one thread pool per process, of as many threads as there are CPUs, and its Python package
-offers no way to resize it. A thread takes a strip at a time, and whoever finds none sleeps. Where
-the pool has more threads than asked for there are only as many strips as threads, so that no more
-of them can run. Where all of the pool is asked for there are more: who starts late takes fewer.
+Halide has one thread pool per process, with as many threads as CPUs, and its Python package cannot
+resize it. A thread takes one strip at a time; a thread without a strip sleeps. If the pool has more
+threads than requested, there are as many strips as requested threads, so that no more of them can
+run. If all threads of the pool are requested, there are more strips: a thread that starts late
+takes fewer.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLES = ("HL_NUM_THREADS", "HL_NUMTHREADS")
-"""Where Halide looks for the size of its pool, once, before its first parallel loop."""
+"""The variable with the size of Halide's pool, read once, before its first parallel loop."""
 
 
 @functools.cache
 def pool_size() -> int:
-    """Return the threads of Halide's pool, the calling one among them."""
+    """Return the threads of Halide's pool, including the calling thread."""
     for name in VARIABLES:
         text = os.environ.get(name, "")
         if text:
@@ -33,7 +34,7 @@ def pool_size() -> int:
 
 
 FEWEST_STRIPS, MOST_STRIPS = 4, 16
-"""Strips a thread where it may take several: few enough that they cost little."""
+"""Strips per thread if it may take several: so few that they cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ class Share:
 
 
 def share(steps: Mapping[str, int], threads: int) -> Share | None:
-    """Return how to share loops of so many steps, the outermost first; None if nothing is gained.
+    """Return the loop to share, from the steps of each, outermost first; None if nothing is gained.
 
-    Of equally balanced loops the outermost is taken: its threads meet least often.
+    Of equally balanced loops the outermost is taken: its threads synchronise least often.
     """
 
     def speedup(axis: str) -> float:

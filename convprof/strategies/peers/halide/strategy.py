@@ -1,4 +1,4 @@
-"""The strategies: one a schedule, for convolutions and for products."""
+"""The strategies: one per schedule, for convolutions and for products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Prepared, Setting
 
 LARGEST_BYTES = (1 << 31) - 1
-"""Halide counts in 32 bits unless it is told otherwise."""
+"""Halide's default indices have 32 bits."""
 
 
 class Halide(Library[Conv2d | Gemm]):
@@ -51,7 +51,7 @@ class Halide(Library[Conv2d | Gemm]):
 
 
 class Autoscheduled(Halide):
-    """A schedule that an autoscheduler finds. Its loops are shared by the whole pool."""
+    """A schedule of an autoscheduler. The whole pool shares its loops."""
 
     def cannot(self, problem: Conv2d | Gemm, setting: Setting) -> str | None:
         """Refuse numbers of threads between one and the pool's."""

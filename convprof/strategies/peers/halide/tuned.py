@@ -1,7 +1,7 @@
 """The schedule tuned by hand: sums in registers, weights in panels, blocks that stay in L2.
 
-A register tile of ``rows`` by ``vectors`` is summed over everything in one go and then stored. The
-weights are packed once into panels as wide as the tile, so that a step reads them in order.
+A register tile of ``rows`` by ``vectors`` is summed completely and then stored. The weights are
+packed once into panels as wide as the tile, so that a step reads them in order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENOUGH_CHAINS = 8
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a core has for vectors."""
+    """The vector registers of a core."""
 
     vector: int
     """Elements in a vector."""
@@ -36,7 +36,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Tile:
-    """Which axes the register tile spans and how far."""
+    """The axes of the register tile, and its size."""
 
     column: str
     row: str
@@ -44,7 +44,7 @@ class Tile:
     vectors: int
     rows: int
     form: Form
-    """How the weights lie in memory."""
+    """The order of the weights in memory."""
 
     @property
     def width(self) -> int:
@@ -76,7 +76,7 @@ def chosen(shape: Shape, core: Core) -> Tile:
 
 
 def _panels(shape: Shape, column: str, row: str, order: str, core: Core) -> Tile:
-    """Return a tile whose weights lie in panels of its width; the last one is filled up."""
+    """Return a tile with weights in panels of its width; the last panel is filled with zeros."""
     sizes, vector = shape.sizes, core.vector
     while vector > 1 and vector // 2 >= sizes[column]:
         vector //= 2
@@ -87,7 +87,7 @@ def _panels(shape: Shape, column: str, row: str, order: str, core: Core) -> Tile
 
 
 def _inwards(shape: Shape, column: str, row: str, form: Form, core: Core) -> Tile:
-    """Return a tile no wider than its axis: the last one is moved inwards, as is its input."""
+    """Return a tile no wider than its axis: the last tile and its input are moved inwards."""
     sizes = shape.sizes
     vector = power_below(sizes[column], core.vector)
     whole = sizes[column] // vector
@@ -96,7 +96,7 @@ def _inwards(shape: Shape, column: str, row: str, form: Form, core: Core) -> Til
 
 
 def _fit(rows: int, columns: int, vector: int, registers: int) -> tuple[int, int]:
-    """Return the rows and vectors of the tile that wastes least.
+    """Return the rows and vectors of the tile with the least waste.
 
     A step of it multiplies ``rows * vectors`` times, two a cycle, and loads ``rows + vectors``
     times, two a cycle as well; the sums, the step's weights and a row's value need registers.
@@ -122,7 +122,7 @@ def _fit(rows: int, columns: int, vector: int, registers: int) -> tuple[int, int
 
 
 def scheduled(nest: Nest, tile: Tile, threads: int, weights: DType) -> Any:
-    """Put the nest in order and return the Func to compile."""
+    """Schedule the nest and return the Func to compile."""
     pad(nest, Step.UNROLL, threads, tile.vector)
     hl, tails = nest.hl, nest.hl.TailStrategy
     result = hl.Func("result")
@@ -166,7 +166,7 @@ def _tiled(nest: Nest, tile: Tile, result: Any) -> tuple[dict[str, Any], dict[st
 
 
 def _in_registers(nest: Nest, tile: Tile, result: Any, loop: Any) -> None:
-    """Form the sums of one tile in registers."""
+    """Compute the sums of one tile in registers."""
     sums, column, row = nest.sums, nest.loops[tile.column], nest.loops[tile.row]
     others = [var for var in nest.at() if var.name() not in (column.name(), row.name())]
     sums.compute_at(result, loop).reorder_storage(column, row, *others)
@@ -188,7 +188,7 @@ def _order(nest: Nest, tile: Tile, weights: DType) -> list[str]:
     fits = nest.shape.weight_elements() * weights.bytes <= memory.l2_bytes() // 2
     if fits or not others or nest.shape.y.order == "zij":
         return [tile.row, tile.column, *others]
-    # The images' rows are gone through before the next panel of weights.
+    # All rows of the images use a panel of weights before the next panel.
     inner = [a for a in others if a == "p"]
     return [tile.row, *inner, tile.column, *(a for a in others if a not in inner)]
 
@@ -199,7 +199,8 @@ def _strip_and_block(
     """Return the steps of a thread's strip, and of the blocks of a product's rows (0: none).
 
     A block of rows stays in L2 while the panels of weights pass. The last block or strip is moved
-    inwards where it would reach too far, and computes some tiles again: the size that wastes least.
+    inwards where it would be too long, and computes some tiles again. The size with the least waste
+    is chosen.
     """
     strip = shared.strip if shared else 0
     if nest.shape.y.order != "zij":

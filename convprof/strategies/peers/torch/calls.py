@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     Way = Callable[[], Tensor]
 
 UNSUPPORTED = (AttributeError, RuntimeError, TypeError)
-"""What an operator raises that this build of PyTorch does not have, or has otherwise."""
+"""The errors of operators that this build of PyTorch lacks, or has with other arguments."""
 
 
 class TorchPrepared(LibraryPrepared):
     """The fastest of several calls of PyTorch on tensors that share our memory."""
 
-    weight_copies: ClassVar[int] = 2  # for the plain call and the packed one
+    weight_copies: ClassVar[int] = 2  # for the plain call and the packed call
 
     def __init__(
         self, name: str, problem: Attention | Backward[Trainable] | Conv2d | Gemm, setting: Setting
@@ -60,7 +60,7 @@ class TorchPrepared(LibraryPrepared):
         """Return the calls that compute the problem; the first one always works."""
 
     def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion of its result if that has another layout."""
+        """Return ``way``, with a conversion if its result has another layout."""
         return way
 
     def run(self) -> None:
@@ -74,20 +74,20 @@ class TorchPrepared(LibraryPrepared):
         return array
 
     def close(self) -> None:
-        """Give back PyTorch's thread count and precision."""
+        """Restore PyTorch's thread count and precision."""
         self._library.release()
 
     def tensor(self, array: Array) -> Tensor:
         """Return a tensor that shares the memory of an array."""
         with warnings.catch_warnings():
-            # PyTorch would write to a read-only array if asked to; it is not.
+            # PyTorch could write to a read-only array; no call here does.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return self.torch.from_numpy(array)
 
     def packed(self, pack: Callable[[], Way]) -> list[Way]:
-        """Return the way that ``pack`` makes, if this build of PyTorch has the operators.
+        """Return the call that ``pack`` makes, if this build of PyTorch has the operators.
 
-        They are torch.compile's, and may change: without them there is still the plain call.
+        The operators belong to torch.compile, and may change: without them the plain call remains.
         """
         if self.setting.dtype != "f32" or not self.torch.backends.mkldnn.is_available():
             return []

@@ -1,4 +1,4 @@
-"""An epilogue in PyTorch: as eager code writes it, and in the words of oneDNN's fused calls."""
+"""An epilogue in PyTorch: as eager code, and as arguments of oneDNN's fused calls."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ONEDNN: dict[Function | None, tuple[str, list[float], str]] = {
     "hardsigmoid": ("hardsigmoid", [], ""),
     "hardswish": ("hardswish", [], ""),
 }
-"""What torch.compile passes to oneDNN's calls: a name, numbers, which formula."""
+"""The arguments of oneDNN's calls in torch.compile: a name, numbers, and a formula."""
 AFTER_ADD: frozenset[Function | None] = frozenset((None, "relu"))
-"""What a convolution's call takes in the same go as a residual."""
+"""The functions that a convolution's call can fuse together with a residual."""
 
 
 class TorchEpilogue:
     """The epilogue of one problem, with its operands as tensors of the result's shape."""
 
     def __init__(self, torch: Any, epilogue: Epilogue, operands: list[Tensor]) -> None:
-        """Take the bias, if there is one, and the residual, if there is one."""
+        """Take the bias and the residual; None where the epilogue has none."""
         left = list(operands)
         self.bias: Tensor = left.pop(0) if epilogue.bias else None
         self.residual: Tensor = left.pop(0) if epilogue.add else None
@@ -40,7 +40,7 @@ class TorchEpilogue:
         self._call = _eager(torch, epilogue.function) if epilogue.function else None
 
     def after(self, way: Way) -> Way:
-        """Return ``way``, whose result has the bias in it, and then residual and function."""
+        """Return ``way``, whose result includes the bias, followed by residual and function."""
         residual, call = self.residual, self._call
         if call is None:
             return way if residual is None else lambda: way().add_(residual)
@@ -49,12 +49,12 @@ class TorchEpilogue:
         return lambda: call(way().add_(residual))
 
     def then_function(self, way: Way) -> Way:
-        """Return ``way``, whose result has bias and residual in it, and then the function."""
+        """Return ``way``, whose result includes bias and residual, followed by the function."""
         call = self._call
         return way if call is None else lambda: call(way())
 
     def conv(self, operators: Any, image: Way, packed: Tensor, sizes: tuple[Any, ...]) -> Way:
-        """Return oneDNN's convolution with as much of the epilogue as it takes.
+        """Return oneDNN's convolution with the part of the epilogue that it can fuse.
 
         ``sizes``: padding, stride, dilation, groups.
         """
@@ -70,7 +70,7 @@ class TorchEpilogue:
         return way if together else self.then_function(way)
 
     def linear(self, operators: Any, x: Tensor, packed: Tensor) -> Way:
-        """Return oneDNN's product with as much of the epilogue as it takes."""
+        """Return oneDNN's product with the part of the epilogue that it can fuse."""
         if self.residual is None:
             single = operators._linear_pointwise.default  # noqa: SLF001
             rest = self.bias, *ONEDNN[self.function]
@@ -80,7 +80,7 @@ class TorchEpilogue:
 
 
 def _eager(torch: Any, function: Function) -> Callable[[Tensor], Tensor]:
-    """Return the function in place, where eager PyTorch has that."""
+    """Return the function, in place where eager PyTorch has it."""
     of = torch.nn.functional
     calls: dict[Function, Callable[[Tensor], Tensor]] = {
         "relu": torch.relu_,

@@ -1,7 +1,7 @@
-"""PyTorch's backward passes, one gradient at a time: what autograd calls, the other one masked.
+"""PyTorch's backward passes, one gradient at a time: autograd's call, the other gradient masked.
 
-``aten::convolution_backward`` has an output mask: only the gradient asked for is computed. In NHWC
-all tensors are ``channels_last``. The gradient of the weights stays as oneDNN leaves it.
+``aten::convolution_backward`` has an output mask: only the requested gradient is computed. In NHWC
+all tensors are ``channels_last``. The gradient of the weights keeps the order that oneDNN writes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ConvGradient(TorchPrepared):
         self.symmetric = (top, left) == (bottom, right)
 
     def gradients(self, dy: Tensor, image: Tensor, filters: Tensor) -> tuple[Tensor, ...]:
-        """Call PyTorch; what ``mask`` leaves out is None."""
+        """Call PyTorch; gradients outside of ``mask`` are None."""
         p = self.forward
         pad = p.pads[:2] if self.symmetric else (0, 0)
         call = self.torch.ops.aten.convolution_backward
@@ -63,7 +63,7 @@ class ConvDataGradient(_ConvGradient):
     mask = True, False, False
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the one call there is."""
+        """Return the only call."""
         p, t, fmt = self.forward, self.torch, self.format
         top, left, bottom, right = p.pads
         height, width = (p.h, p.w) if self.symmetric else (p.h + top + bottom, p.w + left + right)
@@ -75,7 +75,7 @@ class ConvDataGradient(_ConvGradient):
         return [lambda: self.gradients(dy, like, filters)[0][:, :, rows, columns]]
 
     def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion of dx if that has another layout."""
+        """Return ``way``, with a conversion if dx has another layout."""
         if way().is_contiguous(memory_format=self.format):
             return way
         return lambda: way().contiguous(memory_format=self.format)
@@ -92,7 +92,7 @@ class ConvWeightsGradient(_ConvGradient):
     mask = False, True, False
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the one call there is; the second operand is dy."""
+        """Return the only call; the second operand is dy."""
         p, t = self.forward, self.torch
         image, dy = self.channels_first(x), self.channels_first(weights)
         filters = t.empty(p.weight_shape, dtype=x.dtype).to(memory_format=self.format)
@@ -104,7 +104,7 @@ class ConvWeightsGradient(_ConvGradient):
 
 
 class _GemmGradient(TorchPrepared):
-    """One gradient of a product, into a result made beforehand."""
+    """One gradient of a product, into a result that is allocated beforehand."""
 
     weight_copies: ClassVar[int] = 0
 
@@ -136,7 +136,7 @@ class _ConvLibrary(TorchLibrary[Backward[Conv2d]]):
     computes: ClassVar[type[_ConvGradient]]
 
     def prepare(self, problem: Backward[Conv2d], setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the operands."""
+        """Import PyTorch and count the bytes of the operands."""
         return self.computes(self.name, problem, setting)
 
 
@@ -144,7 +144,7 @@ class _GemmLibrary(TorchLibrary[Backward[Gemm]]):
     computes: ClassVar[type[_GemmGradient]]
 
     def prepare(self, problem: Backward[Gemm], setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the operands."""
+        """Import PyTorch and count the bytes of the operands."""
         return self.computes(self.name, problem, setting)
 
 

@@ -1,12 +1,12 @@
-"""A whole network in PyTorch, as a competent user would run it.
+"""A whole network in PyTorch, as a competent user runs it.
 
-Inference mode, images in channels_last, activations in place where nobody else reads them, the
-three operations of attention in one call. Three ways are tried on the network itself, and the
-fastest is kept: the eager calls; the same with oneDNN's packed weights and fused activations, in
-the operators that ``torch.compile`` uses when it freezes a model; and the graph that
-``torch.jit.trace``, ``freeze`` and ``optimize_for_inference`` make of it. A fourth, ``torch.compile``
-itself, is for those who ask for it: it takes seconds to minutes, and a C++ compiler.
-"""  # noqa: E501
+Inference mode, images in channels_last, activations in place where no other call reads them, the
+three operations of attention in one call. Three ways are timed on the network itself, and the
+fastest is used: the eager calls; the same with oneDNN's packed weights and fused activations, in
+the operators that ``torch.compile`` uses when it freezes a model; and the graph from
+``torch.jit.trace``, ``freeze`` and ``optimize_for_inference``. A fourth way, ``torch.compile``
+itself, is used only when named: it takes seconds to minutes, and needs a C++ compiler.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ WAYS = {
     JIT: "torch.jit.optimize_for_inference",
     COMPILE: "torch.compile on frozen weights",
 }
-"""The ways, and what they are in words."""
+"""The ways of running a network, with a description for users."""
 QUICK = (EAGER, PACKED, JIT)
-"""Those that take no compiler."""
+"""The ways that need no compiler."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Built:
     """A network that runs in PyTorch."""
 
     run: Run
-    """Of the input in its logical shape and any memory format; the result may have any, too."""
+    """The function of the input, in its logical shape; both memory formats are free."""
     way: str
-    """Which of ``WAYS`` it is."""
+    """The name of the way in ``WAYS``."""
     explanation: str
-    """What was tried and chosen, with the time of a call of each."""
+    """The ways that were timed, the time of a call of each, and the choice."""
     prepare_s: float
     """Seconds spent on converting weights."""
     compile_s: float
@@ -74,8 +74,8 @@ def build(
     """Return the network in the fastest of some ways, timed on the input ``x``.
 
     ``weights`` are f32, by node and by name in the op; linear ones (inputs, outputs). PyTorch is
-    held to ``threads`` until ``torch_state.torch().release()``. The eager way works always; one
-    that this build of PyTorch does not have is left out, RefusedError if there is no other.
+    held to ``threads`` until ``torch_state.torch().release()``. The eager way always works. A way
+    that this build of PyTorch lacks is left out; RefusedError if no other is named.
     """
     library = torch()
     library.hold(threads)
@@ -105,7 +105,7 @@ def build(
 
 
 def prepared_input(x: Tensor) -> Tensor:
-    """Return the input as the network takes it: images in channels_last."""
+    """Return the input in the network's memory format: images in channels_last."""
     if x.dim() != IMAGE_AXES:
         return x
     return x.contiguous(memory_format=torch().module.channels_last)
@@ -116,7 +116,7 @@ def _bound(run: Run, x: Tensor) -> Callable[[], Tensor]:
 
 
 def _made(maker: Callable[[], Run], x: Tensor, way: str) -> Run | None:
-    """Return a way that has run twice; None if it is not there, which ``eager`` must be."""
+    """Return a way after two runs; None if PyTorch lacks it, which ``eager`` must not be."""
     try:
         run = maker()
         for _ in range(2):  # the first calls specialise a graph and compile oneDNN's kernels
@@ -129,7 +129,7 @@ def _made(maker: Callable[[], Run], x: Tensor, way: str) -> Run | None:
 
 
 def _passing(steps: Sequence[Step]) -> Run:
-    """Return the function that takes the steps; each result is let go after its last reader."""
+    """Return the function that runs the steps; each result is freed after its last reader."""
     last = steps[-1].writes
 
     def run(x: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def _passing(steps: Sequence[Step]) -> Run:
 
 
 def _calling(steps: Sequence[Step]) -> Run:
-    """Return the same in inference mode."""
+    """Return the same function in inference mode."""
     run, inference_mode = _passing(steps), torch().module.inference_mode
 
     def call(x: Tensor) -> Tensor:
@@ -163,7 +163,8 @@ def _traced(run: Run, x: Tensor) -> Run:
             return run(x)
 
     with warnings.catch_warnings(), t.no_grad():
-        warnings.simplefilter("ignore")  # of deprecation, and of what a trace makes constant
+        # warnings of deprecation, and of values that a trace makes constant
+        warnings.simplefilter("ignore")
         graph = t.jit.freeze(t.jit.trace(Traced().eval(), x, check_trace=False))
         graph = t.jit.optimize_for_inference(graph)
     inference_mode = t.inference_mode
@@ -176,7 +177,7 @@ def _traced(run: Run, x: Tensor) -> Run:
 
 
 def _compiled(run: Run, x: Tensor) -> Run:
-    """Return what ``torch.compile`` makes of ``run``, whose weights it may pack as constants."""
+    """Return ``run`` compiled by ``torch.compile``, which may pack its weights as constants."""
     t = torch().module
     make_fx = load("torch.fx.experimental.proxy_tensor").make_fx
     settings = load("torch._inductor.config")

@@ -1,7 +1,7 @@
 """The operations of a network as calls of PyTorch on images in channels_last.
 
-A maker takes the op, the shapes of what it reads and its weights as ``tensors_of`` returns them,
-and returns a function of tensors.
+A maker takes the op, the shapes of its inputs and its weights from ``tensors_of``, and returns a
+function of tensors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def average_to(op: AdaptiveAverage, _: tuple[Shape, ...], __: Mapping[str, Tenso
 
 
 def pool(op: Pool2d, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
-    """Return PyTorch's own pooling; a padded copy goes before it where it has no such padding."""
+    """Return PyTorch's own pooling, with a padded copy first if it does not support the padding."""
     functional = torch().module.nn.functional
     window, (top, left, bottom, right) = (op.r, op.s), op.pads
     if (top, left) != (bottom, right) or 2 * top > op.r or 2 * left > op.s:
@@ -51,9 +51,9 @@ def pool(op: Pool2d, inputs: tuple[Shape, ...], _: Mapping[str, Tensor]) -> Run:
 
 
 def _padded(op: Pool2d, shape: Shape) -> Run:
-    """Return a pooling of exactly the pixels that the windows meet, absent ones included.
+    """Return a pooling of exactly the pixels inside the windows, with an added border.
 
-    An average is one over all elements of the window, over the share of those that count.
+    An average over all elements of the window is divided by the share of the elements that count.
     """
     t = torch().module
     functional = t.nn.functional
@@ -81,7 +81,8 @@ def _padded(op: Pool2d, shape: Shape) -> Run:
 def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
     """Return the weights as PyTorch reads them fastest.
 
-    Filters in channels_last, those of a linear layer (outputs, inputs); others share our memory.
+    Filters are in channels_last, weights of a linear layer (outputs, inputs); others share our
+    memory.
     """
     t = torch().module
     found = {name: from_array(array) for name, array in weights.items()}
@@ -95,7 +96,7 @@ def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
 def tensors_by_node(
     network: Network, weights: Mapping[str, Mapping[str, Array]]
 ) -> dict[str, dict[str, Tensor]]:
-    """Return the weights of every node that has some; nodes with the same arrays share tensors."""
+    """Return the weights of every node with weights; nodes with the same arrays share tensors."""
     made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
     found = {}
     for node in network.nodes:
@@ -109,12 +110,12 @@ def tensors_by_node(
 
 
 def make(op: ops.Op, inputs: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Run:
-    """Return the function of tensors that computes ``op``; it changes none of them."""
+    """Return the function of tensors that computes ``op``; its arguments do not change."""
     return MAKERS[type(op)](op, inputs, weights)
 
 
 def in_place_calls(op: ops.Op, inputs: tuple[Shape, ...]) -> tuple[tuple[int, Run], ...]:
-    """Return which inputs the result can take the place of, and the calls that do so."""
+    """Return the inputs that the result can overwrite, and the calls that overwrite them."""
     t = torch().module
     functional = t.nn.functional
     if isinstance(op, ops.Add | ops.Multiply):
@@ -156,7 +157,7 @@ def attend(op: Any, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
 
 
 def wide(vector: Tensor, shape: Shape) -> Tensor:
-    """Return a vector per channel so that it fits an activation of a shape."""
+    """Return a vector per channel in a shape that broadcasts to an activation."""
     return vector[:, None, None] if len(shape) == IMAGE_AXES else vector
 
 
@@ -229,7 +230,7 @@ def _layer_norm(op: ops.LayerNorm, inputs: tuple[Shape, ...], w: Mapping[str, Te
 
 
 def _response_norm(op: ops.ResponseNorm, _: tuple[Shape, ...], __: Mapping[str, Tensor]) -> Run:
-    """Return PyTorch's; of an even size, its window has one more channel before than after."""
+    """Return PyTorch's call; a window of even size has one more channel before than after."""
     call = torch().module.nn.functional.local_response_norm
     numbers = op.size, op.alpha, op.beta, op.bias
     if op.size % 2:
@@ -312,4 +313,4 @@ MAKERS: dict[type[ops.Op], Maker] = {
     ops.Tokens: lambda *_: lambda x: x.flatten(2).transpose(1, 2),
     ops.Transpose: lambda op, *_: lambda x: x.permute(op.axes),
 }
-"""By class of op, what makes its call; all of ``problems.ops``."""
+"""By class of op, the maker of its call; all classes of ``problems.ops``."""

@@ -1,7 +1,7 @@
 """Layers in the operators that ``torch.compile`` uses when it freezes a model for the CPU.
 
-Weights are packed by oneDNN once; a sum and an activation are computed on the way. The operators
-are PyTorch's own and may change, so whoever calls this has to be able to do without.
+oneDNN packs the weights once, and fuses a sum and an activation. The operators are internal to
+PyTorch and may change, so callers must have another way.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ ATTRIBUTES = {
 
 
 def pack(problem: Problem, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
-    """Return the layer of an input and, in its epilogue, a residual; and its calls in place.
+    """Return the layer as a function of its input and perhaps a residual, and its calls in place.
 
-    ``w`` is what ``torch_ops.tensors_of`` returns.
+    ``w`` is the result of ``torch_ops.tensors_of``.
     """
     return PACKERS[problem.kind](problem, w)
 
@@ -83,9 +83,9 @@ def _convolution(p: Conv2d, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
 
 
 def _sum(epilogue: Epilogue) -> tuple[tuple[Any, ...], Run]:
-    """Return the last arguments of a call that adds, and what is left to do after it.
+    """Return the last arguments of a call that adds, and the function to compute after it.
 
-    The operators take a ReLU along with a sum, and no other activation.
+    The operators fuse a ReLU with a sum, but no other activation.
     """
     function = epilogue.function
     if function in (None, "relu"):
@@ -94,10 +94,10 @@ def _sum(epilogue: Epilogue) -> tuple[tuple[Any, ...], Run]:
 
 
 def _linear(g: Gemm, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
-    """Return a product by MKL, or by oneDNN where there is an activation to take along.
+    """Return a product by MKL, or by oneDNN if it can fuse an activation.
 
     On one core of a CPU with AVX-512, 197x3072:3072x768: 5.7 ms by MKL, 6.3 ms by oneDNN; 6.6 ms
-    with weights that are not packed.
+    without packed weights.
     """
     t = torch().module
     turned, bias, epilogue = w["weight"], w.get("bias"), g.epilogue

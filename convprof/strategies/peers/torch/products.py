@@ -1,9 +1,9 @@
-"""PyTorch: oneDNN and MKL as eager code calls them, or packed as ``torch.compile`` does.
+"""PyTorch: oneDNN and MKL as eager code calls them, or with packed weights as in ``torch.compile``.
 
-Several calls compute the same, and none is always the fastest: ``torch.convolution`` repacks the
-weights in every call, for which 7x7 images of 512 channels pay half as much again; oneDNN's call
-with packed weights, which ``torch.compile`` emits when it freezes a model, costs 30 µs more of its
-own and wants NHWC. Each problem takes the call that is fastest for it when it is bound.
+Several calls compute the same, and none is always the fastest. ``torch.convolution`` repacks the
+weights in every call; for 7x7 images of 512 channels this adds half of the time. oneDNN's call with
+packed weights, which ``torch.compile`` uses when it freezes a model, has 30 µs more overhead and
+needs NHWC. ``bind`` chooses the fastest call for each problem.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TorchConvPrepared(TorchPrepared):
     problem: Conv2d
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the plain call and the one with packed weights, both in the right layout."""
+        """Return the plain call and the call with packed weights, both in the right layout."""
         p, t = self.problem, self.torch
         if self.setting.layout == "nhwc":
             x = x.permute(0, 3, 1, 2)
@@ -66,7 +66,7 @@ class TorchConvPrepared(TorchPrepared):
         return TorchEpilogue(self.torch, self.problem.epilogue, given)
 
     def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion of its result if that has another layout."""
+        """Return ``way``, with a conversion if its result has another layout."""
         fmt = self._format
         if way().is_contiguous(memory_format=fmt):
             return way
@@ -89,7 +89,7 @@ class TorchGemmPrepared(TorchPrepared):
     problem: Gemm
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the product into a result made beforehand, and MKL's with a packed operand."""
+        """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
         c = t.empty(g.c_shape, dtype=x.dtype)
         epilogue = TorchEpilogue(t, g.epilogue, [self.tensor(array) for array in self.more])
@@ -130,7 +130,7 @@ class TorchAttentionPrepared(TorchPrepared):
     weight_copies: ClassVar[int] = 0
 
     def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
-        """Return the one call there is; K and V are views of the second operand."""
+        """Return the only call; K and V are views of the second operand."""
         attend = self.torch.nn.functional.scaled_dot_product_attention
         k, v = weights
         return [lambda: attend(x, k, v)]
@@ -141,7 +141,7 @@ def _given(x: Tensor) -> Way:
 
 
 def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
-    """Return a copy of ``x`` within zeros: PyTorch's own padding is symmetric."""
+    """Return a copy of ``x`` with a border of zeros: PyTorch's own padding is symmetric."""
     pad = module.nn.functional.pad
     return lambda: pad(x, around)
 
@@ -162,7 +162,7 @@ class TorchConv2d(TorchLibrary[Conv2d]):
     summary = "PyTorch: oneDNN, weights packed beforehand where that pays"
 
     def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the operands."""
+        """Import PyTorch and count the bytes of the operands."""
         return TorchConvPrepared(self.name, problem, setting)
 
 
@@ -174,7 +174,7 @@ class TorchGemm(TorchLibrary[Gemm]):
     summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the operands."""
+        """Import PyTorch and count the bytes of the operands."""
         return TorchGemmPrepared(self.name, problem, setting)
 
 
@@ -185,5 +185,5 @@ class TorchAttention(TorchLibrary[Attention]):
     summary = "PyTorch: scaled_dot_product_attention"
 
     def prepare(self, problem: Attention, setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the operands."""
+        """Import PyTorch and count the bytes of the operands."""
         return TorchAttentionPrepared(self.name, problem, setting)

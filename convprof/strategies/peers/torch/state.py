@@ -1,4 +1,4 @@
-"""What PyTorch shares process-wide: threads and precision, held and given back."""
+"""PyTorch's settings of the whole process, threads and precision: set, and restored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Torch:
-    """The process's PyTorch."""
+    """PyTorch in this process."""
 
     def __init__(self) -> None:
         self.module = load("torch")
@@ -29,8 +29,8 @@ class _Torch:
         self._restore: list[Callable[[], Any]] = []
 
     def hold(self, threads: int) -> None:
-        """Set PyTorch to ``threads`` and to true f32; costs a comparison when it already is."""
-        # Runtimes of OpenMP keep the settings of each Python thread apart.
+        """Set PyTorch to ``threads`` and to true f32; costs a comparison when nothing changes."""
+        # OpenMP runtimes have separate settings for each Python thread.
         wanted = threads, threading.get_ident()
         if wanted != self._current:
             if self._current is None:
@@ -42,13 +42,13 @@ class _Torch:
             self._current = wanted
 
     def release(self) -> None:
-        """Give back the number of threads and the precision found at the start."""
+        """Restore the number of threads and the precision of the start."""
         while self._restore:
             self._restore.pop()()
         self._current = None
 
     def _set_threads(self, threads: int) -> None:
-        """Set the number of threads; ``RefusedError`` unless PyTorch then really has as many."""
+        """Set the number of threads; ``RefusedError`` unless PyTorch then has this number."""
         forks.check("torch", threads)
         need_threads("torch", threads)
         with affinity.kept(threads):
@@ -65,7 +65,7 @@ class _Torch:
         return openmp.runtimes()
 
     def _hold_precision(self) -> None:
-        """Allow oneDNN no bf16 or tf32 inside f32, whatever the process allowed before."""
+        """Forbid bf16 and tf32 inside f32 in oneDNN, whatever the process allowed before."""
         backends = self.module.backends.mkldnn
         parts: list[Any] = [getattr(backends, part, None) for part in ("conv", "matmul")]
         modern = [part for part in parts if hasattr(part, "fp32_precision")]  # PyTorch >= 2.9
@@ -82,12 +82,12 @@ class _Torch:
 
 @functools.cache
 def torch() -> _Torch:
-    """Return the process's PyTorch; ``RefusedError`` if it is broken."""
+    """Return PyTorch in this process; ``RefusedError`` if its import fails."""
     return _Torch()
 
 
 def from_array(array: np.ndarray[Any, Any]) -> Any:
-    """Return a tensor that shares an array's memory, which nobody will write to through it."""
+    """Return a tensor that shares an array's memory, and is only read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch().module.from_numpy(array)

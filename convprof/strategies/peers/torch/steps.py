@@ -1,4 +1,4 @@
-"""The steps in which PyTorch runs a network: one call each, for one node or for some together."""
+"""The steps in which PyTorch runs a network: one call each, for one or several nodes."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Step:
     reads: tuple[str, ...]
     writes: str
     alias: bool = False
-    """Whether the result may lie where the first of ``reads`` does."""
+    """Whether the result may be in the memory of the first of ``reads``."""
     in_place: tuple[tuple[int, Run], ...] = ()
-    """Which of ``reads`` the result can take the place of, and the calls that do so."""
+    """The ``reads`` that the result can overwrite, and the calls that overwrite them."""
     frees: tuple[str, ...] = ()
-    """What nobody reads from here on."""
+    """The results that no later step reads."""
 
 
 def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
-    """Return a call for every node, but one for the three of attention.
+    """Return a call for every node, but one call for the three nodes of attention.
 
-    ``tensors`` by node: what ``torch_ops.tensors_of`` returns.
+    ``tensors`` has the result of ``torch_ops.tensors_of`` by node.
     """
     whole = {step.writes: step for step in fused_steps(network, fuse=True) if _is_attention(step)}
     gone = {name for step in whole.values() for name in step.nodes[:-1]}
@@ -53,9 +53,9 @@ def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
 
 
 def packed(network: Network, tensors: Tensors) -> list[Step]:
-    """Return the same with packed layers that take sums and activations along.
+    """Return the same with packed layers that fuse sums and activations.
 
-    Raises one of ``torch_calls.UNSUPPORTED`` where PyTorch lacks the operators.
+    Raises one of ``torch_calls.UNSUPPORTED`` if PyTorch lacks the operators.
     """
     nodes = {node.name: node for node in network.nodes}
     found: list[Step] = []
@@ -91,9 +91,9 @@ def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
 
 
 def _settled(steps: Sequence[Step]) -> list[Step]:
-    """Put results in the place of what nobody reads afterwards, under any name it goes by."""
+    """Let results overwrite memory that no later step reads, under any of its names."""
     last = _last_readers(steps)
-    home = {INPUT: INPUT}  # the first name of the memory where a result lies
+    home = {INPUT: INPUT}  # the first name of a result's memory
     found = []
     for index, step in enumerate(steps):
         homes = [home[name] for name in step.reads]
@@ -112,14 +112,14 @@ def _settled(steps: Sequence[Step]) -> list[Step]:
 
 
 def _last_readers(steps: Sequence[Step]) -> dict[str, int]:
-    """Return the index of the last step that reads each result; the caller reads the last one."""
+    """Return the index of the last step that reads each result; the caller reads the network's."""
     found = {name: index for index, step in enumerate(steps) for name in step.reads}
     found[steps[-1].writes] = len(steps)
     return found
 
 
 def _freed(steps: Sequence[Step]) -> list[Step]:
-    """Let go of each result after its last reader."""
+    """Free each result after its last reader."""
     last = _last_readers(steps)
     return [
         replace(step, frees=tuple(dict.fromkeys(n for n in step.reads if last[n] == index)))

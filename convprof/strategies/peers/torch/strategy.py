@@ -1,4 +1,4 @@
-"""PyTorch as a strategy for whole networks: batch norms folded, then the fastest way there is."""
+"""PyTorch as a strategy for whole networks: batch norms folded, then the fastest way."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     Weights = Mapping[str, Mapping[str, Array]]
 
 WEIGHT_COPIES = 4
-"""The folded ones, as PyTorch reads them, packed, and in the optimised graph."""
+"""The folded weights, in PyTorch's order, packed, and in the optimised graph."""
 
 
 class TorchNetworkPrepared(Prepared):
     """A network in PyTorch, on the memory of the input that is bound."""
 
-    # What PyTorch allocates is its own affair: unknown, not none.
+    # PyTorch does not report what it allocates: unknown, not none.
     workspace_bytes = None
     problem: NetworkProblem
 
     def __init__(
         self, name: str, whole: NetworkProblem, setting: Setting, ways: tuple[str, ...] = QUICK
     ) -> None:
-        """Weigh the weights and their copies; ``TooLargeError`` if they do not fit."""
+        """Count the bytes of weights and copies; ``TooLargeError`` if they do not fit."""
         self.problem = whole
         self.setting = setting
         network: Network = whole.network
@@ -60,7 +60,7 @@ class TorchNetworkPrepared(Prepared):
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name.
 
-        The way of running it is chosen the first time.
+        The first call chooses the way of running it.
         """
         wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
         if np.shape(x) != wanted:
@@ -93,15 +93,15 @@ class TorchNetworkPrepared(Prepared):
         return array.transpose(0, 2, 3, 1) if image else array
 
     def memory(self) -> list[Array]:
-        """Return input and result; PyTorch's weights and workspaces are out of reach."""
+        """Return input and result; PyTorch's weights and workspaces are not accessible."""
         return [] if self._built is None else [self._x, self.output()]
 
     def close(self) -> None:
-        """Give back PyTorch's thread count and precision."""
+        """Restore PyTorch's thread count and precision."""
         torch().release()
 
     def _laid_out(self, y: Tensor) -> Tensor:
-        """Return the result in the setting's layout; a copy where it lies otherwise."""
+        """Return the result in the setting's layout; a copy if its order differs."""
         last = self.problem.gives_image and self.setting.layout == "nhwc"
         if last and y.dim() == IMAGE_AXES:
             return y.contiguous(memory_format=torch().module.channels_last)
@@ -116,11 +116,11 @@ class TorchNetwork(TorchLibrary[NetworkProblem]):
     dtypes = ("f32",)
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse operations without a call."""
+        """Refuse operations for which PyTorch has no call."""
         return _without_call(self.name, problem)
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the weights."""
+        """Import PyTorch and count the bytes of the weights."""
         torch()
         return TorchNetworkPrepared(self.name, problem, setting)
 
@@ -133,7 +133,7 @@ def _without_call(name: str, whole: NetworkProblem) -> str | None:
 
 
 class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
-    """A whole network as ``torch.compile`` makes it."""
+    """A whole network compiled by ``torch.compile``."""
 
     name = "torch-compile"
     kind = "network"
@@ -142,7 +142,7 @@ class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
     role = Role.COMPILER
 
     def cannot(self, problem: NetworkProblem, setting: Setting) -> str | None:  # noqa: ARG002
-        """Refuse operations without a call, and where there is no C++ compiler."""
+        """Refuse operations without a call, and machines without a C++ compiler."""
         reason = _without_call(self.name, problem)
         if reason is not None:
             return reason
@@ -151,6 +151,6 @@ class TorchCompiledNetwork(TorchLibrary[NetworkProblem]):
         return f"{self.name} needs a C++ compiler: install g++ or set CXX"
 
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
-        """Import PyTorch and weigh the weights."""
+        """Import PyTorch and count the bytes of the weights."""
         torch()
         return TorchNetworkPrepared(self.name, problem, setting, (COMPILE,))

@@ -1,0 +1,131 @@
+"""``convprof diagnose``: where the time of a logged program went, and how much of it was lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import from_flags, options
+from convprof.cli.ceilings import measure as measure_ceilings
+from convprof.cli.driver import NOTHING, Driver, Work
+from convprof.cli.outputs import Outputs
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from convprof.render.files import Text
+    from convprof.studies.answer import Answer
+    from convprof.studies.diagnose.study import Diagnosis
+
+TOP = 20
+
+
+@click.command("diagnose")
+@click.argument("log", nargs=-1, required=True, metavar="LOG...")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=TOP,
+    show_default=True,
+    metavar="N",
+    help="Rows to print; files have all.",
+)
+@options.threads_option(
+    None, "N|all", "Threads of the program; by default as the log says, else all cores."
+)
+@options.wait_idle_option
+@options.output_options(csv="Write one row per operation.")
+def command(**flags: Any) -> int:
+    """Show which operations of a program took the time, and how much of it was lost.
+
+    LOG is what a program printed or wrote, compressed or not; its form is recognised:
+
+    \b
+      ONEDNN_VERBOSE=profile python model.py > run.log   (oneDNN, as PyTorch uses it)
+      MKL_VERBOSE=1 python model.py > run.log            (matrix products of MKL)
+      torch.profiler: export_chrome_trace("trace.json"), with record_shapes=True
+      ONNX Runtime: SessionOptions.enable_profiling
+
+    A row is a problem, type, layout and implementation. Its time is compared with what this
+    machine's peak and bandwidths allow; they are measured once and stored. Rows are sorted by the
+    time that is lost. Conversions, element-wise and unknown operations have rows too, so that the
+    rows add up to the time of the log.
+
+    \b
+    Examples:
+      convprof diagnose run.log
+      convprof diagnose trace.json.gz --top 5 --threads 4
+      convprof diagnose run.log --json diagnosis.json --csv rows.csv
+    """  # noqa: D301  # click reads the escape
+    from convprof.machine.model import MachineModel
+    from convprof.studies.diagnose.study import Diagnosis
+
+    outputs = Outputs.of(flags)
+    threads = None if flags["threads"] is None else from_flags.threads_from(flags["threads"])
+    if threads is not None and len(threads) > 1:
+        raise InputError("give one number", field="threads", value=flags["threads"])
+    study = Diagnosis(flags["log"], MachineModel.here(), threads[0] if threads else None)
+    return Driver(outputs).run(_Work(study, flags["top"]))
+
+
+class _Work(Work):
+    """Read the logs, get the ceilings, show the rows."""
+
+    measures = False
+    """Reading needs no idle machine; the ceilings do, if they are not stored."""
+
+    def __init__(self, study: Diagnosis, top: int) -> None:
+        self._study, self._top = study, top
+
+    def ready(self) -> bool:
+        """Whether a call was read."""
+        return self._study.log.calls > 0
+
+    def measure(self, driver: Driver) -> None:
+        """Read; then measure the ceilings that are not stored."""
+        from convprof.studies.ceilings import Measured
+
+        driver.follow(self._study.reading())
+        if not self._study.compares:
+            return
+        ceilings = Measured([self._study.threads])
+        measure_ceilings(ceilings, driver)
+        self._study.machine.adopt(ceilings.listed(), ceilings.fresh)
+        driver.before_measuring()
+        driver.follow(self._study.ceilings())
+
+    def complete(self, *, interrupted: bool) -> None:
+        """Note whether all was read and measured."""
+        self._study.interrupted = interrupted
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document, its rows and its table."""
+        from convprof.render import diagnose as view
+
+        study = self._study
+        settings = {"argv": sys.argv[1:]}
+        return {
+            "json": lambda: json.dumps(study.to_json(settings), indent=2, allow_nan=False) + "\n",
+            "csv": lambda: view.to_csv(study),
+            "markdown": lambda: view.to_markdown(study),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the table and the findings."""
+        from convprof.render.diagnose import diagnosis_report
+
+        diagnosis_report(console, self._study, top=self._top)
+
+    def answer(self) -> Answer | None:
+        """Return how much is lost, and where most."""
+        return self._study.answer()
+
+    def so_far(self) -> str:
+        """Return what an interrupted command leaves."""
+        return "what was read until then is above" if self.ready() else NOTHING

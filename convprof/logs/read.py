@@ -1,0 +1,74 @@
+"""Read logs of any known form, recognised by their content."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from convprof.errors import InputError
+from convprof.logs import json_events, ort_profile, source, torch_trace
+from convprof.logs.lines import LineReader
+from convprof.logs.torch_trace import TorchTrace
+from convprof.problems.batch_text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from io import BufferedIOBase
+
+    from convprof.logs.operation import Call, Reading
+
+_SEEN = 1 << 16
+"""Bytes at the beginning by which a JSON trace is told from a log of lines."""
+_JSON = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\]|\Z)|\{\s*")')
+FORMS = "ONEDNN_VERBOSE, MKL_VERBOSE, traces of torch.profiler, profiles of ONNX Runtime"
+
+
+def read(paths: Sequence[str], reading: Reading) -> Iterator[Call]:
+    """Yield the calls of logs, one file after the other; InputError for a file without any."""
+    lines = LineReader(reading)
+    for path in paths:
+        before = reading.calls
+        with source.opened(path) as file:
+            is_json = _is_json(file)
+        with source.opened(path) as file:
+            yield from _events(file, reading) if is_json else lines.calls(file)
+        if reading.calls == before:
+            raise InputError(_nothing(path, reading))
+
+
+def _is_json(file: BufferedIOBase) -> bool:
+    return _JSON.match(source.piece(file, _SEEN)) is not None
+
+
+def _nothing(path: str, reading: Reading) -> str:
+    if reading.messages or reading.unread:
+        return (
+            f"{plain(path)}: lines of a library, but no time of an operation in them. "
+            "Run the program with ONEDNN_VERBOSE=profile"
+        )
+    return f"{plain(path)}: no operation was recognised in it. Known logs are {FORMS}"
+
+
+def _events(file: BufferedIOBase, reading: Reading) -> Iterator[Call]:
+    """Yield the calls of a trace of PyTorch, or of a profile of ONNX Runtime."""
+    torch = TorchTrace(reading)
+    began = False
+    for event in json_events.events(file, reading):
+        category = event.get("cat")
+        if category == torch_trace.CATEGORY:
+            for call in torch.calls(event):
+                reading.calls += 1
+                yield call
+        elif category in ("Node", "Session"):
+            if not began:
+                reading.begin(ort_profile.LIBRARY)
+                began = True
+            found = ort_profile.call_of(event, reading)
+            if found is not None:
+                reading.calls += 1
+                yield found
+        else:
+            reading.foreign += 1
+    for call in torch.rest():
+        reading.calls += 1
+        yield call

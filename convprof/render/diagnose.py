@@ -1,0 +1,190 @@
+"""What ``convprof diagnose`` shows: a row per operation, findings, and what was not read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof import units
+from convprof.render.columns import Column, print_table
+from convprof.render.console import hanging, say
+from convprof.render.export import csv_text, markdown_table
+from convprof.render.findings import GIGA
+from convprof.studies.diagnose.findings import name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from convprof.logs.operation import Reading
+    from convprof.studies.diagnose.rows import Row
+    from convprof.studies.diagnose.study import Diagnosis
+    from convprof.units import Unit
+
+NOTHING = "-"
+NARROW = 160
+"""Cells; in a narrower console a name is cut."""
+LONGEST_NAME = 36
+LONGEST_IMPLEMENTATION = 18
+LEGEND = (
+    "total: calls and creations · lost: total - calls x the time that the peak and the bandwidths "
+    "of this machine allow · first: the first call"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: a row, or the sum of the rows that are not printed."""
+
+    name: str
+    calls: int
+    total_s: float
+    share: float
+    lost_s: float | None
+    row: Row | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> Line:
+        """Return the line of a row."""
+        return cls(name(row), row.calls, row.total_s, row.share, row.lost_s, row)
+
+
+def lines(rows: Sequence[Row], top: int | None) -> list[Line]:
+    """Return the lines of the first rows, and one for all others: they add up to the total."""
+    shown = rows if top is None else rows[:top]
+    rest = rows[len(shown) :]
+    if not rest:
+        return [Line.of(row) for row in shown]
+    others = Line(
+        f"{len(rest):,} more",
+        sum(row.calls for row in rest),
+        math.fsum(row.total_s for row in rest),
+        math.fsum(row.share for row in rest),
+        math.fsum(lost) if (lost := [r.lost_s for r in rest if r.lost_s is not None]) else None,
+    )
+    return [*map(Line.of, shown), others]
+
+
+def diagnosis_report(console: Console, study: Diagnosis, *, top: int | None) -> None:
+    """Print the table, the findings, and what was not read."""
+    rows = study.rows()
+    shown = lines(rows, top)
+    print_table(console, title(study), columns(shown, cut=console.width < NARROW), shown)
+    notes = [LEGEND]
+    if any(row.over for row in rows):
+        notes.append("! over the peak of this machine: nothing is concluded from it")
+    say(console, *notes, *unread(study.log), style="dim")
+    for finding in study.findings():
+        console.print()
+        hanging(console, f"{finding.kind}: ", finding.evidence, bold=True)
+        hanging(console, "  -> ", finding.way_out)
+
+
+def title(study: Diagnosis) -> str:
+    """Return the total, and of how many calls by which libraries on how many threads."""
+    names = dict.fromkeys(
+        f"{process.library} {process.version}".strip() for process in study.log.processes
+    )
+    libraries = ", ".join(list(names)[:3]) + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
+    threads = study.threads
+    on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
+    by = f" by {libraries}" if libraries else ""
+    return f"{units.time(study.total_s)} in {study.log.calls:,} events{by}; {on}"
+
+
+def unread(log: Reading) -> list[str]:
+    """Return a line about what is not in the table; nothing if all of the log is."""
+    counts = (
+        (log.foreign, "of the program itself"),
+        (log.nested, "inside of other operations"),
+        (log.unread, "that could not be read"),
+    )
+    parts = [f"{count:,} {what}" for count, what in counts if count]
+    return [f"lines or events that are not in the table: {', '.join(parts)}"] if parts else []
+
+
+def columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
+    """Return the columns; ``cut``: names have a limited length."""
+    total = units.table_unit(line.total_s for line in shown)
+    each = units.time_unit(_each(shown))
+    return [
+        Column("operation", lambda line: _cut(line.name, LONGEST_NAME if cut else None), 1, "left"),
+        Column(
+            "implementation",
+            lambda line: _cut(
+                _text(line, "implementation"), LONGEST_IMPLEMENTATION if cut else None
+            ),
+            3,
+            "left",
+        ),
+        Column("type", lambda line: _text(line, "types"), 6, "left"),
+        Column("layout", lambda line: _text(line, "layout"), 10, "left"),
+        Column("calls", lambda line: f"{line.calls:,}", 4),
+        Column(f"total [{total.name}]", lambda line: _time(line.total_s, total), 2),
+        Column("%", lambda line: f"{100 * line.share:.1f}", 2),
+        Column(f"median [{each.name}]", lambda line: _of(line, "median_s", each), 5),
+        Column(f"first [{each.name}]", lambda line: _of(line, "first_s", each), 8),
+        Column("created", _created, 9),
+        Column("GFLOP/s", _rate, 6),
+        Column("% of peak", _peak, 2),
+        Column("bound by", lambda line: (line.row and line.row.bound) or NOTHING, 7, "left"),
+        Column(f"lost [{total.name}]", lambda line: _time(line.lost_s, total), 2),
+    ]
+
+
+def to_csv(study: Diagnosis) -> Iterator[str]:
+    """Yield a row per operation in SI units."""
+    return csv_text(lambda: map(_flat, study.rows()))
+
+
+def to_markdown(study: Diagnosis) -> str:
+    """Return the table with every row and column, and the findings."""
+    shown = lines(study.rows(), None)
+    parts = [f"### {title(study)}\n", markdown_table(columns(shown, cut=False), shown)]
+    parts += [f"- **{f.kind}**: {f.evidence} {f.way_out}\n" for f in study.findings()]
+    return "\n".join([*parts, *(f"{line}\n" for line in (LEGEND, *unread(study.log)))])
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    fields = row.to_json()
+    problem = fields.pop("problem")
+    return {"problem": problem["descriptor"] if problem else None, **fields}
+
+
+def _cut(text: str, longest: int | None) -> str:
+    if longest is None or len(text) <= longest:
+        return text
+    return f"{text[: longest - 3]}..."
+
+
+def _text(line: Line, field: str) -> str:
+    return (getattr(line.row.operation, field) if line.row else "") or NOTHING
+
+
+def _time(seconds: float | None, unit: Unit) -> str:
+    return NOTHING if seconds is None else units.digits(unit.scale(seconds))
+
+
+def _each(shown: Sequence[Line]) -> list[float]:
+    return [line.row.median_s or 0.0 for line in shown if line.row is not None]
+
+
+def _of(line: Line, field: str, unit: Unit) -> str:
+    return _time(None if line.row is None else getattr(line.row, field), unit)
+
+
+def _created(line: Line) -> str:
+    return f"{line.row.created:,}" if line.row is not None and line.row.created else NOTHING
+
+
+def _rate(line: Line) -> str:
+    rate = None if line.row is None else line.row.flop_per_s
+    return NOTHING if rate is None else units.digits(rate / GIGA)
+
+
+def _peak(line: Line) -> str:
+    if line.row is None or line.row.peak_fraction is None:
+        return NOTHING
+    return f"{units.digits(100 * line.row.peak_fraction, 2)}{'!' if line.row.over else ''}"

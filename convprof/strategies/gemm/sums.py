@@ -1,0 +1,49 @@
+"""Where a product of matrices is summed: in the result, or where its elements are too short, apart.
+
+A loop nest that adds to an element of ``c`` again and again would round it each time. Sums of bf16 and
+f16 are f32; a last stage rounds each of them once.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.integers import ceil_div
+from convprof.strategies.plan import Buffer, Plan, Stage, Y
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.dtypes import Types
+    from convprof.problems import Gemm
+    from convprof.strategies.kernels import Buffers, Words
+
+SUMS = "sums"
+TASK_ELEMENTS = 1 << 14
+"""Sums that a task rounds: long enough to outweigh the call."""
+
+
+def rounded(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
+    """Copy tasks of ``dims[0]`` elements, of ``dims[1]`` in all, to a buffer of another type."""
+    sums, c = buffers[0], buffers[1]
+    for i in range(lo * dims[0], min(hi * dims[0], dims[1])):
+        c[i] = sums[i]
+
+
+def buffer(types: Types) -> str:
+    """Return the name of the buffer in which products are summed."""
+    return Y if types.result == types.accumulator else SUMS
+
+
+def plan(g: Gemm, types: Types, steps: Sequence[Stage]) -> Plan:
+    """Return the plan of the stages that sum, and of the one that rounds where one is needed."""
+    if buffer(types) == Y:
+        return Plan(steps=[*steps])
+    count = g.batch * g.m * g.n
+    tasks = ceil_div(count, TASK_ELEMENTS)
+    rounding = Stage("round", rounded, tasks, (SUMS, Y), (TASK_ELEMENTS, count), work_fraction=0.0)
+    return Plan(
+        workspaces={SUMS: Buffer(g.c_shape, types.accumulator)},
+        lendable_workspaces=frozenset({SUMS}),
+        steps=[*steps, rounding],
+    )

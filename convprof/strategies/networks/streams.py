@@ -1,0 +1,169 @@
+"""Several chains of one network at the same time, each on a thread of its own.
+
+Threads that share an inference wait for each other after every layer. Streams do not: each computes
+its own inference from beginning to end on one thread. An inference takes longer, and more of them
+may be finished per second.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.codegen import affinity
+from convprof.codegen.threads import other_cores
+from convprof.errors import ConvprofError, ThreadsError
+from convprof.problems import NetworkProblem
+from convprof.strategies.base import Prepared, Setting, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.strategies.networks.strategy import Chained
+
+    Array = np.ndarray[Any, Any]
+
+NAME = "streams"
+SHORTEST_RUN_S = 2e-3
+"""Of one ``run()``: starting and joining the streams, some 50 µs, is then a small part of it."""
+_WAIT_S = 5.0
+"""For a stream to end; it is a daemon thread, so that a stuck one does not stop the process."""
+
+
+class Streams(Strategy[NetworkProblem]):
+    """As many streams as the setting has threads, each a chain on one thread."""
+
+    name = NAME
+    kind = "network"
+    parallel = True
+    generated = True
+    summary = "several inferences at the same time, each on one thread"
+
+    def __init__(self, chain: Chained) -> None:
+        """``chain`` is what each stream computes."""
+        self._chain = chain
+
+    def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
+        """Prepare a chain per stream; each has memory and weights of its own."""
+        one = replace(setting, threads=1)
+        chains = [self._chain.prepare(problem, one) for _ in range(setting.threads)]
+        return PreparedStreams(problem, setting, chains)
+
+
+class PreparedStreams(Prepared):
+    """The chains, and a Python thread for each but the first, which the caller runs.
+
+    Compiled programs release the interpreter's lock: the threads really run at the same time.
+    """
+
+    def __init__(
+        self, problem: NetworkProblem, setting: Setting, chains: Sequence[Prepared]
+    ) -> None:
+        """Nothing is started before ``bind``."""
+        self.problem = problem
+        self.setting = setting
+        self._chains = list(chains)
+        self.compile_s = sum(chain.compile_s for chain in chains)
+        self.workspace_bytes = sum(chain.workspace_bytes or 0 for chain in chains)
+        self._barrier = threading.Barrier(len(chains))
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._repeats = 1
+        self.results_per_run = len(chains)
+
+    def bind(self, *operands: Array) -> None:
+        """Bind every chain; choose how many inferences a run needs to be long enough."""
+        for chain in self._chains:
+            chain.bind(*operands)
+        self.prepare_s = sum(chain.prepare_s for chain in self._chains)
+        first = self._chains[0]
+        first.run()
+        start = time.perf_counter()
+        first.run()
+        elapsed = time.perf_counter() - start
+        self._repeats = max(1, math.ceil(SHORTEST_RUN_S / max(elapsed, 1e-9)))
+        self.results_per_run = self._repeats * len(self._chains)
+        self._start()
+
+    def run(self) -> None:
+        """Let every stream compute its inferences, all at the same time."""
+        self._spread()
+        self._barrier.wait()
+        try:
+            self._compute(self._chains[0])
+        finally:
+            self._barrier.wait()
+        if self._errors:
+            raise self._errors[0]
+
+    def output(self) -> Array:
+        """Return the result of one stream; ConvprofError if another stream's result differs."""
+        first, *others = (chain.output() for chain in self._chains)
+        if any(not np.array_equal(first, other, equal_nan=True) for other in others):
+            raise ConvprofError("the streams have different results")
+        return first
+
+    def executed_flops(self) -> int:
+        """Return the FLOPs of one inference."""
+        return self._chains[0].executed_flops()
+
+    def bytes_moved(self) -> int:
+        """Return the bytes that one inference moves."""
+        return self._chains[0].bytes_moved()
+
+    def memory(self) -> list[Array]:
+        """Return the memory of all streams."""
+        return [array for chain in self._chains for array in chain.memory()]
+
+    def close(self) -> None:
+        """End the threads, then the chains."""
+        self._barrier.abort()
+        for thread in self._threads:
+            thread.join(_WAIT_S)
+        self._threads = []
+        for chain in self._chains:
+            chain.close()
+
+    def _start(self) -> None:
+        """Start a thread per chain but the first; a second ``bind`` keeps them."""
+        if self._threads:
+            return
+        # The calling thread may have been bound to a single CPU, by a library.
+        with affinity.kept(len(self._chains)):
+            for chain in self._chains[1:]:
+                thread = threading.Thread(target=self._serve, args=(chain,), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self.close()
+                    raise ThreadsError.of(len(self._chains)) from error
+                self._threads.append(thread)
+
+    def _serve(self, chain: Prepared) -> None:
+        """Run one chain whenever the caller runs; end when the barrier is broken."""
+        while True:
+            try:
+                self._barrier.wait()
+                try:
+                    self._compute(chain)
+                except BaseException as error:  # noqa: BLE001  # the caller raises it
+                    self._errors.append(error)
+                self._barrier.wait()
+            except threading.BrokenBarrierError:
+                return
+
+    def _compute(self, chain: Prepared) -> None:
+        for _ in range(self._repeats):
+            chain.run()
+
+    def _spread(self) -> None:
+        """Let the streams run on other cores than the caller's: woken there, one would wait."""
+        elsewhere = other_cores(len(self._chains))
+        for thread in self._threads:
+            if elsewhere and thread.native_id is not None:
+                affinity.change(thread.native_id, elsewhere)

@@ -1,0 +1,1 @@
+"""``diagnose``: where the time of a logged program went, and how much of it was lost."""

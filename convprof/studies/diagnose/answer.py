@@ -1,0 +1,63 @@
+"""The answer of ``diagnose``: how much time is lost, where most, and what to do first."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from convprof import units
+from convprof.studies.answer import Answer
+from convprof.studies.diagnose.findings import name
+from convprof.studies.next_command import after_diagnosis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.diagnose.findings import Finding
+    from convprof.studies.diagnose.rows import Row
+
+_LITTLE = 0.05
+"""A share of the total that is not worth a search."""
+
+
+def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
+    """Return the answer; None without rows."""
+    total = math.fsum(row.total_s for row in rows)
+    if not rows or not total:
+        return None
+    judged = [row for row in rows if row.lost_s is not None]
+    worst = max(judged, key=lambda row: row.lost_s or 0.0, default=None)
+    sentences = [_lost(judged, total)]
+    if worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
+        sentences.append(_worst(worst))
+    if findings:
+        first = findings[0]
+        sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
+    command = after_diagnosis(worst.measurement) if worst and worst.measurement else ""
+    return Answer(tuple(sentences), command)
+
+
+def _lost(judged: Sequence[Row], total: float) -> str:
+    if not judged:
+        return (
+            f"The log has {units.time(total)} of operations, and none of them has a ceiling here."
+        )
+    lost = math.fsum(row.lost_s or 0.0 for row in judged)
+    covered = math.fsum(row.total_s for row in judged)
+    return (
+        f"{units.time(lost)} of {units.time(total)} ({_percent(lost / total)}) are lost against "
+        f"this machine's ceilings, which apply to {_percent(covered / total)} of the time."
+    )
+
+
+def _worst(row: Row) -> str:
+    share = "" if row.peak_fraction is None else f", at {_percent(row.peak_fraction)} of the peak"
+    by = row.operation.implementation
+    return (
+        f"Most of it in {name(row)}{f' by {by}' if by else ''}: "
+        f"{units.time(row.lost_s or 0.0)} in {row.calls:,} calls{share}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{units.digits(100 * share, 2)} %"

@@ -1,0 +1,181 @@
+"""A row of the diagnosis: an operation, its calls, and its time against the ceilings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convprof.dtypes import types
+from convprof.errors import InputError
+from convprof.measure.report import describe
+from convprof.results import Flops, Measurement, Time
+from convprof.studies import roofline_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convprof.logs.operation import Operation
+    from convprof.machine.model import MachineModel
+    from convprof.machine.peaks import Peak
+    from convprof.studies.diagnose.groups import Group
+
+OVER = 1.0
+"""A larger share of the peak is not possible on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation of the log; None for what is unknown."""
+
+    operation: Operation
+    calls: int
+    total_s: float
+    """Calls and creations."""
+    share: float
+    """Of the log's total."""
+    median_s: float | None
+    first_s: float | None
+    created: int
+    reused: int
+    creation_s: float
+    measurement: Measurement | None
+    """The median call as a measurement; None for what is no problem of convprof."""
+    peak_fraction: float | None = None
+    bound: str | None = None
+    """``compute``, or the level of memory whose bandwidth is the lower ceiling."""
+    least_s: float | None = None
+    """The shortest time of a call that the ceilings allow."""
+
+    @property
+    def flop_per_s(self) -> float | None:
+        """The rate of the median call."""
+        return None if self.measurement is None else self.measurement.flop_per_s
+
+    @property
+    def over(self) -> bool:
+        """Whether the rate is over the peak: nothing is concluded from such a row."""
+        return self.peak_fraction is not None and self.peak_fraction > OVER
+
+    @property
+    def lost_s(self) -> float | None:
+        """The time over what the ceilings allow, of all calls; None where that is unknown."""
+        if self.least_s is None or self.over:
+            return None
+        return max(0.0, self.total_s - self.calls * self.least_s)
+
+    @property
+    def at_stake_s(self) -> float:
+        """What is lost; the total where no ceiling is known."""
+        lost = self.lost_s
+        return self.total_s if lost is None and not self.over else lost or 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for a document."""
+        operation, measured = self.operation, self.measurement
+        return {
+            "library": operation.library,
+            "operation": operation.kind,
+            "text": operation.text,
+            "problem": None if measured is None else measured.problem,
+            "types": operation.types or None,
+            "layout": operation.layout or None,
+            "implementation": operation.implementation or None,
+            "calls": self.calls,
+            "total_s": self.total_s,
+            "share": self.share,
+            "median_s": self.median_s,
+            "first_s": self.first_s,
+            "created": self.created,
+            "reused": self.reused,
+            "creation_s": self.creation_s,
+            "flops": None if measured is None or measured.flops is None else measured.flops.direct,
+            "flop_per_s": self.flop_per_s,
+            "peak_fraction": self.peak_fraction,
+            "bound": self.bound,
+            "lost_s": self.lost_s,
+        }
+
+
+def row_of(group: Group, total_s: float, threads: int) -> Row:
+    """Return the row of a group without its ceilings."""
+    median_s = group.median_s
+    return Row(
+        group.operation,
+        group.calls,
+        group.total_s,
+        group.total_s / total_s if total_s else 0.0,
+        median_s,
+        group.first_s,
+        group.created,
+        group.reused,
+        group.creation_s,
+        _measurement(group, median_s, threads) if median_s else None,
+    )
+
+
+def _measurement(group: Group, median_s: float, threads: int) -> Measurement | None:
+    """Return the median call as if convprof had measured it, so that ceilings apply to both."""
+    operation = group.operation
+    problem = operation.problem
+    if problem is None:
+        return None
+    try:
+        known = types(operation.types)
+    except InputError:  # a type that convprof does not compute
+        known = None
+    return Measurement(
+        problem=describe(problem),
+        strategy=operation.implementation,
+        layout=operation.layout or None,
+        dtype=operation.types if known is None else known.name,
+        threads=threads,
+        cache="hot",
+        status="ok",
+        time_s=Time(median_s, 0.0, None, None, median_s, group.calls, 1),
+        flops=Flops(problem.flops, problem.flops),
+        flop_per_s=problem.flops / median_s,
+        bytes_min=None if known is None else problem.bytes_min(known),
+    )
+
+
+def types_with_peak(rows: Iterable[Row]) -> list[str]:
+    """Return the element types of the rows whose peak can be measured, in order of appearance."""
+    names = dict.fromkeys(row.measurement.dtype for row in rows if row.measurement is not None)
+    return [name for name in names if _has_peak(name)]
+
+
+def _has_peak(name: str) -> bool:
+    try:
+        return types(name).has_peak
+    except InputError:
+        return False
+
+
+def with_ceilings(row: Row, machine: MachineModel) -> Row:
+    """Return the row with share, bound and least time, as far as the model has its ceilings."""
+    measured, peak = row.measurement, _peak(row, machine)
+    if measured is None or peak is None:
+        return row
+    point = roofline_model.place_here(measured, peak.flop_per_s, machine)
+    if point is None or not point.roof:
+        return row
+    return replace(
+        row,
+        peak_fraction=point.flop_per_s / peak.flop_per_s,
+        bound=point.limit,
+        least_s=point.seconds * min(1.0, 1 / point.left),
+    )
+
+
+def levels_needed(row: Row, machine: MachineModel) -> list[str]:
+    """Return the caches whose bandwidth the row needs, and the model lacks."""
+    if row.measurement is None or _peak(row, machine) is None:
+        return []
+    return roofline_model.levels_needed(row.measurement, machine)
+
+
+def _peak(row: Row, machine: MachineModel) -> Peak | None:
+    measured = row.measurement
+    if measured is None or not _has_peak(measured.dtype):
+        return None
+    return machine.peak(measured.dtype, measured.threads)

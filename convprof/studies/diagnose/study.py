@@ -1,0 +1,143 @@
+"""Read logs, then compare their operations with the ceilings of this machine."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from convprof.logs.operation import Reading
+from convprof.logs.read import read
+from convprof.results import envelope
+from convprof.studies import document
+from convprof.studies.diagnose import findings as rules
+from convprof.studies.diagnose.answer import answer
+from convprof.studies.diagnose.groups import Groups
+from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.machine.model import MachineModel
+    from convprof.studies.answer import Answer
+    from convprof.studies.diagnose.findings import Finding
+    from convprof.studies.diagnose.rows import Row
+
+_REPORT_EVERY = 200_000
+F32 = "f32"
+
+
+class Diagnosis:
+    """The rows and findings of some logs. Iterate over ``reading``, then over ``ceilings``."""
+
+    def __init__(
+        self, paths: Sequence[str], machine: MachineModel, threads: int | None = None
+    ) -> None:
+        """``threads``: of the program; None: as many as the logs say, or all cores."""
+        self.paths = tuple(paths)
+        self.machine = machine
+        self.log = Reading()
+        self.interrupted = False
+        self._given = threads
+        self._groups = Groups()
+        self._rows: list[Row] | None = None
+
+    def reading(self) -> Iterator[str]:
+        """Read the logs; yield how far it is."""
+        yield f"reading {', '.join(self.paths[:3])}"
+        for number, call in enumerate(read(self.paths, self.log), 1):
+            self._groups.add(call)
+            if number % _REPORT_EVERY == 0:
+                yield f"reading: {number:,} calls"
+
+    @property
+    def cores(self) -> int:
+        """The cores that this process may use."""
+        return self.machine.facts.topology.usable_cores or 1
+
+    @property
+    def threads(self) -> int:
+        """The threads whose ceilings apply: no more than this machine's CPUs."""
+        asked = self._given or self.log.threads or self.cores
+        return min(asked, self.machine.facts.topology.usable_cpus or 1)
+
+    @property
+    def compares(self) -> bool:
+        """Whether some operation is a problem whose type has a peak."""
+        return bool(types_with_peak(self.rows()))
+
+    def ceilings(self) -> Iterator[str]:
+        """Measure what the model lacks; yield what is measured next."""
+        rows = self.rows()
+        for dtype in dict.fromkeys([*types_with_peak(rows), F32]):
+            if self.machine.peak(dtype, self.threads) is None:
+                yield f"measuring this machine: the {dtype} peak on {self.threads} threads"
+                self.machine.measure_peaks(dtype, [self.threads])
+        for row in rows:
+            for level in levels_needed(row, self.machine):
+                yield f"measuring this machine: the bandwidth of {level}"
+                self.machine.measure_bandwidth(self.threads, level)
+        self._rows = None
+
+    def rows(self) -> list[Row]:
+        """Return a row per operation, the one with the most time at stake first."""
+        if self._rows is None:
+            groups = self._groups.all()
+            total = math.fsum(group.total_s for group in groups)
+            bare = (row_of(group, total, self.threads) for group in groups)
+            rows = [with_ceilings(row, self.machine) for row in bare]
+            self._rows = sorted(rows, key=lambda row: (-row.at_stake_s, -row.total_s))
+        return self._rows
+
+    @property
+    def total_s(self) -> float:
+        """The time of all calls and creations."""
+        return math.fsum(row.total_s for row in self.rows())
+
+    @property
+    def lost_s(self) -> float:
+        """The time over the ceilings, of the rows where that is known."""
+        return math.fsum(row.lost_s or 0.0 for row in self.rows())
+
+    def f32_peak(self) -> float | None:
+        """Return the f32 peak on as many threads; None if it was not measured."""
+        peak = self.machine.peak(F32, self.threads)
+        return None if peak is None else peak.flop_per_s
+
+    def findings(self) -> list[Finding]:
+        """Return what the log shows, the finding about the most time first."""
+        return rules.findings(self.rows(), self.log, cores=self.cores, f32_peak=self.f32_peak())
+
+    def answer(self) -> Answer | None:
+        """Return how much is lost, and where most."""
+        return answer(self.rows(), self.findings())
+
+    def to_json(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the document in JSON types: SI units, null for unknown, never NaN."""
+        log, found = self.log, self.answer()
+        dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32])
+        peaks = [self.machine.peak(dtype, self.threads) for dtype in dtypes]
+        return envelope(
+            "diagnosis",
+            machine=document.machine(),
+            settings={**settings, "threads": self.threads},
+            ceilings={
+                "peaks": [peak for peak in peaks if peak is not None],
+                "bandwidths": self.machine.bandwidths([self.threads]),
+            },
+            log={
+                "files": self.paths,
+                "lines": log.lines,
+                "calls": log.calls,
+                "foreign": log.foreign,
+                "messages": log.messages,
+                "nested": log.nested,
+                "unread": log.unread,
+                "processes": log.processes,
+            },
+            total_s=self.total_s,
+            lost_s=self.lost_s,
+            rows=[row.to_json() for row in self.rows()],
+            findings=[finding.to_json() for finding in self.findings()],
+            answer=found.to_json() if found else None,
+            interrupted=self.interrupted,
+        )

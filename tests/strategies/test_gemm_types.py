@@ -1,0 +1,162 @@
+"""Matrix products of short floats and of whole numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import convprof
+from convprof.codegen.isa import available
+from convprof.dtypes import COMMON, PRODUCTS, tolerance, types
+from convprof.errors import RefusedError
+from convprof.machine import facts
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import Attention, Conv2d, Gemm
+from convprof.problems.epilogue import Epilogue
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.unfused_epilogue import UnfusedEpilogue
+
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+SHORT = [name for name in PRODUCTS if name not in COMMON]
+SIZES = st.one_of(st.integers(1, 9), st.integers(1, 70), st.sampled_from([127, 129, 257]))
+PROBLEMS = st.builds(Gemm, m=SIZES, n=SIZES, k=SIZES, batch=st.sampled_from([1, 1, 2, 3])).filter(
+    lambda g: g.macs < 2_000_000
+)
+
+
+def takers(dtype):
+    """Return the strategies that compute a type, and the fewest threads that they take."""
+    return [
+        (each.name, each.least_threads)
+        for each in registry.strategies("gemm")
+        if dtype in each.dtypes and each.least_threads <= max(THREADS)
+    ]
+
+
+def prepared_for(g, name, setting, operands):
+    prepared = registry.find("gemm", name).prepare(g, setting)
+    prepared.bind(*operands.all(setting.layout))
+    prepared.run()
+    return prepared
+
+
+@pytest.mark.parametrize("dtype", SHORT)
+def test_random_problems(dtype):
+    of, names = types(dtype), takers(dtype)
+
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(PROBLEMS, st.sampled_from(names), st.sampled_from(available()), st.integers(0, 999))
+    def problem(g, taker, isa, seed):
+        name, threads = taker
+        setting = Setting(dtype=dtype, threads=threads, isa=isa)
+        if registry.find("gemm", name).why_not(g, setting):
+            return
+        operands = Operands(g, of, seed)
+        prepared = prepared_for(g, name, setting, operands)
+        assert prepared.output().dtype == of.result.array_type
+        assert max_rel_error(operands, prepared.output(), "nchw") <= tolerance(of, g.k)
+        first = prepared.output().tobytes()
+        prepared.output().fill(1)
+        prepared.run()
+        assert first == prepared.output().tobytes()
+
+    problem()
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+@pytest.mark.parametrize("name", ["naive", "reordered", "tiled"])
+def test_sums_are_rounded_once(name, dtype):
+    of, g = types(dtype), Gemm(m=9, n=33, k=3000)
+    operands = Operands(g, of, 1)
+    output = prepared_for(g, name, Setting(dtype=dtype), operands).output()
+    nearest = operands.reference.astype(of.result.array_type)
+    # A sum in f32 may be on the other side of the middle between two neighbours.
+    assert np.mean(output == nearest) > 0.97
+
+
+@pytest.mark.parametrize("dtype", ["u8:s8:s32", "s8:s8:s32"])
+def test_the_largest_whole_numbers_do_not_saturate(dtype):
+    of, g = types(dtype), Gemm(m=20, n=70, k=37)
+    limits = np.iinfo(of.source.array_type), np.iinfo(of.weights.array_type)
+    for name, threads in takers(dtype):
+        for isa in available():
+            setting = Setting(dtype=dtype, threads=threads, isa=isa)
+            if registry.find("gemm", name).why_not(g, setting):
+                continue
+            for a, b in ((limits[0].max, limits[1].min), (limits[0].max, limits[1].max)):
+                prepared = registry.find("gemm", name).prepare(g, setting)
+                prepared.bind(np.full(g.a_shape, a), np.full(g.b_shape, b))
+                prepared.run()
+                assert (prepared.output() == g.k * int(a) * int(b)).all(), (name, isa)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+def test_every_number_is_converted_as_numpy_does(dtype):
+    kind = types(dtype).source.array_type
+    every = np.arange(1 << 16, dtype=np.uint16).view(kind)
+    finite = every[np.isfinite(every.astype("f4"))]
+    # m=1, k=1: a product with 1 reads each number, and writes it as f32.
+    g = Gemm(m=1, k=1, n=finite.size)
+    prepared = convprof.prepare(g, "reordered", "nchw", 1, f"{dtype}:{dtype}:f32")
+    prepared.bind(np.ones((1, 1)), finite.reshape(1, -1))
+    prepared.run()
+    np.testing.assert_array_equal(prepared.output()[0], finite.astype("f4"))
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+@given(st.lists(st.floats(-6e4, 6e4, width=32), min_size=1, max_size=99))
+@settings(max_examples=50, deadline=None)
+def test_a_sum_is_rounded_to_the_nearest_even(dtype, numbers):
+    of = types(f"f32:f32:{dtype}")
+    x = np.array(numbers, dtype="f4").reshape(1, -1)
+    naive = registry.find("gemm", "naive")
+    prepared = naive.prepare(Gemm(m=1, k=1, n=x.size), Setting(dtype=of.name))
+    prepared.bind(np.ones((1, 1)), x)
+    prepared.run()
+    expected = (x + 0).astype(of.result.array_type)  # the sum begins with 0: -0 becomes 0
+    np.testing.assert_array_equal(prepared.output().view("u2"), expected.view("u2"))
+
+
+def test_nan_stays_nan():
+    for dtype in ("bf16", "f16"):
+        prepared = convprof.prepare(Gemm(m=1, k=1, n=3), "naive", "nchw", 1, dtype)
+        prepared.bind(np.ones((1, 1)), np.array([[np.nan, np.inf, -np.inf]]))
+        prepared.run()
+        output = prepared.output()[0].astype("f4")
+        assert np.isnan(output[0])
+        assert output[1:].tolist() == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("dtype", SHORT)
+def test_other_problems_refuse_the_types_in_one_line(dtype):
+    problems = (
+        Conv2d(c=3, h=9, w=9, k=4, r=3, s=3),
+        Attention(batch=1, heads=1, tokens=4, dim=4),
+    )
+    for problem in problems:
+        for strategy in registry.strategies(problem.kind):
+            reason = strategy.why_not(problem, Setting(dtype=dtype))
+            assert reason is not None
+            assert reason.startswith(f"{strategy.name} ")
+            assert reason.endswith(f"not {dtype}")
+            assert "\n" not in reason
+
+
+@pytest.mark.parametrize("dtype", SHORT)
+def test_epilogues_are_computed_in_the_common_types(dtype):
+    g = Gemm(m=4, n=4, k=4, epilogue=Epilogue(bias=True))
+    for strategy in registry.strategies("gemm"):
+        assert strategy.why_not(g, Setting(dtype=dtype)) is not None
+        reason = UnfusedEpilogue(strategy).why_not(g, Setting(dtype=dtype))
+        assert reason == f"{strategy.name}+passes computes epilogues in f32 and f64 only"
+    with pytest.raises(RefusedError):
+        convprof.prepare(g, "naive", "nchw", 1, dtype)
+
+
+def test_int8_means_unsigned_activations_and_signed_weights():
+    assert types("int8") == types("u8:s8:s32")
+    prepared = convprof.prepare(Gemm(m=2, n=2, k=2), "tiled", "nchw", 1, "int8")
+    assert prepared.setting.dtype == "u8:s8:s32"

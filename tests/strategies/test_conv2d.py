@@ -193,7 +193,8 @@ def test_particular_problems(case, layout, name):
         pytest.skip(f"{name} refuses it")
     for threads in threads_of(name):
         check(CASES[case], name, Setting(layout, "f32", threads))
-    check(CASES[case], name, Setting(layout, "f64", threads_of(name)[-1]))
+    if layout == "nhwc":  # random problems are of every type in both layouts
+        check(CASES[case], name, Setting(layout, "f64", threads_of(name)[-1]))
 
 
 @each_layout

@@ -33,6 +33,8 @@ TIMER_S = 5e-6
 """What reading the clock between two layers, and the launch of one layer alone, may differ by."""
 SAME_FASTEST = 1.1
 """The fastest third of a candidate's samples agree within 10 %, or all of them were disturbed."""
+NEGLIGIBLE = 0.05
+"""Share of a sum that times in doubt may have without putting the sum in doubt."""
 LAUNCH_CYCLES = 1e6
 """What a call may cost besides its work: the launch of threads, a library's bookkeeping."""
 CYCLES_PER_ITEM = 1000.0
@@ -119,6 +121,21 @@ def of_choice(threads: int, around: Surroundings, fastest: Sequence[float]) -> s
     if max(fastest) <= SAME_FASTEST * min(fastest):
         return None
     return f"even its fastest samples differ by {100 * (max(fastest) / min(fastest) - 1):.0f} %"
+
+
+def of_sum(parts: Iterable[tuple[float, str | None]], whole_s: float) -> str | None:
+    """Return why a sum of times cannot be believed; None if doubtful parts are a negligible share.
+
+    ``parts`` are seconds, each with its doubt; ``whole_s`` is the sum, or what they are parts of.
+    The reason is the one that concerns the most seconds.
+    """
+    seconds: dict[str, float] = {}
+    for part_s, doubt in parts:
+        if doubt is not None:
+            seconds[doubt] = seconds.get(doubt, 0.0) + part_s
+    if sum(seconds.values()) <= NEGLIGIBLE * whole_s:
+        return None
+    return max(seconds, key=lambda reason: seconds[reason])
 
 
 def trusted(measurements: Iterable[Measurement]) -> list[Measurement]:

@@ -129,8 +129,8 @@ class Types:
 
     @property
     def has_peak(self) -> bool:
-        """Whether this machine's peak can be measured: kernels are generated for one type."""
-        return self.uniform is not None and self.uniform.has_fma
+        """Whether this machine's peak can be measured: kernels are generated for the types."""
+        return self.name in PRODUCTS
 
     def has(self, name: str) -> bool:
         """Whether any tensor has elements of the type of that name."""
@@ -146,17 +146,16 @@ class Types:
 PARTS = 3
 
 
-def with_peak() -> tuple[str, ...]:
-    """Return the names of the types whose peak can be measured."""
-    return tuple(name for name in DTYPES if types(name).has_peak)
+WITH_PEAK = (*COMMON, "bf16", SHORT["int8"])
+"""The types whose peaks are listed. The other products are limited by the same instructions."""
 
 
 def types(text: str) -> Types:
     """Return the types that ``f32``, or benchdnn's ``source:weights:result``, mean.
 
-    One name stands for all three, or is a short name of a mixture: ``int8``. The accumulator is the
-    one that the table has for the source. Raises InputError for an unknown name, or another number
-    of names.
+    One name is the type of all three, or a short name of a mixture: ``int8``. The accumulator is
+    the one that the table has for the source. Raises InputError for an unknown name, or another
+    number of names.
     """
     names = SHORT.get(text, text).split(":")
     if len(names) not in (1, PARTS):

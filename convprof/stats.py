@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from dataclasses import dataclass
@@ -78,12 +79,13 @@ def compact(values: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times as long ``a`` takes as ``b``, from paired rounds."""
+    """How many times as long ``a`` takes as ``b``."""
 
     value: float
     low: float | None
     high: float | None
     rounds: int
+    """Paired rounds; of two series that were not taken together, the samples of the shorter one."""
 
     @property
     def inverse(self) -> Ratio:
@@ -131,6 +133,83 @@ def ratio_by_round(a: Mapping[int, float], b: Mapping[int, float]) -> Ratio | No
     if not common:
         return None
     return paired_ratio([a[number] for number in common], [b[number] for number in common])
+
+
+# Two series that were not taken in the same rounds: another day, another machine.
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A median and its 95 % interval, of a series whose samples are not known."""
+
+    value: float
+    low: float | None
+    high: float | None
+    samples: int
+
+
+def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
+    """Compare two series by the median of all quotients of a value of each, with a rank interval.
+
+    The estimate of Hodges & Lehmann (1963) for a shift of the logarithms. Its interval consists of
+    the order statistics of the differences whose ranks follow from the exact distribution of Mann
+    & Whitney's U: no assumption about the distribution, but that both have the same form.
+    StatisticsError for an empty series.
+    """
+    logs = sorted(math.log(x) - math.log(y) for x in a for y in b)
+    rank = _rank_sum_rank(*sorted((len(a), len(b))))
+    value, fewer = math.exp(median(logs)), min(len(a), len(b))
+    if rank is None:
+        return Ratio(value, None, None, fewer)
+    return Ratio(value, math.exp(logs[rank]), math.exp(logs[-1 - rank]), fewer)
+
+
+def ratio_of_estimates(a: Estimate, b: Estimate) -> Ratio:
+    """Compare two medians by their intervals alone.
+
+    The distances of the ends from the medians, of the logarithms, are added as the errors of
+    independent values are (Zou & Donner 2008, Statistics in Medicine 27).
+    """
+    value, fewer = a.value / b.value, min(a.samples, b.samples)
+    ends = (a.low, a.high, b.low, b.high)
+    if not all(ends):  # unknown; or 0, which has no logarithm
+        return Ratio(value, None, None, fewer)
+    a_low, a_high, b_low, b_high = (math.log(end) for end in ends if end)
+    a_log, b_log = math.log(a.value), math.log(b.value)
+    below = math.hypot(a_log - a_low, b_high - b_log)
+    above = math.hypot(a_high - a_log, b_log - b_low)
+    return Ratio(value, value * math.exp(-below), value * math.exp(above), fewer)
+
+
+@functools.cache
+def _rank_sum_rank(few: int, many: int, confidence: float = CONFIDENCE) -> int | None:
+    """Return the rank (from 0) of the lower end among all differences; the upper end mirrors it.
+
+    None if even the smallest and the largest difference do not reach the confidence.
+    """
+    tail = (1 - confidence) / 2 * math.comb(few + many, few)
+    below, rank = 0, -1
+    for number in _rank_sum_counts(few, many):
+        below += number
+        if below > tail:
+            break
+        rank += 1
+    return rank if rank >= 0 else None
+
+
+def _rank_sum_counts(few: int, many: int) -> list[int]:
+    """Return, for each value of U, how many orders of the samples have it.
+
+    They are the coefficients of the Gaussian binomial: the product of (1 - q^(many + i)) over the
+    product of (1 - q^i), for i from 1 to ``few``.
+    """
+    counts = [1] + [0] * (few * many)
+    for i in range(1, few + 1):
+        for at in range(few * many, many + i - 1, -1):
+            counts[at] -= counts[at - many - i]
+        for at in range(i, few * many + 1):
+            counts[at] += counts[at - i]
+    return counts
 
 
 def geometric_mean(values: Sequence[float]) -> float:

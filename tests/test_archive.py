@@ -46,7 +46,7 @@ def test_what_was_added_is_read_in_its_order(count):
     assert list(found) == rows  # and again
 
 
-def test_packing_when_asked():
+def test_packing_on_request():
     found = Measurements(ROWS)
     found.compress()
     found.compress()

@@ -181,3 +181,17 @@ def test_times_in_doubt_come_last():
     ranked = sorted([doubtful, refused, slow, fast], key=lambda m: m.rank)
     assert ranked.index(fast) < ranked.index(slow) < ranked.index(doubtful)
     assert refused.rank == (False, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("parts", "doubt"),
+    [
+        ([], None),
+        ([(1.0, None)], None),
+        ([(0.95, None), (0.05, "disturbed")], None),
+        ([(0.94, None), (0.03, "disturbed"), (0.03, "disturbed")], "disturbed"),
+        ([(0.3, "stolen"), (0.4, "disturbed"), (0.3, "stolen")], "stolen"),
+    ],
+)
+def test_a_sum_is_in_doubt_for_the_reason_of_most_of_its_seconds(parts, doubt):
+    assert doubts.of_sum(parts, sum(seconds for seconds, _ in parts)) == doubt

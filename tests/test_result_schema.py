@@ -287,7 +287,7 @@ def test_what_is_wrong_is_rejected(name):
     assert problems(wrong)
 
 
-def test_the_schema_knows_the_program():
+def test_the_schema_has_the_fields_of_the_program():
     fields = SCHEMA["$defs"]["measurement"]["properties"]
     assert list(Measurement.__dataclass_fields__) == list(fields)
     assert list(get_args(results.Status)) == fields["status"]["enum"]

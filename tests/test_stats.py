@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import statistics
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof import stats
-from convprof.stats import Ratio, paired_ratio, ratio_by_round
+from convprof.stats import (
+    Estimate,
+    Ratio,
+    paired_ratio,
+    ratio_by_round,
+    ratio_of_estimates,
+    unpaired_ratio,
+)
 
 times = st.floats(1e-9, 1e3)
 pairs = st.lists(st.tuples(times, times), min_size=1, max_size=40)
@@ -232,3 +241,60 @@ def test_compact_takes_the_medians_of_blocks_of_many_rounds():
     assert len(kept) == stats.MOST_ROUNDS
     assert kept == (1.0,) * 10 + (2.0,) * 15  # in order, and without the disturbed round
     assert stats.compact(list(range(1, 27)))[-1] == 26 - 0.5
+
+
+def test_an_unpaired_ratio_is_the_median_of_all_quotients():
+    ratio = unpaired_ratio([2.0, 4.0, 8.0], [1.0, 2.0, 4.0])
+    assert (ratio.value, ratio.rounds) == (pytest.approx(2.0), 3)
+    assert ratio.low is ratio.high is None  # 3 and 3 samples reach 90 %
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 3), (3, 3), (4, 6), (5, 5)])
+def test_orders_with_each_rank_sum_are_counted_right(few, many):
+    counts = Counter()
+    for places in itertools.combinations(range(few + many), few):
+        counts[sum(places) - few * (few - 1) // 2] += 1
+    expected = [counts[u] for u in range(few * many + 1)]
+    assert stats._rank_sum_counts(few, many) == expected
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "rank"), [(4, 4, 0), (5, 5, 2), (10, 12, 29), (20, 20, 127)]
+)
+def test_ranks_are_the_published_critical_values(few, many, rank):
+    """Of Mann & Whitney's U at 5 %, two-sided: 0, 2, 29, 127 (Milton 1964)."""
+    assert stats._rank_sum_rank(few, many) == rank
+
+
+def test_fewer_samples_than_four_of_each_have_no_interval():
+    assert stats._rank_sum_rank(3, 3) is None
+
+
+@given(st.lists(times, min_size=1, max_size=9), st.lists(times, min_size=1, max_size=9))
+def test_the_unpaired_ratio_of_the_other_direction_is_the_inverse(a, b):
+    there, back = unpaired_ratio(a, b), unpaired_ratio(b, a).inverse
+    assert (there.value, there.rounds) == (pytest.approx(back.value), back.rounds)
+    assert (there.low, there.high) == (pytest.approx(back.low), pytest.approx(back.high))
+
+
+def test_the_unpaired_interval_encloses_the_true_ratio_in_95_of_100_cases():
+    draw = random.Random(1)
+    series = [[draw.lognormvariate(0, 0.1) for _ in range(12)] for _ in range(800)]
+    ratios = [unpaired_ratio(a, b) for a, b in itertools.pairwise(series)]
+    enclosed = sum(ratio.low <= 1 <= ratio.high for ratio in ratios)
+    assert 0.93 < enclosed / len(ratios) < 0.98
+
+
+def test_the_ratio_of_two_medians_has_the_interval_of_independent_errors():
+    exact = Estimate(2.0, 2.0, 2.0, 9)
+    wide = Estimate(1.0, 0.5, 2.0, 7)
+    ratio = ratio_of_estimates(exact, wide)
+    assert (ratio.value, ratio.low, ratio.high, ratio.rounds) == pytest.approx((2.0, 1.0, 4.0, 7))
+    both = ratio_of_estimates(wide, wide)
+    assert both.high == pytest.approx(2 ** math.sqrt(2)) == 1 / both.low
+
+
+@pytest.mark.parametrize("end", [None, 0.0])
+def test_a_median_without_an_interval_gives_a_ratio_without_one(end):
+    ratio = ratio_of_estimates(Estimate(2.0, end, 2.0, 9), Estimate(1.0, 1.0, 1.0, 9))
+    assert (ratio.value, ratio.low, ratio.high) == (2.0, None, None)

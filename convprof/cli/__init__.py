@@ -1,4 +1,7 @@
-"""The command line: parse, wire, exit code. A command is a file here and a line in COMMANDS."""
+"""The command line: parse the words, call the command, return the exit code.
+
+A command is a file here and a line in COMMANDS.
+"""
 
 from __future__ import annotations
 
@@ -37,29 +40,29 @@ COMMANDS = {
 }
 """Modules of this package, each with a click command ``command``, and a line for ``--help``.
 
-A module is imported when its command is asked for; ``--help`` imports none of them.
+A module is imported when its command runs; ``--help`` imports none of them.
 """
 
 COMPLETE = "_CONVPROF_COMPLETE"
 """The variable by which a shell asks click for completions."""
 _MOST_OPENBLAS_THREADS = 64
-"""In NumPy's wheels: more it does not start."""
+"""The most threads of the OpenBLAS in NumPy's wheels."""
 
 _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
 )
-"""What click 8.2 and newer raise for a group without arguments; older ones print its help."""
+"""The error of click 8.2 and newer for a group without arguments; older versions print help."""
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are modules, imported when they are asked for."""
+    """A group whose commands are modules, imported at first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the commands in the order they are best read."""
+        """Return the commands in reading order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return the command of that name, or None."""
+        """Return the command with a name, or None."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"convprof.cli.{cmd_name.replace('-', '_')}")
@@ -69,16 +72,15 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the first word names; UsageError for a word that names none.
+        """Return the command that the first word names; UsageError for an unknown word.
 
-        click 8.1 takes a word that begins with neither a letter nor a digit for options, and
-        prints the help of the group as if there were no word.
+        click 8.1 treats a word that begins with neither a letter nor a digit as options, and prints
+        the help of the group as if there were no word.
         """
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from convprof.cli import suggestions
 
-            hint = suggestions.nearest(args[0], COMMANDS)
-            ctx.fail(f"No such command {args[0]!r}{f': {hint}' if hint else '.'}")
+            ctx.fail(suggestions.unknown_command(args[0], COMMANDS))
         if args and not args[0].isalnum() and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}.")
         return super().resolve_command(ctx, idle.with_limit(args))
@@ -106,12 +108,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     0 ok, 1 failure, 2 bad input, 3 wrong result, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
-    # OpenBLAS reads this when it is loaded: let its idle threads spin 2^22 cycles (some 2 ms)
-    # instead of 2^26, so that they do not take a core from the next contestant.
+    # OpenBLAS reads this when it is loaded: its idle threads spin 2^22 cycles (about 2 ms) instead
+    # of 2^26, so that they do not take a core from the next contestant.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
-    # Where a thread does not start, OpenBLAS interrupts the process while it is loaded.
-    wanted = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
-    if spare_threads.startable(wanted) < wanted:
+    # If a thread does not start, OpenBLAS interrupts the process while it is loaded.
+    more = min(os.cpu_count() or 1, _MOST_OPENBLAS_THREADS) - 1
+    if spare_threads.startable(more) < more:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if COMPLETE in os.environ:  # click writes bytes, which guarded streams refuse
         cli.main(prog_name="convprof")
@@ -127,12 +129,12 @@ def _status(arguments: list[str] | None) -> int:
     with streams.guarded() as (out, err), signals.handled():
         try:
             return _told(_answered(arguments), out, err)
-        except KeyboardInterrupt:  # a further signal while the first one is told
+        except KeyboardInterrupt:  # a further signal while the first is reported
             return signals.exit_code()
 
 
 def _answered(arguments: list[str] | None) -> int:
-    """Run the command; say what ended it, and return the exit code."""
+    """Run the command; print the error that ended it, and return the exit code."""
     try:
         result = _run(arguments)
     except click.exceptions.Exit as exit_:
@@ -152,7 +154,8 @@ def _answered(arguments: list[str] | None) -> int:
         name = signals.name()
         click.echo(f"convprof: interrupted{f' by {name}' if name else ''}", err=True)
         return signals.exit_code()
-    except (MemoryError, OSError) as error:  # what the system refuses is no fault of the program
+    # a refusal of the system is not an error of the program
+    except (MemoryError, OSError) as error:
         from convprof.cli import driver
 
         click.echo(f"convprof: {driver.reason(error)}", err=True)
@@ -161,7 +164,7 @@ def _answered(arguments: list[str] | None) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return the message of a usage error, with what was probably meant."""
+    """Return the message of a usage error, with the nearest valid words."""
     if isinstance(error, click.NoSuchOption):
         from convprof.cli import suggestions
 
@@ -177,7 +180,7 @@ def _command(arguments: list[str] | None) -> click.Command | None:
 
 
 def _told(status: int, out: streams.Guarded, err: streams.Guarded) -> int:
-    """Return the exit code: not 0 where something that was printed has not arrived."""
+    """Return the exit code: not 0 if printed text has not arrived."""
     out.flush()
     if out.lost is not None:
         click.echo(f"convprof: stdout cannot be written: {out.lost}", err=True)
@@ -189,18 +192,18 @@ def _told(status: int, out: streams.Guarded, err: streams.Guarded) -> int:
 
 
 def _run(arguments: list[str] | None) -> Any:
-    """Run the command and return what it returns, the same with every version of click."""
+    """Run the command and return its result, the same with every version of click."""
     try:
         return cli.main(args=arguments, prog_name="convprof", standalone_mode=False)
     except _NO_ARGUMENTS as error:
-        # A group alone is a question for its help: no error. The message of the error has the help
-        # in other words from click 8.5 on.
+        # A group without a command prints its help and is no error. From click 8.5 on the message
+        # of the error has a different form of the help.
         click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         return 0
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
         if package == "convprof":
-            raise  # a fault of ours, not of the installation
+            raise  # an error of convprof, not of the installation
         reason = (str(error).strip().splitlines() or [""])[0]
         raise ConvprofError(
             f"{package or 'a package that convprof needs'} cannot be imported ({reason}). Install "

@@ -31,16 +31,11 @@ if TYPE_CHECKING:
 @options.json_option("Write the list, with every file.")
 @options.color_option
 def command(**flags: Any) -> int:  # fmt: skip
-    r"""List what convprof has stored on this machine, or clear it.
+    """List what convprof has stored on this machine, or clear it.
 
     choices: what auto chose by timing, and LLVM's scheduling model. ceilings: the peaks and
     bandwidths of `convprof ceilings`. kernels: code that numba compiled. What is missing is
     measured again when it is needed. The folder is CONVPROF_CACHE_DIR or the user's cache folder.
-
-    \b
-    Examples:
-      convprof cache
-      convprof cache --clear choices
     """
     from convprof.studies import cache
 
@@ -51,7 +46,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
 
 class _Work(Work):
-    """Show what is stored."""
+    """Show the stored files."""
 
     def __init__(self, stores: list[Store], *, cleared: bool) -> None:
         self._stores, self._cleared = stores, cleared
@@ -70,7 +65,7 @@ class _Work(Work):
         cache_report(console, self._stores, cleared=self._cleared)
 
     def remarks(self) -> list[str]:
-        """Return which files could not be removed."""
+        """Return the files that could not be removed."""
         return [error for store in self._stores for error in store.errors]
 
     def status(self) -> int:

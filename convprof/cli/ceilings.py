@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("ceilings", cls=Command)
 @options.threads_option()
-@options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
+@options.dtype_option("all", "f32|f64|bf16|int8|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
 @options.wait_idle_option
 @options.plot_option("Draw peaks and bandwidths as .svg or .png")
@@ -49,7 +49,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
 
 class _Work(Work):
-    """Measure what is not in the store; show all that is in it."""
+    """Measure the ceilings that are not in the store; show all ceilings in the store."""
 
     def __init__(self, measured: Measured, dtypes: tuple[str, ...], outputs: Outputs) -> None:
         self._measured, self._dtypes, self._outputs = measured, dtypes, outputs
@@ -57,11 +57,11 @@ class _Work(Work):
         self._watch = noise_watch()
 
     def noise(self) -> NoiseWatch | None:
-        """Return the watch, if anything was measured now."""
+        """Return the watch for noise, if anything was measured now."""
         return self._watch if self._measured.fresh else None
 
     def steps(self) -> Iterator[str]:
-        """Measure; yield what is measured next."""
+        """Measure; yield a text before each measurement."""
         return _steps(self._measured)
 
     def forms(self) -> dict[str, Callable[[], Text]]:
@@ -114,7 +114,7 @@ class _Work(Work):
 
 
 def measure(measured: Measured, driver: Driver) -> None:
-    """Measure what is not in the store, for a command that places its results under ceilings."""
+    """Measure the missing ceilings, for a command that compares its results with ceilings."""
     if measured.lacking:
         driver.before_measuring()
     watch = noise_watch()
@@ -128,7 +128,6 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.dtypes import with_peak
+    from convprof.dtypes import WITH_PEAK
 
-    known = with_peak()
-    return known if text == "all" else (from_flags.dtype_from(text, known),)
+    return WITH_PEAK if text == "all" else (from_flags.dtype_from(text, WITH_PEAK),)

@@ -1,6 +1,6 @@
-"""What the shell completes: names of strategies, networks, layers, instruction sets and types.
+"""Completion in the shell: names of strategies, networks, layers, instruction sets and types.
 
-No kernel is compiled for it: numba is not imported.
+Completion compiles no kernel and does not import numba.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def problems(context: click.Context, parameter: click.Parameter, typed: str) -> 
 
 
 def problems_of(typed: str) -> list[str]:
-    """Return the networks that begin so, or the layers with their network."""
+    """Return the networks that begin with a text, or the layers with their network."""
     from convprof import networks
 
     network, colon, _ = typed.partition(":")

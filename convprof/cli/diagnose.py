@@ -44,7 +44,7 @@ TOP = 20
 def command(**flags: Any) -> int:
     """Show which operations of a program took the time, and how much of it was lost.
 
-    LOG is what a program printed or wrote, compressed or not; its form is recognised:
+    LOG is what a program printed or wrote, compressed or not; - is stdin. Its form is recognised:
 
     \b
       ONEDNN_VERBOSE=profile python model.py > run.log   (oneDNN, as PyTorch uses it)
@@ -60,6 +60,7 @@ def command(**flags: Any) -> int:
     \b
     Examples:
       convprof diagnose run.log
+      ONEDNN_VERBOSE=profile python model.py | convprof diagnose -
       convprof diagnose trace.json.gz --top 5 --threads 4
       convprof diagnose run.log --json diagnosis.json --csv rows.csv
     """  # noqa: D301  # click reads the escape

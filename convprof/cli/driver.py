@@ -1,6 +1,6 @@
-"""The one way in which a command runs: measure, write files, print tables, remark, exit code.
+"""The common run of every command: measure, write files, print tables, remark, exit code.
 
-A command describes its work as a ``Work``; ``Driver.run`` returns the exit code. A part that fails
+A command describes its work as a ``Work``; ``Driver.run`` returns the exit code. A failing part
 does not stop the other parts: each failure is one line on stderr, and the exit code is 1.
 """
 
@@ -33,21 +33,21 @@ EXIT_WRONG = 3
 
 
 class Work:
-    """What one command does. As it is here, a command measures, writes and prints nothing."""
+    """The work of one command. This base class measures, writes and prints nothing."""
 
     writes_itself: frozenset[str] = frozenset()
-    """Flags whose files are written while measuring."""
+    """Flags whose files are written during the measurement."""
     ends_after_errors = False
-    """Whether results are written and printed even after an error that ends the command."""
+    """Whether results are written and printed even after a fatal error."""
     measures = True
-    """Whether times are measured, where the command can do so: the load of the machine matters."""
+    """Whether the command measures times: then the load of the machine matters."""
 
     def noise(self) -> NoiseWatch | None:
-        """Return what collected disturbances of the measurement."""
+        """Return the watch that collected disturbances of the measurement."""
         return None
 
     def ready(self) -> bool:
-        """Whether there is something to write and to print."""
+        """Whether there are results to write and print."""
         return True
 
     def notes(self) -> Iterable[str]:
@@ -55,7 +55,7 @@ class Work:
         return ()
 
     def steps(self) -> Iterator[Step]:
-        """Measure; yield what progress shows."""
+        """Measure; yield the texts and events for progress."""
         return iter(())
 
     def measure(self, driver: Driver) -> None:
@@ -63,10 +63,10 @@ class Work:
         driver.follow(self.steps())
 
     def complete(self, *, interrupted: bool) -> None:
-        """Prepare what is written and printed."""
+        """Prepare the results for writing and printing."""
 
     def forms(self) -> Mapping[str, Callable[[], Text]]:
-        """Return, by flag, the function that makes the text of a file; same text at every call."""
+        """Return, by flag, the function that makes the text of a file; calls give the same text."""
         return {}
 
     def pictures(self) -> Iterable[Picture]:
@@ -74,13 +74,13 @@ class Work:
         return ()
 
     def written(self, driver: Driver) -> None:
-        """Do what follows the files; signals still wait."""
+        """Do the work after the files are written; signals still wait."""
 
     def show(self, console: Console) -> None:
         """Print the tables."""
 
     def answer(self) -> Answer | None:
-        """Return the answer that is printed last; None where nothing was measured."""
+        """Return the answer that is printed last; None if nothing was measured."""
         return None
 
     def remarks(self) -> Iterable[str]:
@@ -88,11 +88,11 @@ class Work:
         return ()
 
     def so_far(self) -> str:
-        """Return what an interrupted command leaves."""
+        """Return a text about the results of an interrupted command."""
         return "what was measured until then is above" if self.ready() else NOTHING
 
     def status(self) -> int:
-        """Return the exit code that the results mean."""
+        """Return the exit code of the results."""
         return 0
 
 
@@ -113,9 +113,9 @@ class Driver:
         self._ended = False
         """Whether the files are written."""
         self._estimate = Estimate()
-        """Of the whole command, whose parts are followed one after the other."""
+        """The estimate of the whole command, for all parts."""
         self._looked = False
-        """Whether the load of the machine was looked at."""
+        """Whether the load of the machine was checked."""
 
     def run(self, work: Work) -> int:
         """Measure, write, print and remark; return the exit code."""
@@ -132,7 +132,7 @@ class Driver:
         except KeyboardInterrupt:
             if self._ended:
                 raise
-        return self._end(work, interrupted=True)  # the signal came just before the files
+        return self._end(work, interrupted=True)  # the signal came just before writing the files
 
     def _measure(self, work: Work) -> None:
         if work.measures:
@@ -140,7 +140,7 @@ class Driver:
         work.measure(self)
 
     def before_measuring(self) -> None:
-        """Say that the machine is busy, or wait until it is idle; once, if the command measures."""
+        """Warn that the machine is busy, or wait for it to be idle; once."""
         if self._looked or not self.outputs.measures:
             return
         self._looked = True
@@ -175,7 +175,7 @@ class Driver:
             answer_report(self.stdout, answer)
 
     def follow(self, steps: Iterable[Step]) -> None:
-        """Do the steps, each shown on stderr; a signal ends them between two steps."""
+        """Run the steps, each shown on stderr; a signal ends them between two steps."""
         with self._progress() as progress:
             for step in steps:
                 progress.show(step)
@@ -187,7 +187,7 @@ class Driver:
         return Progress(self.stderr, quiet=self.outputs.quiet, estimate=self._estimate)
 
     def _files(self, work: Work) -> None:
-        """Write every file that was asked for, the pictures, then the document for stdout."""
+        """Write every requested file, the pictures, then the document for stdout."""
         forms = work.forms()
         paths = {f: path for f, path in self.outputs.paths.items() if f not in work.writes_itself}
         for flag, path in paths.items():
@@ -212,7 +212,7 @@ class Driver:
     def _interrupts(self, work: Callable[[], None]) -> bool:
         """Measure; return whether a signal ended it.
 
-        An error that nobody expected is a line: what was measured before it is still written.
+        An unexpected error is one line: the measurements before the error are still written.
         """
         try:
             work()
@@ -225,12 +225,12 @@ class Driver:
         return False
 
     def show(self, work: Callable[[], None]) -> None:
-        """Print tables; not where stdout belongs to a document."""
+        """Print tables, unless stdout belongs to a document."""
         if self.outputs.tables:
             self.attempt("the tables", work)
 
     def noise(self, watch: NoiseWatch) -> None:
-        """Say what disturbed the measurement."""
+        """Print the disturbances of the measurement."""
         if not self.outputs.quiet:
             self.attempt("the remarks on noise", lambda: self._noise(watch))
 
@@ -239,19 +239,19 @@ class Driver:
             self.remark(f"noise: {finding.message}; {finding.hint}")
 
     def _interrupted(self, text: str) -> int:
-        """Say what an interrupted command leaves; return its exit code."""
+        """Print the state of an interrupted command; return its exit code."""
         name = signals.name()
         self.remark(f"interrupted{f' by {name}' if name else ''}: {text}", always=True)
         return signals.exit_code()
 
     def remark(self, text: str, *, always: bool = False) -> None:
-        """Print a line on stderr; with ``--quiet`` only one that is ``always`` printed."""
+        """Print a line on stderr; with ``--quiet`` only if ``always``."""
         if always or not self.outputs.quiet:
             whole = not self.stderr.is_terminal
             self.stderr.print(text, style="yellow", soft_wrap=whole, markup=False)
 
     def attempt(self, what: str, work: Callable[[], object]) -> bool:
-        """Do a part of the ending; one that fails is a line, and the others go on."""
+        """Do a part of the ending; a failure is one line, and the other parts continue."""
         try:
             work()
         except ConvprofError as error:
@@ -263,17 +263,17 @@ class Driver:
         return False
 
     def failure(self, text: str) -> None:
-        """Say that something failed; the exit code will not be 0."""
+        """Print a failure; the exit code will not be 0."""
         self._failed = True
         self.remark(f"convprof: {text}", always=True)
 
     def _code(self, status: int) -> int:
-        """Return the exit code of the results; 1 if they are fine and part of the ending failed."""
+        """Return the exit code of the results; 1 if only a part of the ending failed."""
         return status or (EXIT_FAILURE if self._failed else 0)
 
 
 def noise_watch() -> NoiseWatch:
-    """Return a watch for what disturbs measurements on this machine."""
+    """Return a watch for disturbances on this machine."""
     from convprof.machine import facts
     from convprof.machine.noise import NoiseWatch
 
@@ -291,7 +291,7 @@ def reason(error: BaseException) -> str:
 
 
 def exit_code(statuses: set[str]) -> int:
-    """Return the exit code of results: 3 wrong, 1 failed, 2 nothing but refusals, else 0."""
+    """Return the exit code of results: 3 wrong, 1 failed, 2 refusals only, else 0."""
     if "wrong" in statuses:
         return EXIT_WRONG
     if "failed" in statuses:

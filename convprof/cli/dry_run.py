@@ -1,4 +1,4 @@
-"""``--dry-run``: what would be measured, as commands that can be pasted back."""
+"""``--dry-run``: the problems to measure, as commands to copy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def dry_run(asked: Asked, command: str) -> None:
-    """Print a command for each problem on stdout; notes and what is left out on stderr."""
+    """Print a command for each problem on stdout; notes and omitted problems on stderr."""
     quiet = click.get_current_context().params.get("quiet", False)
     for note in [] if quiet else asked.notes:
         click.echo(f"note: {note}", err=True)
-    # The passes of a layer are one command where --pass names the pass; a file may name it by line.
+    # The passes of a layer are one command if --pass names the pass; a file may name a pass per
+    # line.
     with_pass = "--pass" not in command.split()
     for text in dict.fromkeys(command_for(p, with_pass=with_pass) for p in asked.problems):
         click.echo(f"{command} {text}")
@@ -29,7 +30,7 @@ def dry_run(asked: Asked, command: str) -> None:
 
 
 def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str:
-    """Return ``convprof NAME`` with those ``kept`` flags that differ from their defaults."""
+    """Return ``convprof NAME`` with the ``kept`` flags that differ from their defaults."""
     words = ["convprof", *name.split()]
     context = click.get_current_context()
     for key in kept:
@@ -42,7 +43,7 @@ def command_line(name: str, flags: dict[str, Any], kept: tuple[str, ...]) -> str
 
 
 def command_for(problem: Problem, *, with_pass: bool = False) -> str:
-    """Return the problem's descriptor, quoted for a POSIX shell, to be pasted after a command.
+    """Return the problem's descriptor, quoted for a POSIX shell, as the argument of a command.
 
     ``with_pass`` puts ``--pass`` before a backward one.
     """

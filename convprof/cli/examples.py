@@ -7,6 +7,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "run resnet50:layer1.0.conv2": "Every strategy on one layer",
         "run mb1ic64ih56oc64kh3ph1 -s tiled,microkernel -t 1 --all": "Two strategies, every row",
         "run 'resnet50:layer1*' -s microkernel": "One strategy on several layers",
+        "run 'model.onnx:*' --dry-run": "The layers of a file as descriptors",
         "run 512x512:512x512 --json result.json --phases": "A matrix product, kept in a file",
     },
     "compare layouts": {
@@ -16,10 +17,16 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "compare peers": {
         "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
+        "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
     },
     "compare mixers": {
         "compare mixers --image 224": "Attention against convolutions on 14x14 tokens",
         "compare mixers --images 112,224,384": "How each grows with the image",
+    },
+    "compare results": {
+        "compare results base.json new.json": "What changed since the base was measured",
+        "compare results base.json new.json --fail-on slower:3%": "A gate: exit code 4 if slower",
+        "compare results base/ 'new/*.json' --all": "All rows of two folders of results",
     },
     "roofline": {
         "roofline resnet50:layer1.0.conv2 -t 1": "What bounds each strategy",
@@ -37,6 +44,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "network": {
         "network resnet50": "Layer by layer, and as a chain",
         "network resnet50 --plan": "Which strategy and layout for which layer",
+        "network resnet50 -t 1,2,all": "Latency and throughput of threads and of streams",
     },
     "ladder conv": {"ladder conv resnet50:layer1.0.conv2": "From naive loops to the peak"},
     "ladder gemm": {"ladder gemm 512x512:512x512": "From naive loops to the peak"},
@@ -44,5 +52,59 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "strategies": {
         "strategies": "All strategies",
         "strategies mb1ic64ih56oc64kh5ph2": "Which strategies compute this, and why others do not",
+    },
+    "compare": {
+        "compare peers resnet50:layer1.0.conv2": "convprof against every installed library",
+        "compare layouts 'resnet50:layer*.conv2'": "NCHW against NHWC, a row per layer",
+    },
+    "ladder": {
+        "ladder gemm 512x512:512x512": "What each idea brings for a product",
+        "ladder conv resnet50:layer1.0.conv2 --why": "The same for a convolution, with reasons",
+    },
+    "explain": {
+        "explain conv": "One output computed by hand",
+        "explain im2col resnet50:layer1.0.conv2": "The patch matrix of a layer, and its size",
+        "explain cycles": "From one multiply-add to the peak of this machine",
+    },
+    "explain attention": {"explain attention": "Queries, keys and values of a 3x3 image"},
+    "explain backward": {"explain backward": "Gradients by hand, against finite differences"},
+    "explain channels": {"explain channels": "A digit through two layers and pooling"},
+    "explain conv": {"explain conv mb1ic2ih6oc2kh3sh2ph1": "One output with stride and padding"},
+    "explain cycles": {"explain cycles": "Latency, lanes, ports and cores, measured here"},
+    "explain im2col": {"explain im2col mb1ic2ih5oc2kh3": "The patch matrix of a small image"},
+    "explain layout": {"explain layout resnet50:layer1.0.conv2": "Cache lines in both layouts"},
+    "explain tile": {"explain tile 512x512:512x512": "Loads of register and cache tiles"},
+    "explain winograd": {"explain winograd": "A tile through the transforms"},
+    "study": {
+        "study unroll": "How many independent sums hide the latency",
+        "study threads -t all": "Which product is large enough for threads",
+    },
+    "study fma": {"study fma": "Fused multiply-adds against two instructions"},
+    "study layout": {"study layout": "NCHW against NHWC, and strides"},
+    "study simd": {"study simd --dtype f64": "What each width of vectors brings"},
+    "study threads": {"study threads -t all": "What a launch costs, which product pays for it"},
+    "study tile": {"study tile --plot tile.svg": "The rate over the sizes of a tile, as a picture"},
+    "study unroll": {"study unroll --isa avx2": "Sums and steps with 16 registers"},
+    "sweep": {
+        "sweep gemm": "FLOP/s over the size",
+        "sweep conv resnet50:layer1.0.conv2 --over batch": "Does a layer gain from a larger batch",
+    },
+    "sweep conv": {
+        "sweep conv resnet50:layer1.0.conv2 --over batch --range 1:32:x2 -s auto": (
+            "Does a layer gain from a larger batch"
+        ),
+        "sweep conv --over channels --json channels.jsonl": "A file that a later run continues",
+    },
+    "sweep gemm": {
+        "sweep gemm --over size --range 32:1024:x2 -s packed,blas": "Two strategies over the size",
+        "sweep gemm 512x512:512x512 --over threads --range 1,2 -s packed": "One over the threads",
+    },
+    "show-features": {
+        "show-features": "A photograph through filters, a first layer and attention",
+        "show-features cat.png -o cat.svg": "A picture of your own",
+    },
+    "cache": {
+        "cache": "What is stored, and where",
+        "cache --clear choices": "Let auto choose anew",
     },
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 MOST_NAMED = 3
-"""Problems that an error lists."""
+"""The most problems in an error message."""
 
 
 @click.group("explain", cls=Group, invoke_without_command=True)
@@ -196,7 +196,7 @@ def winograd(**flags: Any) -> None:
 
 
 def _problem(flags: dict[str, Any], default: str) -> Problem:
-    """Return the one problem that the flags mean; the topic's own if they name none."""
+    """Return the one problem of the flags; by default the topic's own problem."""
     if not (flags["problem"] or flags["batch"] or from_flags.spelled(flags)):
         flags = {**flags, "problem": (default,)}
     problems, notes = from_flags.problems_from(flags)

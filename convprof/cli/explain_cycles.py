@@ -26,16 +26,16 @@ class CyclesWork(Work):
         self._whole = False
 
     def noise(self) -> NoiseWatch:
-        """Return the watch."""
+        """Return the watch for noise."""
         return self._watch
 
     def steps(self) -> Iterator[str]:
-        """Measure; yield what is measured next."""
+        """Measure; yield a text before each measurement."""
         yield from self._study.steps()
         self._whole = True
 
     def ready(self) -> bool:
-        """Whether all was measured: half a page teaches nothing."""
+        """Whether all was measured: a part of the page is not useful."""
         return self._whole
 
     def show(self, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""How the command line spells the fields of errors: as flags of the command that runs."""
+"""Fields of errors as flags of the running command."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 from convprof.errors import InputError, NotAResultError, in_python
 
 WORDS = {"library": "with"}
-"""Fields whose flag is another word."""
+"""Fields whose flag has another name."""
 
 
 def message(error: BaseException, command: click.Command | None = None) -> str:
-    """Return the message of an error for the reader of a terminal.
+    """Return the message of an error for a user of the command line.
 
-    ``command``: whose flags are spelled; the command that runs if it is None.
+    ``command``: the command whose flags are used; None: the running command.
     """
     if not isinstance(error, InputError):
         return str(error)
@@ -44,7 +44,7 @@ def flags(command: click.Command) -> dict[str, str]:
 
 
 def _spelled(known: dict[str, str], field: str, value: str | None) -> str:
-    """Return ``--field value``; a field that no flag sets is spelled as in Python."""
+    """Return ``--field value``; a field without a flag has its Python name."""
     flag = known.get(WORDS.get(field, field))
     if flag is None:
         return in_python(field, value)

@@ -31,14 +31,14 @@ class Asked:
     choice: Choice
     settings: Settings
     machine: MachineModel
-    """Grows while the command measures."""
+    """The result document, filled while the command measures."""
     refused: dict[Problem, TooLargeError] = field(default_factory=dict)
-    """Problems beyond this machine's memory or anybody's patience; they are not in ``problems``."""
+    """Problems beyond this machine's memory or the time limit; they are not in ``problems``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
 
     def settings_shown(self) -> dict[str, Any]:
-        """Return what was asked for as the result document has it."""
+        """Return the settings in the form of the result document."""
         choice, settings = self.choice, self.settings
         return {
             "budget_s": settings.budget_s,
@@ -55,10 +55,10 @@ class Asked:
 
 
 def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = False) -> Asked:
-    """Turn flags into values; InputError for the first that makes no sense.
+    """Convert flags to values; InputError for the first invalid flag.
 
-    ``every``: the command needs all problems, so one that is too large ends it. ``several_isas``:
-    the command compares instruction sets.
+    ``every``: the command needs all problems, so a problem that is too large ends it.
+    ``several_isas``: the command compares instruction sets.
     """
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -103,7 +103,7 @@ def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = Fa
 
 
 def retune_from(flags: dict[str, Any]) -> None:
-    """Let ``auto`` choose anew with --retune; InputError where nothing would be timed."""
+    """Let ``auto`` choose again with --retune; InputError if nothing would be timed."""
     if not flags["retune"]:
         return
     if flags["tune"] == "off":
@@ -115,7 +115,7 @@ def retune_from(flags: dict[str, Any]) -> None:
 
 
 def problems_from(flags: dict[str, Any]) -> tuple[list[Problem], list[str]]:
-    """Return the problems that PROBLEM, --batch or the shape flags mean, and notes on them."""
+    """Return the problems of PROBLEM, --batch or the shape flags, and notes on them."""
     selection = selected(flags)
     return selection.problems, selection.notes + _summary(selection)
 
@@ -125,7 +125,7 @@ def _summary(selection: Selection) -> list[str]:
 
 
 def selected(flags: dict[str, Any]) -> Selection:
-    """Return what PROBLEM, --batch or the shape flags mean, and what is left out of it."""
+    """Return the problems of PROBLEM, --batch or the shape flags, and the omitted ones."""
     from convprof.problems.gradients import forward_only
     from convprof.studies.selection import Selection, select
 
@@ -155,30 +155,30 @@ def selected(flags: dict[str, Any]) -> Selection:
 
 
 WHOLE_FLAGS = ("gemm", "attention")
-"""Flags that spell out a problem each."""
+"""Flags that each describe a whole problem."""
 SHAPE_FLAGS = (
     "input_", "filters", "kernel", "stride", "pad", "dilation", "groups", *WHOLE_FLAGS
 )  # fmt: skip
-"""The flags that spell out a problem."""
+"""The flags that describe a problem."""
 
 
 _DESCRIBED = {"--gemm": "a product", "--attention": "attention"}
 
 
 def spelled(flags: dict[str, Any]) -> list[str]:
-    """Return those flags among the given ones that spell out a shape."""
+    """Return the flags of a command line that describe a shape."""
     return [f"--{name.rstrip('_')}" for name in SHAPE_FLAGS if flags[name] is not None]
 
 
 def _from_flags(flags: dict[str, Any]) -> Problem:
     from convprof.problems import attention_from_flags, conv2d_from_flags, gemm_from_flags
 
-    given = spelled(flags)
+    shape_flags = spelled(flags)
     if flags["match"] is not None:
         raise InputError("--match filters named problems; with shape flags there is only one")
     whole = next((f"--{name}" for name in WHOLE_FLAGS if flags[name] is not None), None)
-    if whole and len(given) > 1:
-        other = next(flag for flag in given if flag != whole)
+    if whole and len(shape_flags) > 1:
+        other = next(flag for flag in shape_flags if flag != whole)
         raise InputError(
             f"{other} describes {_DESCRIBED.get(other, 'a convolution')} and {whole} "
             f"{_DESCRIBED[whole]}: use one of them"
@@ -187,10 +187,10 @@ def _from_flags(flags: dict[str, Any]) -> Problem:
         return gemm_from_flags(flags["gemm"])
     if flags["attention"] is not None:
         return attention_from_flags(flags["attention"])
-    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in given]
+    missing = [flag for flag in ("--input", "--filters", "--kernel") if flag not in shape_flags]
     if missing:
         raise InputError(
-            f"{given[0]} also needs {', '.join(missing)}: "
+            f"{shape_flags[0]} also needs {', '.join(missing)}: "
             "e.g. --input 1x64x56x56 --filters 64 --kernel 3"
         )
     return conv2d_from_flags(
@@ -216,7 +216,7 @@ def passes_from(which: str, problems: list[Problem]) -> list[Problem]:
 
 
 def epilogue_from(text: str | None, which: str, problems: list[Problem]) -> list[Problem]:
-    """Return the problems with that epilogue; InputError where it makes no sense."""
+    """Return the problems with an epilogue; InputError if the problems do not support it."""
     from convprof.errors import ProblemError
     from convprof.problems.epilogue import Epilogue
 
@@ -244,7 +244,7 @@ def comma_list(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def layouts_from(text: str) -> tuple[str, ...]:
-    """Return the layouts that ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all`` mean."""
+    """Return the layouts of ``nchw``, ``nhwc``, ``nchw,nhwc`` or ``all``."""
     from convprof.problems.layouts import LAYOUTS
 
     names = comma_list((text.lower(),))
@@ -255,7 +255,7 @@ def layouts_from(text: str) -> tuple[str, ...]:
 
 
 def threads_from(text: str) -> tuple[int, ...]:
-    """Return the numbers of threads that ``1``, ``1,2`` or ``all`` mean, each once."""
+    """Return the numbers of threads of ``1``, ``1,2`` or ``all``, each once."""
     from convprof.api import check_threads
     from convprof.machine import facts
 
@@ -276,9 +276,9 @@ def threads_from(text: str) -> tuple[int, ...]:
 
 
 def dtype_from(text: str, only: Sequence[str] = ()) -> str:
-    """Return the element type, or source:weights:result where they differ, if all are known.
+    """Return the element type, or source:weights:result if they differ; InputError if unknown.
 
-    ``only`` has the types that a command takes, where it does not take all of them.
+    ``only``: the types that a command supports, if not all.
     """
     from convprof.dtypes import known, listed, types
 
@@ -314,7 +314,7 @@ def isas_from(text: str) -> tuple[str, ...]:
     if "all" in names:
         return isa.available() or (NATIVE,)
     if not names:
-        raise InputError(f"--isa: use names such as {NATIVE}, or 'all'")
+        raise InputError(f"use names such as {NATIVE}, or 'all'", field="isa", value=text)
     return tuple(dict.fromkeys(isa.find(name).name for name in names))
 
 

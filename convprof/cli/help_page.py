@@ -1,11 +1,11 @@
-"""How a command's help looks: options under headings, then examples, in the terminal's width."""
+"""The help of a command: options under headings, then examples, in the terminal's width."""
 
 from __future__ import annotations
 
 import click
 
 WIDEST = 160
-"""Columns of a help page; longer lines are hard to read."""
+"""The most columns of a help page; longer lines are hard to read."""
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 
 GROUPS = {
@@ -20,28 +20,16 @@ GROUPS = {
         "dry_run",
     ),
     "Output": (
-        "every", "phases", "asm", "explain", "why", "top", "summary", "list_", "json_path",
-        "csv_path", "markdown_path", "plot", "color", "quiet",
+        "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",
+        "json_path", "csv_path", "markdown_path", "plot", "color", "quiet",
     ),
 }  # fmt: skip
-"""Heading -> names of parameters; options that are not here go under the last heading."""
+"""Heading -> names of parameters; other options are under the last heading."""
 OTHERS = "Other options"
 
 
-class Command(click.Command):
-    """A command whose help has its options in groups, and examples."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under headings; a command with one group has one list."""
-        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, OTHERS)}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections[_heading(parameter.name or "")].append(record)
-        for name, records in sections.items():
-            if records:
-                with formatter.section(name):
-                    formatter.write_dl(records)
+class _Page(click.Command):
+    """A command whose help ends with examples."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, each a line that can be copied."""
@@ -56,10 +44,36 @@ class Command(click.Command):
                     formatter.write(f"{'':{formatter.current_indent + 2}}convprof {line}\n")
 
 
-class Group(click.Group):
-    """A group whose commands have such help."""
+class Command(_Page):
+    """A command whose help has its options in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under headings; a command with one group has one list."""
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, OTHERS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and parameter.param_type_name == "option":
+                sections[_heading(parameter.name or "")].append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+class Group(_Page, click.Group):
+    """A group whose commands have such help, and which names what comes near to a wrong word."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names; UsageError for a word that names none."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from convprof.cli import suggestions
+
+            ctx.fail(suggestions.unknown_command(args[0], self.commands))
+        return super().resolve_command(ctx, args)
 
 
 def _heading(parameter: str) -> str:

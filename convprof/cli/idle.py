@@ -1,4 +1,4 @@
-"""Before measuring: say that the machine is busy, or wait until it is idle (``--wait-idle``)."""
+"""Before measuring: warn that the machine is busy, or wait until it is idle (``--wait-idle``)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 FLAG = "--wait-idle"
 WAIT_IDLE_S = 60.0
-"""How long the flag without a number waits at most."""
+"""The longest wait of the flag without a number."""
 
 
 def with_limit(words: list[str]) -> list[str]:
     """Return the words of a command line in which every ``--wait-idle`` has its seconds.
 
-    click would take the word after the flag for its value, even where it is a PROBLEM.
+    click would use the word after the flag as its value, even if the word is a PROBLEM.
     """
     options, rest = words, []
     if "--" in words:
@@ -43,7 +43,7 @@ def before_measuring(
     follow: Callable[[Iterable[str]], None],
     remark: Callable[[str], None],
 ) -> None:
-    """Look at the load; with ``wait_s`` wait so long at most until other programs are idle."""
+    """Check the load; with ``wait_s`` wait at most this long until other programs are idle."""
     from convprof.machine import load
 
     if wait_s is None:
@@ -53,7 +53,7 @@ def before_measuring(
         return
     now = load.look()
     if now is None:
-        remark(f"{FLAG}: this system does not tell the load of the CPUs: measured at once")
+        remark(f"{FLAG}: this system does not report the load of the CPUs: measured at once")
     elif now.busy:
         remark(f"busy: other programs use {now}; waiting until they end, at most {wait_s:g} s")
         follow(_waiting(load.wait(wait_s, load.look), remark))

@@ -61,11 +61,11 @@ class _Work(Work):
         self._document: dict[str, Any] = {}
 
     def noise(self) -> NoiseWatch:
-        """Return the watch."""
+        """Return the watch for noise."""
         return self._watch
 
     def steps(self) -> Iterator[str]:
-        """Measure; yield what is measured next."""
+        """Measure; yield a text before each measurement."""
         return self._study.passes()
 
     def complete(self, *, interrupted: bool) -> None:
@@ -98,14 +98,14 @@ class _Work(Work):
         )
 
     def show(self, console: Console) -> None:
-        """Print the table and the core that this machine resembles."""
+        """Print the table and the most similar core."""
         from convprof.render import instructions as view
 
         shown = view.View.of(self._study)
         view.instructions_report(console, shown, everything=self._everything)
 
     def answer(self) -> Answer | None:
-        """Return what follows for kernels."""
+        """Return the conclusion for kernels."""
         from convprof.render import instructions as view
 
         return view.answer(view.View.of(self._study), everything=self._everything)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BASES = {"gemm": "1024x1024:1024x1024", "conv2d": from_flags.DEFAULT_PROBLEM}
 VARIED = {"gemm": "size", "conv2d": "image"}
-"""What ``--size`` varies, by the names that a sweep has for it."""
+"""The variable of ``--size``, by its name in a sweep."""
 COMPANIONS = ("halide",)
 _options = options.stack(
     click.argument("problem", required=False, metavar="[PROBLEM]"),
@@ -108,7 +108,7 @@ def _rungs(kind: str, word: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _companion(flags: dict[str, Any]) -> str | None:
-    """Return the library that is shown next to the rungs; InputError if it cannot be shown."""
+    """Return the library next to the rungs; InputError if it cannot be shown."""
     name: str | None = flags["with_"]
     if name is None:
         return None
@@ -127,7 +127,7 @@ def _companion(flags: dict[str, Any]) -> str | None:
 
 
 def _asked(kind: str, word: str, flags: dict[str, Any]) -> Asked:
-    """Return the flags as values: problems of one kind, one thread and as many as asked."""
+    """Return the flags as values: problems of one kind; one thread and the requested number."""
     counts = from_flags.threads_from(flags["threads"])
     if len(counts) > 1:
         raise InputError(f"--threads {flags['threads']}: a ladder has one number, of its last rung")
@@ -204,13 +204,13 @@ class _View(View["Ladder"]):
         console.print()
 
     def answer(self) -> Answer | None:
-        """Return the fastest rung, its limit, the largest gain, and what to try next."""
+        """Return the fastest rung, its limit, the largest gain, and the next command."""
         from convprof.render.rung_limit_words import answer
 
         return answer(self._ladders)
 
     def pictures(self) -> list[Picture]:
-        """Return the picture of all ladders, if one was asked for and there is a time."""
+        """Return the picture of all ladders, if requested and if there is a time."""
         return self._outputs.pictures(self._chart)
 
     def _chart(self, dated: str) -> Bars | None:

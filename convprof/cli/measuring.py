@@ -1,4 +1,4 @@
-"""Drive a study over problems: show progress, print tables, keep what was measured, exit code."""
+"""Run a study for each problem: progress, tables, the document and journal, the exit code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Measuring(Work, Generic[AnyStudy]):
-    """The work of a command that puts one study to each problem."""
+    """The work of a command that runs one study per problem."""
 
     _document: Document
 
@@ -45,7 +45,7 @@ class Measuring(Work, Generic[AnyStudy]):
         view: View[AnyStudy],
         driver: Driver | None = None,
     ) -> None:
-        """``driver``: one that has measured something for this work before."""
+        """``driver``: a driver that has already measured for this work."""
         self._asked = asked
         self._outputs = outputs
         self._study = study
@@ -55,9 +55,9 @@ class Measuring(Work, Generic[AnyStudy]):
         self._keeping = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
         self._waiting: Callable[[], None] | None = None
-        """Prints the problem measured last: the files come before it at the end."""
+        """Prints the last problem: at the end the files are written first."""
         self._unseen = 0
-        """Problems that an earlier process measured and that this command cannot show."""
+        """The number of problems of an earlier process that this command cannot show."""
 
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
@@ -67,11 +67,11 @@ class Measuring(Work, Generic[AnyStudy]):
             return self._driver.run(self)
 
     def noise(self) -> NoiseWatch:
-        """Return the watch."""
+        """Return the watch for noise."""
         return self._watch
 
     def notes(self) -> list[str]:
-        """Return what is to be known about the problems."""
+        """Return the notes about the problems."""
         return [f"note: {note}" for note in self._asked.notes]
 
     def measure(self, driver: Driver) -> None:
@@ -109,19 +109,19 @@ class Measuring(Work, Generic[AnyStudy]):
         )
 
     def _refused(self) -> list[Measurement]:
-        """Say which problems are not begun at all; return their records."""
+        """Print the problems that are not started; return their records."""
         from convprof.studies import run
 
-        found: list[Measurement] = []
+        measurements: list[Measurement] = []
         for problem, error in self._asked.refused.items():
             self._driver.remark(f"refused: {message(error)}")
-            found += run.refused(problem, self._asked.choice, message(error))
-        return found
+            measurements += run.refused(problem, self._asked.choice, message(error))
+        return measurements
 
     def _again(self, problem: Problem, number: int, driver: Driver) -> None:
-        """Take over what an earlier process measured of a problem."""
+        """Take over the measurements of a problem by an earlier process."""
         driver.follow(self._keeping.limits(number))
-        with signals.held():  # a signal that came now would cost a part of the problem
+        with signals.held():  # a signal now would lose a part of the problem
             measurements, comparisons = self._keeping.kept(number)
             self._document.measurements += measurements
             self._document.comparisons += comparisons
@@ -138,19 +138,20 @@ class Measuring(Work, Generic[AnyStudy]):
             self._unseen += 1
 
     def _one(self, problem: Problem, number: int, driver: Driver) -> None:
-        """Measure a problem; what is found goes to the document, the journal and the screen."""
+        """Measure a problem; its results go to the document, the journal and the screen."""
         study: AnyStudy | None = None
         error: Exception | None = None
         try:
             study = self._study(problem, self._watch)
             self._follow(study, number, driver)
-        except Exception as raised:  # one problem must not cost the others
-            if isinstance(raised, ToolchainError):  # all others would fail alike: one line for all
+        except Exception as raised:  # one problem must not end the others
+            # all others would fail in the same way: one line for all
+            if isinstance(raised, ToolchainError):
                 raise
             if isinstance(raised, InputError) and len(self._asked.problems) == 1:
                 raise
             error = raised
-        with signals.held():  # a signal that came now would cost the whole problem
+        with signals.held():  # a signal now would lose the whole problem
             self._take(problem, number, (study, error))
 
     def _take(
@@ -159,43 +160,43 @@ class Measuring(Work, Generic[AnyStudy]):
         number: int,
         ended: tuple[AnyStudy | None, Exception | None],
     ) -> None:
-        """Put what was found into the document and the journal."""
+        """Put the results into the document and the journal."""
         study, error = ended
-        found: list[Measurement] = []
+        measurements: list[Measurement] = []
         comparisons: list[dict[str, Any]] = []
         try:
-            found = study.measurements() if study else []
+            measurements = study.measurements() if study else []
             if study is not None and error is None:
                 comparisons = self._view.keep(study)
         except Exception as raised:  # noqa: BLE001  # as above
             error = raised
         if error is not None:
-            found = [*(found or _bare(study)), self._lost(problem, error)]
-        self._document.measurements += found
+            measurements = [*(measurements or _bare(study)), self._lost(problem, error)]
+        self._document.measurements += measurements
         self._document.comparisons += comparisons
         if not self._document.interrupted:
-            self._keeping.add(number, (problem, found, comparisons), self._watch)
-        show = functools.partial(self._show_rows, found)
+            self._keeping.add(number, (problem, measurements, comparisons), self._watch)
+        show = functools.partial(self._show_rows, measurements)
         self._waiting = self._show if error is None else show
 
     def _lost(self, problem: Problem, error: Exception) -> Measurement:
-        """Return the row of a problem that an error ended."""
+        """Return the row of a problem that ended with an error."""
         from convprof.studies.run import unmeasured
 
         if isinstance(error, InputError):
             return unmeasured(problem, self._asked.choice, "refused", message(error))
         return unmeasured(problem, self._asked.choice, "failed", reason(error))
 
-    def _show_rows(self, found: Sequence[Measurement]) -> None:
-        """Print what was measured of a problem before an error, and the error."""
+    def _show_rows(self, measurements: Sequence[Measurement]) -> None:
+        """Print the measurements of a problem before an error, and the error."""
         from convprof.render import describe
         from convprof.render.console import say
         from convprof.render.run import run_report
 
-        line = describe.problem_line(found[-1].problem, found[-1].dtype)
-        if not any(m.time_s for m in found):  # else it is the title
+        line = describe.problem_line(measurements[-1].problem, measurements[-1].dtype)
+        if not any(m.time_s for m in measurements):  # else it is the title
             self._driver.show(lambda: say(self._driver.stdout, line, style="bold"))
-        self._driver.show(lambda: run_report(self._driver.stdout, found))
+        self._driver.show(lambda: run_report(self._driver.stdout, measurements))
 
     def _show_waiting(self) -> None:
         work, self._waiting = self._waiting, None
@@ -213,11 +214,11 @@ class Measuring(Work, Generic[AnyStudy]):
         part = Part.of(f"problem {number + 1}/{total}" if total > 1 else "", number, total)
         try:
             driver.follow(itertools.chain([part], study.events()))
-        except KeyboardInterrupt:  # what was measured of the problem is kept
+        except KeyboardInterrupt:  # the problem's measurements remain
             self._document.interrupted = True
 
     def complete(self, *, interrupted: bool) -> None:
-        """Add to the document what is known at the end only."""
+        """Add the facts to the document that are known at the end only."""
         from convprof.studies.document import observe
 
         document = self._document
@@ -231,12 +232,12 @@ class Measuring(Work, Generic[AnyStudy]):
         return self._view.pictures()
 
     def written(self, driver: Driver) -> None:
-        """Remove the journal where the document has all of it."""
+        """Remove the journal if the document has all of its content."""
         del driver
         self._keeping.end(interrupted=self._document.interrupted)
 
     def show(self, console: Console) -> None:
-        """Print the last problem, and what only the end shows."""
+        """Print the last problem and the summary."""
         self._show_waiting()
         if self._document.measurements:
             self._driver.show(lambda: self._summary(console))
@@ -246,7 +247,7 @@ class Measuring(Work, Generic[AnyStudy]):
         return self._view.answer()
 
     def remarks(self) -> list[str]:
-        """Return how many problems the document has that were not printed."""
+        """Return the number of problems in the document that were not printed."""
         if not self._unseen:
             return []
         path, more = self._outputs.paths["json"], self._unseen
@@ -255,7 +256,7 @@ class Measuring(Work, Generic[AnyStudy]):
         return [f"{text} here: convprof show {path} prints all"]
 
     def so_far(self) -> str:
-        """Return where the finished problems are."""
+        """Return the place of the finished problems."""
         text = super().so_far() if self._document.measurements else NOTHING
         return f"{text}{self._keeping.way_on()}"
 
@@ -282,14 +283,14 @@ class Measuring(Work, Generic[AnyStudy]):
         self._driver.show(lambda: self._view.summary(console))
         cycles = describe.cycles_line(document.measurements)
         for line in filter(None, (describe.machine_line(document), cycles)):
-            # A terminal gets lines broken at words, a pipe whole lines.
+            # Lines are wrapped in a terminal, and whole in a pipe.
             console.print(line, style="dim", soft_wrap=not console.is_terminal, markup=False)
 
 
 def note_workload(
     asked: Asked, chosen: Callable[[Problem, Choice], Choice] = lambda _, choice: choice
 ) -> None:
-    """Add notes on how much is going to be measured. ``chosen``: who takes part in a problem."""
+    """Add notes on the amount of work. ``chosen``: the contestants of a problem."""
     from convprof.studies import workload
     from convprof.studies.run import contestants
 
@@ -303,7 +304,7 @@ def note_workload(
 
 
 def _bare(study: object) -> list[Measurement]:
-    """Return a study's results without what the study adds to them, where even that can be had."""
+    """Return a study's results without the study's additions; empty if that fails too."""
     with contextlib.suppress(Exception):
         return list(study.session.bare())  # type: ignore[attr-defined]
     return []

@@ -1,4 +1,4 @@
-"""The options of commands: each means the same everywhere; commands choose default and help."""
+"""The options of commands: one meaning each; commands choose default and help."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_WAIT_S = 86_400.0
 
 
 class _Seconds(click.FloatRange):
-    """A range of seconds. click's own range accepts ``nan``."""
+    """A range of seconds without ``nan``, which click's own range accepts."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -37,7 +37,7 @@ class _Seconds(click.FloatRange):
 
 
 def stack(*options: Option) -> Option:
-    """Return one decorator that adds all options, in this order."""
+    """Return one decorator that adds all options in order."""
 
     def apply(command: Command) -> Command:
         for option in reversed(options):
@@ -103,7 +103,7 @@ def budget_option(each: str = "contestant", default: float = 0.07) -> Option:
 
 
 def patience_option(help_text: str) -> Option:
-    """Return ``--patience``, the longest time that is waited for one contestant."""
+    """Return ``--patience``, the time limit of one contestant."""
     return click.option("--patience", type=_Seconds(0, LONGEST_PATIENCE_S, min_open=True), default=60.0, show_default=True, metavar="SECONDS", help=help_text)  # noqa: E501  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def measure_options(
     budget_s: float = 0.07,
     several_isas: bool = False,
 ) -> Option:
-    """Return the options of how to measure; ``strategies`` is the help of ``--strategy``.
+    """Return the options of the measurement; ``strategies`` is the help of ``--strategy``.
 
     ``several_isas``: the command compares instruction sets.
     """
@@ -199,7 +199,7 @@ def measure_options(
 
 
 def output_options(*, csv: str = "Write one row per contestant.") -> Option:
-    """Return the options of where results go; ``csv`` is the help of ``--csv``."""
+    """Return the options of the output; ``csv`` is the help of ``--csv``."""
     return stack(
         json_option(),
         csv_option(csv),

@@ -1,4 +1,4 @@
-"""Where a command's data goes: tables on stdout, and the files that flags name."""
+"""The outputs of a command: tables on stdout, and the files that flags name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 Picture = tuple[str, "Callable[[], None]"]
-"""A file, and what draws it."""
+"""A file, and the function that draws it."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Outputs:
     plot: str | None = None
     """The file of the picture."""
     measures: bool = False
-    """Whether the command has ``--wait-idle``, as all commands that measure."""
+    """Whether the command has ``--wait-idle``, which all measuring commands have."""
     wait_idle_s: float | None = None
-    """How long to wait for an idle machine; None: not at all."""
+    """The longest wait for an idle machine; None: no wait."""
 
     @classmethod
     def of(cls, flags: dict[str, Any]) -> Outputs:
-        """Read the flags and make sure that every file can be written, before measuring."""
+        """Read the flags and check that every file can be written, before measuring."""
         from convprof.render.files import check_writable
 
-        given = {flag: flags.get(f"{flag}_path") for flag in ("json", "csv", "markdown")}
-        paths = {flag: path for flag, path in given.items() if path is not None}
+        values = {flag: flags.get(f"{flag}_path") for flag in ("json", "csv", "markdown")}
+        paths = {flag: path for flag, path in values.items() if path is not None}
         to_stdout = [f"--{flag}" for flag, path in paths.items() if path == STDOUT]
         if len(to_stdout) > 1:
             raise InputError(f"{' and '.join(to_stdout)} cannot both write to stdout: name a file")
@@ -68,7 +68,7 @@ class Outputs:
 
     @property
     def tables(self) -> bool:
-        """Whether stdout shows tables: not when a flag claims it for its own document."""
+        """Whether stdout shows tables: not if a flag writes its document there."""
         return STDOUT not in self.paths.values()
 
     def unread(self) -> bool:
@@ -79,11 +79,11 @@ class Outputs:
 
     @property
     def files(self) -> bool:
-        """Whether results go to a file: measuring then goes on without a reader of stdout."""
+        """Whether results go to a file: measuring then continues without a reader of stdout."""
         return self.plot is not None or any(path != STDOUT for path in self.paths.values())
 
     def pictures(self, chart: Callable[[str], Drawable | None]) -> list[Picture]:
-        """Return the picture of ``--plot``; `chart` takes machine and date, None draws nothing."""
+        """Return the picture of ``--plot``; `chart` takes machine and date, and may return None."""
         if self.plot is None:
             return []
         return [(self.plot, functools.partial(_draw, self.plot, chart))]

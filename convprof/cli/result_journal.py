@@ -1,4 +1,4 @@
-"""The journal next to the file of ``--json``: finished problems survive the end of the process."""
+"""The journal next to the file of ``--json``: finished problems survive a killed process."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _OUTPUT = (
     *("json_path", "csv_path", "markdown_path", "plot", "color", "quiet"),
     *("asm", "explain", "dry_run", "top"),
 )
-"""Parameters that decide what is shown and written, not what is measured."""
+"""Parameters of the output, without effect on the measurement."""
 _PROBLEMS = ("problem", "batch", "mb", "match")
-"""Parameters that name problems, which are compared themselves."""
+"""Parameters that name problems; the problems themselves are compared."""
 
 
 class ResultJournal:
-    """A journal, where ``--json`` names a file and there is more than one problem."""
+    """A journal, if ``--json`` names a file and there are several problems."""
 
     def __init__(self, asked: Asked, outputs: Outputs, driver: Driver) -> None:
         self._asked, self._driver = asked, driver
@@ -48,7 +48,7 @@ class ResultJournal:
         self._finished = 0
 
     def __enter__(self) -> Self:
-        """Open the journal; InputError for one that this command cannot continue."""
+        """Open the journal; InputError if this command cannot continue it."""
         if self._path is None:
             return self
         from convprof.studies import journal, run_journal
@@ -59,7 +59,7 @@ class ResultJournal:
         if self._journal.header is not None:
             try:
                 if next(self._journal.records(), None) is None:
-                    self._journal.clear()  # the process that began it finished nothing
+                    self._journal.clear()  # the process that created it finished nothing
                 else:
                     self._take_over()
             except BaseException:
@@ -74,13 +74,13 @@ class ResultJournal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the journal; delete it if nothing is in it."""
+        """Close the journal; delete it if it is empty."""
         if self._journal is not None and not self._finished:
             self._journal.remove()
         self._close()
 
     def _take_over(self) -> None:
-        """Read what an earlier process has finished; InputError if it did something else."""
+        """Read the finished problems of an earlier process; InputError if its command differs."""
         from convprof.studies import run_journal
 
         if self._journal is None:
@@ -91,7 +91,7 @@ class ResultJournal:
         self._kept = run_journal.finished(self._journal, self._asked.problems)
 
     def begin(self, document: Document) -> None:
-        """Write the header, or say that an earlier process's work is continued."""
+        """Write the header, or print that an earlier process's work is continued."""
         if self._journal is None:
             return
         if self._kept:
@@ -106,11 +106,11 @@ class ResultJournal:
             self._write(lambda j: j.begin(run_journal.header(self._identity(), document)))
 
     def has(self, number: int) -> bool:
-        """Whether an earlier process has finished that problem."""
+        """Whether an earlier process has finished a problem."""
         return number in self._kept
 
     def limits(self, number: int) -> Iterator[Step]:
-        """Measure the limits that a stored problem's results are compared with."""
+        """Measure the limits for the comparison of a stored problem's results."""
         from convprof.studies.roofline_session import measure_limits
 
         with contextlib.suppress(ConvprofError, LookupError):
@@ -118,7 +118,7 @@ class ResultJournal:
                 yield from measure_limits(measurement, self._asked.machine)
 
     def kept(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
-        """Return what was stored of a problem, compared with this process's limits."""
+        """Return the stored results of a problem, compared with this process's limits."""
         from convprof.studies.roofline_session import with_limits
 
         kept = self._kept.pop(number)
@@ -130,22 +130,22 @@ class ResultJournal:
     def add(
         self,
         number: int,
-        found: tuple[Problem, Sequence[Measurement], Sequence[dict[str, Any]]],
+        finished: tuple[Problem, Sequence[Measurement], Sequence[dict[str, Any]]],
         watch: NoiseWatch,
     ) -> None:
-        """Write a finished problem to the disk before the next one begins."""
+        """Write a finished problem to disk before the next problem begins."""
         from convprof.studies import run_journal
 
         def write(journal: Journal) -> None:
             state: dict[str, Any] = {}
             self._driver.attempt("the machine's state", lambda: state.update(watch.state()))
-            journal.append(run_journal.record(number, *found, state))
+            journal.append(run_journal.record(number, *finished, state))
             self._finished += 1
 
         self._write(write)
 
     def end(self, *, interrupted: bool) -> None:
-        """Delete the journal if the document has all of it; else say where it is."""
+        """Delete the journal if the document has all of its content; else print its path."""
         if self._journal is None or interrupted:
             return
         if self._driver.written("json"):
@@ -158,7 +158,7 @@ class ResultJournal:
             )
 
     def way_on(self) -> str:
-        """Return what an interrupted command says of the journal."""
+        """Return the text about the journal for an interrupted command."""
         if self._journal is None or not self._finished:
             return ""
         path, total = one_line(self._path or ""), len(self._asked.problems)
@@ -168,7 +168,7 @@ class ResultJournal:
         )
 
     def _write(self, work: Any) -> None:
-        """Write to the journal; if the disk does not take it, say so once and go on without."""
+        """Write to the journal; after a write error print one line and continue without it."""
         if self._journal is None:
             return
         try:
@@ -199,7 +199,7 @@ class ResultJournal:
 
 
 def _journal_path(outputs: Outputs, asked: Asked) -> str | None:
-    """Return the journal's name; None for one problem, and where ``--json`` is no plain file."""
+    """Return the journal's name; None for one problem, or if ``--json`` is not a regular file."""
     from convprof.studies.run_journal import SUFFIX
 
     path = outputs.paths.get("json", STDOUT)

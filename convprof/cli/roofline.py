@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".json"
 READ_FLAGS = ("problem", "every", "csv_path", "markdown_path", "plot", "color", "quiet")
-"""What has a meaning where points come from files."""
+"""The parameters that are allowed if points come from files."""
 
 
 @click.command("roofline", cls=Command)
@@ -68,7 +68,7 @@ def command(**flags: Any) -> int:
 
 
 def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
-    """Refuse problems together with files, and flags that say how to measure."""
+    """Refuse problems together with files, and flags of the measurement."""
     others = [text for text in flags["problem"] if text not in results]
     if others:
         raise InputError(
@@ -77,8 +77,10 @@ def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name not in READ_FLAGS:
+        on_command_line = (
+            context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        )
+        if on_command_line and name not in READ_FLAGS:
             flag = max(parameter.opts, key=len)
             raise InputError(
                 f"{flag}: the points come from {results[0]}, nothing is measured. Leave it out, or "
@@ -87,7 +89,7 @@ def _check_read(flags: dict[str, Any], results: Sequence[str]) -> None:
 
 
 def _read(paths: Sequence[str], flags: dict[str, Any], outputs: Outputs) -> int:
-    """Show what is in files; only bandwidths that they lack are measured, on this very machine."""
+    """Show the points of files; missing bandwidths are measured on the same machine."""
     from convprof.studies import roofline, saved
 
     files = [saved.read(path) for path in paths]
@@ -115,7 +117,7 @@ class _ReadWork(Work):
         self._rooflines, self._notes, self._charts = rooflines, notes, charts
 
     def notes(self) -> list[str]:
-        """Return what the files lack."""
+        """Return notes on missing data of the files."""
         return [f"note: {note}" for note in self._notes]
 
     def forms(self) -> dict[str, Callable[[], Text]]:
@@ -138,14 +140,14 @@ class _ReadWork(Work):
         self._charts.show(self._rooflines)
 
     def answer(self) -> Answer | None:
-        """Return what bounds the fastest strategy."""
+        """Return the bound of the fastest strategy."""
         from convprof.studies.roofline_answer import answer
 
         return answer(self._rooflines)
 
 
 def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
-    """Return the file's content with bandwidths that it lacks, kept or measured for its machine."""
+    """Return the file's content, with missing bandwidths from the store or measured now."""
     from convprof.machine import facts
     from convprof.studies import ceilings, roofline
 
@@ -154,7 +156,7 @@ def _with_bandwidths(file: Saved, driver: Driver) -> Saved:
     if file.machine == here.identity_key():
         known.leave_out(above=here.topology.usable_cpus)
         measure_ceilings(known, driver)
-    return roofline.complete(file, [b for found in known.listed() for b in found.bandwidths])
+    return roofline.complete(file, [b for each in known.listed() for b in each.bandwidths])
 
 
 def _measure(asked: Asked, outputs: Outputs, flags: dict[str, Any]) -> int:
@@ -178,7 +180,7 @@ def _measure(asked: Asked, outputs: Outputs, flags: dict[str, Any]) -> int:
 
 
 class _View(View["Run"]):
-    """Keep what was measured; at the end place all of it under the ceilings."""
+    """Collect the measurements; at the end compare all of them with the ceilings."""
 
     apart = False
 
@@ -197,7 +199,7 @@ class _View(View["Run"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured."""
+        """Take the measurements of an earlier process."""
         del problem, comparisons
         self._measurements += measurements
         return True
@@ -209,7 +211,7 @@ class _View(View["Run"]):
         return roofline.rooflines(here)[0]
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
-        """Return what writes CSV and Markdown with the roofline's figures."""
+        """Return the writers of CSV and Markdown with the roofline's figures."""
         from convprof.render import roofline_export as export
 
         return {
@@ -218,13 +220,13 @@ class _View(View["Run"]):
         }
 
     def summary(self, console: Console) -> None:
-        """Print the charts, and who is not in them."""
+        """Print the charts, and the contestants without a point."""
         del console
         self._charts.show(self._placed())
         self._charts.excluded(self._measurements)
 
     def answer(self) -> Answer | None:
-        """Return what bounds the fastest strategy."""
+        """Return the bound of the fastest strategy."""
         from convprof.studies.roofline_answer import answer
 
         return answer(self._placed())
@@ -234,7 +236,7 @@ class _View(View["Run"]):
         return self._charts.pictures(self._placed()) if self._charts.plots else []
 
 
-# Where the charts of ``convprof roofline`` go: the terminal, and a file for each.
+# The charts of ``convprof roofline``: in the terminal, and in a file each.
 
 
 def plot_names(
@@ -242,7 +244,7 @@ def plot_names(
 ) -> list[tuple[tuple[str, int], str]]:
     """Return each chart's type and threads and its file, numbered if there are several.
 
-    All of them can be written, or it is InputError.
+    InputError if one of them cannot be written.
     """
     if plot is None:
         return []
@@ -269,18 +271,18 @@ class Charts:
         self._stdout, self._remark, self._every = driver.stdout, driver.remark, every
         self.plots: list[tuple[tuple[str, int], str]] = []
 
-    def show(self, found: Sequence[Roofline]) -> None:
+    def show(self, rooflines: Sequence[Roofline]) -> None:
         """Print each with its chart."""
         from convprof.render import roofline as view
 
-        for roofline in found:
+        for roofline in rooflines:
             dated = _dated(roofline)
             view.roofline_report(self._stdout, roofline, dated=dated, every=self._every)
             self._stdout.print()
         view.definitions_report(self._stdout)
 
     def excluded(self, measurements: Sequence[Measurement]) -> None:
-        """Print who is not in the charts, and why."""
+        """Print the contestants without a point, and the reasons."""
         from convprof.render import describe, tables
         from convprof.render.console import say
 
@@ -288,18 +290,18 @@ class Charts:
             line = describe.exclusion_line(measurement)
             say(self._stdout, line, style="dim")
 
-    def pictures(self, found: Sequence[Roofline]) -> list[Picture]:
-        """Return the files that were asked for, each with what draws its chart."""
+    def pictures(self, rooflines: Sequence[Roofline]) -> list[Picture]:
+        """Return the requested files, each with the function that draws its chart."""
         return [
             (name, functools.partial(self._draw, roofline, name))
-            for roofline, name in self._named(found)
+            for roofline, name in self._named(rooflines)
         ]
 
-    def _named(self, found: Sequence[Roofline]) -> list[tuple[Roofline, str]]:
-        """Return each chart with its file; some files that were asked for may have no point."""
+    def _named(self, rooflines: Sequence[Roofline]) -> list[tuple[Roofline, str]]:
+        """Return each chart with its file; some requested files may have no point."""
         left = list(self.plots)
         named = []
-        for roofline in found if left else ():
+        for roofline in rooflines if left else ():
             key = (roofline.dtype, roofline.threads)
             named.append((roofline, left.pop([group for group, _ in left].index(key))[1]))
         return named
@@ -314,6 +316,6 @@ class Charts:
 
 
 def _dated(roofline: Roofline) -> str:
-    """Return the CPU, and when it was measured if that was now."""
+    """Return the CPU, and the date if it was measured now."""
     brand = roofline.brand or "unknown CPU"
     return brand if roofline.source else dated(brand)

@@ -58,8 +58,8 @@ def command(**flags: Any) -> int:
     """Measure convolutions and matrix products, every strategy, side by side.
 
     PROBLEM is a benchdnn descriptor (mb1ic64ih56oc64kh3ph1), a matrix product
-    (512x512:512x512), attention (attention:1x12x197x64) or a network's layer
-    (resnet50:layer1.0.conv2, globs allowed).
+    (512x512:512x512), attention (attention:1x12x197x64), a network's layer
+    (resnet50:layer1.0.conv2) or an ONNX file's (model.onnx:/layer1/conv1/Conv), globs allowed.
     Without one: the 3x3 convolution of ResNet-50's first stage.
     """
     asked = from_flags.asked(flags, several_isas=True)
@@ -84,23 +84,23 @@ class _View(View["Run"]):
     def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
         self._asked, self._outputs = asked, outputs
         self._drawn: list[Measurement] = []
-        """What the picture shows; empty if none was asked for."""
+        """The measurements for the picture; empty if no picture was requested."""
         self._totals = TrainingTotals(asked, flags)
         self._asm, self._explain = flags["asm"], flags["explain"]
         self._every, self._phases = flags["every"], flags["phases"]
         self._several = len(asked.problems) > 1
         self.apart = not self._several or self._every or self._asm or self._explain
         self._measurements: Sequence[Measurement] = ()
-        """Of the last problem."""
+        """The measurements of the last problem."""
         self._fastest: list[Measurement] = []
-        """Of each problem."""
+        """The measurements of each problem."""
         self._isas: list[IsaComparison] = []
         self._failures: list[Measurement] = []
         self._explanations: list[tuple[str, str]] = []
         self._loops: list[tuple[str, str]] = []
 
     def keep(self, study: Run) -> list[dict[str, Any]]:
-        """Take the measurements, and what --asm and --explain show."""
+        """Take the measurements, and the data of --asm and --explain."""
         self._explanations = study.explanations() if self._explain else []
         self._loops = study.inner_loops() if self._asm else []
         comparisons = study.comparisons()
@@ -114,7 +114,7 @@ class _View(View["Run"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured; its kernels are gone."""
+        """Take the measurements of an earlier process; its kernels do not exist any more."""
         from convprof.studies.compare import isas
 
         self._isas += isas.read(comparisons, measurements)
@@ -136,7 +136,7 @@ class _View(View["Run"]):
         self._failures += [m for m in measurements if m.status in FAILURES]
 
     def show(self, console: Console) -> None:
-        """Print the table, and what --asm and --explain add; of several problems with --all."""
+        """Print the table, with --asm and --explain; for several problems only with --all."""
         from convprof.render import run as view
 
         if not self._several or self._every:
@@ -158,7 +158,7 @@ class _View(View["Run"]):
             view.inner_loops_report(console, self._loops)
 
     def summary(self, console: Console) -> None:
-        """Print a row for each of several problems, and what --pass training adds."""
+        """Print a row for each of several problems, and the totals of --pass training."""
         from convprof.render.run_many import problems_report
 
         if self._several:
@@ -168,7 +168,7 @@ class _View(View["Run"]):
         self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return who is fastest, what limits it, and which instruction set to use."""
+        """Return the fastest strategy, its limit, and the faster instruction set."""
         from convprof.studies.compare.isas_answer import added
         from convprof.studies.run_answer import answer, answer_of_many
         from convprof.studies.selection import whole_network
@@ -180,7 +180,7 @@ class _View(View["Run"]):
 
     @property
     def _count(self) -> int:
-        """How many problems there are, with those that were refused."""
+        """The number of problems, including refused problems."""
         return len(self._asked.problems) + len(self._asked.refused)
 
     def pictures(self) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""``convprof show``: saved results again; and what a killed command left, as a document."""
+"""``convprof show``: saved results again, and the journal of a killed command as a document."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ class _Work(Work):
         return answer(self._files[0].document) if len(self._files) == 1 else None
 
     def remarks(self) -> list[str]:
-        """Return what was noticed when the files were read."""
+        """Return the remarks from reading the files."""
         return [f"note: {saved.note}" for saved in self._files if saved.note is not None]

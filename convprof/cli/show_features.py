@@ -1,4 +1,4 @@
-"""``convprof show-features``: what filters, a first layer and attention make of a picture."""
+"""``convprof show-features``: the effect of filters, a first layer and attention on a picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALLEST, LARGEST = 16, 1024
     "--output",
     "-o",
     metavar="FILE",
-    help="Where the sheet goes, .png or .svg; default features.png, if there is none yet.",
+    help="The file of the sheet, .png or .svg; default features.png, if that does not exist.",
 )
 @click.option(
     "--strategy",
@@ -88,7 +88,7 @@ def command(**flags: Any) -> int:  # fmt: skip
 
 
 def _study(flags: dict[str, Any], path: str) -> Study:
-    """Return what is to be computed; InputError for the first thing that makes no sense."""
+    """Return the study of the flags; InputError for the first invalid flag."""
     from convprof.studies import preflight
     from convprof.studies.show_features import first_layer, picture
     from convprof.studies.show_features.step import Choice
@@ -130,8 +130,8 @@ class _Work(Work):
         return {"json": self._to_json}
 
     def _to_json(self) -> str:
-        made = _document(self._study, self._path)
-        return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        content = _document(self._study, self._path)
+        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def pictures(self) -> list[Picture]:
         """Return the sheet."""
@@ -151,7 +151,7 @@ class _Work(Work):
         table.show(console, self._study.picture, steps, self._path)
 
     def so_far(self) -> str:
-        """Return that the sheet is not drawn in parts."""
+        """Return whether the sheet is drawn: it is never drawn in part."""
         return "the sheet is drawn" if self.ready() else "nothing is drawn before all is computed"
 
     def status(self) -> int:

@@ -1,6 +1,6 @@
-"""SIGINT, SIGTERM and SIGHUP end a command alike: what was measured is written and printed.
+"""SIGINT, SIGTERM and SIGHUP all end a command: its measurements are written and printed.
 
-The first signal raises ``Interrupted``. Until the files are written, further ones wait.
+The first signal raises ``Interrupted``. Until the files are written, further signals wait.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _INSISTENT = 3
-"""This many signals over more than ``_INSISTENT_S`` end a command even while it writes: some disks
-never answer."""
+"""After this number of signals over more than ``_INSISTENT_S`` a command ends even while it writes:
+some disks never answer."""
 _INSISTENT_S = 1.0
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -27,14 +27,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _State:
-    """What has arrived."""
+    """The signals that have arrived."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         """The first signal."""
         self.since = 0.0
         self.waiting = 0
-        """Signals that came while none was let through."""
+        """Signals that came while signals had to wait."""
         self.open = True
         """Whether a signal raises."""
         self.writing = 0
@@ -45,7 +45,7 @@ _state = _State()
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Let the three signals raise ``Interrupted``; one that is ignored (nohup) stays ignored."""
+    """Let the three signals raise ``Interrupted``; an ignored signal (nohup) stays ignored."""
     global _state  # noqa: PLW0603  # signals belong to the process
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -77,16 +77,16 @@ def _arrived(number: int, _frame: object) -> None:
 
 
 def check() -> None:
-    """Raise ``Interrupted`` if a signal has arrived that somebody swallowed on its way up."""
+    """Raise ``Interrupted`` if a signal has arrived whose exception was swallowed by other code."""
     if _state.number is not None:
         raise Interrupted
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Keep signals waiting inside the block; at its end one that came meanwhile raises.
+    """Let signals wait inside the block; a signal that came meanwhile raises at its end.
 
-    Unless one has raised before: then all wait for ``reopen``.
+    After an earlier signal has raised, all signals wait for ``reopen``.
     """
     _state.writing += 1
     try:
@@ -97,7 +97,7 @@ def held() -> Iterator[None]:
 
 
 def reopen() -> None:
-    """Let signals raise again: the files are written. One that waits raises now."""
+    """Let signals raise again after the files are written; a waiting signal raises now."""
     _state.open = True
     _raise_waiting()
 
@@ -109,7 +109,7 @@ def _raise_waiting() -> None:
 
 
 def name() -> str | None:
-    """Return the name of the first signal that arrived; None for Ctrl-C and for none."""
+    """Return the name of the first signal that arrived; None for Ctrl-C or no signal."""
     if _state.number in (None, signal.SIGINT):
         return None
     return signal.Signals(_state.number).name

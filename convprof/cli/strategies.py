@@ -1,4 +1,4 @@
-"""``convprof strategies``: what there is, and what refuses a problem."""
+"""``convprof strategies``: the strategies, and those that refuse a problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
 
 LAYOUT_CONVERSION = "reorder"
-"""A kind that no PROBLEM means: comparisons of layouts measure it."""
+"""A kind without a PROBLEM: comparisons of layouts measure it."""
 
 
 @click.command("strategies", cls=Command)

@@ -14,7 +14,7 @@ from convprof.cli.driver import EXIT_WRONG, NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Group
 from convprof.cli.outputs import Outputs
 from convprof.dtypes import COMMON
-from convprof.errors import EXIT_FAILURE, InputError, UnknownNameError
+from convprof.errors import EXIT_FAILURE, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,18 +34,7 @@ MOST_SIZES = 32
 LEAST_TILE_SIZE = 64
 
 
-class _Studies(Group):
-    """A group that knows what comes near to a name."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the study of that name; UnknownNameError if there is none."""
-        found = super().get_command(ctx, cmd_name)
-        if found is None:
-            raise UnknownNameError.of("study", cmd_name, self.commands)
-        return found
-
-
-@click.group("study", cls=_Studies, invoke_without_command=True)
+@click.group("study", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Put one idea to the test: what theory expects, what is measured, the difference.
@@ -72,7 +61,6 @@ def _size(text: str) -> options.Option:
 
 
 def _common(budget_s: float = 0.07) -> options.Option:
-    """Return the options that every study has."""
     return options.stack(
         options.budget_option("variant", budget_s),
         options.seed_option(),
@@ -170,13 +158,13 @@ def _sizes(name: str, text: str | None) -> tuple[int, ...]:
     if not all(word.isdecimal() for word in words):
         raise InputError(f"--size {text}: use numbers such as 64 or 64,256")
     least = LEAST_TILE_SIZE if name == "tile" else LEAST_SIZE
-    found = sorted({int(word[:9]) for word in words})
-    if not least <= found[0] <= found[-1] <= MOST_SIZE:
+    sizes = sorted({int(word[:9]) for word in words})
+    if not least <= sizes[0] <= sizes[-1] <= MOST_SIZE:
         raise InputError(f"--size {text}: use sizes from {least} to {MOST_SIZE}")
     most = 1 if name == "tile" else MOST_SIZES
-    if len(found) > most:
-        raise InputError(f"--size: {len(found)} sizes are given; {name} takes at most {most}")
-    return tuple(found)
+    if len(sizes) > most:
+        raise InputError(f"--size: {len(sizes)} sizes are given; {name} takes at most {most}")
+    return tuple(sizes)
 
 
 class _Work(Work):
@@ -194,7 +182,7 @@ class _Work(Work):
         self._interrupted = False
 
     def noise(self) -> NoiseWatch:
-        """Return the watch."""
+        """Return the watch for noise."""
         return self._watch
 
     def ready(self) -> bool:
@@ -203,13 +191,13 @@ class _Work(Work):
 
     @property
     def page(self) -> Page:
-        """The page; only where the work is ready."""
+        """The page, if the work is ready."""
         if self._page is None:
             raise RuntimeError("there is no page")
         return self._page
 
     def steps(self) -> Iterator[Step]:
-        """Measure; yield what progress shows."""
+        """Measure; yield the texts and events for progress."""
         for event in self._study.steps():
             yield f"measuring {event}" if isinstance(event, str) else event
 
@@ -230,11 +218,11 @@ class _Work(Work):
 
         flags = self._flags
         settings = {"argv": sys.argv[1:], "budget_s": flags["budget"], "seed": flags["seed"]}
-        made = document(self.page, settings, self._watch, interrupted=self._interrupted)
-        return json.dumps(made, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        content = document(self.page, settings, self._watch, interrupted=self._interrupted)
+        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def pictures(self) -> list[Picture]:
-        """Return the chart of the page, if it was asked for."""
+        """Return the chart of the page, if requested."""
         from convprof.render.study.chart import page_chart
 
         return self._outputs.pictures(lambda dated: page_chart(self.page, dated=dated))
@@ -246,7 +234,7 @@ class _Work(Work):
         view.page_report(console, self.page)
 
     def answer(self) -> Answer | None:
-        """Return what to do."""
+        """Return the advice of the page."""
         return self.page.answer
 
     def so_far(self) -> str:

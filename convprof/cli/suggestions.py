@@ -1,4 +1,4 @@
-"""What was probably meant: the nearest command or option, and ours for an option of other tools."""
+"""Suggestions: the nearest command or option, and ours for an option of other tools."""
 
 from __future__ import annotations
 
@@ -37,14 +37,20 @@ OTHER_TOOLS = {
     "--output": "--json, --csv or --markdown",
     "--device": "convprof measures CPUs only",
 }
-"""Options of hyperfine, benchdnn and others: ours, or what convprof does instead."""
+"""Options of hyperfine, benchdnn and others: ours, or convprof's replacement."""
 _CUTOFF = 0.6
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean run?``; nothing where no name is near."""
+    """Return ``did you mean run?``; empty if no name is near."""
     near = difflib.get_close_matches(word, list(known), n=2, cutoff=_CUTOFF)
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def unknown_command(word: str, known: Iterable[str]) -> str:
+    """Return the message for a word that names no command."""
+    hint = nearest(word, known)
+    return f"No such command {word!r}{f': {hint}' if hint else '.'}"
 
 
 def unknown_option(error: click.NoSuchOption) -> str:

@@ -36,7 +36,7 @@ STRATEGIES = {
     "gemm": ("naive", "reordered", "tiled", "packed"),
     "conv2d": ("im2col", "tiled", "microkernel", "winograd"),
 }
-"""The strategies when none is named: rungs whose lines in a plot are far enough apart."""
+"""The default strategies: rungs whose lines in a plot are far enough apart."""
 RANGES = {
     "size": "32:1024:x2",
     "channels": "16:256:x2",
@@ -115,7 +115,7 @@ def _run(kind: str, flags: dict[str, Any]) -> int:
 
 @contextlib.contextmanager
 def _journal_path(json_path: str | None) -> Iterator[str]:
-    """Yield the file to write to; one that is thrown away if none was named."""
+    """Yield the file to write to; a temporary file if none was named."""
     if json_path not in (None, STDOUT):
         yield json_path
         return
@@ -178,7 +178,7 @@ def _check_threads(text: str, largest: int) -> None:
 
 
 class SweepWork(Work):
-    """Measure the points that are missing; print and draw all points of the journal."""
+    """Measure the missing points; print and draw all points of the journal."""
 
     writes_itself = frozenset({"json"})
     ends_after_errors = True
@@ -195,12 +195,12 @@ class SweepWork(Work):
         return bool(self._study.done)
 
     def notes(self) -> list[str]:
-        """Return how many points are finished already."""
+        """Return the number of finished points."""
         there = f"continuing {self._json}: {self._count()} are there"
         return [there] if self._study.done else []
 
     def steps(self) -> Iterator[Step]:
-        """Measure; each point is in the journal when it is finished."""
+        """Measure; each finished point is written to the journal."""
         from convprof.machine.model import MachineModel
         from convprof.studies.sweep import study as sweep
 
@@ -221,18 +221,18 @@ class SweepWork(Work):
                 break
 
     def _echo(self, record: dict[str, Any] | None) -> None:
-        """Print a line of the journal where --json - has stdout."""
+        """Print a line of the journal if --json - uses stdout."""
         if self._json == STDOUT and record is not None:
             print(json.dumps(record, allow_nan=False), flush=True)  # noqa: T201  # it is the data
 
     def pictures(self) -> list[Picture]:
-        """Return the chart, if it was asked for."""
+        """Return the chart, if requested."""
         from convprof.render.sweep_chart import MOST_SERIES, sweep_chart
 
         return self._outputs.pictures(lambda _: sweep_chart(*self._points(), MOST_SERIES))
 
     def _points(self) -> tuple[dict[str, Any], Any, Any]:
-        """Return the header, the rows and the capacities that the range passes."""
+        """Return the header, the rows and the cache capacities within the range."""
         from convprof.studies.sweep.plan import THREADS
         from convprof.studies.sweep.points import capacities, rows_of
 
@@ -241,7 +241,7 @@ class SweepWork(Work):
         return header, rows, capacities(self._plan, header["machine"].get("caches") or ())
 
     def forms(self) -> dict[str, Callable[[], Text]]:
-        """Return the points as CSV and as Markdown; the JSON lines are written while measuring."""
+        """Return the points as CSV and as Markdown; JSON lines are written while measuring."""
         from convprof.render import sweep
 
         header, rows, _ = self._points()
@@ -251,7 +251,7 @@ class SweepWork(Work):
         }
 
     def answer(self) -> Answer | None:
-        """Return the fastest, and where its rate rises or falls."""
+        """Return the fastest contestant, and where its rate rises or falls."""
         from convprof.render.sweep_answer import answer
 
         return answer(*self._points())
@@ -263,13 +263,13 @@ class SweepWork(Work):
         sweep_report(console, *self._points())
 
     def remarks(self) -> Iterator[str]:
-        """Yield what disturbed the points."""
+        """Yield the disturbances of the points."""
         for finding, count in self._study.noise.values():
             where = f" (at {count} points)" if count > 1 else ""
             yield f"noise{where}: {finding.message}; {finding.hint}"
 
     def so_far(self) -> str:
-        """Return where the measured points are."""
+        """Return the place of the measured points."""
         if self._json in (None, STDOUT):
             return f"{self._count()} were measured; --json FILE would keep them"
         return f"{self._count()} are in {self._json}; the same command goes on from there"

@@ -1,4 +1,4 @@
-"""``convprof sysinfo``: what this machine is, and what it can do."""
+"""``convprof sysinfo``: the facts and the abilities of this machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Work(Work):
         sysinfo.show(console, self._document, boxed=console.is_terminal)
 
     def answer(self) -> Answer | None:
-        """Return what this machine can do."""
+        """Return the peak and the bandwidth of this machine."""
         from convprof.machine import ceilings_store
         from convprof.studies.machine_answer import sysinfo_answer
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrainingTotals:
-    """Collects measurements; for ``--pass training`` only."""
+    """Collects measurements for ``--pass training`` only."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any]) -> None:
         from convprof.problems.gradients import TRAINING
@@ -25,7 +25,7 @@ class TrainingTotals:
         self._asked = asked
 
     def add(self, problem: Problem, measurements: list[Measurement]) -> bool:
-        """Keep what was measured of one pass; return whether it is the last of its layer."""
+        """Take the measurements of one pass; return whether it is the last of its layer."""
         from convprof.problems.gradients import BACKWARD_WEIGHTS
 
         if not self._wanted:

@@ -1,4 +1,4 @@
-"""What a measuring command makes of its studies: what it keeps, prints, writes and draws."""
+"""The output of a measuring command: the document, tables, files and pictures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Study(Protocol):
-    """A question put to one problem."""
+    """A measurement of one problem."""
 
     def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
+        """Measure; yield the events."""
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far."""
@@ -31,13 +31,13 @@ AnyStudy = TypeVar("AnyStudy", bound=Study)
 
 
 class View(Generic[AnyStudy]):
-    """What a command makes of its studies; a command's own view says where it differs."""
+    """The default output of studies; a command's own view overrides the parts that differ."""
 
     apart = True
-    """Whether an empty line goes between what is printed of two problems."""
+    """Whether an empty line separates the tables of two problems."""
 
     def keep(self, study: AnyStudy) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Take what is needed from a study that has ended; return the document's comparisons."""
+        """Take the results of a finished study; return the document's comparisons."""
         return []
 
     def again(
@@ -46,26 +46,26 @@ class View(Generic[AnyStudy]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured of a problem; return whether it can be shown."""
+        """Take the measurements of an earlier process; return whether they can be shown."""
         del problem, measurements, comparisons
         return False
 
     def show(self, console: Console) -> None:
-        """Print what was taken last."""
+        """Print the last results."""
 
     def summary(self, console: Console) -> None:
-        """Print what only the end of all problems shows."""
+        """Print the summary of all problems."""
 
     def answer(self) -> Answer | None:
-        """Return the answer about all problems; None where nothing was measured."""
+        """Return the answer about all problems; None if nothing was measured."""
         return None
 
     def networks(self) -> list[dict[str, Any]]:
-        """Return what was measured of whole networks, for the document."""
+        """Return the results of whole networks, for the document."""
         return []
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
-        """Return, by flag, what writes the document, where that is not as for every command."""
+        """Return, by flag, the writers of the document that differ from other commands."""
         return {}
 
     def pictures(self) -> list[Picture]:

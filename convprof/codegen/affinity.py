@@ -2,8 +2,8 @@
 
 Under ``OMP_PROC_BIND``, ``GOMP_CPU_AFFINITY`` and the like an OpenMP runtime binds the thread that
 calls it first to one CPU. Every thread that this thread starts later inherits the mask, so that all
-of them would share the one CPU. The mask at the start is remembered here when convprof is imported,
-and every first use of a library runs inside ``kept``.
+of them would share the one CPU. This module stores the mask when convprof is imported, and every
+first use of a library runs inside ``kept``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOT_BINDING = {"", "false", "none", "disabled"}
 
 
 def of(thread: int = 0) -> Mask | None:
-    """Return the CPUs that a thread may use, 0 being the calling one; None where unknown."""
+    """Return the CPUs that a thread may use (0: the calling thread); None if unknown."""
     if sys.platform != "linux":
         return None
     try:
@@ -48,14 +48,14 @@ def change(thread: int, cpus: Mask) -> bool:
 
 
 AT_START = of()
-"""The mask when convprof was imported: of the process, before any library of ours was loaded."""
+"""The mask of the process when convprof was imported, before convprof loaded any library."""
 
 
 def allowed(threads: int = 1) -> Mask | None:
-    """Return the CPUs for ``threads`` threads of this process; None where unknown.
+    """Return the CPUs for ``threads`` threads of this process; None if unknown.
 
-    They are the CPUs of the calling thread. If it has too few, or lost some while a variable makes
-    OpenMP bind threads, they are the CPUs at the start.
+    They are the CPUs of the calling thread. If it has too few CPUs, or lost some while a variable
+    makes OpenMP bind threads, they are the CPUs at the start.
     """
     now = of()
     if now is None or AT_START is None or now == AT_START:
@@ -75,15 +75,15 @@ def variable() -> str | None:
 
 @contextlib.contextmanager
 def kept(threads: int = 1) -> Iterator[None]:
-    """Give the calling thread back its mask, whatever a library does to it meanwhile.
+    """Restore the mask of the calling thread at the end, even if a library changes it.
 
-    Threads that the library starts inherit the mask, so inside it has room for ``threads`` threads.
-    ConvprofError if the system does not allow that, or to restore the mask.
+    Threads that the library starts inherit the mask, so the mask inside has CPUs for ``threads``
+    threads. ConvprofError if the system forbids to change or restore the mask.
     """
     before, room = of(), allowed(threads)
     if before is not None and room is not None and room != before:
-        made = change(0, room)
-        if not made and len(before) < min(threads, len(room)):
+        allowed_by_system = change(0, room)
+        if not allowed_by_system and len(before) < min(threads, len(room)):
             raise ConvprofError(_lost(before))
     try:
         yield
@@ -110,7 +110,7 @@ def listed(cpus: Mask) -> str:
 
 
 def apart(masks: Sequence[Mask]) -> bool:
-    """Return whether each thread can have a CPU for itself, each within its mask."""
+    """Return whether each thread can have a CPU of its own within its mask."""
     taken: dict[int, int] = {}  # CPU -> thread
 
     def place(thread: int, tried: set[int]) -> bool:

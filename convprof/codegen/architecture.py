@@ -1,4 +1,4 @@
-"""One name for each architecture, whatever the system calls it."""
+"""One name for each architecture, on all operating systems."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ _NAMES = {"amd64": X86, "arm64": ARM}
 
 
 def architecture(machine: str) -> str:
-    """Return ``x86_64``, ``aarch64``, or the name that ``platform.machine()`` has for another."""
+    """Return ``x86_64``, ``aarch64``, or for others the name from ``platform.machine()``."""
     lower = machine.lower()
     return _NAMES.get(lower, lower)

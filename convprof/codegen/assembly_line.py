@@ -1,6 +1,6 @@
-"""One instruction of an assembly text: what it computes, reads and writes.
+"""One instruction of an assembly text: its operation, its inputs and its outputs.
 
-Reads what LLVM prints for x86-64 (AT&T syntax) and AArch64.
+The syntax is LLVM's for x86-64 (AT&T) and AArch64.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ What: TypeAlias = Literal["none", "vector", "single", "element", "store"]
 
 
 class Access(NamedTuple):
-    """What an instruction on vector registers does with memory.
+    """The memory access of an instruction on vector registers.
 
     ``vector``: reads whole vectors, or the operand of scalar arithmetic. ``element``: reads a
     number and spreads it over a vector. ``single``: reads one number into a register.
@@ -70,7 +70,7 @@ class Instruction:
 
     @cached_property
     def vector(self) -> str | None:
-        """The widest kind of vector register that is named; None for an instruction without."""
+        """The widest kind of vector register in the instruction; None without vector registers."""
         named: list[str] = [kind for kind, _ in _X86_REGISTER.findall(self.text)]
         if named:
             return max(named, key=WIDTHS.index)
@@ -90,7 +90,7 @@ class Instruction:
 
     @cached_property
     def access(self) -> Access:
-        """What it does with memory; None for an instruction without a vector register."""
+        """The memory access; None for an instruction without a vector register."""
         if self.text.startswith(_NO_ACCESS):
             return Access("none")
         if _ARM_MEMORY.search(self.text):
@@ -131,7 +131,7 @@ class Instruction:
         return Access("single" if register[1] in "ds" else "vector", count, size)
 
     def on_stack(self, *, framed: bool) -> bool:
-        """Return whether it accesses the stack; ``framed``: through a frame pointer too."""
+        """Return whether it is an access to the stack; ``framed``: also through a frame pointer."""
         places = [_X86_STACK, _ARM_STACK, *([_X86_FRAME, _ARM_FRAME] if framed else [])]
         return any(place.search(self.text) for place in places)
 

@@ -1,8 +1,8 @@
-"""Read assembly text: find its loops, count their instructions, find what one turn waits for.
+"""Read assembly text: its loops, the number of instructions, the dependencies of an iteration.
 
-A register whose value after a turn is a sum that contains its value before is a chain: the next
-turn has to wait for it. Reads what LLVM prints for x86-64 (AT&T syntax) and AArch64; nothing here
-generates or runs code.
+A register is a chain if its value after an iteration is a sum that contains its value before: the
+next iteration has to wait for it. The syntax is LLVM's for x86-64 (AT&T) and AArch64; this module
+generates and runs no code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LABEL = re.compile(r"([\w.$]+):")
 _COMMENT = re.compile(r"\s*(?:#+(?=\s|[A-Z]|$)|//|;).*")
-"""AArch64 writes its immediates with ``#`` too, but never with a blank after it."""
+"""AArch64 immediates begin with ``#`` too, but no blank follows the sign."""
 
 _X86_JUMP = re.compile(r"j[a-z]+\s+([\w.$]+)$")
 _ARM_JUMP = re.compile(r"(?:b(?:\.[a-z]+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+([\w.$]+)$")
@@ -29,11 +29,11 @@ _FRAME = re.compile(r"movq\s+%rsp, %rbp|(?:mov|add)\s+x29, sp")
 
 @dataclass(frozen=True)
 class Code:
-    """Instructions that belong together: a turn of a loop, or a whole function."""
+    """A sequence of instructions: an iteration of a loop, or a whole function."""
 
     instructions: tuple[str, ...]
     framed: bool = False
-    """Whether a frame pointer is set up; otherwise its register is a general one."""
+    """Whether a frame pointer is used; otherwise its register is a general register."""
 
     def __str__(self) -> str:
         """Return ``112 FMA, 8+56 loads, 0 spills, zmm``: whole vectors + elements loaded."""
@@ -81,13 +81,13 @@ class Code:
 
     @cached_property
     def widest(self) -> str | None:
-        """The widest kind of vector register that is named; None for code without."""
+        """The widest kind of vector register in the code; None without vector registers."""
         named = (line.vector for line in self._lines if line.vector)
         return max(named, key=WIDTHS.index, default=None)
 
     @cached_property
     def _wide(self) -> Counter[str | None]:
-        """Arithmetic on vectors of the widest kind that is named, by kind."""
+        """Arithmetic on vectors of the widest kind in the code, by kind of operation."""
         return Counter(
             line.arithmetic for line in self._lines if line.lanes[1] == self.widest is not None
         )
@@ -99,7 +99,7 @@ class Code:
 
     @property
     def fmas_are_fused(self) -> bool:
-        """Whether none of them is two instructions, or some are one."""
+        """Whether there are no multiply-adds of two instructions, or some of one instruction."""
         return self._wide[FMA] > 0 or not self.fmas
 
     # Memory.
@@ -111,7 +111,7 @@ class Code:
 
     @cached_property
     def _accesses(self) -> Counter[str]:
-        """Accesses to other memory than the stack, by kind."""
+        """Accesses to memory outside of the stack, by kind."""
         accesses: Counter[str] = Counter()
         for line in self._lines:
             if not line.on_stack(framed=self.framed):
@@ -120,17 +120,17 @@ class Code:
 
     @property
     def _is_scalar(self) -> bool:
-        """Whether all arithmetic is scalar: a number that is read is then not spread."""
+        """Whether all arithmetic is scalar: a number from memory is then not broadcast."""
         return self.width == SCALAR and any(self.counts.values())
 
     @property
     def loads(self) -> int:
-        """Whole vectors read, by themselves or as operands; in scalar code numbers."""
+        """Whole vectors read, by loads or as operands; in scalar code, numbers."""
         return self._accesses["vector"] + (self._accesses["single"] if self._is_scalar else 0)
 
     @property
     def elements(self) -> int:
-        """Single numbers read to be spread over a vector."""
+        """Single numbers that are read and broadcast to a vector."""
         return self._accesses["element"] + (0 if self._is_scalar else self._accesses["single"])
 
     @property
@@ -140,36 +140,36 @@ class Code:
 
     @cached_property
     def bytes_moved(self) -> int:
-        """Bytes between vector registers and the nearest cache, the stack included."""
+        """Bytes between vector registers and the first-level cache, including the stack."""
         return sum(line.access.times * line.access.bytes for line in self._lines)
 
     @property
     def bytes_per_flop(self) -> float:
-        """Bytes between the nearest cache and the registers per FLOP."""
+        """Bytes between the first-level cache and the registers per FLOP."""
         return self.bytes_moved / self.flops
 
     @cached_property
     def scalar(self) -> int:
-        """Instructions that name no vector register: counters, addresses, jumps."""
+        """Instructions without vector registers: counters, addresses, jumps."""
         return sum(line.vector is None for line in self._lines)
 
-    # What a turn needs from the turn before.
+    # The dependencies of an iteration on the iteration before.
 
     @property
     def chains(self) -> int:
-        """Sums that one turn continues from the turn before."""
+        """Sums that an iteration continues from the iteration before."""
         return len(self._ways)
 
     @property
     def links(self) -> dict[str, int]:
-        """Instructions by kind that the longest chain waits for, one after another, in a turn."""
+        """Instructions by kind on the longest dependency chain through one iteration."""
         none: Counter[str] = Counter()
         longest = max(self._ways, key=Counter.total, default=none)
         return dict(longest)
 
     @cached_property
     def _ways(self) -> list[Counter[str]]:
-        """For each register that depends on itself a turn before: the instructions on the way."""
+        """The instructions between each register and its own value one iteration before."""
         now: dict[str, dict[str, Counter[str]]] = {}
         for line in self._lines:
             if line.operands is None:
@@ -186,7 +186,7 @@ class Code:
 
     @cached_property
     def walk(self) -> tuple[int, int] | None:
-        """Bytes by which the pointer to the vectors advances, and bytes loaded through it."""
+        """Bytes per iteration by which the pointer to the vectors advances, and that it loads."""
         steps = dict(line.step for line in self._lines if line.step)
         used: Counter[str] = Counter()
         for line in self._lines:
@@ -205,7 +205,7 @@ def read(text: str) -> Code:
 
 
 def loops(assembly: str) -> list[Code]:
-    """Return every loop, from a label to the last jump back to it, in the order of the labels."""
+    """Return every loop, from a label to the last jump to it, in the order of the labels."""
     return _loops(assembly, innermost=False)
 
 
@@ -217,15 +217,15 @@ def innermost(assembly: str) -> list[Code]:
 def busiest(assembly: str) -> Code:
     """Return the innermost loop with the most multiply-adds, then with the most vectors moved.
 
-    Everything where there is no loop.
+    Without a loop, return all instructions.
     """
-    found = innermost(assembly)
-    most = max(found, key=lambda c: (c.fmas, c.loads + c.stores), default=None)
+    candidates = innermost(assembly)
+    most = max(candidates, key=lambda c: (c.fmas, c.loads + c.stores), default=None)
     return most or read(assembly)
 
 
 def hottest(texts: Iterable[str]) -> Code | None:
-    """Return the innermost loop of some texts whose turn has the most FLOPs; None without loops."""
+    """Return the innermost loop of all texts with the most FLOPs per iteration, or None."""
     working = [code for text in texts for code in innermost(text) if code.flops]
     return max(working, key=lambda code: code.flops, default=None)
 
@@ -254,7 +254,7 @@ def _lines(assembly: str) -> list[str]:
 
 
 def _spans(lines: list[str]) -> list[tuple[int, int]]:
-    """Return the loops' first line and the one after the last; one loop per label."""
+    """Return the first line of each loop and the line after its last; one loop per label."""
     labels = {match[1]: at for at, line in enumerate(lines) if (match := _LABEL.fullmatch(line))}
     spans: dict[int, int] = {}
     for at, line in enumerate(lines):

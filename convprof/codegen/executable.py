@@ -1,4 +1,4 @@
-"""Whether this process may turn memory into code: where it may not, LLVM ends in a crash."""
+"""Whether this process may execute memory that it has written: if not, LLVM crashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convprof.errors import ToolchainError
 
 
 def require() -> None:
-    """Raise ToolchainError, before anything is compiled, where no code can be made at run time."""
+    """Raise ToolchainError before any compilation if generated code cannot be executed."""
     if not possible():
         raise ToolchainError(
             "this process may not create executable memory (MemoryDenyWriteExecute of systemd, "
@@ -24,7 +24,7 @@ def require() -> None:
 def possible() -> bool:
     """Return whether a page that was written to can be made executable, as LLVM does it."""
     if sys.platform != "linux":
-        return True  # other systems have their own way, which LLVM uses
+        return True  # other systems have a different call, which LLVM uses
     page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     page[0] = 1
     first = ctypes.c_char.from_buffer(page)

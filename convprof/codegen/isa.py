@@ -14,25 +14,42 @@ from convprof.results import NATIVE
 
 @dataclass(frozen=True, slots=True)
 class Isa:
-    """What a kernel is generated for."""
+    """An instruction set that a kernel is generated for."""
 
     name: str
     bits: int
     registers: int
     temporaries: int = 1
-    """Registers that a register tile needs in addition to its sums and a row of ``b``: the element
-    that is multiplied; the product, where it is not added at once; on AArch64, where instructions
-    do not read their operands from memory, five elements that LLVM loads ahead."""
+    """Registers that a register tile needs in addition to its sums and a row of ``b``: the
+    multiplied element; the product, if the addition is a separate instruction; on AArch64, where
+    instructions have no memory operands, five elements that LLVM loads ahead."""
     without: tuple[str, ...] = ()
     """LLVM features to switch off. Features that need them are off too: without ``avx`` there is no
     AVX2, FMA or AVX-512."""
     fused: bool = True
-    """Whether it has fused multiply-add."""
+    """Whether the instruction set has a fused multiply-add."""
+
+    def has(self, feature: str) -> bool:
+        """Whether the CPU has an extension that kernels of this instruction set may use."""
+        return self.name in _EXTENDS[feature] and target().has(feature)
+
+    @property
+    def converts_f16(self) -> bool:
+        """Whether it has instructions between f16 and f32."""
+        return self.name == "neon" or self.has("f16c")
 
     def lanes(self, itemsize: int) -> int:
         """Return the elements in a vector."""
         return self.bits // (8 * itemsize)
 
+
+_EXTENDS = {
+    "f16c": ("avx2", "avx512"),
+    "avxvnni": ("avx2",),
+    "avx512vnni": ("avx512",),
+    "avx512bf16": ("avx512",),
+}
+"""The instruction sets that an extension, in LLVM's spelling, belongs to."""
 
 ISAS = {
     "sse": Isa("sse", 128, 16, 2, ("avx",), fused=False),
@@ -50,19 +67,19 @@ def available() -> tuple[str, ...]:
         return ("neon",)
     if host.arch != X86:
         return ()
-    found = ["sse"]
+    names = ["sse"]
     if host.has("avx2", "fma"):
-        found.append("avx2")
+        names.append("avx2")
     if host.has("avx512f", "avx512vl", "avx512dq", "avx512bw"):
-        found.append("avx512")
-    return tuple(found)
+        names.append("avx512")
+    return tuple(names)
 
 
 def find(name: str) -> Isa:
     """Return an instruction set of this CPU; ``native`` is the widest. InputError otherwise."""
     names = available()
     if name == NATIVE:
-        # Every 64-bit target of LLVM has vectors of 128 bits, lowered to what there is.
+        # LLVM supports vectors of 128 bits on every 64-bit target, if necessary in scalar code.
         return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
     if name not in names:
         known = ", ".join(names) or "none that kernels are generated for"
@@ -72,16 +89,25 @@ def find(name: str) -> Isa:
     return ISAS[name]
 
 
-def register_rows(vectors: int, isa: Isa) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit."""
-    return max(1, (isa.registers - vectors - isa.temporaries) // vectors)
+def of_bits(bits: int) -> Isa:
+    """Return the instruction set of this CPU with vectors of that width; else the native one."""
+    return next((ISAS[name] for name in available() if ISAS[name].bits == bits), find(NATIVE))
+
+
+def register_rows(vectors: int, isa: Isa, parts: int = 1) -> int:
+    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit.
+
+    With ``parts`` above 1 an element of ``a`` or ``b`` becomes so many operands, each a register.
+    """
+    temporaries = isa.temporaries + (parts if parts > 1 else 0)
+    return max(1, (isa.registers - parts * vectors - temporaries) // vectors)
 
 
 def register_vectors(across: int, isa: Isa) -> int:
-    """Return the vectors across a tile, so that as few equal panels as possible make ``across``.
+    """Return the vectors across a tile, for the fewest equal panels that make up ``across``.
 
-    Two, so that a loaded element is used twice; four with SSE, where spreading it over a vector
-    takes a shuffle, which the multiplications and additions have to make room for.
+    Two, so that a loaded element is used twice; four with SSE, where a broadcast needs a shuffle
+    that competes with the multiplications and additions.
     """
     wide = 2 if isa.fused else 4
     return even_block(across, wide)

@@ -16,8 +16,8 @@ _KEYED = (
     "DEBUGINFO_DEFAULT",
     "EXTEND_VARIABLE_LIFETIMES",
 )
-"""Settings that change the code and that numba's own key leaves out: without them, all later
-processes would run the slow code of one process (``NUMBA_OPT=0``)."""
+"""Settings that change the code, but are missing in numba's own key: without them in the key, later
+processes would run the slow code of one process with ``NUMBA_OPT=0``."""
 
 
 class TolerantCache(FunctionCache):
@@ -39,6 +39,6 @@ class TolerantCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except Exception:  # noqa: BLE001  # as above
-            with contextlib.suppress(Exception):  # no room, or no right to write: no cache
+            with contextlib.suppress(Exception):  # disk full or not writable: no cache
                 self.flush()
                 super().save_overload(sig, data)

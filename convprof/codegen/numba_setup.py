@@ -1,4 +1,4 @@
-"""numba, set up to compile for this CPU, and settings of the user that change its code.
+"""numba, set up to compile for this CPU, and the user's settings that change its code.
 
 numba reads variables ``NUMBA_...`` and a file ``.numba_config.yaml`` of the working directory. Some
 settings make slower code, and a measurement must then say so: see `deviations`.
@@ -29,27 +29,28 @@ _USUAL = {
     "CPU_NAME": "None",
     "CPU_FEATURES": "None",
 }
-"""Settings that change the machine code of a loop nest, and what they usually are."""
+"""Settings that change the machine code of a loop nest, and their usual values."""
 _SPELLED = {"DEBUGINFO_DEFAULT": "DEBUGINFO"}
-"""Settings whose variable has another name."""
+"""Settings whose environment variable has another name."""
 _CPU = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 
 
 def load() -> Any:
-    """Import numba and return its ``numba.core.config``; ConvprofError where it compiles nothing.
+    """Import numba and return its ``numba.core.config``; ConvprofError if numba compiles nothing.
 
     ``NUMBA_DISABLE_JIT`` is for debugging Python code and would break the compilation of loop
-    nests: it is removed from this process's environment if numba was not imported before. AVX that
-    numba turns off, because LLVM assumes an old CPU in a virtual machine, is turned on again: the
-    CPU's flags say that it has AVX. For a user without a home folder numba would make one named
-    ``~`` in the working directory: its cache is then where ours is.
+    nests: it is removed from this process's environment if numba was not imported before. numba
+    disables AVX if LLVM assumes an old CPU in a virtual machine. AVX is then enabled again, because
+    the CPU's flags show it. For a user without a home folder numba would create a folder ``~`` in
+    the working directory: its cache is then in convprof's cache folder.
     """
     if _CONFIG not in sys.modules:
         os.environ.pop("NUMBA_DISABLE_JIT", None)
         if os.path.expanduser("~") == "~":  # noqa: PTH111  # as numba does, which then makes "./~"
             os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder.folder("numba")))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ten lines for a variable that cannot be read
+        # numba warns in ten lines about a variable that it cannot read
+        warnings.simplefilter("ignore")
         executable.require()  # numba fails in its import, with a traceback
         toolchain.numba()
         config: Any = importlib.import_module(_CONFIG)
@@ -63,9 +64,9 @@ def load() -> Any:
 
 
 def deviations() -> dict[str, str]:
-    """Return the settings in force that make numba's code differ from what it usually is.
+    """Return the present settings that make numba's code differ from its usual code.
 
-    By the name of the variable that sets them; empty as long as numba is not imported.
+    Each has the name of its variable; the result is empty until numba is imported.
     """
     config = sys.modules.get(_CONFIG)
     if config is None:
@@ -81,5 +82,5 @@ def deviations() -> dict[str, str]:
 
 
 def _spelled(value: Any) -> str:
-    """Return a setting as a variable spells it: numba has numbers, truth values and classes."""
+    """Return a setting as text for its variable: numba has numbers, truth values and classes."""
     return str(value) if value is None or isinstance(value, str) else str(int(value))

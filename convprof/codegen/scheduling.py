@@ -1,11 +1,11 @@
-"""Which of LLVM's scheduling models suits this CPU.
+"""The choice of LLVM's scheduling model for this CPU.
 
-LLVM names the CPU from family and model numbers, which virtual machines often make up, and chooses
-by the name the model by which it orders instructions. With some names it moves loads so far ahead
-that a register tile no longer fits into the registers: the 14x32 tile of AVX-512 then accesses the
-stack 8 times per turn of its inner loop and loses 6 to 8 % of its speed. What the CPU can do comes
-from its feature flags; the model is chosen by the code that it gives for our own kernels. LLVM's
-name comes first, others follow; the first one without an access to the stack is taken.
+LLVM derives the name of the CPU from family and model numbers, which virtual machines often invent.
+The name selects the scheduling model, which orders instructions. With some models LLVM moves loads
+so far ahead that a register tile no longer fits into the registers: the 14x32 tile of AVX-512 then
+accesses the stack 8 times per iteration of its inner loop and loses 6 to 8 % of its speed. The
+instruction set comes from the CPU's feature flags. The model is chosen by the generated code of our
+own kernels: LLVM's name first, then other names, until a model gives no access to the stack.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODELS: Mapping[str, Sequence[str]] = {
     "x86_64": ("sapphirerapids", "alderlake", "haswell", "znver2"),
     "aarch64": ("neoverse-n1", "neoverse-v2", "apple-m1", "cortex-a76"),
 }
-"""LLVM's names to try if its name for the host gives code that spills, the best first."""
+"""Further names to try if LLVM's name for the host gives code that spills, the best first."""
 
 KIND = "scheduling"
 """The folder of stored choices."""
@@ -50,7 +50,7 @@ class Model:
     spills: int
     """Accesses to the stack in the loops of the test kernels, generated with ``name``."""
     host_spills: int
-    """The same, generated with ``host``."""
+    """The accesses to the stack with ``host``."""
 
 
 @functools.cache
@@ -69,10 +69,10 @@ def model() -> Model:
     known = _known(choice_store.load(KIND, key), host.cpu, names)
     if known is not None:
         return known
-    found = choose(host.cpu, names, lambda name: _spills(name, kernels))
-    choice = {"model": found.name, "spills": found.spills, "host_spills": found.host_spills}
+    chosen = choose(host.cpu, names, lambda name: _spills(name, kernels))
+    choice = {"model": chosen.name, "spills": chosen.spills, "host_spills": chosen.host_spills}
     choice_store.save(KIND, key, choice, choice_store.Made(host.llvm_version))
-    return found
+    return chosen
 
 
 def choose(host: str, names: Sequence[str], spills: Callable[[str], int]) -> Model:
@@ -94,8 +94,8 @@ def choose(host: str, names: Sequence[str], spills: Callable[[str], int]) -> Mod
 def probes(isas: Sequence[Isa]) -> list[tuple[str, tuple[str, ...]]]:
     """Return register tiles that need every register: their IR, and the features to switch off.
 
-    One, two and three vectors across, and one that packs ``b`` while it computes: each of them
-    is the only one that spills with some model.
+    The tiles have one, two and three vectors across, and one packs ``b`` while it computes. For
+    each of them there is a model with which only this tile spills.
     """
     tiles = []
     for each in isas:
@@ -131,7 +131,7 @@ def _spills(cpu: str, kernels: Sequence[tuple[str, tuple[str, ...]]]) -> int:
 
 
 def _known(choice: Mapping[str, object] | None, host: str, names: Sequence[str]) -> Model | None:
-    """Return the stored model if it would be tried here and its counts are counts."""
+    """Return the stored model if its name is a candidate here and its counts are valid."""
     if choice is None:
         return None
     name, counts = choice.get("model"), [choice.get(key) for key in ("spills", "host_spills")]

@@ -1,6 +1,6 @@
-"""How many more threads this process can start: libraries end the process where one does not start.
+"""The number of threads that this process can still start: libraries end it if a start fails.
 
-A limit on processes (``ulimit -u``, RLIMIT_NPROC) counts threads, as does ``pids.max`` of a cgroup.
+A limit on processes (``ulimit -u``, RLIMIT_NPROC) counts threads; ``pids.max`` of a cgroup too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ TASKS = "/proc/self/task"
 PATIENCE_S = 0.05
 
 
-def startable(wanted: int) -> int:
-    """Return how many threads, at most ``wanted``, can be started now; found by starting them."""
+def startable(most: int) -> int:
+    """Return the number of threads, at most ``most``, that can be started now, by starting them."""
     before = _tasks()
     gate = threading.Event()
     threads: list[threading.Thread] = []
     try:
-        for _ in range(wanted):
+        for _ in range(most):
             thread = threading.Thread(target=gate.wait, daemon=True)
             thread.start()
             threads.append(thread)
@@ -29,7 +29,7 @@ def startable(wanted: int) -> int:
         gate.set()
     for thread in threads:
         thread.join()
-    # A thread that has been joined may still count for a moment.
+    # The system may count a joined thread for a moment.
     deadline = time.perf_counter() + PATIENCE_S
     while threads and _tasks() > before and time.perf_counter() < deadline:
         time.sleep(1e-4)

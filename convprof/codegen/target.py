@@ -19,14 +19,14 @@ llvm: Any = toolchain.llvm()
 
 @dataclass(frozen=True)
 class Target:
-    """The CPU as LLVM sees it."""
+    """The CPU in LLVM's terms."""
 
     arch: str
     """``x86_64``, ``aarch64`` or the platform's own name."""
     cpu: str
     """LLVM's name for the CPU. Virtual machines often get a wrong one: see `codegen.scheduling`."""
     features: str
-    """LLVM's feature string, read from CPUID: what the CPU really has."""
+    """LLVM's feature string, from CPUID: the true features of the CPU."""
     llvm_version: str
 
     @property
@@ -46,10 +46,10 @@ class Target:
 
 @functools.cache
 def target() -> Target:
-    """Return the host as LLVM sees it, with LLVM initialised."""
+    """Initialise LLVM and return the host in LLVM's terms."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # Without the parser any inline assembly aborts the whole process.
+    # Without the parser, inline assembly aborts the whole process.
     llvm.initialize_native_asmparser()
     return Target(
         arch=architecture(platform.machine()),
@@ -60,10 +60,10 @@ def target() -> Target:
 
 
 def machine(cpu: str, without: Collection[str] = ()) -> Any:
-    """Return a new code generator of LLVM (an engine takes it over and frees it with itself).
+    """Return a new code generator of LLVM (an engine owns and frees its code generator).
 
     ``cpu`` names the CPU whose scheduling model is used; the instructions are always this CPU's,
-    less the features in ``without``.
+    except for the features in ``without``.
     """
     off = "".join(f",-{feature}" for feature in without)
     return llvm.Target.from_default_triple().create_target_machine(
@@ -75,9 +75,9 @@ def machine(cpu: str, without: Collection[str] = ()) -> Any:
 def _emitter(cpu: str, without: tuple[str, ...]) -> Any:
     """Return the code generator that all modules for the same model and features share.
 
-    The tables that LLVM builds to compile (of the subtarget and of lowering) belong to a target
-    machine and stay as long as it: 0.7 MiB. With a machine for each kernel, every kernel took that
-    much; a kernel with its engine takes 0.04 MiB.
+    LLVM's tables for compilation (of the subtarget and of lowering) belong to a target machine and
+    have the same lifetime: 0.7 MiB. With a target machine per kernel, every kernel would take this
+    memory; a kernel with its engine takes 0.04 MiB.
     """
     return machine(cpu, without)
 
@@ -103,10 +103,10 @@ def parsed(ir: str) -> Any:
 
 
 def empty() -> Any:
-    """Return a module without content, as an engine needs one to begin with.
+    """Return an empty module, which the constructor of an engine needs.
 
-    It is in LLVM's global context, which is never freed: llvmlite frees an engine's modules, and so
-    their contexts, before it frees the engine.
+    The module is in LLVM's global context, which is never freed: llvmlite frees an engine's
+    modules, and so their contexts, before it frees the engine.
     """
     return _parsed("", llvm.get_global_context())
 

@@ -7,9 +7,9 @@ call from Python runs a whole strategy (pad, transform, multiply, ...).
 Every stage has the same C signature, ``void stage(int64 lo, int64 hi, T **buffers, int64 *dims)``,
 which is also the signature of numba's ``cfunc`` kernels.
 
-Waiting workers spin for some tens of microseconds and then sleep on a lock, so that a back to
-back ``run()`` starts at once and an idle team costs nothing. Launch costs of this and of the
-alternatives are in docs/decisions.md.
+Waiting workers spin for some tens of microseconds and then sleep on a lock, so that the next
+``run()`` of a series starts at once and an idle team costs nothing. The launch costs of this team
+and of its alternatives are in docs/decisions.md.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 STAGE_WORDS = 16
 """Words of 64 bits in a stage: function, lo, hi, buffers, dims, grain, then the shared task counter
 on a cache line of its own. Grain 0: every member takes its share of the tasks, the same in every
-such stage, so that its cache holds what it wrote in the stage before."""
+such stage, so that its cache holds the data that it wrote in the stage before."""
 
 _LINE_WORDS = 8
 _STOP = 3 * _LINE_WORDS
 _WORKERS_AT = 4 * _LINE_WORDS
 _AWAKE, _ASLEEP = 0, 1
 SPINS = 1_000
-"""Pauses before a waiting worker sleeps: about 50 µs where a pause takes 140 cycles."""
+"""Pauses before a waiting worker sleeps: about 50 µs if a pause takes 140 cycles."""
 
 
 def _aligned_words(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -58,7 +58,7 @@ class Work(NamedTuple):
     """One stage of a program."""
 
     address: int
-    """Of the stage function."""
+    """Address of the stage function."""
     lo: int
     hi: int
     buffers: int
@@ -70,7 +70,7 @@ class Work(NamedTuple):
 
 
 class Program:
-    """Stages in machine form; it owns only the table; the caller keeps the buffers alive."""
+    """Stages in machine form; a program owns its table only, and the caller owns the buffers."""
 
     def __init__(self, stages: Sequence[Work | Iterable[int]], threads: int) -> None:
         """Build from stages (or their fields), chunked for ``threads``."""
@@ -78,7 +78,8 @@ class Program:
         self._table = _aligned_words(max(1, self.count) * STAGE_WORDS)
         self.address = int(self._table.ctypes.data)
         for row, (function, lo, hi, buffers, dims, fixed) in enumerate(Work(*s) for s in stages):
-            # Four chunks a thread: enough to even out a disturbed core, few enough to be free.
+            # Four chunks per thread: enough to balance a disturbed core, and so few that they cost
+            # nothing.
             grain = 0 if fixed else max(1, ceil_div(hi - lo, 4 * threads))
             at = row * STAGE_WORDS
             self._table[at : at + 6] = (function, lo, hi, buffers, dims, grain)
@@ -87,12 +88,12 @@ class Program:
 class Team:
     """``threads`` threads that run programs together; the calling thread is one of them.
 
-    Several Python threads may call ``run``: one at a time is the leader, the others wait. In a
-    child made by ``fork`` the workers are started again at the first ``run``.
+    Several Python threads may call ``run``: one of them at a time is the leader, the others wait.
+    In a child made by ``fork`` the workers are started again at the first ``run``.
     """
 
     def __init__(self, threads: int) -> None:
-        """Start the workers; ``ThreadsError`` where the system does not allow that."""
+        """Start the workers; ``ThreadsError`` if the system does not allow them."""
         self.threads = threads
         self._solo, self._launch, self._serve = functions()
         self._control = _aligned_words(_WORKERS_AT + _LINE_WORDS * threads)
@@ -107,7 +108,7 @@ class Team:
         atexit.register(self.close)
 
     def run(self, program: Program) -> None:
-        """Run every stage of ``program``, all threads passing each before the next begins."""
+        """Run every stage of ``program``, with a barrier of all threads between the stages."""
         if self.threads > 1:
             with self._turn:
                 if not self._closed:
@@ -118,31 +119,31 @@ class Team:
         self._solo(program.address, program.count)
 
     def close(self) -> None:
-        """Stop the worker threads. A thread that still runs programs, at exit, does so alone."""
+        """Stop the worker threads. Programs that still run at exit use the calling thread alone."""
         with self._turn:
             self._closed = True
             self._stop()
 
     def _stop(self) -> None:
         self._control[_STOP] = 1
-        for lock in self._locks:  # all of them: one may fall asleep right now
-            with contextlib.suppress(RuntimeError):  # it is open already
+        for lock in self._locks:  # all of them: a worker may fall asleep at this moment
+            with contextlib.suppress(RuntimeError):  # the lock is open already
                 lock.release()
         for thread in self._threads:
             thread.join()
         self._threads = []
 
     def forget(self) -> None:
-        """Note that this process is a child made by ``fork``: the workers are not in it.
+        """Note that this process is a child made by ``fork``, without the workers.
 
-        A launch finds all of them asleep, and waking starts them.
+        The next launch treats them as asleep, and waking starts them.
         """
         self._turn = threading.Lock()
         self._threads, self._locks = [], []
         self._fall_asleep()
 
     def _fall_asleep(self) -> None:
-        """Record that every worker waits at its lock, and has seen every launch so far."""
+        """Record that every worker waits at its lock, and has finished every launch so far."""
         for index in range(self.threads - 1):
             state = _WORKERS_AT + _LINE_WORDS * index
             self._control[state : state + 2] = _ASLEEP, self._control[0]
@@ -152,7 +153,7 @@ class Team:
         self._control[_STOP] = 0
         locks = [threading.Lock() for _ in range(self.threads - 1)]
         threads: list[threading.Thread] = []
-        # The calling thread may have been bound to a single CPU, by a library.
+        # A library may have bound the calling thread to a single CPU.
         with affinity.kept(self.threads):
             for index, lock in enumerate(locks):
                 lock.acquire()
@@ -167,10 +168,10 @@ class Team:
         self._locks, self._threads = locks, threads
 
     def _wake(self) -> None:
-        """Wake the sleeping workers, on other cores than the leader's.
+        """Wake the sleeping workers on other cores than the leader's.
 
-        A worker woken on the core of a leader that spins for it would wait for the scheduler: some
-        4 to 8 ms at each such wake, one in thirty on two cores.
+        On the core of the spinning leader, a worker would wait for the scheduler: 4 to 8 ms, in one
+        of thirty launches on two cores.
         """
         if not self._threads:  # after a fork
             self._start()
@@ -182,7 +183,7 @@ class Team:
                 if elsewhere and thread is not None:
                     affinity.change(thread, elsewhere)
                 # Ctrl-C must come before both or after both. Both are one step of the interpreter,
-                # which looks for signals after a call; a threading.Event would be a call in Python.
+                # which checks signals after a call; a threading.Event would be a call in Python.
                 self._control[state] = _AWAKE
                 lock.release()
 
@@ -206,7 +207,7 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _current_core() -> Callable[[], int] | None:
-    """Return the C library's function that names the core of the caller; None where it has none."""
+    """Return the C library's function for the caller's core number; None if it has none."""
     if sys.platform != "linux":
         return None
     try:
@@ -217,7 +218,7 @@ def _current_core() -> Callable[[], int] | None:
 
 
 def other_cores(threads: int) -> frozenset[int]:
-    """Return the cores for the workers of a team: all but the caller's; empty where unknown."""
+    """Return the cores for the workers of a team: all but the caller's; empty if unknown."""
     where, room = _current_core(), affinity.allowed(threads)
     if where is None or room is None:
         return frozenset()
@@ -226,5 +227,5 @@ def other_cores(threads: int) -> frozenset[int]:
 
 @functools.cache
 def team(threads: int) -> Team:
-    """Return the process's team of that size, made at the first call."""
+    """Return the process's team of a size, which the first call creates."""
     return Team(threads)

@@ -1,8 +1,8 @@
-"""Run a list of register tiles: which kernel, on which part of ``a``, ``b`` and ``c``.
+"""Run a list of register tiles: the kernel of each tile, and its parts of ``a``, ``b`` and ``c``.
 
-Every shape, blocking, loop order and share of the threads is a list of tiles, made once in Python;
-what runs is one short loop over it. Stages have the team's signature ``(lo, hi, buffers, dims)``,
-with ``dims`` = tasks, then where each task's tiles start, then the words of each tile: the
+Every shape, blocking, loop order and share of the threads is a list of tiles, built once in Python;
+one short loop runs the list. Stages have the team's signature ``(lo, hi, buffers, dims)``, with
+``dims`` = number of tasks, then the first tile of each task, then the words of each tile: the
 kernel's address and a byte offset per pointer, into ``a``, ``b`` and ``c``.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _run_ir(pointers: int) -> str:
-    """Return the loop over tiles of that many pointers; a kernel may ignore the last ones."""
+    """Return the loop over tiles of ``pointers`` pointers; a kernel may ignore the last ones."""
     count = range(pointers)
     bases = "\n".join(
         f"  %at{i} = getelementptr ptr, ptr %buffers, i64 {i}\n  %base{i} = load ptr, ptr %at{i}"
@@ -74,21 +74,21 @@ def _runner(pointers: int) -> Module:
 
 
 def runner_address(pointers: int = 3) -> int:
-    """Return the address of the loop over tiles whose kernels take that many pointers."""
+    """Return the address of the loop over tiles whose kernels take this number of pointers."""
     return _runner(pointers).address("run_tiles")
 
 
 _KERNELS: OrderedDict[tuple[Kernel, Isa], TileKernel] = OrderedDict()
-"""Kernels that may be used again, the least recently used first."""
+"""Compiled kernels for further use, the least recently used first."""
 
 MOST_KERNELS = 1024
-"""Kept while one problem is measured: its layouts, thread counts and blockings share kernels."""
+"""The most kernels during one problem: its layouts, thread counts and blockings share kernels."""
 KEPT_KERNELS = 128
-"""Kept for the next problem: some 5 MiB."""
+"""The most kernels for the next problem: about 5 MiB."""
 
 
 def kernel(tile: Kernel, isa: Isa) -> TileKernel:
-    """Return a compiled kernel; the same tile is compiled once, until it is dropped."""
+    """Return a compiled kernel; a tile is compiled once, until its kernel is dropped."""
     key = tile, isa
     tile_kernel = _KERNELS.get(key)
     if tile_kernel is None:
@@ -101,7 +101,7 @@ def kernel(tile: Kernel, isa: Isa) -> TileKernel:
 
 
 def forget_kernels(kept: int) -> None:
-    """Drop all kernels but the last ``kept`` ones; a plan that still runs one keeps it alive."""
+    """Drop all but the last ``kept`` kernels; a plan keeps its own kernels alive."""
     while len(_KERNELS) > kept:
         _KERNELS.popitem(last=False)
 
@@ -115,7 +115,7 @@ class TileKernel:
     address: int
 
     def element_bytes(self, pointers: int) -> tuple[int, ...]:
-        """Return the bytes of an element behind each pointer of a list; 0 where none is taken."""
+        """Return the bytes of an element behind each pointer of a list; 0 for unused pointers."""
         sizes = self.tile.element_bytes
         return (*sizes[:pointers], *[0] * (pointers - len(sizes)))
 
@@ -128,29 +128,29 @@ class TileList:
     rows: list[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list)
     count: int = 0
     uses: dict[TileKernel, int] = field(default_factory=dict)
-    """How many tiles each kernel has; the list keeps its kernels alive."""
+    """The number of tiles of each kernel; the list keeps its kernels alive."""
     executed_macs: int = 0
-    """Multiply-adds of all tiles, if the code that adds tiles counts them."""
+    """Multiply-adds of all tiles, if the caller counts them."""
     _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
     def task(self) -> None:
         """Begin a new task."""
         self.starts.append(self.count)
 
-    def add(self, made: TileKernel, *offsets: Any) -> None:
+    def add(self, tile_kernel: TileKernel, *offsets: Any) -> None:
         """Append tiles of one kernel.
 
         An offset per pointer (into ``a``, ``b``, ``c``), in elements: numbers or arrays of one
         length.
         """
         block = np.empty((max(map(np.size, offsets)), len(offsets) + 1), dtype=np.int64)
-        block[:, 0] = made.address
-        sizes = made.element_bytes(len(offsets))
+        block[:, 0] = tile_kernel.address
+        sizes = tile_kernel.element_bytes(len(offsets))
         for word, (offset, size) in enumerate(zip(offsets, sizes, strict=True), start=1):
             np.multiply(offset, size, out=block[:, word])
         self.rows.append(block)
         self.count += len(block)
-        self.uses[made] = self.uses.get(made, 0) + len(block)
+        self.uses[tile_kernel] = self.uses.get(tile_kernel, 0) + len(block)
 
     def add_each(self, kernels: Sequence[TileKernel], *offsets: Any, tasks: bool = False) -> None:
         """Append rows of tiles, a kernel for each tile of a row, the same in every row.
@@ -158,8 +158,8 @@ class TileList:
         An offset per pointer, in elements: numbers or arrays that broadcast to ``(rows, tiles)``.
         With ``tasks`` every row is a task.
         """
-        addresses = np.array([[made.address for made in kernels]])
-        sizes = np.array([[made.element_bytes(len(offsets)) for made in kernels]])
+        addresses = np.array([[each.address for each in kernels]])
+        sizes = np.array([[each.element_bytes(len(offsets)) for each in kernels]])
         scaled = (np.asarray(x) * sizes[..., pointer] for pointer, x in enumerate(offsets))
         columns = np.broadcast_arrays(addresses, *scaled)
         block = np.stack(columns, axis=-1).astype(np.int64)
@@ -168,34 +168,36 @@ class TileList:
             self.starts += range(self.count, self.count + rows * tiles, tiles)
         self.rows.append(block.reshape(-1, words))
         self.count += rows * tiles
-        for made in kernels:
-            self.uses[made] = self.uses.get(made, 0) + rows
+        for each in kernels:
+            self.uses[each] = self.uses.get(each, 0) + rows
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the runner's integers; nothing may be added any more."""
+        """Return the runner's integers; tiles must not be added afterwards."""
         if self._table is None:
             head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
             self._table = np.concatenate([head, *(block.ravel() for block in self.rows)])
-            self.rows = []  # the table has them
+            self.rows = []  # the table has all tiles
         return self._table
 
 
 def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:
     """Return the inner loop of the kernel that does most of the multiply-adds.
 
-    The title has its counts; its assembly follows. Where no kernel sums products: the inner loop of
-    the kernel with most results; None where no kernel is shown.
+    The title has its counts; its assembly follows. If no kernel sums products, return the inner
+    loop of the kernel with the most results; None if no kernel has a title.
     """
     products: dict[TileKernel, int] = {}
     others: dict[TileKernel, int] = {}
-    for made, tiles in ((made, tiles) for each in lists for made, tiles in each.uses.items()):
-        if made.tile.fmas:
-            products[made] = products.get(made, 0) + tiles * made.tile.fmas
-        elif made.tile.elements:
-            others[made] = others.get(made, 0) + tiles * made.tile.elements
+    for each, tiles in (
+        (each, tiles) for tile_list in lists for each, tiles in tile_list.uses.items()
+    ):
+        if each.tile.fmas:
+            products[each] = products.get(each, 0) + tiles * each.tile.fmas
+        elif each.tile.elements:
+            others[each] = others.get(each, 0) + tiles * each.tile.elements
     work = products or others
     if not work:
         return None
-    most = max(work, key=lambda made: work[made])
+    most = max(work, key=lambda each: work[each])
     code = disassembly.busiest(most.module.assembly())
     return f"{most.tile.title}, {code}", "\n".join(code.instructions)

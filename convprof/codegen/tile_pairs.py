@@ -1,15 +1,15 @@
 """Run lists of tiles for every block of rows against every block of columns, in scratch memory.
 
-An algorithm that never holds a whole rows-by-columns matrix goes, block of rows by block of rows,
-through all blocks of columns. The tiles of all such pairs are the same, but for where they begin.
-So one list serves all pairs, and its length does not grow with the problem. A task is a block of
-rows of one item of one group (a head of an image); on its way it runs four lists:
+An algorithm that never stores a whole rows-by-columns matrix visits all blocks of columns for each
+block of rows. The tiles of all pairs are the same, except for their starts. So one list is enough
+for all pairs, and its length does not grow with the problem. A task is a block of rows of one item
+of one group (a head of an image); it runs four lists:
 
     begin (the first block of columns),  step (each of the next),  last (the last one),  end
 
-Stages have the team's signature ``(lo, hi, buffers, dims)``. The buffers: rows, columns twice over
-(keys, then values), results, scratch, claims. A thread claims one of the pieces of scratch for as
-long as it runs tasks, so that there need not be more of them than threads.
+Stages have the team's signature ``(lo, hi, buffers, dims)``. The buffers: rows, columns of two
+kinds (keys, then values), results, scratch, claims. A thread claims one piece of scratch while it
+runs tasks, so that one piece per thread is enough.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ the values, the block of results, the thread's piece of scratch."""
 LISTS = 4
 BEGIN, STEP, LAST, END = range(LISTS)
 CLAIM_BYTES = 64
-"""Of a claim: the word that says whether a thread has that piece of scratch, on a line of its own.
-All are 0 at first, and no other code may write to them."""
+"""Bytes of a claim: a word that shows whether a thread uses the piece of scratch, on a cache line
+of its own. All claims are 0 at first, and no other code may write to them."""
 
 _HEAD = 16
 _TILE_WORDS = 7
@@ -182,7 +182,7 @@ def _ir() -> str:
         f"  %{walk}_walk = getelementptr i64, ptr %dims, i64 {len(_FIELDS) + 3 * i}"
         for i, walk in enumerate(_WALKS)
     )
-    # The third length of the walk over columns is a step's.
+    # The third distance of the walk over columns is the length of a step.
     step = len(_FIELDS) + 3 * _WALKS.index("columns") + 2
     dims += (
         f"\n  %step_p = getelementptr i64, ptr %dims, i64 {step}"
@@ -203,7 +203,7 @@ def runner_address() -> int:
 
 
 class Walk(NamedTuple):
-    """Distances in a buffer, in elements."""
+    """The distances between parts of a buffer, in elements."""
 
     group: int
     """From one group to the next."""
@@ -219,7 +219,7 @@ class Walk(NamedTuple):
 
 @dataclass(frozen=True)
 class Strides:
-    """How the lists are repeated; lengths in elements."""
+    """The repetition of the lists; distances in elements."""
 
     blocks: int
     """Blocks of rows in an item."""
@@ -233,9 +233,9 @@ class Strides:
     rows: Walk
     columns: Walk
     results: Walk
-    """All three in blocks."""
+    """The three walks, in blocks."""
     values: int
-    """From the keys to the values."""
+    """The distance from the keys to the values."""
     slots: int
     """Pieces of scratch: as many as threads."""
     slot: int
@@ -243,19 +243,19 @@ class Strides:
 
 
 class PairTiles(TileList):
-    """The eight lists: ``task()`` begins the next; tiles begin relative to their blocks."""
+    """The eight lists: ``task()`` begins the next list; tiles begin relative to their blocks."""
 
-    def place(self, made: TileKernel, *places: tuple[int, int]) -> None:
+    def place(self, tile_kernel: TileKernel, *places: tuple[int, int]) -> None:
         """Append a tile: for each of its pointers a base (``ROWS``, …) and elements from it."""
-        words = [made.address]
-        for (base, at), size in zip(places, made.element_bytes(len(places)), strict=True):
+        words = [tile_kernel.address]
+        for (base, at), size in zip(places, tile_kernel.element_bytes(len(places)), strict=True):
             words += [base, at * size]
         self.rows.append(np.array(words, dtype=np.int64))
         self.count += 1
-        self.uses[made] = self.uses.get(made, 0) + 1
+        self.uses[tile_kernel] = self.uses.get(tile_kernel, 0) + 1
 
     def table(self, strides: Strides, types: Types) -> Words:
-        """Return the runner's integers; nothing may be added any more."""
+        """Return the runner's integers; tiles must not be added afterwards."""
         s, source, result = strides, types.source.bytes, types.result.bytes
         sizes = ((s.rows, source), (s.columns, source), (s.results, result))
         walks = [n * size for walk, size in sizes for n in walk]
@@ -263,5 +263,5 @@ class PairTiles(TileList):
         head = [s.blocks, s.wide, s.steps, s.items, s.values * source, s.slots, slot, *walks]
         starts = [*self.starts, self.count]
         table = np.concatenate([np.array([*head, *starts], dtype=np.int64), *self.rows])
-        self.rows = []  # the table has them
+        self.rows = []  # the table has all tiles
         return table

@@ -1,7 +1,7 @@
 """numba and LLVM, which compile every kernel: imported once, refused in one line if too old.
 
-Older versions do not fail where they are imported but deep inside a compilation: LLVM before 17
-cannot read the IR that the generators write (``ptr`` without a type).
+Older versions do not fail on import, but inside a compilation: LLVM before 17 cannot read the IR of
+the generators (``ptr`` without a type).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from convprof.errors import ToolchainError
 OLDEST_NUMBA = (0, 62)
 """The lower bound in pyproject.toml; the oldest version that the tests run with."""
 OLDEST_LLVM = 20
-"""The version in llvmlite 0.45, which belongs to that numba."""
+"""The LLVM version in llvmlite 0.45, which belongs to this numba."""
 
 _OLDEST = ".".join(map(str, OLDEST_NUMBA))
 _NEED = f"convprof needs numba {_OLDEST} or newer"
@@ -53,7 +53,7 @@ def _imported(name: str) -> Any:
         package = name.partition(".")[0]
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         absent = isinstance(error, ModuleNotFoundError) and error.name == package
-        # pip leaves a broken package alone if its version is right.
+        # pip does not reinstall a broken package if its version is right.
         what, how = ("Install", "") if absent else ("Install again", "--force-reinstall ")
         raise ToolchainError(
             f"{package} cannot be imported ({reason}): {_NEED}. {what}: {_pip(how)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,37 +17,47 @@ class Writer:
     """Collects the lines of one function over vectors of one type."""
 
     def __init__(self, dtype: DType, lanes: int, *, fused: bool = True) -> None:
-        """Without ``fused`` a multiply-add is two instructions, for a CPU without fused ones."""
+        """Without ``fused`` a multiply-add is two instructions, for a CPU that has no FMA."""
         self._fused = fused
         self.element, self.size = dtype.llvm, dtype.bytes
+        self.align = self.size
+        """The bytes that addresses of elements are multiples of."""
         self.lanes = lanes
         self.vector = f"<{lanes} x {self.element}>"
-        self.suffix = f"v{lanes}f{8 * self.size}"
+        self._floats = dtype.has_fma
+        self.suffix = f"v{lanes}{'f' if self._floats else 'i'}{8 * self.size}"
         self.lines: list[str] = []
         self.constants = ""
         """Constants of the module, in front of its function."""
-        self._names = 0
+        self._names = itertools.count()
+
+    def typed(self, dtype: DType, align: int | None = None) -> Writer:
+        """Return a writer of vectors of another type, with as many lanes, to the same function."""
+        other = Writer(dtype, self.lanes, fused=self._fused)
+        other.align = align or dtype.bytes
+        other.lines, other._names = self.lines, self._names
+        return other
 
     def add(self, expression: str) -> str:
         """Append ``%n = expression`` and return the name."""
-        name = f"%t{self._names}"
-        self._names += 1
+        name = f"%t{next(self._names)}"
         self.lines.append(f"  {name} = {expression}")
         return name
 
     def at(self, pointer: str, offset: int | str) -> str:
-        """Return ``pointer`` advanced by elements."""
+        """Return ``pointer`` advanced by a number of elements."""
         return self.add(f"getelementptr {self.element}, ptr {pointer}, i64 {offset}")
 
     def mask(self, alive: int) -> str:
-        """Return the mask of a vector of which the first ``alive`` lanes exist."""
+        """Return the mask of a vector in which the first ``alive`` lanes are used."""
         bits = ", ".join(f"i1 {int(lane < alive)}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{bits}>"
 
     def taken(self) -> str:
         """Return the lines written since the last call."""
-        lines, self.lines = self.lines, []
-        return "\n".join(lines)
+        lines = "\n".join(self.lines)
+        self.lines.clear()  # the same list stays the one of the other types' writers
+        return lines
 
     def rounded(self, value: float) -> float:
         """Return the nearest number of the element type: LLVM accepts only such constants."""
@@ -79,7 +90,7 @@ class Writer:
 
     def broadcast(self, pointer: str) -> str:
         """Return a vector of the element at ``pointer``."""
-        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.size}")
+        scalar = self.add(f"load {self.element}, ptr {pointer}, align {self.align}")
         one = self.add(f"insertelement {self.vector} poison, {self.element} {scalar}, i64 0")
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.add(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
@@ -87,7 +98,7 @@ class Writer:
     def load(self, pointer: str, mask: str | None = None) -> str:
         """Return the vector at ``pointer``; lanes outside the mask are 0 and not touched."""
         if mask is None:
-            return self.add(f"load {self.vector}, ptr {pointer}, align {self.size}")
+            return self.add(f"load {self.vector}, ptr {pointer}, align {self.align}")
         return self.add(
             f"call {self.vector} @llvm.masked.load.{self.suffix}.p0"
             f"(ptr {pointer}, i32 {self.size}, {mask}, {self.vector} zeroinitializer)"
@@ -96,12 +107,16 @@ class Writer:
     def store(self, value: str, pointer: str, mask: str | None = None) -> None:
         """Store a vector; lanes outside the mask are not touched."""
         if mask is None:
-            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.size}")
+            self.lines.append(f"  store {self.vector} {value}, ptr {pointer}, align {self.align}")
             return
         self.lines.append(
             f"  call void @llvm.masked.store.{self.suffix}.p0"
             f"({self.vector} {value}, ptr {pointer}, i32 {self.size}, {mask})"
         )
+
+    def plus(self, a: str, b: str) -> str:
+        """Return ``a + b``."""
+        return self.add(f"{'fadd' if self._floats else 'add'} {self.vector} {a}, {b}")
 
     def fma(self, a: str, b: str, c: str) -> str:
         """Return ``a * b + c``."""
@@ -111,21 +126,22 @@ class Writer:
         return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")
 
     def fence(self) -> None:
-        """Keep LLVM from merging loads before with loads after; no instruction."""
+        """Prevent LLVM from merging loads before and after this point; adds no instruction."""
         self.lines.append('  call void asm sideeffect "", "~{memory}"()')
 
     def prefetch(self, pointer: str, level: int = 1, *, write: bool = False) -> None:
-        """Fetch the line at ``pointer`` into the cache of that level, 1 or 2, to read or write."""
-        near = 4 - level  # LLVM counts from 3, nearest, to 0, not to be kept
+        """Prefetch the line at ``pointer`` into the cache of a level, 1 or 2, to read or write."""
+        near = 4 - level  # LLVM's scale is 3 for the first level to 0 for no cache
         kind = f"i32 {int(write)}, i32 {near}, i32 1"
         self.lines.append(f"  call void @llvm.prefetch.p0(ptr {pointer}, {kind})")
 
     def declarations(self) -> str:
         """Return the intrinsics that the functions above call."""
         v, mask = self.vector, f"<{self.lanes} x i1>"
-        return f"""
+        floats = f"""
 declare {v} @llvm.fma.{self.suffix}({v}, {v}, {v})
-declare {v} @llvm.fabs.{self.suffix}({v})
+declare {v} @llvm.fabs.{self.suffix}({v})"""
+        return f"""{floats if self._floats else ""}
 declare {v} @llvm.masked.load.{self.suffix}.p0(ptr, i32, {mask}, {v})
 declare void @llvm.masked.store.{self.suffix}.p0({v}, ptr, i32, {mask})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -141,8 +157,8 @@ def over_channels(
 ) -> str:
     """Return the code that runs ``body`` once per vector of channels.
 
-    ``body(writer, channel, mask)`` writes the work on one vector; the last one is masked where the
-    channels do not fill it. ``head`` comes before all of it.
+    ``body(writer, channel, mask)`` writes the work on one vector; the last vector is masked if the
+    channels do not fill it. ``head`` is written before the loop.
     """
     whole, rest = divmod(channels, w.lanes)
     loop, start = "", "done"
@@ -168,11 +184,11 @@ def over_channels(
 """
 
 
-# Operations on the lanes of a vector: join them, fill them from one, leave some out.
+# Operations on the lanes of a vector: reduce, broadcast, mask.
 
 
 def across_lanes(w: Writer, vector: str, join: Callable[[str, str], str]) -> str:
-    """Write the join of all lanes of a vector; every lane of the result has it."""
+    """Write the reduction of all lanes of a vector; every lane of the result has its value."""
     distance = w.lanes // 2
     while distance:
         picks = ", ".join(f"i32 {lane ^ distance}" for lane in range(w.lanes))
@@ -199,7 +215,7 @@ def summed(w: Writer, sums: Sequence[str]) -> str:
 
 
 def first_lane(w: Writer, vector: str) -> str:
-    """Write the first lane: a number equal in all lanes is then divided once, not 16 times."""
+    """Write the first lane: then one division replaces 16 divisions of equal numbers."""
     return w.add(f"extractelement {w.vector} {vector}, i64 0")
 
 
@@ -213,7 +229,7 @@ def everywhere(w: Writer, number: str) -> str:
 # Loops in a writer: over a count, and over the vectors of a row.
 
 UNROLL = 4
-"""Vectors of a row in one turn: a sum waits four cycles for the one before, so four sums."""
+"""Vectors of a row per iteration: an addition takes four cycles, so four independent sums."""
 
 
 def counted(
@@ -222,9 +238,9 @@ def counted(
     body: Callable[[str, list[str]], list[str]],
     carried: Sequence[str] = (),
 ) -> list[str]:
-    """Write ``count`` turns of ``body(index, vectors)``, which returns the vectors for the next.
+    """Write a loop of ``count`` times ``body(index, vectors)``, which returns the next vectors.
 
-    Return those after the last turn. ``carried`` are the vectors of the first turn.
+    Return the vectors after the last iteration; ``carried`` are the vectors of the first iteration.
     """
     vectors = list(carried)
     if count <= 1:
@@ -235,11 +251,11 @@ def counted(
     w.lines.append(f"turn{mark}:")
     names = [f"%v{mark}_{i}" for i in range(len(vectors))]
     place = len(w.lines)
-    made = body(index, names)
+    next_vectors = body(index, names)
     phis = [f"  {index} = phi i64 [ 0, %before{mark} ], [ {following}, %end{mark} ]"]
     phis += [
         f"  {name} = phi {w.vector} [ {first}, %before{mark} ], [ {last}, %end{mark} ]"
-        for name, first, last in zip(names, vectors, made, strict=True)
+        for name, first, last in zip(names, vectors, next_vectors, strict=True)
     ]
     w.lines[place:place] = phis
     w.lines += [
@@ -250,7 +266,7 @@ def counted(
         f"  br i1 %more{mark}, label %turn{mark}, label %done{mark}",
         f"done{mark}:",
     ]
-    return made
+    return next_vectors
 
 
 def sweep(
@@ -262,10 +278,10 @@ def sweep(
 ) -> list[str]:
     """Write ``body(offset, mask, vector)`` for every vector of a row of ``length`` elements.
 
-    A turn has as many vectors as are ``carried``, and the body returns the vector for the same
-    position of the next turn. Without any, a turn has ``across`` vectors, and the result of the
-    body is not used. The last vector of the row has a mask where the row does not fill it. Rows of
-    less than a turn are one piece, whose offsets are numbers.
+    An iteration has one vector of the row for each of ``carried``, and the body returns the vector
+    for the same position of the next iteration. Without ``carried``, an iteration has ``across``
+    vectors, and the result of the body is not used. The last vector of the row is masked if the row
+    does not fill it. Rows shorter than an iteration need no loop; their offsets are constants.
     """
     lanes, state = w.lanes, list(carried)
     across = len(state) or across
@@ -273,9 +289,9 @@ def sweep(
     turns = whole // across
 
     def at(place: int, offset: str, mask: str | None) -> None:
-        made = body(offset, mask, state[place] if carried else "")
+        next_vector = body(offset, mask, state[place] if carried else "")
         if carried:
-            state[place] = made
+            state[place] = next_vector
 
     def turn(index: str, vectors: list[str]) -> list[str]:
         state[:] = vectors

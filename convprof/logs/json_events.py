@@ -13,7 +13,7 @@ from convprof.logs.source import piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedIOBase
+    from io import BufferedReader
 
     from convprof.logs.operation import Reading
 
@@ -26,7 +26,7 @@ _LONGEST_BEGIN = 64
 _BETWEEN = re.compile(r"[\s,]*")
 
 
-def events(file: BufferedIOBase, reading: Reading) -> Iterator[dict[str, Any]]:
+def events(file: BufferedReader, reading: Reading) -> Iterator[dict[str, Any]]:
     """Yield the events; one that is cut, or is no JSON, ends them and counts as unread."""
     rest = _begin(file)
     if rest is None:
@@ -61,7 +61,7 @@ def events(file: BufferedIOBase, reading: Reading) -> Iterator[dict[str, Any]]:
         text, at = text[at:] + more.decode("latin-1"), 0
 
 
-def _begin(file: BufferedIOBase) -> bytes | None:
+def _begin(file: BufferedReader) -> bytes | None:
     """Return the first bytes behind the bracket that opens the list; None without one."""
     data = piece(file, PIECE)
     whole = _WHOLE.match(data)

@@ -10,13 +10,15 @@ from convprof.logs.source import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedIOBase
+    from io import BufferedReader
 
     from convprof.logs.operation import Reading
 
 _MOST_KNOWN = 50_000
 """Different lines of oneDNN whose meaning is kept: a program repeats some hundreds."""
 _NAME = b"_verbose,"
+LINES = (_NAME, mkl.PREFIX)
+"""What a line of a library contains."""
 
 
 class LineReader:
@@ -26,7 +28,7 @@ class LineReader:
         self._reading = reading
         self._known: dict[bytes, onednn.Line | None] = {}
 
-    def calls(self, file: BufferedIOBase) -> Iterator[Call]:
+    def calls(self, file: BufferedReader) -> Iterator[Call]:
         """Yield the calls in their order."""
         reading = self._reading
         for line in lines(file):

@@ -1,6 +1,8 @@
 """A profile of ONNX Runtime: an event per node and run, in whole microseconds.
 
-A profile has no strides, pads and groups, so that a convolution is a name and a time here. Source:
+A profile has no strides, pads and dilations. Those of a convolution follow from its shapes if it is
+dense and padded by half a filter or not at all; its FLOPs do not depend on them. Whether an operand
+of a product is transposed is not there either, and changes no size. Source:
 ``core/framework/sequential_executor.cc`` and ``core/common/profiler.cc`` of ONNX Runtime.
 """
 
@@ -11,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.logs.onednn_shapes import product
 from convprof.logs.operation import Call, Operation, is_time, number, word
+from convprof.problems.conv2d import Conv2d
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.logs.operation import Reading
+    from convprof.problems.base import Problem
     from convprof.problems.gemm import Gemm
 
 LIBRARY = "ONNX Runtime"
@@ -27,6 +33,7 @@ _TYPES = {"float": "f32", "double": "f64", "float16": "f16", "bfloat16": "bf16",
           "uint8": "u8", "int32": "s32", "int64": "s64"}  # fmt: skip
 _MOST_TENSORS = 64
 _MOST_DIMS = 16
+_IMAGE = 4
 _Tensor = tuple[str, list[int]]
 
 
@@ -67,7 +74,7 @@ def _node(name: str, seconds: float, event: dict[str, Any], reading: Reading) ->
 def _operation(kind: str, name: str, arguments: dict[str, Any]) -> Operation:
     tensors = _tensors(arguments.get("input_type_shape"))
     types = tensors[0][0] if tensors else ""
-    problem = _product(kind, tensors, _tensors(arguments.get("output_type_shape")))
+    problem = _problem(kind, tensors, _tensors(arguments.get("output_type_shape")))
     shapes = ":".join("x".join(map(str, shape)) for _, shape in tensors[:2])
     text = problem.descriptor if problem is not None else f"{name} {shapes}".strip()
     provider = str(arguments.get("provider", "")).removesuffix("ExecutionProvider")
@@ -85,26 +92,69 @@ def _operation(kind: str, name: str, arguments: dict[str, Any]) -> Operation:
 
 def _tensors(value: Any) -> list[_Tensor]:
     """Return type and shape of each input; those that are neither are left out."""
-    found = []
+    tensors = []
     for item in value[:_MOST_TENSORS] if isinstance(value, list) else ():
         for dtype, shape in list(item.items())[:1] if isinstance(item, dict) else ():
             sizes = shape[:_MOST_DIMS] if isinstance(shape, list) else []
             if all(isinstance(size, int) for size in sizes):
-                found.append((dtype, sizes))
-    return found
+                tensors.append((dtype, sizes))
+    return tensors
 
 
-def _product(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Gemm | None:
-    """Return the product of a ``MatMul``; a ``Gemm`` may be transposed, which a profile lacks.
+def _problem(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Problem | None:
+    if not inputs or not results:
+        return None
+    try:
+        reader = _READERS.get(kind)
+        if reader is None:
+            return None
+        return reader([shape for _, shape in inputs], results[0][1])
+    except InputError:
+        return None
+
+
+def _convolution(inputs: list[list[int]], result: list[int]) -> Conv2d | None:
+    if len(inputs) < 2 or {len(shape) for shape in (*inputs[:2], result)} != {_IMAGE}:  # noqa: PLR2004
+        return None
+    (n, c, h, w), (k, per_group, r, s) = inputs[:2]
+    if min(*inputs[0], *inputs[1], *result) < 1 or c % per_group or result[:2] != [n, k]:
+        return None
+    rows, columns = _axis(h, r, result[2]), _axis(w, s, result[3])
+    if rows is None or columns is None:
+        return None
+    (down, top), (across, left) = rows, columns
+    groups = c // per_group
+    return Conv2d(
+        n=n, c=c, h=h, w=w, k=k, r=r, s=s, stride=(down, across), pad=(top, left), groups=groups
+    )
+
+
+def _axis(size: int, taps: int, out: int) -> tuple[int, int] | None:
+    """Return stride and padding of an axis that give its output size; None if none does."""
+    stride = max(1, round(size / out))
+    pads = ((taps - 1) // 2, 0)
+    fits = (pad for pad in pads if (size + 2 * pad - taps) // stride + 1 == out)
+    pad = next(fits, None)
+    return None if pad is None else (stride, pad)
+
+
+def _product(inputs: list[list[int]], result: list[int]) -> Gemm | None:
+    """Return the product of A, with rows as the result has them, and of B in any orientation.
 
     Constant weights that were packed are missing among the inputs: they are a matrix.
     """
-    if kind != "MatMul" or not inputs or not results:
-        return None
-    a, result = inputs[0][1], results[0][1]
+    a = inputs[0]
     if not a or not result or a[:-1] != result[:-1]:
         return None
-    try:
-        return product(a, inputs[1][1] if len(inputs) > 1 else [a[-1], result[-1]])
-    except InputError:
-        return None
+    batch = inputs[1][:-2] if len(inputs) > 1 else []
+    return product(a, [*batch, a[-1], result[-1]])
+
+
+_READERS: dict[str, Callable[[list[list[int]], list[int]], Problem | None]] = {
+    "Conv": _convolution,
+    "FusedConv": _convolution,
+    "MatMul": _product,
+    "FusedMatMul": _product,
+    "Gemm": _product,
+    "FusedGemm": _product,
+}

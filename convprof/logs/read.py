@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
 from convprof.logs import json_events, ort_profile, source, torch_trace
-from convprof.logs.lines import LineReader
+from convprof.logs.lines import LINES, LineReader
 from convprof.logs.torch_trace import TorchTrace
-from convprof.problems.batch_text import plain
+from convprof.problems.batch_text import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from io import BufferedIOBase
+    from io import BufferedReader
 
     from convprof.logs.operation import Call, Reading
 
-_SEEN = 1 << 16
-"""Bytes at the beginning by which a JSON trace is told from a log of lines."""
 _JSON = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\]|\Z)|\{\s*")')
 FORMS = "ONEDNN_VERBOSE, MKL_VERBOSE, traces of torch.profiler, profiles of ONNX Runtime"
 
@@ -29,27 +27,27 @@ def read(paths: Sequence[str], reading: Reading) -> Iterator[Call]:
     for path in paths:
         before = reading.calls
         with source.opened(path) as file:
-            is_json = _is_json(file)
-        with source.opened(path) as file:
-            yield from _events(file, reading) if is_json else lines.calls(file)
+            yield from _events(file, reading) if _is_json(file) else lines.calls(file)
         if reading.calls == before:
             raise InputError(_nothing(path, reading))
 
 
-def _is_json(file: BufferedIOBase) -> bool:
-    return _JSON.match(source.piece(file, _SEEN)) is not None
+def _is_json(file: BufferedReader) -> bool:
+    """Whether it begins as a trace; a program may print JSON before the lines of a library."""
+    begin = source.begin(file)
+    return _JSON.match(begin) is not None and not any(name in begin for name in LINES)
 
 
 def _nothing(path: str, reading: Reading) -> str:
     if reading.messages or reading.unread:
         return (
-            f"{plain(path)}: lines of a library, but no time of an operation in them. "
+            f"{file_name(path)}: lines of a library, but no time of an operation in them. "
             "Run the program with ONEDNN_VERBOSE=profile"
         )
-    return f"{plain(path)}: no operation was recognised in it. Known logs are {FORMS}"
+    return f"{file_name(path)}: no operation was recognised in it. Known logs are {FORMS}"
 
 
-def _events(file: BufferedIOBase, reading: Reading) -> Iterator[Call]:
+def _events(file: BufferedReader, reading: Reading) -> Iterator[Call]:
     """Yield the calls of a trace of PyTorch, or of a profile of ONNX Runtime."""
     torch = TorchTrace(reading)
     began = False
@@ -63,10 +61,10 @@ def _events(file: BufferedIOBase, reading: Reading) -> Iterator[Call]:
             if not began:
                 reading.begin(ort_profile.LIBRARY)
                 began = True
-            found = ort_profile.call_of(event, reading)
-            if found is not None:
+            node = ort_profile.call_of(event, reading)
+            if node is not None:
                 reading.calls += 1
-                yield found
+                yield node
         else:
             reading.foreign += 1
     for call in torch.rest():

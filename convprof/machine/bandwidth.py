@@ -20,7 +20,7 @@ import numpy as np
 
 from convprof.codegen.probes.streams import (
     ARRAYS,
-    TURN_BYTES,
+    ITERATION_BYTES,
     Operation,
     StreamKernel,
     stream_kernel,
@@ -40,7 +40,7 @@ OPERATIONS: tuple[Operation, ...] = ("load", "store", "copy", "triad")
 SAMPLE_SECONDS = 3e-4
 MEMORY_SAMPLE_SECONDS = 4e-3
 """Each sample reads another part of the working set, so a sample need not read all of it."""
-FIRST_TURNS = 8192
+FIRST_ITERATIONS = 8192
 """The first guess: 8 MiB of each array, a millisecond even from a slow memory."""
 REPEATS = 40
 QUICK_REPEATS = 15
@@ -52,7 +52,7 @@ SHARED_READS = 6
 """Times that all cores read the working set: after the first, a third of the gain is still
 missing."""
 
-_START, _TURNS = 2, 3
+_START, _ITERATIONS = 2, 3
 """Positions in a kernel's list of integers."""
 _HUGE_PAGE = 2 << 20
 _FALLBACK_BITS = 128
@@ -139,7 +139,7 @@ class _Stream:
         self._team = team(threads)
         arrays = ARRAYS[operation]
         per_array = (ws.bytes_per_thread or 0) // arrays
-        self._bytes = max(TURN_BYTES, per_array // TURN_BYTES * TURN_BYTES)
+        self._bytes = max(ITERATION_BYTES, per_array // ITERATION_BYTES * ITERATION_BYTES)
         arena.touch(arrays * self._bytes)
         self._arena = arena
         self._shared_bytes = 0 if ws.level == MEMORY else arrays * self._bytes
@@ -147,11 +147,11 @@ class _Stream:
         starts = [arena.address + i * self._bytes for i in range(arrays)]
         self._pass = _Pass(self._kernel, starts, self._bytes, arena.stride, threads)
         wanted = MEMORY_SAMPLE_SECONDS if ws.level == MEMORY else SAMPLE_SECONDS
-        self._pass.dims[_TURNS] = min(FIRST_TURNS, self._bytes // TURN_BYTES)
+        self._pass.dims[_ITERATIONS] = min(FIRST_ITERATIONS, self._bytes // ITERATION_BYTES)
         for _ in range(2):  # the first guess is from a cold start
-            turns = int(self._pass.dims[_TURNS])
+            iterations = int(self._pass.dims[_ITERATIONS])
             shortest = min(self._seconds() for _ in range(5))
-            self._pass.dims[_TURNS] = max(8, round(wanted / shortest * turns))
+            self._pass.dims[_ITERATIONS] = max(8, round(wanted / shortest * iterations))
 
     def share(self) -> None:
         """Let all cores read the working set, unless it is in memory."""
@@ -160,8 +160,8 @@ class _Stream:
 
     def rate(self) -> float:
         """Take one sample; return bytes per second."""
-        turns = int(self._pass.dims[_TURNS])
-        return self._threads * turns * self._kernel.bytes_per_turn / self._seconds()
+        iterations = int(self._pass.dims[_ITERATIONS])
+        return self._threads * iterations * self._kernel.bytes_per_iteration / self._seconds()
 
     def _seconds(self) -> float:
         """Run once, from where the last run stopped."""
@@ -169,7 +169,7 @@ class _Stream:
         self._team.run(self._pass.program)
         elapsed = time.perf_counter_ns() - start
         dims = self._pass.dims
-        dims[_START] = (int(dims[_START]) + int(dims[_TURNS]) * TURN_BYTES) % self._bytes
+        dims[_START] = (int(dims[_START]) + int(dims[_ITERATIONS]) * ITERATION_BYTES) % self._bytes
         return elapsed * 1e-9
 
 
@@ -181,7 +181,7 @@ class _Pass:
     ) -> None:
         self._kernel = kernel  # its code must live as long as the program
         self._buffers = np.array(starts, dtype=np.int64)
-        self.dims = np.array([stride, size, 0, size // TURN_BYTES], dtype=np.int64)
+        self.dims = np.array([stride, size, 0, size // ITERATION_BYTES], dtype=np.int64)
         addresses = (self._buffers.ctypes.data, self.dims.ctypes.data)
         self.program = Program([(kernel.address, 0, threads, *addresses, True)], threads)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
+from convprof.codegen.probes.chains import ADDS_PER_ITERATION, add_chain
 from convprof.machine.counters import Count, CycleCounter
 
-TURNS = 300
+ITERATIONS = 300
 """About 40,000 cycles, some 13 µs: short compared with a sample, long compared with the timer and
 the call."""
 
@@ -39,37 +39,37 @@ class CoreClock:
         """Return the clock now, under the load that just ran; None where it cannot be known."""
         if self._chain is None:
             return None
-        elapsed = self._shortest(TURNS, REPEATS) - self._empty_ns
-        return TURNS * ADDS_PER_TURN / (elapsed * 1e-9)
+        elapsed = self._shortest(ITERATIONS, REPEATS) - self._empty_ns
+        return ITERATIONS * ADDS_PER_ITERATION / (elapsed * 1e-9)
 
     def counted_share(self, counter: CycleCounter) -> float | None:
         """Return the counted cycles of the chain over its known length.
 
         None where the counter missed a part of the chain at each try.
         """
-        turns = [
+        iterations = [
             self._fewest(counter, 0, 2 * REPEATS),
-            self._fewest(counter, TURNS, 2 * REPEATS),
+            self._fewest(counter, ITERATIONS, 2 * REPEATS),
         ]
-        if turns[0] is None or turns[1] is None:
+        if iterations[0] is None or iterations[1] is None:
             return None
-        return (turns[1] - turns[0]) / (TURNS * ADDS_PER_TURN)
+        return (iterations[1] - iterations[0]) / (ITERATIONS * ADDS_PER_ITERATION)
 
-    def _fewest(self, counter: CycleCounter, turns: int, repeats: int) -> int | None:
+    def _fewest(self, counter: CycleCounter, iterations: int, repeats: int) -> int | None:
         counts = []
         for _ in range(repeats):
             before = counter.read() or Count()
-            self._chain(turns, 1)
+            self._chain(iterations, 1)
             count = (counter.read() or Count()) - before
             if count.whole:
                 counts.append(count.cycles)
         return min(counts, default=None)
 
-    def _shortest(self, turns: int, repeats: int) -> int:
+    def _shortest(self, iterations: int, repeats: int) -> int:
         best = 1 << 62
         for _ in range(repeats):
             start = time.perf_counter_ns()
-            self._chain(turns, 1)
+            self._chain(iterations, 1)
             best = min(best, time.perf_counter_ns() - start)
         return best
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.codegen.probes.fma import FmaKernel, fma_kernel
+from convprof.codegen.probes.fma import FmaKernel, flops_at_once, fma_kernel, way
 from convprof.codegen.threads import Program, team
-from convprof.dtypes import find
+from convprof.dtypes import COMMON, types
 from convprof.machine import facts, published
 from convprof.machine.clock import CoreClock
 
@@ -41,16 +41,19 @@ FALLBACK_BITS = 128
 """Every 64-bit core has vectors of 128 bits; used where the width is unknown."""
 
 ADDS = (30, 60, 120)
-"""Additions per turn of 48 multiply-adds to try for the clock under load: just above the 24
+"""Additions per iteration of 48 multiply-adds to try for the clock under load: just above the 24
 cycles of a core with two vector ports, and of one with one."""
 CHAIN_BOUND = 1.15
-"""A turn that takes this much longer with the additions than without waits for them."""
+"""A iteration that takes this much longer with the additions than without waits for them."""
 
 MOST_PORTS = 6
 """No core starts more vector multiply-adds per cycle; four are the most so far."""
 MOST_MEASURED = 3
 WHOLE = 0.2
 """A number of ports is whole: a measured one that is further from it was disturbed."""
+
+SHORT_BYTE = 0x3F
+"""Bytes of short operands: 63 as whole numbers, 0.75 as bf16, 1.8 as f16, and as f32 0.75."""
 
 _TASKS_PER_THREAD = 4
 
@@ -66,7 +69,7 @@ class Peak:
     flop_per_s: float
     """The best of the repeats: a ceiling is what the machine can do, not what it did on average."""
     core_hz: float | None
-    """The clock under this load, measured in turns with the repeats; None too where it differed
+    """The clock under this load, measured alternately with the repeats; None too where it differed
     from one series of repeats to the next."""
     flop_per_cycle: float | None
     """Per core."""
@@ -77,6 +80,8 @@ class Peak:
     splits the vectors, or a disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
+    instruction: str = ""
+    """The instruction that multiplies short elements, for people; empty for f32 and f64."""
 
 
 def widest(simd: Simd) -> tuple[int, bool]:
@@ -119,8 +124,8 @@ def unclear(peak: Peak) -> bool:
     """
     if peak.ports is not None or not CoreClock().available:
         return False
-    lanes = peak.bits // find(peak.dtype).bits
-    return peak.flop_per_cycle is None or peak.flop_per_cycle > 2 * lanes
+    at_once = flops_at_once(peak.dtype, peak.bits)
+    return peak.flop_per_cycle is None or peak.flop_per_cycle > at_once
 
 
 def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
@@ -128,9 +133,9 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
     plain = _Load(kernel(), dtype, threads)
     plain.warm_up()
     clock = _chain_bound(plain, kernel, dtype, threads)
-    turn_s, clock_turn_s = _alternate(plain, clock)
-    rate = threads * plain.kernel.flops_per_turn / turn_s
-    hz = clock.kernel.adds / clock_turn_s if clock and clock_turn_s else None
+    iteration_s, clock_iteration_s = _alternate(plain, clock)
+    rate = threads * plain.kernel.flops_per_iteration / iteration_s
+    hz = clock.kernel.adds / clock_iteration_s if clock and clock_iteration_s else None
     per_cycle = rate / hz / threads if hz else None
     return Peak(
         isa=facts().cpu.simd.isa,
@@ -140,13 +145,14 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
         flop_per_s=rate,
         core_hz=hz,
         flop_per_cycle=per_cycle,
-        ports=_ports(per_cycle, plain.kernel.lanes),
+        ports=_ports(per_cycle, plain.kernel.flops_at_once),
         fused=fused,
+        instruction="" if dtype in COMMON else way(dtype, bits).instruction,
     )
 
 
-def _ports(per_cycle: float | None, lanes: int) -> int | None:
-    measured = per_cycle / (2 * lanes) if per_cycle else 0.0
+def _ports(per_cycle: float | None, at_once: int) -> int | None:
+    measured = per_cycle / at_once if per_cycle else 0.0
     count = round(measured)
     return count if 1 <= count <= MOST_PORTS and abs(measured - count) <= WHOLE else None
 
@@ -156,19 +162,21 @@ class _Load:
 
     def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
         self.kernel = kernel
-        kind = find(dtype).array_type
+        kind = types(dtype).accumulator.array_type
         self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
+        if dtype not in COMMON:
+            self._operands.view(np.uint8).fill(SHORT_BYTE)
         self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)
         self._dims = np.array([200], dtype=np.int64)
         tasks = _TASKS_PER_THREAD * threads
         row = (kernel.address, 0, tasks, self._buffers.ctypes.data, self._dims.ctypes.data)
         self._program = Program([row], threads)
         self._team = team(threads)
-        turn_s = min(self.turn_s() for _ in range(5))
-        self._dims[0] = max(200, int(REPEAT_SECONDS / turn_s / _TASKS_PER_THREAD))
+        iteration_s = min(self.iteration_s() for _ in range(5))
+        self._dims[0] = max(200, int(REPEAT_SECONDS / iteration_s / _TASKS_PER_THREAD))
 
-    def turn_s(self) -> float:
-        """Run once; return the seconds that one turn of the loop took on each thread."""
+    def iteration_s(self) -> float:
+        """Run once; return the seconds that one iteration of the loop took on each thread."""
         start = time.perf_counter_ns()
         self._team.run(self._program)
         elapsed = time.perf_counter_ns() - start
@@ -176,7 +184,7 @@ class _Load:
 
     def warm_up(self) -> None:
         """Run until the clock has settled under this load."""
-        _until(WARM_UP_SECONDS, self.turn_s)
+        _until(WARM_UP_SECONDS, self.iteration_s)
 
 
 def _until(seconds: float, work: Callable[[], object]) -> None:
@@ -191,33 +199,33 @@ def _chain_bound(
     """Return the load whose additions are what its loop waits for; None where none are known."""
     if not CoreClock().available:
         return None
-    alone = min(plain.turn_s() for _ in range(5))
+    alone = min(plain.iteration_s() for _ in range(5))
     for adds in ADDS:
         load = _Load(kernel(adds), dtype, threads)
-        if min(load.turn_s() for _ in range(5)) > CHAIN_BOUND * alone:
+        if min(load.iteration_s() for _ in range(5)) > CHAIN_BOUND * alone:
             break
     return load
 
 
 def _alternate(plain: _Load, clock: _Load | None) -> tuple[float, float | None]:
-    """Return the shortest turn of each, taken in turns.
+    """Return the shortest iteration of each, measured alternately.
 
     None without a clock, or where the series of repeats of the clock contradict each other.
     """
-    turns: list[float] = []
-    clock_turns: list[float] = []
+    iterations: list[float] = []
+    clock_iterations: list[float] = []
     for _ in range(ATTEMPTS):
         shortest = clock_shortest = math.inf
         for _ in range(REPEATS):
-            shortest = min(shortest, plain.turn_s())
+            shortest = min(shortest, plain.iteration_s())
             if clock:
-                clock_shortest = min(clock_shortest, clock.turn_s())
-        turns.append(shortest)
-        clock_turns.append(clock_shortest)
-        if agree(turns, SETTLED) and (clock is None or agree(clock_turns, SETTLED)):
+                clock_shortest = min(clock_shortest, clock.iteration_s())
+        iterations.append(shortest)
+        clock_iterations.append(clock_shortest)
+        if agree(iterations, SETTLED) and (clock is None or agree(clock_iterations, SETTLED)):
             break
-    known = clock is not None and agree(clock_turns, SAME_CLOCK)
-    return min(turns), min(clock_turns) if known else None
+    known = clock is not None and agree(clock_iterations, SAME_CLOCK)
+    return min(iterations), min(clock_iterations) if known else None
 
 
 def agree(seconds: Sequence[float], within: float) -> bool:

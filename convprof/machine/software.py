@@ -73,6 +73,12 @@ def software() -> Software:
     )
 
 
+def versions() -> dict[str, str | None]:
+    """Return the versions that are read in some milliseconds, for documents to be compared."""
+    packages = ("numpy", "numba", "llvmlite")
+    return {"Python": platform.python_version(), **{name: _version(name) for name in packages}}
+
+
 def _version(package: str) -> str | None:
     from importlib import metadata  # 20 ms that `--help` need not pay
 

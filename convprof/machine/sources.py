@@ -84,7 +84,7 @@ class Source:
         return integer(self.read(path), low, high)
 
     def sysctl_integer(self, name: str, low: int = 1, high: int = (1 << 63) - 1) -> int | None:
-        """Return an integer from sysctl; 0 stands for unknown there, so it is None by default."""
+        """Return an integer from sysctl; 0 means unknown there, so it is None by default."""
         return integer(self.sysctl(name), low, high)
 
     def names(self, path: str) -> list[str]:

@@ -53,7 +53,8 @@ RESOLUTIONS_PER_SAMPLE = 100
 SLOW = 0.25
 """A call of more than this share of the budget is not warmed up, and its phases are not timed."""
 WHOLE_BUDGETS = 20
-"""A whole network may take this many budgets of a contestant: it has about so many layers."""
+"""A whole network may take this many budgets of a contestant: it has about this number of
+layers."""
 PHASE_RUNS = 5
 FEW_PHASE_RUNS, MANY_PHASE_RUNS = 3, 9
 """Of a contestant whose phases are what is asked for."""
@@ -275,8 +276,8 @@ class Session:
     def _again(self) -> Iterator[Sampled | Failed]:
         """Measure the suspects again, at most twice; keep the faster samples of each.
 
-        The rounds of the second samples are not those of the other contestants: a suspect takes
-        part in no comparison by rounds.
+        The rounds of the second samples are not the rounds of the other contestants: a suspect
+        takes part in no comparison by rounds.
         """
         for _ in range(MOST_AGAIN):
             again = [suspect.participant for suspect in self.suspects()]

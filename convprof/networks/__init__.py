@@ -18,7 +18,7 @@ from convprof.problems.graph import Builder, Network
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Problem
+    from convprof.problems import Conv2d, Gemm, Problem
 
 
 _MODULES = {
@@ -92,6 +92,14 @@ def find(text: str, mb: int = 1, image: int | None = None) -> list[Problem]:
             f"layer of {' or '.join(networks)}:", pattern, (layer.name for _, layer in everything)
         )
     return problems
+
+
+def named(problem: Conv2d | Gemm, name: str) -> Conv2d | Gemm:
+    """Return the problem under a name; without a name if that cannot be printed."""
+    try:
+        return replace(problem, name=name)
+    except ProblemError:
+        return problem
 
 
 def definition(name: str) -> Definition:

@@ -25,7 +25,7 @@ class Attention(Problem):
     operands: Q is the first; K and V, stacked, are the second, ``(2, batch, heads, tokens, dim)``.
     Neither is constant between calls, so that nothing of them may be prepared beforehand.
 
-    ``macs`` are those of the two products. The softmax is counted apart, by its ``exponentials``.
+    ``macs`` counts the two products. The softmax is counted separately, by its ``exponentials``.
     ``name`` takes no part in comparisons. Raises ProblemError for impossible sizes.
     """
 

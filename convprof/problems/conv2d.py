@@ -292,7 +292,7 @@ class Conv2d(Trainable):
         return replace(self, epilogue=epilogue)
 
     def first_rows(self, rows: int) -> Conv2d:
-        """Return the convolution of one image that gives so many rows of the output, or more."""
+        """Return the convolution of one image that gives ``rows`` rows of the output, or more."""
         reach = self.dilation[0] * (self.r - 1) + 1
         height = min(self.h, max(reach, rows * self.stride[0]))
         return replace(self, n=1, h=height, name="")
@@ -383,12 +383,12 @@ class Conv2d(Trainable):
             out_column, rest_column = np.divmod(
                 column + self.pads[1] - s * self.dilation[1], self.stride[1]
             )
-            meets = (rest_row == 0) & (rest_column == 0)
-            meets &= (out_row >= 0) & (out_row < self.p) & (out_column >= 0) & (out_column < self.q)
-            at, k = n[meets][:, None], outputs[meets]
-            gradient = dy[at, k, out_row[meets][:, None], out_column[meets][:, None]]
-            factors = weights[k, (c % self.cg)[meets][:, None], r, s]
-            found[meets] += np.einsum(
+            used = (rest_row == 0) & (rest_column == 0)
+            used &= (out_row >= 0) & (out_row < self.p) & (out_column >= 0) & (out_column < self.q)
+            at, k = n[used][:, None], outputs[used]
+            gradient = dy[at, k, out_row[used][:, None], out_column[used][:, None]]
+            factors = weights[k, (c % self.cg)[used][:, None], r, s]
+            found[used] += np.einsum(
                 "ik,ik->i", gradient.astype(np.float64), factors.astype(np.float64)
             )
         return found

@@ -2,7 +2,7 @@
 
 The rules are benchdnn's (oneDNN, tests/benchdnn, ``doc/driver_conv.md``, ``str2desc``): fields in
 any order, ``_`` between them ignored, ``mb`` defaults to 2, a dilation of 0 is dense. Without any
-width field all widths are those of the height; with one, ``iw`` and ``kw`` are both required.
+width field all widths equal the heights; with one, ``iw`` and ``kw`` are both required.
 Without height fields the problem is one-dimensional. A missing output size follows from the
 padding, a missing padding from the output size; with neither, the padding is 0.
 

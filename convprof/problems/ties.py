@@ -26,7 +26,7 @@ class Tie:
     def to_json(self) -> dict[str, str | bool]:
         """Return the fields under the names of the result format."""
         names = {"node": self.node, "weight": self.weight, "owner": self.owner, "owned": self.owned}
-        return {**names, "turned": self.transposed}
+        return {**names, "transposed": self.transposed}
 
     def seen(self, tensor: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """Return the owner's tensor as this node reads it, of that shape, without a copy.

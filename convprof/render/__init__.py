@@ -1,1 +1,1 @@
-"""Results and events as Rich tables, panels, JSON, CSV and Markdown. Knows no kernel."""
+"""Results and events as Rich tables, panels, JSON, CSV and Markdown; without access to kernels."""

@@ -1,4 +1,4 @@
-"""Print the answer with which a command ends."""
+"""Print the answer at the end of a command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def answer_report(console: Console, answer: Answer) -> None:
-    """Print the sentences, the first one in bold, and the command to try next in a line."""
+    """Print the sentences, the first sentence in bold, and the next command on its own line."""
     console.print()
     first, *others = answer.sentences
     say(console, readable(console, first), style="bold")
     for sentence in others:
         say(console, readable(console, sentence))
     if answer.command:
-        # Never broken into two lines by us: a user copies the command as it is.
+        # The command stays on one line: users copy it.
         console.print(Text(readable(console, f"next: {answer.command}")), soft_wrap=True)

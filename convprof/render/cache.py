@@ -1,4 +1,4 @@
-"""What ``cache`` prints: a row per kind of stored files, and what was removed."""
+"""The output of ``cache``: a row per kind of stored files, and the removed files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,28 @@ if TYPE_CHECKING:
 
 
 def cache_report(console: Console, stores: Sequence[Store], *, cleared: bool) -> None:
-    """Print what is stored, where, and what was just removed."""
+    """Print the stored files, their folder, and the files that were just removed."""
     print_table(console, "stored on this machine", _columns(), stores)
     for store in stores:
         folders = ", ".join(str(folder) for folder in store.folders)
         say(console, f"{store.kind.name}: {store.kind.what}; in {folders}", style="dim")
-    if cleared:
-        removed = sum(store.removed for store in stores)
-        say(console, f"removed {removed} file{'' if removed == 1 else 's'}")
+    console.print()
+    say(console, _removed(stores) if cleared else _stored(stores), style="bold")
+
+
+def _stored(stores: Sequence[Store]) -> str:
+    """Return how many files there are, and their size."""
+    number = sum(len(store.entries) for store in stores)
+    size = units.size(sum(store.size_bytes for store in stores))
+    return f"{number:,} file{'' if number == 1 else 's'}, {size} in all"
+
+
+def _removed(stores: Sequence[Store]) -> str:
+    """Return how many files were removed, and of how many if some could not be."""
+    removed = sum(store.removed for store in stores)
+    failed = sum(len(store.errors) for store in stores)
+    of = f" of {removed + failed:,}" if failed else ""
+    return f"removed {removed:,}{of} file{'' if removed + failed == 1 else 's'}"
 
 
 def _columns() -> list[Column[Store]]:

@@ -1,4 +1,4 @@
-"""What ``convprof ceilings`` shows: peaks, bandwidths, and how old they are."""
+"""The output of ``convprof ceilings``: peaks, bandwidths, and their age."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTHING = "-"
 UNKNOWN = "unknown"
 GIGA = 1e9
 COUNTED = (
-    "bytes: loads + stores as the program makes them; lines that a store reads first are not "
+    "bytes: loads + stores of the program; lines that a store reads first are not "
     "counted · copy: b = a · triad: c = a + s*b"
 )
 CYCLES = "FLOP/cycle: per core, by the clock measured inside the same loop"
@@ -41,10 +41,10 @@ class _BandwidthRow:
     by_operation: dict[str, Bandwidth]
 
     def cell(self, operation: str) -> str:
-        found = self.by_operation.get(operation)
-        if found is None or found.bytes_per_s is None:
+        bandwidth = self.by_operation.get(operation)
+        if bandwidth is None or bandwidth.bytes_per_s is None:
             return UNKNOWN
-        return units.digits(found.bytes_per_s / GIGA)
+        return units.digits(bandwidth.bytes_per_s / GIGA)
 
     @property
     def working_set(self) -> str:
@@ -59,7 +59,7 @@ class _BandwidthRow:
 def ceilings_report(
     console: Console, sets: Sequence[Ceilings], dtypes: Sequence[str], *, now: float, machine: str
 ) -> None:
-    """Print both tables, what the figures mean, and their age. ``now``: seconds since 1970."""
+    """Print both tables, the meaning of the figures, and their age. ``now``: seconds since 1970."""
     peaks = _peaks(sets, dtypes)
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
@@ -79,18 +79,18 @@ def _lines(rows: Iterable[_BandwidthRow]) -> list[str]:
 
 
 BUSY_CPUS = 0.5
-"""Work of other programs that bandwidths and peaks may suffer from."""
+"""Work of other programs from which bandwidths and peaks may be too low."""
 
 
 def age_lines(sets: Sequence[Ceilings], now: float) -> list[str]:
     """Return ``measured 3 days ago (2026-02-01 10:15 UTC)``, one line for sets of the same time."""
     by_text: dict[str, list[int]] = {}
-    for found in sets:
-        date = datetime.fromtimestamp(found.measured_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        text = f"measured {age(now - found.measured_at)} ({date})"
-        if found.load is not None and found.load > BUSY_CPUS:
-            text += f", while other programs used {found.load:.1f} CPUs"
-        by_text.setdefault(text, []).append(found.threads)
+    for each in sets:
+        date = datetime.fromtimestamp(each.measured_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        text = f"measured {age(now - each.measured_at)} ({date})"
+        if each.load is not None and each.load > BUSY_CPUS:
+            text += f", while other programs used {each.load:.1f} CPUs"
+        by_text.setdefault(text, []).append(each.threads)
     if len(by_text) == 1:
         return list(by_text)
     return [
@@ -123,11 +123,15 @@ def peak_columns() -> list[Column[Peak]]:
         Column("threads", lambda p: str(p.threads), 2, key=True),
         Column("ISA", lambda p: p.isa or UNKNOWN, 1, "left"),
         Column("bits", lambda p: str(p.bits), 1),
-        Column("arithmetic", lambda p: "FMA" if p.fused else "multiply, add", 1, "left"),
+        Column("arithmetic", _arithmetic, 1, "left"),
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 1),
         Column("FLOP/cycle", lambda p: _digits(p.flop_per_cycle), 3),
         Column("GHz", lambda p: _digits(p.core_hz and p.core_hz / GIGA), 4),
     ]
+
+
+def _arithmetic(peak: Peak) -> str:
+    return peak.instruction or ("FMA" if peak.fused else "multiply, add")
 
 
 def _digits(value: float | None) -> str:
@@ -136,8 +140,8 @@ def _digits(value: float | None) -> str:
 
 def _bandwidth_rows(sets: Sequence[Ceilings]) -> list[_BandwidthRow]:
     rows: dict[tuple[str, int], dict[str, Bandwidth]] = {}
-    for found in sets:
-        for b in found.bandwidths:
+    for each in sets:
+        for b in each.bandwidths:
             rows.setdefault((b.level, b.threads), {})[b.operation] = b
     return [_BandwidthRow(level, threads, by) for (level, threads), by in rows.items()]
 

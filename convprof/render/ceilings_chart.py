@@ -23,7 +23,7 @@ PEAKS, BANDWIDTHS = (
 
 
 def ceilings_chart(sets: Sequence[Ceilings], dtypes: Sequence[str], *, dated: str) -> Bars | None:
-    """Return both kinds of ceilings; None where none is known. ``dated``: machine and date."""
+    """Return both kinds of ceilings; None without known ceilings. ``dated``: machine and date."""
     peaks = [p for dtype in dtypes for s in sets for p in s.peaks if p.dtype == dtype]
     loads = [
         b for s in sets for b in s.bandwidths if b.operation == LOAD and b.bytes_per_s is not None

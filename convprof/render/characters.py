@@ -1,4 +1,4 @@
-"""Texts for a stream whose encoding lacks some of their characters."""
+"""Texts for a stream whose encoding lacks some characters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _ASCII = {
     "┴": "+", "┼": "+", "━": "-", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "•": "*",
     "\u2018": "'", "\u2019": "'", "“": '"', "”": '"',
 }  # fmt: skip
-"""What is read in place of a character: one ASCII character where the layout of lines needs it."""
+"""Replacements of characters: one ASCII character where the layout of lines needs the width."""
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def encodable(text: str, encoding: str | None, errors: str | None = "strict") -> str:
-    """Return the text with every character replaced that ``encoding`` does not have.
+    """Return the text with every character replaced that ``encoding`` lacks.
 
-    Accents are dropped, and what has no likeness in ASCII becomes ``?``.
+    Accents are dropped, and characters without a similar one in ASCII become ``?``.
     """
     if text.isascii() or not encoding:
         return text
@@ -27,7 +27,7 @@ def encodable(text: str, encoding: str | None, errors: str | None = "strict") ->
         text.encode(encoding, errors or "strict")
     except UnicodeError:
         return "".join(_replaced(character, encoding) for character in text)
-    except LookupError:  # an encoding that Python does not know
+    except LookupError:  # an encoding that Python does not support
         return text
     return text
 
@@ -55,6 +55,6 @@ def json_in_ascii(text: str) -> str:
     return _NOT_ASCII.sub(_escaped, text)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")
+def _escaped(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

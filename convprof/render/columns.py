@@ -1,4 +1,4 @@
-"""Tables that fit: columns with a rank, the least important dropped until the rest has room."""
+"""Tables that fit: columns have a rank, and the least important columns are dropped."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ BEST = "bold green"
 """The style of a table's best row."""
 VERDICT_STYLES = {"faster": "green", "slower": "red", "same": "", "undecided": "dim"}
 _BETWEEN = 3
-"""Cells that Rich puts between two columns: padding on both sides and a line."""
+"""Cells between two columns in Rich: padding on both sides and a line."""
 
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
-    """One column: its heading, how to print a row's cell, and how much it matters."""
+    """One column: its heading, the function that prints a row's cell, and its rank."""
 
     heading: str
     cell: Callable[[Row], str]
     rank: int
-    """1 is kept longest."""
+    """The rank; columns with rank 1 are dropped last."""
     justify: Literal["left", "right"] = "right"
     key: bool = False
-    """Whether it tells rows apart: then it is never dropped while its cells differ."""
+    """Whether the column identifies rows: then it is not dropped while its cells differ."""
     style: Callable[[Row], str] = lambda _: ""
     """The style of a row's cell; the text says the same without it."""
 
@@ -46,7 +46,7 @@ class Column(Generic[Row]):
 def fit(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Column[Row]]:
     """Return the columns that fit into ``width`` cells, in their order.
 
-    The first column and the key columns whose cells differ are kept even where they do not fit.
+    The first column and key columns whose cells differ are never dropped.
     """
     kept = list(columns)
     needed = [column for column in columns if column.key and len(set(map(column.cell, rows))) > 1]
@@ -65,31 +65,32 @@ def print_table(
     rows: Sequence[Row],
     style: Callable[[Row], str] = lambda _: "",
 ) -> list[str]:
-    """Print a heading and the columns that fit the console, and which columns do not.
+    """Print a heading, the columns that fit the console, and the names of the other columns.
 
     Return the headings of the columns that were printed. ``style`` is the style of a row.
     """
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     kept = fit(columns, rows, console.width)
     for column in kept:
         # Text, not a string: Rich would take the unit in ``time [ms]`` for markup.
         heading = Text(readable(console, column.heading))
-        made.add_column(heading, justify=column.justify, no_wrap=True)
+        table.add_column(heading, justify=column.justify, no_wrap=True)
     for row in rows:
         cells = (Text(readable(console, c.cell(row)), style=c.style(row)) for c in kept)
-        made.add_row(*cells, style=style(row))
+        table.add_row(*cells, style=style(row))
     console.print(Text(title, style="bold"))
     if console.is_terminal:
-        console.print(made)
+        console.print(table)
     else:
         # Rich fills up the cells of a last column that is aligned to the left.
-        for line in console.render_lines(made, pad=False):
+        for line in console.render_lines(table, pad=False):
             text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
             text.rstrip()
             console.print(text, soft_wrap=True)
     dropped = [column.heading for column in columns if column not in kept]
     if dropped:
-        # Broken at the console's width in a file too: only a width that a user chose drops columns.
+        # Wrapped at the console's width in a file too: only a width that a user chose drops
+        # columns.
         note = f"not shown at {console.width} columns: {', '.join(dropped)}"
         console.print(Text(readable(console, note), style="dim"))
     return [column.heading for column in kept]
@@ -103,19 +104,19 @@ def _width(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> int:
     return sum(widths) + _BETWEEN * (len(widths) - 1)
 
 
-# Rows with long dotted names in few columns: a block's name above its layers, not in each.
+# Rows with long dotted names: the name of a block is above its layers, not in each row.
 
 _BLOCK = re.compile(r"(.*?\.\d+(?:-\d+)?(?:\.\d+)*)\.(.+)")
 """``layer1.0`` and ``conv2``, ``encoder.layers.3`` and ``mlp.0``, ``layer3.1-5`` and ``conv1``: a
 block or blocks that repeat, and a layer in it."""
 _INDENT = "  "
 LONGEST = 28
-"""Of a name, where not every column has room."""
+"""The most characters of a name if not every column fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line(Generic[Row]):
-    """A line of the table: a layer, or the name of the block to which those below it belong."""
+    """A line of the table: a layer, or the name of the block that the layers below belong to."""
 
     label: str
     row: Row | None
@@ -127,7 +128,7 @@ def plain_lines(rows: Sequence[Row], name: Callable[[Row], str]) -> list[Line[Ro
 
 
 def block_lines(rows: Sequence[Row], name: Callable[[Row], str]) -> list[Line[Row]]:
-    """Return a line per row, and one above for each block of which there are several."""
+    """Return a line per row, and a line above for each block if there are several blocks."""
     lines: list[Line[Row]] = []
     current = ""
     for row in rows:
@@ -148,20 +149,20 @@ def fitting_lines(
     *,
     in_order: bool,
 ) -> list[Line[Row]]:
-    """Return lines with whole names if every column then fits; else with shorter ones.
+    """Return lines with whole names if every column then fits, else with shorter names.
 
-    Of rows ``in_order`` a block's name goes above its layers; the names of others, and those that
-    are still long, lose their beginning.
+    For rows ``in_order`` the name of a block is above its layers. Other names, and names that are
+    still long, lose their beginning.
     """
     whole = plain_lines(rows, name)
     if len(fit(columns, whole, width)) == len(columns):
         return whole
-    found = block_lines(rows, name) if in_order else whole
-    return [Line(shortened(line.label), line.row) for line in found]
+    lines = block_lines(rows, name) if in_order else whole
+    return [Line(shortened(line.label), line.row) for line in lines]
 
 
 def line_columns(plain: Sequence[Column[Row]]) -> list[Column[Line[Row]]]:
-    """Turn columns of rows into columns of lines; the first one is the line's label."""
+    """Convert columns of rows to columns of lines; the first column is the line's label."""
     label, *others = plain
     return [
         Column(label.heading, lambda line: line.label, label.rank, label.justify, label.key),

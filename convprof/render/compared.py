@@ -1,4 +1,4 @@
-"""Comparisons as columns of the CSV: what a measurement was compared with, ratio and verdict."""
+"""Comparisons as columns of the CSV: the reference of a measurement, ratio and verdict."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 """The problem, the strategy, the layout, the threads and the instruction set of a measurement."""
 BLOCKS = "mixers"
-"""The comparisons whose sides are blocks of several measurements: they have rows of their own."""
+"""The comparisons between blocks of several measurements: they have rows of their own."""
 
 
 def key_of(measurement: Measurement) -> Key:
-    """Return what a comparison names of a measurement."""
+    """Return the fields of a measurement that a comparison names."""
     m = measurement
     return (_named(m.problem), m.strategy, m.layout, m.threads, m.isa)
 
@@ -28,20 +28,20 @@ def key_of(measurement: Measurement) -> Key:
 def compared_columns(comparisons: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
     """Return the columns of each comparison, by the measurement that is its side ``a``.
 
-    The comparisons may come from a file of a stranger: one that is damaged is left out.
+    The comparisons may come from a stranger's file: a damaged comparison is left out.
     """
-    found: dict[Key, list[dict[str, Any]]] = {}
+    by_measurement: dict[Key, list[dict[str, Any]]] = {}
     for fields in comparisons:
         try:
             key, columns = _compared(fields)
         except InputError:
             continue
-        found.setdefault(key, []).append(columns)
-    return found
+        by_measurement.setdefault(key, []).append(columns)
+    return by_measurement
 
 
 def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
-    """Return side ``a``, and the comparison as columns; InputError if it is none."""
+    """Return side ``a``, and the comparison as columns; InputError if it is not a comparison."""
     a, b, problem = (mapping(fields.get(name)) for name in ("a", "b", "problem"))
     ratio = comparison.read_ratio(fields)
     kind, limit = text(fields.get("kind")), mapping(fields.get("limits") or {}).get("a")

@@ -1,7 +1,7 @@
 """Consoles: data to stdout, everything else to stderr.
 
-Whether a stream is a terminal decides the layout: full-width rows and no cursor movements where it
-is none, whatever ``FORCE_COLOR``, ``TTY_COMPATIBLE``, ``TERM`` or ``COLUMNS`` say.
+Whether a stream is a terminal decides the layout: full-width rows and no cursor movements if it is
+not, for all values of ``FORCE_COLOR``, ``TTY_COMPATIBLE``, ``TERM`` and ``COLUMNS``.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from convprof.render.characters import encodable
 Color = Literal["auto", "always", "never"]
 
 PIPED_WIDTH = 400
-"""Rich shortens cells to fit 80 columns when stdout is no terminal, which destroys data: rows that
-go to a file or a pipe get all the room they want."""
+"""Rich shortens cells to fit 80 columns when stdout is not a terminal, which destroys data: rows
+that go to a file or a pipe get this width."""
 _PIPED_HEIGHT = 25
 _WIDEST = 100_000
 LEAST_HANGING = 20
-"""Cells for a text after its head; in fewer it begins at the margin."""
+"""The fewest cells for a text next to its head; with fewer it begins at the margin."""
 _DECIDED_HERE = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
-"""Variables that Rich would read: of several of them its versions make different things."""
+"""Variables that Rich would read; its versions treat combinations of them differently."""
 _OFF = ("", "0", "false")
 
 
 def stdout(color: Color = "auto") -> Console:
-    """Return the console for data; full-width rows when stdout is no terminal."""
+    """Return the console for data; full-width rows when stdout is not a terminal."""
     return _console(color, stderr=False)
 
 
@@ -48,7 +48,8 @@ def _console(color: Color, *, stderr: bool) -> Console:
     return Console(
         stderr=stderr,
         width=width,
-        # Unless both are given, Rich looks up the terminal, and takes 80 columns for a dumb one.
+        # Unless both are set, Rich reads the terminal's size, and uses 80 columns for a dumb
+        # terminal.
         height=None if terminal else _PIPED_HEIGHT,
         highlight=False,
         soft_wrap=False,
@@ -60,7 +61,7 @@ def _console(color: Color, *, stderr: bool) -> Console:
 
 
 def is_terminal(stream: object) -> bool:
-    """Whether a stream is a terminal; a closed one is none."""
+    """Whether a stream is a terminal; a closed stream is not."""
     isatty = getattr(stream, "isatty", None)
     try:
         return bool(isatty and isatty())
@@ -69,7 +70,7 @@ def is_terminal(stream: object) -> bool:
 
 
 def _columns() -> int | None:
-    """Return the width that COLUMNS gives; None if it gives none."""
+    """Return the width in the variable COLUMNS; None if it has no valid number."""
     text = os.environ.get("COLUMNS", "")
     if not (text.isascii() and text.isdecimal()) or len(text) > len(str(_WIDEST)):
         return None
@@ -83,12 +84,12 @@ def _color_system(
         return None
     if terminal:
         return "auto"
-    wanted = color == "always" and not stderr
-    return "standard" if wanted or (color == "auto" and _forced()) else None
+    forced = color == "always" and not stderr
+    return "standard" if forced or (color == "auto" and _forced()) else None
 
 
 def _forced() -> bool:
-    """Whether the environment wants colour where there is no terminal."""
+    """Whether the environment requests colour without a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     force = os.environ.get("FORCE_COLOR", "").lower() not in _OFF
@@ -96,18 +97,18 @@ def _forced() -> bool:
 
 
 def readable(console: Console, text: str) -> str:
-    """Return the text as the console's stream will show it: tables measure what is printed."""
+    """Return the text as the console's stream will show it, for the width of tables."""
     return encodable(text, console.encoding)
 
 
 def say(console: Console, *lines: str, style: str = "") -> None:
-    """Print lines of prose: broken between words in a terminal, whole in a pipe."""
+    """Print lines of prose: wrapped in a terminal, not wrapped in a pipe."""
     for line in lines:
         console.print(Text(line, style=style), soft_wrap=not console.is_terminal)
 
 
 def hanging(console: Console, head: str, text: str, *, style: str = "", bold: bool = False) -> None:
-    """Print a text after its head; in a terminal further lines begin below the text.
+    """Print a text after its head; in a terminal further lines are indented below the text.
 
     In a pipe everything is one line. ``bold`` is for the head.
     """
@@ -126,4 +127,4 @@ def hanging(console: Console, head: str, text: str, *, style: str = "", bold: bo
 def _no_color(color: Color) -> bool | None:
     if color == "never":
         return True
-    return False if color == "always" else None  # None: Rich honours NO_COLOR itself
+    return False if color == "always" else None  # None: Rich reads NO_COLOR itself

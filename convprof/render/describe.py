@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 CYCLE_SOURCES = {
     "pmu": "hardware counters",
-    "calibrated": "elapsed time x core clock, measured beside each sample",
+    "calibrated": "elapsed time x core clock, measured next to each sample",
     "tsc": "the time-stamp counter, which does not follow the core clock",
 }
 
 
 LONGEST_NAME = 60
-"""Characters of a problem's name in tables and titles; files have all of it."""
+"""The most characters of a problem's name in tables and titles; files have the whole name."""
 
 
 def problem_line(problem: dict[str, Any], dtype: str) -> str:
     """Return ``conv2d 1x64x56x56 -> 64, 3x3, pad 1 + bias, relu · resnet50:conv1``.
 
-    The pass if it is not forward.
+    The pass is included if it is not forward.
     """
     kind, _, which = problem["kind"].partition("-")
     if kind == "conv2d":
@@ -36,7 +36,7 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
     elif kind == "attention":
         sizes = "x".join(str(problem[key]) for key in ("batch", "heads", "tokens", "dim"))
         exponentials = problem["batch"] * problem["heads"] * problem["tokens"] ** 2
-        text = f"attention {sizes}, {exponentials:,} exponentials beside the FLOPs"
+        text = f"attention {sizes}, {exponentials:,} exponentials besides the FLOPs"
     else:
         text = f"{kind} {problem['descriptor']}"
     if problem.get("epilogue"):
@@ -46,7 +46,7 @@ def problem_line(problem: dict[str, Any], dtype: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """Return a name that fits a line; a shape file's may list every network that has the shape."""
+    """Return a name that fits a line; a name in a shape file may list many networks."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
@@ -84,7 +84,7 @@ def machine_line(document: Document) -> str:
 
 
 def cycles_line(measurements: Iterable[Measurement]) -> str:
-    """Return what a FLOP is and where the cycles come from; nothing where nothing has a time."""
+    """Return the definition of a FLOP and the source of the cycles; empty without any time."""
     timed = False
     sources: dict[str, None] = {}
     for m in measurements:
@@ -100,5 +100,5 @@ def cycles_line(measurements: Iterable[Measurement]) -> str:
 
 
 def exclusion_line(measurement: Measurement) -> str:
-    """Return why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
+    """Return the reason why a contestant has no row: ``refused  tiled nhwc 2 threads: reason``."""
     return f"{measurement.status}: {measurement.label}: {measurement.reason}"

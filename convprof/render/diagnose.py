@@ -11,7 +11,7 @@ from convprof.render.columns import Column, print_table
 from convprof.render.console import hanging, say
 from convprof.render.export import csv_text, markdown_table
 from convprof.render.findings import GIGA
-from convprof.studies.diagnose.findings import name
+from convprof.studies.diagnose.finding import name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,9 +29,12 @@ NARROW = 160
 LONGEST_NAME = 36
 LONGEST_IMPLEMENTATION = 18
 LEGEND = (
-    "total: calls and creations · lost: total - calls x the time that the peak and the bandwidths "
-    "of this machine allow · first: the first call"
+    ("total", "total: calls and creations"),
+    ("first", "first: the first call"),
+    ("created", "created: how often it was made anew"),
+    ("lost", "lost: total - calls x the time that this machine's peak and bandwidths allow"),
 )
+"""What a column means, by the first word of its heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,9 @@ def diagnosis_report(console: Console, study: Diagnosis, *, top: int | None) -> 
     """Print the table, the findings, and what was not read."""
     rows = study.rows()
     shown = lines(rows, top)
-    print_table(console, title(study), columns(shown, cut=console.width < NARROW), shown)
-    notes = [LEGEND]
+    cut = console.width < NARROW
+    kept = print_table(console, title(study), columns(shown, cut=cut), shown)
+    notes = [_legend(kept)]
     if any(row.over for row in rows):
         notes.append("! over the peak of this machine: nothing is concluded from it")
     say(console, *notes, *unread(study.log), style="dim")
@@ -91,7 +95,7 @@ def title(study: Diagnosis) -> str:
     threads = study.threads
     on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
     by = f" by {libraries}" if libraries else ""
-    return f"{units.time(study.total_s)} in {study.log.calls:,} events{by}; {on}"
+    return f"{units.time(study.total_s)} in {study.log.calls:,} calls and creations{by}; {on}"
 
 
 def unread(log: Reading) -> list[str]:
@@ -142,15 +146,22 @@ def to_csv(study: Diagnosis) -> Iterator[str]:
 def to_markdown(study: Diagnosis) -> str:
     """Return the table with every row and column, and the findings."""
     shown = lines(study.rows(), None)
-    parts = [f"### {title(study)}\n", markdown_table(columns(shown, cut=False), shown)]
+    every = columns(shown, cut=False)
+    parts = [f"### {title(study)}\n", markdown_table(every, shown)]
+    parts.append(f"{_legend([column.heading for column in every])}\n")
     parts += [f"- **{f.kind}**: {f.evidence} {f.way_out}\n" for f in study.findings()]
-    return "\n".join([*parts, *(f"{line}\n" for line in (LEGEND, *unread(study.log)))])
+    return "\n".join([*parts, *(f"{line}\n" for line in unread(study.log))])
 
 
 def _flat(row: Row) -> dict[str, Any]:
     fields = row.to_json()
     problem = fields.pop("problem")
     return {"problem": problem["descriptor"] if problem else None, **fields}
+
+
+def _legend(headings: Sequence[str]) -> str:
+    words = {heading.partition(" ")[0] for heading in headings}
+    return " · ".join(text for word, text in LEGEND if word in words)
 
 
 def _cut(text: str, longest: int | None) -> str:

@@ -1,4 +1,4 @@
-"""How tables show that a time cannot be true: a mark in its row, and one line with the reasons."""
+"""Times in doubt in tables: a mark in the row, and one line with the reasons."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def before(text: str, doubt: str | None) -> str:
 
 
 def label(measurement: Measurement) -> str:
-    """Return what tells contestants of one problem apart."""
+    """Return the text that distinguishes contestants of one problem."""
     return measurement.label
 
 
 def layer_name(measurement: Measurement) -> str:
-    """Return ``conv1``, and ``conv1 cold``; the problem's text where the layer has no name."""
+    """Return ``conv1``, and ``conv1 cold``; the problem's text if the layer has no name."""
     name = str(measurement.problem["name"] or measurement.problem["descriptor"])
     cold = " cold" if measurement.cache == "cold" else ""
-    return name.rpartition(":")[2] + cold
+    return name.rpartition(":")[2].strip() + cold
 
 
 def line(
     measurements: Iterable[Measurement], name: Callable[[Measurement], str] = label
 ) -> str | None:
-    """Return what the mark means in a table of these rows; None where no row has the mark."""
+    """Return the meaning of the mark in a table of these rows; None if no row has the mark."""
     reasons: dict[str, list[str]] = {}
     for m in measurements:
         if m.doubt is not None:

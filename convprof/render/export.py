@@ -1,4 +1,4 @@
-"""Result documents as JSON, CSV and Markdown texts, in parts: no text need be whole in memory."""
+"""Result documents as JSON, CSV and Markdown texts, in parts: no whole text is in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def to_json(document: Document) -> Iterator[str]:
-    """Yield the document as indented JSON; a value that JSON cannot hold is an error here."""
+    """Yield the document as indented JSON; a value that JSON cannot represent is an error here."""
     start = "{\n  "
     for key, value in document.parts():
         yield f"{start}{_json(key)}: "
@@ -34,7 +34,7 @@ def to_json(document: Document) -> Iterator[str]:
 
 
 def _array(items: Archive[Any]) -> Iterator[str]:
-    """Yield a list one level deep as ``json.dumps`` would write it."""
+    """Yield a list at the first level, in the form of ``json.dumps``."""
     start = "[\n    "
     for item in items:
         yield start + _json(item, 2)
@@ -50,7 +50,7 @@ def _json(value: Any, level: int = 0) -> str:
     """Return a value as JSON; every line but the first one is indented by ``level`` levels."""
     text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
     text = _ROUNDS.sub(lambda match: f"[{' '.join(match[1].split())}]", text)
-    return text.replace("\n", "\n" + "  " * level)  # within texts they are escaped
+    return text.replace("\n", "\n" + "  " * level)  # in a text, quotation marks are escaped
 
 
 def to_csv(
@@ -58,9 +58,9 @@ def to_csv(
 ) -> Iterator[str]:
     """Yield a row per measurement; nested objects become ``time_s.median`` columns.
 
-    ``before`` returns the columns that go before those of a measurement. In a document with
-    comparisons further columns say what a measurement was compared with; one that was compared
-    several times has a row for each comparison.
+    ``before`` returns the columns before the columns of a measurement. In a document with
+    comparisons further columns have the reference of a measurement; a measurement with several
+    comparisons has a row for each.
     """
     compared = compared_columns(document.comparisons)
 
@@ -89,7 +89,7 @@ def _is_last(name: str) -> bool:
 
 
 LAST = ("compared.", "limited_by", "roofline.")
-"""Columns that follow those of all measurements."""
+"""Columns after the columns of all measurements."""
 
 
 class _Lines:
@@ -119,7 +119,7 @@ def to_markdown(document: Document) -> Iterator[str]:
 def by_problem(measurements: Collection[Measurement]) -> Iterator[list[Measurement]]:
     """Yield the measurements grouped by problem, in order of first appearance.
 
-    A group waits, compressed, for its last member and for the groups before it.
+    A group is stored compressed until its last member and the groups before it are complete.
     """
     last = {_problem(measurement): at for at, measurement in enumerate(measurements)}
     waiting: dict[str, Measurements] = {}
@@ -156,7 +156,7 @@ def flat(measurement: Measurement) -> dict[str, Any]:
 
 
 _NO_COLUMN = "rounds_s"
-"""The field that is for programs that compare documents, and too long for a cell."""
+"""A field for programs that compare documents, too long for a cell."""
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

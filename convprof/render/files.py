@@ -1,4 +1,4 @@
-"""Writing a result file: all of it or nothing, and no hour of measuring for a file that fails."""
+"""Writing a result file: completely or not at all, with a check before the measurement."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Text: TypeAlias = "str | Iterable[str]"
-"""A text, or its parts in order, of which only one at a time need be in memory."""
+"""A text, or its parts in order, of which one at a time is in memory."""
 
 STDOUT = "-"
 
 _NEW_FILE_MODE = 0o666
-"""Less the umask, as for any file that a program creates."""
+"""The mode of a new file, before the umask."""
 
 
 def check_writable(path: str, flag: str, *, stdout: bool = True) -> None:
     """Raise InputError ``FLAG PATH: cannot be written: reason. ...`` unless ``path`` can be.
 
     Call it before measuring. Nothing is left behind, and an existing file stays as it is.
-    ``stdout``: whether ``-`` is a way out that the flag offers.
+    ``stdout``: whether the flag accepts ``-``.
     """
     if path == STDOUT and stdout:
         return
@@ -44,10 +44,10 @@ def parts(text: Text) -> Iterable[str]:
 
 
 def write_atomically(path: str, text: Text) -> None:
-    """Write ``text`` in UTF-8; readers of ``path`` see the old content or the new, never half.
+    """Write ``text`` in UTF-8; readers of ``path`` see the old or the complete new content.
 
     ``-`` is stdout. A symbolic link keeps pointing, an existing file keeps its mode; a pipe or a
-    device is written as it is. ConvprofError if it fails, for instance because the disk is full.
+    device is written directly. ConvprofError if it fails, for instance because the disk is full.
     """
     if path == STDOUT:
         for part in parts(text):
@@ -59,7 +59,7 @@ def write_atomically(path: str, text: Text) -> None:
 
 
 def write_bytes_atomically(path: str, data: bytes | Iterable[bytes]) -> None:
-    """Write a file as ``write_atomically`` does; ``-`` is a name like any other."""
+    """Write a file as ``write_atomically`` does; ``-`` is an ordinary name here."""
     pieces = [data] if isinstance(data, bytes) else data
     try:
         if _is_special(path):
@@ -78,7 +78,8 @@ def _replace(target: Path, pieces: Iterable[bytes]) -> None:
         with open(part, "xb", opener=_create) as file:
             file.writelines(pieces)
             file.flush()
-            os.fsync(file.fileno())  # a rename that survives a power failure needs its content to
+            # a rename that survives a power failure needs the content on disk
+            os.fsync(file.fileno())
         with suppress(FileNotFoundError):
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
@@ -92,7 +93,7 @@ def _create(path: str, flags: int) -> int:
 
 
 def _is_special(path: str) -> bool:
-    """Whether ``path`` is a pipe, a terminal or a device: there is nothing to replace."""
+    """Whether ``path`` is a pipe, a terminal or a device: these are not replaced."""
     try:
         return not stat.S_ISREG(Path(path).stat().st_mode)
     except FileNotFoundError:
@@ -136,5 +137,5 @@ def _no_working_folder() -> bool:
 
 
 def one_line(path: str) -> str:
-    """Return the path as typed; quoted if it would be invisible, broken or act on a terminal."""
+    """Return the path as typed; quoted if it has invisible, line-breaking or control characters."""
     return path if path and path.isprintable() and path == path.strip() else repr(path)

@@ -1,4 +1,4 @@
-"""What a chart's title says: the finding in a sentence, from measurements."""
+"""The titles of charts: the finding in a sentence, from measurements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIGA = 1e9
 IN_DOUBT = "every time is in doubt: repeat this on an idle machine"
 INTERVAL = "median and 95 % interval"
 MOST_TWO_DIGITS = 10.0
-"""Ratios below have two digits, larger ones none behind the point."""
+"""Smaller ratios have two digits, larger ratios no decimals."""
 
 
 def threads_words(count: int) -> str:
@@ -27,8 +27,13 @@ def threads_words(count: int) -> str:
 
 
 def marks(rows: Iterable[Measurement]) -> str:
-    """Return what the mark of times in doubt means, if a row has the mark."""
+    """Return the meaning of the mark of times in doubt, if a row has the mark."""
     return f"{doubts.MARK} in doubt" if any(m.doubt is not None for m in rows) else ""
+
+
+def left_out(count: int) -> str:
+    """Return how many times in doubt a chart does not show; nothing for 0."""
+    return f"{count} time{'s' if count > 1 else ''} in doubt left out" if count else ""
 
 
 def joined(*parts: str) -> str:
@@ -44,7 +49,7 @@ def times(ratio: float) -> str:
 
 
 def peak_words(measurement: Measurement) -> str:
-    """Return ``72 % of the peak``; nothing where the share is unknown or over 100 %."""
+    """Return ``72 % of the peak``; empty if the share is unknown or over 100 %."""
     share = measurement.peak_fraction
     if share is None or share > 1 or tables.effective(measurement):
         return ""
@@ -52,10 +57,10 @@ def peak_words(measurement: Measurement) -> str:
 
 
 def fastest_line(rows: Sequence[Measurement]) -> str:
-    """Return which of the measurements is the fastest, and how far ahead of the next one.
+    """Return the fastest of the measurements, and its ratio to the next one.
 
-    The next one is on as many threads. Where the intervals overlap, neither is called faster;
-    nothing is concluded from times in doubt.
+    The next one has the same number of threads. If the intervals overlap, neither is called faster;
+    times in doubt are excluded.
     """
     ordered = [m for m in timed(rows) if m.doubt is None]
     if not ordered:
@@ -74,7 +79,7 @@ def fastest_line(rows: Sequence[Measurement]) -> str:
 
 
 def uncertain(first: Measurement, second: Measurement) -> bool:
-    """Whether the second one may be as fast: overlapping intervals, or less than 2 % apart."""
+    """Whether the second may be as fast: overlapping intervals, or less than 2 % apart."""
     if seconds(second) / seconds(first) < 1 + SAME_WITHIN:
         return True
     a, b = first.time_s, second.time_s

@@ -1,4 +1,4 @@
-"""What ``convprof instructions`` shows: costs in cycles, next to published figures."""
+"""The output of ``convprof instructions``: costs in cycles, next to published figures."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ KERNELS = frozenset({"fma", "load"})
 """Operations of the inner loops of convolutions and matrix products."""
 UNKNOWN = "–"  # noqa: RUF001
 MOST_NAMES = 3
-"""Rows that are named for one reason; further rows are counted."""
+"""The most rows that are named for one reason; further rows are counted."""
 
 SAME_DISTANCE = 0.005
-"""Two runs differ by up to this distance."""
+"""The largest usual difference between two runs."""
 
 SOURCES = {
     "pmu": "cycles: hardware counters",
-    "calibrated": "cycles: time x core clock, read in turns with each loop, under the same vectors",
+    "calibrated": "cycles: time x core clock, measured with each loop, under the same vectors",
 }
 LEGEND = (
     "latency: cycles until a dependent instruction can start · each: cycles per instruction, "
@@ -45,14 +45,14 @@ _FIRST_RANK_OF_CORES = 4
 
 @dataclass(frozen=True)
 class View:
-    """Everything that is shown."""
+    """The data of the output."""
 
     rows: Sequence[Row]
     missing: Sequence[Missing]
     cores: Sequence[tuple[str, str]]
     """Name and source."""
     alike: Sequence[Resemblance]
-    """Most alike first."""
+    """The most similar cores first."""
     cycle_source: str | None
 
     @classmethod
@@ -64,7 +64,7 @@ class View:
         return cls(rows, study.missing, cores, alike, study.cycle_source)
 
     def columns(self) -> list[Column[Row]]:
-        """Return the columns; where they do not all fit, the cores most alike stay longest."""
+        """Return the columns; if not all fit, the most similar cores are dropped last."""
         order = [one.core for one in self.alike]
         order += [name for name, _ in self.cores if name not in order]
         return [
@@ -89,7 +89,7 @@ class View:
         return list(by_kind.items())
 
     def interesting(self) -> list[tuple[str, list[Row]]]:
-        """Return the rows that kernels depend on, and those far from the nearest core's figures."""
+        """Return the rows that kernels depend on, and rows far from the nearest core's figures."""
         needed = [row for row in self.rows if row.operation in KERNELS]
         groups = [("what kernels depend on", needed)]
         if self.alike:
@@ -137,16 +137,17 @@ class View:
 
 
 def _equal(one: Resemblance, other: Resemblance) -> bool:
-    """Whether the figures of these rows do not tell two cores apart."""
+    """Whether the figures of these rows do not distinguish two cores."""
     near = abs(one.distance - other.distance) < SAME_DISTANCE
     same = (one.agreeing, one.far, one.rows) == (other.agreeing, other.far, other.rows)
     return same and near
 
 
 def instructions_report(console: Console, view: View, *, everything: bool = True) -> None:
-    """Print the conclusion, a table per kind of instruction, and below what the columns mean.
+    """Print the conclusion, a table per kind of instruction, and the meaning of the columns.
 
-    Without ``everything`` only the rows that kernels depend on, and those unlike the nearest core.
+    Without ``everything``, print only rows that kernels depend on and rows that differ from the
+    nearest core.
     """
     columns = view.columns()
     *lines, conclusion = view.footer()
@@ -159,7 +160,7 @@ def instructions_report(console: Console, view: View, *, everything: bool = True
 
 
 def answer(view: View, *, everything: bool) -> Answer | None:
-    """Return how many chains keep the core busy, and which core it resembles; None without rows."""
+    """Return the chains that keep the core busy, and the nearest core; None without rows."""
     if not view.rows:
         return None
     sums = [row for row in view.rows if row.operation == "fma" and row.dtype == "f32"]
@@ -227,7 +228,7 @@ def _group(row: Row) -> str:
 
 
 def _cycles(value: float | None) -> str:
-    """Two digits behind the point below ten, one above: what agrees from run to run."""
+    """Two decimals below ten, one above: the digits that are equal from run to run."""
     if value is None:
         return UNKNOWN
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"  # noqa: PLR2004

@@ -24,9 +24,9 @@ DIFFERENT = "the farthest from the published figures"
 
 
 def instructions_chart(view: View, *, dated: str) -> Bars | None:
-    """Return bars of the widest float vectors; None where nothing was measured.
+    """Return bars of the widest float vectors; None if nothing was measured.
 
-    ``dated``: machine and date. Published figures are of the core that the machine resembles.
+    ``dated``: machine and date. Published figures are of the most similar core.
     """
     if not view.rows:
         return None
@@ -57,7 +57,7 @@ def instructions_chart(view: View, *, dated: str) -> Bars | None:
 
 
 def _finding(view: View) -> str:
-    """Return the core that the machine resembles, or that it is unlike all of them."""
+    """Return the most similar core, or a sentence that no core is similar."""
     if not view.alike:
         count = len(view.rows)
         return f"{count} instruction{'s' if count > 1 else ''}, no published figures to compare"
@@ -69,7 +69,7 @@ def _finding(view: View) -> str:
 
 
 def _shown(rows: Sequence[Row]) -> tuple[list[Row], str]:
-    """Return the arithmetic of the widest float vectors; of a narrow choice the first rows."""
+    """Return the arithmetic of the widest float vectors; of few chosen rows, the first rows."""
     floats = [row for row in rows if row.dtype.startswith("f") and row.source_dtype is None]
     widest = max((row.bits or 0 for row in floats), default=0)
     wide = [row for row in floats if (row.bits or 0) == widest and row.operation != "load"]

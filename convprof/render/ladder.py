@@ -1,4 +1,4 @@
-"""What `ladder` prints: the rungs, what limits each, their inner loops, and Halide's schedules."""
+"""The output of `ladder`: the rungs, their limits, their inner loops, and Halide's schedules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOWER = "↓"
 
 
 def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False) -> None:
-    """Print one problem: the table, what limits each rung, and what has no time.
+    """Print one problem: the table, the limit of each rung, and the rungs without a time.
 
     ``why`` adds the inner loops and a sentence per rung.
     """
@@ -55,7 +55,7 @@ def ladder_report(console: Console, steps: Sequence[Step], *, why: bool = False)
 
 
 def _row_style(timed: Sequence[Step]) -> Callable[[Step], str]:
-    """Return the style of a row: the fastest rung stands out, rungs in doubt recede."""
+    """Return the style of a row: the fastest rung is bold, rungs in doubt are dim."""
     sure = [step for step in timed if step.measurement.doubt is None]
     best = min(sure, key=_seconds, default=None)
 
@@ -77,7 +77,7 @@ def _verdict_style(comparison: Comparison[Measurement] | None) -> str:
 
 
 def _why(console: Console, timed: Sequence[Step]) -> None:
-    """Print what the inner loops do, and a sentence per rung."""
+    """Print the contents of the inner loops, and a sentence per rung."""
     loops = [(step, step.evidence) for step in timed if step.evidence is not None]
     if loops:
         console.print()
@@ -96,7 +96,7 @@ def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
         shown = print_table(console, "Halide's schedules and our rungs", _pair_columns(), rows)
         notes = {
             "speed-up": "speed-up: of our rung over Halide's schedule",
-            "compile [s]": "compile: what Halide takes to compile, apart from the time of a call",
+            "compile [s]": "compile: Halide's time to compile, not part of a call",
         }
         lines = [text for heading, text in notes.items() if heading in shown]
         if lines:
@@ -235,7 +235,7 @@ def _bound_cell(row: Row) -> str:
 
 
 def _legend(steps: Sequence[Step], shown: Sequence[str]) -> str:
-    """Return what the shown columns mean, and which rungs have too few samples for an interval."""
+    """Return the meaning of the columns, and the rungs with too few samples for an interval."""
     threads = dict.fromkeys(step.measurement.threads for step in steps)
     counts = " or ".join(map(str, threads))
     few = [

@@ -35,10 +35,10 @@ EFFECTIVE = "effective rates: fewer FLOPs executed than counted can pass the pea
 def ladder_chart(
     word: str, ladders: Sequence[Ladder], peaks: Sequence[Peak], *, dated: str, varied: str = ""
 ) -> Bars | None:
-    """Return a panel of bars per ladder, under the peaks; None where no rung was timed.
+    """Return a panel of bars per ladder, under the peaks; None if no rung was timed.
 
-    ``dated``: machine and date; ``varied``: what the names of the ladders are the values of. The
-    last ladders are drawn where there are more than four.
+    ``dated``: machine and date; ``varied``: the variable whose values are the names of the ladders.
+    Of more than four ladders the last four are drawn.
     """
     timed = [
         (f"{varied} {name}".strip(), steps) for name, all_ in ladders if (steps := _timed(all_))

@@ -1,4 +1,4 @@
-"""What a rung of a ladder changes, as a sentence from the measurements."""
+"""The effect of a rung of a ladder, as a sentence from the measurements."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from convprof.studies.ladder import Step
 
 MORE = 1.03
-"""A limit counts as removed when the next rung's is at least this much higher: measured peaks and
-latencies repeat within about 2 %."""
+"""A limit counts as removed if the next rung's limit is higher by at least this factor: measured
+peaks and latencies repeat within about 2 %."""
 NO_LIMIT = 0.97
 
 
 def sentence(step: Step, below: Step | None, limited_by: str) -> str:
-    """Return one sentence: the idea, the limit it removes, the one that is left, what was reached.
+    """Return one sentence: the idea, the removed limit, the remaining limit, the reached rate.
 
-    ``below`` is the timed rung that the rung is compared with, ``limited_by`` what limits the rung
+    ``below`` is the timed rung that the rung is compared with, ``limited_by`` the limit of the rung
     outside its inner loop.
     """
     parts = [idea(step)]
@@ -35,7 +35,7 @@ def sentence(step: Step, below: Step | None, limited_by: str) -> str:
 
 
 def idea(step: Step) -> str:
-    """Return what the rung adds."""
+    """Return the idea that the rung adds."""
     rung = step.rung
     if rung.name == rung.strategy:
         return step.summary
@@ -57,7 +57,7 @@ def loop_counts(evidence: Evidence) -> str:
 
 
 def chains(evidence: Evidence) -> str:
-    """Return ``8 of 8``: the chains there are, of those that would be needed."""
+    """Return ``8 of 8``: the present chains, and the necessary chains."""
     count = evidence.loop.chains
     if not count:
         return "none"
@@ -71,7 +71,7 @@ def share(value: float) -> str:
 
 
 def _change(step: Step, below: Step) -> str:
-    """Return which limit of the rung below is gone, or what else has changed."""
+    """Return the removed limit of the rung below, or another change."""
     parts = []
     now, then = step.evidence, below.evidence
     if now is not None and then is not None:
@@ -88,7 +88,7 @@ def _change(step: Step, below: Step) -> str:
 
 
 def _traffic(now: Evidence, then: Evidence, gone: Limit | None) -> str:
-    """Return the bytes per FLOP where they are fewer than before."""
+    """Return the bytes per FLOP if they are fewer than before."""
     ours, theirs = now.loop.bytes_per_flop, then.loop.bytes_per_flop
     if ours * MORE > theirs or (gone is not None and gone.kind == "loads"):
         return ""
@@ -96,7 +96,7 @@ def _traffic(now: Evidence, then: Evidence, gone: Limit | None) -> str:
 
 
 def _more_chains(now: Evidence, then: Evidence, gone: Limit | None) -> str:
-    """Return the chains of dependent sums where they are more than before."""
+    """Return the chains of dependent sums if they are more than before."""
     ours, theirs = now.loop.chains, then.loop.chains
     if not 0 < theirs < ours or (gone is not None and gone.kind == "chains"):
         return ""
@@ -122,19 +122,19 @@ def removed(step: Step, below: Step) -> str:
 
 
 def _removed(now: Evidence, then: Evidence) -> Limit | None:
-    """Return the binding limit of the rung below, where the rung above no longer has it."""
+    """Return the binding limit of the rung below, if the rung above does not have it any more."""
     limit = then.binding
     after = now.share(limit.kind) if limit else None
     return limit if limit is not None and _gone(limit, after) else None
 
 
 def _gone(limit: Limit, after: float | None) -> bool:
-    """Whether a limit is higher or, for want of chains, does not exist any more."""
+    """Whether a limit is higher, or does not exist any more because there are no chains."""
     return limit.share < NO_LIMIT and (after is None or after > MORE * limit.share)
 
 
 def limit_words(evidence: Evidence, limit: Limit) -> str:
-    """Return what makes a limit, with its numbers."""
+    """Return the cause of a limit, with its numbers."""
     loop = evidence.loop
     if limit.kind == "chains":
         count = f"{loop.chains} chain{'s' if loop.chains > 1 else ''} of dependent sums"
@@ -153,7 +153,7 @@ def _at_most(limit: Limit) -> str:
 
 
 def _walked(evidence: Evidence, before_it: Evidence) -> str:
-    """Return the share of the passed bytes that is read, where that is known and has changed."""
+    """Return the share of the passed bytes that is read, if it is known and has changed."""
     now, then = evidence.loop.walk, before_it.loop.walk
     if not (now and then and all(now) and all(then)):
         return ""
@@ -186,7 +186,7 @@ def _ceiling(measurement: Measurement) -> float | None:
 
 
 def _executed(ours: Measurement, theirs: Measurement) -> str:
-    """Return the share of the definition's FLOPs that is executed, where it is smaller now."""
+    """Return the executed share of the definition's FLOPs, if it is smaller than before."""
     now, before = _executed_share(ours), _executed_share(theirs)
     if now * MORE > before:
         return ""
@@ -199,7 +199,7 @@ def _executed_share(measurement: Measurement) -> float:
 
 
 def _left(step: Step, limited_by: str) -> str:
-    """Return what its inner loop can reach at most and why, and what was reached."""
+    """Return the limit of the inner loop with its cause, and the reached rate."""
     reached = step.measurement.peak_fraction
     got = f"reached: {share(reached)}" if reached is not None else ""
     evidence = step.evidence

@@ -1,6 +1,6 @@
 """Live progress on stderr while measuring: one line, redrawn in a terminal.
 
-Where stderr is not a terminal that can redraw a line, a plain line is printed from time to time.
+If stderr is not a terminal that can redraw a line, a plain line is printed from time to time.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 REFRESHES_PER_SECOND = 12.5
 PLAIN_EVERY_S = 10.0
-"""Seconds between two lines where a line cannot be redrawn."""
+"""Seconds between two lines if a line cannot be redrawn."""
 
 Step = str | Event
-"""What progress shows: a text, or an event."""
+"""The content of the line: a text, or an event."""
 
 
 class Progress:
-    """One line: the contestant, the round, and the seconds that the whole command still takes."""
+    """One line: the contestant, the round, and the remaining seconds of the whole command."""
 
     def __init__(
         self, console: Console, *, quiet: bool = False, estimate: Estimate | None = None
     ) -> None:
-        """Show nothing with ``quiet``. ``estimate`` is the command's, which has several parts."""
+        """Show nothing with ``quiet``. ``estimate`` is for a command of several parts."""
         redraws = console.is_terminal and not console.is_dumb_terminal
         self._on = redraws and not quiet
         self._plain = not redraws and not quiet
@@ -54,8 +54,8 @@ class Progress:
             from rich.spinner import Spinner
 
             self._spinner = Spinner("line", "starting", style="status.spinner")
-            # Rich would write to the console of progress what is printed meanwhile. That is right
-            # where both are one terminal; otherwise data would go to the wrong stream.
+            # Rich would redirect other output to the console of progress. That is right if both are
+            # one terminal; otherwise data would go to the wrong stream.
             shared = is_terminal(sys.stdout)
             self._live = Live(
                 self._spinner,
@@ -66,7 +66,7 @@ class Progress:
             )
             try:
                 self._live.start()
-            except RuntimeError:  # the system allows this process no thread for it
+            except RuntimeError:  # the system allows no further thread
                 self._live.stop()
                 self._live = None
         return self
@@ -108,5 +108,5 @@ class Progress:
         return "" if seconds is None else f", {units.duration(seconds)} left"
 
     def _fitted(self, text: str) -> str:
-        """Return the text cut to the line, so that it never wraps and leaves traces behind."""
+        """Return the text cut to the line: a wrapped line could not be removed completely."""
         return text[: max(10, self._console.width - 4)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convprof.units import Unit
 
 MOST_BARS = 24
-"""Of a panel; more would be higher than a screen."""
+"""The most bars of a panel: more would be higher than a screen."""
 EFFECTIVE = "effective rates, of fewer FLOPs executed than counted, can be over the peak"
 
 
@@ -30,8 +30,8 @@ def panels(
 ) -> tuple[Panel, ...]:
     """Return a panel per number of threads, its bars in the order of the rows.
 
-    ``label`` names a bar, ``detail`` is written first to its right; ``hatched``: strategies whose
-    bars are hatched. Without FLOPs the bars are times.
+    ``label`` names a bar, ``detail`` is written first to its right; ``hatched``: strategies with
+    hatched bars. Without FLOPs the bars are times.
     """
     counts = sorted({m.threads for m in rows})
     timed = any(m.flop_per_s is None for m in rows)
@@ -50,12 +50,12 @@ def panels(
 
 
 def caption(rows: Sequence[Measurement]) -> str:
-    """Return what is said of rates over the peak and of times in doubt, if there are any."""
+    """Return the notes on rates over the peak and on times in doubt, if there are any."""
     return joined(EFFECTIVE if any(map(tables.effective, rows)) else "", marks(rows))
 
 
 def left_out(rows: Sequence[Measurement], of: str) -> str:
-    """Return how many bars are drawn of how many; nothing where all of them are."""
+    """Return the number of drawn bars and of all bars; empty if all are drawn."""
     most = max((sum(m.threads == t for m in rows) for t in {m.threads for m in rows}), default=0)
     return f"{MOST_BARS} of {most} {of}" if most > MOST_BARS else ""
 
@@ -78,7 +78,7 @@ def _bar(m: Measurement, label: str, detail: str, unit: Unit | None, *, hatched:
 
 
 def _peak(rows: Sequence[Measurement]) -> tuple[Reference, ...]:
-    """Return the peak that the shares of the peak are of."""
+    """Return the peak that the shares refer to."""
     known = [m for m in rows if m.flop_per_s and m.peak_fraction]
     if not known:
         return ()

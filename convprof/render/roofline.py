@@ -1,4 +1,4 @@
-"""What ``convprof roofline`` shows: a table and a chart per element type and number of threads."""
+"""The output of ``convprof roofline``: a table and a chart per element type and threads."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 NOTHING = "-"
 WIDEST, HEIGHT = 110, 22
 DEFINITIONS = """\
-FLOPs are those executed, bytes those that the strategy moves at least: operands, result, and \
+FLOPs are executed FLOPs; bytes are the least that the strategy moves: operands, result, and \
 scratch memory written and read once
-roof: the lower of the peak and FLOP/byte x bandwidth of the level it works in, with as much as \
-nearer caches hold at theirs"""
+roof: the lower of the peak and FLOP/byte x bandwidth of the level that holds the data; the \
+part that fits nearer caches has their bandwidth"""
 
 
 def roofline_report(
@@ -37,7 +37,7 @@ def roofline_report(
 ) -> None:
     """Print a table of the points and the chart. ``dated``: machine and date, for the caption.
 
-    The table has a dozen rows at most, unless ``every`` row is wanted; the chart has all points.
+    The table has a dozen rows at most, or ``every`` row; the chart has all points.
     """
     rows = roofline.placed if every else roofline_answer.shortlist_of(roofline.placed)
     print_table(console, title(roofline), columns(rows), rows)
@@ -65,7 +65,7 @@ def roofline_report(
 
 
 def definitions_report(console: Console) -> None:
-    """Print what the columns mean."""
+    """Print the meaning of the columns."""
     say(console, *DEFINITIONS.splitlines(), style="dim")
 
 
@@ -105,5 +105,5 @@ def columns(rows: Sequence[RooflinePoint]) -> list[Column[RooflinePoint]]:
 
 
 def left_cell(placed: RooflinePoint) -> str:
-    """Return ``2.3x``: how many times as fast the roof is; ``!`` marks a point above it."""
+    """Return ``2.3x``, the ratio of the roof to the rate; ``!`` marks a point above its roof."""
     return f"{units.digits(placed.left)}x{'!' if over(placed) else ''}"

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from convprof.studies.roofline_model import RooflinePoint
 
 OVER = 0.995
-"""A point less than 0.5 % over its roof is on it: the two were measured at different times."""
+"""A point less than 0.5 % above its roof counts as on it: both have separate measurements."""
 MARGIN = 1.6
 """Factor of room around the points, on both axes."""
 MOST_LABELS = 12
 MOST_STRATEGIES = 10
-"""Strategies that can be told apart in a picture."""
+"""The most strategies that a reader can distinguish in a picture."""
 
 
 def roofline_chart(roofline: Roofline, *, dated: str, most: int | None = None) -> Chart:
     """Return the chart. ``dated``: machine and date; ``most``: strategies, the fastest ones."""
     rows, left_out = _shown(roofline.placed, most)
     top = max(peak.flop_per_s for peak in roofline.peaks)
-    # Where each bandwidth reaches the peak: the chart includes all of these points.
+    # The points where each bandwidth reaches the peak: the chart includes all of them.
     ridges = [top / rate for rate in roofline.bandwidths.values()]
     left = min([p.intensity for p in rows] + ridges) / MARGIN**2
     right = max([p.intensity for p in rows] + ridges) * MARGIN
@@ -68,7 +68,7 @@ def problem_name(placed: RooflinePoint) -> str:
 
 
 def _shown(placed: Sequence[RooflinePoint], most: int | None) -> tuple[list[RooflinePoint], str]:
-    """Return the points of the fastest strategies, and what is said of the others."""
+    """Return the points of the fastest strategies, and a note on the other points."""
     by_speed = sorted(placed, key=lambda p: -p.flop_per_s)
     strategies = list(dict.fromkeys(p.measurement.strategy for p in by_speed))
     kept = set(strategies[:most])
@@ -79,7 +79,7 @@ def _shown(placed: Sequence[RooflinePoint], most: int | None) -> tuple[list[Roof
 
 
 def _finding(rows: Sequence[RooflinePoint]) -> str:
-    """Return how far the fastest point is from its roof, and which roof that is."""
+    """Return the distance of the fastest point from its roof, and the kind of roof."""
     rows = [p for p in rows if p.measurement.doubt is None]
     if not rows:
         return IN_DOUBT
@@ -120,17 +120,17 @@ def _peak_line(peak: Peak, roofline: Roofline, left: float, right: float) -> Ser
     y = peak.flop_per_s / GIGA
     kind = f" {peak.isa}" if peak.isa and len(roofline.peaks) > 1 else ""
     label = f"peak{kind} {units.si(peak.flop_per_s, 'FLOP/s')}"
-    return Series(label, (Point(start, y), Point(right, y)), marked=False, roof=True)
+    return Series(label, (Point(start, y), Point(right, y)), marked=False, ceiling=True)
 
 
 def _bandwidth_lines(roofline: Roofline, top: float, left: float, floor: float) -> Iterable[Series]:
     """Yield the levels of memory, nearest first: the legend has them in this order."""
     for level, rate in roofline.bandwidths.items():
-        # From the left edge, or from where the line enters the chart from below.
+        # From the left edge, or from the point where the line enters the chart from below.
         start = min(max(left, floor / rate), top / rate)
         ends = (Point(x, x * rate / GIGA) for x in (start, top / rate))
         label = f"{level} {units.si(rate, 'B/s')}"
-        yield Series(label, tuple(ends), marked=False, roof=True)
+        yield Series(label, tuple(ends), marked=False, ceiling=True)
 
 
 def _points(rows: Sequence[RooflinePoint]) -> Iterable[Series]:
@@ -162,4 +162,4 @@ def _point(placed: RooflinePoint, *, labelled: bool, problems: bool) -> Point:
     gap = "" if placed.left < 1 / OVER else f" {units.digits(placed.left, 2)}x"
     label = f"{doubts.marked(name, placed.measurement.doubt)}{gap}" if labelled else ""
     rate = placed.flop_per_s / GIGA
-    return Point(placed.intensity, rate, label=label, roof=placed.roof / GIGA)
+    return Point(placed.intensity, rate, label=label, limit=placed.roof / GIGA)

@@ -1,4 +1,4 @@
-"""The roofline as CSV and Markdown: what bounds each measurement, and how much is left."""
+"""The roofline as CSV and Markdown: the bound of each measurement, and the distance to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def to_csv(measurements: Iterable[Measurement], rooflines: Sequence[Roofline]) -> Iterator[str]:
-    """Yield a row per measurement, with the roofline's figures in SI units where it has a point."""
+    """Yield a row per measurement, with the roofline's figures in SI units if it has a point."""
     points = {
         (key_of(point.measurement), point.measurement.dtype, point.measurement.cache): point
         for roofline in rooflines
@@ -48,7 +48,7 @@ def _figures(point: RooflinePoint) -> dict[str, Any]:
 
 
 def to_markdown(measurements: Iterable[Measurement], rooflines: Sequence[Roofline]) -> str:
-    """Return a table per roofline, and below what has no point and why."""
+    """Return a table per roofline, and the measurements without a point, with reasons."""
     parts = []
     for roofline in rooflines:
         parts.append(f"### {title(roofline)}\n")

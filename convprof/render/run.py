@@ -1,4 +1,4 @@
-"""What ``run`` prints: a table per problem, or one table with a row per problem."""
+"""The output of ``run``: a table per problem, or one table with a row per problem."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MARKS = (
     (tables.over_ceiling, "! over the peak: the clock rose since, or a bug"),
 )
 _LEAST_SHARE = 0.005
-"""A phase with a smaller share of the time is not printed."""
+"""The smallest share of the time with which a phase is printed."""
 
 
 @dataclass(frozen=True)
 class Detail:
-    """How much of the results is printed."""
+    """The parts of the results that are printed."""
 
     every: bool = False
     """All rows, and all refusals one by one."""
     phases: bool = False
-    """Where the time goes."""
+    """The line with the shares of the phases."""
 
 
 def run_report(
@@ -45,9 +45,9 @@ def run_report(
     isa_peaks: Sequence[Peak] = (),
     detail: Detail = Detail(),
 ) -> None:
-    """Print the table of one problem, where the time goes if that is wanted, and the exclusions.
+    """Print the table of one problem, the phases if requested, and the exclusions.
 
-    ``isa_peaks`` are the ceilings of generated kernels, if instruction sets were chosen for them.
+    ``isa_peaks`` are the ceilings of generated kernels if the user chose instruction sets.
     """
     every = shortlist.timed(measurements)
     if every:
@@ -83,7 +83,7 @@ def _table(
 def hidden_report(
     console: Console, every: Sequence[Measurement], rows: Sequence[Measurement]
 ) -> None:
-    """Print what the table leaves out, and how to see it; nothing where the table has all."""
+    """Print the number of omitted rows and the flag for them; nothing if all are shown."""
     if len(rows) == len(every):
         return
     layouts = len(every) - len(shortlist.best_layouts(every))
@@ -97,7 +97,7 @@ def hidden_report(
 
 
 def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
-    """Print what the marks in the column of the peak mean."""
+    """Print the meaning of the marks in the column of the peak."""
     for marked, text in _MARKS:
         if any(map(marked, rows)):
             say(console, text)
@@ -107,13 +107,13 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
 
 
 def title_report(console: Console, measurements: Sequence[Measurement]) -> None:
-    """Print which problem the next lines are about."""
+    """Print the problem that the next lines are about."""
     for m in measurements[:1]:
         say(console, describe.problem_line(m.problem, m.dtype), style="bold")
 
 
 def phases_report(console: Console, rows: Sequence[Measurement]) -> None:
-    """Print where the time of each contestant goes, the longest phase first."""
+    """Print the phases of each contestant, the longest phase first."""
     say(console, "where the time goes", style="bold")
     phased = [row for row in rows if len(row.phases or {}) > 1]
     for row in phased:
@@ -134,7 +134,7 @@ def phase_shares(measurement: Measurement) -> str:
 def exclusions_report(
     console: Console, excluded: Sequence[Measurement], *, every: bool = False
 ) -> None:
-    """Print who has no row, and why: refusals once per reason, or ``every`` one of them."""
+    """Print the contestants without a row: refusals once per reason, or ``every`` refusal."""
     lines: dict[str, str] = {}
     for m in excluded:
         refused = m.status == "refused"
@@ -151,7 +151,7 @@ def _isa_line(peaks: Sequence[Peak]) -> str:
 
 
 def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> None:
-    """Print what was chosen and why; a line says so where nothing was."""
+    """Print each choice and its reason, or a line that nothing was chosen."""
     for label, text in lines or [
         ("nothing was chosen", "name the strategy auto to have it choose")
     ]:
@@ -159,7 +159,7 @@ def explanations_report(console: Console, lines: Sequence[tuple[str, str]]) -> N
 
 
 def inner_loops_report(console: Console, loops: Sequence[tuple[str, str]]) -> None:
-    """Print inner loops in assembly, each under a line that says whose it is and what it holds."""
+    """Print inner loops in assembly, each below a line with its owner and its counts."""
     for title, assembly in loops:
         console.print()
         say(console, title, style="bold")

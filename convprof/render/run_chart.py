@@ -25,7 +25,7 @@ BEST_STRATEGY = "the fastest strategy of each problem"
 
 
 def run_chart(measurements: Sequence[Measurement], *, dated: str) -> Bars | None:
-    """Return the bars; None where nothing was timed. ``dated``: machine and date."""
+    """Return the bars; None if nothing was timed. ``dated``: machine and date."""
     timed = [m for m in measurements if m.time_s is not None]
     if not timed:
         return None

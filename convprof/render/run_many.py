@@ -1,4 +1,4 @@
-"""What ``run`` prints for several problems: the fastest strategy of each, and the total."""
+"""The output of ``run`` for several problems: the fastest strategy of each, and the total."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def problems_report(
 ) -> None:
     """Print the fastest measurement of each problem and their total.
 
-    ``excluded`` are the failures to name, ``problems`` is how many problems there are in all.
+    ``excluded`` has the failures to print, ``problems`` is the number of all problems.
     """
     if rows:
         lines = [

@@ -1,4 +1,4 @@
-"""What limits a rung of the ladder: a phrase for the table, a sentence and a command at the end."""
+"""The limit of a rung of the ladder: a phrase for the table; the answer at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convprof import units
 from convprof.render import tables
 from convprof.render.ladder_words import limit_words, share
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_ladder, ladder_again
+from convprof.studies.next_command import after_ladder, again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "-"
 SPARSE = 0.5
-"""A loop that uses a smaller share of the bytes that its pointer passes skips much of them."""
+"""A loop with a smaller share of used bytes, of the bytes that its pointer passes, skips many."""
 
 
 def limit_phrase(step: Step) -> str:
@@ -66,7 +66,7 @@ def _also(limit: RungLimit) -> str:
 
 
 def _stride(evidence: Evidence | None) -> str:
-    """Return how the loop walks through memory, where it skips most of it."""
+    """Return the stride of the loop through memory, if it skips most of the memory."""
     walk = evidence.loop.walk if evidence is not None else None
     if not (walk and all(walk)) or walk[1] > SPARSE * abs(walk[0]):
         return ""
@@ -93,7 +93,7 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
             return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
             sentence = "Every time is in doubt: measure again on an idle machine."
-            return Answer((sentence,), ladder_again(timed[0].measurement))
+            return Answer((sentence,), again("ladder", timed[0].measurement))
     return None
 
 

@@ -1,4 +1,4 @@
-"""What ``show`` prints: the tables that the command printed which measured."""
+"""The output of ``show``: the same tables as the command that measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def document_report(console: Console, document: Document, *, every: bool = False) -> None:
-    """Print a document: libraries or layouts side by side, or what ``run`` prints.
+    """Print a document: libraries or layouts side by side, or the output of ``run``.
 
     ``every``: all rows of each problem.
     """

@@ -1,4 +1,4 @@
-"""What ``strategies`` prints: the strategies of a kind, or which of them take a problem."""
+"""The output of ``strategies``: the strategies of a kind, or those that compute a problem."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = {None: "", True: "takes it  ", False: "refuses   "}
 
 
 def listing_report(console: Console, listing: Listing) -> None:
-    """Print a line per strategy and reason: those that take a problem first, refusals dimmed."""
+    """Print a line per strategy and reason: accepting strategies first, refusals dimmed."""
     console.print(Text(listing.kind, style="bold"))
     entries = sorted(listing.entries, key=lambda entry: entry.takes is False)
     width = max((len(entry.name) for entry in entries), default=0)
@@ -30,7 +30,7 @@ def listing_report(console: Console, listing: Listing) -> None:
 
 
 def absent_report(console: Console, listings: Sequence[Listing]) -> None:
-    """Print the libraries that are not installed, in one line."""
+    """Print the missing libraries in one line."""
     packages = dict.fromkeys(package for listing in listings for package in listing.absent)
     if packages:
         hanging(console, "not installed: ", f"{', '.join(packages)} ({INSTALL})", style="dim")

@@ -1,6 +1,6 @@
-"""Standard streams that no write can break: a failure is noted, and the command goes on.
+"""Standard streams whose write errors are recorded, and the command continues.
 
-A full disk, a closed stream or a reader that has gone must not cost results that go elsewhere.
+A full disk, a closed stream or a reader that has ended must not lose results in other places.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Guarded(io.TextIOBase):
     """A standard stream; after the first write that fails, all text is dropped."""
 
     def __init__(self, stream: TextIO | None, name: str) -> None:
-        """``stream``: None where the process was started with the stream closed."""
+        """``stream``: None if the process was started with the stream closed."""
         self._stream = stream
         self._name = name
         self._closed_before = stream is None
         self._reason: str | None = None
         self._asked = False
-        """Whether something was to be written."""
+        """Whether anything was written."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -37,12 +37,12 @@ class Guarded(io.TextIOBase):
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """How the stream itself treats what it cannot encode."""
+        """The stream's own treatment of characters that it cannot encode."""
         return getattr(self._stream, "errors", None) or "strict"
 
     @property
     def lost(self) -> str | None:
-        """Why something that was written is not in the stream; None if all of it is."""
+        """Why written text is not in the stream; None if all text is."""
         if self._closed_before:
             return "it is closed" if self._asked else None
         return self._reason
@@ -53,7 +53,7 @@ class Guarded(io.TextIOBase):
         return self._closed_before
 
     def __del__(self) -> None:
-        """Leave the stream alone: it is Python's, and modules may be gone by now."""
+        """Do nothing: the stream belongs to Python, and modules may be unloaded already."""
 
     def writable(self) -> bool:
         """Return True."""
@@ -85,7 +85,7 @@ class Guarded(io.TextIOBase):
 
     def _encodable(self, text: str) -> str:
         if text.isascii():
-            return text  # --help needs no tables of characters
+            return text  # imported late: --help needs no tables of characters
         from convprof.render.characters import encodable
 
         return encodable(text, self.encoding, self.errors)
@@ -102,7 +102,7 @@ class Guarded(io.TextIOBase):
         gone = isinstance(error, OSError) and error.errno == errno.EPIPE
         reason = getattr(error, "strerror", None) or str(error)
         self._reason = "the reader has gone" if gone else reason
-        # Python flushes the stream once more when it exits: what is left goes nowhere.
+        # Python flushes the stream again at exit: the rest is dropped.
         with contextlib.suppress(OSError, ValueError):
             target = self.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -112,7 +112,7 @@ class Guarded(io.TextIOBase):
 
 @contextlib.contextmanager
 def guarded() -> Iterator[tuple[Guarded, Guarded]]:
-    """Put guarded streams in the place of stdout and stderr; yield them."""
+    """Replace stdout and stderr by guarded streams; yield them."""
     before = sys.stdout, sys.stderr
     out, err = Guarded(before[0], "stdout"), Guarded(before[1], "stderr")
     sys.stdout, sys.stderr = out, err
@@ -125,8 +125,8 @@ def guarded() -> Iterator[tuple[Guarded, Guarded]]:
 def occupy_closed() -> None:
     """Open the null device where a standard descriptor is closed.
 
-    Otherwise the next file opened would get its number, and a library that prints would write
-    into a result.
+    Otherwise the next opened file would get this number, and a library that prints would write into
+    a result file.
     """
     for number in _STANDARD:
         try:
@@ -138,10 +138,10 @@ def occupy_closed() -> None:
 
 @contextlib.contextmanager
 def data_alone() -> Iterator[None]:
-    """Let nothing but this program's own text reach stdout; what libraries print goes to stderr.
+    """Reserve stdout for this program's own text; text that libraries print goes to stderr.
 
-    oneDNN and MKL write their logs (``ONEDNN_VERBOSE``, ``MKL_VERBOSE``) to descriptor 1 from C:
-    in the middle of a document that stdout is to hold.
+    oneDNN and MKL write their logs (``ONEDNN_VERBOSE``, ``MKL_VERBOSE``) to descriptor 1 from C,
+    which would be in the middle of a document on stdout.
     """
     import ctypes
 
@@ -151,7 +151,7 @@ def data_alone() -> Iterator[None]:
             raise io.UnsupportedOperation("another stream is in its place")
         before.flush()
         saved = os.dup(1)
-    except (OSError, ValueError, AttributeError):  # no stdout, or none of the system's
+    except (OSError, ValueError, AttributeError):  # no stdout, or a stream without a descriptor
         yield
         return
     os.dup2(2, 1)
@@ -164,13 +164,14 @@ def data_alone() -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).fflush(None)  # what C has not written yet is not for stdout either
+            ctypes.CDLL(None).fflush(None)  # text still in C's buffer must not reach stdout either
         sys.stdout = before
         os.dup2(saved, 1)
         os.close(saved)
 
 
 def stdout_lost() -> bool:
-    """Whether stdout has failed: nobody reads what is printed."""
-    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # Rich's, while progress is shown
+    """Whether stdout has failed: no reader is left."""
+    # Rich's wrapper, while progress is shown
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
     return isinstance(stream, Guarded) and stream.lost is not None

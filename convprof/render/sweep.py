@@ -1,4 +1,4 @@
-"""What `sweep` prints and writes: its table, what was not timed and why, and the chart."""
+"""The output and the files of `sweep`: table, exclusions with reasons, and chart."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CELL_FIELDS = {
 """Columns of the CSV and fields of a cell."""
 CHART_WIDTH, CHART_HEIGHT = 100, 20
 MOST_LISTED = 8
-"""Points that an exclusion names."""
+"""The most points that an exclusion names."""
 MARKS = {
     "*": "an effective rate: it executes fewer FLOPs than are counted",
     "!": "over the peak: the peak was disturbed, the clock rose since, or a bug",
@@ -52,7 +52,7 @@ MARKS = {
 def sweep_report(
     console: Console, header: Header, rows: Sequence[Row], capacities: Sequence[Capacity]
 ) -> None:
-    """Print the table, what was not timed and why, and the chart."""
+    """Print the table, the exclusions with reasons, and the chart."""
     timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
     for number, columns in enumerate(_blocks(console.width, header, timed)):
         if number:
@@ -68,20 +68,20 @@ def sweep_report(
     if timed:
         chart = replace(
             sweep_chart(header, rows, capacities), title="", subtitle=machine_words(header)
-        )  # the table's is above
+        )  # the table's title is above
         console.print()
         width = min(console.width, CHART_WIDTH)
         console.print(chart_lines(chart, width, CHART_HEIGHT))
 
 
 def _best_style(rows: Sequence[Row]) -> Callable[[Row], str]:
-    """Return the style of a row: the point with the highest rate stands out."""
+    """Return the style of a row: the point with the highest rate is bold."""
     best = max(rows, key=_highest, default=None)
     return lambda row: BEST if row is best and _highest(row) else ""
 
 
 def _highest(row: Row) -> float:
-    """Return the highest rate at a point; 0 if none can be true."""
+    """Return the highest rate at a point; 0 if all are in doubt."""
     return max((cell.rate or 0.0 for cell in row.cells.values() if not cell.doubt), default=0.0)
 
 
@@ -98,7 +98,7 @@ def to_csv(header: Header, rows: Sequence[Row]) -> str:
 
 
 def to_markdown(header: Header, rows: Sequence[Row]) -> str:
-    """Return one table with every contestant, and below what was not timed and why."""
+    """Return one table with every contestant, and below it the exclusions with reasons."""
     timed = [row for row in rows if any(cell.rate for cell in row.cells.values())]
     parts = [f"### {title(header)}\n"]
     parts += [markdown_table(columns, timed) for columns in _blocks(ANY_WIDTH, header, timed)]
@@ -110,7 +110,7 @@ def to_markdown(header: Header, rows: Sequence[Row]) -> str:
 
 
 def _legend(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each mark that is in the table."""
+    """Return a line for each mark in the table."""
     cells = [cell for row in rows for cell in row.cells.values()]
     marks = {_mark(cell) for cell in cells}
     reasons = {cell.doubt for cell in cells if cell.doubt and cell.rate}
@@ -123,7 +123,7 @@ def _legend(rows: Sequence[Row]) -> list[str]:
 
 
 def exclusions(header: Header, rows: Sequence[Row]) -> list[tuple[str, bool]]:
-    """Return a line for each contestant and status but ok, and whether it is a mistake of ours."""
+    """Return a line for each contestant and status except ok, and whether it is our error."""
     excluded: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
     for row in rows:
         for label, cell in row.cells.items():
@@ -139,7 +139,7 @@ def exclusions(header: Header, rows: Sequence[Row]) -> list[tuple[str, bool]]:
 
 
 def _blocks(width: int, header: Header, rows: Sequence[Row]) -> list[list[Column[Row]]]:
-    """Return the columns of as many tables as it takes to show every contestant."""
+    """Return the columns of each table; several tables show every contestant."""
     first: list[Column[Row]] = [Column(header["sweep"]["over"], lambda row: f"{row.x:,}", 1)]
     if len({row.bytes_min for row in rows}) > 1:
         first.append(Column("data", _data_cell, 1))
@@ -193,7 +193,7 @@ def _share_cell(row: Row) -> str:
 
 
 def _mark(cell: Cell) -> str:
-    """Return `*` for an effective rate over the peak, `!` for one over it by what is executed."""
+    """Return `*` for an effective rate over the peak, `!` if executed FLOPs are over it."""
     share = cell.peak_fraction or 0
     if share <= 1:
         return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from convprof.render.sweep_chart import fastest_at_most, finding, short_names
+from convprof.render.findings import IN_DOUBT
+from convprof.render.sweep_chart import fastest_at_most, finding, short_names, sure_rate
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import AFTER_LIMIT, after_sweep
 
@@ -17,24 +18,21 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 CLIFF = 0.85
-"""A rate that falls below this share of the rate at the point before has fallen off a cliff."""
+"""A rate below this share of the rate at the point before is a cliff."""
 NEAR = 0.9
-"""Of the best rate: from there on more of the variable brings little."""
+"""The share of the best rate at which the plateau begins."""
 
 
 def answer(
     header: Header, rows: Sequence[Row], capacities: Sequence[Capacity] = ()
 ) -> Answer | None:
-    """Return the fastest contestant, its cliff or its plateau, and what to try next."""
+    """Return the fastest contestant, its cliff or its plateau, and the next command."""
     label = fastest_at_most(rows)
     if label is None:
-        return None
+        doubtful = any(cell.rate for row in rows for cell in row.cells.values())
+        return Answer((f"{IN_DOUBT[0].upper()}{IN_DOUBT[1:]}.",)) if doubtful else None
     over = header["sweep"]["over"]
-    points = [(row.x, rate) for row in rows if (rate := _rate(row, label)) is not None]
-    if not points:
-        return Answer(
-            (f"No time of {short_names(rows)[label]} can be true: see the doubts above.",)
-        )
+    points = [(row.x, rate) for row in rows if (rate := sure_rate(row.cells.get(label)))]
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]
     name = short_names(rows)[label]
@@ -49,17 +47,12 @@ def answer(
     return Answer(tuple(sentences), after_sweep(problem, over, label.split()[0], best))
 
 
-def _rate(row: Row, label: str) -> float | None:
-    cell = row.cells.get(label)
-    return cell.rate if cell is not None and not cell.doubt else None
-
-
 Fall = tuple[int, int, float]
-"""From one value to the next, and the share of the rate that is left."""
+"""A step from one value to the next, and the remaining share of the rate."""
 
 
 def _cliff(points: Sequence[tuple[int, float]]) -> Fall | None:
-    """Return where the rate falls the most; None if it falls nowhere by much."""
+    """Return the step at which the rate falls most; None if no step is a cliff."""
     falls = [(a, b, after / before) for (a, before), (b, after) in itertools.pairwise(points)]
     worst = min(falls, key=lambda fall: fall[2], default=None)
     return worst if worst is not None and worst[2] < CLIFF else None

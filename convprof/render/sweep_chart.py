@@ -1,4 +1,4 @@
-"""A sweep as a chart: the data behind its plots, whatever draws them."""
+"""A sweep as a chart: the data of its plots, for every renderer."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, Any
 from convprof import units
 from convprof.render import describe
 from convprof.render.charts.chart import Chart, Level, Mark, Point, Series
-from convprof.render.findings import GIGA, INTERVAL, joined, threads_words
+from convprof.render.findings import (
+    GIGA,
+    IN_DOUBT,
+    INTERVAL,
+    joined,
+    left_out,
+    threads_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.sweep.points import Capacity, Row
+    from convprof.studies.sweep.points import Capacity, Cell, Row
 
     Header = dict[str, Any]
 
 LOG_FROM = 8
-"""Largest over smallest value from which the axis is logarithmic."""
+"""The ratio of the largest to the smallest value from which the axis is logarithmic."""
 THREADS = "threads"
 MOST_SERIES = 8
-"""Lines that can be told apart in a picture."""
+"""The most lines that a reader can distinguish in a picture."""
 
 
 def title(header: Header) -> str:
@@ -36,10 +43,11 @@ def sweep_chart(
 ) -> Chart:
     """Return GFLOP/s over the variable, under the ceiling of each number of threads.
 
-    `most`: how many lines are drawn, the fastest ones.
+    Rates in doubt are left out. `most`: how many lines are drawn, the fastest ones.
     """
     sweep = header["sweep"]
-    series, left_out = _series(rows, most)
+    series, hidden = _series(rows, most)
+    doubtful = sum(1 for row in rows for cell in row.cells.values() if cell.rate and cell.doubt)
     levels, peaks = _ceilings(header)
     values = [row.x for row in rows]
     return Chart(
@@ -51,17 +59,18 @@ def sweep_chart(
         marks=tuple(Mark(f"{c.name} {units.size(c.size_bytes)}", c.x) for c in capacities),
         x_log=bool(values) and max(values) >= LOG_FROM * min(values),
         y_top=max([level.y for level in levels] + [p.y for s in peaks for p in s.points]),
-        subtitle=joined(title(header), left_out, machine_words(header)),
+        subtitle=joined(title(header), hidden, left_out(doubtful), machine_words(header)),
         caption=caption(header),
     )
 
 
 def finding(rows: Sequence[Row], over: str) -> str:
-    """Return which contestant is the fastest at most points, and the best rate."""
+    """Return the contestant that is the fastest at most points, and the best rate."""
     best = [_best(row) for row in rows]
     timed = [(row, *each) for row, each in zip(rows, best, strict=True) if each is not None]
     if not timed:
-        return "nothing was timed"
+        doubtful = any(cell.rate for row in rows for cell in row.cells.values())
+        return IN_DOUBT if doubtful else "nothing was timed"
     names = short_names(rows)
     labels = [label for _, label, _ in timed]
     most = fastest_at_most(rows) or labels[0]
@@ -90,15 +99,20 @@ def fastest_at_most(rows: Sequence[Row]) -> str | None:
 
 
 def _best(row: Row) -> tuple[str, float] | None:
-    rates = [(label, cell.rate) for label, cell in row.cells.items() if cell.rate]
+    rates = [(label, rate) for label, cell in row.cells.items() if (rate := sure_rate(cell))]
     return max(rates, key=lambda each: each[1], default=None)
 
 
+def sure_rate(cell: Cell | None) -> float | None:
+    """Return the rate of a point; None without one, or if the rate is in doubt."""
+    return cell.rate if cell is not None and not cell.doubt else None
+
+
 def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
-    """Return the lines, at most `most`, and what is said of the others."""
+    """Return the lines, at most `most`, and a note on the others."""
     names = short_names(rows)
     top = {
-        label: max((cell.rate or 0 for row in rows if (cell := row.cells.get(label))), default=0)
+        label: max((sure_rate(row.cells.get(label)) or 0.0 for row in rows), default=0.0)
         for label in names
     }
     kept = set(sorted(names, key=lambda label: -top[label])[:most])
@@ -117,7 +131,7 @@ def _series(rows: Sequence[Row], most: int | None) -> tuple[list[Series], str]:
 
 
 def caption(header: Header) -> str:
-    """Return the settings and what the points are, in a line."""
+    """Return the settings and the meaning of the points, in a line."""
     settings = header["settings"]
     return joined(f"{settings['cache']} caches", INTERVAL, f"convprof {header['tool_version']}")
 
@@ -139,7 +153,7 @@ def machine_words(header: Header) -> str:
 
 
 def short_names(rows: Sequence[Row]) -> dict[str, str]:
-    """Return each contestant's label and the same without the words that all of them share."""
+    """Return each contestant's label, and the label without the words that all labels share."""
     labels = list(dict.fromkeys(label for row in rows for label in row.cells))
     words = [label.split() for label in labels]
     common = set(words[0][1:]).intersection(*words) if words else set()
@@ -157,14 +171,15 @@ def _points(rows: Sequence[Row], label: str) -> tuple[Point, ...]:
     points = []
     for row in rows:
         cell = row.cells.get(label)
-        if cell is not None and cell.rate is not None:
+        rate = sure_rate(cell)
+        if cell is not None and rate is not None:
             low, high = (None if end is None else end / GIGA for end in (cell.low, cell.high))
-            points.append(Point(row.x, cell.rate / GIGA, low, high))
+            points.append(Point(row.x, rate / GIGA, low, high))
     return tuple(points)
 
 
 def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
-    """Return the peaks as levels; as a series where the number of threads is what varies."""
+    """Return the peaks as levels; as a series if the number of threads is the variable."""
     ceilings = header["ceilings"]
     kinds = [("FMA peak", ceilings["peaks"])]
     if ceilings.get("isa_peaks"):
@@ -172,7 +187,9 @@ def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
     if header["sweep"]["over"] == THREADS:
         return (), tuple(
             Series(
-                name, tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks), roof=True
+                name,
+                tuple(Point(p["threads"], p["flop_per_s"] / GIGA) for p in peaks),
+                ceiling=True,
             )
             for name, peaks in kinds
         )

@@ -66,7 +66,7 @@ def time_cell(measurement: Measurement, unit: Unit) -> str:
 
 
 def seconds_cell(seconds: float, half: float | None, unit: Unit) -> str:
-    """Return ``1.23 ±0.04``; ``±?`` where half the interval is not known."""
+    """Return ``1.23 ±0.04``; ``±?`` if the interval is not known."""
     decimals = _decimals(unit.scale(seconds))
     spread = "±?" if half is None else f"±{unit.scale(half):.{decimals}f}"
     return f"{unit.scale(seconds):,.{decimals}f} {spread}"
@@ -79,10 +79,10 @@ def gflops_cell(measurement: Measurement) -> str:
 
 
 def peak_cell(measurement: Measurement) -> str:
-    """Return the share of the measured peak, marked where it is not what it seems.
+    """Return the share of the measured peak, with a mark if it needs an explanation.
 
-    ``*``: an effective rate, fewer operations are executed than the definition counts; ``!``: over
-    the peak even by what is executed, which a change of the clock or a bug can explain.
+    ``*``: an effective rate, fewer operations are executed than the definition counts; ``!``: even
+    the executed operations are over the peak, because of a change of the clock or a bug.
     """
     share = measurement.peak_fraction
     if share is None:
@@ -103,7 +103,7 @@ def over_ceiling(measurement: Measurement) -> bool:
 
 
 def ratio_text(ratio: Ratio, decimals: int = 2) -> str:
-    """Return ``0.93 [0.92, 0.95]``: the ratio and its 95 % interval, where that is known."""
+    """Return ``0.93 [0.92, 0.95]``: the ratio and its 95 % interval, if known."""
     value = f"{ratio.value:.{decimals}f}"
     if ratio.low is None or ratio.high is None:
         return value
@@ -115,7 +115,7 @@ def _decimals(value: float) -> int:
 
 
 def error_cell(measurement: Measurement) -> str:
-    """Return the largest relative error; 0 where every digit agrees."""
+    """Return the largest relative error; 0 if every digit is equal."""
     error = measurement.max_rel_error
     if error is None:
         return NOTHING

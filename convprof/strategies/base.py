@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from convprof.codegen import isa as isas
 from convprof.codegen.target import target
 from convprof.dtypes import COMMON, listed, types
 from convprof.results import NATIVE
@@ -184,11 +185,16 @@ class Strategy(ABC, Generic[P]):
         """Return why the strategy does not take the element types, or None."""
         if setting.dtype not in self.dtypes:
             return f"{self.name} computes {listed(self.dtypes, 'and')}, not {setting.dtype}"
-        if not self.generated and setting.types.has("f16") and not target().converts_f16:
-            return f"{self.name} needs F16C for f16, which this CPU does not have"
+        if setting.types.has("f16") and not self._converts_f16(setting):
+            what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
+            return f"{self.name} needs F16C for f16, which {what} does not have"
         if problem.epilogue and self.fuses and setting.dtype not in COMMON:
             return f"{self.name} fuses epilogues in {listed(COMMON, 'and')} only"
         return None
+
+    def _converts_f16(self, setting: Setting) -> bool:
+        """Whether the code may use instructions between f16 and f32: without, LLVM calls C."""
+        return isas.find(setting.isa).converts_f16 if self.generated else target().converts_f16
 
     def missing_package(self) -> str | None:
         """Return the first package that is not installed and without which nothing runs."""

@@ -40,10 +40,10 @@ class _Blas:
         forks.check("blas", threads)
         for library in self._libraries:
             library.set_num_threads(threads)
-            found = library.num_threads
-            if found < threads:
+            actual = library.num_threads
+            if actual < threads:
                 name = library.internal_api
-                raise RefusedError(f"blas: {name} runs on {found} threads here, not {threads}")
+                raise RefusedError(f"blas: {name} runs on {actual} threads here, not {threads}")
         if any(getattr(library, "threading_layer", "") in _OPENMP for library in self._libraries):
             self._undo += openmp.demand("blas", threads, openmp.runtimes())
             forks.note("blas", threads)

@@ -21,13 +21,13 @@ def flops(problem: Trainable) -> int:
     return problem.epilogue.steps * problem.result("nhwc", F32).elements
 
 
-def buffers(epilogue: Epilogue, given: tuple[str, ...]) -> tuple[str, ...]:
+def buffers(epilogue: Epilogue, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the buffers of a stage of tiles: ``a, b, c`` (and ``d``), then the epilogue's.
 
     A place that no kernel reads has the name of any existing buffer.
     """
     if not epilogue:
-        return given
-    a, b, c, *d = given
+        return names
+    a, b, c, *d = names
     bias = BIAS if epilogue.bias else a
     return a, b, c, d[0] if d else a, bias, RESIDUAL if epilogue.add else a

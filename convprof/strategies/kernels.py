@@ -68,13 +68,13 @@ def _compile(kernel: Callable[..., None], dtypes: tuple[str, ...], *, cached: bo
     cache: Any = numba_cache.TolerantCache
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # users need not see numba's notes on experimental features
-        made: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
+        callback: Any = CFunc(kernel, signature, locals={}, options=_OPTIONS)
         if cached:
             # No cache if neither the package nor the user's cache folder is writable.
             with contextlib.suppress(RuntimeError, OSError):
-                made._cache = cache(kernel)  # noqa: SLF001  # there is no public way
-        made.compile()
-    return made
+                callback._cache = cache(kernel)  # noqa: SLF001  # there is no public way
+        callback.compile()
+    return callback
 
 
 @functools.cache
@@ -90,13 +90,13 @@ def _compiled(kernel: Callable[..., None], *dtypes: str) -> Any:
 def address(kernel: Callable[..., None], *dtypes: str) -> int:
     """Return the address of ``kernel`` compiled for buffers of these types.
 
-    One type, such as ``f32``, stands for all buffers.
+    One type, such as ``f32``, is the type of all buffers.
     """
     global _compiled_seconds  # noqa: PLW0603  # a running total is what it is
     start = time.perf_counter()
-    found = int(_compiled(kernel, *dtypes).address)
+    pointer = int(_compiled(kernel, *dtypes).address)
     _compiled_seconds += time.perf_counter() - start
-    return found
+    return pointer
 
 
 @functools.cache
@@ -106,5 +106,5 @@ def assembly(kernel: Callable[..., None], *dtypes: str) -> str:
     The kernel is compiled again, in some tenths of a second: numba has no assembly of kernels from
     its cache on disk.
     """
-    made = _compile(kernel, dtypes, cached=False)
-    return str(made._library.get_asm_str())  # noqa: SLF001  # there is no public way
+    compiled = _compile(kernel, dtypes, cached=False)
+    return str(compiled._library.get_asm_str())  # noqa: SLF001  # there is no public way

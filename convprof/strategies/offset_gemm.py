@@ -157,8 +157,8 @@ class OffsetBlocking:
         nc = even_block(n, 256 * 4 // b.bytes)
         tc = max(8, l1_data_bytes() // 2 // (nc * b.bytes) // 4 * 4)
         columns = batch * ceil_div(n, nc)
-        wanted = 1 if threads == 1 else ceil_div(8 * threads, columns)
-        mc = even_block(m, max(4, min(128, ceil_div(m, wanted))))
+        tasks = 1 if threads == 1 else ceil_div(8 * threads, columns)
+        mc = even_block(m, max(4, min(128, ceil_div(m, tasks))))
         return cls(mc=round_up(mc, 4), nc=nc, tc=tc)
 
     def tiles(self, m: int, n: int, batch: int) -> int:

@@ -120,12 +120,12 @@ def _spread(who: str, members: set[int], place: affinity.Mask | None) -> None:
         raise RefusedError(f"{who}: its {len(members)} threads share CPU {cpus} here; {way_out}")
 
 
-def _too_few(who: str, found: int, asked: int) -> str:
-    several = "s" if found > 1 else ""
-    ran = f"{who} runs on {found} thread{several} here, not {asked}"
+def _too_few(who: str, threads: int, asked: int) -> str:
+    several = "s" if threads > 1 else ""
+    ran = f"{who} runs on {threads} thread{several} here, not {asked}"
     names = [name for name in LIMITS if os.environ.get(name)]
     if not names:
-        return f"{ran}: OpenMP gives it no more; use {found} thread{several}"
+        return f"{ran}: OpenMP gives it no more; use {threads} thread{several}"
     cause = " and ".join(f"{name}={os.environ[name]}" for name in names)
     are, them = ("are", "them") if len(names) > 1 else ("is", "it")
     return f"{ran}: {cause} {are} set; unset {them}"

@@ -75,8 +75,8 @@ def _tiles(matrices: Buffer, setting: Setting) -> TileList:
     starts = np.arange(n)[:, None] * rows * columns
     begin, to = (np.array([block[pointer] for block in blocks]) for pointer in (1, 2))
     tiles = TileList()
-    made = [kernel(tile, isa) for tile, _, _ in blocks]
-    tiles.add_each(made, 0, 0, starts + begin, starts + to)
+    kernels = [kernel(tile, isa) for tile, _, _ in blocks]
+    tiles.add_each(kernels, 0, 0, starts + begin, starts + to)
     tiles.starts = list(range(tiles.count))
     return tiles
 
@@ -95,14 +95,14 @@ def _tile(tall: int, wide: int, matrices: Buffer, lanes: int) -> TransposeTile |
 def _cuts(shape: tuple[int, int, int], lanes: int, threads: int) -> tuple[int, int]:
     """Return the rows and columns of a block: chosen for the cache, fewer if threads need work."""
     n, rows, columns = shape
-    wanted = TASKS_PER_THREAD * threads if threads > 1 else 1
+    tasks = TASKS_PER_THREAD * threads if threads > 1 else 1
     if min(rows, columns) <= transpose.MOST:
         long = LONG
-        while n * ceil_div(max(rows, columns), long) < wanted and long > lanes:
+        while n * ceil_div(max(rows, columns), long) < tasks and long > lanes:
             long //= 2
         return (rows, long) if rows <= transpose.MOST else (long, columns)
     tall, wide = ROWS, COLUMNS
-    while n * ceil_div(rows, tall) * ceil_div(columns, wide) < wanted and max(tall, wide) > lanes:
+    while n * ceil_div(rows, tall) * ceil_div(columns, wide) < tasks and max(tall, wide) > lanes:
         tall, wide = (tall // 2, wide) if tall >= wide else (tall, wide // 2)
     return tall, wide
 

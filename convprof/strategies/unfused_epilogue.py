@@ -81,12 +81,12 @@ def ways(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
     return [strategy, unfused] if strategy.fuses else [unfused]
 
 
-def steps(wanted: Epilogue) -> list[Epilogue]:
+def steps(epilogue: Epilogue) -> list[Epilogue]:
     """Return the parts of an epilogue, each an epilogue of one step."""
     parts = [
-        Epilogue(bias=wanted.bias),
-        Epilogue(add=wanted.add),
-        Epilogue(function=wanted.function),
+        Epilogue(bias=epilogue.bias),
+        Epilogue(add=epilogue.add),
+        Epilogue(function=epilogue.function),
     ]
     return [part for part in parts if part]
 
@@ -103,19 +103,19 @@ def stage(p: Trainable, step: Epilogue, setting: Setting) -> Stage:
     """Return the stage that computes a step, or several, over the whole result, in place."""
     isa = isas.find(setting.isa)
     size = p.result(setting.layout, setting.types).elements
-    made = _cut(p, step, setting, size)
-    block = made.rows * made.columns
+    tile = _cut(p, step, setting, size)
+    block = tile.rows * tile.columns
     whole, together = size // block, max(1, TASK_ELEMENTS // block)
     tiles = TileList()
     for first in range(0, whole, together):
         tiles.task()
         begin = np.arange(first, min(first + together, whole)) * block
-        channel = begin // block % p.channels if made.lone else 0
-        tiles.add(kernel(made, isa), 0, 0, begin, 0, channel, begin)
+        channel = begin // block % p.channels if tile.lone else 0
+        tiles.add(kernel(tile, isa), 0, 0, begin, 0, channel, begin)
     rest = size - whole * block
     if rest:
-        rows = rest // made.columns
-        last = replace(made, rows=rows) if step.bias else replace(made, columns=rest)
+        rows = rest // tile.columns
+        last = replace(tile, rows=rows) if step.bias else replace(tile, columns=rest)
         tiles.task()
         tiles.add(kernel(last, isa), 0, 0, size - rest, 0, 0, size - rest)
     dims = tiles.dims()

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import numba_setup, scheduling
-from convprof.machine import facts
+from convprof.machine import facts, software
 from convprof.results import Document, envelope, plain
 from convprof.version import VERSION
 
@@ -41,7 +41,11 @@ def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Docu
         machine=machine(),
         state={},
         ceilings={"peaks": plain(peaks), "isa_peaks": plain(own) or None},
-        settings={**settings, "llvm_model": scheduling.model().name},
+        settings={
+            **settings,
+            "llvm_model": scheduling.model().name,
+            "versions": software.versions(),
+        },
     )
 
 

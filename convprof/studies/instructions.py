@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.errors import ConvprofError, InputError
 from convprof.machine import facts, published
-from convprof.machine.instructions import Bench, best_ruler, missing
+from convprof.machine.instructions import Bench, best_meter, missing
 from convprof.machine.published import Figures
 from convprof.results import envelope
 from convprof.stats import median
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.codegen.probes.instructions.instruction import Key
-    from convprof.machine.instructions import Cost, Ruler
+    from convprof.machine.instructions import Cost, CycleMeter
     from convprof.machine.noise import NoiseWatch
     from convprof.machine.published import Core
 
@@ -98,23 +98,23 @@ class Instructions:
             )
         glue = {row.glue for row in self._chosen if row.glue}
         self._measured = [row for row in able if row in self._chosen or row.key in glue]
-        self._ruler: Ruler | None = None
+        self._meter: CycleMeter | None = None
         self._bench: Bench | None = None
         self.interrupted = False
 
     @property
     def cycle_source(self) -> str | None:
         """``pmu`` or ``calibrated``; None before anything is measured."""
-        return self._ruler.source if self._ruler else None
+        return self._meter.source if self._meter else None
 
     def passes(self) -> Iterator[str]:
         """Compile and measure; yield a line on what is being done. Ctrl-C ends it early."""
         try:
             yield "compiling the loops"
-            self._ruler = best_ruler()
-            if self._ruler is None:
+            self._meter = best_meter()
+            if self._meter is None:
                 raise ConvprofError("there is neither a cycle counter nor a loop of known length")
-            self._bench = Bench(self._measured, self._ruler)
+            self._bench = Bench(self._measured, self._meter)
             yield "pass 1"
             for number, unsettled in self._bench.passes(DEADLINE_S):
                 yield f"pass {number + 1}: {unsettled} loops have not settled"

@@ -15,6 +15,8 @@ from convprof.strategies import registry
 from convprof.studies.shortlist import executed_fraction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.roofline_model import RooflinePoint
@@ -99,6 +101,13 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
+def same_again(measurement: Measurement, *options: str) -> str:
+    """Return the command that measures the same again; empty for what no text describes."""
+    if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
+        return ""
+    return line("run", measurement, *_same(measurement), *options)
+
+
 def _same(measurement: Measurement) -> list[str]:
     """Return the options that select the measured strategy, layout, threads and caches."""
     options = ["-s", measurement.strategy, "-t", str(measurement.threads)]
@@ -106,9 +115,12 @@ def _same(measurement: Measurement) -> list[str]:
         options += ["--layout", measurement.layout]
     if measurement.cache == "cold":
         options += ["--cache", "cold"]
-    if measurement.isa not in (None, NATIVE):
-        options += ["--isa", str(measurement.isa)]
-    return options
+    return options + _isa(measurement)
+
+
+def _isa(measurement: Measurement) -> list[str]:
+    """Return the option that selects the instruction set, where it was named."""
+    return [] if measurement.isa in (None, NATIVE) else ["--isa", str(measurement.isa)]
 
 
 # After a study, a ladder, a sweep or a list: what puts the advice to the test.
@@ -151,9 +163,14 @@ def after_ladder(best: Measurement, limit: str | None) -> str:
     return line("run", best, *_same(best), "--asm" if generated(best) else "--phases")
 
 
-def ladder_again(measurement: Measurement) -> str:
-    """Return the command that measures a ladder again when other programs are idle."""
-    return line(f"ladder {_LADDERS[measurement.problem['kind']]}", measurement, "--wait-idle")
+def again(name: str, measurement: Measurement) -> str:
+    """Return the command that measures a problem again when other programs are idle.
+
+    ``name``: ``run``, ``ladder``, ``compare peers``, …
+    """
+    if name == "ladder":
+        name = f"ladder {_LADDERS[measurement.problem['kind']]}"
+    return line(name, measurement, "--wait-idle")
 
 
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
@@ -177,10 +194,33 @@ def side_by_side(a: Measurement, b: Measurement) -> str:
 
     Only forward passes without an epilogue have a roofline; of the others, where the time goes.
     """
-    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads)]
+    names = ["-s", f"{a.strategy},{b.strategy}", "-t", str(a.threads), *_isa(a)]
     if which_pass(a) == FORWARD and not a.problem.get("epilogue"):
         return line("roofline", a, *names)
     return line("run", a, *names, "--phases")
+
+
+# After a network: its command line, whose words are ``command``, and flags.
+
+
+def fused(command: Sequence[str]) -> str:
+    """Return the command that computes activations together with the layers before them."""
+    return shlex.join([*command, "--fuse"])
+
+
+def fused_in(command: Sequence[str], layout: str) -> str:
+    """Return the command that computes every layer in a layout, activations fused."""
+    return shlex.join([*command, "--fuse", "--layout", layout])
+
+
+def planned(command: Sequence[str], library: str = "") -> str:
+    """Return the command that chooses strategies and layouts, next to a library if one is named."""
+    return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
+
+
+def passes_again(command: Sequence[str], which: str) -> str:
+    """Return the command that measures the passes again when other programs are idle."""
+    return shlex.join([*command, "--pass", which, "--wait-idle"])
 
 
 def plan_of(network: str) -> str:

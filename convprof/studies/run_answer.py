@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof import units
+from convprof import doubts, units
 from convprof.strategies import registry
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import line, next_command
+from convprof.studies.next_command import again, line, next_command
 from convprof.studies.shortlist import (
     best_layouts,
     executed_fraction,
@@ -26,6 +26,7 @@ _FEWER = 0.95
 _LEAST_SHARE = 0.01
 _CLOSE = 0.9
 """A share of the peak from which the peak is the limit."""
+_MOST_TIED = 3
 
 
 def answer(measurements: Sequence[Measurement]) -> Answer | None:
@@ -35,7 +36,7 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
         return None
     if best.doubt is not None:
         sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
-        return Answer((sentence,), line("run", best))
+        return Answer((sentence,), again("run", best))
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
         _fastest(best, alone=len(timed(measurements)) == 1),
@@ -94,7 +95,9 @@ def _tie(best: Measurement, rivals: Sequence[Measurement]) -> tuple[str, ...]:
     tied = list(dict.fromkeys(m.strategy for m in rivals if _overlap(best, m)))
     if not tied:
         return ()
-    return (f"The 95 % intervals do not separate it from {' and '.join(tied[:3])}.",)
+    *others, last = tied[:_MOST_TIED]
+    names = " and ".join(filter(None, (", ".join(others), last)))
+    return (f"The 95 % intervals do not separate it from {names}.",)
 
 
 def _overlap(best: Measurement, other: Measurement) -> bool:
@@ -118,31 +121,52 @@ def answer_of_many(
     if not rows:
         return None
     total = sum(map(seconds, rows))
+    first = _who(rows, problems, total)
+    doubt = doubts.of_sum(((seconds(row), row.doubt) for row in rows), total)
+    if doubt is not None:
+        doubtful = [row for row in rows if row.doubt is not None]
+        number = f"{len(doubtful)} of the {len(rows)} times" if len(rows) > 1 else "The time"
+        are = "are" if len(doubtful) > 1 else "is"
+        return Answer(
+            (first, f"{number} {are} in doubt ({doubt}): measure again on an idle machine."),
+            again("run", max(doubtful, key=seconds)),
+        )
+    longest = max(rows, key=seconds)
+    second = f"{label(longest)} takes longest, {percent(seconds(longest) / total)} of that."
+    if network is not None:
+        return Answer((first, second), f"convprof network {network}")
+    lowest = min(doubts.trusted(rows), key=lambda m: executed_fraction(m) or 1.0)
+    third = _farthest(lowest)
+    return Answer((first, second, *third), line("run", lowest if third else longest))
+
+
+def _who(rows: Sequence[Measurement], problems: int, total_s: float) -> str:
+    """Return the sum of the times, and how often each strategy is the fastest."""
     wins: dict[str, int] = {}
     for row in rows:
         wins[row.strategy] = wins.get(row.strategy, 0) + 1
     counted = (
         f"{len(rows)} problems" if len(rows) == problems else f"{len(rows)} of {problems} problems"
     )
+    time = units.time(total_s)
     if len(wins) == 1:
-        first = f"{next(iter(wins))} takes {units.time(total)} for {counted}, each once."
-    else:
-        ordered = sorted(wins.items(), key=lambda item: -item[1])
-        shown = ", ".join(f"{strategy} {count}" for strategy, count in ordered)
-        first = (
-            f"The fastest strategies take {units.time(total)} for {counted}, each once: {shown}."
-        )
-    longest = max(rows, key=seconds)
-    second = f"{label(longest)} takes longest, {percent(seconds(longest) / total)} of that."
-    if network is not None:
-        return Answer((first, second), f"convprof network {network}")
-    lowest = min(rows, key=lambda m: executed_fraction(m) or 1.0)
+        return f"{next(iter(wins))} takes {time} for {counted}, each once."
+    ordered = sorted(wins.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{strategy} {count}" for strategy, count in ordered)
+    return f"The fastest strategies take {time} for {counted}, each once: {shown}."
+
+
+def _farthest(lowest: Measurement) -> tuple[str, ...]:
+    """Return how far the problem with the lowest rate is from the peak, where that is known."""
     share = executed_fraction(lowest)
-    sentences = [first, second]
-    if share is not None:
-        sentences.append(f"{label(lowest)} is farthest from the peak, at {percent(share)} of it.")
-    subject = longest if share is None else lowest
-    return Answer(tuple(sentences), line("run", subject))
+    if share is None:
+        return ()
+    flops = lowest.flops
+    fewer = ""
+    if flops is not None and flops.executed < _FEWER * flops.direct:
+        part = percent(flops.executed / flops.direct)
+        fewer = f"; it executes {part} of the definition's FLOPs"
+    return (f"{label(lowest)} is farthest from the peak, at {percent(share)} of it{fewer}.",)
 
 
 def label(measurement: Measurement) -> str:

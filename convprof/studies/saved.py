@@ -82,7 +82,7 @@ def parsed(document: Any, source: str) -> Saved:
 
 
 def _some(value: Any) -> list[Any]:
-    """Return a list that is not longer than that of any machine."""
+    """Return a list that is not longer than on any machine."""
     items = array(value)
     if len(items) > _MOST_CEILINGS:
         raise InputError("a list is far too long")

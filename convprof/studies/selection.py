@@ -168,15 +168,19 @@ def _read(text: str, mb: int | None, notes: list[str]) -> Sequence[Problem]:
     """Return what one PROBLEM means.
 
     A matrix product begins with a digit, a convolution with a field such as ic64, attention with
-    ``attention:``; everything else is a network's name.
+    ``attention:``; ``FILE.onnx`` and ``FILE.onnx:LAYER`` are layers of a file; everything else is
+    a network's name.
     """
     if text.partition(":")[0].lower() in networks.names():
         return networks.find(text, mb=mb or 1)
-    file = _FILE.match(text)
+    file = None if text.endswith('"') else _FILE.match(text)  # a descriptor may end in a name
     if file:
-        raise InputError(
-            f"{shown(text)}: layers of files cannot be named; use convprof network {file[1]}"
-        )
+        from convprof.networks.onnx.layers import find
+
+        path, pattern = file[1], (file[2] or ":")[1:]
+        problems, file_notes = find(path, pattern, mb or 1)
+        notes.extend(file_notes)
+        return _with_minibatch(problems, mb, notes)
     if not text or text[0] in "0123456789" or text.startswith(WORD) or _CONV.match(text):
         problem = parse(text)
         note = size_note(text) if _CONV.match(text) else None

@@ -109,7 +109,7 @@ def _absent(strategies: Iterable[Strategy[Problem]]) -> tuple[str, ...]:
 
 
 def _folded(entries: Sequence[tuple[Strategy[Problem], Entry]]) -> tuple[Entry, ...]:
-    """Return the entries, those of a compiler's schedules with the same text as one entry."""
+    """Return the entries; schedules of a compiler with the same text are one entry."""
     groups: dict[tuple[str, bool | None, str], list[str]] = {}
     for strategy, entry in entries:
         compiler, _, schedule = strategy.name.partition("-")

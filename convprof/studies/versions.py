@@ -18,7 +18,12 @@ from convprof.studies.comparison import FIGURES, figures
 
 _READ = (1, SCHEMA_VERSION)
 _INVERTED = ("peers", "ladder")
-_NETWORKS = ("network", "plan", "training")
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "network": {"concurrency": None},
+    "plan": {"concurrency": None, "chosen": "optimal"},
+    "training": {},
+}
+"""What was measured of a network, and fields that version 1 did not have."""
 
 
 def of(fields: dict[str, Any]) -> int:
@@ -93,7 +98,19 @@ def _network(fields: dict[str, Any]) -> dict[str, Any]:
         for key in ("libraries", "chains")
         if key in fields
     }
-    return {**fields, **lists}
+    if "totals" in fields:
+        lists["totals"] = [_side(mapping(item)) for item in array(fields["totals"])]
+    return {**_NETWORKS[fields["kind"]], **fields, **lists}
+
+
+def _side(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the sums over a network's layers, none of them in doubt: version 1 had no doubts."""
+    parts = {
+        key: {name: {**mapping(part), "doubt": None} for name, part in mapping(value).items()}
+        for key, value in fields.items()
+        if key in {"passes", "kinds"}
+    }
+    return {**fields, **parts, "doubt": None}
 
 
 def _beside(fields: dict[str, Any]) -> dict[str, Any]:

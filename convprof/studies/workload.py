@@ -18,7 +18,7 @@ PREPARE_S = 0.25
 OVERHEAD = 1.5
 """Seconds of rounds per second of the budget: the caches settle between two contestants."""
 LONG_S = 30.0
-"""Below it nobody needs to know before."""
+"""No remark is printed below this time."""
 
 
 def notes(

@@ -16,7 +16,8 @@ from convprof.measure.session import Session
 
 PRODUCT = ["--gemm", "8x9x10", "-s", "naive", "-t", "1", "--budget", "0.001", "--rounds", "2"]
 RUN = ["run", *PRODUCT]
-SEVERAL = ["run", "4x4:4x4", "5x5:5x5", "6x6:6x6", *PRODUCT[2:]]
+SEVERAL = ["run", "4x4:4x4", "5x5:5x5", "6x6:6x6", *PRODUCT[2:], "--all"]
+"""With ``--all`` each table is printed as soon as its problem is measured."""
 COMMANDS = {
     "run": RUN,
     "compare layouts": ["compare", "layouts", "mb1ic3ih6oc4kh3", "-s", "tiled", *PRODUCT[4:]],
@@ -136,7 +137,7 @@ def test_the_file_is_there_before_the_last_table_is_printed(words, stdout, tmp_p
     assert found[0] is (words is not SEVERAL)  # there the first tables come while it measures
 
 
-def test_without_a_file_nothing_more_is_measured_for_nobody(stdout, monkeypatch, capsys):
+def test_without_a_file_and_a_reader_measuring_stops(stdout, monkeypatch, capsys):
     begun = []
     begin = Session.__init__
     monkeypatch.setattr(Session, "__init__", lambda self, *a: begun.append(1) or begin(self, *a))

@@ -82,7 +82,7 @@ def test_dry_run_lists_every_line_left_out(run, write):
     assert run("run", "--batch", path, "--dry-run", "-t", "1", "--quiet") == (0, out, [])
 
 
-def test_match_asks_for_lines_left_out_too(run, write):
+def test_match_includes_omitted_lines(run, write):
     path = write(MIXED)
     status, out, err = run("run", "--batch", path, "--match", "first|too", "--dry-run", "-t", "1")
     assert (status, out.count("\n")) == (0, 1)

@@ -30,6 +30,8 @@ def test_the_list(capsys, folder):
     assert rows[1][:3] == ["kind", "files", "size"]
     assert [row[:2] for row in rows[3:6]] == [["choices", "1"], ["ceilings", "0"], ["kernels", "0"]]
     assert str(folder) in out
+    (path,) = folder.iterdir()
+    assert out.splitlines()[-1] == f"1 file, {path.stat().st_size} B in all"
     assert len(list(folder.iterdir())) == 1
 
 
@@ -57,8 +59,9 @@ def test_a_folder_that_does_not_exist(capsys, tmp_path, monkeypatch):
 def test_a_file_that_stays_is_an_error(capsys, monkeypatch):
     left = cache.Store(cache.KINDS[0], [], [], errors=["x: cannot be removed: Permission denied"])
     monkeypatch.setattr(cache, "clear", lambda _: [left])
-    status, _, err = run(capsys, "--clear", "choices")
+    status, out, err = run(capsys, "--clear", "choices")
     assert status == 1
+    assert out.splitlines()[-1] == "removed 0 of 1 file"
     assert err == "x: cannot be removed: Permission denied\n"
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +43,42 @@ def test_rows_on_stdout_alone(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("problem,library,operation")
     assert len(lines) == 5
+
+
+@pytest.mark.parametrize("name", ["mkl-2024.log", "resnet18-nchw.log.gz", "resnet18-ort.json.gz"])
+def test_stdin_is_read_as_a_file_is(capsys, monkeypatch, name):
+    printed = []
+    with (DATA / name).open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
+        for path in (str(DATA / name), "-"):
+            assert _status(["diagnose", path, "-q", "--csv", "-"]) == 0
+            printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] != ""
+
+
+def test_json_of_the_program_before_the_lines_of_a_library(capsys, tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b'{"batch": 1}\n' + (DATA / "mkl-2024.log").read_bytes())
+    assert _status(["diagnose", str(path), "-q"]) == 0
+    assert "MKL 2024.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_log_that_powershell_wrote(capsys, tmp_path, encoding):
+    text = (DATA / "onednn-3.12.log").read_text()
+    path = tmp_path / "log"
+    path.write_bytes(f"\ufeff{text}".encode(encoding) + b"\xd8")
+    printed = []
+    for name in (DATA / "onednn-3.12.log", path):
+        assert _status(["diagnose", str(name), "-q", "--csv", "-"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_a_closed_stdin(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert _status(["diagnose", "-"]) == 2
+    assert "stdin is closed; name a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,40 @@ def test_an_example_is_a_command_line_of_its_command(example):
     assert example.startswith(own)
 
 
+def every_command(command, name=""):
+    """Yield the name of each command, groups among them."""
+    yield name
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for word in command.list_commands(context):
+            yield from every_command(command.get_command(context, word), f"{name} {word}".strip())
+
+
+def test_every_command_has_an_example():
+    assert set(every_command(cli.cli)) - {""} == set(EXAMPLES)
+
+
+def test_groups_have_examples_too(capsys):
+    status, out, _ = run(capsys, "study", "--help")
+    assert status == 0
+    assert "    convprof study unroll\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["compare", "peer"], "compare: No such command 'peer': did you mean peers?"),
+        (["explain", "conf"], "explain: No such command 'conf': did you mean conv?"),
+        (["ladder", "gem"], "ladder: No such command 'gem': did you mean gemm?"),
+        (["sweep", "xyz"], "sweep: No such command 'xyz'."),
+    ],
+)
+def test_near_subcommands_are_named(words, near, capsys):
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert err.startswith(f"convprof {near} (see ")
+
+
 def test_the_help_of_a_command_has_groups_and_examples(capsys):
     status, out, _ = run(capsys, "run", "--help")
     assert status == 0

@@ -66,7 +66,7 @@ def test_measures_anyway_after_the_limit(loads):
 def test_an_unknown_load_cannot_be_waited_for(loads):
     loads(None)
     (line,) = stderr("--wait-idle")
-    assert line == "--wait-idle: this system does not tell the load of the CPUs: measured at once"
+    assert line == "--wait-idle: this system does not report the load of the CPUs: measured at once"
 
 
 def test_a_signal_ends_the_wait(monkeypatch):

@@ -78,7 +78,7 @@ def test_attention_is_a_problem_like_any_other(capsys):
     assert status == 0
 
     _, out, _ = run(capsys, "run", "--attention", "1x2x20x8", "-s", "fused", "-t", "1", *QUICK)
-    assert out.startswith("attention 1x2x20x8, 800 exponentials beside the FLOPs · f32")
+    assert out.startswith("attention 1x2x20x8, 800 exponentials besides the FLOPs · f32")
 
 
 def test_the_table_is_sorted_and_names_the_machine_and_the_source_of_cycles(capsys):

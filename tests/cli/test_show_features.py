@@ -99,7 +99,7 @@ def test_empty_names_name_nothing(capsys, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
 
 
-def test_the_name_it_was_not_told_is_left_alone(capsys, tmp_path):
+def test_an_existing_file_with_the_default_name_is_not_replaced(capsys, tmp_path):
     (tmp_path / "features.png").write_text("mine")
     status, _, err = run(capsys, "cat.png -s direct")
     assert status == 2

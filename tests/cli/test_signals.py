@@ -67,7 +67,7 @@ def test_what_was_measured_is_printed_and_written(name, after, tmp_path, capsys)
     after(5, lambda: send(name))
     assert cli._status([*RUN, "--json", str(path)]) == CODES[name]
     out, err = capsys.readouterr()
-    assert "naive" in out
+    assert "8x9:9x10" in out
     said = "interrupted" if name == "SIGINT" else f"interrupted by {name}"
     assert f"{said}: what was measured until then is above" in err
     document = read(path)

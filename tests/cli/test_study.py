@@ -35,7 +35,7 @@ def test_without_a_study_they_are_listed(capsys):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ("unrol", "unknown study 'unrol': did you mean unroll"),
+        ("unrol", "No such command 'unrol': did you mean unroll?"),
         ("tile --size 64,128", "tile takes at most 1"),
         ("tile --size 3", "--size 3: use sizes from 64 to 4096"),
         ("threads --size x", "--size x: use numbers"),

@@ -167,7 +167,7 @@ def test_two_jumps_to_one_label_are_one_loop():
     assert len(loop.instructions) == 4
 
 
-# What a turn computes, moves and waits for.
+# What an iteration computes, moves and waits for.
 
 DOT = """
 vmovss -4(%r13,%rbp,4), %xmm1

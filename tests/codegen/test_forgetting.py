@@ -48,7 +48,7 @@ def test_the_same_tile_is_compiled_once():
     assert kernel(adds(1), ISA) is not kernel(adds(2), ISA)
 
 
-def test_those_asked_for_last_stay():
+def test_the_last_used_kernels_stay():
     made = [weakref.ref(kernel(adds(number), ISA)) for number in range(4)]
     kernel(adds(0), ISA)
     forget_kernels(2)

@@ -68,7 +68,7 @@ def kept(prepared):
 
 
 def fmas(tile):
-    """Return the multiply-adds that one turn of a tile's inner loop must have."""
+    """Return the multiply-adds that one iteration of a tile's inner loop must have."""
     if isinstance(tile, DepthwiseTile):
         return len(tile.pixels) * len(tile.taps) if tile.channels >= tile.lanes else None
     return len(tile.rows) * tile.vectors * tile.unroll
@@ -127,7 +127,7 @@ def test_strategies_without_generated_kernels_have_no_loops_to_show():
 
 
 RUNGS = {
-    # (isa, rung): multiply-adds a turn, whether in one instruction, whole vectors loaded a turn
+    # (isa, rung): tile, multiply-adds per iteration, whether in one instruction
     ("avx512", "vectorized"): ("4x32 tile", 8, "multiply + add"),
     ("avx512", "fma"): ("4x32 tile", 8, "FMA"),
     ("avx512", "unrolled"): ("14x32 tile", 112, "FMA"),

@@ -11,7 +11,7 @@ import pytest
 
 from convprof.codegen import disassembly
 from convprof.codegen.jit import Module
-from convprof.codegen.probes.chains import ADDS_PER_TURN, add_chain
+from convprof.codegen.probes.chains import ADDS_PER_ITERATION, add_chain
 from convprof.codegen.probes.flush import flush_lines
 from convprof.codegen.probes.fma import CHAINS, UNFUSED_CHAINS, UNROLL, fma_kernel
 from convprof.codegen.probes.tsc import ticks
@@ -65,8 +65,8 @@ def run_python(program):
 @no_chain
 def test_the_chain_executes_its_adds_and_no_others():
     chain = add_chain()
-    for turns, step in [(1, 1), (2, 1), (7, 3), (1000, 1)]:
-        assert step * (1 + turns * ADDS_PER_TURN) == chain(turns, step)
+    for iterations, step in [(1, 1), (2, 1), (7, 3), (1000, 1)]:
+        assert step * (1 + iterations * ADDS_PER_ITERATION) == chain(iterations, step)
     assert chain(0, 1) == 0
     assert chain(-1, 1) == 0
 
@@ -76,12 +76,12 @@ def test_the_chain_executes_its_adds_and_no_others():
 def test_the_chain_is_as_long_as_it_says():
     loop = loop_of(add_chain().module.assembly())
     links = adds(loop)
-    assert len(links) == ADDS_PER_TURN
+    assert len(links) == ADDS_PER_ITERATION
     # every one reads what the one before wrote, and the step comes from a register
     assert len(set(links)) == 1
     step, total = re.findall(r"%\w+", links[0])
     assert step != total
-    assert len(loop) == ADDS_PER_TURN + 3  # the counter, its comparison, the jump
+    assert len(loop) == ADDS_PER_ITERATION + 3  # the counter, its comparison, the jump
 
 
 @x86
@@ -102,7 +102,7 @@ def test_the_peak_kernel_is_multiply_adds_in_registers(dtype, bits):
     assert len(set(targets)) == CHAINS
     assert all(targets.count(register) == UNROLL for register in targets)
     lanes = bits // {"f32": 32, "f64": 64}[dtype]
-    assert (lanes, 2 * lanes * CHAINS * UNROLL) == (kernel.lanes, kernel.flops_per_turn)
+    assert (lanes, 2 * lanes * CHAINS * UNROLL) == (kernel.lanes, kernel.flops_per_iteration)
 
 
 @x86
@@ -120,7 +120,7 @@ def test_the_peak_kernel_without_fused_instructions(dtype, bits):
 @x86
 @no_chain
 @pytest.mark.parametrize("count", [1, 30, 60, 120])
-def test_adds_beside_the_multiply_adds(count):
+def test_adds_among_the_multiply_adds(count):
     bits = SIMD.bits or 128
     loop = loop_of(fma_kernel("f32", bits, count).module.assembly())
     assert len(adds(loop)) == count
@@ -135,15 +135,15 @@ def test_the_peak_kernel_leaves_its_operands_alone():
     kernel = fma_kernel("f64", 128)
     operands = np.full(2 * kernel.lanes, 0.5)
     buffers = np.array([operands.ctypes.data], dtype=np.int64)
-    turns = np.array([3], dtype=np.int64)
+    iterations = np.array([3], dtype=np.int64)
     word, pointer = ctypes.c_int64, ctypes.c_void_p
     peak = kernel.module.function("peak", None, word, word, pointer, pointer)
-    peak(0, 4, buffers.ctypes.data, turns.ctypes.data)
+    peak(0, 4, buffers.ctypes.data, iterations.ctypes.data)
     np.testing.assert_array_equal(operands, 0.5)
 
     operands[:] = np.nan  # now the sum is NaN: it is stored, so it was computed
     operands[0] = 7.0
-    peak(0, 4, buffers.ctypes.data, turns.ctypes.data)
+    peak(0, 4, buffers.ctypes.data, iterations.ctypes.data)
     assert np.isnan(operands[0])
 
 

@@ -25,7 +25,7 @@ def run(w, *arrays):
 
 @pytest.mark.parametrize("length", [1, LANES - 1, LANES, LANES + 1, 4 * LANES, 13 * LANES + 3])
 @pytest.mark.parametrize("across", [1, 4, 100])
-def test_a_sweep_meets_every_element_once_and_none_beyond(length, across):
+def test_a_sweep_visits_every_element_once_and_none_beyond(length, across):
     w = Writer(find("f32"), LANES)
 
     def add_one(offset, mask, _):

@@ -204,7 +204,7 @@ def test_the_kernel_computes_the_same_with_every_model(name):
             np.testing.assert_allclose(c[start : start + tile.b_row], expected, rtol=0, atol=1e-4)
 
 
-def test_every_candidate_is_a_name_that_this_llvm_knows(capfd):
+def test_every_candidate_is_a_cpu_name_of_this_llvm(capfd):
     target.target()
     if target.target().arch not in scheduling.MODELS:
         pytest.skip("no candidates for this architecture")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from hostile_bounds import Reader
 from hostile_documents import (
     choices,
+    compared,
     journals,
     kept_ceilings,
     read_ceilings,
     read_choice,
+    read_compared,
     read_journal,
     read_results,
     read_shown,
@@ -32,6 +34,7 @@ READERS = (
     Reader("batch files", batch_files, read_batch_file),
     Reader("result documents", results, read_results),
     Reader("results and journals to show", shown, read_shown),
+    Reader("results to compare", compared, read_compared),
     Reader("kept ceilings", kept_ceilings, read_ceilings),
     Reader("remembered choices", choices, read_choice),
     Reader("sweep journals", journals, read_journal),

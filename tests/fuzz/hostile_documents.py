@@ -200,7 +200,7 @@ def read_journal(data: bytes, folder: Path) -> bool:
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 outputs = Outputs({"json": str(path)}, "never", quiet=True)
-                SweepWork(plan, journal, outputs, plot=None).show(console.stdout("never"))
+                SweepWork(plan, journal, outputs).show(console.stdout("never"))
     return True
 
 
@@ -286,4 +286,48 @@ def read_shown(data: bytes, folder: Path) -> bool:
     document_report(Console(file=io.StringIO(), width=100), document)
     for form in (export.to_json, export.to_csv, export.to_markdown):
         form(document)
+    return True
+
+
+def compared() -> st.SearchStrategy[bytes]:
+    """Return result documents whose measurements have rounds, and those of `shown`."""
+    return st.one_of(documents(_with_rounds()), shown())
+
+
+def _with_rounds() -> dict[str, Any]:
+    from convprof.results import SCHEMA_VERSION
+
+    rounds = {"rounds_s": [1e-6, 1.1e-6, 1e-6, 1.2e-6, 1e-6], "samples": 5}
+    cycles = {"per_call": 2e3, "per_flop": 2.0, "source": "calibrated", "core_hz": 2e9}
+    timed = {**WHOLE, "time_s": {**MEASURED["time_s"], **rounds}, "cycles": cycles}
+    return {
+        **DOCUMENT,
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": "0.1.0",
+        "state": {"core_hz": {"median": 2e9, "min": 2e9, "max": 2e9}, "others_share": 0.1},
+        "settings": {"isa": "avx2", "versions": {"numba": "1"}, "llvm_model": "x", "tune": "off"},
+        "measurements": [timed, {**timed, "status": "failed", "reason": "an error"}],
+        "comparisons": [],
+        "networks": [],
+    }
+
+
+def read_compared(data: bytes, folder: Path) -> bool:
+    """Compare a file with a good one, in both directions; print and write it in every form."""
+    from rich.console import Console
+
+    from convprof.render.compare import results as render
+    from convprof.studies.compare import results, results_files
+    from convprof.studies.compare.results_answer import answer
+
+    good, path = folder / "good.json", folder / "r.json"
+    good.write_text(json.dumps(_with_rounds()))
+    path.write_bytes(data)
+    there, base = (results_files.read(str(each)) for each in (path, good))
+    for each in (results.compare(base, there), results.compare(there, base)):
+        render.results_report(Console(file=io.StringIO(), width=100), [each], every=True)
+        made = results.document([each], None, answer([each], 0.05))
+        json.dumps(made, allow_nan=False).encode()
+        for part in (*render.to_csv([each]), *render.to_markdown([each], every=True)):
+            assert part.replace("\n", "").isprintable()
     return True

@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from convprof.logs.json_events import PIECE
 
 DATA = Path(__file__).parents[1] / "data" / "logs"
@@ -129,7 +131,53 @@ def test_calls_of_a_real_profile_add_up(log):
     kinds = {call.operation.kind: call.operation for call in executed}
     assert kinds["MatMul"].problem.descriptor == "2x16:16x10"
     assert kinds["ReorderOutput"].is_reorder
-    assert kinds["Conv"].problem is None
+    convolutions = {op.problem.descriptor for op, _, _ in executed if op.kind == "Conv"}
+    assert convolutions == {"mb2ic3ih32oc16oh16kh3sh2ph1", "g16mb2ic16ih16oc16oh16kh3ph1"}
+
+
+@pytest.mark.parametrize(
+    ("x", "weights", "y", "descriptor"),
+    [
+        ([1, 3, 224, 224], [64, 3, 7, 7], [1, 64, 112, 112], "mb1ic3ih224oc64oh112kh7sh2ph3"),
+        ([1, 8, 9, 9], [8, 1, 3, 3], [1, 8, 7, 7], "g8mb1ic8ih9oc8oh7kh3ph0"),
+        ([1, 8, 9, 9], [8, 8, 3, 3], [1, 8, 6, 6], None),  # some other padding
+        ([1, 8, 9, 9], [8, 3, 3, 3], [1, 8, 9, 9], None),
+        ([1, 8, 9, 9], [8, 0, 3, 3], [1, 8, 9, 9], None),
+        ([1, 8, 9], [8, 8, 3], [1, 8, 9], None),
+    ],
+)
+def test_strides_and_pads_of_a_profile_follow_from_shapes(calls_of, x, weights, y, descriptor):
+    arguments = {
+        "op_name": "Conv", "input_type_shape": [{"float": x}, {"float": weights}],
+        "output_type_shape": [{"float": y}],
+    }  # fmt: skip
+    event = {"cat": "Node", "dur": 5, "name": "c_kernel_time", "args": arguments}
+    calls, _ = calls_of(json.dumps([event]))
+    problem = calls[0].operation.problem
+    assert (problem and problem.descriptor) == descriptor
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "y", "descriptor"),
+    [
+        ("Gemm", [[4, 8], [2, 8], [2]], [4, 2], "4x8:8x2"),
+        ("Gemm", [[8, 4], [2, 8]], [4, 2], None),
+        ("MatMul", [[3, 4, 8], [3, 8, 2]], [3, 4, 2], "3x4x8:3x8x2"),
+        ("FusedMatMul", [[3, 4, 8], [3, 2, 8]], [3, 4, 2], "3x4x8:3x8x2"),
+        ("MatMul", [[3, 4, 8]], [3, 4, 2], "12x8:8x2"),
+        ("MatMul", [[8]], [], None),
+        ("Add", [[4, 4], [4, 4]], [4, 4], None),
+    ],
+)
+def test_products_of_a_profile(calls_of, kind, inputs, y, descriptor):
+    arguments = {
+        "op_name": kind, "input_type_shape": [{"float": shape} for shape in inputs],
+        "output_type_shape": [{"float": y}],
+    }  # fmt: skip
+    event = {"cat": "Node", "dur": 5, "name": "c_kernel_time", "args": arguments}
+    calls, _ = calls_of(json.dumps([event]))
+    problem = calls[0].operation.problem
+    assert (problem and problem.descriptor) == descriptor
 
 
 def test_a_trace_that_is_cut_is_read_up_to_there(calls_of):

@@ -53,7 +53,7 @@ def test_an_old_kernel_does_not_count_stolen_time(fake):
     assert (found.cpus, found.busy_s, found.stolen) == (1, 0.06, None)
 
 
-def test_a_system_without_the_file_is_asked_otherwise(fake):
+def test_a_system_without_the_file_has_another_source(fake):
     found = activity.now(fake.source(busy=lambda: (12.5, 8)), [0])
 
     assert (found.cpus, found.busy_s, found.stolen) == (8, 12.5, None)

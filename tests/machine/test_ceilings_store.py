@@ -39,7 +39,7 @@ def test_what_is_remembered_is_recalled_for_this_machine_only():
     assert load("ba9876543210") == {}
 
 
-def test_numbers_of_threads_stand_beside_each_other_and_new_figures_replace_old_ones():
+def test_numbers_of_threads_are_stored_separately_and_new_figures_replace_old_ones():
     one = Ceilings(1, 1.6e9, (), (dataclasses.replace(L1, threads=1),))
     newer = dataclasses.replace(TWO, measured_at=1.8e9)
     save(KEY, [TWO])
@@ -49,7 +49,7 @@ def test_numbers_of_threads_stand_beside_each_other_and_new_figures_replace_old_
 
 
 @pytest.mark.parametrize(("level", "rate"), [("L1", 9e11), ("memory", None), ("L2", None)])
-def test_the_bandwidth_of_a_level_is_that_of_its_fastest_operation(level, rate):
+def test_the_fastest_operation_gives_the_bandwidth_of_a_level(level, rate):
     assert highest(TWO.bandwidths, level, 2) == rate
 
 

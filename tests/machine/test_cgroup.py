@@ -72,7 +72,7 @@ def test_quota_of_v1(fake, quota, expected):
     assert expected == cgroup.cpu_quota(fake.source())
 
 
-def test_the_mount_table_tells_where_a_container_sees_its_group(fake):
+def test_the_mount_table_has_the_path_of_a_containers_group(fake):
     """Without a cgroup namespace the path is the host's, the mount's root the container's."""
     fake.write("proc/self/cgroup", "4:cpu,cpuacct:/docker/1234/sub\n")
     fake.write(

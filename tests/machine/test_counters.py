@@ -84,7 +84,7 @@ def test_other_architectures(kernel, monkeypatch):
 
 
 @pytest.mark.parametrize(("machine", "number"), [("x86_64", 298), ("aarch64", 241)])
-def test_what_the_kernel_is_asked_for(kernel, monkeypatch, machine, number):
+def test_the_arguments_of_the_system_call(kernel, monkeypatch, machine, number):
     monkeypatch.setattr(counters.platform, "machine", lambda: machine)
     kernel.count((1, 1, 1))
     CycleCounter.open().close()

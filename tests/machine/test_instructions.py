@@ -16,14 +16,14 @@ from convprof.machine.counters import Count
 from convprof.machine.instructions import (
     Bench,
     Cost,
-    CounterRuler,
-    PairedRuler,
+    CounterMeter,
+    PairedMeter,
     bench,
+    cycle_meter,
     missing,
-    ruler,
 )
 from convprof.machine.instructions.bench import AGREEING, COPIES, PASSES, SETTLED, lowest_agreeing
-from convprof.machine.instructions.ruler import Clocked, Loop
+from convprof.machine.instructions.cycle_meter import Clocked, Loop
 
 CALL_NS = 400
 
@@ -33,23 +33,23 @@ def core(monkeypatch):
     """A core whose clock we set; loops take the cycles that they are made with."""
     state = SimpleNamespace(ns=0.0, hz=2e9, calls=0, interrupted=set())
 
-    def loop(cycles_per_turn, turns):
+    def loop(cycles_per_iteration, iterations):
         def run(n):
             state.calls += 1
-            state.ns += CALL_NS + n * cycles_per_turn / state.hz * 1e9
+            state.ns += CALL_NS + n * cycles_per_iteration / state.hz * 1e9
             if state.calls in state.interrupted:
                 state.ns += 5e5
 
-        return Loop(run, turns)
+        return Loop(run, iterations)
 
     state.loop = loop
-    monkeypatch.setattr(ruler, "time", SimpleNamespace(perf_counter_ns=lambda: state.ns))
+    monkeypatch.setattr(cycle_meter, "time", SimpleNamespace(perf_counter_ns=lambda: state.ns))
     return state
 
 
 @pytest.fixture
 def paired(core):
-    return PairedRuler(Clocked(core.loop(192, 150), 192))
+    return PairedMeter(Clocked(core.loop(192, 150), 192))
 
 
 @pytest.mark.parametrize("hz", [5e8, 2e9, 5e9])
@@ -90,13 +90,13 @@ def counter(core, running=lambda: 1.0):
 
 def test_counts_of_part_of_the_time_are_left_out(core):
     shares = itertools.cycle([1.0, 1.0, 1.0, 0.4])
-    found, _ = CounterRuler(counter(core, lambda: next(shares))).cycles(core.loop(123, 1000))
+    found, _ = CounterMeter(counter(core, lambda: next(shares))).cycles(core.loop(123, 1000))
     assert found == pytest.approx(123, rel=0.02)
 
 
 def test_a_counter_that_never_counts_whole_again(core, paired):
     share = [1.0]
-    counted = CounterRuler(counter(core, lambda: share[0]), lambda: paired)
+    counted = CounterMeter(counter(core, lambda: share[0]), lambda: paired)
     share[0] = 0.5
     for _ in range(2):
         found, clock = counted.cycles(core.loop(123, 1000))
@@ -107,11 +107,11 @@ def test_a_counter_that_never_counts_whole_again(core, paired):
 
 def test_a_counter_that_stops_where_no_loop_is_known(core):
     with pytest.raises(ConvprofError, match="stopped counting"):
-        CounterRuler(counter(core, lambda: 0.0), lambda: None).cycles(core.loop(123, 1000))
+        CounterMeter(counter(core, lambda: 0.0), lambda: None).cycles(core.loop(123, 1000))
 
 
 def test_the_hardware_counts(core):
-    counted = CounterRuler(counter(core))
+    counted = CounterMeter(counter(core))
     found, clock = counted.cycles(core.loop(123, 1000))
     assert found == pytest.approx(
         123, rel=0.02
@@ -122,15 +122,15 @@ def test_the_hardware_counts(core):
 
 def test_a_loop_is_made_long_enough(core):
     for cycles in (1, 100, 100_000):
-        made = ruler.sized(core.loop(cycles, 1).run)
-        lasts = made.turns * cycles / core.hz
-        assert made.turns == 1 or ruler.SAMPLE_S / 3 < lasts < 2 * ruler.SAMPLE_S
+        made = cycle_meter.sized(core.loop(cycles, 1).run)
+        lasts = made.iterations * cycles / core.hz
+        assert made.iterations == 1 or cycle_meter.SAMPLE_S / 3 < lasts < 2 * cycle_meter.SAMPLE_S
 
 
-def test_no_ruler_without_counter_and_known_loop(monkeypatch):
-    monkeypatch.setattr(ruler, "checked_counter", lambda _clock: None)
-    monkeypatch.setattr(ruler, "catalogue", list)
-    assert ruler.best_ruler() is None
+def test_no_meter_without_counter_and_known_loop(monkeypatch):
+    monkeypatch.setattr(cycle_meter, "checked_counter", lambda _clock: None)
+    monkeypatch.setattr(cycle_meter, "catalogue", list)
+    assert cycle_meter.best_meter() is None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ class FakeRuler:
 
 @pytest.fixture
 def made(monkeypatch):
-    """Chains run nothing: the fake ruler knows them."""
+    """Chains run nothing: the fake meter has their costs."""
     monkeypatch.setattr(bench, "compile_chains", list)
     monkeypatch.setattr(bench, "_loop", lambda chain, _: Loop(_Silent(chain), 1))
     monkeypatch.setattr(bench, "WARM_UP_S", 0.0)
@@ -226,12 +226,12 @@ class _Silent:
     def __getattr__(self, name):
         return getattr(self._chain, name)
 
-    def __call__(self, turns):
+    def __call__(self, iterations):
         pass
 
 
 @pytest.mark.usefixtures("made")
-def test_costs_follow_from_cycles_per_turn():
+def test_costs_follow_from_cycles_per_iteration():
     fake = FakeRuler()
     work = Bench([ADD, MUL, ROOT, LOAD, DIVIDE], fake)
     assert list(work.passes(60))[-1] == (PASSES, 0)
@@ -242,7 +242,7 @@ def test_costs_follow_from_cycles_per_turn():
         assert costs[operation].reciprocal_throughput == pytest.approx(each)
         assert costs[operation].stable
         assert costs[operation].core_hz == 2e9
-    assert fake.clocked["mul f32 256", True].cycles_per_turn > 1.2 * 4 * 192
+    assert fake.clocked["mul f32 256", True].cycles_per_iteration > 1.2 * 4 * 192
     assert fake.clocked["add f32 scalar", True] is None
 
 
@@ -320,9 +320,9 @@ def test_a_cost_without_numbers_is_not_stable():
 def test_a_multiplication_takes_as_long_as_three_additions():
     """On x86-64 and most AArch64 cores it does; wide, because other work may run beside."""
     rows = {row.key.name: row for row in catalogue()}
-    measured_by = instructions.best_ruler()
+    measured_by = instructions.best_meter()
     if measured_by is None:
-        pytest.skip("no ruler on this architecture")
+        pytest.skip("no meter on this architecture")
     if "imul" not in rows["mul i64 scalar"].mnemonic:
         pytest.skip("2 to 4 cycles on AArch64")
     pair = [rows[f"{name} i64 scalar"] for name in ("add", "mul")]

@@ -84,7 +84,7 @@ def test_llvm_answers_where_no_file_does(fake):
     assert present["AMX-TILE"] is None
 
 
-def test_llvm_is_not_asked_where_a_file_answers(fake):
+def test_llvm_is_not_used_if_a_file_has_the_flags(fake):
     def slow():
         raise AssertionError
 

@@ -129,7 +129,7 @@ def test_a_job_that_began_with_us_is_found(machine):
 @pytest.mark.parametrize(
     ("stolen", "share"), [(20.0, 0.2), (0.0, 0.0), (None, None)], ids=["some", "none", "unknown"]
 )
-def test_stolen_time_is_that_of_the_measurement(machine, stolen, share):
+def test_stolen_time_is_counted_during_the_measurement(machine, stolen, share):
     machine.run(10, stolen=10)  # before
     watch = NoiseWatch(2)
     machine.run(40, stolen=stolen or 0.0)
@@ -247,7 +247,7 @@ def test_a_battery_that_cannot_be_read_is_unknown(monkeypatch, error):
 
 
 @pytest.mark.usefixtures("machine")
-def test_no_way_to_ask_for_a_battery(monkeypatch):
+def test_no_source_for_a_battery(monkeypatch):
     monkeypatch.delattr(psutil, "sensors_battery")
     assert NoiseWatch(2).findings() == []
 

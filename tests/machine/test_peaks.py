@@ -48,7 +48,7 @@ def test_one_element_instead_of_a_vector(dtype):
     assert peak.flop_per_s > 0
 
 
-def test_without_a_ruler_the_clock_is_unknown(monkeypatch):
+def test_without_a_meter_the_clock_is_unknown(monkeypatch):
     monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=False))
     found = peaks.measure("f32", 1, 128, fused=FUSED)
     assert found.flop_per_s > 0
@@ -63,8 +63,8 @@ class FakeLoad:
     def __init__(self, kernel, dtype, threads):  # noqa: ARG002
         self.kernel = kernel
 
-    def turn_s(self):
-        multiply_adds = self.kernel.flops_per_turn // (2 * self.kernel.lanes)
+    def iteration_s(self):
+        multiply_adds = self.kernel.flops_per_iteration // (2 * self.kernel.lanes)
         return max(multiply_adds / self.ports, self.kernel.adds) / self.HZ
 
     def warm_up(self):
@@ -102,21 +102,21 @@ class BusyLoad(FakeLoad):
     """A clock whose additions are disturbed in a different way in every series."""
 
     ports = 2
-    turns = 0
+    iterations = 0
     disturbed = 1.0
     """How many times as long the additions take from one series to the next."""
 
-    def turn_s(self):
+    def iteration_s(self):
         if not self.kernel.adds:
-            return super().turn_s()
-        BusyLoad.turns += 1
-        return super().turn_s() * self.disturbed ** (BusyLoad.turns // peaks.REPEATS)
+            return super().iteration_s()
+        BusyLoad.iterations += 1
+        return super().iteration_s() * self.disturbed ** (BusyLoad.iterations // peaks.REPEATS)
 
 
 @pytest.mark.parametrize(("disturbed", "ports"), [(1.0, 2), (1.03, 2), (1.4, None)])
 def test_a_clock_that_contradicts_itself_is_unknown(monkeypatch, disturbed, ports):
     monkeypatch.setattr(BusyLoad, "disturbed", disturbed)
-    monkeypatch.setattr(BusyLoad, "turns", 0)
+    monkeypatch.setattr(BusyLoad, "iterations", 0)
     monkeypatch.setattr(peaks, "_Load", BusyLoad)
     monkeypatch.setattr(peaks, "CoreClock", lambda: SimpleNamespace(available=True))
     found = peaks.measure("f32", 1, 128, fused=FUSED)

@@ -39,7 +39,7 @@ def needs_avx512(row):
 
 
 @pytest.mark.parametrize("architecture", ARCHS)
-def test_a_scheduling_model_knows_every_row_that_its_core_has(architecture):
+def test_a_scheduling_model_has_every_row_of_its_core(architecture):
     rows = [row for row in catalogue(architecture) if isinstance(row, Instruction)]
     for core in published.cores(architecture):
         if core.source == published.LLVM:
@@ -67,7 +67,7 @@ def test_no_core_before_avx512_has_its_instructions():
         assert core.figures.keys().isdisjoint(wide) == core.name.startswith("Zen 3"), core.name
 
 
-def test_the_rows_that_tell_the_cores_apart():
+def test_the_rows_that_distinguish_the_cores():
     """Multiply-adds are alike; additions are not, nor are the two sources of one core."""
     llvm, measured = latencies("Golden Cove (LLVM)"), latencies("Golden Cove (OSACA)")
     assert (llvm["fma f32 512"], measured["fma f32 512"]) == (4, 4)

@@ -12,7 +12,7 @@ def pool(path, name="openblas", **more):
     return {"user_api": "blas", "internal_api": name, "filepath": path, "num_threads": 4, **more}
 
 
-def test_numpys_blas_is_the_one_beside_numpy(monkeypatch):
+def test_numpys_blas_is_the_library_next_to_numpy(monkeypatch):
     import threadpoolctl
 
     pools = [
@@ -25,7 +25,7 @@ def test_numpys_blas_is_the_one_beside_numpy(monkeypatch):
     assert software.Blas("openblas", "0.3", "Zen", 4) == software._blas()
 
 
-def test_the_build_tells_when_no_library_shows(monkeypatch):
+def test_the_build_names_the_blas_if_no_library_is_visible(monkeypatch):
     import numpy as np
     import threadpoolctl
 
@@ -64,7 +64,7 @@ def test_a_broken_package_is_unknown(monkeypatch, tmp_path, package, error):
         assert software._llvm() == (None, None)
 
 
-def test_looking_for_threading_layers_binds_nobody(monkeypatch):
+def test_the_search_for_threading_layers_binds_no_thread(monkeypatch):
     start = affinity.AT_START
     if start is None or len(start) < 2:
         pytest.skip("needs two CPUs, and sched_setaffinity")

@@ -51,7 +51,7 @@ def test_sysctl_reads_all_names_with_one_process(monkeypatch):
     assert len(calls) == 1
 
 
-def test_a_system_without_the_sysctl_program_knows_nothing(monkeypatch):
+def test_a_system_without_the_sysctl_program_has_no_values(monkeypatch):
     def run(*_arguments, **_options):
         raise FileNotFoundError
 

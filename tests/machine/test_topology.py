@@ -74,7 +74,7 @@ def test_a_node_of_memory_alone_has_no_cpus(fake):
     assert NumaNode(2, ()) == topology.detect(fake.source()).numa_nodes[2]
 
 
-def test_cores_are_told_apart_by_package_without_sibling_lists(fake):
+def test_packages_distinguish_cores_without_sibling_lists(fake):
     fake.two_sockets()
     for file in (fake.root / CPUS).glob("cpu*/topology/core_cpus_list"):
         file.unlink()

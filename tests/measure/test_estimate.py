@@ -49,7 +49,7 @@ def test_one_session(overhead, preparing_s):
 
 
 @pytest.mark.parametrize("overhead", [1.0, 2.0])
-def test_equal_parts_know_of_each_other(overhead):
+def test_equal_parts_share_their_estimates(overhead):
     command = Command()
     for index in range(5):
         command.event(Part.of(f"problem {index + 1}/5", index, 5))

@@ -65,6 +65,6 @@ def test_the_kernel_says_who_runs(monkeypatch, tmp_path, states, runs):
     assert settle_module._others_run() is runs
 
 
-def test_without_the_kernels_word_nobody_runs(monkeypatch, tmp_path):
+def test_without_the_kernels_counts_no_thread_counts_as_running(monkeypatch, tmp_path):
     monkeypatch.setattr(settle_module, "TASKS", tmp_path / "nowhere")
     assert settle_module._others_run() is False

@@ -43,7 +43,7 @@ def test_the_same_numbers_in_both_types():
     )
 
 
-def test_numbers_lie_on_both_sides_of_zero():
+def test_numbers_are_on_both_sides_of_zero():
     values = Operands(Conv2d(c=8, h=40, w=40, k=1, r=1, s=1), F32, 0).first("nchw")
     assert -1 <= values.min() < -0.99
     assert 0.99 < values.max() < 1

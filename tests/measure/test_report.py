@@ -43,7 +43,7 @@ def test_no_cycles_at_all(source):
     assert cycles(Sample(1e-6, None, None), source=source) is None
 
 
-def test_a_session_tells_the_noise_watch_of_partial_counts(scene):
+def test_a_session_reports_partial_counts_to_the_noise_watch(scene):
     partial = []
 
     class Partial(type(scene.stopwatch)):

@@ -251,7 +251,7 @@ def test_a_gemm_has_no_layout(scene):
     assert measurement.label == "a 1 thread"
 
 
-def test_events_tell_what_is_left(scene):
+def test_events_have_the_remaining_time(scene):
     strategies = [scene.strategy("a"), scene.strategy("b", (2e-3,))]
     events = list(scene.session(*strategies, budget_s=0.1).events())
     assert events[:2] == [

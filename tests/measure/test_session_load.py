@@ -16,7 +16,7 @@ def test_what_others_did_between_two_accounts():
     assert surroundings.between(before, after) == Surroundings(2, pytest.approx(1.0), 0.2)
 
 
-def test_a_short_span_tells_nothing():
+def test_a_short_span_gives_no_load():
     before, after = account(0, 10, 5, (0, 0)), account(0.1, 11, 5, (1, 2))
     assert surroundings.between(before, after) == Surroundings(2)
     assert surroundings.between(None, after) == surroundings.between(before, None) == QUIET
@@ -41,7 +41,7 @@ def test_a_lookout_ends_with_the_last_sample(accounts):
     assert lookout.around().others_cpus == lookout.around().others_cpus == 1.0
 
 
-def test_an_interrupted_session_looks_when_it_is_asked(accounts):
+def test_an_interrupted_session_reads_the_load_at_the_report(accounts):
     accounts(account(0, 0, 0), account(10, 15, 0))
     lookout = surroundings.Lookout()
     lookout.begin()

@@ -120,7 +120,7 @@ def test_ticks_where_nothing_better_is_there(machine):
     assert sample.core_hz == pytest.approx(3e9)
 
 
-def test_no_way_to_know_the_cycles(machine):
+def test_no_source_for_the_cycles(machine):
     machine.hz = None
     watch = Stopwatch()
     sample = watch.sample(working(machine, 500), 4)

@@ -53,7 +53,7 @@ def test_the_parts_have_names_sizes_and_texts():
 
 
 @given(grids)
-def test_flops_and_parameters_are_those_of_the_formulas(grid):
+def test_flops_and_parameters_equal_the_formulas(grid):
     attention, conv, separable = mixers(grid)
     t, dim, mb = grid.tokens, grid.dim, grid.mb
     assert attention.parameters == 4 * dim**2

@@ -24,7 +24,7 @@ def test_one_layer():
     assert p.with_batch(4).name == "block0"
 
 
-def test_the_two_products_are_those_of_vit_b16():
+def test_the_two_products_equal_vit_b16s():
     p = Attention(batch=1, heads=12, tokens=197, dim=64)
     assert p.macs == 12 * (197 * 197 * 64 + 197 * 64 * 197)
 

@@ -200,7 +200,7 @@ def test_lines_joined_by_a_backslash(tmp_path):
     assert f"{path}:4" == second.source
 
 
-def test_nested_files_lie_beside_the_file_and_share_its_options(tmp_path):
+def test_nested_files_are_next_to_the_file_and_share_its_options(tmp_path):
     (tmp_path / "sub").mkdir()
     write(tmp_path / "sub", "--batch=c\n--mb=7", "b")
     write(tmp_path / "sub", CONV, "c")

@@ -53,7 +53,7 @@ def test_kinds():
     assert LayoutConversion(n=1, c=2, h=3, w=4).family == "reorder"
 
 
-def test_passes_are_told_apart():
+def test_passes_are_distinguished():
     assert BackwardData(CONV) != BackwardWeights(CONV)
     assert len({BackwardData(CONV), BackwardWeights(CONV), BackwardData(CONV)}) == 2
 

@@ -64,7 +64,7 @@ def test_a_missing_tensor_is_named():
         net.reference(x, weights)
 
 
-def test_results_are_let_go_when_nobody_reads_them_any_more():
+def test_results_are_freed_after_their_last_reader():
     import weakref
 
     net, weights, x = small()

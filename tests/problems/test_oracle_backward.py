@@ -57,7 +57,7 @@ def test_gradients_of_a_convolution_are_its_directional_derivatives(p, seed):
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(convolutions(), st.integers(0, 999))
-def test_some_points_of_a_convolutions_gradients_are_those_of_the_whole(p, seed):
+def test_some_points_of_a_convolutions_gradients_equal_the_whole(p, seed):
     random = np.random.default_rng(seed)
     shapes = (p.x_shape("nchw"), p.weight_shape, p.y_shape("nchw"))
     x, w, dy = (random.uniform(-1, 1, shape) for shape in shapes)

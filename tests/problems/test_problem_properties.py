@@ -38,7 +38,7 @@ def test_a_layer_stores_each_constant_operand_under_a_name(problem):
     assert len(problem.parameters) == len(constants)
 
 
-def test_the_names_are_those_of_networks():
+def test_the_names_are_names_of_networks():
     assert CONV.parameters == ("weight", "bias")
     assert GEMM.parameters == ("weight",)
     assert NORM.parameters == tuple(spec.name for spec in NORM.operands("nchw", F32)[1:])

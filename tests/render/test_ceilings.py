@@ -86,7 +86,7 @@ def test_age(seconds, expected):
     assert ceilings.age(seconds) == expected
 
 
-def test_ages_that_differ_are_told_apart():
+def test_different_ages_have_lines_of_their_own():
     older = dataclasses.replace(TWO, measured_at=ONE.measured_at - 86400)
     assert ceilings.age_lines([ONE, older], NOW) == [
         "on 1 thread: measured 3 days ago (2025-10-09 08:53 UTC)",
@@ -134,7 +134,7 @@ def test_the_chart_has_the_highest_peaks_and_the_levels_nearest_first():
     assert chart.subtitle == "CPU · today"
 
 
-def test_without_bandwidths_the_chart_has_the_peaks_and_without_both_there_is_none():
+def test_without_bandwidths_the_chart_has_the_peaks_and_without_both_no_chart_is_drawn():
     bare = dataclasses.replace(ONE, bandwidths=())
     (panel,) = ceilings_chart([bare], ("f64",), dated="").panels
     assert [bar.value for bar in panel.bars] == [95]

@@ -70,7 +70,7 @@ KEYED = [
 ]
 
 
-def test_a_column_that_tells_rows_apart_is_never_dropped():
+def test_a_column_that_identifies_rows_is_never_dropped():
     kept = columns.fit(KEYED, ROWS, 20)
     assert [column.heading for column in kept] == ["strategy", "threads"]
 

@@ -99,7 +99,7 @@ def test_columns_are_believed_where_they_are_a_width(environment, streams):
 
 
 @pytest.mark.parametrize("text", ["0", "", "abc"])
-def test_a_terminal_is_asked_for_its_width_where_columns_is_none(text, environment, streams):
+def test_the_terminal_gives_the_width_if_columns_has_none(text, environment, streams):
     environment(COLUMNS=text, TERM="xterm")
     streams(Terminal)
     assert console.stdout().width >= 1

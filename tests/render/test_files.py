@@ -50,7 +50,7 @@ CREATE = "Create it first, or use '-' for stdout"
         ),
     ],
 )
-def test_what_cannot_be_written_is_told_in_one_line(path, message, tmp_path, monkeypatch):
+def test_a_write_error_is_one_line(path, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as raised:

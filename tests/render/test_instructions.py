@@ -67,7 +67,7 @@ instruction    mnemonic   latency   each   stable   elements/cycle   ops/cycle  
 load f32 512   movups           –   0.50   yes                32.0        64.0      – / 0.33       –
 
 latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
-cycles: time x core clock, read in turns with each loop, under the same vectors
+cycles: time x core clock, measured with each loop, under the same vectors
 published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address
@@ -96,7 +96,7 @@ load f32 512         –   0.50   yes           64.0      – / 0.33       –
 not shown at 80 columns: mnemonic, elements/cycle
 
 latency: cycles until a dependent instruction can start · each: cycles per instruction, independent ones (reciprocal throughput) · ops: 1 multiply-add = 2
-cycles: time x core clock, read in turns with each loop, under the same vectors
+cycles: time x core clock, measured with each loop, under the same vectors
 published (latency / each): Golden Cove, Zen 4: uops.info
 latency of fma f32 512: through the addend
 latency of load f32 512: the result cannot be an address
@@ -185,7 +185,7 @@ def test_what_differs_from_the_published_figures_is_a_ratio_around_1():
     assert [(bar.value, bar.note) for bar in panel.bars] == [(1.5, "latency: 6.0 instead of 4")]
 
 
-def test_the_chart_of_few_instructions_has_these_and_of_none_there_is_none():
+def test_the_chart_of_few_instructions_has_these_and_without_any_no_chart_is_drawn():
     chart = instructions_chart(dataclasses.replace(VIEW, rows=[ADD], alike=[]), dated="")
     assert [bar.label for bar in chart.panels[0].bars] == ["add i64 scalar"]
     assert chart.title == "1 instruction, no published figures to compare"

@@ -64,7 +64,7 @@ def test_the_roofs_are_lines_and_the_strategies_markers():
     assert [s.label for s in lines] == [
         "L1 800 GB/s", "L2 100 GB/s", "memory 10.0 GB/s", "peak 400 GFLOP/s",
     ]  # fmt: skip
-    assert all(s.roof for s in lines)
+    assert all(s.ceiling for s in lines)
     markers = {s.label: [(p.x, p.y) for p in s.points] for s in chart.series if not s.line}
     assert markers == {
         "microkernel nchw": [(50, 320)], "microkernel nhwc": [(40, 200)], "direct nchw": [(0.5, 1)],
@@ -76,7 +76,7 @@ def test_layouts_differ_in_the_marker_and_each_point_has_its_gap():
     assert [(s.subject, s.variant) for s in points] == [
         ("microkernel", 1), ("microkernel", 0), ("direct", 1),
     ]  # fmt: skip
-    assert [(p.label, p.roof) for s in points for p in s.points] == [
+    assert [(p.label, p.limit) for s in points for p in s.points] == [
         ("microkernel 1.2x", 400), ("microkernel 2.0x", 400), ("direct 5.0x", 5),
     ]  # fmt: skip
     alone = dataclasses.replace(ROOFLINE, placed=POINTS[:1])

@@ -60,7 +60,7 @@ def test_one_strategy_is_in_the_title_and_in_no_column():
     assert "total of 2 " in text
 
 
-def test_the_layout_tells_no_product_apart():
+def test_the_layout_does_not_distinguish_products():
     assert "layout" not in printed(ROWS[2:], 140)
 
 

@@ -32,7 +32,9 @@ HEADER = {
 }
 
 
-def measurement(strategy, rate, *, threads=1, spread=0.1, status="ok", reason=None, executed=1):
+def measurement(
+    strategy, rate, *, threads=1, spread=0.1, status="ok", reason=None, executed=1, doubt=None
+):
     """Return a record of 1000 FLOPs at a rate, its interval `spread` to both sides in time."""
     time = None
     if rate:
@@ -44,7 +46,7 @@ def measurement(strategy, rate, *, threads=1, spread=0.1, status="ok", reason=No
         "strategy": strategy, "layout": None, "threads": threads, "status": status,
         "reason": reason, "time_s": time, "flop_per_s": rate, "bytes_min": 12288 if rate else None,
         "peak_fraction": rate / 200e9 if rate else None,
-        "flops": {"direct": 1000, "executed": 1000 * executed} if rate else None,
+        "flops": {"direct": 1000, "executed": 1000 * executed} if rate else None, "doubt": doubt,
     }  # fmt: skip
 
 
@@ -106,6 +108,30 @@ def test_of_many_lines_the_fastest_are_drawn_and_the_subtitle_says_so():
     assert f"the {MOST_SERIES} fastest of {MOST_SERIES + 3}" in chart.subtitle
 
 
+def test_rates_in_doubt_are_not_drawn_and_nothing_follows_from_them():
+    rows = rows_of([
+        record(0, 32, measurement("naive", 4e9), measurement("packed", 90e9, doubt="disturbed")),
+        record(1, 64, measurement("naive", 2e9), measurement("packed", 60e9)),
+        record(2, 128, measurement("naive", 2e9), measurement("packed", 80e9, doubt="disturbed")),
+    ])  # fmt: skip
+    chart = sweep_chart(HEADER, rows, [])
+    assert [[point.x for point in s.points] for s in chart.series] == [[32, 64, 128], [64]]
+    assert chart.title.startswith("naive is the fastest at 2 of 3 points; up to 60.0 GFLOP/s")
+    assert " · 2 times in doubt left out · " in chart.subtitle
+    assert answer(HEADER, rows).sentences[0] == f"{chart.title}."
+
+
+def test_every_rate_in_doubt():
+    rows = rows_of([record(0, 32, measurement("naive", 4e9, doubt="disturbed"))])
+    chart = sweep_chart(HEADER, rows, [])
+    assert chart.series == ()
+    assert chart.title == "every time is in doubt: repeat this on an idle machine"
+    assert answer(HEADER, rows).sentences == (
+        "Every time is in doubt: repeat this on an idle machine.",
+    )
+    assert "? in doubt, left out of the best: disturbed" in printed(rows, 100)
+
+
 def test_one_strategy_on_several_threads_has_one_subject_and_several_variants():
     several = [measurement("a", 1e9), measurement("a", 2e9, threads=2), measurement("b", 1e9)]
     chart = sweep_chart(HEADER, rows_of([record(0, 32, *several)]), [])
@@ -117,7 +143,7 @@ def test_a_wide_range_has_a_logarithmic_axis():
     assert sweep_chart(HEADER, rows, []).x_log is True
 
 
-def test_names_keep_only_what_tells_them_apart():
+def test_names_keep_only_their_different_words():
     several = [measurement("a", 1e9), measurement("a", 2e9, threads=2), measurement("b", 1e9)]
     rows = rows_of([record(0, 32, *several)])
     labels = [series.label for series in sweep_chart(HEADER, rows, []).series]
@@ -253,13 +279,9 @@ def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     assert found.command == "convprof study tile"
     assert answer(header, rows).sentences[1].endswith("from size 64 to 128.")
     assert answer(header, rows_of([record(0, 32, measurement("a", None))])) is None
-    doubtful = record(0, 32, {**measurement("a", 1e9), "doubt": "odd"})
-    assert answer(header, rows_of([doubtful])).sentences == (
-        "No time of a can be true: see the doubts above.",
-    )
 
 
-def test_the_best_point_stands_out():
+def test_the_best_point_has_its_own_style():
     coloured = printed(ROWS, 80, force_terminal=True, color_system="standard").splitlines()
     (best,) = [line for line in coloured[:7] if "\x1b[1;32m" in line]
     assert "160 ±?" in best

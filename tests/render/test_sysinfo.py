@@ -172,7 +172,7 @@ def test_piped_lines_have_no_boxes_and_no_trailing_spaces():
 
 
 @pytest.mark.parametrize(("width", "columns"), [(80, 1), (119, 1), (120, 2), (200, 2)])
-def test_panels_stand_in_two_columns_where_there_is_room(width, columns):
+def test_panels_are_in_two_columns_if_there_is_room(width, columns):
     first = shown(KNOWN, width, boxed=True).splitlines()[0]
     assert columns == first.count("╭")
 

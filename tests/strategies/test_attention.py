@@ -239,7 +239,7 @@ def test_running_allocates_no_arrays(name):
 
 
 @each_strategy
-def test_workspace_bytes_are_those_of_the_arrays(name):
+def test_workspace_bytes_equal_the_arrays(name):
     prepared, _ = prepared_for(CASES["vit"], name, Setting())
     theirs = [prepared._arrays[key] for key in (X, WEIGHTS, Y)]
     ours = [array for array in prepared.memory() if not any(array is item for item in theirs)]

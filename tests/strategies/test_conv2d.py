@@ -311,7 +311,7 @@ WORKSPACES = (
 @alone
 @each_layout
 @pytest.mark.parametrize("dtype", COMMON)
-def test_workspace_bytes_are_those_of_the_arrays(dtype, layout, name):
+def test_workspace_bytes_equal_the_arrays(dtype, layout, name):
     setting = Setting(layout, dtype, 1)
     for case in WORKSPACES:
         if not refuses(CASES[case], name, setting):

@@ -130,7 +130,7 @@ def test_rungs_on_register_tiles(name):
         assert error(g, setting, name) < 1e-5
 
 
-def test_pixels_that_meet_only_padding_still_get_the_epilogue():
+def test_pixels_with_all_taps_in_the_padding_still_get_the_epilogue():
     p = Conv2d(c=3, h=2, w=2, k=5, r=1, s=1, pad=(2, 2), epilogue=Epilogue(bias=True))
     operands, prepared = result(p, Setting("nhwc"), "microkernel")
     bias = operands.all("nhwc")[2]

@@ -228,7 +228,7 @@ def test_running_allocates_no_arrays(name):
 
 @alone
 @pytest.mark.parametrize("dtype", COMMON)
-def test_workspace_bytes_are_those_of_the_arrays(dtype, name):
+def test_workspace_bytes_equal_the_arrays(dtype, name):
     for case in ("beyond one tile each way", "attention"):
         prepared, _, _ = prepared_for(CASES[case], name, Setting("nchw", dtype))
         theirs = [prepared._arrays[key] for key in (X, WEIGHTS, Y)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa as isas
+from convprof.codegen.kernels.multiply import Fma
 from convprof.dtypes import COMMON, DTYPES
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
@@ -81,7 +82,9 @@ shapes = st.builds(
 def test_prepacked_panels_of_groups_give_the_product(group, g, kc, threads):
     setting = Setting(threads=threads)
     a, b = numbers(*g.a_shape).astype("f4"), numbers(*g.b_shape).astype("f4")
-    stages = PanelStages(g, setting, PanelBlocking(3, 1, max(3, g.m // 2), min(kc, g.k)), group)
+    stages = PanelStages(
+        g, setting, PanelBlocking(3, 1, max(3, g.m // 2), min(kc, g.k)), Fma(group)
+    )
     plan = plan_of(stages)
     plan.packed[PANELS] = Packed(stages.buffer, stages.pack)
     assert (FILLED_A in plan.workspaces) == (g.k % group > 0)
@@ -100,7 +103,7 @@ def test_blocked_products_of_groups_give_the_product(group, g, kc, threads, pack
     setting = Setting(threads=threads)
     a, b = numbers(*g.a_shape).astype("f4"), numbers(*g.b_shape).astype("f4")
     blocking = GemmBlocking(3, 2, 6, min(kc, g.k), 64, pack_b)
-    stages = BlockedProducts(g, setting, blocking, k_group=group)
+    stages = BlockedProducts(g, setting, blocking, multiply=Fma(group))
     plan = plan_of(stages)
     np.testing.assert_array_equal(result(g, setting, plan, a, b), a @ b)
 
@@ -120,7 +123,7 @@ def test_a_transposed_matrix_is_packed_in_groups(group, g, scale):
         operands,
         scale=scale,
         transposed=True,
-        k_group=group,
+        multiply=Fma(group),
     )
     plan = plan_of(stages)
     turned = np.ascontiguousarray(np.swapaxes(b, -1, -2)).reshape(g.b_shape)
@@ -135,7 +138,7 @@ def test_the_packed_memory_is_the_layout(isa, group, dtype):
     g = Gemm(m=2, n=3 * lanes, k=7)
     setting = Setting(isa=isa, dtype=dtype)
     blocking = GemmBlocking(2, 2, 2, 7, g.n, AHEAD)
-    stages = BlockedProducts(g, setting, blocking, k_group=group)
+    stages = BlockedProducts(g, setting, blocking, multiply=Fma(group))
     runner = PlanRunner("grouped", g, setting, plan_of(stages))
     a, b = numbers(2, 7), numbers(7, g.n)
     runner.bind(a, b)

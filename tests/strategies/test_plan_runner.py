@@ -68,7 +68,7 @@ def test_bytes_moved_are_counted_by_buffer():
     assert runner.bytes_moved() == least + 2 * (5 * 6 * 4 + 3 * 8)
 
 
-def test_memory_is_asked_for_by_the_bytes_of_each_buffer(monkeypatch):
+def test_memory_is_required_by_the_bytes_of_each_buffer(monkeypatch):
     needed = 5 * 7 + 7 * 6 + 6 * 4 + 5 * 6 * 4 + 5 * 6 * 4 + 3 * 8 + 6 * 7
     monkeypatch.setattr(memory, "available_bytes", lambda: needed)
     PlanRunner("made", G, SETTING, plan())

@@ -114,7 +114,7 @@ def stages(g, blocking, threads=1):
     return PanelStages(g, Setting(dtype="f64", threads=threads), blocking)
 
 
-def test_panels_lie_end_to_end_and_end_in_zeros():
+def test_panels_are_contiguous_and_end_in_zeros():
     g = Gemm(m=4, n=5, k=3)
     made = stages(g, PanelBlocking(rows=2, vectors=1, mc=4, kc=2))
     lanes = made.lanes
@@ -208,7 +208,7 @@ def test_the_model_keeps_rows_in_cache_and_parts_them_evenly(monkeypatch):
     assert choose(Gemm(m=197, n=768, k=768), isas.ISAS["avx2"], F32).vectors == 2
 
 
-def test_it_stands_after_packed_and_auto_takes_it():
+def test_it_follows_packed_and_auto_chooses_it():
     names = [strategy.name for strategy in registry.strategies("gemm")]
     assert names.index("prepacked") == names.index("packed") + 1
     g, setting = Gemm(m=197, n=768, k=768), Setting()

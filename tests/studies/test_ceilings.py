@@ -38,7 +38,8 @@ def test_each_kind_and_type_on_each_number_of_threads_is_measured_once_and_kept(
     found = Measured([1, 2], clock=lambda: 42.0)
     steps = list(found.steps())
     assert [s.threads for s in found.listed()] == [1, 2]
-    assert len(fake) == len(set(fake)) == 4 * len(ceilings.kinds())
+    each = 2 * len(ceilings.kinds()) + 2 * len(available())  # f32 and f64; bf16 and int8
+    assert len(fake) == len(set(fake)) == 2 * each
     assert any("2 threads" in step for step in steps)
     assert found.fresh == {1, 2}
 
@@ -46,7 +47,7 @@ def test_each_kind_and_type_on_each_number_of_threads_is_measured_once_and_kept(
     assert list(again.steps()) == []
     assert again.listed() == [found.sets[2]]
     assert again.listed()[0].measured_at == 42.0
-    assert len(fake) == 4 * len(ceilings.kinds())
+    assert len(fake) == 2 * each
 
 
 def test_again_measures_what_is_kept(fake):
@@ -76,7 +77,7 @@ def test_kinds_are_distinct_and_the_widest_multiply_add_is_last():
         assert found[-1][1] == max(bits for _, bits, _ in found)
 
 
-def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(fake, invalid):  # noqa: ARG001
+def test_the_document_names_the_machine_the_dates_and_only_the_requested_types(fake, invalid):  # noqa: ARG001
     found = Measured([1], clock=lambda: 7.0)
     list(found.steps())
     document = ceilings.document(found.listed(), ("f64",))
@@ -94,7 +95,7 @@ def test_the_document_names_the_machine_the_dates_and_only_the_types_asked_for(f
 
 def test_three_runs_agree_on_the_peak_in_cycles():
     if not CoreClock().available:
-        pytest.skip("no ruler for this architecture")
+        pytest.skip("no meter for this architecture")
     bits, fused = peaks.widest(facts().cpu.simd)
     found = [peaks.measure("f32", 1, bits, fused=fused).flop_per_cycle for _ in range(3)]
     # As a ratio to the clock read inside the same loop the peak hangs on the core's ports alone;

@@ -20,10 +20,10 @@ class FakeBench:
 
     interrupt_at = None
 
-    def __init__(self, instructions, ruler):
+    def __init__(self, instructions, meter):
         self.instructions = instructions
         self.measured = []
-        assert ruler.source == "calibrated"
+        assert meter.source == "calibrated"
 
     def passes(self, deadline_s):
         assert deadline_s <= 10
@@ -49,7 +49,7 @@ def fake(monkeypatch):
         pass
 
     monkeypatch.setattr(study, "Bench", Chosen)
-    monkeypatch.setattr(study, "best_ruler", lambda: SimpleNamespace(source="calibrated"))
+    monkeypatch.setattr(study, "best_meter", lambda: SimpleNamespace(source="calibrated"))
     return Chosen
 
 
@@ -137,8 +137,8 @@ def test_patterns_that_make_no_sense():
         Instructions("x" * 1001)
 
 
-def test_without_a_ruler_nothing_can_be_said(monkeypatch):
-    monkeypatch.setattr(study, "best_ruler", lambda: None)
+def test_without_a_meter_nothing_can_be_said(monkeypatch):
+    monkeypatch.setattr(study, "best_meter", lambda: None)
     with pytest.raises(ConvprofError, match="neither a cycle counter"):
         measured("add")
 

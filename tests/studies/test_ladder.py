@@ -153,7 +153,7 @@ def test_a_slow_rung_gets_the_rounds_that_its_patience_allows(climbed):
 
 
 @pytest.mark.parametrize("kind", LADDERS)
-def test_halide_beside_the_rungs(kind):
+def test_halide_next_to_the_rungs(kind):
     known = {strategy.name for strategy in registry.strategies(kind)}
     found = ladder.schedules(kind, 2)
     assert {pair.strategy for pair in found} <= known

@@ -64,7 +64,7 @@ def test_hopeless_work():
 
 
 @pytest.mark.usefixtures("_peak")
-def test_less_than_an_hour_is_told_in_minutes():
+def test_less_than_an_hour_is_in_minutes():
     large = Gemm(m=10**5, n=10**5, k=10**4 + 1)
     with pytest.raises(TooLargeError, match="that is 33 minutes a call"):
         preflight.check_work([large], "f32", [1], MachineModel.here())

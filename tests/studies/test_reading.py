@@ -118,7 +118,7 @@ VALUES = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(list(paths(DOCUMENT))), VALUES)
-def test_whatever_stands_in_a_field_it_is_refused_or_shown(way, value):
+def test_any_value_of_a_field_is_refused_or_shown(way, value):
     document = copy.deepcopy(DOCUMENT)
     place = document
     for key in way[:-1]:

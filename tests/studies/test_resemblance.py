@@ -42,7 +42,7 @@ def test_between_agreeing_and_far():
         assert (found.agreeing, found.far) == (agreeing, far)
 
 
-def test_the_distance_is_that_of_the_median_row():
+def test_the_median_row_gives_the_distance():
     """By its worst figure, up or down alike; one row far off does not move it."""
     known = core("C", a=(1, 1), b=(2, 2), c=(3, 3), d=(4, 4), e=(5, 5))
     costs = {"a": (1, 1), "b": (2, 2.02), "c": (3 / 1.03, 3), "d": (4, 4.08), "e": (5, 500)}

@@ -89,7 +89,7 @@ def test_an_unknown_bandwidth_leaves_the_peak_and_no_bound():
     assert (found.bandwidth, found.limit, found.bound, found.roof) == (None, None, None, PEAK)
 
 
-def test_an_unknown_nearer_bandwidth_is_taken_for_that_of_the_level():
+def test_an_unknown_nearer_bandwidth_counts_as_the_levels():
     rates = {**RATES, "L1": None}
     assert place(measured(moved=550), PEAK, LEVELS, rates.get).bandwidth == pytest.approx(10)
 

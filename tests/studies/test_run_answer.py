@@ -64,6 +64,8 @@ def test_memory_as_the_limit_leads_to_the_roofline():
 def test_what_the_intervals_cannot_separate_is_said():
     rows = [measurement("a", 1e-3), measurement("b", 1.01e-3), measurement("c", 2e-3)]
     assert answer(rows).sentences[-1] == "The 95 % intervals do not separate it from b."
+    rows += [measurement(name, 1.005e-3) for name in "def"]
+    assert answer(rows).sentences[-1] == "The 95 % intervals do not separate it from d, e and f."
 
 
 def test_an_impossible_row_is_not_the_fastest():
@@ -72,6 +74,7 @@ def test_an_impossible_row_is_not_the_fastest():
     assert fastest(rows).strategy == "tiled"
     assert "tiled nchw" in answer(rows).sentences[0]
     assert "Every time is in doubt (30 times the peak)" in answer(rows[:1]).sentences[0]
+    assert answer(rows[:1]).command == "convprof run mb1ic64ih56oc64kh3ph1 --wait-idle"
 
 
 def test_nothing_measured_no_answer():
@@ -131,6 +134,36 @@ def test_several_problems_who_wins_how_often_and_where_the_time_is():
     )
     assert found.command == "convprof run net:c"
     assert answer_of_many(rows, 4, "resnet50").command == "convprof network resnet50"
+
+
+def test_nothing_follows_from_several_problems_if_much_of_their_time_is_in_doubt():
+    rows = [
+        measurement("auto", 1e-3, 0.9, problem={**CONV, "name": "a"}),
+        measurement("auto", 9e-3, 0.1, problem={**CONV, "name": "b"}, doubt="disturbed"),
+        measurement("auto", 1e-3, 0.2, problem={**CONV, "name": "c"}, doubt="stolen"),
+    ]
+    found = answer_of_many(rows, 3, "resnet50")
+    assert found.sentences == (
+        "auto takes 11.0 ms for 3 problems, each once.",
+        "2 of the 3 times are in doubt (disturbed): measure again on an idle machine.",
+    )
+    assert found.command == "convprof run mb1ic64ih56oc64kh3ph1 --wait-idle"
+
+
+def test_a_negligible_time_in_doubt_is_not_the_farthest_from_the_peak():
+    rows = [
+        measurement("auto", 9e-3, 0.5, problem={**CONV, "name": "a"}),
+        measurement("auto", 1e-5, 0.1, problem={**CONV, "name": "b"}, doubt="disturbed"),
+    ]
+    assert answer_of_many(rows, 2, None).sentences[-1].startswith("a is farthest from the peak")
+
+
+def test_a_share_of_the_peak_by_fewer_flops_is_explained():
+    rows = [measurement("winograd", 1e-3, 0.4, flops=Flops(1000, 250), bound="memory")] * 2
+    assert answer_of_many(rows, 2, None).sentences[-1] == (
+        "mb1ic64ih56oc64kh3ph1 is farthest from the peak, at 10 % of it; "
+        "it executes 25 % of the definition's FLOPs."
+    )
 
 
 def test_a_shortlist_has_the_best_layout_per_strategy_and_thread_count():

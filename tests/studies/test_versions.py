@@ -30,7 +30,7 @@ def file_of(name):
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_show_prints_what_version_1_printed(name, capsys, monkeypatch):
+def test_show_prints_a_document_of_version_1(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert cli._status(["show", str(file_of(name))]) == 0
     assert capsys.readouterr().out == (OLD / f"{name}.txt").read_text(encoding="utf-8")
@@ -111,6 +111,13 @@ def test_the_chains_of_a_plan_keep_their_ratios():
         for found in (old("plan")["comparisons"][0], new("plan")["networks"][0])
     )
     assert after == {name: ratio and ratio["value"] for name, ratio in before.items()}
+
+
+def test_version_1_had_no_sums_in_doubt():
+    (side,) = new("training")["networks"][0]["totals"]
+    sums = [side, *side["passes"].values(), *side["kinds"].values()]
+    assert len(sums) > 3
+    assert [part["doubt"] for part in sums] == [None] * len(sums)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,4 +1,4 @@
-"""``convprof compare``: two ways of computing the same, in the same rounds."""
+"""``convprof compare``: two ways of computing the same in the same rounds, or saved results."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import click
 from convprof.cli.compare.layouts import layouts
 from convprof.cli.compare.mixers import mixers
 from convprof.cli.compare.peers import peers
+from convprof.cli.compare.results import results
 from convprof.cli.help_page import Group
 
 
 @click.group("compare", cls=Group)
 def command() -> None:
-    """Compare two ways of computing the same, in the same interleaved rounds."""
+    """Compare two ways of computing the same, in the same interleaved rounds; or saved results."""
 
 
-for _subcommand in (layouts, peers, mixers):
+for _subcommand in (layouts, peers, mixers, results):
     command.add_command(_subcommand)

@@ -97,9 +97,9 @@ class _View(View["Layouts"]):
         self.apart = not self._several or self._every
         self._totals = TrainingTotals(asked, flags)
         self._measurements: Sequence[Measurement] = ()
-        """Of the last problem."""
+        """The measurements of the last problem."""
         self._comparisons: list[list[LayoutComparison]] = []
-        """Of each problem."""
+        """The measurements of each problem."""
         self._isas: list[IsaComparison] = []
         self._failures: list[Measurement] = []
 
@@ -116,7 +116,7 @@ class _View(View["Layouts"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured."""
+        """Take the measurements of an earlier process."""
         from convprof.studies.compare import isas
         from convprof.studies.compare.layouts import read
 
@@ -146,7 +146,7 @@ class _View(View["Layouts"]):
             layouts_report(console, self._measurements, comparisons, every=self._every)
 
     def summary(self, console: Console) -> None:
-        """Print a row for each of several problems, and what --pass training adds."""
+        """Print a row for each of several problems, and the totals of --pass training."""
         from convprof.render.compare.layouts import summary_report
 
         if self._several:
@@ -156,7 +156,7 @@ class _View(View["Layouts"]):
         self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return which layout and instruction set to prefer, and whether converting pays."""
+        """Return the faster layout and instruction set, and whether converting pays."""
         from convprof.studies.compare.isas_answer import added
         from convprof.studies.compare.layouts_answer import answer
         from convprof.studies.selection import whole_network

@@ -73,7 +73,7 @@ def mixers(**flags: Any) -> int:
     outputs = Outputs.of(flags)
     from convprof.studies.compare.mixers.study import Mixers
 
-    # A grid is known by its attention product: no two of the images have as many tokens.
+    # The attention product identifies a grid: no two images have the same number of tokens.
     by_problem = dict(zip(asked.problems, grids, strict=True))
     return measuring.Measuring(
         asked,
@@ -98,7 +98,7 @@ def _grids(flags: dict[str, Any]) -> list[Grid]:
         sizes = _images(flags["images"])
     heads = default_heads(flags["dim"]) if flags["heads"] is None else flags["heads"]
     rest = {key: flags[key] for key in ("patch", "dim", "mb")}
-    Grid(image=rest["patch"], heads=heads, **rest)  # whatever the image
+    Grid(image=rest["patch"], heads=heads, **rest)  # for every image
     try:
         return [Grid(image=size, heads=heads, **rest) for size in sizes]
     except ProblemError as error:
@@ -125,7 +125,7 @@ def _images(text: str) -> list[int]:
 
 
 def _asked(flags: dict[str, Any], grids: list[Grid]) -> Asked:
-    """Return the flags as values, the problems being the grids' attention products."""
+    """Return the flags as values; the problems are the grids' attention products."""
     from convprof.networks.mixers import mixers as mixers_of
     from convprof.strategies.base import Setting
     from convprof.studies import preflight
@@ -177,7 +177,7 @@ class _View(View["Mixers"]):
         self._without: dict[str, None] = {}
 
     def keep(self, study: Mixers) -> list[dict[str, Any]]:
-        """Take what was measured; return the comparisons."""
+        """Take the measurements; return the comparisons."""
         self._stages.append((study.grid, study.totals()))
         self._comparisons = study.comparisons()
         self._measurements += study.measurements()
@@ -193,7 +193,7 @@ class _View(View["Mixers"]):
             exclusions(console, self._measurements, list(self._without))
 
     def summary(self, console: Console) -> None:
-        """Print the images side by side, a chart, and who overtakes whom where."""
+        """Print the images side by side, a chart, and the crossings of the mixers."""
         from convprof.render.charts.terminal import chart_lines
         from convprof.render.compare.mixers import (
             exclusions,
@@ -206,11 +206,12 @@ class _View(View["Mixers"]):
 
         if not self._several or not self._stages:
             return
-        found = runs(self._stages)
-        named = len({strategy for _, strategy, _ in found}) > 1
-        for threads, strategy, stages in found:
+        by_run = runs(self._stages)
+        named = len({strategy for _, strategy, _ in by_run}) > 1
+        for threads, strategy, stages in by_run:
             growth_report(console, run_title(threads, strategy, stages, named=named), stages)
-            chart = replace(growth_chart(stages), title="", subtitle="")  # the table's is above
+            # the table's title is above
+            chart = replace(growth_chart(stages), title="", subtitle="")
             console.print()
             console.print(chart_lines(chart, min(console.width, CHART_WIDTH), CHART_HEIGHT))
             console.print()
@@ -218,13 +219,16 @@ class _View(View["Mixers"]):
         growth_words(console, growths(self._stages), self._stages[0][0])
 
     def answer(self) -> Answer | None:
-        """Return how long attention takes by the other mixers, on the last image."""
-        from convprof.studies.compare.mixers.answer import answer
+        """Return how long attention takes by the other mixers, or where it overtakes them."""
+        from convprof.studies.compare.mixers.answer import answer, growth_answer
+        from convprof.studies.compare.mixers.growth import growths
 
-        return answer(self._comparisons, grew=self._several)
+        if self._several and self._stages:
+            return growth_answer(growths(self._stages), self._stages[0][0])
+        return answer(self._comparisons)
 
     def pictures(self) -> list[Picture]:
-        """Return the chart, if it was asked for and there is a point in it."""
+        """Return the chart, if requested and if it has a point."""
         from convprof.render.compare.mixers_chart import growth_chart
 
         if not any(totals for _, totals in self._stages):

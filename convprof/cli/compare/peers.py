@@ -84,7 +84,7 @@ def peers(**flags: Any) -> int:
 
 
 class _View(View["Peers"]):
-    """Print a problem at once if it is the only one, else a row for each at the end."""
+    """Print the only problem at once, or a row for each of several problems at the end."""
 
     apart = False
 
@@ -99,7 +99,7 @@ class _View(View["Peers"]):
         self._libraries: set[str] = set()
 
     def keep(self, study: Peers) -> list[dict[str, Any]]:
-        """Take what was measured; return the comparisons."""
+        """Take the measurements; return the comparisons."""
         standings, of_isas = study.standings(), study.isas()
         self._isas += of_isas
         self._take(study.problem, study.measurements(), standings)
@@ -111,7 +111,7 @@ class _View(View["Peers"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Take what an earlier process measured."""
+        """Take the measurements of an earlier process."""
         from convprof.studies.compare import isas
         from convprof.studies.compare.peers import read
 
@@ -150,7 +150,7 @@ class _View(View["Peers"]):
             self._totals.show_all(console)
 
     def answer(self) -> Answer | None:
-        """Return where convprof is ahead, which library wins, and which instruction set to use."""
+        """Return the faster side of each problem, and the faster instruction set."""
         from convprof.studies.compare.isas_answer import added
         from convprof.studies.compare.peers_answer import answer
 

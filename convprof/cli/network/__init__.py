@@ -44,7 +44,7 @@ def command(**flags: Any) -> int | None:
 
 
 def _mode(flags: dict[str, Any]) -> Mode:
-    """Return what shows that which the flags ask for; InputError if they ask for nothing."""
+    """Return the function for the requested mode; InputError for invalid combinations of flags."""
     from convprof.cli.network import passes, run, summary
 
     name = flags["name"]

@@ -1,4 +1,4 @@
-"""Flags with which layers of a network are timed: one layout, one number of threads."""
+"""The flags for timing a network's layers: one layout, one number of threads."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
 
 
 _WORDS = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
-"""Flags that a command about the same network repeats."""
+"""Flags that the next command about the same network repeats."""
 
 
 def command_line(flags: dict[str, Any]) -> list[str]:
-    """Return the words that run the same network: its name, and what the user said about it."""
+    """Return the words that run the same network: its name, and the user's flags about it."""
     words = ["convprof", "network", str(flags["name"])]
     for flag in given(_WORDS):
         value = flags[flag.removeprefix("--")]
@@ -101,7 +101,7 @@ def choice_from(flags: dict[str, Any], *, several_threads: bool = False) -> Choi
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
-    """Return how long and in which order to measure."""
+    """Return the settings of the measurement: duration and order."""
     from convprof.measure.session import Settings
 
     return Settings(flags["budget"], seed=flags["seed"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.studies.network.training import LayerPasses, Plan
 
 WHOLE = ("fuse", "plan", "with_", "plot")
-"""Flags of which the passes know nothing."""
+"""Flags that the passes do not support."""
 
 
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -49,7 +49,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
         asked,
         outputs,
         lambda problem, watch: LayerPasses(
-            problem,  # type: ignore[arg-type]  # those are the plan's
+            problem,  # type: ignore[arg-type]  # only for plans
             planned.passes(problem),  # type: ignore[arg-type]
             choice,
             settings,
@@ -69,7 +69,7 @@ def _check_alone(which: str) -> None:
 
 
 class _View(View["LayerPasses"]):
-    """Keeps the layers' measurements; at the end a table, the totals and the comparison."""
+    """Collects the layers' measurements; at the end a table, the totals and the comparison."""
 
     apart = False
 
@@ -82,7 +82,7 @@ class _View(View["LayerPasses"]):
         self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
 
     def keep(self, study: LayerPasses) -> list[dict[str, Any]]:
-        """Keep what was measured of a layer; nothing is shown before all are."""
+        """Take the measurements of a layer; the table is printed after the last layer."""
         self._measured[study.problem] = study.measurements()
         return []
 
@@ -92,9 +92,9 @@ class _View(View["LayerPasses"]):
         measurements: Sequence[Measurement],
         comparisons: Sequence[dict[str, Any]],
     ) -> bool:
-        """Keep what an earlier process measured of a layer."""
+        """Take the measurements of a layer by an earlier process."""
         del comparisons
-        self._measured[problem] = list(measurements)  # type: ignore[index]  # they are the plan's
+        self._measured[problem] = list(measurements)  # type: ignore[index]  # only for plans
         return True
 
     def summary(self, console: Console) -> None:
@@ -104,7 +104,7 @@ class _View(View["LayerPasses"]):
         passes_report(console, self._report())
 
     def answer(self) -> Answer | None:
-        """Return what the passes take."""
+        """Return the answer about the times of the passes."""
         from convprof.studies.network.training_answer import answer
 
         if not self._measured:
@@ -131,7 +131,7 @@ class _View(View["LayerPasses"]):
         return passes_markdown(document, self._report())
 
     def _to_csv(self, document: Document) -> Text:
-        """Return one row per layer, pass and strategy, with how often the layer occurs."""
+        """Return one row per layer, pass and strategy, with the number of equal layers."""
         from convprof.render.export import to_csv
         from convprof.studies.network.training import which_pass
 

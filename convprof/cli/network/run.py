@@ -31,13 +31,13 @@ class _Finding(Protocol):
     """A study of a whole network."""
 
     def events(self) -> Iterator[Event]:
-        """Measure; yield what happens."""
+        """Measure; yield the events."""
 
     def measurements(self) -> list[Measurement]:
         """Return the results so far."""
 
     def result(self) -> Any:
-        """Return what was found so far."""
+        """Return the result so far."""
 
 
 def measure(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -60,7 +60,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
 
 
 def plan(flags: dict[str, Any], outputs: Outputs) -> int:
-    """Time every layer in every way, find the fastest chain, verify and compare it."""
+    """Time every layer in all candidate ways, find the fastest chain, verify and compare it."""
     from convprof.render.network import plan as view
     from convprof.render.network.chart import plan_chart
     from convprof.studies.network.plan import Plan
@@ -68,7 +68,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 
     how, asked = _read(flags)
     how = replace(how, fuse=True)
-    if not chain_options.given(("strategy",)):  # all that auto chooses from
+    if not chain_options.given(("strategy",)):  # all candidates of auto
         how = replace(how, strategies=())
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
@@ -79,7 +79,7 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 
 
 def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
-    """Return what the flags ask for; InputError for the first that makes no sense."""
+    """Return the options of the flags; InputError for the first invalid flag."""
     from convprof.machine.model import MachineModel
     from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
@@ -101,7 +101,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:
-    """Return the network; InputError for strategies it has no use for, or too little memory."""
+    """Return the network; InputError for strategies that compute no layer, or too little memory."""
     from convprof.studies import preflight
     from convprof.studies.network.options import recipe_for
 
@@ -126,7 +126,7 @@ class _Forms:
 
 
 class _View(View[_Finding]):
-    """Shows what a study finds, and keeps it for the forms that are written at the end."""
+    """Shows the result of a study, and holds it for the forms that are written at the end."""
 
     def __init__(self, forms: _Forms, flags: dict[str, Any], outputs: Outputs) -> None:
         from convprof.render.network.repeats import Extent
@@ -141,12 +141,12 @@ class _View(View[_Finding]):
         return measuring.Measuring(asked, self._outputs, lambda _, watch: study(watch), self).run()
 
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
-        """Take what was found."""
+        """Take the result."""
         self._found = study.result()
         return []
 
     def networks(self) -> list[dict[str, Any]]:
-        """Return what was found, for the document."""
+        """Return the result for the document."""
         return [] if self._found is None else [self._found.to_json()]
 
     def show(self, console: Console) -> None:
@@ -154,11 +154,11 @@ class _View(View[_Finding]):
         self._forms.report(console, self._found, self._extent)
 
     def answer(self) -> Answer | None:
-        """Return what takes the time, or which chain is the fastest."""
+        """Return the layers that take most of the time, or the fastest chain."""
         return None if self._found is None else self._forms.answer(self._found, self._command)
 
     def forms(self) -> dict[str, Callable[[Document], Text]]:
-        """Return what writes the tables of layers; nothing special if nothing was found."""
+        """Return the writers of the tables of layers; empty without a result."""
         if self._found is None:
             return {}
         return {
@@ -167,7 +167,7 @@ class _View(View[_Finding]):
         }
 
     def pictures(self) -> list[Picture]:
-        """Return the chart of what was found."""
+        """Return the chart of the result."""
         result, chart = self._found, self._forms.chart
         if result is None:
             return []

@@ -63,7 +63,7 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
 
 
 class _Work(Work):
-    """Write and print what is known without measuring."""
+    """Write and print facts without a measurement."""
 
     measures = False
 
@@ -113,7 +113,7 @@ def _to_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-# The network that NAME means where it is a file: ONNX, with ``--dim`` for what it leaves open.
+# A NAME that is a file: ONNX, with ``--dim`` for its open dimensions.
 
 _SUFFIX = ".onnx"
 _DIGITS = re.compile(r"[0-9]+")
@@ -122,7 +122,7 @@ _SEVERAL = re.compile(r"[^,=]+=[0-9]+(,[^,=]+=[0-9]+)+")
 
 
 def is_file(name: str) -> bool:
-    """Whether NAME ends in .onnx, or is a file and no network's name."""
+    """Whether NAME ends in .onnx, or is a file and not the name of a network."""
     from convprof import networks
 
     if name.lower().endswith(_SUFFIX):
@@ -134,7 +134,7 @@ def is_file(name: str) -> bool:
 
 
 def network_from_file(flags: dict[str, Any]) -> Network:
-    """Return the network in the file NAME; what differs from the file goes to stderr."""
+    """Return the network in the file NAME; differences from the file are printed on stderr."""
     from convprof.networks.onnx import load
     from convprof.render import console
 
@@ -153,7 +153,7 @@ def network_from_file(flags: dict[str, Any]) -> Network:
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:
-    """Return the sizes of ``NAME=SIZE`` by name; InputError for what is no such pair."""
+    """Return the sizes of ``NAME=SIZE`` by name; InputError for any other text."""
     dims: dict[str, int] = {}
     for text in texts:
         if _SEVERAL.fullmatch(text):

@@ -1,10 +1,10 @@
-"""What attention needs in addition to matrix products: vectors along the queries.
+"""The kernels of attention besides matrix products: vectors along the queries.
 
 The scores are stored transposed, ``(keys, queries)``: each lane is a query. So maximum and sum over
-the keys are plain vector arithmetic, and nothing is ever added up across lanes. Each query has
-three numbers, ``(maximum, sum, factor)``, in rows as long as a row of scores.
+the keys are plain vector arithmetic, without sums across lanes. Each query has three numbers,
+``(maximum, sum, factor)``, in rows as long as a row of scores.
 
-Scores are in powers of two: the queries are multiplied by log2(e) / sqrt(dim) when they are packed.
+Exponentials are powers of two: packing multiplies the queries by log2(e) / sqrt(dim).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from convprof.codegen.kernels.transpose import interleaved, transposed
 from convprof.codegen.writer import Writer, over_channels
 from convprof.integers import round_up
 
-ROWS_PER_TURN = 4
-"""Rows of scores per turn of the search for the maximum: more independent chains."""
+ROWS_PER_ITERATION = 4
+"""Rows of scores per iteration of the search for the maximum: more independent chains."""
 MAXIMUM, SUM, FACTOR = range(3)
-"""Rows of the numbers that each query has."""
+"""The row numbers of the maximum, sum and factor of the queries."""
 
 
 class _From(NamedTuple):
-    """Values that come from one block of the code."""
+    """Values that come from one basic block."""
 
     block: str
     values: list[str]
@@ -79,11 +79,11 @@ class PackQueries(Kernel):
 
 @dataclass(frozen=True)
 class Softmax(Kernel):
-    """``void tile(T *a, T *b, T *c)``: scores ``a`` to powers of two, relative to the maximum.
+    """``void tile(T *a, T *b, T *c)``: scores ``a`` become powers of two, relative to the maximum.
 
-    Some columns of ``a (keys, width)``; ``b`` holds the numbers of each query. The maximum includes
-    these keys; the factor is the number by which earlier sums are multiplied; the new powers are
-    added to the sum. The vectors across are limited by the registers.
+    The kernel computes some columns of ``a (keys, width)``; ``b`` holds the numbers of each query.
+    The maximum includes these keys; the factor is the number by which earlier sums are multiplied;
+    the new powers are added to the sum. The vectors across are limited by the registers.
     """
 
     pointers: ClassVar[Pointers] = (
@@ -96,20 +96,20 @@ class Softmax(Kernel):
     vectors: int
     """Vectors of queries."""
     width: int
-    """Elements from one row of ``a``, and from one kind of number, to the next."""
+    """Elements from one row of ``a`` to the next, and from one row of ``b`` to the next."""
     first: bool = False
-    """Whether these are the first keys, so that the numbers are not set yet."""
+    """Whether these are the first keys: the numbers in ``b`` are then not set yet."""
 
     def _code(self, w: Writer) -> str:
         columns = self._columns
         before = [self._before(w, j, MAXIMUM) for j in columns]
         head = w.taken()
-        turns, rest = divmod(self.keys, ROWS_PER_TURN)
+        iterations, rest = divmod(self.keys, ROWS_PER_ITERATION)
         carried = [f"%max{j}" for j in columns]
-        found = self._maxima(w, carried, "%row", ROWS_PER_TURN)
+        maxima = self._maxima(w, carried, "%row", ROWS_PER_ITERATION)
         searching = w.taken()
-        last = found if turns else before
-        start = w.at("%a", turns * ROWS_PER_TURN * self.width)
+        last = maxima if iterations else before
+        start = w.at("%a", iterations * ROWS_PER_ITERATION * self.width)
         largest = self._maxima(w, last, start, rest)
         sums = self._update(w, before, largest)
         between = w.taken()
@@ -125,14 +125,14 @@ class Softmax(Kernel):
 search:
   %i = phi i64 [ 0, %entry ], [ %i_next, %search ]
   %row = phi ptr [ %a, %entry ], [ %row_next, %search ]
-{_phis(v, carried, _From("entry", before), _From("search", found))}
+{_phis(v, carried, _From("entry", before), _From("search", maxima))}
 {searching}
-  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_TURN * self.width}
+  %row_next = getelementptr {element}, ptr %row, i64 {ROWS_PER_ITERATION * self.width}
   %i_next = add i64 %i, 1
-  %i_more = icmp ult i64 %i_next, {turns}
+  %i_more = icmp ult i64 %i_next, {iterations}
   br i1 %i_more, label %search, label %found
 found:"""
-            if turns
+            if iterations
             else "  br label %found\nfound:"
         )
         return f"""entry:
@@ -184,7 +184,7 @@ done:
         return sums
 
     def _powers(self, w: Writer, largest: list[str], totals: list[str]) -> list[str]:
-        """Write one row of powers; return the sums with it."""
+        """Write one row of powers; return the sums that include the row."""
         added = []
         for index, j in enumerate(self._columns):
             place = w.at("%at", j)
@@ -196,9 +196,9 @@ done:
 
 @dataclass(frozen=True)
 class ScaleRows(Kernel):
-    """``void tile(T *a, T *b, T *c)``: rows of ``c`` times a number each, which ``b`` holds.
+    """``void tile(T *a, T *b, T *c)``: multiply each row of ``c`` by a number from ``b``.
 
-    That is the factor, or, at the end, one over the sum.
+    The number is the factor, or, at the end, one over the sum.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "accumulator"), ("%c", "result"))
@@ -229,7 +229,7 @@ class ScaleRows(Kernel):
 
 
 def _phis(vector: str, names: list[str], first: _From, last: _From) -> str:
-    """Return vectors carried around a loop."""
+    """Write the vectors that a loop carries from one iteration to the next."""
     return "\n".join(
         f"  {name} = phi {vector} [ {a}, %{first.block} ], [ {b}, %{last.block} ]"
         for name, a, b in zip(names, first.values, last.values, strict=True)

@@ -1,7 +1,7 @@
-"""What every generated kernel has: its types, its pointers, and the function around its code.
+"""The common part of every generated kernel: types, pointers, and the function around its code.
 
-A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. A file of
-kernels has only their own part: ``_code``, and the meaning of the pointers.
+A kernel is a frozen dataclass. Equal kernels give the same code, so one is compiled once. The file
+of a kernel has only the specific part: ``_code``, and the meaning of the pointers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from convprof.codegen.writer import Writer
 
 if TYPE_CHECKING:
-    from convprof.dtypes import Types
+    from convprof.dtypes import DType, Types
 
 FUNCTION = "tile"
 """The name of the function of a kernel's module."""
@@ -69,11 +69,16 @@ class Kernel(ABC):
         """Return the intrinsics that the code calls."""
         return w.declarations()
 
-    def ir(self) -> str:
-        """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""
+    @property
+    def _computes_in(self) -> DType:
+        """The type of the vectors; ValueError for a kernel of one type whose types differ."""
         if self.types.uniform is None:
             raise ValueError(f"{type(self).__name__} computes in one type, not {self.types.name}")
-        w = Writer(self.types.uniform, self.lanes, fused=self.fused)
+        return self.types.uniform
+
+    def ir(self) -> str:
+        """Return the LLVM IR of a module with the kernel; ValueError for types that differ."""
+        w = Writer(self._computes_in, self.lanes, fused=self.fused)
         code = self._code(w)
         parameters = ", ".join(f"ptr {name}" for name, _ in self.parameters)
         return f"""{self.declarations(w)}{w.constants}

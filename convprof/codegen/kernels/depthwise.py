@@ -24,18 +24,19 @@ class DepthwiseTile(Kernel):
     """
 
     pixels: tuple[int, ...]
-    """Where each pixel's first channel starts in ``a``."""
+    """The start of each pixel's first channel in ``a``."""
     taps: tuple[tuple[int, int], ...]
-    """Where each tap is: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
+    """The place of each tap: ``a_t`` from the pixel's start, ``b_t`` in rows of ``b``."""
     c_pixels: tuple[int, ...]
-    """Where each pixel's first channel starts in ``c``."""
+    """The start of each pixel's first channel in ``c``."""
     channels: int
     b_row: int
     """Elements from one row of ``b`` to the next: the channels, rounded up to whole vectors."""
     registers: int = 16
     """Vector registers for sums, weights and inputs."""
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows the sum: a bias per channel, a residual in the layout of ``c``, a function."""
+    """The operations after the sum: a bias per channel, a residual in the layout of ``c``, a
+    function."""
 
     @property
     def fmas(self) -> int:
@@ -80,7 +81,7 @@ class DepthwiseTile(Kernel):
         return [[pixel + a_tap for pixel in self.pixels] for a_tap, _ in self.taps]
 
     def _kept(self) -> list[bool]:
-        """Return the taps after which registers are free for inputs that later taps read again."""
+        """Return for each tap whether registers can hold inputs that later taps read again."""
         places = [set(tap) for tap in self._places()]
         room = self.registers - len(self.pixels) - 2  # the weights, and a product or a first input
         held: set[int] = set()

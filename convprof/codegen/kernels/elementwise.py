@@ -1,4 +1,4 @@
-"""Rows of vectors in which each element is computed alone: the memory decides the time."""
+"""Rows of vectors with independent elements: the memory limits the speed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Join: TypeAlias = Literal[
 ]
 # fmt: on
 """The step for the operands of an element: ``a``, ``a + b``, ``a b``, ``a b + c``, the larger or
-smaller of ``a`` and ``b``; affine is ``a factor + term`` with two constants, ramp is the same
-limited to 0 and 1. The other steps have one or two constants as limits."""
+smaller of ``a`` and ``b``; affine is ``a factor + term`` with two constants, and ramp is affine
+clamped to 0 and 1. The other steps have one or two constants as limits."""
 
 HELD_SHARE = 4
-"""Operands that are the same in every row take up to a quarter of the registers."""
+"""Operands that are the same in every row use up to a quarter of the registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Operand:
     """The layout of an operand. Offsets in elements."""
 
     row: int
-    """From one row to the next; 0 for the same in every row."""
+    """From one row to the next; 0 if all rows are the same."""
     across: bool
-    """Whether it has an element for each element of a row; else it has one for the whole row."""
+    """Whether the operand has an element for each element of a row, or one for the whole row."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RowsTile(Kernel):
     """Elements from one row of the result to the next."""
     step: Join | Function
     constants: tuple[float, ...] = ()
-    """Of the step: factor and term, or limits."""
+    """The constants of the step: factor and term, or limits."""
     registers: int = 16
 
     @property
@@ -71,17 +71,17 @@ class RowsTile(Kernel):
 
     def _code(self, w: Writer) -> str:
         held = self._held(w)
-        together = max(1, UNROLL // self._vectors)  # rows in a turn of the loop
-        turns = self.rows // together
+        together = max(1, UNROLL // self._vectors)  # rows in an iteration of the loop
+        iterations = self.rows // together
 
-        def turn(index: str, nothing: list[str]) -> list[str]:
+        def iteration(index: str, nothing: list[str]) -> list[str]:
             first = w.add(f"mul i64 {index}, {together}")
             for i in range(together):
                 self._row(w, w.add(f"add i64 {first}, {i}"), held)
             return nothing
 
-        counted(w, turns, turn)
-        for row in range(turns * together, self.rows):
+        counted(w, iterations, iteration)
+        for row in range(iterations * together, self.rows):
             self._row(w, str(row), held)
         return f"{w.taken()}\n"
 
@@ -106,7 +106,6 @@ class RowsTile(Kernel):
         return held
 
     def _row(self, w: Writer, row: str, held: dict[tuple[int, str], str]) -> None:
-        """Write one row."""
         places, values = {}, dict(held)
         for i, operand in enumerate(self.operands):
             places[i] = self._start(w, f"%o{i}", row, operand.row)
@@ -115,11 +114,11 @@ class RowsTile(Kernel):
         y = self._start(w, "%y", row, self.y_row)
 
         def vector(offset: str, mask: str | None, nothing: str) -> str:
-            given = []
+            operands = []
             for i, place in places.items():
                 known = values.get((i, "")) or values.get((i, offset))
-                given.append(known or w.load(w.at(place, offset), mask))
-            w.store(self._stepped(w, given), w.at(y, offset), mask)
+                operands.append(known or w.load(w.at(place, offset), mask))
+            w.store(self._stepped(w, operands), w.at(y, offset), mask)
             return nothing
 
         straight = self._vectors <= 2 * UNROLL
@@ -128,9 +127,9 @@ class RowsTile(Kernel):
     def _start(self, w: Writer, pointer: str, row: str, apart: int) -> str:
         return w.at(pointer, w.add(f"mul i64 {row}, {apart}")) if apart else pointer
 
-    def _stepped(self, w: Writer, given: list[str]) -> str:
+    def _stepped(self, w: Writer, operands: list[str]) -> str:
         constants = [w.splat(w.rounded(number)) for number in self.constants]
-        return _STEPS[self.step](w, *given, *constants)
+        return _STEPS[self.step](w, *operands, *constants)
 
 
 _STEPS: dict[Join | Function, Callable[..., str]] = {

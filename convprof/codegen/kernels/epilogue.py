@@ -1,7 +1,7 @@
-"""What a kernel does to a vector of its result between the sum and the store.
+"""The operations of a kernel on a vector of its result between the sum and the store.
 
-A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, even if it does not
-use all, so that kernels with and without an epilogue can be in one list of tiles.
+A kernel with an epilogue takes six pointers, ``a, b, c, d, bias, residual``, even if some are not
+used, so that kernels with and without an epilogue can be in one list of tiles.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POINTERS: Pointers = (
     ("%bias", "accumulator"),
     ("%residual", "result"),
 )
-"""The pointers of kernels in a list of tiles with an epilogue."""
+"""The pointers of kernels in lists of tiles with an epilogue."""
 
 
 def pointers(epilogue: Epilogue) -> Pointers:
@@ -49,14 +49,14 @@ class Finish:
         return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
 
     def fetch(self, place: tuple[str, int], level: int) -> None:
-        """Prefetch the line of the residual at ``place``, if there is one, into that cache."""
+        """Prefetch the line of the residual at ``place`` into a cache level, if present."""
         if self.epilogue.add:
             self.w.prefetch(self.w.at(*place), level)
 
     def apply(self, total: str, bias: str | None, place: tuple[str, int], mask: str | None) -> str:
         """Write ``function(total + bias + residual)`` of a vector and return its name.
 
-        ``place``: a pointer into the residual, and elements from there.
+        ``place``: a pointer into the residual, and an offset in elements.
         """
         w = self.w
         if bias is not None:
@@ -81,11 +81,11 @@ class Pass(Kernel):
 
     epilogue: Epilogue
     columns: int
-    """Elements of a row, one after the other."""
+    """Contiguous elements of a row."""
     rows: int = 1
-    """Rows side by side, ``columns`` apart."""
+    """The number of rows; their stride is ``columns``."""
     lone: bool = False
-    """Whether the bias is one element for all columns rather than one for each."""
+    """Whether the bias has one element for all columns instead of one for each column."""
 
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.columns, self._body)

@@ -1,8 +1,8 @@
 """Powers of two of whole vectors: range reduction and a polynomial.
 
-x = n + r with n whole and r in [-1/2, 1/2]; 2**r is a polynomial, and n is added to its exponent. A
-softmax needs no more: e**x is 2**(x log2 e), and the factor can be part of an earlier product.
-Where it cannot, ``power`` multiplies, without the rounding of a separate product.
+x = n + r with n whole and r in [-1/2, 1/2]; 2**r is a polynomial, and n is added to its exponent.
+This is enough for a softmax: e**x is 2**(x log2 e), and the factor can be part of an earlier
+product. Otherwise ``power`` multiplies, without the rounding of a separate product.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Format:
-    """What is particular to an element type."""
+    """The constants of an element type."""
 
     mantissa: int
     """Explicit bits of the mantissa."""
     coefficients: tuple[float, ...]
-    """Of the polynomial for 2**r, constant first: 2**0 is exactly 1."""
+    """The coefficients of the polynomial for 2**r, constant first: 2**0 is exactly 1."""
     least: float
     """Smaller exponents are replaced by this one: its power is far below the last bit of a sum, and
-    products with it are not denormal numbers, which take a hundred cycles each."""
+    products with the power are not denormal numbers, which take a hundred cycles each."""
 
 
 SHORT = (1.0, 0.6931469776, 0.2402224208, 0.05550733745, 0.009671512812, 0.001326472721)
-"""The polynomial of degree 5 whose largest relative error on [-1/2, 1/2] is the least, 9.2e-8:
-computed by least squares, with the weights raised where the error was large (Lawson 1961)."""
+"""The polynomial of degree 5 with the smallest maximum of the relative error on [-1/2, 1/2],
+9.2e-8: computed by least squares, with larger weights where the error was large (Lawson 1961)."""
 LONG = tuple(math.log(2) ** k / math.factorial(k) for k in range(14))
-"""Taylor's series of 2**r; the first term left out is below 1e-17."""
+"""Taylor's series of 2**r; the first omitted term is below 1e-17."""
 _FORMATS = {"float": _Format(23, SHORT, -100.0), "double": _Format(52, LONG, -900.0)}
 MOST = {"float": 126.0, "double": 1022.0}
 """The exponents, of either sign, up to which powers are neither infinite nor denormal."""
@@ -45,28 +45,28 @@ def exp2(w: Writer, x: str) -> str:
 
     Below -100 (f32) or -900 (f64) the result is the power of the limit; NaN stays NaN.
     """
-    v, made = w.vector, _FORMATS[w.element]
-    least = w.splat(made.least)
+    v, element = w.vector, _FORMATS[w.element]
+    least = w.splat(element.least)
     below = w.add(f"fcmp ogt {v} {least}, {x}")
     x = w.add(f"select <{w.lanes} x i1> {below}, {v} {least}, {v} {x}")
     # Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum's lowest bits are n.
-    shift = w.splat(1.5 * 2**made.mantissa)
+    shift = w.splat(1.5 * 2**element.mantissa)
     rounded = w.add(f"fadd {v} {x}, {shift}")
     r = w.add(f"fsub {v} {x}, {w.add(f'fsub {v} {rounded}, {shift}')}")
-    return _raised(w, polynomial(w, r, made.coefficients), rounded)
+    return _raised(w, polynomial(w, r, element.coefficients), rounded)
 
 
 def power(w: Writer, x: str, factor: float) -> str:
     """Write ``2**(factor x)`` within 3 units of the last place.
 
-    ``factor x`` is between ``-MOST`` and ``MOST``; a quiet NaN of no payload stays one.
+    ``factor x`` is between ``-MOST`` and ``MOST``; a quiet NaN without payload does not change.
     """
     r, rounded = _parts(w, x, factor)
     return _raised(w, polynomial(w, r, _FORMATS[w.element].coefficients), rounded)
 
 
 def power_less_one(w: Writer, x: str, factor: float) -> str:
-    """Write ``2**(factor x) - 1`` within 8 units of the last place, for the smallest x as well.
+    """Write ``2**(factor x) - 1`` within 8 units of the last place, even for the smallest x.
 
     ``factor x`` as for ``power``. In 2**n (2**r - 1) + (2**n - 1) no leading digits cancel.
     """

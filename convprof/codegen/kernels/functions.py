@@ -1,6 +1,6 @@
-"""Functions of one element, vector by vector: what networks apply between their products.
+"""Functions of one element, vector by vector: the activations of networks.
 
-NaN stays NaN, and what is infinite or too large has the function's limit. Constants are splats:
+NaN stays NaN, and infinite or too large inputs give the function's limit. Constants are splats:
 LLVM keeps them in registers or reads them from memory.
 """
 
@@ -40,7 +40,7 @@ def _hardsigmoid(w: Writer, x: str) -> str:
 
 
 def _hardswish(w: Writer, x: str) -> str:
-    """Write x min(x + 3, 6) / 6 for x from -3: below that it is 0, at minus infinity as well."""
+    """Write x min(x + 3, 6) / 6 for x from -3: for smaller x, and minus infinity, 0."""
     v = w.vector
     x = w.larger(x, w.splat(-3.0))
     upper = _smaller(w, w.add(f"fadd {v} {x}, {w.splat(3.0)}"), 6.0)
@@ -54,7 +54,7 @@ def _sigmoid(w: Writer, x: str) -> str:
 
 
 def _silu(w: Writer, x: str) -> str:
-    """Write x / (1 + exp(-x)); x is limited to values whose quotient is not practically 0."""
+    """Write x / (1 + exp(-x)); smaller x are replaced where the quotient is practically 0."""
     v, most = w.vector, _largest(w)
     x = w.larger(x, w.splat(-most))
     below = power(w, _smaller(w, x, most), -math.log2(math.e))
@@ -79,7 +79,7 @@ def _gelu(w: Writer, x: str) -> str:
     beyond = w.add(f"fadd {v} {a}, {w.splat(tail.middle)}")
     near = w.add(f"fdiv {v} {w.splat(2 * tail.middle)}, {beyond}")
     smooth = polynomial(w, near, tail.coefficients)
-    # The square is rounded already: a factor with more digits than an element gains nothing.
+    # The square is rounded already: a factor with more digits than an element would not help.
     factor = w.rounded(-0.5 * math.log2(math.e))
     fall = power(w, w.add(f"fmul {v} {a}, {a}"), factor)
     part = w.add(f"fneg {v} {w.add(f'fmul {v} {a}, {fall}')}")
@@ -101,16 +101,16 @@ WRITERS: dict[Function, Callable[[Writer, str], str]] = {
 class _Tail(NamedTuple):
     """T(a) = exp(a^2 / 2) erfc(a / sqrt 2) / 2 as a polynomial in t = 2 middle / (middle + a).
 
-    Found by least squares at Chebyshev points of t with the weights raised where the relative error
-    was large (Lawson 1961), compared with values of 40 digits.
+    The coefficients are from least squares at Chebyshev points of t, with larger weights where the
+    relative error was large (Lawson 1961), compared with values of 40 digits.
     """
 
     end: float
-    """Here the exponential is near the smallest normal number: larger values of a are replaced."""
+    """At this a the exponential is near the smallest normal number: larger a are replaced by it."""
     middle: float
     """The a at which t is 1, the middle of its range."""
     coefficients: tuple[float, ...]
-    """Constant first."""
+    """The coefficients, constant first."""
 
 
 # fmt: off
@@ -133,7 +133,7 @@ _TAILS = {
 
 
 def _largest(w: Writer) -> float:
-    """Return the largest x, rounded down, of which e**x and e**-x are normal numbers."""
+    """Return the largest x, rounded down, for which e**x and e**-x are normal numbers."""
     return math.floor(MOST[w.element] * math.log(2))
 
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
-from convprof.codegen.kernels.transpose import separated
+from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
+    from convprof.dtypes import DType
     from convprof.problems.epilogue import Function
 
 LINE_BYTES = 64
@@ -76,11 +77,26 @@ class Tile(Kernel):
     fetch_row: int = 0
     """If not 0, each step fetches ``fetch_row`` elements from a fourth pointer into L2, one after
     the other: data that later tiles read."""
-    k_group: int = 1
-    """Elements of a row of ``a`` and of a column of ``b`` that a step takes. Both are neighbours in
-    memory; ``b`` is padded to whole vectors. ``run`` counts steps."""
+    multiply: Multiply = FMA
+    """How a step multiplies its group of neighbouring elements of a row of ``a`` and of a column of
+    ``b``; ``run`` counts steps. With groups ``b`` is padded to whole vectors."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
+
+    @property
+    def k_group(self) -> int:
+        """Elements of a sum per step."""
+        return self.multiply.k_group
+
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsics of the sums, of the result's stores and of the multiplications."""
+        texts = (w.declarations(), w.typed(self.types.result).declarations())
+        lines = (line for text in texts for line in text.splitlines())
+        return "\n".join(dict.fromkeys(lines)) + "\n" + self.multiply.declarations(w)
 
     @property
     def fourth_row(self) -> int:
@@ -105,7 +121,7 @@ class Tile(Kernel):
         between the steps it would move sums between registers, and spill. AVX-512 reads an element
         in the instruction that multiplies it; AVX2 has a register for one that is used twice.
         """
-        size = self.lanes * self.types.weights.bytes
+        size = self.lanes * self.types.accumulator.bytes
         most = self.turn or UNROLL
         if not self.turn and (size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)):
             most = 1
@@ -135,6 +151,9 @@ class _Code:
     def __init__(self, tile: Tile, w: Writer) -> None:
         self.tile = tile
         self.w = w
+        types = tile.types
+        self.a, self.b = w.typed(types.source), w.typed(types.weights)
+        self.c = w.typed(types.result)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.unroll = tile.unroll
         self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
@@ -145,8 +164,10 @@ class _Code:
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
         tile = self.tile
-        if tile.k_group > 1 and (tile.pack_row or not tile.padded):
+        if tile.multiply != FMA and (tile.pack_row or not tile.padded):
             raise ValueError("groups of k need panels that are packed and filled up")
+        if tile.accumulate and tile.types.result != tile.types.accumulator:
+            raise ValueError("a result that is rounded cannot be added to")
         if not tile.fmas:
             return self.nothing()
         steps = tile.run * len(tile.segments)
@@ -172,7 +193,7 @@ class _Code:
 
     def loops(self) -> str:
         """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
-        tile, element = self.tile, self.w.element
+        tile, a, b = self.tile, self.a.element, self.b.element
         start = ["zeroinitializer"] * len(self.cells)
         head = self._fetch_c()
         carried = [f"%acc{i}_{v}" for i, v in self.cells]
@@ -194,8 +215,8 @@ segment:
   %b_where = getelementptr i64, ptr %a_where, i64 1
   %a_offset = load i64, ptr %a_where
   %b_offset = load i64, ptr %b_where
-  %a_segment = getelementptr {element}, ptr %a, i64 %a_offset
-  %b_segment = getelementptr {element}, ptr %b, i64 %b_offset
+  %a_segment = getelementptr {a}, ptr %a, i64 %a_offset
+  %b_segment = getelementptr {b}, ptr %b, i64 %b_offset
   br label %step
 step:
   %t = phi i64 [ 0, %segment ], [ %t_next, %step ]
@@ -204,9 +225,9 @@ step:
   %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
 {self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
 {inner}
-  %a_next = getelementptr {element}, ptr %a_now, i64 {self.unroll * tile.a_step}
-  %b_next = getelementptr {element}, ptr %b_now, i64 {self.unroll * tile.b_row}
-  %d_next = getelementptr {element}, ptr %d_now, i64 {self.unroll * tile.fourth_row}
+  %a_next = getelementptr {a}, ptr %a_now, i64 {self.unroll * tile.a_step}
+  %b_next = getelementptr {b}, ptr %b_now, i64 {self.unroll * tile.b_row}
+  %d_next = getelementptr {b}, ptr %d_now, i64 {self.unroll * tile.fourth_row}
   %t_next = add i64 %t, {self.unroll}
   %t_more = icmp ult i64 %t_next, {tile.run}
   br i1 %t_more, label %step, label %segment_end
@@ -235,51 +256,66 @@ done:
                 w.fence()  # else elements for several rows would be kept, and spilled
             across = self._row_of_b(b, u)
             for i, row in enumerate(tile.rows):
-                for one in range(tile.k_group):
-                    start = a.offset + row + u * tile.a_step + one
-                    scalar = w.broadcast(w.at(a.pointer, start))
+                start = a.offset + row + u * tile.a_step
+                for part, operand in enumerate(self._group_of_a(a.pointer, start)):
                     for v in range(tile.vectors):
                         k = i * tile.vectors + v
-                        sums[k] = w.fma(scalar, across[v][one], sums[k])
+                        sums[k] = tile.multiply.add(w, operand, across[v][part], sums[k])
             self._fetch_fourth(u, count)
         return sums
+
+    def _group_of_a(self, pointer: str, start: int) -> list[str]:
+        """Return the operands of one group of ``a``, each in all lanes of a vector."""
+        multiply, group = self.tile.multiply, self.tile.multiply.in_groups
+        if group is not None:
+            read = self.a.typed(group, self.a.align)
+            return multiply.row(self.w, read.broadcast(self.a.at(pointer, start)))
+        operands: list[str] = []
+        for one in range(multiply.k_group):
+            element = self.a.broadcast(self.a.at(pointer, start + one))
+            operands += multiply.row(self.w, element)
+        return operands
 
     def _row_of_b(self, b: _Place, u: int) -> list[list[str]]:
         """Return the ``u``-th step of ``b``: a group of vectors for each vector of columns.
 
         Prefetch and pack as the tile says.
         """
-        tile, w = self.tile, self.w
-        count = tile.vectors * tile.k_group
-        offsets = range(0, count * tile.lanes, tile.lanes)
+        tile, group = self.tile, self.tile.multiply.in_groups
+        read = self.b if group is None else self.b.typed(group, self.b.align)
+        of_columns = tile.k_group if group is None else 1  # vectors that hold a vector of columns
+        width = tile.lanes * tile.k_group // of_columns
+        offsets = range(0, tile.vectors * tile.lanes * tile.k_group, width)
         start = (b.offset + u) * tile.b_row
         pointer, at = ("%d_now", u * tile.pack_row) if tile.pack_row else (b.pointer, start)
-        row = [w.load(w.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)]
+        row = [
+            read.load(self.b.at(pointer, at + v), self._b_mask(k)) for k, v in enumerate(offsets)
+        ]
         if tile.pack_row:
             for v, value in zip(offsets, row, strict=True):
-                w.store(value, w.at(b.pointer, start + v))
+                read.store(value, self.b.at(b.pointer, start + v))
             self._fetch("%d_now", (u + PACK_AHEAD) * tile.pack_row, level=2)
         if tile.fetch_rows:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
-        groups = range(0, count, tile.k_group)
-        return [separated(w, row[v : v + tile.k_group]) for v in groups]
+        groups = range(0, len(row), of_columns)
+        return [tile.multiply.columns(self.w, row[v : v + of_columns]) for v in groups]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
 
         Several prefetches in a row would wait for each other, and the sums for them.
         """
-        line = LINE_BYTES // self.w.size
+        line = LINE_BYTES // self.b.size
         lines = ceil_div(count * self.tile.fetch_row, line)
         for k in range(lines * u // count, lines * (u + 1) // count):
-            self.w.prefetch(self.w.at("%d_now", k * line), level=2)
+            self.w.prefetch(self.b.at("%d_now", k * line), level=2)
 
     def _fetch(self, pointer: str, start: int, level: int) -> None:
         """Prefetch a row as wide as the tile, line by line."""
-        line = LINE_BYTES // self.w.size
+        line = LINE_BYTES // self.b.size
         elements = self.tile.vectors * self.tile.lanes * self.tile.k_group
         for offset in range(0, elements, line):
-            self.w.prefetch(self.w.at(pointer, start + offset), level)
+            self.w.prefetch(self.b.at(pointer, start + offset), level)
 
     def _fetch_c(self) -> str:
         """Prefetch the lines of result and residual, so that they are near when the sum ends.
@@ -287,7 +323,7 @@ done:
         Into L2, which waits for three times as many lines at once as L1.
         """
         for i, v in self.cells:
-            self.w.prefetch(self.w.at("%c", self._place(i, v)), level=2)
+            self.w.prefetch(self.c.at("%c", self._place(i, v)), level=2)
             self.finish.fetch(("%residual", self._place(i, v)), level=2)
         return self.w.taken()
 
@@ -295,11 +331,12 @@ done:
         tile = self.tile
         biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
         for total, (i, v) in zip(sums, self.cells, strict=True):
-            where, mask = self.w.at("%c", self._place(i, v)), self._mask(v)
+            where, mask = self.c.at("%c", self._place(i, v)), self._mask(v)
             if tile.accumulate:
-                total = self.w.add(f"fadd {self.w.vector} {total}, {self.w.load(where, mask)}")  # noqa: PLW2901
+                total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
-            self.w.store(total, where, mask)
+            short = tile.multiply.rounded(self.w, total, tile.types.result)
+            self.c.store(short, where, mask)
         return self.w.taken() + (self._late_loop(self.late) if self.late else "")
 
     def _late_loop(self, function: Function) -> str:

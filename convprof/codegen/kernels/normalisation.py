@@ -27,7 +27,7 @@ class SoftmaxRows(Kernel):
     """``void tile(T *x, T *y)``: ``exp(x - max) / sum`` of each row, in three passes over it.
 
     The exponential of an element far below the largest one may be too small for a normal number.
-    It then counts as the smallest normal number.
+    It is then replaced by the smallest normal number.
     """
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
@@ -58,15 +58,16 @@ class SoftmaxRows(Kernel):
     def _row(self, w: Writer, x: str, y: str) -> None:
         v = w.vector
         some = min(UNROLL, ceil_div(self.length, self.lanes))
-        first = w.broadcast(x)  # masked lanes count as the first element, which changes nothing
+        # masked lanes repeat the first element, which does not change the maximum
+        first = w.broadcast(x)
 
         def largest(offset: str, mask: str | None, before: str) -> str:
             loaded = w.load(w.at(x, offset), mask)
             return w.larger(alive(w, loaded, mask, first), before)
 
-        found = sweep(w, self.length, largest, [first] * some)
-        top = found[0]
-        for other in found[1:]:
+        maxima = sweep(w, self.length, largest, [first] * some)
+        top = maxima[0]
+        for other in maxima[1:]:
             top = w.larger(top, other)
         top = across_lanes(w, top, w.larger)
         least = w.splat(-float(math.floor(MOST[w.element] * math.log(2))))
@@ -74,9 +75,9 @@ class SoftmaxRows(Kernel):
         def raised(offset: str, mask: str | None, total: str) -> str:
             below = w.add(f"fsub {v} {w.load(w.at(x, offset), mask)}, {top}")
             # The effect of a rounded factor is far below the last bit of the largest result.
-            made = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
-            w.store(made, w.at(y, offset), mask)
-            return w.add(f"fadd {v} {total}, {alive(w, made, mask, w.splat(0.0))}")
+            exponential = power(w, w.larger(below, least), w.rounded(math.log2(math.e)))
+            w.store(exponential, w.at(y, offset), mask)
+            return w.add(f"fadd {v} {total}, {alive(w, exponential, mask, w.splat(0.0))}")
 
         total = summed(w, sweep(w, self.length, raised, [w.splat(0.0)] * some))
         inverse = everywhere(w, w.add(f"fdiv {w.element} 1.0, {first_lane(w, total)}"))
@@ -104,7 +105,7 @@ def _variance(w: Writer, squares: str, count: int, eps: float) -> str:
 
 @dataclass(frozen=True)
 class LayerNorm(Kernel):
-    """Common to both layouts: the pointers, and the square root of the variance."""
+    """The common part of both layouts: the pointers, and the square root of the variance."""
 
     pointers: ClassVar[Pointers] = (
         ("%x", "source"),
@@ -114,7 +115,7 @@ class LayerNorm(Kernel):
     )
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics: the square roots of a number and of a vector too."""
+        """Return the intrinsics, with the square roots of a number and of a vector."""
         number = f"{w.element} @llvm.sqrt.f{8 * w.size}({w.element})"
         vector = f"{w.vector} @llvm.sqrt.{w.suffix}({w.vector})"
         return f"declare {number}\ndeclare {vector}\n{super().declarations(w)}"
@@ -122,10 +123,10 @@ class LayerNorm(Kernel):
 
 @dataclass(frozen=True)
 class LayerNormRows(LayerNorm):
-    """``void tile(T *x, T *weight, T *bias, T *y)``: rows whose channels are side by side.
+    """``void tile(T *x, T *weight, T *bias, T *y)``: rows with contiguous channels.
 
-    Three times over a row, which L1 keeps: its mean, the squares of the distances from it, the
-    result.
+    Three passes over a row, which stays in L1: the mean, the squares of the differences from the
+    mean, the result.
     """
 
     rows: int
@@ -185,9 +186,9 @@ class LayerNormRows(LayerNorm):
 
 @dataclass(frozen=True)
 class LayerNormColumns(LayerNorm):
-    """``void tile(T *x, T *weight, T *bias, T *y)``: some pixels side by side, channels far apart.
+    """``void tile(T *x, T *weight, T *bias, T *y)``: contiguous pixels, channels with a stride.
 
-    Vectors along the pixels, at most four: three times down the channels.
+    Vectors along the pixels, at most four: three passes over the channels.
     """
 
     pixels: int

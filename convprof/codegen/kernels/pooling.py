@@ -1,7 +1,7 @@
 """Largest and average of windows of an image in NHWC: vectors along the channels.
 
-An average is a sum times a factor; the largest of nothing is minus infinity. A NaN in a window of
-the largest may or may not be its result: this depends on the order of the comparisons.
+An average is a sum times a factor; the maximum of an empty window is minus infinity. A NaN in a
+window may or may not become its maximum: this depends on the order of the comparisons.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Which: TypeAlias = Literal["max", "avg"]
 
 
 def neutral(w: Writer, which: Which) -> str:
-    """Return the vector of the neutral element: it leaves any other number unchanged.
+    """Return the vector of the neutral element of the operation.
 
     LLVM spells infinity in hexadecimal digits of a double.
     """
@@ -50,7 +50,7 @@ def scaled(w: Writer, vector: str, factor: float) -> str:
 
 @dataclass(frozen=True)
 class Pooling(Kernel):
-    """Common to all layouts and windows."""
+    """The common part of all layouts and windows."""
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
 
@@ -59,12 +59,12 @@ class Pooling(Kernel):
 
 @dataclass(frozen=True)
 class ChannelsTile(Pooling):
-    """``void tile(T *x, T *y)``: some windows in NHWC, a few pixels with all taps written out."""
+    """``void tile(T *x, T *y)``: some windows in NHWC, a few pixels with all taps unrolled."""
 
     pixels: tuple[int, ...]
-    """Where each window's first tap that counts starts."""
+    """The start of each window's first tap inside the image."""
     taps: tuple[int, ...]
-    """The offset of each tap from that start."""
+    """The offset of each tap from the first tap."""
     y_pixels: tuple[int, ...]
     channels: int
     factor: float = 1.0
@@ -85,14 +85,14 @@ class ChannelsTile(Pooling):
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels; pixels of several windows are loaded once."""
         x, y = w.at("%x", channel), w.at("%y", channel)
-        found: dict[int, str] = {}
+        loaded: dict[int, str] = {}
         for pixel, target in zip(self.pixels, self.y_pixels, strict=True):
             total = ""
             for tap in self.taps:
                 place = pixel + tap
-                if place not in found:
-                    found[place] = w.load(w.at(x, place), mask)
-                total = joined(w, self.which, total, found[place]) if total else found[place]
+                if place not in loaded:
+                    loaded[place] = w.load(w.at(x, place), mask)
+                total = joined(w, self.which, total, loaded[place]) if total else loaded[place]
             w.store(scaled(w, total, self.factor), w.at(y, target), mask)
 
 
@@ -151,7 +151,7 @@ class RegionTile(Pooling):
 # Largest and average of windows of an image in NCHW: vectors along a row of a plane.
 
 TOGETHER = 8
-"""Lines that are written before the first is read."""
+"""The number of lines that are written before the first line is read."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class PlanesTile(Pooling):
         return f"{w.taken()}\n"
 
     def _window(self, w: Writer, start: str) -> str:
-        """Write the join of a window, in every lane."""
+        """Write the maximum or sum of a window, in every lane."""
         height, width, which = self.height, self.width, self.which
         if width == self.row:
             height, width = 1, height * width
@@ -215,22 +215,22 @@ class PlanesTile(Pooling):
 
 @dataclass(frozen=True)
 class ImageRowsTile(Pooling):
-    """``void tile(T *x, T *y)``: rows of results of one plane of NCHW, at most some vectors wide.
+    """``void tile(T *x, T *y)``: rows of results of one plane of NCHW, a few vectors wide at most.
 
-    First down: the join of the rows of the image that a window reads, written to a line on the
-    stack with padding before and after; then across it, a vector of windows at a time. Some lines
-    before the first is read: a load that overlaps two vectors not yet in the cache waits until they
-    are there.
+    The first step joins the image rows of a window into a line on the stack, with padding before
+    and after. The second step joins along the line, a vector of windows at a time. Several lines
+    are written before the first is read: a load that overlaps two vectors waits until both stores
+    have reached the cache.
     """
 
     rows: int
-    """Rows of results; each reads equally many rows of the image."""
+    """Rows of results; each reads the same number of rows of the image."""
     taps: int
-    """Those rows."""
+    """The number of image rows per row of results."""
     x_row: int
     """Elements from one row of the image to the next."""
     x_step: int
-    """Elements from the first tap of one result's row to the first tap of the next."""
+    """Elements from the first tap of one row of results to the first tap of the next row."""
     y_row: int
     before: int
     """Columns of padding before the first window's columns in the image."""
@@ -239,7 +239,7 @@ class ImageRowsTile(Pooling):
     window: int
     stride: int
     factors: tuple[float, ...]
-    """For each result of a row: how many there are."""
+    """The number of elements in the window of each result of a row."""
 
     @property
     def title(self) -> str:
@@ -275,14 +275,14 @@ class ImageRowsTile(Pooling):
             counted(w, rows, down)
             counted(w, rows, across)
 
-        def turn(i: str, nothing: list[str]) -> list[str]:
+        def iteration(i: str, nothing: list[str]) -> list[str]:
             some(w.add(f"mul i64 {i}, {together}"), together)
             return nothing
 
-        turns, rest = divmod(self.rows, together)
-        counted(w, turns, turn)
+        iterations, rest = divmod(self.rows, together)
+        counted(w, iterations, iteration)
         if rest:
-            some(str(turns * together), rest)
+            some(str(iterations * together), rest)
         return f"{w.taken()}\n"
 
     @property
@@ -296,7 +296,7 @@ class ImageRowsTile(Pooling):
         return w.at("%lines", w.add(f"mul i64 {number}, {self._length}"))
 
     def _down(self, w: Writer, x: str, line: str) -> None:
-        """Write a line."""
+        """Write the join of the image rows of a window into a line."""
         target = w.at(line, self.before)
 
         def join(offset: str, mask: str | None, nothing: str) -> str:
@@ -328,7 +328,7 @@ class ImageRowsTile(Pooling):
         return w.add(f"fmul {w.vector} {total}, <{numbers}>")
 
     def _every(self, w: Writer, place: str) -> str:
-        """Write the load of a vector of elements a stride apart."""
+        """Write the load of a vector of elements with a stride."""
         if self.stride == 1:
             return w.load(place)
         count = self.lanes * self.stride

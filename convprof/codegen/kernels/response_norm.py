@@ -18,8 +18,8 @@ _HALF, _WHOLE = 2, 4  # quarters
 class Response:
     """The function of each element: x / (bias + scale x squares of the window)^(quarters / 4).
 
-    Of the window's channels, ``before`` come before the element's own, and ``after`` after it. The
-    first and the last channels of an image have less than a window.
+    The window has ``before`` channels before the element's own, and ``after`` channels after it.
+    The windows of the first and the last channels of an image are smaller.
     """
 
     channels: int
@@ -57,7 +57,7 @@ class Response:
         w.store(w.add(f"fdiv {w.vector} {w.load(x, mask)}, {power}"), y, mask)
 
     def _power(self, w: Writer, value: str) -> str:
-        """Write a power of quarters: products and square roots."""
+        """Write a power with an exponent in quarters: products and square roots."""
         v = w.vector
         factors = [value] * (self.quarters // _WHOLE)
         if self.quarters % _WHOLE:
@@ -73,12 +73,12 @@ class Response:
 
 @dataclass(frozen=True)
 class ResponseNorm(Kernel):
-    """Common to both layouts: the pointers, and the square roots of a power of quarters."""
+    """The common part of both layouts: the pointers, and the roots for a power of quarters."""
 
     pointers: ClassVar[Pointers] = (("%x", "source"), ("%y", "result"))
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics: the square root of a vector too."""
+        """Return the intrinsics, with the square root of a vector."""
         vector = f"{w.vector} @llvm.sqrt.{w.suffix}({w.vector})"
         return f"declare {vector}\n{super().declarations(w)}"
 
@@ -110,24 +110,24 @@ class ResponseRows(ResponseNorm):
         return f"{w.taken()}\n"
 
     def _row(self, w: Writer, x: str, y: str) -> None:
-        made = self.response
-        for channel, window in made.edges():
+        response = self.response
+        for channel, window in response.edges():
             taps = [w.at(x, tap) for tap in window]
-            made.write(w, w.at(x, channel), taps, w.at(y, channel), w.mask(1))
-        starts = [w.at(x, tap) for tap in range(made.window)] if made.inside else []
-        target = w.at(y, made.before)
+            response.write(w, w.at(x, channel), taps, w.at(y, channel), w.mask(1))
+        starts = [w.at(x, tap) for tap in range(response.window)] if response.inside else []
+        target = w.at(y, response.before)
 
         def vector(offset: str, mask: str | None, nothing: str) -> str:
             taps = [w.at(start, offset) for start in starts]
-            made.write(w, taps[made.before], taps, w.at(target, offset), mask)
+            response.write(w, taps[response.before], taps, w.at(target, offset), mask)
             return nothing
 
-        sweep(w, made.inside, vector, across=1)
+        sweep(w, response.inside, vector, across=1)
 
 
 @dataclass(frozen=True)
 class ResponseColumns(ResponseNorm):
-    """``void tile(T *x, T *y)``: some pixels of a plane, channels far apart."""
+    """``void tile(T *x, T *y)``: some pixels of a plane, with a stride between channels."""
 
     pixels: int
     response: Response
@@ -145,24 +145,24 @@ class ResponseColumns(ResponseNorm):
         return self.response.channels * self.pixels
 
     def _code(self, w: Writer) -> str:
-        made, apart = self.response, self.apart
+        response, apart = self.response, self.apart
         whole, rest = divmod(self.pixels, self.lanes)
         masks = [None] * whole + [w.mask(rest)] * (rest > 0)
         vectors = [(number * self.lanes, mask) for number, mask in enumerate(masks)]
-        for channel, window in made.edges():
+        for channel, window in response.edges():
             for first, mask in vectors:
                 taps = [w.at("%x", tap * apart + first) for tap in window]
                 x, y = (w.at(at, channel * apart + first) for at in ("%x", "%y"))
-                made.write(w, x, taps, y, mask)
+                response.write(w, x, taps, y, mask)
 
         def inside(channel: str, nothing: list[str]) -> list[str]:
             start = w.add(f"mul i64 {channel}, {apart}")
             for first, mask in vectors:
                 x = w.at(w.at("%x", start), first)
-                taps = [w.at(x, tap * apart) for tap in range(made.window)]
-                y = w.at(w.at("%y", start), made.before * apart + first)
-                made.write(w, taps[made.before], taps, y, mask)
+                taps = [w.at(x, tap * apart) for tap in range(response.window)]
+                y = w.at(w.at("%y", start), response.before * apart + first)
+                response.write(w, taps[response.before], taps, y, mask)
             return nothing
 
-        counted(w, made.inside, inside)
+        counted(w, response.inside, inside)
         return f"{w.taken()}\n"

@@ -1,8 +1,8 @@
 """Transpose a matrix through vector registers, a square of ``lanes`` by ``lanes`` at a time.
 
 A square of 16 takes 16 loads, 64 shuffles of two vectors and 16 stores. The shuffles are four
-exchanges, for distances d of 1, 2, 4 and 8: vectors d rows apart swap elements d columns apart
-(Eklundh 1972).
+exchanges, for distances d of 1, 2, 4 and 8: vectors at a distance of d rows swap elements at a
+distance of d columns (Eklundh 1972).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from convprof.codegen.writer import Writer
 
 POINTERS: Pointers = (("%a", "source"), ("%b", "weights"), ("%c", "source"), ("%d", "result"))
-"""The first two are not used: such a kernel is in one list with kernels of three operands."""
+"""The first two pointers are not used: the kernel shares a list with kernels of three operands."""
 
-ROWS_PER_TURN = 16
-"""Rows of the target that a turn of the inner loop writes: one square, or several narrow ones."""
+ROWS_PER_ITERATION = 16
+"""Rows of the target per iteration of the inner loop: one square, or several narrow squares."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class TransposeTile(Kernel):
     target_row: int
     """Elements from one row of the target to the next."""
     parts: int = 1
-    """Matrices that are added up on the way."""
+    """The number of source matrices that are added up."""
     apart: int = 0
-    """Elements from one of them to the next."""
+    """Elements from one source matrix to the next."""
 
     def _code(self, w: Writer) -> str:
         """Write a loop over bands of ``lanes`` rows, then the rest."""
@@ -74,9 +74,9 @@ last:
     def _band(self, w: Writer, label: str, start: tuple[str, str], rows: int) -> str:
         """Return the transposition of some rows, at most ``lanes``; it ends in a block of its own.
 
-        A loop over a few squares at a time, then those that are left, the last one masked.
+        A loop over a few squares at a time, then the remaining squares; the last square is masked.
         """
-        squares = max(1, ROWS_PER_TURN // self.lanes)
+        squares = max(1, ROWS_PER_ITERATION // self.lanes)
         across = squares * self.lanes
         whole = self.columns // across
         loop = f"  br label %{label}\n{label}:\n"
@@ -108,7 +108,7 @@ last:
     ) -> None:
         """Write the transposition of a square, or of the part of it that exists.
 
-        Its lines of the target are fetched first: while the source is read, not one by one after.
+        The target's lines are prefetched first, so that they arrive while the source is read.
         """
         source, target = start
         places = [w.at(target, (first + j) * self.target_row) for j in range(columns)]
@@ -147,14 +147,14 @@ def transposed(w: Writer, rows: list[str]) -> list[str]:
     return square
 
 
-# Copy some columns of a matrix into a panel, scaled if need be.
+# Copy some columns of a matrix into a panel, scaled if necessary.
 
 
 @dataclass(frozen=True)
 class CopyPanel(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``c (rows, width)`` is ``a (rows, columns)`` times a number.
 
-    Where ``c`` has more columns than ``a``, they become 0. With a ``k_group``, ``c`` is ``(rows /
+    If ``c`` has more columns than ``a``, these become 0. With a ``k_group``, ``c`` is ``(rows /
     k_group, width, k_group)``: rows of a group are interleaved, and zeros fill the last group.
     """
 
@@ -163,14 +163,14 @@ class CopyPanel(Kernel):
     rows: int
     columns: int
     width: int
-    """Elements from one row of ``c`` to the next: whole vectors, or just the columns."""
+    """Elements from one row of ``c`` to the next: whole vectors, or the columns only."""
     row: int
     """Elements from one row of ``a`` to the next."""
     scale: float = 1.0
     k_group: int = 1
 
     def _code(self, w: Writer) -> str:
-        """Write a loop over groups of rows, then the last group if there are fewer rows for it."""
+        """Write a loop over groups of rows, then the last group if it has fewer rows."""
         whole, rest = divmod(self.rows, self.k_group)
         loop = self._loop(w, whole) if whole else "  br label %done\n"
         if rest:
@@ -184,7 +184,7 @@ class CopyPanel(Kernel):
 {w.taken()}"""
 
     def _group(self, w: Writer, source: str, target: str, rows: int) -> None:
-        """Write a group, which has ``rows`` rows of its own; the others are 0."""
+        """Write a group with ``rows`` rows of the source; the other rows are 0."""
         for first in range(0, self.width, self.lanes):
             group = ["zeroinitializer"] * self.k_group
             for i in range(rows):
@@ -220,14 +220,15 @@ loop:
         return w.mask(left) if left < self.lanes else None
 
 
-# Interleave a few rows, or take them apart: transposing where one side is narrower than a vector.
+# Interleave a few rows, or separate them: a transposition with one side narrower than a vector.
 #
-# An image of three channels has pixels of three elements. Square by square, most of each register
-# would be empty and each pixel a store of its own. So shuffles make whole vectors of the rows from
-# whole vectors of the pixels, or the reverse: 6 shuffles for 3 vectors of 16.
+# An image of three channels has pixels of three elements. With squares, most of each register would
+# be empty, and each pixel would need a store of its own. So shuffles make whole vectors of the rows
+# from whole vectors of the pixels, or the reverse: 6 shuffles for 3 vectors of 16.
 
 MOST = 4
-"""Rows up to which this beats squares: ``count`` vectors take ``count * (count - 1)`` shuffles."""
+"""Up to this number of rows, interleaving is faster than squares: ``count`` vectors need ``count *
+(count - 1)`` shuffles."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class InterleaveTile(Kernel):
     """One kernel: ``void tile(T *, T *, T *source, T *target)``; the first two are not used.
 
     ``target[j * count + i] = source[i * apart + j]`` for ``count`` rows ``i`` and ``length``
-    elements ``j``; with ``split`` the other way, ``target[i * apart + j] = source[j * count + i]``.
+    elements ``j``; with ``split`` the reverse, ``target[i * apart + j] = source[j * count + i]``.
     """
 
     pointers: ClassVar[Pointers] = POINTERS
@@ -243,7 +244,7 @@ class InterleaveTile(Kernel):
     count: int
     length: int
     apart: int
-    """Elements from one of the rows to the next."""
+    """Elements from one row to the next."""
     split: bool = False
 
     def _code(self, w: Writer) -> str:
@@ -280,13 +281,13 @@ class InterleaveTile(Kernel):
         starts = range(0, alive * self.count, self.lanes)
         dense = [(at, min(self.lanes, alive * self.count - at)) for at in starts]
         read, written = (dense, rows) if self.split else (rows, dense)
-        given = [w.load(w.at(source, at), self._mask(w, size)) for at, size in read]
+        vectors = [w.load(w.at(source, at), self._mask(w, size)) for at, size in read]
         for v, (at, size) in enumerate(written):
             places = [self._place(v, lane) if lane < size else None for lane in range(self.lanes)]
-            w.store(_picked(w, given, places), w.at(target, at), self._mask(w, size))
+            w.store(_picked(w, vectors, places), w.at(target, at), self._mask(w, size))
 
     def _place(self, v: int, lane: int) -> tuple[int, int]:
-        """Return which vector of the source an element of the target's comes from, and its lane."""
+        """Return the vector and the lane of the source that an element of the target comes from."""
         if self.split:
             return divmod(lane * self.count + v, self.lanes)
         element, row = divmod(v * self.lanes + lane, self.count)
@@ -297,7 +298,7 @@ class InterleaveTile(Kernel):
 
 
 def interleaved(w: Writer, rows: list[str]) -> list[str]:
-    """Return as many vectors that hold the first elements of all rows, then the second ones, ..."""
+    """Return vectors with the first elements of all rows, then the second elements, and so on."""
     count = len(rows)
     if count == 1:
         return rows
@@ -308,7 +309,7 @@ def interleaved(w: Writer, rows: list[str]) -> list[str]:
 
 
 def separated(w: Writer, vectors: list[str]) -> list[str]:
-    """Return the rows that ``interleaved`` made the vectors of."""
+    """Return the rows from the vectors of ``interleaved``."""
     count = len(vectors)
     if count == 1:
         return vectors
@@ -318,10 +319,10 @@ def separated(w: Writer, vectors: list[str]) -> list[str]:
     ]
 
 
-def _picked(w: Writer, given: list[str], places: Sequence[tuple[int, int] | None]) -> str:
+def _picked(w: Writer, vectors: list[str], places: Sequence[tuple[int, int] | None]) -> str:
     """Return a vector of elements from any of ``given``; where there is no place, whatever is."""
     taken = "poison"
-    for number, vector in enumerate(given):
+    for number, vector in enumerate(vectors):
         picks: list[int | None] = []
         for lane, place in enumerate(places):
             if place is None or place[0] > number:

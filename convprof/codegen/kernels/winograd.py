@@ -73,8 +73,8 @@ class InputTransform(Kernel):
     """``void tile(T *a, T *b, T *c)``: ``B^T d B`` of one tile, all channels.
 
     ``a`` is the position of the tile's first pixel, which may be outside the image: pixels outside
-    the image count as zero and are not read. ``c`` receives element ``f`` of the transformed tile
-    at ``f * frequency``.
+    the image are zero and are not read. ``c`` receives element ``f`` of the transformed tile at ``f
+    * frequency``.
     """
 
     pointers: ClassVar[Pointers] = (("%a", "source"), ("%b", "weights"), ("%c", "source"))
@@ -131,7 +131,7 @@ class OutputTransform(Kernel):
     channels: int
     frequency: int
     epilogue: Epilogue = NO_EPILOGUE
-    """What follows: a bias per channel, a residual in the layout of ``c``, a function."""
+    """The operations after the transform: a bias per channel, a residual as ``c``, a function."""
 
     @property
     def parameters(self) -> Pointers:
@@ -151,7 +151,8 @@ class OutputTransform(Kernel):
             i * self.row + j * self.pixel for i in range(self.rows) for j in range(self.columns)
         ]
         places = [w.at(c, pixel) for pixel in pixels]
-        for place in places:  # they come from memory; L2 waits for more lines at once than L1
+        # residuals come from memory; L2 can wait for more lines at once than L1
+        for place in places:
             w.prefetch(place, level=2)
         for pixel in pixels:
             finish.fetch((residual, pixel), level=2)
@@ -172,8 +173,8 @@ class OutputTransform(Kernel):
 def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str | None]:
     """Write the product of a constant matrix with some vectors; None is a zero vector.
 
-    Where two columns agree but for signs, as the columns of the points p and -p do, the sum and the
-    difference of their inputs are formed once; where two rows do, their even and odd parts.
+    If two columns differ in signs only, as for the points p and -p, the sum and the difference of
+    their inputs are computed once; if two rows differ in signs only, their even and odd parts.
     """
     columns = list(zip(*matrix, strict=True))
     pairs = _pairs(columns)
@@ -212,20 +213,20 @@ def transform(w: Writer, matrix: Matrix, values: list[str | None]) -> list[str |
 def _terms(
     a: tuple[float, ...], b: tuple[float, ...], values: list[str | None], sign: int
 ) -> list[tuple[float, str | None]]:
-    """Return the terms that two rows share with equal sign (1) or with opposite ones (-1)."""
+    """Return the terms that two rows share with equal (1) or with opposite signs (-1)."""
     return [(x, v) for x, y, v in zip(a, b, values, strict=True) if x and x == sign * y]
 
 
 def _pairs(vectors: list[tuple[float, ...]]) -> list[tuple[int, int]]:
-    """Return pairs of vectors that agree but for some signs, and have both kinds of sign."""
-    found: list[tuple[int, int]] = []
+    """Return pairs of vectors that differ in some signs only, but not in all."""
+    pairs: list[tuple[int, int]] = []
     for i, j in zip(range(len(vectors)), range(1, len(vectors)), strict=False):
         a, b = vectors[i], vectors[j]
         alike = all(abs(x) == abs(y) for x, y in zip(a, b, strict=True))
-        free = not any(i in pair for pair in found)
+        free = not any(i in pair for pair in pairs)
         if alike and free and a != b:
-            found.append((i, j))
-    return found
+            pairs.append((i, j))
+    return pairs
 
 
 def _combine(w: Writer, terms: list[tuple[float, str | None]]) -> str | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LINE_BYTES = 64
-"""No core that has these instructions has shorter lines; longer ones are flushed twice."""
+"""No core with these instructions has shorter lines; longer lines are flushed twice."""
 
 # clflush (SSE2) and dc civac (allowed to user space on Linux) write back and invalidate the
 # line in every cache of the coherence domain.
@@ -48,7 +48,7 @@ done:
 
 @functools.cache
 def flush_lines() -> Callable[[int, int], Any] | None:
-    """Return ``flush(address, bytes)``, or None where no instruction for it is known."""
+    """Return ``flush(address, bytes)``, or None without a known instruction."""
     spelled = _FLUSH.get(target().arch)
     if spelled is None:
         return None

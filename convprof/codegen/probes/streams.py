@@ -1,8 +1,8 @@
-"""The kernels behind the bandwidth ceilings: load, store, copy and triad over arrays.
+"""The kernels of the bandwidth ceilings: load, store, copy and triad over arrays.
 
-One loop without inner loop runs for as long as it is told to: at the end of the arrays its offset
-starts again from 0 by a conditional move, so that a small working set costs no mispredicted branch
-per pass. A turn has so many vectors that the ports or the cache are the limit.
+One loop without an inner loop runs for the requested time. At the end of the arrays a conditional
+move sets its offset to 0, so that a small working set costs no mispredicted branch per pass. An
+iteration has enough vectors for the ports or the cache to be the limit.
 
 ``load``   reads ``a``; ``store`` writes ``a``; ``copy`` is ``b = a``; ``triad`` is
 ``c = a + s * b`` (McCalpin 1995, STREAM).
@@ -19,10 +19,10 @@ from convprof.codegen.jit import Module
 Operation = Literal["load", "store", "copy", "triad"]
 
 ARRAYS: dict[Operation, int] = {"load": 1, "store": 1, "copy": 2, "triad": 3}
-"""Operation -> arrays that it goes through, each byte of which is loaded or stored once."""
+"""Operation -> number of arrays; each byte of an array is loaded or stored once."""
 
-TURN_BYTES = 1024
-"""Of each array in one turn of the loop: 16 vectors of 512 bits, 64 of 128."""
+ITERATION_BYTES = 1024
+"""Bytes of each array per iteration: 16 vectors of 512 bits, 64 of 128 bits."""
 
 ONES = "splat (float 1.0)"
 """The stored value: lines of zeros are faster to evict on some cores."""
@@ -34,9 +34,9 @@ _ELEMENT_BYTES = 4
 class StreamKernel:
     """A compiled loop with the team's calling convention ``(lo, hi, buffers, dims)``.
 
-    Task ``i`` goes through bytes ``i * dims[0]`` on of each of the arrays ``buffers``, which are
-    ``dims[1]`` bytes long, a multiple of ``TURN_BYTES``: it starts ``dims[2]`` bytes behind its
-    beginning and makes ``dims[3]`` turns, from the end of the arrays back to their beginning.
+    Task ``i`` uses a part of each array in ``buffers``: ``dims[1]`` bytes from byte ``i * dims[0]``
+    on, a multiple of ``ITERATION_BYTES``. It starts ``dims[2]`` bytes after the start of the part,
+    runs ``dims[3]`` iterations, and continues at the start when it reaches the end.
     """
 
     module: Module
@@ -44,14 +44,14 @@ class StreamKernel:
     address: int
 
     @property
-    def bytes_per_turn(self) -> int:
-        """Bytes loaded and stored in a turn, as the program sees them."""
-        return ARRAYS[self.operation] * TURN_BYTES
+    def bytes_per_iteration(self) -> int:
+        """Bytes loaded and stored per iteration by the program's instructions."""
+        return ARRAYS[self.operation] * ITERATION_BYTES
 
 
 @functools.cache
 def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> StreamKernel:
-    """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad multiplies and adds at once."""  # noqa: E501
+    """Compile the loop in vectors of ``bits`` bits; ``fused``: a triad uses multiply-adds."""
     lanes = bits // (8 * _ELEMENT_BYTES)
     vector = f"<{lanes} x float>"
     fma = f"@llvm.fma.v{lanes}f32"
@@ -63,7 +63,7 @@ def stream_kernel(operation: Operation, bits: int, *, fused: bool = True) -> Str
     )
     body = "\n".join(
         line
-        for at in range(0, TURN_BYTES, bits // 8)
+        for at in range(0, ITERATION_BYTES, bits // 8)
         for line in _step(operation, vector, fma if fused else None, at)
     )
     ir = f"""
@@ -75,8 +75,8 @@ entry:
   %bytes = load i64, ptr %bytes_p
   %start_p = getelementptr i64, ptr %dims, i64 2
   %start = load i64, ptr %start_p
-  %turns_p = getelementptr i64, ptr %dims, i64 3
-  %turns = load i64, ptr %turns_p
+  %iterations_p = getelementptr i64, ptr %dims, i64 3
+  %iterations = load i64, ptr %iterations_p
   br label %task
 task:
   %t = phi i64 [ %lo, %entry ], [ %t1, %next ]
@@ -90,11 +90,11 @@ loop:
   %i = phi i64 [ 0, %begin ], [ %i1, %loop ]
   %at = phi i64 [ %start, %begin ], [ %at2, %loop ]
 {body}
-  %at1 = add i64 %at, {TURN_BYTES}
+  %at1 = add i64 %at, {ITERATION_BYTES}
   %wrap = icmp sge i64 %at1, %bytes
   %at2 = select i1 %wrap, i64 0, i64 %at1, !unpredictable !0
   %i1 = add i64 %i, 1
-  %more = icmp slt i64 %i1, %turns
+  %more = icmp slt i64 %i1, %iterations
   br i1 %more, label %loop, label %next
 next:
   %t1 = add i64 %t, 1
@@ -109,16 +109,16 @@ end:
 
 
 def _step(operation: Operation, vector: str, fma: str | None, at: int) -> list[str]:
-    """Return the instructions for the vectors ``at`` bytes into the turn."""
+    """Return the instructions for the vectors at offset ``at`` of the iteration, in bytes."""
 
     def place(i: int) -> list[str]:
         return [
-            f"  %turn{i}_{at} = getelementptr i8, ptr %array{i}, i64 %at",
-            f"  %p{i}_{at} = getelementptr i8, ptr %turn{i}_{at}, i64 {at}",
+            f"  %iteration{i}_{at} = getelementptr i8, ptr %array{i}, i64 %at",
+            f"  %p{i}_{at} = getelementptr i8, ptr %iteration{i}_{at}, i64 {at}",
         ]
 
     def load(i: int) -> list[str]:
-        # Volatile, so that a load whose value is not used stays.
+        # Volatile: LLVM keeps loads whose value is not used.
         return [*place(i), f"  %v{i}_{at} = load volatile {vector}, ptr %p{i}_{at}, align 64"]
 
     def store(i: int, value: str) -> list[str]:

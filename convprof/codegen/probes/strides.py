@@ -1,10 +1,10 @@
-"""A scalar product of two rows with a vector, every element read once, in the order of a stride.
+"""Scalar products of two rows with a vector: each element is read once, in the order of a stride.
 
     y[0] = sum a[t] * b[t],   y[1] = sum a[run + t] * b[t]
 
-A pass reads every ``stride``-th element; the next pass starts a cache line further on, and when all
-lines between two of its elements have been read, one element further on. So with any stride every
-element is read once, and a line is read again only after all the others: the working set is the
+A pass reads every ``stride``-th element; the next pass starts one cache line later, and when all
+lines between two elements of a pass have been read, one element later. So with any stride every
+element is read once, and a line is read again only after all other lines: the working set is the
 same.
 """
 
@@ -17,7 +17,7 @@ from convprof import dtypes
 from convprof.codegen.jit import Module
 
 UNROLL = 8
-"""Elements of each row per turn: with two rows 16 sums that do not wait for each other."""
+"""Elements of each row per iteration: with two rows, 16 independent sums."""
 ROWS = 2
 
 
@@ -25,8 +25,8 @@ ROWS = 2
 class StrideKernel:
     """A compiled loop with the team's calling convention ``(lo, hi, buffers, dims)``.
 
-    ``buffers``: a, b, y. ``dims``: elements of a row, a multiple of ``UNROLL * stride``; how often
-    to read all of them.
+    ``buffers``: a, b, y. ``dims``: elements of a row, a multiple of ``UNROLL * stride``; the number
+    of repetitions.
     """
 
     module: Module
@@ -46,8 +46,8 @@ def stride_kernel(dtype: str, stride: int, line: int) -> StrideKernel:
     )
     body = "\n".join(_step(element, suffix, size, u, u * stride) for u in range(UNROLL))
     sums = "\n".join(_total(element, row) for row in range(ROWS))
-    # Where a pass ends, `at` has the elements of a row too many; what is left of it by the stride
-    # says where that pass began.
+    # At the end of a pass, `at` is beyond the row; the remainder of `at` by the stride is the start
+    # of that pass.
     further = min(line, stride)
     ir = f"""
 declare {element} @llvm.fmuladd.{suffix}({element}, {element}, {element})
@@ -62,7 +62,7 @@ entry:
   %tp = getelementptr i64, ptr %dims, i64 1
   %times = load i64, ptr %tp
   %a1 = getelementptr {element}, ptr %a, i64 %run
-  %turns = udiv i64 %run, {UNROLL}
+  %iterations = udiv i64 %run, {UNROLL}
   br label %sweep
 sweep:
   %k = phi i64 [ 0, %entry ], [ %k1, %swept ]
@@ -85,7 +85,7 @@ loop:
   %begin = select i1 %over, i64 %shifted, i64 %next
   %at3 = select i1 %wrap, i64 %begin, i64 %at1, !unpredictable !0
   %i1 = add i64 %i, 1
-  %more = icmp ult i64 %i1, %turns
+  %more = icmp ult i64 %i1, %iterations
   br i1 %more, label %loop, label %swept
 swept:
 {sums}
@@ -118,7 +118,7 @@ def _step(element: str, suffix: str, size: int, u: int, offset: int) -> str:
 
 
 def _total(element: str, row: int) -> str:
-    """Return the sum of a row's chains, stored."""
+    """Return the code that adds a row's partial sums and stores the total."""
     lines, total = [], f"%n{row}_0"
     for u in range(1, UNROLL):
         lines.append(f"  %t{row}_{u} = fadd {element} {total}, %n{row}_{u}")

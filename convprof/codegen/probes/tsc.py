@@ -1,4 +1,4 @@
-"""The time-stamp counter: ticks at a constant rate, whatever the core's clock does."""
+"""The time-stamp counter: ticks at a constant rate, independent of the core's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READABLE = ("x86_64", "ppc64le", "s390x")
-"""Architectures on which user space may read it; elsewhere the instruction can trap."""
+"""Architectures on which user programs may read the counter; elsewhere the read can trap."""
 
 _IR = """
 declare i64 @llvm.readcyclecounter()
@@ -26,7 +26,7 @@ define i64 @ticks() {
 
 @functools.cache
 def ticks() -> Callable[[], Any] | None:
-    """Return a function that reads the counter, or None where it cannot be read."""
+    """Return a function that reads the counter, or None if it cannot be read."""
     if target().arch not in READABLE:
         return None
     return Module(_IR).function("ticks", ctypes.c_int64)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from convprof.machine.instructions.bench import Bench, Cost
-from convprof.machine.instructions.ruler import CounterRuler, PairedRuler, Ruler, best_ruler
+from convprof.machine.instructions.cycle_meter import (
+    CounterMeter,
+    CycleMeter,
+    PairedMeter,
+    best_meter,
+)
 from convprof.machine.instructions.support import missing
 
 __all__ = [
     "Bench",
     "Cost",
-    "CounterRuler",
-    "PairedRuler",
-    "Ruler",
-    "best_ruler",
+    "CounterMeter",
+    "CycleMeter",
+    "PairedMeter",
+    "best_meter",
     "missing",
 ]

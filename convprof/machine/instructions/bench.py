@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convprof.codegen.probes.instructions import Chain, Instruction, compile_chains, data_block
-from convprof.machine.instructions import ruler
-from convprof.machine.instructions.ruler import Clocked
+from convprof.machine.instructions import cycle_meter
+from convprof.machine.instructions.cycle_meter import Clocked
 from convprof.stats import median
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from convprof.codegen.probes.instructions.instruction import Key
-    from convprof.machine.instructions.ruler import Loop, Ruler
+    from convprof.machine.instructions.cycle_meter import CycleMeter, Loop
 
 PASSES = 12
 """The fewest passes of each loop. They are far apart in time: all other loops run between them."""
@@ -34,8 +34,8 @@ ONE_RHYTHM = 0.02
 """How much longer a pass of the same duration may be."""
 COPIES = 3
 """Copies of the code of each loop of independent instructions, each with its own data block. Passes
-use the copies in turn: the address of the code can decide how long a loop takes, and the page of
-the data how fast loads are."""
+use the copies alternately: the address of the code can decide how long a loop takes, and the page
+of the data how fast loads are."""
 
 WIDE_BITS = 256
 """From this width on cores may lower their clock: the reference runs with the same vectors."""
@@ -101,9 +101,9 @@ class _Timed:
 
     chain: Chain
     loops: list[Loop] = field(default_factory=list)
-    """Copies of its code, each with its data, to be used in turn."""
+    """Copies of its code, each with its data, used alternately."""
     clocked: Clocked | None = None
-    per_turn: list[float] = field(default_factory=list)
+    per_iteration: list[float] = field(default_factory=list)
     hz: list[float] = field(default_factory=list)
 
     @property
@@ -114,19 +114,21 @@ class _Timed:
     @property
     def loop(self) -> Loop:
         """The copy that runs next."""
-        return self.loops[len(self.per_turn) % len(self.loops)]
+        return self.loops[len(self.per_iteration) % len(self.loops)]
 
     def settled(self) -> bool:
         """Whether enough passes agree."""
-        return len(self.per_turn) >= PASSES and lowest_agreeing(self.per_turn)[1] <= SETTLED
+        return (
+            len(self.per_iteration) >= PASSES and lowest_agreeing(self.per_iteration)[1] <= SETTLED
+        )
 
 
 class Bench:
     """The loops of some instructions. Iterate over ``passes()``; call ``costs()`` at any time."""
 
-    def __init__(self, instructions: Iterable[Instruction], measured_by: Ruler) -> None:
+    def __init__(self, instructions: Iterable[Instruction], measured_by: CycleMeter) -> None:
         self.instructions = list(instructions)
-        self._ruler = measured_by
+        self._meter = measured_by
         chains = [
             Chain(instruction, dependent)
             for instruction in self.instructions
@@ -167,7 +169,7 @@ class Bench:
         found = {}
         for timed in self._timed:
             key = timed.chain.instruction.key
-            if not timed.chain.dependent and timed.per_turn:
+            if not timed.chain.dependent and timed.per_iteration:
                 found[key] = _cost(timed, dependent.get(key))
         return _without_glue(found, self.instructions)
 
@@ -175,9 +177,9 @@ class Bench:
         loop = timed.loop
         until = time.perf_counter() + WARM_UP_S
         while time.perf_counter() < until:
-            loop.run(loop.turns)
-        cycles, hz = self._ruler.cycles(loop, timed.clocked)
-        timed.per_turn.append(cycles)
+            loop.run(loop.iterations)
+        cycles, hz = self._meter.cycles(loop, timed.clocked)
+        timed.per_iteration.append(cycles)
         if hz is not None:
             timed.hz.append(hz)
 
@@ -186,7 +188,7 @@ class Bench:
         wide = [t for t in self._timed if (t.chain.instruction.key.bits or 0) >= WIDE_BITS]
         twins = []
         for timed in wide:
-            cycles, _ = self._ruler.cycles(timed.loop)
+            cycles, _ = self._meter.cycles(timed.loop)
             adds = round(cycles * CLOCK_MARGIN) + 1
             twins.append(Chain(timed.chain.instruction, timed.chain.dependent, adds))
         for timed, twin, run in zip(wide, twins, compile_chains(twins), strict=True):
@@ -194,24 +196,26 @@ class Bench:
 
 
 def _loop(chain: Chain, run: Callable[[int, int], object]) -> Loop:
-    return ruler.loop(run, data_block(chain.instruction, dependent=chain.dependent))
+    return cycle_meter.loop(run, data_block(chain.instruction, dependent=chain.dependent))
 
 
 def _cost(throughput: _Timed, latency: _Timed | None) -> Cost:
-    per_turn, spread = lowest_agreeing(throughput.per_turn)
+    per_iteration, spread = lowest_agreeing(throughput.per_iteration)
     cost = Cost(
         latency=None,
-        reciprocal_throughput=per_turn / throughput.chain.counted,
+        reciprocal_throughput=per_iteration / throughput.chain.counted,
         latency_spread=None,
         throughput_spread=spread,
         core_hz=median(throughput.hz) if throughput.hz else None,
-        passes=len(throughput.per_turn),
+        passes=len(throughput.per_iteration),
     )
-    if latency is None or not latency.per_turn:
+    if latency is None or not latency.per_iteration:
         return cost
-    per_turn, spread = lowest_agreeing(latency.per_turn)
+    per_iteration, spread = lowest_agreeing(latency.per_iteration)
     chain = latency.chain
-    cycles = per_turn / chain.counted - chain.instruction.glue_cycles / chain.instruction.counted
+    cycles = (
+        per_iteration / chain.counted - chain.instruction.glue_cycles / chain.instruction.counted
+    )
     return dataclasses.replace(cost, latency=cycles, latency_spread=spread)
 
 

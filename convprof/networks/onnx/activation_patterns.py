@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.view import View
 
 FUNCTION = f"{PATTERN_KIND}Activation"
-"""Stands for an activation that takes several nodes; the attribute ``function`` names it."""
+"""An activation of several nodes as one; the attribute ``function`` names it."""
 _SQRT2 = math.sqrt(2)
 
 

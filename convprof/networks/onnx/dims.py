@@ -31,20 +31,7 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
     An open dimension without a name is called by its axis. Raises InputError naming every open
     dimension that is not set, or all open dimensions when another one is set.
     """
-    value = source.input
-    label = f"input {shown(value.name)}"
-    _check_type(label, value)
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape") or not 1 <= len(tensor.shape.dim) <= MOST_AXES:
-        raise InputError(f"{label}: the file must give it between 1 and {MOST_AXES} dimensions")
-    for place, dim in enumerate(tensor.shape.dim):
-        if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
-            raise InputError(
-                f"{label}, axis {place}: {dim.dim_value} is not a size; "
-                "export it with a size of at least 1, or with a name, so that it can be set"
-            )
-    usual = axis_names(source, len(tensor.shape.dim))
-    axes = _axes(tensor.shape, usual)
+    label, usual, axes = _checked_axes(source)
     opened = list(dict.fromkeys(axis for axis in axes if isinstance(axis, str)))
     shape = "x".join(_printable(axis) if isinstance(axis, str) else str(axis) for axis in axes)
     for name in dims:
@@ -67,6 +54,39 @@ def input_shape(source: Source, dims: Mapping[str, int]) -> Shape:
         else size(f"{label}, axis {place}", axis)
         for place, axis in enumerate(axes)
     )
+
+
+def usual_sizes(source: Source, mb: int) -> dict[str, int]:
+    """Return a size for every open dimension of the input: ``mb`` for the batch, else a usual one.
+
+    Raises InputError for an input whose dimensions cannot be set.
+    """
+    _, usual, axes = _checked_axes(source)
+    sizes = {**USUAL, BATCH: mb}
+    opened: dict[str, int] = {}
+    for axis, name in zip(axes, usual, strict=True):
+        if isinstance(axis, str):
+            opened.setdefault(axis, sizes.get(name, 1))
+    return opened
+
+
+def _checked_axes(source: Source) -> tuple[str, tuple[str, ...], list[int | str]]:
+    """Return how the input is called, the usual names of its axes, and their sizes or names."""
+    value = source.input
+    label = f"input {shown(value.name)}"
+    _check_type(label, value)
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape") or not 1 <= len(tensor.shape.dim) <= MOST_AXES:
+        raise InputError(f"{label}: the file must give it between 1 and {MOST_AXES} dimensions")
+    for place, dim in enumerate(tensor.shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value < 1 and dim.dim_value != _OPEN:
+            raise InputError(
+                f"{label}, axis {place}: {dim.dim_value} is not a size; "
+                "export it with a size of at least 1, or with a name, so that it can be set"
+            )
+    usual = axis_names(source, len(tensor.shape.dim))
+    axes = _axes(tensor.shape, usual)
+    return label, usual, axes
 
 
 def _check_type(label: str, value: onnx.ValueInfoProto) -> None:
@@ -103,9 +123,10 @@ def _printable(name: str) -> str:
     return name if plain else shown(name)
 
 
-CHANNELS_FIRST = ("batch", "channels", "height", "width")
-CHANNELS_LAST = ("batch", "height", "width", "channels")
-USUAL = {"batch": 1, "channels": 3, "height": 224, "width": 224}
+BATCH = "batch"
+CHANNELS_FIRST = (BATCH, "channels", "height", "width")
+CHANNELS_LAST = (BATCH, "height", "width", "channels")
+USUAL = {BATCH: 1, "channels": 3, "height": 224, "width": 224}
 """Sizes for an example that a network for images can be run with."""
 
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
@@ -123,7 +144,7 @@ def axis_names(source: Source, rank: int) -> tuple[str, ...]:
     convolution reads it. What shifts or scales the input may come before that.
     """
     if rank != len(CHANNELS_FIRST):
-        return ("batch", *(f"dim{axis}" for axis in range(1, rank)))
+        return (BATCH, *(f"dim{axis}" for axis in range(1, rank)))
     same = {source.input.name}
     for node in source.nodes:
         if same.isdisjoint(node.inputs) or node.kind in _ASK_FOR_SHAPES:

@@ -121,7 +121,7 @@ def axes_of(node: FileNode, inputs: tuple[Constant | None, ...]) -> tuple[int, .
 
 
 def axis_in(node: FileNode, axis: int, rank: int) -> int:
-    """Return an axis from 0; InputError when there is none."""
+    """Return an axis from 0; InputError without a valid one."""
     if not -rank <= axis < rank:
         raise node.refused(f"axis={axis}: the tensor has {rank} axes")
     return axis % rank

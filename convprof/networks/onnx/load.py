@@ -11,7 +11,7 @@ from convprof import units
 from convprof.errors import InputError
 from convprof.networks.onnx.checking import check_shapes
 from convprof.networks.onnx.converters import converter
-from convprof.networks.onnx.dims import input_shape
+from convprof.networks.onnx.dims import input_shape, usual_sizes
 from convprof.networks.onnx.element_types import element_notes
 from convprof.networks.onnx.importer import Importer
 from convprof.networks.onnx.names import plain
@@ -22,9 +22,11 @@ from convprof.networks.onnx.source import source_of
 from convprof.problems.graph import INPUT, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import onnx
+
+    from convprof.networks.onnx.source import Source
 
 
 WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
@@ -46,14 +48,34 @@ def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
     among convprof's operations.
     """
     try:
-        return _load(Path(path), dims)
+        return _load(Path(path), lambda _: dims)
     except InputError as error:
         raise error.at(str(path)) from None
 
 
-def _load(path: Path, dims: Mapping[str, int]) -> Imported:
+def load_usual(path: str | Path, mb: int) -> Imported:
+    """Return the network in an ONNX file, open dimensions set to usual sizes, which a note names.
+
+    Raises what ``load`` raises.
+    """
+    chosen: dict[str, int] = {}
+
+    def sizes(source: Source) -> Mapping[str, int]:
+        chosen.update(usual_sizes(source, mb))
+        return chosen
+
+    try:
+        imported = _load(Path(path), sizes)
+    except InputError as error:
+        raise error.at(str(path)) from None
+    named = ", ".join(f"{plain(name)}={number}" for name, number in chosen.items())
+    notes = [f"open dimensions are set: {named}"] if chosen else []
+    return Imported(imported.network, (*notes, *imported.notes))
+
+
+def _load(path: Path, sizes: Callable[[Source], Mapping[str, int]]) -> Imported:
     source = source_of(read_model(path))
-    shape = input_shape(source, dims)
+    shape = input_shape(source, sizes(source))
     file_nodes = list(source.nodes)
     importer = Importer(source, shape)
     importer.fold()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from convprof.networks.onnx.view import View
 
 LINEAR = f"{PATTERN_KIND}Linear"
-"""Stands for MatMul with a matrix and the Add of a vector."""
+"""MatMul with a matrix and the Add of a vector, as one."""
 _LAYER_NORM = "LayerNormalization"
 
 

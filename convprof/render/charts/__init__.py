@@ -1,1 +1,1 @@
-"""Charts: what is drawn (`chart`), in a terminal (`terminal`) and as a file (`picture`)."""
+"""Charts: their data (`chart`), drawn in a terminal (`terminal`) and as a file (`picture`)."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bar, Bars, Panel, Reference
 
 BAR = 0.62
-"""Height of a bar, of the room for one."""
+"""Height of a bar, as a share of the height of its row."""
 NEUTRAL = "#7a8fa6"
-"""Of bars that belong to no strategy."""
+"""The colour of bars without a strategy."""
 NOTE_COLUMNS, LABEL_COLUMNS = 44, 34
 PANEL_ROOM = 0.75
 """Inches of a panel for its title, its ticks and the label of its axis."""
@@ -39,7 +39,7 @@ BAR_ROOM = 0.10
 TICKS = 6
 RATIO_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 5, 10, 20, 50)
 NARROW_RATIOS = 6.0
-"""Ends of the axis this many times apart have fine ticks."""
+"""The ratio of the ends of an axis up to which the axis has fine ticks."""
 HEADROOM = 1.04
 
 
@@ -49,7 +49,7 @@ def bars_height(chart: Bars) -> float:
 
 
 def draw_bars(figure: Figure, chart: Bars) -> None:
-    """Draw the panels one below the other, each as high as its bars need."""
+    """Draw the panels one below the other; the bars of a panel decide its height."""
     if not chart.panels:
         return
     ratios = [_panel_height(panel) for panel in chart.panels]
@@ -177,7 +177,7 @@ def _ticks(axes: Axes, panel: Panel, scale: Scale, places: Sequence[float]) -> N
 
 
 def _ratio_ticks(scale: Scale) -> list[float]:
-    """Return round ratios on the axis; near 1 only where there is room for their labels."""
+    """Return round ratios on the axis; near 1 only with enough room for their labels."""
     ticks = [value for value in RATIO_TICKS if scale.holds(value)]
     if scale.high / scale.low > NARROW_RATIOS:
         ticks = [value for value in ticks if f"{value:g}".strip("0.") in ("1", "2", "5")]
@@ -187,10 +187,10 @@ def _ratio_ticks(scale: Scale) -> list[float]:
 
 
 def _references(axes: Axes, references: Sequence[Reference], scale: Scale) -> None:
-    """Draw the lines; label each above the axes, in a row of its own where labels would touch."""
+    """Draw the lines; label each above the axes, in further rows if labels would touch."""
     for row, members in enumerate(_reference_rows(references, scale)):
         for reference in members:
-            axes.axvline(reference.x, color=palette.ROOF, linewidth=1.5, zorder=2.5)
+            axes.axvline(reference.x, color=palette.CEILING, linewidth=1.5, zorder=2.5)
             axes.annotate(
                 reference.label,
                 (reference.x, 1.0),
@@ -206,7 +206,7 @@ def _references(axes: Axes, references: Sequence[Reference], scale: Scale) -> No
 
 
 def _side(share: float) -> str:
-    """Return which end of a label is at its line, so that the label stays above the axes."""
+    """Return the end of a label that is at its line, so that the label stays above the axes."""
     if share < 0.3:  # noqa: PLR2004  # the left third
         return "left"
     return "right" if share > 0.7 else "center"  # noqa: PLR2004  # the right third

@@ -1,38 +1,38 @@
-"""What a chart shows, as plain values: no colours, no pixels, no drawing."""
+"""The data of a chart, as plain values: no colours, no pixels, no drawing."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured point. `low` and `high` are the ends of its confidence interval, where known."""
+    """One measured point. `low` and `high` are the ends of its confidence interval, if known."""
 
     x: float
     y: float
     low: float | None = None
     high: float | None = None
     label: str = ""
-    """Written next to the point; empty for a point that only its series names."""
-    roof: float | None = None
+    """The text next to the point; empty if the label of the series is enough."""
+    limit: float | None = None
     """The limit above the point; the gap to the limit is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one subject: joined in their order when `line`, else markers alone."""
+    """Points of one subject: joined in order if `line`, else markers only."""
 
     label: str
     points: tuple[Point, ...]
     line: bool = True
     marked: bool = True
-    """Whether the points of a line are marked; not where they are only its ends."""
+    """Whether the points of a line have markers; not if they are only its ends."""
     subject: str = ""
-    """Decides on colour and marker: a strategy's name; empty for the label."""
+    """The name that decides colour and marker: a strategy's name; empty for the label."""
     variant: int = 0
-    """Tells series of one subject apart, by the dash and by a filled or hollow marker."""
+    """Distinguishes series of one subject, by the dash and by a filled or hollow marker."""
     expected: bool = False
-    """Whether this is what was expected of the subject: dashed and hollow."""
-    roof: bool = False
+    """Whether this is the expectation for the subject: dashed and hollow."""
+    ceiling: bool = False
     """Whether this is a ceiling: grey, with its label along the line."""
 
 
@@ -46,7 +46,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A vertical line: where a cache's capacity is passed."""
+    """A vertical line, such as the capacity of a cache."""
 
     label: str
     x: float
@@ -65,9 +65,9 @@ class Chart:
     x_log: bool = False
     y_log: bool = False
     y_top: float | None = None
-    """The top of the y axis; None chooses it from what is drawn."""
+    """The top of the y axis; None: chosen from the data."""
     caption: str = ""
-    """What the marks mean and how it was measured."""
+    """The meaning of the marks and the method of measurement."""
     subtitle: str = ""
     """Problem, machine and date; the title says the finding."""
 
@@ -110,13 +110,13 @@ class Bar:
     low: float | None = None
     high: float | None = None
     note: str = ""
-    """Written to the right of the axes: the value in words, the gain, the reason."""
+    """The text to the right of the axes: the value in words, the gain, the reason."""
     subject: str = ""
-    """Decides on the colour and the marker: a strategy's name; empty for a neutral colour."""
+    """The name that decides colour and marker: a strategy's name; empty for a neutral colour."""
     variant: int = 0
-    """As of a series: an odd one is hollow."""
+    """The same as the variant of a series: odd variants are hollow."""
     expected: float | None = None
-    """What was expected, drawn hollow in the same colour."""
+    """The expected value, drawn hollow in the same colour."""
 
 
 @dataclass(frozen=True, slots=True)

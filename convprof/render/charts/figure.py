@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Drawable
 
 ATTEMPTS = 3
-"""Drawings until every label has a place; a wider legend can take the place of others."""
+"""The most drawings until every label has a place; a wider legend can cover the place of others."""
 LEFT = 0.01
 PAD = 0.09
 """Inches around the axes."""
@@ -39,7 +39,7 @@ GAP = 6.0
 
 
 def figure_of(chart: Drawable) -> Figure:
-    """Return the figure; nothing in it overlaps or reaches over its edge.
+    """Return the figure, without overlaps and with nothing beyond its edge.
 
     Labels of points and levels without room next to them move to the legend.
     """

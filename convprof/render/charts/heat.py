@@ -1,4 +1,4 @@
-"""Heat maps in characters: every cell its number; colour only repeats what the number says."""
+"""Heat maps in characters: every cell has its number; the colour repeats the number."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _BEST = "*"
 
 
 def heat_map_lines(chart: HeatMap, width: int = 80) -> Text:
-    """Return the map as text of at most `width` columns; columns without room follow in blocks.
+    """Return the map as text of at most `width` columns; further columns follow in blocks.
 
-    Marked cells carry a letter that the legend explains, the highest value a star.
+    Marked cells have a letter that the legend explains, the highest value has a star.
     """
     cells = _Cells(chart)
     label = max((cell_len(row) for row in chart.rows), default=0) + 1
@@ -48,8 +48,6 @@ def heat_map_lines(chart: HeatMap, width: int = 80) -> Text:
 
 
 class _Cells:
-    """The cells of one map."""
-
     def __init__(self, chart: HeatMap) -> None:
         self.chart = chart
         values = [value for row in chart.values for value in row if value is not None]

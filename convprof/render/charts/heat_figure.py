@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import HeatMap
 
 MOST_NUMBERS = 150
-"""Cells up to which each shows its number; more would be too small to read."""
+"""The most cells with numbers; with more cells, numbers would be too small to read."""
 COLOURS = "cividis"
 """Nunez et al. 2018: the same to colour-blind readers, and in greyscale ordered by brightness."""
 MARKS_PER_ROW = 4
@@ -57,7 +57,7 @@ def _numbers(
 
 
 def _marks(axes: Axes, chart: HeatMap, size: float) -> None:
-    """Outline the cells of each mark; a cell with several marks has one outline in the other."""
+    """Outline the cells of each mark; outlines of several marks of a cell are nested."""
     handles = []
     for index, mark in enumerate(chart.marks):
         look = palette.numbered(index + 1)

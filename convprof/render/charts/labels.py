@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Horizontal: TypeAlias = Literal["left", "center", "right"]
 Vertical: TypeAlias = Literal["bottom", "center", "top"]
 Place = tuple[float, float, Horizontal, Vertical]
-"""Offset in points to the right and up, and which side of the text is fixed there."""
+"""Offset in points to the right and up, and the fixed side of the text."""
 
 POINT_PLACES: tuple[Place, ...] = (
     (7, 0, "left", "center"),
@@ -43,17 +43,17 @@ FAR = 10.0
 """From this offset on a thin line joins a label to its point."""
 LEADER_STEPS = 12
 CLEARANCE, LINE_CLEARANCE = 4.0, 1.0
-"""Half the side in points of the square that a marker keeps free, or a spot of a line."""
+"""Half the side in points of the square that a marker, or a place on a line, keeps free."""
 STEP = 4.0
-"""Points from one such spot to the next."""
+"""Points from one such place to the next."""
 
 
 LEVEL = 0.02
-"""The sine of the angle up to which a text counts as level."""
+"""The sine of the largest angle at which a text counts as horizontal."""
 
 
 class Labels:
-    """What is taken so far on some axes whose layout is final; sizes in display units."""
+    """The places already used on axes whose layout is final; sizes in display units."""
 
     def __init__(self, axes: Axes, renderer: RendererAgg) -> None:
         self._axes = axes
@@ -78,7 +78,7 @@ class Labels:
                 self._take(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share, LINE_CLEARANCE)
 
     def take_text(self, text: Annotation) -> bool:
-        """Whether a text along a line covers nothing; then no label may cover the text."""
+        """Whether a text along a line covers nothing; if so, reserve its place."""
         text.update_positions(self._renderer)
         box = Text.get_window_extent(text, self._renderer)
         spots = [box]
@@ -98,8 +98,8 @@ class Labels:
         half = clearance * self._scale
         self._taken.append(Bbox.from_extents(x - half, y - half, x + half, y + half))
 
-    def settle(self, label: Annotation, places: Sequence[Place]) -> bool:
-        """Move a label to the first place where it covers nothing; whether there is one."""
+    def place(self, label: Annotation, places: Sequence[Place]) -> bool:
+        """Move a label to the first place where it covers nothing; return whether one exists."""
         for x, y, horizontal, vertical in places:
             label.set_position((x, y))
             label.set_horizontalalignment(horizontal)
@@ -115,7 +115,7 @@ class Labels:
         return False
 
     def _join(self, label: Annotation, x: float, y: float) -> bool:
-        """Draw a line from a point to its label; not if it would cross another label."""
+        """Draw a line from a point to its label, unless the line would cross another label."""
         x0, y0 = self._axes.transData.transform(label.xy)
         shares = [step / LEADER_STEPS for step in range(LEADER_STEPS + 1)]
         spots = [(x0 + s * x * self._scale, y0 + s * y * self._scale) for s in shares]

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from convprof.render.charts.labels import Horizontal, Place, Vertical
     from convprof.render.charts.palette import Look
 
-    Placed = tuple[Annotation, tuple[Place, ...]]
+    Candidate = tuple[Annotation, tuple[Place, ...]]
 
 
 def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[str]:
     """Draw the chart; return the labels without room next to their points and levels.
 
-    `in_legend`: the labels without room in an earlier attempt; the legend has them.
+    `in_legend`: the labels without room in an earlier attempt; these are in the legend.
     """
     axes = figure.add_subplot()
     axes.set_xlabel(chart.x_label, fontsize=TEXT_SIZE)
@@ -52,20 +52,20 @@ def draw_lines(figure: Figure, chart: Chart, in_legend: Collection[str]) -> set[
     labels = drawing.draw()
     figure.draw_without_rendering()
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    return _settle(drawing, labels, Labels(axes, renderer))
+    return _place_labels(drawing, labels, Labels(axes, renderer))
 
 
-def _settle(drawing: Drawing, labels: list[Placed], room: Labels) -> set[str]:
+def _place_labels(drawing: Drawing, labels: list[Candidate], room: Labels) -> set[str]:
     """Place the labels; remove the labels without room and return their texts."""
     homeless = set()
     for series in drawing.chart.series:
-        if series.roof:  # its label may cover its own line only
-            if not drawing.roof_label(series, room):
+        if series.ceiling:  # its label may cover its own line only
+            if not drawing.ceiling_label(series, room):
                 homeless.add(series.label)
             room.keep_line_free([(point.x, point.y) for point in series.points])
     _keep_free(drawing, room)
     for label, places in labels:
-        if not room.settle(label, places):
+        if not room.place(label, places):
             homeless.add(label.get_text())
             label.remove()
     return homeless
@@ -85,36 +85,36 @@ def _keep_free(drawing: Drawing, room: Labels) -> None:
 
 
 AXES_HEIGHT = HEIGHT - 0.6
-"""Inches that are left of the height above the axis label."""
+"""Height in inches above the axis label."""
 LEGEND_COLUMNS = 24
 MOST_LINES, LEGEND_LINE = 32, 1.6
-"""Lines of a column of the legend, and the height of one over the size of its letters."""
+"""Lines per column of the legend, and the height of a line over the size of its letters."""
 BAND = 0.18
-"""How opaque the band of a confidence interval is."""
+"""The opacity of the band of a confidence interval."""
 MOST_BANDS = 5
-"""Series up to which the intervals are bands too; more bands would hide each other."""
+"""The most series whose intervals are drawn as bands; more bands would hide each other."""
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-"""Between a point's label and thin lines that pass there."""
+"""Distance of a point's label from thin lines, in points."""
 X_TICKS, Y_TICKS = 8, 8
 TICK_COLUMNS = 52
-"""Characters of tick labels that fit along the x axis."""
+"""The most characters of all tick labels along the x axis."""
 FLAT_PLACES, STEEP_PLACES = (0.98, 0.8, 0.6), (0.04, 0.2, 0.36, 0.52)
-"""Where the label of a ceiling is tried along the line, above it and then below it."""
+"""Candidate places for the label of a ceiling along its line, above and then below it."""
 
 
 class Drawing:
     """One chart on its axes."""
 
     def __init__(self, chart: Chart, axes: Axes, in_legend: Collection[str] = ()) -> None:
-        """`in_legend`: labels of points and levels that have no room next to them."""
+        """`in_legend`: labels of points and levels without room next to them."""
         self.chart, self.axes = chart, axes
         self.in_legend = in_legend
         self.legend: list[tuple[float, Artist, str]] = []
-        """Where a line ends on the y axis, the artist in the legend, and its text."""
+        """The end of a line on the y axis, its artist in the legend, and its text."""
         self.x, self.y = scale.x_scale(chart), scale.y_scale(chart)
 
-    def draw(self) -> list[Placed]:
-        """Draw all but the labels at points and levels; return these labels, to be placed."""
+    def draw(self) -> list[Candidate]:
+        """Draw all but the labels at points and levels; return these labels for placement."""
         self._scales()
         for mark in self.chart.marks:
             self.axes.axvline(mark.x, color=LINE_GREY, linewidth=0.9, dashes=(2, 3), zorder=1)
@@ -140,7 +140,7 @@ class Drawing:
         axes.set_axisbelow(True)
 
     def _x_texts(self, ticks: Sequence[float]) -> list[str]:
-        """Return the labels; one that would touch the label before is a line lower."""
+        """Return the labels; a label that would touch the label before is one line lower."""
         texts = [scale.text(value) for value in ticks]
         places = [(self.x.share(v), len(t)) for v, t in zip(ticks, texts, strict=True)]
         upper = scale.spread(places, TICK_COLUMNS, gap=1)
@@ -152,7 +152,7 @@ class Drawing:
         ]
 
     def _mark_labels(self, marks: list[Mark]) -> None:
-        """Label the marks above the axes, on a second or third line where they are close."""
+        """Label the marks above the axes, on a second or third line if they are close."""
         rows: list[float] = []
         above = self.axes.secondary_xaxis("top")
         texts = []
@@ -167,9 +167,9 @@ class Drawing:
         above.set_xticklabels(texts, fontsize=SMALL_SIZE, color=LINE_GREY)
         above.tick_params(length=0, pad=2)
 
-    def _level(self, level: Level) -> list[Placed]:
+    def _level(self, level: Level) -> list[Candidate]:
         line = self.axes.axhline(
-            level.y, color=palette.ROOF, linewidth=1.6, clip_on=False, zorder=3
+            level.y, color=palette.CEILING, linewidth=1.6, clip_on=False, zorder=3
         )
         if level.label in self.in_legend:
             self.legend.append((level.y, line, textwrap.fill(level.label, LEGEND_COLUMNS)))
@@ -190,7 +190,7 @@ class Drawing:
         rows = ((-3.0, "top"), (3.0, "bottom"))
         return [(label, tuple((x, y, side, edge) for y, edge in rows for x, side in columns))]
 
-    def _series(self, series: Series, look: Look) -> list[Placed]:
+    def _series(self, series: Series, look: Look) -> list[Candidate]:
         points = [p for p in series.points if self.x.holds(p.x) and self.y.holds(p.y)]
         style = (0, look.dash) if look.dash else "-"
         (line,) = self.axes.plot(
@@ -203,11 +203,11 @@ class Drawing:
             markeredgecolor=look.color if look.hollow or not series.line else "white",
             markeredgewidth=1.4 if look.hollow else 0.6,
             linestyle=style if series.line else "none",
-            linewidth=1.3 if series.roof else 1.8,
-            zorder=2.5 if series.roof else 4,
+            linewidth=1.3 if series.ceiling else 1.8,
+            zorder=2.5 if series.ceiling else 4,
             clip_on=False,
         )
-        if series.roof:
+        if series.ceiling:
             if series.label in self.in_legend:
                 self.legend.append((self.y.low, line, series.label))
             return []
@@ -240,8 +240,8 @@ class Drawing:
     def _gaps(self, points: list[Point], look: Look) -> None:
         """Draw a thin line from each point up to the limit above the point."""
         for point in points:
-            if point.roof is not None and point.roof > point.y:
-                top = min(point.roof, self.y.high)
+            if point.limit is not None and point.limit > point.y:
+                top = min(point.limit, self.y.high)
                 self.axes.plot(
                     [point.x, point.x],
                     [point.y, top],
@@ -254,8 +254,8 @@ class Drawing:
                     zorder=3,
                 )
 
-    def roof_label(self, series: Series, room: Labels) -> bool:
-        """Write the label of a ceiling along its line, where nothing is; whether there is room."""
+    def ceiling_label(self, series: Series, room: Labels) -> bool:
+        """Write the label of a ceiling along the line, at a free place; whether there is one."""
         if len(series.points) < 2 or series.label in self.in_legend:  # noqa: PLR2004  # two ends
             return True
         ends = [(point.x, point.y) for point in series.points[:2]]
@@ -271,15 +271,15 @@ class Drawing:
             rotation_mode="anchor",
             ha="right" if flat else "left",
             fontsize=SMALL_SIZE,
-            color=palette.ROOF,
+            color=palette.CEILING,
             zorder=5,
         )
         places = FLAT_PLACES if flat else STEEP_PLACES
         for side, share in itertools.product((1, -1), places):
             at = (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
             text.xy = tuple(self.axes.transData.inverted().transform(at))
-            turned = math.radians(angle)
-            text.set_position((-2.5 * side * math.sin(turned), 2.5 * side * math.cos(turned)))
+            radians = math.radians(angle)
+            text.set_position((-2.5 * side * math.sin(radians), 2.5 * side * math.cos(radians)))
             text.set_verticalalignment("bottom" if side > 0 else "top")
             if room.take_text(text):
                 return True
@@ -305,8 +305,8 @@ class Drawing:
         """
         if not self.legend:
             return
-        roofs = any(series.roof for series in self.chart.series)
-        entries = self.legend if roofs else sorted(self.legend, key=lambda entry: -entry[0])
+        with_ceilings = any(series.ceiling for series in self.chart.series)
+        entries = self.legend if with_ceilings else sorted(self.legend, key=lambda entry: -entry[0])
         lines = sum(text.count("\n") + 1 for _, _, text in entries)
         columns = ceil_div(lines, MOST_LINES)
         room = POINTS * AXES_HEIGHT / LEGEND_LINE / ceil_div(lines, columns)

@@ -1,6 +1,6 @@
 """Colours that colour-blind readers can tell apart, always with a marker or a dash as well.
 
-A strategy has the same colour and marker in every chart: its place in the registry decides.
+A strategy has the same colour and marker in every chart, from its position in the registry.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one series is drawn."""
+    """The appearance of one series."""
 
     color: str
     glyph: str
-    """In a terminal."""
+    """The character in a terminal."""
     marker: str
-    """In a picture, in matplotlib's words."""
+    """In a picture, as matplotlib's name."""
     dash: tuple[float, ...]
     """Lengths of lines and gaps in points; empty for an unbroken line."""
     hollow: bool = False
-    """Whether the marker has an edge only."""
+    """Whether the marker is hollow."""
 
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe & Ito 2008, "Color Universal Design", without the yellow that white paper swallows."""
+"""Okabe & Ito 2008, "Color Universal Design", without the yellow, which is hardly visible on white
+paper."""
 BLACK = "#000000"
-ROOF = "#555555"
+CEILING = "#555555"
 """Of ceilings: no strategy has this grey."""
 _GLYPHS = "ox+*#@%&=$^vsdABCDEFGHIJKLMNPQRTUVWYZ"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p", "h")
-"""Ten of them with seven colours: seventy names until a colour has the same marker again."""
+"""Ten markers with seven colours: seventy names before a combination is repeated."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 3))
 _EXPECTED: tuple[float, ...] = (4, 2.5)
-"""The dash of what was expected, whatever colour it has."""
+"""The dash of expectations, in any colour."""
 
 
-_ROOF = Look(ROOF, _GLYPHS[0], "", ())
+_CEILING = Look(CEILING, _GLYPHS[0], "", ())
 
 
 def numbered(index: int) -> Look:
-    """Return the look with that number; glyphs repeat after some thirty of them."""
+    """Return the look with a number; glyphs repeat after about thirty looks."""
     return Look(
         COLORS[index % len(COLORS)],
         _GLYPHS[index % len(_GLYPHS)],
@@ -63,27 +64,27 @@ def look_of(subject: str) -> Look:
 
 
 def looks(series: Sequence[Series]) -> list[Look]:
-    """Return the looks of a chart's series, no two alike.
+    """Return the looks of a chart's series, all different.
 
-    The subject decides on colour and marker, the variant on the dash and on how the marker is
-    filled. A subject that is no strategy gets another colour where its own one is taken. Glyphs
-    are in the order of the series: the clearest ones first.
+    The subject decides colour and marker, the variant decides the dash and the filling of the
+    marker. A subject that is not a strategy gets another colour if its own colour is taken. Glyphs
+    are in the order of the series: the clearest glyphs first.
     """
     numbers: dict[str, int] = {}
-    subjects = [one.subject or one.label for one in series if not one.roof]
+    subjects = [one.subject or one.label for one in series if not one.ceiling]
     for subject in sorted(subjects, key=lambda name: name not in _strategies()):
         if subject not in numbers:
             numbers[subject] = _number(subject, numbers.values())
     chosen = []
     for index, one in enumerate(series):
-        look = _ROOF if one.roof else _variant(numbers[one.subject or one.label], one)
+        look = _CEILING if one.ceiling else _variant(numbers[one.subject or one.label], one)
         chosen.append(replace(look, glyph=_GLYPHS[index % len(_GLYPHS)]))
     return chosen
 
 
 def terminal_color(color: str) -> str:
-    """Return a style for Rich; black is the terminal's own colour, which any background shows."""
-    return "default" if color in (BLACK, ROOF) else color
+    """Return a style for Rich; black is the terminal's own colour, visible on any background."""
+    return "default" if color in (BLACK, CEILING) else color
 
 
 def _number(subject: str, taken: Collection[int]) -> int:

@@ -36,7 +36,7 @@ def require(path: str, flag: str = "--plot") -> None:
 
 
 def write(chart: Drawable, path: str) -> None:
-    """Draw a chart into a file; readers see the old one or the whole new one, never half.
+    """Draw a chart into a file; readers see the old or the complete new file.
 
     InputError as from `require`; ConvprofError if writing fails.
     """
@@ -52,7 +52,7 @@ def drawn(chart: Drawable, suffix: str) -> bytes:
 
     data = io.BytesIO()
     with mpl.rc_context():
-        # The user's own style files must not decide whether labels fit.
+        # The user's own matplotlib style must not change whether labels fit.
         mpl.rcdefaults()
         mpl.rcParams["svg.fonttype"] = "none"  # text that can be searched, copied and read aloud
         mpl.rcParams["svg.hashsalt"] = "convprof"

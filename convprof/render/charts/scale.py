@@ -1,4 +1,4 @@
-"""Axes: the range that the data need, the place of a value in it, and which values get a tick."""
+"""Axes: the range of the data, the place of a value in the range, and the ticks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Chart
 
 MOST_VALUE_TICKS = 16
-"""Up to this many whole numbers on an axis are ticks themselves: 32, 64, 128."""
+"""Up to this number of different whole numbers, each is a tick itself: 32, 64, 128."""
 MARGIN = 0.04
-"""Room between the data and the ends of an axis, as a share of it."""
+"""Room between the data and the ends of an axis, as a share of the axis."""
 HEADROOM = 0.05
-"""Room above the highest point, where no ceiling is the top."""
+"""Room above the highest point, if the top is not a ceiling."""
 MOST_ABOVE = 1.5
-"""An interval that ends higher over the highest point than this is cut: the points matter."""
+"""An interval that ends above the highest point by more than this factor is cut."""
 _STEPS = (1, 2, 5, 10)
 _EXACT = 1e-9
 
@@ -41,7 +41,7 @@ class Scale:
         return (value - self.low) / (self.high - self.low)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is on the axis."""
+        """Whether a value is within the axis."""
         return (not self.log or value > 0) and -_EXACT <= self.share(value) <= 1 + _EXACT
 
     def ticks(self, most: int) -> list[float]:
@@ -53,7 +53,7 @@ class Scale:
 
 
 def x_scale(chart: Chart) -> Scale:
-    """Return the x axis: all points and marks, with a margin; a log axis has what is above 0."""
+    """Return the x axis: all points and marks, with a margin; a log axis has the values above 0."""
     values = [p.x for s in chart.series for p in s.points] + [mark.x for mark in chart.marks]
     low, high = _ends([v for v in values if v > 0] if chart.x_log else values)
     if chart.x_log:
@@ -64,7 +64,7 @@ def x_scale(chart: Chart) -> Scale:
 
 
 def y_scale(chart: Chart) -> Scale:
-    """Return the y axis: from 0 (log: the lowest point) to `y_top`, or to what is higher."""
+    """Return the y axis: from 0 (log: the lowest point) to `y_top`, or to a higher point."""
     most = MOST_ABOVE * max((p.y for s in chart.series for p in s.points), default=math.inf)
     values = [y for s in chart.series for p in s.points for y in (p.y, p.low) if y]
     values += [min(p.high, most) for s in chart.series for p in s.points if p.high]
@@ -82,7 +82,7 @@ def y_scale(chart: Chart) -> Scale:
 
 
 def x_ticks(chart: Chart, scale: Scale, most: int) -> list[float]:
-    """Return the measured values themselves where they are few whole numbers, else round ones."""
+    """Return the measured values themselves if they are few whole numbers, else round values."""
     measured = sorted({p.x for s in chart.series for p in s.points if scale.holds(p.x)})
     whole = all(value == int(value) for value in measured)
     if whole and 0 < len(measured) <= MOST_VALUE_TICKS:
@@ -91,7 +91,7 @@ def x_ticks(chart: Chart, scale: Scale, most: int) -> list[float]:
 
 
 def text(value: float) -> str:
-    """Return a tick's label: short, without an exponent where it can be read without."""
+    """Return a tick's label: short, without an exponent if it is readable without."""
     if value and not 1e-4 <= abs(value) < 1e7:  # noqa: PLR2004  # beyond, zeros have to be counted
         return f"{value:g}"
     if value == int(value):
@@ -137,10 +137,10 @@ def _power(digit: int, exponent: int) -> float:
 
 
 def spread(texts: Iterable[tuple[float, int]], length: int, gap: int = 1) -> list[int | None]:
-    """Return where texts begin that are to be centred at shares of a line, without touching.
+    """Return the starts of texts that are centred at shares of a line and do not touch.
 
-    `texts` gives share and width of each text, `length` the cells of the line. A text that would
-    touch one before it is left out: None.
+    `texts` has share and width of each text, `length` is the number of cells of the line. A text
+    that would touch an earlier text is left out: None.
     """
     starts: list[int | None] = []
     end = -gap

@@ -1,4 +1,4 @@
-"""Charts in characters: every series has a glyph of its own, so that it needs no colour."""
+"""Charts in characters: every series has a glyph of its own, so that colour is not needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["chart_lines", "heat_map_lines", "wrapped"]
 
 LEAST_WIDTH, LEAST_HEIGHT = 30, 5
-"""Below, axes and labels would leave nothing for the data."""
+"""The smallest width: in less, axes and labels would fill the chart."""
 ROWS_PER_TICK = 4
 COLUMNS_PER_TICK = 9
 MARK_ROWS = 2
@@ -60,7 +60,7 @@ class _Drawing:
         return round(self.x.share(value) * (self.canvas.width - 1))
 
     def text(self) -> Text:
-        """Draw everything, in the order in which one thing may cover another."""
+        """Draw everything; later parts cover earlier parts."""
         self._levels()
         above = self._marks()
         pairs = list(zip(self.chart.series, self.looks, strict=True))
@@ -190,7 +190,7 @@ class _Drawing:
 
 
 def wrapped(parts: Sequence[Text], width: int, gap: str = "   ") -> list[Text]:
-    """Return the parts joined into lines of at most `width` columns, none of them broken."""
+    """Return the parts joined into lines of at most `width` columns, no part broken."""
     lines: list[Text] = []
     for part in parts:
         if lines and lines[-1].cell_len + len(gap) + part.cell_len <= width:
@@ -200,13 +200,13 @@ def wrapped(parts: Sequence[Text], width: int, gap: str = "   ") -> list[Text]:
     return lines
 
 
-# A grid of character cells to draw on, and the Rich text that comes of it.
+# A grid of character cells to draw on, and its conversion to Rich text.
 
 EMPTY = " "
 
 
 class Canvas:
-    """`width` x `height` cells, (0, 0) at the top left. What is outside is not drawn."""
+    """`width` x `height` cells, (0, 0) at the top left. Text outside is not drawn."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -214,7 +214,7 @@ class Canvas:
         self._taken: set[tuple[int, int]] = set()
 
     def put(self, x: int, y: int, text: str, style: str = "", *, keep: bool = False) -> None:
-        """Write a text from a cell to the right; with `keep` only where nothing is written yet."""
+        """Write a text from a cell to the right; with `keep` only into empty cells."""
         for offset, character in enumerate(text):
             column = x + offset
             if not (0 <= column < self.width and 0 <= y < self.height):
@@ -228,12 +228,12 @@ class Canvas:
         self._taken.update((x + offset, y) for offset in range(width))
 
     def free(self, x: int, y: int, width: int) -> bool:
-        """Whether a label of that width fits into the grid there and covers nothing marked."""
+        """Whether a label of this width fits into the grid at a place and covers no marked cell."""
         inside = x >= 0 and x + width <= self.width and 0 <= y < self.height
         return inside and all((x + offset, y) not in self._taken for offset in range(width))
 
     def label(self, places: list[tuple[int, int]], text: str, style: str = "") -> bool:
-        """Write a label at the first place that is free; whether there was one."""
+        """Write a label at the first free place; return whether there was one."""
         for x, y in places:
             if self.free(x, y, len(text)):
                 self.put(x, y, text, style)
@@ -242,7 +242,7 @@ class Canvas:
         return False
 
     def row(self, y: int) -> Text:
-        """Return one row as text, blanks at its end left out."""
+        """Return one row as text, without blanks at its end."""
         line = Text()
         for character, style in self._cells[y]:
             line.append(character, style)

@@ -1,4 +1,4 @@
-"""Long lines of a picture, broken between their parts rather than between any two words."""
+"""Long lines of a picture, broken between their parts instead of between any two words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HARD = "\N{NO-BREAK SPACE}"
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Return the lines of a text; parts between dots stay whole where a line can hold them.
+    """Return the lines of a text; a part between dots stays whole if it fits a line.
 
     A number and its per cent sign are on one line.
     """

@@ -1,4 +1,4 @@
-"""What `compare layouts` prints: both layouts side by side, and what converting costs."""
+"""The output of `compare layouts`: both layouts side by side, and the cost of conversions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def layouts_report(
     *,
     every: bool = False,
 ) -> None:
-    """Print both layouts of one problem side by side, and what converting costs.
+    """Print both layouts of one problem side by side, and the cost of conversions.
 
     ``every``: all strategies, and each conversion in a row.
     """
@@ -72,7 +72,7 @@ def summary_report(
 
 
 def _excluded(measurements: Sequence[Measurement], *, every: bool) -> list[Measurement]:
-    """Return who has no row; by default each refusal once, whatever the layout."""
+    """Return the contestants without a row; by default each refusal once for both layouts."""
     excluded = tables.excluded(measurements)
     if every:
         return excluded
@@ -165,7 +165,7 @@ def _break_even_cell(comparison: LayoutComparison) -> str:
 
 
 def _conversion_lines(comparisons: Sequence[LayoutComparison]) -> list[str]:
-    """Return what converting there and back costs on each number of threads, in one line."""
+    """Return the cost of both conversions on each number of threads, in one line."""
     costs = {c.threads: c.conversions for c in comparisons if c.conversions is not None}
     parts = [
         f"from NCHW {units.time(cost.round_trip_s('nchw'))}, from NHWC "

@@ -20,9 +20,9 @@ EQUAL = Reference("as fast", 1.0)
 
 
 def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bars | None:
-    """Return a marker per strategy, or of several problems the fastest strategy of each.
+    """Return a marker per strategy, or per problem for the fastest strategy of several problems.
 
-    None where nothing was compared. ``dated``: machine and date.
+    None if nothing was compared. ``dated``: machine and date.
     """
     if not comparisons:
         return None
@@ -60,7 +60,7 @@ def layouts_chart(comparisons: Sequence[LayoutComparison], *, dated: str) -> Bar
 
 
 def _title(rows: Sequence[LayoutComparison], *, several: bool, threads: bool) -> str:
-    """Return what follows from the comparisons that are not in doubt."""
+    """Return the conclusion from the comparisons that are not in doubt."""
     clear = [comparison for comparison in rows if comparison.doubt is None]
     if not clear:
         return IN_DOUBT
@@ -83,7 +83,7 @@ def _fastest(
 
 
 def _verdict(comparison: LayoutComparison, *, threads: bool) -> str:
-    """Return which layout the fastest strategy prefers, and by how much."""
+    """Return the faster layout of the fastest strategy, and its gain."""
     strategy, value = comparison.strategy, comparison.ratio.value
     on = f" on {threads_words(comparison.threads)}" if threads else ""
     if comparison.better is None:

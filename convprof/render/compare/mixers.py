@@ -1,4 +1,4 @@
-"""What ``compare mixers`` prints of one image: mixers, their parts, and what follows."""
+"""The output of ``compare mixers`` for one image: mixers, their parts, and conclusions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof import units
-from convprof.networks.mixers import quadratic_overtakes
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, print_table
 from convprof.render.console import say
 from convprof.render.findings import threads_words
+from convprof.studies.compare.mixers import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
     from convprof.networks.mixers import Grid
     from convprof.results import Measurement
     from convprof.studies.compare.mixers.costs import Cost, Total
-    from convprof.studies.compare.mixers.growth import Crossing, Growth, Stage
+    from convprof.studies.compare.mixers.growth import Growth, Stage
     from convprof.studies.compare.mixers.study import MixerComparison
     from convprof.units import Unit
 
@@ -31,7 +31,7 @@ COUNTED = {
     "B": "bytes: operands read once and results written once, part by part",
     "FLOP": "FLOPs without the softmax",
 }
-"""What is said of columns, by a part of their headings."""
+"""Explanations of columns, by a part of their headings."""
 MARKS = {
     "*": "an effective rate: it executes fewer FLOPs than are counted",
     "!": "over the peak: the clock rose since, or a bug",
@@ -40,7 +40,7 @@ MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row: a mixer, or one of its parts under it."""
+    """A row: a mixer, or one of its parts."""
 
     total: Total
     cost: Cost
@@ -59,7 +59,7 @@ def mixers_report(
     totals: Sequence[Total],
     comparisons: Sequence[MixerComparison],
 ) -> None:
-    """Print each mixer with its parts, and what follows from the numbers."""
+    """Print each mixer with its parts, and the ratios that are not in the answer."""
     lines = [line for total in totals for line in _lines(total)]
     if not lines:
         return
@@ -69,18 +69,14 @@ def mixers_report(
     if said:
         say(console, "; ".join(said), style="dim")
     _marks(console, lines)
-    named = len({total.strategy for total in totals}) > 1
-    for comparison in comparisons:
-        say(console, comparison_line(comparison, named=named), style="bold")
-    for total in totals:
-        if total.mixer.quadratic_flops:
-            say(console, quadratic_line(total, grid, named=named), style="bold")
+    for line in answer.lines(comparisons):
+        say(console, line)
 
 
 def exclusions(
     console: Console, measurements: Sequence[Measurement], without: Sequence[str]
 ) -> None:
-    """Print which part has no time, and why; each line once."""
+    """Print the parts without a time, and the reasons; each line once."""
     lines = dict.fromkeys(without, "dim")
     for m in tables.excluded(measurements):
         style = "dim" if m.status == "refused" else "bold red"
@@ -140,7 +136,7 @@ def _columns(totals: Sequence[Total], lines: Sequence[_Line]) -> list[Column[_Li
 
 
 def _rank_of_threads(totals: Sequence[Total]) -> int:
-    """Return how much the number of threads matters: where it is always the same, least."""
+    """Return the rank of the column of threads: the lowest if all rows have the same number."""
     return 2 if len({total.threads for total in totals}) > 1 else 10
 
 
@@ -163,7 +159,7 @@ def _peak_cell(cost: Cost) -> str:
 
 
 def _mark(cost: Cost) -> str:
-    """Return ``*`` for an effective rate over the peak, ``!`` for one over it by what is done."""
+    """Return ``*`` for an effective rate over the peak, ``!`` if executed FLOPs are over it."""
     share = cost.peak_fraction or 0.0
     if share <= 1:
         return ""
@@ -175,76 +171,13 @@ def _marks(console: Console, lines: Sequence[_Line]) -> None:
     for mark, text in MARKS.items():
         if mark in shown:
             say(console, f"{mark} {text}")
-    totals = {id(line.total): line.total for line in lines}.values()
+    _doubts(console, {id(line.total): line.total for line in lines}.values())
+
+
+def _doubts(console: Console, totals: Iterable[Total]) -> None:
     doubt = doubts.line((m for total in totals for m in total.measurements), doubts.layer_name)
     if doubt is not None:
         say(console, doubt)
-
-
-# What follows from the mixers' numbers, in sentences.
-
-_VERDICTS = {
-    "faster": "it is faster",
-    "slower": "it is slower",
-    "same": "they are as fast",
-    "undecided": "neither is faster for certain",
-}
-
-
-def who(threads: int, strategy: str, *, named: bool) -> str:
-    """Return whose numbers a sentence is about: ``1 thread``; ``1 thread, auto`` if named."""
-    return f"{threads_words(threads)}, {strategy}" if named else threads_words(threads)
-
-
-def comparison_line(comparison: MixerComparison, *, named: bool) -> str:
-    """Return how many times as long the block takes as another mixer, and the verdict."""
-    block, ratio = comparison.block, comparison.ratio
-    if comparison.doubt is not None:
-        whose = who(block.threads, block.strategy, named=named)
-        sides = f"{block.mixer.name} and {comparison.other.mixer.name}"
-        return f"{whose}: no conclusion on {sides}, in doubt: {comparison.doubt}"
-    return (
-        f"{who(block.threads, block.strategy, named=named)}: {block.mixer.name} takes "
-        f"{tables.ratio_text(ratio)} times as long as {comparison.other.mixer.name}: "
-        f"{_VERDICTS[comparison.verdict]}"
-    )
-
-
-def quadratic_line(total: Total, grid: Grid, *, named: bool) -> str:
-    """Return what of a block grows with the square of the tokens, and where that is half of it."""
-    tokens = quadratic_overtakes(total.mixer, grid.tokens)
-    return (
-        f"{who(total.threads, total.strategy, named=named)}: of {total.mixer.name}, "
-        f"{100 * total.quadratic_flop_share:.1f} % of the FLOPs and "
-        f"{100 * total.quadratic_time_share:.1f} % of the time grow with the square of the tokens; "
-        f"half of the FLOPs from {_where(tokens, grid)} on"
-    )
-
-
-def growth_line(growth: Growth, grid: Grid, *, named: bool) -> str:
-    """Return where the block, or its quadratic part, overtakes something, by FLOPs and by time."""
-    what = f"attention overtakes {growth.other}"
-    if growth.other is None:
-        what = "attention's quadratic part overtakes its linear projections"
-    flops = "at any size"
-    if growth.by_flops is not None:
-        flops = f"from {_where(growth.by_flops, grid)} on"
-    start = who(growth.threads, growth.strategy, named=named)
-    return f"{start}: {what} by FLOPs {flops}, by time {_by_time(growth.by_time, grid)}"
-
-
-def _by_time(crossing: Crossing, grid: Grid) -> str:
-    if crossing.tokens is not None:
-        return f"from about {_where(crossing.tokens, grid)} on"
-    ratio = f"{units.digits(crossing.last_ratio)} of its time at the largest image"
-    if crossing.always:
-        return f"at every image measured ({units.digits(crossing.last_ratio)}x at the largest)"
-    return f"not in this range ({ratio})"
-
-
-def _where(tokens: float, grid: Grid) -> str:
-    """Return ``1,536 tokens (images of 627 pixels)``."""
-    return f"{tokens:,.0f} tokens (images of {grid.patch * tokens**0.5:,.0f} pixels)"
 
 
 # What ``compare mixers`` prints of growing images: a row each, and where a mixer overtakes another.
@@ -253,13 +186,13 @@ QUADRATIC = {
     "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",
     "% of FLOPs": "% of FLOPs: of attention's FLOPs in softmax(QK^T)V",
 }
-"""What is said of columns, by heading."""
+"""Explanations of columns, by heading."""
 
 
 def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None:
-    """Print the time of each mixer at each image, and what of attention is quadratic.
+    """Print the time of each mixer for each image, and the quadratic share of attention.
 
-    All stages are of one strategy on one number of threads.
+    All stages have the same strategy and number of threads.
     """
     rows = [(grid, {total.mixer.name: total for total in totals}) for grid, totals in stages]
     unit = units.time_unit([t.cost.seconds for _, totals in stages for t in totals])
@@ -268,24 +201,24 @@ def growth_report(console: Console, title: str, stages: Sequence[Stage]) -> None
     said = [text for heading, text in QUADRATIC.items() if heading in shown]
     if said:
         say(console, "; ".join(said), style="dim")
+    _doubts(console, [total for _, totals in stages for total in totals])
 
 
 def run_title(threads: int, strategy: str, stages: Sequence[Stage], *, named: bool) -> str:
-    """Return the title of one strategy's table; its name where there are several."""
+    """Return the title of one strategy's table, with its name if there are several strategies."""
     grid, totals = stages[0]
     parts = [size_words(grid), totals[0].measurements[0].dtype, threads_words(threads)]
     return " · ".join([*parts, strategy] if named else parts)
 
 
-def growth_words(console: Console, found: Sequence[Growth], grid: Grid) -> None:
-    """Print where attention overtakes what; the grid is of any of the images."""
-    several = len({growth.strategy for growth in found}) > 1
-    for growth in found:
-        say(console, growth_line(growth, grid, named=several), style="bold")
+def growth_words(console: Console, growths: Sequence[Growth], grid: Grid) -> None:
+    """Print which growths are not in the answer; the grid is of any of the images."""
+    for line in answer.growth_lines(growths, grid):
+        say(console, line)
 
 
 def size_words(grid: Grid) -> str:
-    """Return what the images of a series share: ``mixers, patches of 16, 64 channels, 1 head``."""
+    """Return the common part of several images: ``mixers, patches of 16, 64 channels, 1 head``."""
     images = f", minibatch {grid.mb}" if grid.mb > 1 else ""
     return f"mixers, patches of {grid.patch}, {grid.dim:,} channels, {heads_words(grid)}{images}"
 
@@ -314,8 +247,9 @@ def _growing(name: str, unit: Unit) -> Callable[[_Row], str]:
     def cell(row: _Row) -> str:
         if name not in row[1]:
             return tables.NOTHING
-        cost = row[1][name].cost
-        return tables.seconds_cell(cost.seconds, cost.half_interval, unit)
+        total = row[1][name]
+        text = tables.seconds_cell(total.cost.seconds, total.cost.half_interval, unit)
+        return doubts.before(text, total.doubt)
 
     return cell
 

@@ -8,7 +8,14 @@ from convprof import units
 from convprof.networks.mixers import quadratic_overtakes
 from convprof.render.charts.chart import Chart, Mark, Point, Series
 from convprof.render.compare.mixers import size_words
-from convprof.render.findings import INTERVAL, joined, threads_words, times
+from convprof.render.findings import (
+    IN_DOUBT,
+    INTERVAL,
+    joined,
+    left_out,
+    threads_words,
+    times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +30,11 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
     """Return the time of each mixer over the tokens, and the times of attention's two halves.
 
     Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
-    and a power of them is a straight line. ``dated``: machine and date, for the subtitle.
+    and a power of them is a straight line. Times in doubt are left out. ``dated``: machine and
+    date, for the subtitle.
     """
-    totals = [(grid, total) for grid, mixers in stages for total in mixers]
+    timed = [(grid, total) for grid, mixers in stages for total in mixers]
+    totals = [(grid, total) for grid, total in timed if total.doubt is None]
     unit = units.time_unit([total.cost.seconds for _, total in totals])
     threads = list(dict.fromkeys(total.threads for _, total in totals))
     strategies = list(dict.fromkeys(total.strategy for _, total in totals))
@@ -42,7 +51,7 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
                 variants[f"{label}{end}"] = (label, run)
     grids = [grid for grid, _ in stages]
     where = f" · {threads_words(threads[0])}" if len(threads) == 1 else ""
-    dtype = totals[0][1].measurements[0].dtype if totals else ""
+    dtype = timed[0][1].measurements[0].dtype if timed else ""
     return Chart(
         title=_finding(stages),
         x_label="tokens of an image",
@@ -54,16 +63,19 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
         marks=_equal(stages),
         x_log=True,
         y_log=True,
-        subtitle=joined(f"{size_words(grids[0])} · {dtype}{where}", dated),
+        subtitle=joined(
+            f"{size_words(grids[0])} · {dtype}{where}", left_out(len(timed) - len(totals)), dated
+        ),
         caption=INTERVAL,
     )
 
 
 def _finding(stages: Sequence[Stage]) -> str:
     """Return how much longer the slowest mixer takes than the fastest at the largest image."""
-    grid, totals = stages[-1]
+    grid, timed = stages[-1]
+    totals = [total for total in timed if total.doubt is None]
     if not totals:
-        return "nothing was timed"
+        return IN_DOUBT if timed else "nothing was timed"
     first = [
         t for t in totals if (t.threads, t.strategy) == (totals[0].threads, totals[0].strategy)
     ]
@@ -78,9 +90,9 @@ _Curve = tuple[str, float, float | None, float | None]
 
 
 def _curves(total: Total, *, halves: bool) -> list[_Curve]:
-    """Return label, seconds and interval: of a mixer, and of what grows with the square.
+    """Return label, seconds and interval of a mixer and of its quadratic part.
 
-    ``halves``: also of the rest, where there is room for another line.
+    ``halves``: also of the rest, if there is room for another line.
     """
     whole, name = total.cost, total.mixer.name
     curves: list[_Curve] = [(name, whole.seconds, whole.ci95_low, whole.ci95_high)]
@@ -92,7 +104,7 @@ def _curves(total: Total, *, halves: bool) -> list[_Curve]:
 
 
 def _equal(stages: Sequence[Stage]) -> tuple[Mark, ...]:
-    """Return a mark where the quadratic FLOPs are as many as the linear ones, if within range."""
+    """Return a mark where quadratic and linear FLOPs are equal, if it is within the range."""
     tokens = [grid.tokens for grid, _ in stages]
     for grid, totals in stages:
         for total in totals:

@@ -1,4 +1,4 @@
-"""``compare peers`` as a chart: all contestants, or how long libraries take problem by problem."""
+"""``compare peers`` as a chart: all contestants, or the libraries' times per problem."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def peers_chart(
     *,
     dated: str,
 ) -> Bars | None:
-    """Return the contestants of one problem, fastest first; None where nothing was timed."""
+    """Return the contestants of one problem, fastest first; None if nothing was timed."""
     rows = best_layouts(measurements)
     if not rows:
         return None
@@ -56,9 +56,9 @@ def peers_chart(
 
 
 def _against(standings: Sequence[Standing]) -> str:
-    """Return how convprof's best strategy compares with the fastest library, in paired rounds.
+    """Return the comparison of convprof's best strategy with the fastest library, in paired rounds.
 
-    Of several numbers of threads the one with the fastest strategy.
+    Of several numbers of threads, the one with the fastest strategy is used.
     """
     clear = [standing for standing in standings if standing.doubt is None]
     if not clear:
@@ -74,7 +74,7 @@ def _against(standings: Sequence[Standing]) -> str:
 
 
 def standings_chart(standings: Sequence[Standing], *, dated: str) -> Bars | None:
-    """Return the ratios library / convprof of several problems; None where nothing compares."""
+    """Return the ratios library / convprof of several problems; None without comparisons."""
     if not standings:
         return None
     counts = sorted({s.threads for s in standings})

@@ -115,7 +115,7 @@ def _row(out: Page, page: AttentionPage) -> None:
 def _aligned(
     cells: list[list[Cell]], left: Sequence[Labels], head: Sequence[Labels], width: int
 ) -> list[Text]:
-    """Return one line of numbers of six places each, so that the lines below each other fit."""
+    """Return one line of numbers of six places each, so that successive lines are aligned."""
     wide = [[Cell(cell.text.rjust(5), cell.style) for cell in row] for row in cells]
     heads = [Labels(labels.name, [value.rjust(5) for value in labels.values]) for labels in head]
     return [line for line in grid(wide, width=width, left=left, head=heads) if line.plain.strip()]

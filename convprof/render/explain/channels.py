@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 MAPS = 4
 """Maps of a layer that are drawn."""
 RANKED = 6
-"""Filters of a layer whose answers are listed."""
+"""The number of filters of a layer whose answers are listed."""
 NEARLY_ZERO, STRONG = 0.02, 0.5
-"""Of a filter's largest weight."""
+"""A share of a filter's largest weight."""
 CONTRIBUTIONS = 5
-"""Channels whose parts of an output are listed, at either end."""
+"""The number of listed channels at either end of the parts of an output."""
 
 
 def show(console: Console, page: ChannelsPage) -> None:
@@ -147,7 +147,7 @@ def _adding(out: Page, page: ChannelsPage) -> None:
 
 
 def _parts(added: Added) -> list[_Part]:
-    """Return what the channels add, the largest first, and the sums so far."""
+    """Return the parts of the channels, the largest first, and the partial sums."""
     ordered = sorted(added.channels, key=lambda part: -part[1])
     middle = ordered[CONTRIBUTIONS:-CONTRIBUTIONS]
     parts = [

@@ -1,4 +1,4 @@
-"""The line at the end of a page: what was compared with what."""
+"""The line at the end of a page: the values that were compared for a check."""
 
 from __future__ import annotations
 

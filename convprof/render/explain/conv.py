@@ -78,7 +78,7 @@ def _one_output(out: Page, page: ConvPage) -> None:
 
 
 def _written_out(one: ByHand, n: int) -> str:
-    """Return the products of one channel; those with zeros of the padding are left out."""
+    """Return the products of one channel; products with zeros of the padding are left out."""
     pairs = zip(one.window[n].flat, one.weights[n].flat, one.border.flat, strict=True)
     return " + ".join(f"{x}*{_signed(int(w))}" for x, w, border in pairs if not border) or "0"
 
@@ -183,7 +183,7 @@ def _remark(note: str) -> str:
 
 
 def _windows(size: Size) -> list[Text]:
-    """Return the padded axis, and under it what each output reads."""
+    """Return the padded axis, and below it the inputs of each output."""
     axis = size.axis
     inputs = ["·"] * size.begin + [str(i) for i in range(axis.size)] + ["·"] * size.end
     lines = [Text("input    " + " ".join(inputs))]

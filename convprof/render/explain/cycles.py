@@ -109,7 +109,7 @@ def _off(rung: Rung) -> str:
 
 
 def _percent(share: float, digits: int) -> str:
-    """Return ``+1.2 %``; what rounds to 0 has no sign."""
+    """Return ``+1.2 %``; a value that rounds to 0 has no sign."""
     percent = round(100 * share, digits)
     return f"{percent:+.{digits}f} %" if percent else "0 %"
 

@@ -1,4 +1,4 @@
-"""Numbers in rows and columns, with labels; what does not fit is left out and marked."""
+"""Numbers in rows and columns, with labels; parts that do not fit are left out and marked."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PADDING = "·"
 """The mark of a zero of the padding: a zero that was computed is a number."""
 MORE = "…"
 CHANNEL_STYLES = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
-"""Okabe & Ito 2008: told apart with every kind of colour vision; letters name the channels too."""
+"""Okabe & Ito 2008: distinct for every kind of colour vision; letters name the channels too."""
 LETTERS = "abcd"
 UNLIMITED = 1 << 30
 ROUNDING = 1e-9
-"""A smaller number is a rounding error of a 0."""
+"""A smaller number is a 0 with a rounding error."""
 
 
 class Cell(NamedTuple):
-    """A number or a mark, and how it looks."""
+    """A number or a mark, and its style."""
 
     text: str
     style: str = ""
@@ -62,7 +62,7 @@ def short(value: float) -> str:
 
 
 def fitting(count: int, most: int) -> list[int | None]:
-    """Return which of ``count`` things to show; None where some before the last are left out."""
+    """Return the indices to show of ``count``; None marks a gap before the last."""
     if count <= most:
         return list(range(count))
     return [*range(max(1, most - 2)), None, count - 1]

@@ -1,4 +1,4 @@
-"""A page of pictures and sentences: pictures keep their columns, sentences wrap."""
+"""A page of pictures and sentences: pictures have fixed columns, sentences wrap."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 WIDEST = 120
-"""Pictures and sentences use no more, however wide the console is."""
+"""The most columns of pictures and sentences, even on a wider console."""
 INDENT = 2
 LAST = "ladder conv"
-"""The command after the last page: the same ideas, timed."""
+"""The command after the last page: it times the same ideas."""
 GAP = 3
-"""Cells between two pictures side by side."""
+"""Cells between two pictures in a row."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def counted(count: int, word: str) -> str:
 
 
 class Page:
-    """Prints a page from top to bottom."""
+    """A page, printed from top to bottom."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._topic = ""
         self.width = min(console.width, WIDEST) - INDENT
-        """Cells that a picture may take."""
+        """The most cells of a picture's width."""
 
     def title(self, topic: str, problem: Problem) -> None:
         """Print the first line of a page about a problem."""
@@ -80,17 +80,17 @@ class Page:
         self._wrapped(Text(text), "")
 
     def note(self, text: str) -> None:
-        """Print a remark on the picture above or below, indented like it."""
+        """Print a remark on the picture above or below, with the same indentation."""
         self._wrapped(Text(text, style="dim"), " " * INDENT)
 
     def lesson(self, text: str) -> None:
-        """Print what the page teaches."""
+        """Print the lesson of the page."""
         self.section("What to take from this")
         self.prose(text)
         self._next()
 
     def check(self, text: str) -> None:
-        """Print what was compared with what, at the end of a page that begins with its lesson."""
+        """Print the check at the end of a page that begins with its lesson."""
         self.section(text)
         self._next()
 
@@ -107,7 +107,7 @@ class Page:
             self._line(Text(" " * INDENT).append_text(line))
 
     def side_by_side(self, blocks: Sequence[Block]) -> None:
-        """Print pictures side by side, as many as there is room for in each row."""
+        """Print pictures side by side, as many in a row as fit."""
         row: list[Block] = []
         for block in blocks:
             taken = sum(each.width + GAP for each in row)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 SHADES = " .:-=+*#%@"
 ROWS = 2
-"""Pixels above each other in a character, which is about twice as high as it is wide."""
+"""Rows of pixels per character, which is about twice as high as wide."""
 
 
 def shaded(image: Array, style: str = "") -> list[Text]:
-    """Return an image (h, w) of values from 0 on as lines: the mean of two rows in each."""
+    """Return an image (h, w) of non-negative values as lines: each is the mean of two rows."""
     h, w = image.shape
     whole = np.pad(image, ((0, h % ROWS), (0, 0)))
     means = whole.reshape(-1, ROWS, w).mean(axis=1)

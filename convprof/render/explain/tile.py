@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 NEARLY = 0.97
-"""Below this share of what a whole tile makes, the page says why."""
+"""The page explains a tile below this share of a whole tile's FLOPs per element."""
 
 
 def show(console: Console, page: TilePage) -> None:
@@ -58,7 +58,7 @@ def show(console: Console, page: TilePage) -> None:
 
 
 def _part(page: TilePage) -> str:
-    """Return which part of the problem the page is about, where it is not the whole."""
+    """Return the part of the problem that the page is about, if not the whole problem."""
     parts = [f"one of {count} {things}" for count, things in page.tiling.one_of if count > 1]
     return f"{', '.join(parts)}: ".capitalize() if parts else ""
 
@@ -126,7 +126,7 @@ SETS: list[Column[WorkingSet]] = [
 ]
 
 
-# Which elements a tile touches, drawn: the three matrices, and the images of a convolution.
+# Pictures of the elements of a tile: the three matrices, and the images of a convolution.
 
 MARKS = {REST: ("·", "dim"), CACHE: ("+", "#56b4e9"), REGISTER: ("#", "bold #e69f00")}
 MOST_ROWS = 14
@@ -159,7 +159,7 @@ def matrices(out: Page, t: Tiling) -> None:
 
 
 def images(out: Page, t: Tiling, shown: Images) -> None:
-    """Print the tile's pixels in the output image, and what they read of the input."""
+    """Print the tile's pixels in the output image, and their inputs."""
     out.section("One register tile in the images: output pixels, and the input pixels they read")
     most = (out.width - GAP) // 2
     block = t.block_slices()[0]
@@ -184,7 +184,7 @@ def images(out: Page, t: Tiling, shown: Images) -> None:
 
 
 def _around(positions: Array, extent: int, most: int) -> Axis:
-    """Return a window around the positions; the whole axis, scaled, where they do not fit one."""
+    """Return a window around the positions, or the whole axis, scaled, if they do not fit."""
     if extent <= most or not len(positions):
         return Axis(0, min(extent, most), 1, extent)
     low, high = int(positions.min()), int(positions.max())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 GREATEST_DENOMINATOR = 24
-"""Of the numbers in the matrices."""
+"""The width of the numbers in the matrices."""
 FLOAT32_STEP = float(np.finfo(np.float32).eps)
 DATA, FILTER, RESULT = "#e69f00", "#56b4e9", "#009e73"
 
@@ -106,7 +106,7 @@ def _lesson(page: WinogradPage) -> str:
 
 
 def _saving(shown: Count, m: int) -> str:
-    """Return how many multiplications are saved, and why not more."""
+    """Return the saved multiplications, and the reason why more are not saved."""
     ideal = 9 * m**2 / (m + 2) ** 2
     edges = "because tiles reach over the edge"
     if shown.saving < 1:

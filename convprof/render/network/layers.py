@@ -30,17 +30,17 @@ LIMIT_LINE = (
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Equal layers, or a single one, and what they are a share of."""
+    """Equal layers, or a single layer, and the total that their share refers to."""
 
     layers: tuple[Layer, ...]
-    """The same problem, computed by the same strategy; in the network's order."""
+    """Layers with the same problem and strategy, in the network's order."""
     total_s: float
     label: str = ""
     """The name of repeated layers: ``layer3.1-5.conv1``; empty: as the first one's."""
 
     @property
     def layer(self) -> Layer:
-        """The first of them; its times are shown for all."""
+        """The first of the layers; its times are shown for all."""
         return self.layers[0]
 
     @property
@@ -50,12 +50,12 @@ class Share:
 
     @property
     def hot_s(self) -> float:
-        """Seconds of all of them together."""
+        """Seconds of all layers together."""
         return sum(layer.hot_s for layer in self.layers)
 
     @property
     def chain_s(self) -> float | None:
-        """Seconds of one of them in the chain, on average; None if one has no time there."""
+        """Mean seconds of a layer in the chain; None if one has no time there."""
         known = [layer.chain_s for layer in self.layers if layer.chain_s is not None]
         return sum(known) / len(known) if len(known) == len(self.layers) else None
 
@@ -75,7 +75,7 @@ def shares(layers: Sequence[Layer], extent: Extent) -> list[Share]:
 
 
 def different(layers: Sequence[Layer]) -> int:
-    """Return how many different layers there are among the measured ones."""
+    """Return the number of different measured layers."""
     return len(_equal([layer for layer in layers if layer.hot is not None], 0.0))
 
 
@@ -113,7 +113,7 @@ def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
 
 
 def legend_lines(headings: Sequence[str]) -> list[str]:
-    """Return what columns with these headings mean, as far as that has to be said."""
+    """Return the explanations of the columns with these headings."""
     lines = []
     if TIMES in headings:
         lines.append(
@@ -144,14 +144,14 @@ def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
 
 
 def computes(step: Step) -> str:
-    """Return what a step computes: ``3x3 s2 64->128 +bias,relu``, ``max 3x3 s2``."""
+    """Return the operation of a step: ``3x3 s2 64->128 +bias,relu``, ``max 3x3 s2``."""
     problem = step.problem
     end = f" +{problem.epilogue.text}" if problem.epilogue else ""
     return problem.layer_text + end
 
 
 def computed_by(layer: Layer, layout: str) -> str:
-    """Return the strategy, and the layout where it is another one than ``layout``."""
+    """Return the strategy, and its layout if this differs from ``layout``."""
     if layer.hot is None:
         return NOTHING
     name = layer.chosen or layer.hot.strategy
@@ -170,7 +170,7 @@ def percent(share: float | None) -> str:
 
 
 def share_cell(share: float) -> str:
-    """Return a share of 1 as ``12.3 %``: for a column whose heading has no sign."""
+    """Return a share of 1 as ``12.3 %``: for a column without a sign in its heading."""
     return f"{percent(share)} %"
 
 

@@ -1,4 +1,4 @@
-"""What ``network NAME --plan`` prints: every layer's way, the conversions, the chains compared."""
+"""The output of ``network NAME --plan``: each layer's choice, conversions, compared chains."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def conclusion_lines(found: PlanResult) -> list[str]:
 
 
 def plan_csv(found: PlanResult | None) -> str:
-    """Return one row per layer: its way, and exact seconds."""
+    """Return one row per layer: its choice, and exact seconds."""
     rows = []
     for layer in found.layers if found else []:
         fastest = {f"{layout}_s": seconds for layout, (_, seconds) in layer.fastest.items()}
@@ -142,7 +142,7 @@ def _way_of(layer: Planned) -> tuple[object, ...]:
 def _after(found: PlanResult) -> list[str]:
     """Return the conversions, each with the layer whose result it converts.
 
-    ``after layer4.1.conv2: to nchw``; ``input to nhwc`` for what no layer has written.
+    ``after layer4.1.conv2: to nchw``; ``input to nhwc`` for the input.
     """
     writers = {layer.step.writes: layer.step.name for layer in found.layers}
     named = []
@@ -253,7 +253,7 @@ def _way(row: PlanRow) -> str:
 
 
 def _taken_along(row: PlanRow) -> str:
-    """Return what was fused with a layer: ``bias, add, relu``."""
+    """Return the operations fused with a layer: ``bias, add, relu``."""
     step = row.layers[0].step
     epilogue = getattr(step.problem, "epilogue", None)
     if epilogue:

@@ -1,4 +1,4 @@
-"""Blocks of layers that repeat, found by what the layers are and how their names count.
+"""Blocks of layers that repeat, found by equal layers and numbers in their names.
 
 ``layer3.1.conv1``, ``layer3.1.conv2``, ``layer3.2.conv1``, ``layer3.2.conv2`` become the two rows
 ``layer3.1-2.conv1`` and ``layer3.1-2.conv2``, if the layers of both blocks are equal.
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 MOST_ROWS = 30
-"""Longer tables have a row for blocks that repeat, unless every row was asked for."""
+"""Longer tables have a row for blocks that repeat, unless ``--all`` requests every row."""
 ALL_LINE = "blocks that repeat share a row: --all shows every layer"
 LONGEST_BLOCK = 64
-"""Layers of one block; longer repeats are not searched for."""
+"""The most layers of one block; longer blocks are not searched for."""
 _NUMBER = re.compile(r"(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Which layers a table shows."""
+    """The layers that a table shows."""
 
     top: int | None = None
     """The number of slowest layers; None: all, in the network's order."""
@@ -55,10 +55,10 @@ class Group(Generic[Row]):
 def grouped(
     rows: Sequence[Row], name: Callable[[Row], str], signature: Callable[[Row], Hashable]
 ) -> list[Group[Row]]:
-    """Return the rows in order, those of repeated blocks together.
+    """Return the rows in order, with rows of repeated blocks together.
 
-    A block repeats if the signatures of its rows do, and if in all its names the same number
-    counts up by one. Of several ways to divide rows into blocks, the one that saves most rows.
+    A block repeats if the signatures of its rows repeat, and if the same number in all names
+    increases by one. Of several divisions into blocks, the one that saves most rows is used.
     """
     names, kinds = [name(row) for row in rows], [signature(row) for row in rows]
     groups: list[Group[Row]] = []
@@ -74,7 +74,7 @@ def grouped(
 
 
 def _best(names: Sequence[str], kinds: Sequence[Hashable], at: int) -> tuple[int, int]:
-    """Return the length of the block that begins at a row, and how often it is there."""
+    """Return the length of the block that begins at a row, and the number of its repeats."""
     best, saved = (1, 1), 0
     for length in range(1, min(LONGEST_BLOCK, (len(names) - at) // 2) + 1):
         times = 1
@@ -86,7 +86,7 @@ def _best(names: Sequence[str], kinds: Sequence[Hashable], at: int) -> tuple[int
 
 
 def _again(names: Sequence[str], kinds: Sequence[Hashable], at: int, length: int) -> bool:
-    """Whether the block at a row is there again right behind itself."""
+    """Whether the block at a row is followed by an equal block."""
     after = at + length
     if after + length > len(names) or kinds[at:after] != kinds[after : after + length]:
         return False
@@ -96,7 +96,7 @@ def _again(names: Sequence[str], kinds: Sequence[Hashable], at: int, length: int
 
 
 def _counted(first: str, second: str) -> int | None:
-    """Return the number of the first name that is one more in the second; None if none is."""
+    """Return the number in the first name that is one more in the second name, or None."""
     a, b = _NUMBER.split(first), _NUMBER.split(second)
     if len(a) != len(b):
         return None

@@ -1,4 +1,4 @@
-"""What ``network NAME`` prints: layers, kinds of layers, and how their times make up the chain."""
+"""The output of ``network NAME``: layers, kinds of layers, and the sum up to the chain."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def run_report(console: Console, found: NetworkResult, extent: Extent) -> None:
-    """Print layers, kinds, totals, verdicts, and what could not be measured."""
+    """Print layers, kinds, totals, verdicts, and exclusions."""
     if found.measured:
         _print_layers(console, found, extent)
         console.print()
@@ -60,7 +60,7 @@ def run_report(console: Console, found: NetworkResult, extent: Extent) -> None:
 
 
 def doubt_lines(found: NetworkResult) -> list[str]:
-    """Return which times cannot be true, and why; no line if all can."""
+    """Return the times in doubt, with reasons; no line without doubts."""
     layers = [m for layer in found.measured for m in (layer.hot, layer.cold) if m is not None]
     different = list({id(m): m for m in layers}.values())
     line = doubts.line([*different, *filter(None, [found.chain])], doubts.layer_name)
@@ -68,7 +68,7 @@ def doubt_lines(found: NetworkResult) -> list[str]:
 
 
 def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
-    """Return what was not measured, and why, each once."""
+    """Return the exclusions with their reasons, each once."""
     lines = (
         f"{m.problem['name'] or m.problem['descriptor']}: {describe.exclusion_line(m)}"
         for m in excluded
@@ -103,7 +103,7 @@ def title(found: NetworkResult, rows: Sequence[Share], extent: Extent) -> str:
 
 
 def not_timed(views: int) -> str:
-    """Return `` (1 view not timed)``: a view only names what is in memory already."""
+    """Return `` (1 view not timed)``: a view only renames a tensor in memory."""
     return f" ({views} view{'s' if views > 1 else ''} not timed)" if views else ""
 
 

@@ -1,4 +1,4 @@
-"""The list of networks, and a network's layers with shapes and costs: nothing that was run."""
+"""The list of networks, and a network's layers with shapes and costs, without measurements."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SMALLEST = 1e-3
 
 
 def summary_report(console: Console, summary: Summary) -> None:
-    """Print the layers, the totals in full, and how they are counted.
+    """Print the layers, the exact totals, and the rules of counting.
 
-    Where not every column fits, a block's name goes above its layers instead of into each.
+    If not every column fits, the name of a block is above its layers instead of in each row.
     """
     of_layers, lines = summary_columns(summary), plain_lines(summary)
     if len(fit(of_layers, lines, console.width)) < len(of_layers):
@@ -53,7 +53,7 @@ def plain_lines(summary: Summary) -> list[Line[Row]]:
 
 
 def block_lines(summary: Summary) -> list[Line[Row]]:
-    """Return a line per layer, and one above for each block of which there are several."""
+    """Return a line per layer, and a line above for each block if there are several blocks."""
     return columns.block_lines(summary.rows, _name)
 
 

@@ -1,4 +1,4 @@
-"""How the chain's time comes about: the sum of its layers, what is added, what is saved."""
+"""The parts of the chain's time: the sum of its layers, additions and savings."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ CHAIN = "the chain"
 COLD = "each layer by itself, caches cold"
 
 BETWEEN_LINE = (
-    "between its neighbours a layer finds its input where the one before has left it, and its "
-    "weights where all the others have left them"
+    "between its neighbours the input of a layer is where the layer before has left "
+    "it, and its weights are where all other layers have left them"
 )
 
 
 NOISE = 0.02
-"""Of the chain's time: smaller differences are not told from noise."""
+"""A share of the chain's time: smaller differences are noise."""
 WITHIN_NOISE = "within the noise"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A total, or a difference from the one above it."""
+    """A total, or a difference from the total above."""
 
     name: str
     seconds: float
     difference: bool = False
     noise: bool = False
-    """Whether it is a difference that says nothing."""
+    """Whether the difference is within the noise."""
 
 
 def noise(found: NetworkResult) -> float:
-    """Return the seconds below which a difference says nothing: half the chain's interval, or 2 %.
+    """Return the seconds below which a difference is noise: half the chain's interval, or 2 %.
 
-    The larger of both; 0 without a chain.
+    The larger of both counts; 0 without a chain.
     """
     time = found.chain.time_s if found.chain else None
     return max(time.half_interval or 0.0, NOISE * time.median) if time else 0.0
@@ -108,7 +108,7 @@ def chain_line(chain: Measurement) -> str:
 
 
 def residual_lines(found: NetworkResult) -> list[str]:
-    """Return in words what the chain takes more than its layers, and where most of it is lost."""
+    """Return in words the difference of the chain and its layers, and the layers that lose most."""
     totals = found.reconciliation()
     if totals is None:
         return []
@@ -135,7 +135,7 @@ def residual_lines(found: NetworkResult) -> list[str]:
 
 
 def library_lines(found: NetworkResult) -> list[str]:
-    """Return how long each library takes, compared with the chain."""
+    """Return the time of each library, compared with the chain."""
     return [
         verdict(each.a, "convprof's chain", each.ratio)
         if each.doubt is None

@@ -9,7 +9,7 @@ from convprof import units
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import TRAINING
 from convprof.problems.shapes import shape_text
-from convprof.render import describe, tables
+from convprof.render import describe, doubts, tables
 from convprof.render.columns import print_table
 from convprof.render.console import say
 from convprof.render.export import markdown_table
@@ -19,6 +19,7 @@ from convprof.render.network.training_tables import (
     layer_columns,
     peak_text,
 )
+from convprof.studies.network.training import which_pass
 from convprof.studies.network.training_totals import total
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is shown of one network."""
+    """The data of the output for one network."""
 
     plan: Plan
     sides: Sequence[Sequence[Result]]
-    """All layers as we compute them, all layers as libraries do; only sides with results."""
+    """All layers by our strategies, and all layers by libraries; only sides with results."""
     excluded: Sequence[Measurement]
-    """Refused, failed or wrong."""
+    """Refused, failed or wrong measurements."""
     choice: Choice
     peak: Peak
     top: int | None = None
@@ -57,7 +58,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """Which network, which passes, how."""
+        """The network, the passes, and the settings."""
         plan, choice = self.plan, self.choice
         threads = choice.threads[0]
         parts = (
@@ -72,7 +73,7 @@ class Report:
 
     @property
     def shown(self) -> str | None:
-        """How many of the layers are in the table; None if all are."""
+        """The number of layers in the table; None if all are."""
         shown, there = len({row.layer.names for row in self.rows}), len(self.plan.layers)
         if self.top is None or shown == there:
             return None
@@ -81,7 +82,7 @@ class Report:
 
 
 def passes_report(console: Console, report: Report) -> None:
-    """Print the layers, the sums, what was left out and why."""
+    """Print the layers, the sums, and the exclusions with reasons."""
     rows, sides = report.rows, report.sides
     if rows:
         print_table(console, report.title, layer_columns(report.plan, rows, sides), rows)
@@ -91,6 +92,7 @@ def passes_report(console: Console, report: Report) -> None:
             console.print()
             columns = kind_columns(report.plan, kinds, report.peak)
             print_table(console, _side_title(report, side), columns, kinds)
+        say(console, *doubt_lines(sides))
         console.print()
     say(console, *total_lines(report.plan, sides, report.peak), style="bold")
     say(console, *exclusion_lines(report.excluded))
@@ -109,6 +111,7 @@ def passes_markdown(document: Document, report: Report) -> str:
             parts.append(f"#### {_side_title(report, side)}\n")
             parts.append(markdown_table(kind_columns(report.plan, kinds, report.peak), kinds))
     lines = [
+        *doubt_lines(sides),
         *total_lines(report.plan, sides, report.peak),
         *exclusion_lines(report.excluded),
         *notes(report.plan, rows),
@@ -119,8 +122,21 @@ def passes_markdown(document: Document, report: Report) -> str:
     return "\n".join(parts)
 
 
+def doubt_lines(sides: Sequence[Sequence[Result]]) -> list[str]:
+    """Return which passes of layers have a time that cannot be true, and why; often no line."""
+    every = (m for side in sides for result in side for m in result.found.values())
+    line = doubts.line(every, _pass_name)
+    return [] if line is None else [line]
+
+
+def _pass_name(measurement: Measurement) -> str:
+    """Return ``conv1 backward-data``, and the strategy, which tells the sides apart."""
+    layer = doubts.layer_name(measurement)
+    return f"{layer} {which_pass(measurement)} ({measurement.strategy})"
+
+
 def exclusion_lines(excluded: Sequence[Measurement]) -> list[str]:
-    """Return why passes have no result, each reason once, with how many it concerns."""
+    """Return why passes have no result, each reason once, with its number of passes."""
     found: dict[str, list[str]] = {}
     for m in excluded:
         name = m.problem["name"] or m.problem["descriptor"]
@@ -141,7 +157,7 @@ def _side_title(report: Report, side: Sequence[Result]) -> str:
     return ", ".join(parts)
 
 
-# What is said under the tables of a network's passes: the totals, and what they leave out.
+# The lines under the tables of a network's passes: the totals, and the parts left out.
 
 GRADIENTS = (
     "data and weights are the gradients of a layer's input and of its weights; "
@@ -153,18 +169,18 @@ NOT_TIMED = (
 )
 FORWARD_NOT_TIMED = "not timed: biases, activations, normalisation, pooling"
 MIXED = (
-    "products C = A B of two activations; B stands where others have weights: data is dA, weights "
+    "products C = A B of two activations; B is in the place of weights: data is dA, weights "
     "is dB, both gradients of activations"
 )
 BEFOREHAND = ", not counting what either rearranges beforehand"
 NO_TOTAL = "no total: no layer has a result"
 _MOST_NAMES = 3
 SAME_WORK = 0.01
-"""Executed FLOPs that differ by less from the FLOPs of the definition are not worth a word."""
+"""Smaller differences of executed FLOPs from the FLOPs of the definition are not mentioned."""
 
 
 def total_lines(plan: Plan, sides: Sequence[Sequence[Result]], peak: Peak) -> list[str]:
-    """Return the totals per pass and in all, side by side, and how the sides compare."""
+    """Return the totals per pass and in all for each side, and their ratio."""
     lines = [
         line
         for side in sides
@@ -176,14 +192,14 @@ def total_lines(plan: Plan, sides: Sequence[Sequence[Result]], peak: Peak) -> li
 
 
 def notes(plan: Plan, rows: Sequence[Result]) -> list[str]:
-    """Return what is meant and what is missing."""
+    """Return the explanations, and the missing parts."""
     found = []
     if plan.which == TRAINING:
         found.append(GRADIENTS)
     if plan.left_out:
         found.append(
             f"no gradient of the data is needed in {_some(plan.left_out)}: "
-            "nothing learned lies before"
+            "no layer before has learned weights"
         )
     mixed = list(dict.fromkeys(layer.kind for layer in plan.layers if not layer.learned))
     if mixed and plan.which != FORWARD:
@@ -221,6 +237,8 @@ def _line(name: str, where: str, part: Total, peak: Peak, share: str = "") -> st
     rate = part.flop_per_s
     if rate is None:
         return f"{begin}: no result"
+    if part.doubt is not None:
+        share = f"in doubt: {part.doubt}"
     time = ", ".join(filter(None, (units.time(part.seconds), share)))
     direct, executed = part.flops.direct, part.flops.executed
     work = units.si(direct, "FLOP")
@@ -234,6 +252,9 @@ def _versus(plan: Plan, ours: Sequence[Result], theirs: Sequence[Result]) -> lis
     mine, other = (total(side, plan.asked) for side in (ours, theirs))
     if mine.missing or other.missing:
         return ["convprof and the libraries have not computed the same: no ratio"]
+    doubt = mine.doubt or other.doubt
+    if doubt is not None:
+        return [f"no ratio of the libraries to convprof, in doubt: {doubt}"]
     line = f"the libraries take {other.seconds / mine.seconds:.2f} times as long as convprof"
     return [line + (BEFOREHAND if mine.prepare_s or other.prepare_s else "")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING
-from convprof.render import tables
+from convprof.render import doubts, tables
 from convprof.render.columns import Column
 from convprof.studies.network.training_totals import by_kind, total
 
@@ -58,7 +58,7 @@ def layer_columns(
             for which in plan.asked
         ),
         *(ratio if plan.which == TRAINING else []),
-        Column(f"in all [{steps.name}]", lambda row: units.digits(steps.scale(row.step_s)), 6),
+        Column(f"in all [{steps.name}]", _step_cell(steps), 6),
         Column("share", lambda row: _percent(row.step_s, whole[row.library]), 5),
         Column("% peak", _each(plan, _peak_cell), 7),
         Column("GFLOP/s", _each(plan, tables.gflops_cell), 10),
@@ -116,7 +116,17 @@ def peak_text(found: Total, peak: Peak, decimals: int) -> str:
 def _time_cell(which: str, unit: units.Unit) -> Callable[[Result], str]:
     def cell(row: Result) -> str:
         seconds = row.seconds(which)
-        return NOTHING if seconds is None else units.digits(unit.scale(seconds))
+        if seconds is None:
+            return NOTHING
+        return doubts.before(units.digits(unit.scale(seconds)), row.found[which].doubt)
+
+    return cell
+
+
+def _step_cell(unit: units.Unit) -> Callable[[Result], str]:
+    def cell(row: Result) -> str:
+        doubt = total([row], row.layer.passes).doubt
+        return doubts.before(units.digits(unit.scale(row.step_s)), doubt)
 
     return cell
 
@@ -124,7 +134,9 @@ def _time_cell(which: str, unit: units.Unit) -> Callable[[Result], str]:
 def _sum_cell(passes: Sequence[str], unit: units.Unit) -> Callable[[Kind], str]:
     def cell(row: Kind) -> str:
         found = total(row.results, passes)
-        return units.digits(unit.scale(found.seconds)) if found.counted else NOTHING
+        if not found.counted:
+            return NOTHING
+        return doubts.before(units.digits(unit.scale(found.seconds)), found.doubt)
 
     return cell
 

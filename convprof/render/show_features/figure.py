@@ -27,9 +27,9 @@ NOTE_GREY, RULE_GREY = "#444444", "#bbbbbb"
 HEAT_COLOURS, HEAT_SHARE = "inferno", 0.72
 LABEL_SIZE = 12.0
 LABEL_ROOM = 26
-"""Pixels above a frame that its label takes; where there are fewer the label is inside."""
+"""Pixels that a label needs above its frame; with fewer the label is inside."""
 INSET_SHARE, LEAST_INSET = 0.26, 24
-"""Of a panel's shorter side that its filter takes, and pixels."""
+"""The size of a filter: a share of its panel's shorter side, and pixels."""
 
 
 def figure_of(title: str, sections: Sequence[Section]) -> Figure:
@@ -59,7 +59,7 @@ class _Page:
     def text(self, x: float, y: float, text: str, size: float, **look: Any) -> None:
         """Write a line whose top is at y."""
         at = x / WIDTH, 1 - y / self.height
-        # A file's name may hold dollar signs: they begin no formula here.
+        # A file's name may have dollar signs, which must not begin a formula.
         self.figure.text(*at, text, fontsize=size, va="top", parse_math=False, **look)
 
     def rule(self, y: float) -> None:
@@ -106,7 +106,7 @@ def _show(axes: Axes, cell: Cell) -> None:
 
 
 def _mark(axes: Axes, frame: Frame, zoom: float) -> None:
-    """Outline a square and label it: above where there is room, else in it or next to it."""
+    """Outline a square and label it: above if there is room, else inside or next to it."""
     side = frame.side
     left, top = frame.x - 0.5, frame.y - 0.5  # a pixel's coordinate is the middle of the pixel
     x, y = left + side / 2, top + side / 2
@@ -135,4 +135,4 @@ def _heated(grey: Array, panel: Panel) -> Array:
     colours = colormaps[HEAT_COLOURS](share)[..., :3]
     patches = np.kron(colours, np.ones((panel.patch, panel.patch, 1)))
     mixed: Array = HEAT_SHARE * patches + (1 - HEAT_SHARE) * grey[..., None]
-    return np.clip(mixed, 0, 1)  # rounding may reach beyond
+    return np.clip(mixed, 0, 1)  # rounding may exceed the range

@@ -23,8 +23,7 @@ DEFAULT = "features.png"
 def require(path: str | None) -> str:
     """Return the name to write to; InputError unless a picture can be written there.
 
-    A file that is named is replaced; one that is not named, because it has the default's name, is
-    left alone.
+    A file that the user named is replaced; an existing file with the default name is not.
     """
     name = DEFAULT if path is None else path
     if path is None and Path(DEFAULT).exists():
@@ -36,7 +35,7 @@ def require(path: str | None) -> str:
 
 
 def write(title: str, sections: Sequence[Section], path: str) -> None:
-    """Draw the sheet into a file; readers see the old one or the whole new one, never half.
+    """Draw the sheet into a file; readers see the old or the complete new file.
 
     ConvprofError if writing fails.
     """
@@ -51,9 +50,9 @@ def drawn(title: str, sections: Sequence[Section], suffix: str) -> bytes:
 
     data = io.BytesIO()
     with mpl.rc_context(), warnings.catch_warnings():
-        # A file's name may have letters that the font has not; they are drawn as boxes.
+        # A file's name may have letters that the font lacks; they are drawn as boxes.
         warnings.simplefilter("ignore", UserWarning)
-        mpl.rcdefaults()  # the user's own style files must not decide whether titles fit
+        mpl.rcdefaults()  # the user's own matplotlib style must not change whether titles fit
         figure = figure_of(title, sections)
         figure.savefig(data, format=suffix.removeprefix("."), dpi=DOTS_PER_INCH)
     return data.getvalue()

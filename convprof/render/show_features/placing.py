@@ -1,4 +1,4 @@
-"""Where everything on the sheet goes, in pixels from the upper left corner.
+"""The layout of the sheet, in pixels from the upper left corner.
 
 Section below section, each a title, a caption and rows of panels with their own titles above them.
 """
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 WIDTH, MARGIN, GAP = 1600, 36, 18
 TALLEST, TALLEST_SMALL = 430, 240
-"""Pixels of height that a panel may take."""
+"""The largest height of a panel, in pixels."""
 COLUMNS = 4
 WIDE = 2.5
-"""Width over height from which on a row has half as many panels."""
+"""From this ratio of width to height a row has half as many panels."""
 TITLE_SIZE, HEADING_SIZE, TEXT_SIZE, SMALL_SIZE, NOTE_SIZE = 16.0, 13.0, 10.0, 9.0, 8.5
 LINE = 2.0
 """Pixels of a line of text per point of its letters: 1.44 times their height."""
 LETTER = 0.75
-"""Pixels of an average letter's width per point, on the wide side."""
+"""Pixels of an average letter's width per point, estimated generously."""
 BOLDER = 1.25
 """Width of a bold letter over the width of a normal one."""
 FEWEST_LETTERS = 8
-"""Of a line, however narrow."""
+"""The fewest characters of a line."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text at the left margin: its upper edge in pixels, and how it looks."""
+    """A line of text at the left margin: its upper edge in pixels, and its style."""
 
     y: float
     text: str
@@ -43,14 +43,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """A panel's place: the upper left corner and size in pixels, its title above included."""
+    """A panel's place: the upper left corner and size in pixels, including its title above."""
 
     panel: Panel
     x: float
     y: float
     width: float
     height: float
-    """Both of the picture alone."""
+    """Width and height of the picture only."""
     title_size: float
     lines: tuple[str, ...]
     """Of the note."""
@@ -59,7 +59,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Placed:
+class SheetLayout:
     """The whole sheet."""
 
     height: float
@@ -69,7 +69,7 @@ class Placed:
     cells: tuple[Cell, ...]
 
 
-def place(title: str, sections: Sequence[Section]) -> Placed:
+def place(title: str, sections: Sequence[Section]) -> SheetLayout:
     """Return the sheet, ``WIDTH`` pixels wide and as high as it needs."""
     cells: list[Cell] = []
     rules: list[float] = []
@@ -83,11 +83,11 @@ def place(title: str, sections: Sequence[Section]) -> Placed:
         texts += [*heading, *caption]
         cells += placed
         y += GAP
-    return Placed(y, tuple(texts), tuple(rules), tuple(cells))
+    return SheetLayout(y, tuple(texts), tuple(rules), tuple(cells))
 
 
 def _lines(text: str, y: float, size: float, weight: str) -> tuple[list[Line], float]:
-    """Return the lines of a text across the sheet, and where the next one begins."""
+    """Return the lines of a text across the sheet, and the start of the next line."""
     lines = wrapped(text, WIDTH - 2 * MARGIN, size * (BOLDER if weight == "bold" else 1))
     placed = [Line(y + LINE * size * k, line, size, weight) for k, line in enumerate(lines)]
     return placed, y + LINE * size * len(lines)
@@ -99,7 +99,7 @@ def wrapped(text: str, width: float, size: float) -> tuple[str, ...]:
 
 
 def _rows(section: Section, y: float) -> tuple[list[Cell], float]:
-    """Place a section's panels; return them and where the next section begins."""
+    """Place a section's panels; return them and the start of the next section."""
     columns = _columns(section)
     width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
     size = SMALL_SIZE if section.small else TEXT_SIZE
@@ -118,7 +118,7 @@ def _rows(section: Section, y: float) -> tuple[list[Cell], float]:
 
 
 def _columns(section: Section) -> int:
-    """Return the panels of a row: fewer where they are wide and flat."""
+    """Return the number of panels of a row: fewer if they are wide and flat."""
     h, w = section.panels[0].values.shape[:2]
     columns = COLUMNS * 2 if section.small else COLUMNS
     return columns // 2 if w / h >= WIDE else columns

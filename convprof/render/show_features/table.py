@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 PROBLEM = "PROBLEM"
-WHERE = "to measure one by itself, with its interval: convprof run PROBLEM -s STRATEGY"
+WHERE = "to measure one step alone, with its interval: convprof run PROBLEM -s STRATEGY"
 
 
 def show(console: Console, picture: Picture, steps: Sequence[Computed], path: str) -> None:
-    """Print the table, who refused what, and where the sheet is."""
+    """Print the table, the refusals, and the path of the sheet."""
     shown = columns(steps)
     print_table(console, title(picture), shown, steps)
     say(console, *refusals(steps))
@@ -63,7 +63,7 @@ def columns(steps: Sequence[Computed]) -> list[Column[Computed]]:
 
 
 def refusals(steps: Sequence[Computed]) -> list[str]:
-    """Return ``* box blur: computed by direct: ...`` for each step that the choice refused."""
+    """Return ``* box blur: computed by direct: ...`` for each step that a strategy refused."""
     lines = [f"* {c.step.name}: {c.fallback}" for c in steps if c.refused]
     return lines + [f"{c.step.name}: WRONG, max_rel_error {c.max_rel_error:.2g}" for c in steps if c.wrong]  # noqa: E501  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A section of a study's page as a chart: the data behind its plots, whatever draws them."""
+"""A section of a study's page as a chart: the data of its plots, for every renderer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
             series.append(Series(label, points, subject=name, expected=True))
         series.append(Series(name, _points(rows, plot, scale), subject=name))
     if plot.expected and plot.expected_once:
-        # First, so that what was measured is drawn over it.
+        # Expectations first, so that measurements are drawn over them.
         points = _expectations(section.rows, plot, scale)
         subject = "" if len(groups) > 1 else "measured"
         series.insert(0, Series(plot.expected, points, subject=subject, expected=True))
@@ -61,7 +61,7 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
 
 
 def _finding(page: Page, section: Section, plot: Plot) -> str:
-    """Return how measurement and theory compare, or without a theory the highest figure."""
+    """Return the comparison of measurement and theory, or without a theory the highest figure."""
     compared = [row for row in section.rows if row.ratio]
     if not compared:
         timed = [row for row in section.rows if row.measured]
@@ -82,7 +82,7 @@ def _figure(row: Row, section: Section) -> str:
 
 
 def _where(row: Row, plot: Plot) -> str:
-    """Return ``size 64, threads 2``: where in the chart a row is."""
+    """Return ``size 64, threads 2``: the place of a row in the chart."""
     return ", ".join(
         f"{name} {value}"
         for name in (plot.x, plot.group)
@@ -91,7 +91,7 @@ def _where(row: Row, plot: Plot) -> str:
 
 
 def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
-    """Return the measured points by x; of several at one x the highest."""
+    """Return the measured points by x; the highest of several at one x."""
     best: dict[float, Point] = {}
     for row in rows:
         x = _field(row, plot.x)
@@ -105,7 +105,7 @@ def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
 
 
 def _expectations(rows: tuple[Row, ...] | list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
-    """Return what was expected by x; of several at one x the highest."""
+    """Return the expected values by x; the highest of several at one x."""
     best: dict[float, float] = {}
     for row in rows:
         x = _field(row, plot.x)

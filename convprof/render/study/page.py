@@ -1,4 +1,4 @@
-"""What ``convprof study`` prints and writes."""
+"""The output and the files of ``convprof study``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def studies_report(console: Console, studies: Mapping[str, str]) -> None:
 
 
 def page_report(console: Console, page: Page) -> None:
-    """Print the page: what is known, tables, charts, and what follows."""
+    """Print the page: known facts, tables, charts, and conclusions."""
     _wrapped(console, Text(page.title, style="bold"))
     for line in page.facts:
         _wrapped(console, Text(line, style="dim"))
@@ -84,13 +84,13 @@ def _section(console: Console, page: Page, section: Section) -> None:
 
 
 def _title(section: Section) -> str:
-    """Return the title with the unit, where the title does not name it."""
+    """Return the title, with the unit if the title does not name it."""
     named = section.unit.name.casefold() in section.title.casefold()
     return section.title if named else f"{section.title} · {section.unit.name}"
 
 
 def _wrapped(console: Console, text: Text, before: str = "") -> None:
-    """Print a text that is broken between words; further lines are indented."""
+    """Print a wrapped text; further lines are indented."""
     width = min(console.width, WIDEST)
     first, *rest = text.wrap(console, width) or [Text()]
     console.print(first, no_wrap=True, crop=False)

@@ -20,7 +20,7 @@ Group = list["Row"]
 
 
 def groups(section: Section) -> list[Group]:
-    """Return the rows of each line: one, or those that differ only in the field across."""
+    """Return the rows of each line: one row, or rows that differ only in the field across."""
     lines: dict[tuple[Any, ...], Group] = {}
     for row in section.rows:
         key = tuple(value for name, value in row.variant.items() if name != section.across)
@@ -59,7 +59,7 @@ def _alone(section: Section) -> list[Column[Group]]:
 
 
 def _across(section: Section) -> list[Column[Group]]:
-    """Return a column per value across; one for what is expected, or one next to each where it differs."""  # noqa: E501
+    """Return a column per value across, and columns of expectations: one, or one each if they differ."""  # noqa: E501
     unit, name = section.unit, section.across or ""
     values = list(dict.fromkeys(row.variant[name] for row in section.rows))
     once = all(len({row.expected for row in group}) == 1 for group in groups(section))
@@ -100,7 +100,7 @@ def _value(name: str, *, counted: bool) -> Callable[[Group], str]:
 
 
 def digits(value: float | None) -> str:
-    """Return a number in three digits, a whole one in all of them."""
+    """Return a number in three digits, a whole number in all digits."""
     if value is None:
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int) else units.digits(value)
@@ -112,7 +112,7 @@ def scaled(value: float | None, scale: float) -> str:
 
 
 def figure(row: Row, scale: float) -> str:
-    """Return `171 ±2`; the status where nothing was measured."""
+    """Return `171 ±2`; the status if nothing was measured."""
     measured: Figure | None = row.measured
     if measured is None:
         return row.status

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Builder = Callable[[Lookup], Section | None]
 
 WIDTH = 100
-"""Longer lines are hard to read; long lists wrap between words."""
+"""The widest line: longer lines are hard to read, so long lists wrap."""
 TWO_COLUMNS_FROM = 120
 TWO_COLUMNS_WIDTH = 140
 INDENT = 2
@@ -36,20 +36,20 @@ RIGHT: tuple[Builder, ...] = (
 """The columns of a wide terminal. The right one has the tables and gets a little more room."""
 
 ORDER = (*LEFT[:-1], *RIGHT[:-1], LEFT[-1], RIGHT[-1])
-"""How the sections are read one below the other: software and notes come last."""
+"""The order of the sections in one column: software and notes come last."""
 
 
 def show(console: Console, document: dict[str, Any], *, boxed: bool) -> None:
     """Print the document: in panels if ``boxed``, else as headings and indented lines."""
     get = Lookup(document)
-    made = {build: build(get) for build in ORDER}
-    found = {build: section for build, section in made.items() if section is not None}
-    labels = max(len(label) for section in found.values() for label, _ in section.rows)
+    sections = {build: build(get) for build in ORDER}
+    present = {build: section for build, section in sections.items() if section is not None}
+    labels = max(len(label) for section in present.values() for label, _ in section.rows)
     if boxed:
-        panels = {build: _panel(section, labels) for build, section in found.items()}
+        panels = {build: _panel(section, labels) for build, section in present.items()}
         _print_panels(console, panels)
     else:
-        _print_plain(console, list(found.values()), labels)
+        _print_plain(console, list(present.values()), labels)
 
 
 def _print_panels(console: Console, panels: Mapping[Builder, Panel]) -> None:
@@ -64,15 +64,15 @@ def _print_panels(console: Console, panels: Mapping[Builder, Panel]) -> None:
     console.print(grid, width=min(console.width, TWO_COLUMNS_WIDTH))
 
 
-def _print_plain(console: Console, found: Sequence[Section], labels: int) -> None:
+def _print_plain(console: Console, sections: Sequence[Section], labels: int) -> None:
     parts: list[RenderableType] = []
-    for section in found:
+    for section in sections:
         parts += [Text()] if parts else []
         parts.append(Text(section.title, style="bold"))
         parts.append(Padding(_body(section, labels), (0, 0, 0, INDENT), expand=False))
     with console.capture() as capture:
         console.print(Group(*parts), width=min(console.width, WIDTH))
-    # Rich fills every cell with spaces; a file is better off without them.
+    # Rich fills every cell with spaces, which a file does not need.
     console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
     console.file.flush()
 
@@ -103,7 +103,7 @@ def _rows(section: Section, labels: int) -> Table:
 
 
 def _table(table: Sequence[Sequence[str | None]], *, space_above: bool) -> RenderableType:
-    """Return a table without lines: the first column names, the others are numbers."""
+    """Return a table without lines: names in the first column, numbers in the others."""
     header, *rows = table
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="cyan")
     for position, name in enumerate(header):

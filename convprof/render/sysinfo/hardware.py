@@ -59,7 +59,7 @@ def _model(get: Lookup) -> str | None:
 
 
 def simd(get: Lookup) -> Section:
-    """Return the widest vectors, and the instruction sets that are there and those that are not."""
+    """Return the widest vectors, the present and the missing instruction sets."""
     bits, f32, f64 = (get(f"machine.cpu.simd.{key}") for key in ("bits", "f32_lanes", "f64_lanes"))
     isa = get.text("machine.cpu.simd.isa", lambda name: _ISA.get(name, name))
     width = f"{bits} bits, {f32} f32 or {f64} f64 lanes" if bits else "of unknown width"
@@ -80,7 +80,7 @@ def simd(get: Lookup) -> Section:
 
 
 def cores(get: Lookup) -> Section:
-    """Return how many cores there are, and how many of them this process may use."""
+    """Return the number of cores, and the number that this process may use."""
     here = "machine.topology"
     kinds = [
         f"{kind['physical_cores'] or '?'} {kind['name']}" for kind in get(f"{here}.kinds") or []
@@ -109,12 +109,12 @@ def _usable(get: Lookup) -> str | None:
 
 
 def caches(get: Lookup) -> Section:
-    """Return the table of caches: one row for all that are alike."""
-    found = get("machine.caches") or []
+    """Return the table of caches: one row for equal caches."""
+    rows = get("machine.caches") or []
     header: list[str | None] = ["cache", "size", "line", "ways", "CPUs each", "instances"]
-    if not found:
+    if not rows:
         return Section("Caches", [("caches", None)])
-    return Section("Caches", table=[header, *map(_cache, found)])
+    return Section("Caches", table=[header, *map(_cache, rows)])
 
 
 def _cache(cache: dict[str, Any]) -> list[str | None]:
@@ -130,9 +130,8 @@ def _cache(cache: dict[str, Any]) -> list[str | None]:
     ]
 
 
-# What a section of ``sysinfo`` is made of, and how a document with gaps is read.
-#
-# An unknown fact is None here. A key that the document lacks is as unknown as one that is null.
+# The parts of a section of ``sysinfo``, and the reading of a document with gaps. An unknown fact is
+# None. A missing key of a document is the same as a null value.
 
 Row = tuple[str, str | None]
 
@@ -150,7 +149,7 @@ class Section:
 
 
 class Lookup:
-    """Reads a document whose parts may be missing."""
+    """Access to a document whose parts may be missing."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -168,7 +167,7 @@ class Lookup:
         return None if value is None else word(value)
 
     def text_or_none(self, path: str, word: Callable[[Any], str] = str) -> str | None:
-        """Return a limit in words; where the facts around it are known, null is no limit."""
+        """Return a limit in words; null means no limit if the related facts are known."""
         known = self(path.rpartition(".")[0]) is not None
         return self.text(path, word) or ("none" if known else None)
 

@@ -1,4 +1,4 @@
-"""The sections about what surrounds the CPU: memory, operating system, libraries."""
+"""The sections about the system around the CPU: memory, operating system, libraries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from convprof.render.sysinfo.hardware import Lookup, Section, count, hertz
 
 
 def memory_and_system(get: Lookup) -> Section:
-    """Return how much memory there is, and what runs below the program."""
+    """Return the size of the memory, and the system below the program."""
     return Section(
         "Memory & system",
         [
@@ -44,7 +44,7 @@ def _others(share: float) -> str:
 
 
 def software(get: Lookup) -> Section:
-    """Return the versions that decide how fast code runs, and who runs its threads."""
+    """Return the versions that affect the speed of code, and the owners of its threads."""
     llvm = [get.text("machine.software.llvm"), get.text("machine.software.llvmlite")]
     return Section(
         "Software",
@@ -65,7 +65,7 @@ def software(get: Lookup) -> Section:
 
 
 def _model(get: Lookup) -> str | None:
-    """Return the CPU whose scheduling model is used, and why if LLVM names another CPU."""
+    """Return the CPU whose scheduling model is used, with the reason if LLVM names another CPU."""
     name, spills = get.text("machine.software.llvm_model"), get("machine.software.llvm_host_spills")
     if name is None or name == get("machine.software.llvm_host_cpu"):
         return name
@@ -94,15 +94,15 @@ def _team(get: Lookup) -> str | None:
     return f"{kind}, {threads}" if kind and threads else kind
 
 
-# The sections about what was measured: clocks, peaks, and what went wrong on the way.
+# The sections about measurements: clocks, peaks, and failures.
 
 _CYCLES = {"pmu": "the hardware's counter", "calibrated": "elapsed time x measured clock"}
 _SAME_CLOCK = 0.01
-"""Clocks this close are called the same: two readings of one clock differ that much."""
+"""Clocks within this difference count as equal: two readings of one clock differ as much."""
 
 
 def clock_and_ceilings(get: Lookup) -> Section:
-    """Return the measured clocks and FLOP/s ceilings, and how cycles will be counted."""
+    """Return the measured clocks and FLOP/s ceilings, and the method of counting cycles."""
     header: list[str | None] = [
         "dtype", "threads", "GFLOP/s", "GHz", "FLOP/cycle", "ports", "of ideal",
     ]  # fmt: skip
@@ -117,12 +117,12 @@ def clock_and_ceilings(get: Lookup) -> Section:
         rows.append(("hardware counter", f"refused: {refusal}"))
     if not peaks:
         return Section("Clock & ceilings", [*rows, ("peak", None)])
-    legend = ["cycles per core; ideal = threads x clock x lanes x 2 x ports"]
+    legend = ["cycles per core; ideal = threads x clock x ports x FLOPs of an instruction"]
     return Section("Clock & ceilings", rows, [header, *peaks], legend)
 
 
 def _beside(get: Lookup) -> str:
-    """Compare the clock under wide vectors with the one under scalar code."""
+    """Compare the clock under wide vectors with the clock under scalar code."""
     scalar = get("clock.scalar_hz")
     if not scalar:
         return ""
@@ -150,7 +150,7 @@ def _peak(get: Lookup) -> list[str | None]:
 
 
 def notes(get: Lookup) -> Section | None:
-    """Return what failed or disturbs; None if nothing did."""
+    """Return failures and disturbances; None without any."""
     noise = [f"{noise['message']}; {noise['hint']}" for noise in get("state.noise") or []]
-    found = [*(get("notes") or []), *noise]
-    return Section("Notes", notes=found) if found else None
+    lines = [*(get("notes") or []), *noise]
+    return Section("Notes", notes=lines) if lines else None

@@ -24,45 +24,45 @@ SCORES = "scores"
 
 def scores(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``scores (item, tokens, tokens) = q k^T / sqrt(dim)``."""
-    q, k, made = buffers[0], buffers[1], buffers[2]
+    q, k, row_scores = buffers[0], buffers[1], buffers[2]
     tokens, dim = dims[0], dims[1]
     for row in range(lo, hi):
         first = row // tokens * tokens * dim
         for j in range(tokens):
-            made[row * tokens + j] = 0
-            total = made[row * tokens + j]
+            row_scores[row * tokens + j] = 0
+            total = row_scores[row * tokens + j]
             for t in range(dim):
                 total += q[row * dim + t] * k[first + j * dim + t]
-            made[row * tokens + j] = total / dim**0.5
+            row_scores[row * tokens + j] = total / dim**0.5
 
 
 def softmax(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Turn rows of scores into weights that add up to 1; the largest is subtracted first."""
-    made = buffers[0]
+    weights = buffers[0]
     tokens = dims[0]
     for row in range(lo, hi):
-        largest = made[row * tokens]
+        largest = weights[row * tokens]
         for j in range(tokens):
-            largest = max(largest, made[row * tokens + j])
+            largest = max(largest, weights[row * tokens + j])
         total = largest - largest
         for j in range(tokens):
-            weight = math.exp(made[row * tokens + j] - largest)
-            made[row * tokens + j] = weight
+            weight = math.exp(weights[row * tokens + j] - largest)
+            weights[row * tokens + j] = weight
             total += weight
         for j in range(tokens):
-            made[row * tokens + j] /= total
+            weights[row * tokens + j] /= total
 
 
 def values(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
     """Compute rows ``(item, i)`` of ``y (item, tokens, dim)``: the weighted sums of the values."""
-    made, kv, y = buffers[0], buffers[1], buffers[2]
+    weights, kv, y = buffers[0], buffers[1], buffers[2]
     tokens, dim, items = dims[0], dims[1], dims[2]
     for row in range(lo, hi):
         first = (items + row // tokens) * tokens * dim
         for t in range(dim):
             y[row * dim + t] = 0
         for j in range(tokens):
-            weight = made[row * tokens + j]
+            weight = weights[row * tokens + j]
             for t in range(dim):
                 y[row * dim + t] += weight * kv[first + j * dim + t]
 

@@ -49,21 +49,21 @@ def fft_flops(points: int, *, real: bool = False) -> float:
 def smooth_sizes(least: int, most: int) -> list[int]:
     """Return the numbers ``2^a 3^b 5^c`` between ``least`` and ``most``: fast sizes for an FFT."""
     powers = [[base**e for e in range(most.bit_length())] for base in (2, 3, 5)]
-    found = (math.prod(three) for three in itertools.product(*powers))
-    return sorted(number for number in found if least <= number <= most)
+    products = (math.prod(three) for three in itertools.product(*powers))
+    return sorted(number for number in products if least <= number <= most)
 
 
 def cuts(outputs: int, span: int, stride: int) -> list[Cut]:
     """Return the candidates: for each number of tiles, the shortest sufficient transform."""
     whole = (outputs - 1) * stride + span
     most = max(2 * span, min(2 * whole, LONGEST))
-    found: list[Cut] = []
+    candidates: list[Cut] = []
     for points in smooth_sizes(span, most):
         each = min(outputs, (points - span) // stride + 1)
         count = ceil_div(outputs, each)
-        if not found or count < found[-1].count:
-            found.append(Cut(points, each, count))
-    return found
+        if not candidates or count < candidates[-1].count:
+            candidates.append(Cut(points, each, count))
+    return candidates
 
 
 @dataclass(frozen=True, slots=True)

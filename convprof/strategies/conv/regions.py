@@ -123,17 +123,17 @@ def spans(axis: Axis, out: int, before: int) -> tuple[Span, ...]:
     ``out`` is the number of positions. ``before`` is the padding before the image in elements; if
     negative, the number of elements of the image before the first position's taps.
     """
-    found: list[Span] = []
+    runs: list[Span] = []
     for o in range(out):
         start = o * axis.stride - before
         # the first tap at or after the image's start, and the first tap beyond its end
         low = min(axis.taps, max(0, -(start // axis.dilation)))
         high = max(low, min(axis.taps, (axis.size - 1 - start) // axis.dilation + 1))
-        if found and (found[-1].tap_first, found[-1].tap_last) == (low, high):
-            found[-1] = Span(found[-1].first, o + 1, low, high)
+        if runs and (runs[-1].tap_first, runs[-1].tap_last) == (low, high):
+            runs[-1] = Span(runs[-1].first, o + 1, low, high)
         else:
-            found.append(Span(o, o + 1, low, high))
-    return tuple(found)
+            runs.append(Span(o, o + 1, low, high))
+    return tuple(runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Spot:
+class TilePlacement:
     """The pixels at which one kernel runs: offsets in elements of its starts."""
 
     region: Region
@@ -224,10 +224,10 @@ class Spot:
     a: Integers
     c: Integers
 
-    def image(self, n: int, p: Convolution, output: Output) -> Spot:
+    def image(self, n: int, p: Convolution, output: Output) -> TilePlacement:
         """Return the same pixels of the ``n``-th image."""
         a, c = self.a + n * p.h * p.w * p.c, self.c + n * output.image
-        return Spot(self.region, self.pattern, a, c)
+        return TilePlacement(self.region, self.pattern, a, c)
 
     def input_offsets(self, p: Convolution) -> tuple[int, ...]:
         """Return where the pattern's pixels start in the input, from its first."""

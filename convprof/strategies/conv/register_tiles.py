@@ -17,7 +17,7 @@ from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
 from convprof.strategies.conv.fetching import Fetching
-from convprof.strategies.conv.regions import Output, Region, Spot, cover, regions
+from convprof.strategies.conv.regions import Output, Region, TilePlacement, cover, regions
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Buffer, Packed, shared
 
@@ -77,14 +77,14 @@ class TilePlan(ABC):
         """Return the candidate blockings, the model's choice first."""
         chosen = self.blocking()
         rows = (chosen.block_rows, max(1, chosen.block_rows // 2), 2 * chosen.block_rows)
-        found = [
+        candidates = [
             replace(chosen, vectors=vectors, rows=tall, block_rows=min(self.p.p, count))
             for vectors, tall in self.shapes()
             for count in rows
         ]
         if self.threads > 1:
-            found.insert(1, replace(chosen, fixed=0))
-        return found
+            candidates.insert(1, replace(chosen, fixed=0))
+        return candidates
 
     @abstractmethod
     def shapes(self) -> list[tuple[int, int]]:
@@ -99,7 +99,7 @@ class TilePlan(ABC):
         """Return the packing of the weights."""
 
     @abstractmethod
-    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
+    def add(self, placement: TilePlacement, panel: tuple[int, int, int]) -> None:
         """Add one panel's tiles at some pixels."""
 
     @property
@@ -119,18 +119,18 @@ class TilePlan(ABC):
         p, blocking, panels = self.p, self.chosen, self.panels()
         edges = range(0, p.p, blocking.block_rows)
         blocks = [
-            self._spots(first, min(first + blocking.block_rows, p.p), blocking.rows)
+            self._placements(first, min(first + blocking.block_rows, p.p), blocking.rows)
             for first in edges
         ]
         pixels = list(itertools.product(blocks, range(p.n)))
         if self.weights_far:
             self._panel_by_panel(pixels)
             return self.tiles
-        for (spots, n), panel in itertools.product(pixels, panels):
-            self._task(spots, n, panel)
+        for (placements, n), panel in itertools.product(pixels, panels):
+            self._task(placements, n, panel)
         return self.tiles
 
-    def _panel_by_panel(self, pixels: list[tuple[list[Spot], int]]) -> None:
+    def _panel_by_panel(self, pixels: list[tuple[list[TilePlacement], int]]) -> None:
         """Add all tiles of a panel, then of the next panel: a thread has panels of its own.
 
         Tiles fetch the next panel. After the last panel they fetch their own, which is in a cache.
@@ -141,19 +141,19 @@ class TilePlan(ABC):
         for number, panel in enumerate(panels):
             following = panels[number + (number not in last)]
             self.fetching.begin(self.panel_start(following), self.panel_elements(following))
-            for spots, n in pixels:
-                self._task(spots, n, panel)
+            for placements, n in pixels:
+                self._task(placements, n, panel)
 
-    def _task(self, spots: list[Spot], n: int, panel: tuple[int, int, int]) -> None:
+    def _task(self, placements: list[TilePlacement], n: int, panel: tuple[int, int, int]) -> None:
         self.tiles.task()
-        for spot in spots:
-            self.add(spot.image(n, self.p, self.output), panel)
+        for placement in placements:
+            self.add(placement.image(n, self.p, self.output), panel)
 
-    def _work(self, pixels: tuple[list[Spot], int]) -> int:
+    def _work(self, pixels: tuple[list[TilePlacement], int]) -> int:
         """Return rows times steps of a panel's tiles at these pixels."""
         return sum(
-            len(spot.a) * len(spot.pattern) * len(spot.region.taps) * self.p.cg
-            for spot in pixels[0]
+            len(placement.a) * len(placement.pattern) * len(placement.region.taps) * self.p.cg
+            for placement in pixels[0]
         )
 
     def buffers(self, source: str, panels: str, target: str) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ class TilePlan(ABC):
 
     def _place(
         self,
-        made: TileKernel,
+        tile: TileKernel,
         starts: tuple[Integers, int, Integers],
         d: Integers | int,
         column: int,
@@ -171,7 +171,7 @@ class TilePlan(ABC):
         """Add tiles: starts in input, weights, output and prefetch, and the first channel."""
         more = (column, starts[2]) if self.p.epilogue else ()
         fourth = (d,) if more or self.weights_far else ()
-        self.tiles.add(made, *starts, *fourth, *more)
+        self.tiles.add(tile, *starts, *fourth, *more)
 
     @property
     def weights_far(self) -> bool:
@@ -193,15 +193,15 @@ class TilePlan(ABC):
         row_bytes = read + p.q * p.k * self.types.result.bytes
         fitting = max(1, int(share * l2_bytes()) // row_bytes)
         if self.threads > 1:
-            wanted = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
-            fitting = min(fitting, max(1, p.p // wanted))
+            blocks_per_image = ceil_div(TASKS_PER_THREAD * self.threads, p.n * panels)
+            fitting = min(fitting, max(1, p.p // blocks_per_image))
         blocks = ceil_div(p.p, fitting)
         return ceil_div(p.p, blocks)  # equal blocks
 
-    def _spots(self, first: int, last: int, most: int) -> list[Spot]:
+    def _placements(self, first: int, last: int, most: int) -> list[TilePlacement]:
         p = self.p
         (sh, sw), (top, left, _, _) = p.stride, p.pads
-        found = []
+        placements = []
         for region in regions(p, first, last):
             rows, columns = region.rows, region.columns
             height, width = rows.last - rows.first, columns.last - columns.first
@@ -213,8 +213,8 @@ class TilePlan(ABC):
                 a = (line * p.w + column) * p.c * bool(region.taps)
                 out = self.output
                 c = out.start + i * out.row + j * out.pixel
-                found.append(Spot(region, pattern, a, c))
-        return found
+                placements.append(TilePlacement(region, pattern, a, c))
+        return placements
 
 
 class DensePlan(TilePlan):
@@ -290,37 +290,39 @@ class DensePlan(TilePlan):
             for v in range(0, across, most)
         ]
 
-    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:
+    def add(self, placement: TilePlacement, panel: tuple[int, int, int]) -> None:
         """Add one panel's tiles at some pixels."""
         p, (group, k, vectors) = self.p, panel
         columns = min(vectors * self.lanes, p.kg - k)
-        key = (*spot.region.tap_ranges, spot.pattern, vectors, columns)
+        key = (*placement.region.tap_ranges, placement.pattern, vectors, columns)
         if key not in self._kernels:
-            self._kernels[key] = self._kernel(spot, vectors, columns)
-        made, steps, fetched = self._kernels[key]
+            self._kernels[key] = self._kernel(placement, vectors, columns)
+        tile, steps, fetched = self._kernels[key]
         column = group * p.kg + k
-        d = self.fetching.take(len(spot.a), steps * fetched) if self.fetching else 0
-        starts = spot.a + group * p.cg, self.panel_start(panel), spot.c + column
-        self._place(made, starts, d, column)
-        self.tiles.executed_macs += len(spot.a) * len(spot.pattern) * columns * steps
+        d = self.fetching.take(len(placement.a), steps * fetched) if self.fetching else 0
+        starts = placement.a + group * p.cg, self.panel_start(panel), placement.c + column
+        self._place(tile, starts, d, column)
+        self.tiles.executed_macs += len(placement.a) * len(placement.pattern) * columns * steps
 
-    def _kernel(self, spot: Spot, vectors: int, columns: int) -> tuple[TileKernel, int, int]:
+    def _kernel(
+        self, placement: TilePlacement, vectors: int, columns: int
+    ) -> tuple[TileKernel, int, int]:
         """Return the kernel for some pixels and the width of a panel.
 
         Also return the steps of its reduction, and the elements that each step fetches.
         """
-        segments, run = self._segments(spot.region)
-        b_row, rows = vectors * self.lanes, len(spot.pattern)
+        segments, run = self._segments(placement.region)
+        b_row, rows = vectors * self.lanes, len(placement.pattern)
         fetched = self.fetching.each_step(rows) if self.fetching else 0
         tile = Tile(
             types=self.types,
             lanes=self.lanes,
-            rows=spot.input_offsets(self.p),
+            rows=placement.input_offsets(self.p),
             segments=segments,
             run=run,
             vectors=vectors,
             b_row=b_row,
-            c_rows=spot.output_offsets(self.output),
+            c_rows=placement.output_offsets(self.output),
             columns=columns,
             fused=self.isa.fused,
             fetch_rows=FETCH_ROWS if self.weights_far else 0,
@@ -389,24 +391,26 @@ class DepthwisePlan(TilePlan):
         """Return 0: the one panel is at the start."""
         return 0
 
-    def add(self, spot: Spot, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
+    def add(self, placement: TilePlacement, panel: tuple[int, int, int]) -> None:  # noqa: ARG002
         """Add the tiles at some pixels; each has all channels."""
-        p, region = self.p, spot.region
+        p, region = self.p, placement.region
         width = round_up(p.c, self.lanes)
         tile = DepthwiseTile(
             types=self.types,
             lanes=self.lanes,
-            pixels=spot.input_offsets(p),
+            pixels=placement.input_offsets(p),
             taps=tuple((_tap_offset(p, region, r, s), r * p.s + s) for r, s in region.taps),
-            c_pixels=spot.output_offsets(self.output),
+            c_pixels=placement.output_offsets(self.output),
             channels=p.c,
             b_row=width,
             registers=self.isa.registers,
             fused=self.isa.fused,
             epilogue=p.epilogue,
         )
-        self._place(kernel(tile, self.isa), (spot.a, 0, spot.c), 0, 0)
-        self.tiles.executed_macs += len(spot.a) * len(spot.pattern) * p.c * len(region.taps)
+        self._place(kernel(tile, self.isa), (placement.a, 0, placement.c), 0, 0)
+        self.tiles.executed_macs += (
+            len(placement.a) * len(placement.pattern) * p.c * len(region.taps)
+        )
 
     def packed(self) -> Packed:
         """Return the packing of ``(c, 1, r, s)`` as ``(r * s, c)``, channels in whole vectors."""

@@ -124,7 +124,7 @@ class WinogradBlocks:
 
     def stages(self, source: str, target: str) -> list[Stage]:
         """Return the three stages of every block."""
-        found = []
+        stages = []
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m)
         last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target))
         for first in range(0, self.count, self.most):
@@ -134,13 +134,13 @@ class WinogradBlocks:
                 ("products", self._products, range(len(tiles)), self._factors()),
                 ("transform out", self._outputs, tiles, last),
             ):
-                made = shared((phase, which, *key), functools.partial(make, which))
-                dims = made.dims()
-                native = Native(runner_address(len(buffers)), made)
-                found.append(
+                tile_list = shared((phase, which, *key), functools.partial(make, which))
+                dims = tile_list.dims()
+                native = Native(runner_address(len(buffers)), tile_list)
+                stages.append(
                     Stage(phase, native, int(dims[0]), buffers, dims, static_schedule=True)
                 )
-        return found
+        return stages
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the transformed block before and after the products."""
@@ -157,19 +157,19 @@ class WinogradBlocks:
         written to the panel.
         """
         p = self.p
-        spots = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
+        placements = list(itertools.product(self._panels(), range(0, p.c, FILTER_CHANNELS)))
 
         def fill(target: Array, w: Array) -> None:
             both = np.kron(self.algorithm.g, self.algorithm.g)
             by_tap = w.transpose(2, 3, 1, 0)
-            for (k, vectors), c in spots:
+            for (k, vectors), c in placements:
                 wide = vectors * self.lanes
                 taps = by_tap[:, :, c : c + FILTER_CHANNELS, k : k + wide].astype(np.float64, "C")
                 deep, columns = taps.shape[2:]
-                made = np.matmul(both, taps.reshape(len(both[0]), -1))
+                transformed = np.matmul(both, taps.reshape(len(both[0]), -1))
                 start = p.c * k + c * wide
                 panel = target[:, start : start + deep * wide].reshape(-1, deep, wide)
-                panel[..., :columns] = made.reshape(-1, deep, columns)
+                panel[..., :columns] = transformed.reshape(-1, deep, columns)
 
         buffer = Buffer((self.elements, p.c * self.width), self.types.weights)
         return Packed(buffer, fill, into=True)
@@ -197,7 +197,7 @@ class WinogradBlocks:
         return image, i * self.algorithm.m, j * self.algorithm.m
 
     def _inputs(self, tiles: range) -> TileList:
-        p, made, size = self.p, TileList(), self.algorithm.size
+        p, tile_list, size = self.p, TileList(), self.algorithm.size
         top, left, _, _ = p.pads
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
@@ -214,13 +214,13 @@ class WinogradBlocks:
                 frequency=self.most * p.c,
                 fused=self.isa.fused,
             )
-            made.task()
+            tile_list.task()
             where = ((image * p.h + y) * p.w + x) * p.c
-            made.add(kernel(transform, self.isa), where, 0, number * p.c)
-        return made
+            tile_list.add(kernel(transform, self.isa), where, 0, number * p.c)
+        return tile_list
 
     def _outputs(self, tiles: range) -> TileList:
-        p, made, m = self.p, TileList(), self.algorithm.m
+        p, tile_list, m = self.p, TileList(), self.algorithm.m
         for number, tile in enumerate(tiles):
             image, i, j = self._place(tile)
             transform = OutputTransform(
@@ -236,11 +236,11 @@ class WinogradBlocks:
                 fused=self.isa.fused,
                 epilogue=p.epilogue,
             )
-            made.task()
+            tile_list.task()
             where = ((image * p.p + i) * p.q + j) * p.k
             more = (0, 0, where) if p.epilogue else ()
-            made.add(kernel(transform, self.isa), number * p.k, 0, where, *more)
-        return made
+            tile_list.add(kernel(transform, self.isa), number * p.k, 0, where, *more)
+        return tile_list
 
     def _factors(self) -> tuple[str, ...]:
         """Return the buffers of the products; a fourth buffer is for tiles that fetch filters."""
@@ -248,22 +248,22 @@ class WinogradBlocks:
 
     def _products(self, tiles: range) -> TileList:
         """Return the product of every frequency; a task has some tiles, or some frequencies."""
-        made = TileList()
+        tile_list = TileList()
         parts = ceil_div(len(tiles), self.tall)
         edges = [len(tiles) * k // parts for k in range(parts + 1)]
         rows = list(itertools.pairwise(edges))
         frequencies = np.arange(self.elements)
         if self.by_rows:
             for row in rows:
-                made.task()
-                self._add_products(made, frequencies, [row])
+                tile_list.task()
+                self._add_products(tile_list, frequencies, [row])
         else:
             for f in np.split(frequencies, self.elements):
-                made.task()
-                self._add_products(made, f, rows)
-        return made
+                tile_list.task()
+                self._add_products(tile_list, f, rows)
+        return tile_list
 
-    def _add_products(self, made: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
+    def _add_products(self, tiles: TileList, f: Array, rows: list[tuple[int, int]]) -> None:
         """Add the products of frequencies ``f``: for each all panels, for each panel all rows."""
         p, panels = self.p, self._panels()
         kernels: list[TileKernel] = []
@@ -280,7 +280,7 @@ class WinogradBlocks:
         image = f[..., None] * self.most + np.tile([first for first, _ in rows], len(panels))
         b = (f[..., None] * self.width + column) * p.c
         fourth = [] if self.by_rows else [b + np.array(ahead)]
-        made.add_each(kernels, image * p.c, b, image * p.k + column, *fourth)
+        tiles.add_each(kernels, image * p.c, b, image * p.k + column, *fourth)
 
     def _product(self, rows: int, k: int, vectors: int, fetched: int) -> TileKernel:
         """Return the product of some tiles and a panel of output channels."""
@@ -328,8 +328,8 @@ class Winograd(Tunable[Conv2d, WinogradBlocking]):
 
     def blockings(self, p: Conv2d, setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        found = blockings(p, isas.find(setting.isa), setting.types)
-        return distinct(found)
+        candidates = blockings(p, isas.find(setting.isa), setting.types)
+        return distinct(candidates)
 
     def cycles(self, p: Conv2d, setting: Setting) -> float:
         """Estimate the products and the transforms."""

@@ -26,7 +26,7 @@ class Blas(Planned[Gemm]):
     role = Role.BUNDLED
 
     def plan(self, _: Gemm, setting: Setting) -> Plan:
-        """One call of ``numpy.matmul`` into a result made beforehand."""
+        """One call of ``numpy.matmul`` into a result that is allocated beforehand."""
         plan = Plan(steps=[Call("gemm", _multiply)])
         plan.blas_threads = setting.threads
         return plan

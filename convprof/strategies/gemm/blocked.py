@@ -17,6 +17,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
@@ -102,17 +103,20 @@ class BlockedProducts:
         scale: float = 1.0,
         transposed: bool = False,
         parts: int | None = None,
-        k_group: int = 1,
+        multiply: Multiply = FMA,
     ) -> None:
         """Take dense operands from the usual buffers, unless ``operands`` says where they are.
 
         Without ``fused`` multiply and add are apart whatever the instruction set has. ``scale`` and
         ``transposed`` matrices ``b`` need panels packed ``AHEAD``. ``parts`` of the rows are units
-        of their own; None: ``row_parts`` chooses. With a ``k_group``, see ``panel_layout``, panels
-        are packed ``AHEAD``, and the rows of ``a`` are filled up if ``k`` is no whole groups.
+        of their own; None: ``row_parts`` chooses. Where a step does not ``multiply`` one element
+        by an FMA, panels are packed ``AHEAD``, and the rows of ``a`` are filled up if ``k`` is no
+        whole groups.
         """
-        if k_group > 1:
+        k_group = multiply.k_group
+        if multiply != FMA:
             blocking = replace(blocking, pack_b=AHEAD, kc=round_up(blocking.kc, k_group))
+        self.multiply = multiply
         self.g, self.setting, self.blocking = g, setting, blocking
         operands = operands or Operands.dense(g)
         self.a_in_place, self.b, self.c = operands.a, operands.b, operands.c
@@ -294,7 +298,7 @@ class BlockedProducts:
                 a_step=group,
                 vectors=ceil_div(columns, self.lanes),
                 b_row=self._panel_row(columns) * group,
-                k_group=group,
+                multiply=self.multiply,
                 c_rows=tuple(i * self.c.row for i in range(rows)),
                 columns=columns,
                 padded=self.blocking.pack_b != IN_PLACE,

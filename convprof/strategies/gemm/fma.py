@@ -1,6 +1,6 @@
 """``vectorized`` with multiply and add in one instruction.
 
-Removes its limit: two instructions, each of which takes a port for a cycle, per multiply-add.
+Removes the limit of ``vectorized``: two instructions per multiply-add, each on a port for a cycle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Fma(Vectorized):
     fused: ClassVar[bool] = True
 
     def why_not(self, problem: Gemm, setting: Setting) -> str | None:
-        """Refuse, besides, an instruction set without the instruction."""
+        """Also refuse an instruction set without the instruction."""
         reason = super().why_not(problem, setting)
         if reason is None and not (isa := isas.find(setting.isa)).fused:
             return f"{self.name} needs fused multiply-adds, which {isa.name} does not have"

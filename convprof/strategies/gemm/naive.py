@@ -1,6 +1,6 @@
 """The definition, ``c[i, j] = sum over t of a[i, t] * b[t, j]``, loops i, j, t.
 
-The limit it shows: ``b`` is read down its columns, a new cache line for every multiply-add.
+The limit it shows: ``b`` is read along its columns, with a new cache line for every multiply-add.
 """
 
 from __future__ import annotations

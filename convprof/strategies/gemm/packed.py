@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.kernels.multiply import FMA, multiply
+from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
@@ -48,21 +50,29 @@ faster than 14 at 2048 and 4096."""
 
 def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
-    lanes = isa.lanes(types.accumulator.bytes)
+    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa)
     across = ceil_div(g.n, lanes)
-    if g.m <= FEW_ROWS:
+    if g.m <= FEW_ROWS and how == FMA:
         return _few_rows(g, isa, types, threads)
     vectors = register_vectors(across, isa)
-    most = register_rows(vectors, isa)
+    most = register_rows(vectors, isa, how.parts)
     if across == 1:
         most = min(most, CHAINS)
     elif g.k * types.source.bytes % PAGE_BYTES == 0:
         most = min(most, ALIASED_ROWS)
     rows = even_block(g.m, most)
-    kc, nc = fitted(g, vectors * lanes, KC_BYTES, types, threads)
+    kc, nc = fitted(g, vectors * lanes, block_bytes(g, types, KC_BYTES), types, threads)
     if across <= vectors and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes():
         kc = g.k  # one panel: nothing to gain from parting the sums
     return GemmBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
+
+
+def block_bytes(g: Gemm, types: Types, most: int) -> int:
+    """Return the bytes of a row of ``a`` in a block: ``most``, or all where sums cannot be parted.
+
+    A part of a sum that is stored in a shorter type would be rounded.
+    """
+    return most if types.result == types.accumulator else g.k * types.source.bytes
 
 
 def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
@@ -103,27 +113,29 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     parallel = True
     generated = True
     fuses = True
+    dtypes = PRODUCTS
 
     def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
-        first = choose(g, isa, types, threads)
+        first, how = choose(g, isa, types, threads), multiply(types, isa)
         nr = first.vectors * lanes
         found = [first]
         if first.pack_b == PACKED:
-            for row_bytes in (KC_BYTES // 2, KC_BYTES // 4):
-                kc, nc = fitted(g, nr, row_bytes, types, threads)
+            for most in (KC_BYTES // 2, KC_BYTES // 4):
+                kc, nc = fitted(g, nr, block_bytes(g, types, most), types, threads)
                 found.append(replace(first, kc=kc, nc=nc))
-            found.append(replace(first, pack_b=IN_PLACE))
+            if how == FMA:
+                found.append(replace(first, pack_b=IN_PLACE))
         else:
             kc, nc = fitted(g, nr, KC_BYTES, types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
             found += [replace(first, kc=even_block(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = even_block(g.m, register_rows(vectors, isa))
+            rows = even_block(g.m, register_rows(vectors, isa, how.parts))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
@@ -142,7 +154,8 @@ class Packed(Tunable[Gemm, GemmBlocking]):
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        products = BlockedProducts(g, setting, blocking)
+        how = multiply(setting.types, isas.find(setting.isa))
+        products = BlockedProducts(g, setting, blocking, multiply=how)
         plan = Plan(workspaces=products.workspaces())
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.steps = [*products.all()]

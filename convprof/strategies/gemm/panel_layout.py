@@ -1,4 +1,4 @@
-"""The order of the elements of packed panels, for sums that take one element at a time or several.
+"""The order of the elements of packed panels, for sums with one or several elements per step.
 
 An instruction for bf16 adds the products of two neighbouring elements of a row of ``a`` and of a
 column of ``b`` to one sum (k-pairs); for int8, of four (k-quads). The elements of such a group are
@@ -28,7 +28,7 @@ class PanelLayout:
     width: int
     """Columns of a panel."""
     k_group: int = 1
-    """Elements of a sum that one step takes: 1 for f32 and f64, 2 for bf16, 4 for int8."""
+    """Elements of a sum per step: 1 for f32 and f64, 2 for bf16, 4 for int8."""
 
     @property
     def steps(self) -> int:

@@ -12,6 +12,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
+from convprof.dtypes import of_one
 from convprof.integers import round_up, split
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 
@@ -74,7 +75,7 @@ def fill_stage(g: Gemm, a: Matrices, depth: int, setting: Setting) -> Stage:
     cuts = [rows for rows in split(g.m, setting.threads) if rows]
     for z, rows in itertools.product(range(g.batch), cuts):
         copy = CopyPanel(
-            types=setting.types,
+            types=of_one(setting.types.source),
             lanes=isa.lanes(setting.types.source.bytes),
             rows=len(rows),
             columns=g.k,
@@ -108,7 +109,7 @@ def pack_stage(g: Gemm, b: Matrices, layout: PanelLayout, setting: Setting, how:
     isa = isas.find(setting.isa)
     lanes = isa.lanes(setting.types.accumulator.bytes)
     common: dict[str, Any] = {
-        "types": setting.types,
+        "types": of_one(setting.types.weights),
         "lanes": lanes,
         "row": b.row,
         "scale": how.scale,

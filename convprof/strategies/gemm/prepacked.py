@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.gemm import UNROLL
+from convprof.codegen.kernels.multiply import multiply
+from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies.gemm.packed import B_SHARE, CHAINS
+from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
@@ -41,21 +43,22 @@ as well."""
 
 def choose(g: Gemm, isa: Isa, types: Types, vectors: int | None = None) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across = ceil_div(g.n, isa.lanes(types.accumulator.bytes))
-    wide = min(across, vectors or _vectors(across, isa))
-    rows = min(g.m, register_rows(wide, isa))
+    across, parts = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa).parts
+    wide = min(across, vectors or _vectors(across, isa, parts))
+    rows = min(g.m, register_rows(wide, isa, parts))
     if across == 1:
         rows = min(rows, CHAINS)
     tiles = ceil_div(g.m, rows)
     if tiles == 1 or (across <= wide and g.k * g.n * types.weights.bytes <= B_SHARE * l2_bytes()):
         return PanelBlocking(rows, wide, g.m, g.k)  # nothing to gain from parting the sums
-    kc = _steps(g.k, (FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES) // types.source.bytes)
+    most = block_bytes(g, types, FEW_KC_BYTES if tiles <= FEW_TILES else KC_BYTES)
+    kc = _steps(g.k, most // types.source.bytes)
     return PanelBlocking(rows, wide, _fitting(g.m, kc * types.source.bytes, rows), kc)
 
 
-def _vectors(across: int, isa: Isa) -> int:
+def _vectors(across: int, isa: Isa, parts: int) -> int:
     """Return the vectors across a panel, so that few equal panels make ``across``."""
-    if register_rows(WIDE, isa) < CHAINS:
+    if register_rows(WIDE, isa, parts) < CHAINS:
         return register_vectors(across, isa)
     return even_block(across, WIDE)
 
@@ -79,6 +82,7 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
     parallel = True
     generated = True
     fuses = True
+    dtypes = PRODUCTS
 
     def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking]:
         """Return blockings to try, the model's choice first."""
@@ -87,7 +91,8 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
         found = [first]
         if first.rows < g.m:
             found.append(choose(g, isa, types, 2))
-            kc = _steps(g.k, ceil_div(first.kc, 2))
+            most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
+            kc = _steps(g.k, most // types.source.bytes)
             found.append(
                 replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
             )
@@ -105,7 +110,8 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
 
     def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
-        stages = PanelStages(g, setting, blocking)
+        how = multiply(setting.types, isas.find(setting.isa))
+        stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.steps = [*stages.all()]

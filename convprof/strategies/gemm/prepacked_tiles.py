@@ -15,6 +15,7 @@ import numpy as np
 
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.gemm import LINE_BYTES, UNROLL, Tile
+from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, round_up
 from convprof.problems.epilogue import NO_EPILOGUE
@@ -68,9 +69,11 @@ class PanelStages:
     """The panels of ``b`` and the stages that read them; a stage has a task per thread."""
 
     def __init__(
-        self, g: Gemm, setting: Setting, blocking: PanelBlocking, k_group: int = 1
+        self, g: Gemm, setting: Setting, blocking: PanelBlocking, multiply: Multiply = FMA
     ) -> None:
-        """With a ``k_group``, see ``panel_layout``, rows of ``a`` may have to be filled up."""
+        """Where a step multiplies a group of elements, rows of ``a`` may have to be filled up."""
+        k_group = multiply.k_group
+        self.multiply = multiply
         self.g = g
         self.setting = setting
         self.blocking = replace(blocking, kc=round_up(blocking.kc, k_group))
@@ -236,7 +239,7 @@ class PanelStages:
             segments=((0, 0),),
             run=steps,
             a_step=layout.k_group,
-            k_group=layout.k_group,
+            multiply=self.multiply,
             vectors=ceil_div(columns, self.lanes),
             b_row=layout.step_elements,
             c_rows=tuple(i * g.n for i in range(rows)),

@@ -1,8 +1,8 @@
-"""Where a product of matrices is summed: in the result, or where its elements are too short, apart.
+"""The buffer of a product's sums: the result, or a separate one if its elements are too short.
 
-A loop nest that adds to an element of ``c`` again and again would round it each time. Sums of bf16 and
-f16 are f32; a last stage rounds each of them once.
-"""  # noqa: E501
+A loop nest that adds to an element of ``c`` again and again would round the element each time. Sums
+of bf16 and f16 are f32; a last stage rounds each of them once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUMS = "sums"
 TASK_ELEMENTS = 1 << 14
-"""Sums that a task rounds: long enough to outweigh the call."""
+"""Sums that a task rounds: enough to outweigh the call."""
 
 
 def rounded(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -36,7 +36,7 @@ def buffer(types: Types) -> str:
 
 
 def plan(g: Gemm, types: Types, steps: Sequence[Stage]) -> Plan:
-    """Return the plan of the stages that sum, and of the one that rounds where one is needed."""
+    """Return the plan of the stages that sum, and of a stage that rounds if needed."""
     if buffer(types) == Y:
         return Plan(steps=[*steps])
     count = g.batch * g.m * g.n

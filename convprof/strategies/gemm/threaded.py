@@ -20,7 +20,7 @@ class Threaded(Tiled):
     least_threads = 2
 
     def why_not(self, problem: Gemm, setting: Setting) -> str | None:
-        """Refuse one thread: the code would be ``tiled`` again."""
+        """Refuse one thread: the code would be the same as in ``tiled``."""
         reason = super().why_not(problem, setting)
         if reason is None and setting.threads < self.least_threads:
             return f"{self.name} needs at least 2 threads; on one thread it is tiled"

@@ -1,7 +1,7 @@
 """Cache and register tiles: four rows by four reduction steps at a time, blocks that fit L1.
 
-Removes the limit of ``reordered``: a loaded row of ``b`` serves four rows of ``c``, and a row of
-``c`` is updated four times per load and store.
+Removes the limit of ``reordered``: four rows of ``c`` use a loaded row of ``b``, and a row of ``c``
+is updated four times per load and store.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``fma`` with its loops over rows and steps unrolled until the vector registers are full.
 
-Removes its limit: a loaded vector of ``b`` serves four rows only, each step pays for the loop's
-counter, and eight sums are just as many as cover the latency of two multiply-adds a cycle.
+Removes the limit of ``fma``: only four rows use a loaded vector of ``b``, each step includes the
+loop's counter, and eight sums are just enough to hide the latency of two multiply-adds a cycle.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Unrolled(Vectorized):
-    """Register tiles as large as there are registers, several steps a turn."""
+    """Register tiles as large as the registers allow, several steps per iteration."""
 
     name = "unrolled"
-    summary = "fma, unrolled into all vector registers, several steps a turn"
+    summary = "fma, unrolled into all vector registers, several steps per iteration"
     fused: ClassVar[bool] = True
     turn: ClassVar[int] = 0
 

@@ -1,8 +1,8 @@
-"""Explicit vectors as wide as the CPU has; four rows by two of them stay in registers for a block.
+"""Explicit vectors as wide as the CPU has; four rows by two vectors stay in registers for a block.
 
 Removes the limit of ``tiled``: a sum is loaded and stored once per block of the reduction, not
 once every four steps, and the vectors are not left to the compiler's choice. ``b`` is read in
-place, in blocks that fit L1; multiply and add are two instructions, one step a turn.
+place, in blocks that fit L1; multiply and add are two instructions, with one step per iteration.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from convprof.strategies.base import Setting
 
 ROWS, VECTORS = 4, 2
-"""The tile: the four rows of ``tiled``, and just as many sums as keep two multiply-adds a cycle of
-four cycles each busy. It fits sixteen registers."""
+"""The tile: the four rows of ``tiled``, and just enough sums for two multiply-adds a cycle of four
+cycles each. The tile fits sixteen registers."""
 B_SHARE = 1 / 2
-"""Of the first-level cache, for a block of ``b`` as wide as the register tile."""
+"""Share of the first-level cache for a block of ``b`` as wide as the register tile."""
 
 
 class Vectorized(Planned[Gemm]):
@@ -39,10 +39,10 @@ class Vectorized(Planned[Gemm]):
     fuses = True
     fused: ClassVar[bool] = False
     turn: ClassVar[int] = 1
-    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+    """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:  # noqa: ARG002
-        """Return rows and vectors of the register tile, at most."""
+        """Return the most rows and vectors of the register tile."""
         return min(ROWS, g.m), min(VECTORS, ceil_div(g.n, lanes))
 
     def plan(self, g: Gemm, setting: Setting) -> Plan:

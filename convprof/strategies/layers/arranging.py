@@ -9,14 +9,14 @@ import numpy as np
 from convprof.codegen.kernels.transpose import TransposeTile
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.strategies.layers.stages import (
-    Made,
+    KernelContext,
     Nest,
     activations,
     add_blocks,
-    inputs_lying,
+    input_strides,
     parts,
     plan_of,
-    result_lying,
+    result_strides,
     row_major,
     rows_stage,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def copy_stage(
-    nest: Nest, buffers: tuple[str, str], made: Made, starts: Sequence[int] = (0, 0)
+    nest: Nest, buffers: tuple[str, str], context: KernelContext, starts: Sequence[int] = (0, 0)
 ) -> Stage:
     """Return the stage that copies the first array to the second, beginning at ``starts``.
 
@@ -42,17 +42,17 @@ def copy_stage(
     nest = nest.joined()
     source, target = nest.strides
     if source[-1] == target[-1] == 1 or (source[-1], target[-1]) == (0, 1):
-        return rows_stage("copy", "copy", nest, buffers, made, starts=starts)
+        return rows_stage("copy", "copy", nest, buffers, context, starts=starts)
     read = source.index(1) if 1 in source else None
     write = len(target) - 1 if target[-1] == 1 else None
-    return _turned(nest, (write, read), buffers, made, starts)
+    return _transposed(nest, (write, read), buffers, context, starts)
 
 
-def _turned(
+def _transposed(
     nest: Nest,
     axes: tuple[int | None, int | None],
     buffers: tuple[str, str],
-    made: Made,
+    context: KernelContext,
     starts: Sequence[int],
 ) -> Stage:
     """Return the stage that transposes along the axes dense in the target and in the source.
@@ -68,8 +68,8 @@ def _turned(
 
     def tile(rows: int, columns: int) -> TransposeTile:
         return TransposeTile(
-            types=made.setting.types,
-            lanes=made.lanes,
+            types=context.setting.types,
+            lanes=context.lanes,
             rows=rows,
             columns=columns,
             source_row=apart,
@@ -77,7 +77,7 @@ def _turned(
         )
 
     blocks = [
-        (i, j, kernel(tile(high, wide), made.isa))
+        (i, j, kernel(tile(high, wide), context.isa))
         for j, wide in parts(columns, COLUMNS)
         for i, high in parts(rows, ROWS)
     ]
@@ -94,12 +94,12 @@ def _turned(
             np.array([i + j * target_row for i, j, _ in blocks]),
         ],
     )
-    return made.stage("copy", tiles, (buffers[0], buffers[0], *buffers))
+    return context.stage("copy", tiles, (buffers[0], buffers[0], *buffers))
 
 
 def in_order(_: ops.Flatten | ops.Reshape, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a copy of all elements in the order of the logical shape."""
-    (strides,) = inputs_lying(problem, setting.layout)
+    (strides,) = input_strides(problem, setting.layout)
     (shape,) = problem.inputs
     return _copied(problem, setting, Nest(shape, (strides, row_major(shape))))
 
@@ -107,21 +107,21 @@ def in_order(_: ops.Flatten | ops.Reshape, problem: Operation, setting: Setting)
 def tokens(_: ops.Tokens, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of an image whose pixels become rows."""
     n, c, h, w = problem.inputs[0]
-    (strides,) = inputs_lying(problem, setting.layout)
+    (strides,) = input_strides(problem, setting.layout)
     return _copied(problem, setting, Nest((n, c, h, w), (strides, (c * h * w, 1, w * c, c))))
 
 
 def transpose(op: ops.Transpose, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of axes in another order."""
-    (strides,) = inputs_lying(problem, setting.layout)
-    turned = tuple(strides[axis] for axis in op.axes)
-    return _copied(problem, setting, Nest(problem.output, (turned, row_major(problem.output))))
+    (strides,) = input_strides(problem, setting.layout)
+    permuted = tuple(strides[axis] for axis in op.axes)
+    return _copied(problem, setting, Nest(problem.output, (permuted, row_major(problem.output))))
 
 
 def cut(op: ops.Slice, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a part of an axis."""
-    (strides,) = inputs_lying(problem, setting.layout)
-    nest = Nest(problem.output, (strides, result_lying(problem, setting.layout)))
+    (strides,) = input_strides(problem, setting.layout)
+    nest = Nest(problem.output, (strides, result_strides(problem, setting.layout)))
     return _copied(problem, setting, nest, op.start * strides[op.axis])
 
 
@@ -133,13 +133,13 @@ def select_token(op: ops.SelectToken, problem: Operation, setting: Setting) -> P
 
 def _copied(problem: Operation, setting: Setting, nest: Nest, start: int = 0) -> Plan:
     plan = plan_of(problem)
-    plan.steps = [copy_stage(nest, (X, Y), Made(setting), (start, 0))]
+    plan.steps = [copy_stage(nest, (X, Y), KernelContext(setting), (start, 0))]
     return plan
 
 
 def concat(op: ops.Concat, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of activations one after the other along an axis."""
-    strides = inputs_lying(problem, setting.layout)
+    strides = input_strides(problem, setting.layout)
     pieces = list(zip(activations(problem), problem.inputs, strides, strict=True))
     return _joined(problem, setting, pieces, op.axis)
 
@@ -163,10 +163,12 @@ def _joined(
 ) -> Plan:
     """Return the plan of pieces, each a buffer, a shape and its strides, along an axis."""
     plan = plan_of(problem)
-    target = result_lying(problem, setting.layout)
+    target = result_strides(problem, setting.layout)
     at = 0
     for name, shape, strides in pieces:
         nest = Nest(shape, (strides, target))
-        plan.steps.append(copy_stage(nest, (name, Y), Made(setting), (0, at * target[axis])))
+        plan.steps.append(
+            copy_stage(nest, (name, Y), KernelContext(setting), (0, at * target[axis]))
+        )
         at += shape[axis]
     return plan

@@ -8,13 +8,13 @@ import numpy as np
 
 from convprof.problems.shapes import channel_axis
 from convprof.strategies.layers.stages import (
-    Made,
+    KernelContext,
     Nest,
-    inputs_lying,
+    input_strides,
     named,
     plan_of,
     repeated,
-    result_lying,
+    result_strides,
     row_major,
     rows_stage,
 )
@@ -77,15 +77,15 @@ def multiply(_: ops.Multiply, problem: Operation, setting: Setting) -> Plan:
 def _pair(problem: Operation, setting: Setting, step: Join) -> Plan:
     shape = problem.output
     first, second = (
-        repeated(strides, given)
-        for strides, given in zip(
-            inputs_lying(problem, setting.layout), problem.inputs, strict=True
+        repeated(strides, shape_read)
+        for strides, shape_read in zip(
+            input_strides(problem, setting.layout), problem.inputs, strict=True
         )
     )
-    nest = Nest(shape, (first, second, result_lying(problem, setting.layout)))
+    nest = Nest(shape, (first, second, result_strides(problem, setting.layout)))
     plan = plan_of(problem)
     buffers = (*plan.operands, Y)
-    plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, Made(setting))]
+    plan.steps = [rows_stage(problem.op.kind, step, nest, buffers, KernelContext(setting))]
     return plan
 
 
@@ -150,10 +150,12 @@ def _plan(
     constants: tuple[float, ...] = (),
 ) -> Plan:
     """Return the plan for one activation and vectors of given strides, by buffer name."""
-    (x,) = inputs_lying(problem, setting.layout)
-    nest = Nest(problem.output, (x, *vectors.values(), result_lying(problem, setting.layout)))
+    (x,) = input_strides(problem, setting.layout)
+    nest = Nest(problem.output, (x, *vectors.values(), result_strides(problem, setting.layout)))
     plan = plan_of(problem)
     buffers = (X, *vectors, Y)
-    stage = rows_stage(problem.op.kind, step, nest, buffers, Made(setting), constants=constants)
+    stage = rows_stage(
+        problem.op.kind, step, nest, buffers, KernelContext(setting), constants=constants
+    )
     plan.steps = [stage]
     return plan

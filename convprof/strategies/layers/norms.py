@@ -12,7 +12,14 @@ from convprof.codegen.kernels.response_norm import Response, ResponseColumns, Re
 from convprof.codegen.tile_list import TileList, kernel
 from convprof.problems.shapes import channel_axis
 from convprof.strategies.layers.arranging import copy_stage
-from convprof.strategies.layers.stages import Made, Nest, inputs_lying, parts, plan_of, result_lying
+from convprof.strategies.layers.stages import (
+    KernelContext,
+    Nest,
+    input_strides,
+    parts,
+    plan_of,
+    result_strides,
+)
 from convprof.strategies.plan import Buffer, Packed, Plan, Stage, X, Y
 
 if TYPE_CHECKING:
@@ -29,8 +36,8 @@ ORDERED = "ordered"
 
 def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of the channels of a pixel or token, normalised."""
-    made, plan = Made(setting), plan_of(problem)
-    (strides,) = inputs_lying(problem, setting.layout)
+    context, plan = KernelContext(setting), plan_of(problem)
+    (strides,) = input_strides(problem, setting.layout)
     axis = channel_axis(problem.output)
     channels = problem.output[axis]
     if not op.bias:
@@ -41,43 +48,53 @@ def layer_norm(op: ops.LayerNorm, problem: Operation, setting: Setting) -> Plan:
 
         def tile(rows: int) -> LayerNormRows:
             return LayerNormRows(
-                setting.types, made.lanes, rows, channels, op.eps, fused=made.isa.fused
+                setting.types, context.lanes, rows, channels, op.eps, fused=context.isa.fused
             )
 
-        plan.steps = [_rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), made)]
+        plan.steps = [
+            _rows("layer norm", (rows, channels), tile, (X, "weight", "bias", Y), context)
+        ]
     else:
         _, _, h, w = problem.output
 
         def column(pixels: int) -> LayerNormColumns:
             return LayerNormColumns(
-                setting.types, made.lanes, pixels, channels, h * w, op.eps, fused=made.isa.fused
+                setting.types,
+                context.lanes,
+                pixels,
+                channels,
+                h * w,
+                op.eps,
+                fused=context.isa.fused,
             )
 
-        plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), made)]
+        plan.steps = [_columns("layer norm", problem, column, (X, "weight", "bias", Y), context)]
     return plan
 
 
 def response_norm(op: ops.ResponseNorm, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of each channel of a pixel over a power of its neighbours' squares."""
-    made, plan = Made(setting), plan_of(problem)
+    context, plan = KernelContext(setting), plan_of(problem)
     n, c, h, w = problem.output
-    (strides,) = inputs_lying(problem, setting.layout)
+    (strides,) = input_strides(problem, setting.layout)
     before, after = op.window
     response = Response(c, before, after, op.alpha / op.size, op.bias, round(4 * op.beta))
     if strides[1] == 1:
 
         def tile(rows: int) -> ResponseRows:
-            return ResponseRows(setting.types, made.lanes, rows, response, fused=made.isa.fused)
+            return ResponseRows(
+                setting.types, context.lanes, rows, response, fused=context.isa.fused
+            )
 
-        plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), made)]
+        plan.steps = [_rows(op.kind, (n * h * w, c), tile, (X, Y), context)]
     else:
 
         def column(pixels: int) -> ResponseColumns:
             return ResponseColumns(
-                setting.types, made.lanes, pixels, response, h * w, fused=made.isa.fused
+                setting.types, context.lanes, pixels, response, h * w, fused=context.isa.fused
             )
 
-        plan.steps = [_columns(op.kind, problem, column, (X, Y), made)]
+        plan.steps = [_columns(op.kind, problem, column, (X, Y), context)]
     return plan
 
 
@@ -86,37 +103,37 @@ def _columns(
     problem: Operation,
     tile: Callable[[int], LayerNormColumns | ResponseColumns],
     buffers: tuple[str, ...],
-    made: Made,
+    context: KernelContext,
 ) -> Stage:
     """Return the stage over some pixels of every image; vectors per channel are shared."""
     n, c, h, w = problem.output
     tiles = TileList()
-    blocks = parts(h * w, VECTORS * made.lanes)
-    kernels = [kernel(tile(count), made.isa) for _, count in blocks]
+    blocks = parts(h * w, VECTORS * context.lanes)
+    kernels = [kernel(tile(count), context.isa) for _, count in blocks]
     places = np.arange(n)[:, None] * c * h * w + np.array([first for first, _ in blocks])
     tiles.add_each(kernels, places, *[0] * (len(buffers) - 2), places)
-    return made.stage(phase, tiles, buffers)
+    return context.stage(phase, tiles, buffers)
 
 
 def softmax(_: ops.Softmax, problem: Operation, setting: Setting) -> Plan:
     """Return the plan of a softmax along the last axis."""
-    made, plan = Made(setting), plan_of(problem)
-    (strides,) = inputs_lying(problem, setting.layout)
+    context, plan = KernelContext(setting), plan_of(problem)
+    (strides,) = input_strides(problem, setting.layout)
     shape = problem.output
     source = X
-    if strides != result_lying(problem, setting.layout):
+    if strides != result_strides(problem, setting.layout):
         # An image in NHWC: its last axis is not dense, and its result is no image.
         source = ORDERED
         plan.workspaces = {ORDERED: Buffer(shape, setting.types.source)}
         plan.lendable_workspaces = frozenset({ORDERED})
-        nest = Nest(shape, (strides, result_lying(problem, setting.layout)))
-        plan.steps = [copy_stage(nest, (X, ORDERED), made)]
+        nest = Nest(shape, (strides, result_strides(problem, setting.layout)))
+        plan.steps = [copy_stage(nest, (X, ORDERED), context)]
     rows, length = math.prod(shape[:-1]), shape[-1]
 
     def tile(rows: int) -> SoftmaxRows:
-        return SoftmaxRows(setting.types, made.lanes, rows, length, fused=made.isa.fused)
+        return SoftmaxRows(setting.types, context.lanes, rows, length, fused=context.isa.fused)
 
-    plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), made))
+    plan.steps.append(_rows("softmax", (rows, length), tile, (source, Y), context))
     return plan
 
 
@@ -125,13 +142,13 @@ def _rows(
     shape: tuple[int, int],
     tile: Callable[[int], LayerNormRows | ResponseRows | SoftmaxRows],
     buffers: tuple[str, ...],
-    made: Made,
+    context: KernelContext,
 ) -> Stage:
     """Return the stage over whole rows; threads share all buffers but the first and last."""
     rows, length = shape
-    per_tile = max(1, made.elements(rows * length) // length)
+    per_tile = max(1, context.elements(rows * length) // length)
     tiles = TileList()
     for first, count in parts(rows, per_tile):
         place = first * length
-        tiles.add(kernel(tile(count), made.isa), place, *[0] * (len(buffers) - 2), place)
-    return made.stage(phase, tiles, buffers)
+        tiles.add(kernel(tile(count), context.isa), place, *[0] * (len(buffers) - 2), place)
+    return context.stage(phase, tiles, buffers)

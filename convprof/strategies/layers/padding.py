@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convprof.strategies.layers.arranging import copy_stage
-from convprof.strategies.layers.stages import Made, Nest, inputs_lying, plan_of, result_lying
+from convprof.strategies.layers.stages import (
+    KernelContext,
+    Nest,
+    input_strides,
+    plan_of,
+    result_strides,
+)
 from convprof.strategies.plan import Buffer, Packed, Plan, X, Y
 
 if TYPE_CHECKING:
@@ -22,17 +28,17 @@ FILL = "fill"
 
 def pad(op: ops.Pad, problem: Operation, setting: Setting) -> Plan:
     """Return the plan: fill the border, then copy the input."""
-    made, plan = Made(setting), plan_of(problem)
+    context, plan = KernelContext(setting), plan_of(problem)
     (shape,) = problem.inputs
-    (source,) = inputs_lying(problem, setting.layout)
-    target = result_lying(problem, setting.layout)
+    (source,) = input_strides(problem, setting.layout)
+    target = result_strides(problem, setting.layout)
     fill = Buffer((1,), setting.types.source)
     plan.packed = {FILL: Packed(fill, lambda: np.full(1, op.value), ())}
-    for sizes, start in _around(op, problem.output, target, made.lanes):
+    for sizes, start in _around(op, problem.output, target, context.lanes):
         nest = Nest(sizes, ((0,) * len(sizes), target))
-        plan.steps.append(copy_stage(nest, (FILL, Y), made, (0, start)))
+        plan.steps.append(copy_stage(nest, (FILL, Y), context, (0, start)))
     start = sum(before * step for before, step in zip(op.before, target, strict=True))
-    plan.steps.append(copy_stage(Nest(shape, (source, target)), (X, Y), made, (0, start)))
+    plan.steps.append(copy_stage(Nest(shape, (source, target)), (X, Y), context, (0, start)))
     return plan
 
 

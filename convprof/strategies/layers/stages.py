@@ -33,7 +33,7 @@ TASKS_PER_THREAD = 4
 
 
 @dataclass(frozen=True)
-class Made:
+class KernelContext:
     """The types and the instruction set that kernels are generated for."""
 
     setting: Setting
@@ -51,8 +51,8 @@ class Made:
     def elements(self, total: int) -> int:
         """Return the elements of a tile for ``total`` elements: whole vectors."""
         threads = self.setting.threads
-        wanted = total // (TASKS_PER_THREAD * threads) if threads > 1 else total
-        return max(LEAST, min(MOST, wanted)) // self.lanes * self.lanes
+        share = total // (TASKS_PER_THREAD * threads) if threads > 1 else total
+        return max(LEAST, min(MOST, share)) // self.lanes * self.lanes
 
     def stage(self, phase: str, tiles: TileList, buffers: Sequence[str]) -> Stage:
         """Return the stage that runs the tiles; each tile is a task unless the list defines tasks.
@@ -72,7 +72,7 @@ def rows_stage(
     step: Join | Function,
     nest: Nest,
     buffers: Sequence[str],
-    made: Made,
+    context: KernelContext,
     *,
     starts: Sequence[int] | None = None,
     constants: tuple[float, ...] = (),
@@ -85,7 +85,7 @@ def rows_stage(
     nest = nest.joined()
     *outer, inner = range(len(nest.sizes))
     length = nest.sizes[inner]
-    elements = made.elements(int(np.prod(nest.sizes)))
+    elements = context.elements(int(np.prod(nest.sizes)))
     per_tile = max(1, elements // length)
     rows_axis = max(outer, key=lambda axis: (min(per_tile, nest.sizes[axis]), axis), default=None)
     rows = 1 if rows_axis is None else nest.sizes[rows_axis]
@@ -94,16 +94,16 @@ def rows_stage(
     def tile(rows: int, length: int) -> RowsTile:
         operands = zip(apart[:-1], nest.strides[:-1], strict=True)
         return RowsTile(
-            types=made.setting.types,
-            lanes=made.lanes,
+            types=context.setting.types,
+            lanes=context.lanes,
             rows=rows,
             length=length,
             operands=tuple(Operand(row, bool(strides[inner])) for row, strides in operands),
             y_row=apart[-1],
             step=step,
             constants=constants,
-            registers=made.isa.registers,
-            fused=made.isa.fused,
+            registers=context.isa.registers,
+            fused=context.isa.fused,
         )
 
     rest = nest.offsets(axis for axis in outer if axis != rows_axis)
@@ -116,14 +116,14 @@ def rows_stage(
     tiles = TileList()
     add_blocks(
         tiles,
-        [kernel(block[2], made.isa) for block in blocks],
+        [kernel(block[2], context.isa) for block in blocks],
         begins,
         [
             np.array([i * row + j * strides[inner] for i, j, _ in blocks])
             for row, strides in zip(apart, nest.strides, strict=True)
         ],
     )
-    return made.stage(phase, tiles, buffers)
+    return context.stage(phase, tiles, buffers)
 
 
 def add_blocks(
@@ -209,7 +209,7 @@ def row_major(shape: Shape) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def lying(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
+def strides_of(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
     """Return the strides of an activation with a logical shape; an image may be in NHWC."""
     if not image or layout == "nchw":
         return row_major(shape)
@@ -217,17 +217,17 @@ def lying(shape: Shape, *, image: bool, layout: str) -> tuple[int, ...]:
     return h * w * c, 1, w * c, c
 
 
-def inputs_lying(problem: Operation, layout: str) -> list[tuple[int, ...]]:
+def input_strides(problem: Operation, layout: str) -> list[tuple[int, ...]]:
     """Return the strides of each input of an operation."""
     return [
-        lying(shape, image=problem.laid_out and len(shape) == IMAGE_AXES, layout=layout)
+        strides_of(shape, image=problem.laid_out and len(shape) == IMAGE_AXES, layout=layout)
         for shape in problem.inputs
     ]
 
 
-def result_lying(problem: Operation, layout: str) -> tuple[int, ...]:
+def result_strides(problem: Operation, layout: str) -> tuple[int, ...]:
     """Return the strides of an operation's result."""
-    return lying(problem.output, image=problem.gives_image, layout=layout)
+    return strides_of(problem.output, image=problem.gives_image, layout=layout)
 
 
 def parts(extent: int, most: int) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convprof.codegen.kernels.pooling import Which
     from convprof.problems import ops
     from convprof.problems.operation import Operation
-    from convprof.strategies.layers.stages import Made
+    from convprof.strategies.layers.stages import KernelContext
 
 
 class Span(NamedTuple):
@@ -43,16 +43,16 @@ class Axis:
 
     def spans(self, *, count_padding: bool) -> list[Span]:
         """Return all results of the axis as runs with equal windows."""
-        found: list[Span] = []
+        runs: list[Span] = []
         for o in range(self.out):
             start = o * self.stride - self.before
             low, high = max(0, -start), min(self.window, self.size - start)
             seen = min(self.window, self.size + self.after - start) if count_padding else high - low
-            if found and found[-1][2:] == (low, high, seen):
-                found[-1] = found[-1]._replace(last=o + 1)
+            if runs and runs[-1][2:] == (low, high, seen):
+                runs[-1] = runs[-1]._replace(last=o + 1)
             else:
-                found.append(Span(o, o + 1, low, high, seen))
-        return found
+                runs.append(Span(o, o + 1, low, high, seen))
+        return runs
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Window(NamedTuple):
     factor: float
 
 
-def channel_parts(rows: int, channels: int, made: Made) -> list[tuple[int, int]]:
+def channel_parts(rows: int, channels: int, context: KernelContext) -> list[tuple[int, int]]:
     """Return parts of the channels, so that every thread has a part where rows are few."""
-    wanted = ceil_div(4 * made.setting.threads, rows)
-    vectors = ceil_div(channels, made.lanes)
-    return parts(channels, ceil_div(vectors, wanted) * made.lanes)
+    tasks = ceil_div(4 * context.setting.threads, rows)
+    vectors = ceil_div(channels, context.lanes)
+    return parts(channels, ceil_div(vectors, tasks) * context.lanes)

@@ -26,7 +26,7 @@ class Lifetime:
     first: int
     last: int
 
-    def meets(self, other: Lifetime) -> bool:
+    def overlaps(self, other: Lifetime) -> bool:
         """Return whether both are needed at some time."""
         return self.first <= other.last and other.first <= self.last
 
@@ -34,23 +34,23 @@ class Lifetime:
 def places(lives: Mapping[str, Lifetime]) -> tuple[dict[str, int], int]:
     """Return the offset of each piece, in whole pages, and the bytes needed in all."""
     order = sorted(lives, key=lambda name: (-lives[name].size, lives[name].first, name))
-    found: dict[str, int] = {}
+    offsets: dict[str, int] = {}
     total = 0
     for name in order:
         life = lives[name]
         taken = sorted(
-            (found[other], found[other] + _pages(lives[other].size))
-            for other in found
-            if lives[other].meets(life)
+            (offsets[other], offsets[other] + _pages(lives[other].size))
+            for other in offsets
+            if lives[other].overlaps(life)
         )
         at = 0
         for start, end in taken:
             if at + _pages(life.size) <= start:
                 break
             at = max(at, end)
-        found[name] = at
+        offsets[name] = at
         total = max(total, at + _pages(life.size))
-    return found, total
+    return offsets, total
 
 
 def _pages(size: int) -> int:

@@ -51,7 +51,7 @@ class Chain(Prepared):
         self,
         whole: NetworkProblem,
         setting: Setting,
-        made: Connections,
+        connections: Connections,
         weights: Callable[[Weights], Weights],
     ) -> None:
         """Allocate and compile; ``weights`` converts the network's weights for the links.
@@ -60,7 +60,11 @@ class Chain(Prepared):
         """
         self.problem = whole
         self.setting = setting
-        self._links, self._views, self._result = made.links, made.views, made.result
+        self._links, self._views, self._result = (
+            connections.links,
+            connections.views,
+            connections.result,
+        )
         self._weights = weights
         self._kind = setting.types.source.array_type
         self._prepared = [prepared_by(link.problem, link.choice, setting) for link in self._links]
@@ -83,15 +87,15 @@ class Chain(Prepared):
 
     def bind(self, x: Array, weights: Weights) -> None:  # type: ignore[override]
         """Take the input in the setting's layout, and the weights by layer and name."""
-        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
-        if np.shape(x) != wanted:
-            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        shape = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
+        if np.shape(x) != shape:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         start = time.perf_counter()
         known = self._weights(self._exact(weights))
         self._packed = {}
-        given = np.ascontiguousarray(x, dtype=self._kind)
+        array = np.ascontiguousarray(x, dtype=self._kind)
         image = INPUT in self.problem.network.images
-        self._arrays = {Tensor(INPUT, self.setting.layout if image else "nchw"): given}
+        self._arrays = {Tensor(INPUT, self.setting.layout if image else "nchw"): array}
         self._steps = [
             self._bound(link, prepared, known)
             for link, prepared in zip(self._links, self._prepared, strict=True)
@@ -145,12 +149,12 @@ class Chain(Prepared):
         if rows is None:
             return 0.0
         empty = self._launch([rows[0]._replace(hi=rows[0].lo)])
-        found = []
+        samples = []
         for _ in range(EMPTY_LAUNCHES):
             start = time.perf_counter()
             empty()
-            found.append(time.perf_counter() - start)
-        return min(found)
+            samples.append(time.perf_counter() - start)
+        return min(samples)
 
     def memory(self) -> list[Array]:
         """Return the shared memory, the input and each layer's own memory."""
@@ -240,11 +244,11 @@ class Chain(Prepared):
 
     def _lent(self, prepared: PlanRunner) -> dict[str, Array]:
         """Return a part of the shared scratch memory for each lendable workspace."""
-        found, at = {}, 0
+        lent, at = {}, 0
         for key, size in prepared.scratch().items():
-            found[key] = self._scratch[at : at + size]
+            lent[key] = self._scratch[at : at + size]
             at += _pages(size)
-        return found
+        return lent
 
     def _launch(self, rows: list[Work]) -> Action:
         members, program = team(self.setting.threads), Program(rows, self.setting.threads)

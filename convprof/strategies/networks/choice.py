@@ -62,11 +62,11 @@ def strategy_for(
     known = registry.named(problem.kind, names)
     reasons = []
     for strategy in known or [registry.find(problem.kind, AUTO)]:
-        found = taking(strategy, problem, setting)
-        if isinstance(found, str):
-            reasons.append(found)
+        chosen = taking(strategy, problem, setting)
+        if isinstance(chosen, str):
+            reasons.append(chosen)
         else:
-            return found
+            return chosen
     title = f"layer {problem.name} ({problem.descriptor})"
     ways_out = [] if AUTO in names else [f"add a strategy: {','.join((*names, AUTO))}"]
     alone = replace(setting, threads=1)
@@ -95,14 +95,14 @@ def taking(
 
 
 def ways(
-    found: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
+    steps: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
 ) -> list[LayerChoice]:
     """Return for every step the first strategy that computes it, in one layout where possible.
 
     An operation that supports one layout only may have to read the other layout. RefusedError for a
     step that every strategy refuses.
     """
-    return [_choice(step, names, setting, layout) for step in found]
+    return [_choice(step, names, setting, layout) for step in steps]
 
 
 def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> LayerChoice:

@@ -76,10 +76,10 @@ class Connections:
 
 
 def connect(
-    network: Network, found: Sequence[Step], choices: Sequence[LayerChoice], layout: str
+    network: Network, steps: Sequence[Step], choices: Sequence[LayerChoice], layout: str
 ) -> Connections:
     """Return the links of the chosen steps; ``layout`` is the layout of input and result."""
-    return _Connecting(network, layout).links(found, choices)
+    return _Connecting(network, layout).links(steps, choices)
 
 
 class _Connecting:
@@ -92,12 +92,12 @@ class _Connecting:
         self._links: list[Link] = []
         self._views: dict[Tensor, View] = {}
 
-    def links(self, found: Sequence[Step], choices: Sequence[LayerChoice]) -> Connections:
+    def links(self, steps: Sequence[Step], choices: Sequence[LayerChoice]) -> Connections:
         """Return the links of every step, and a last conversion if the result needs one."""
-        for step, choice in zip(found, choices, strict=True):
+        for step, choice in zip(steps, choices, strict=True):
             self._add(step, choice)
         last = self._network.nodes[-1].name
-        result = self._wanted(last, self._layout if last in self._network.images else "nchw")
+        result = self._in_layout(last, self._layout if last in self._network.images else "nchw")
         return Connections(tuple(self._links), self._views, result)
 
     def _lying(self, name: str, layout: str) -> Tensor:
@@ -106,7 +106,9 @@ class _Connecting:
     def _add(self, step: Step, choice: LayerChoice) -> None:
         layout = read_layout(step.problem, choice.layout)
         reads = tuple(
-            self._wanted(name, layout if len(self._network.shapes[name]) == IMAGE_AXES else "nchw")
+            self._in_layout(
+                name, layout if len(self._network.shapes[name]) == IMAGE_AXES else "nchw"
+            )
             for name in step.reads
         )
         writes = self._lying(step.writes, layout)
@@ -118,17 +120,17 @@ class _Connecting:
         taken = replace(choice, layout=layout)
         self._links.append(Link(step.name, step.problem, taken, reads, writes, step))
 
-    def _wanted(self, name: str, layout: str) -> Tensor:
+    def _in_layout(self, name: str, layout: str) -> Tensor:
         """Return a result in a layout, converted if it exists in the other layout only."""
         tensor = Tensor(name, layout)
         if tensor in self._there:
             return tensor
-        given = Tensor(name, "nhwc" if layout == "nchw" else "nchw")
+        other = Tensor(name, "nhwc" if layout == "nchw" else "nchw")
         n, c, h, w = self._network.shapes[name]
         problem = LayoutConversion(n=n, c=c, h=h, w=w)
         title = f"{name} to {layout}"
-        choice = LayerChoice(TRANSPOSE, given.layout)
-        self._links.append(Link(title, problem, choice, (given,), tensor, None))
+        choice = LayerChoice(TRANSPOSE, other.layout)
+        self._links.append(Link(title, problem, choice, (other,), tensor, None))
         self._there.add(tensor)
         return tensor
 
@@ -138,7 +140,7 @@ def read_layout(problem: Conv2d | Gemm | Operation, layout: str) -> str:
     return layout if problem.has_layout else "nchw"
 
 
-def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
+def convertible(network: Network, steps: Iterable[Step]) -> frozenset[str]:
     """Return the names of the results that a chain may convert, because a reader has a layout.
 
     These are the images that a step reads, the network's result if it is an image, and every other
@@ -146,7 +148,7 @@ def convertible(network: Network, found: Iterable[Step]) -> frozenset[str]:
     its shape (``nchw``) and may be needed in ``nhwc``.
     """
     names = {network.nodes[-1].name} & network.images
-    for step in found:
+    for step in steps:
         laid_out = read_layout(step.problem, "nhwc") == "nhwc"
         names |= {
             name

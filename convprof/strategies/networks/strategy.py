@@ -41,8 +41,8 @@ class Chained(Strategy[NetworkProblem]):
     def prepare(self, problem: NetworkProblem, setting: Setting) -> Prepared:
         """Connect the layers, allocate and compile."""
         recipe = self.recipe
-        made = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
-        return Chain(problem, setting, made, recipe.weights)
+        connections = connect(recipe.inner, recipe.steps, self.choices, setting.layout)
+        return Chain(problem, setting, connections, recipe.weights)
 
 
 class Recipe:

@@ -60,9 +60,9 @@ class ExportedPrepared(Prepared):
         Images in NHWC are copied to NCHW here, once: a user of the library stores images in its
         layout, so ``run()`` does not include the copy.
         """
-        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
-        if np.shape(x) != wanted:
-            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        shape = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
+        if np.shape(x) != shape:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         self._call = None
         self._x = self._in_nchw(np.ascontiguousarray(x, dtype=np.float32))
         start = time.perf_counter()
@@ -107,9 +107,9 @@ class ExportedPrepared(Prepared):
     def _in_nchw(self, x: Array) -> Array:
         if self.setting.layout == "nchw" or x.ndim != IMAGE_AXES:
             return x
-        turned = memory.zeros(self._network.input, np.float32)
-        turned[:] = x.transpose(0, 3, 1, 2)
-        return turned
+        in_nchw = memory.zeros(self._network.input, np.float32)
+        in_nchw[:] = x.transpose(0, 3, 1, 2)
+        return in_nchw
 
 
 class ExportedNetwork(Library[NetworkProblem]):

@@ -44,12 +44,12 @@ def need_threads(library: str, threads: int) -> None:
     if threads <= _started.get(library, 1):
         return
     more = POOLS.get(library, 1) * (threads - 1)
-    found = spare_threads.startable(more)
-    if found < more:
+    startable = spare_threads.startable(more)
+    if startable < more:
         raise RefusedError(
             f"{library} starts {more} thread{'s' if more > 1 else ''} for {threads} threads, and "
-            f"the system allows this process {found}: raise the limit (ulimit -u, pids.max) or use "
-            f"fewer threads"
+            f"the system allows this process {startable}: raise the limit (ulimit -u, pids.max) or "
+            f"use fewer threads"
         )
     if library not in OWN_POOLS:
         _started[library] = threads

@@ -37,10 +37,10 @@ class OnnxNetworkPrepared(ExportedPrepared):
     def build(self, exported: bytes, x: Array, y: Array) -> Callable[[], object]:
         """Return the session's run; loading it optimises the graph and packs the weights."""
         library = load("onnxruntime")
-        made = session(library, exported, self.setting.threads)
-        result = made.get_outputs()[0].name
+        loaded = session(library, exported, self.setting.threads)
+        result = loaded.get_outputs()[0].name
         self.explanation = (f"ONNX Runtime {library.__version__}, all graph optimisations",)
-        return bound(made, {INPUT: x}, {result: y})
+        return bound(loaded, {INPUT: x}, {result: y})
 
 
 class OnnxNetwork(ExportedNetwork):
@@ -84,8 +84,8 @@ class OnnxPrepared(LibraryPrepared):
         model = self._model(weights)
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        made = session(self._ort, model, self.setting.threads)
-        self._call = bound(made, {"x": x}, {"y": self._y})
+        loaded = session(self._ort, model, self.setting.threads)
+        self._call = bound(loaded, {"x": x}, {"y": self._y})
         self._call()
         self.compile_s = time.perf_counter() - start
 

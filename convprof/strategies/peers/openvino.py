@@ -40,10 +40,10 @@ class OpenvinoNetworkPrepared(ExportedPrepared):
         """Return the model's inference; compiling it fuses operations and packs the weights."""
         library = load("openvino")
         read = library.Core().read_model(exported)
-        made = compiled(library, read, self.setting.threads)
+        network = compiled(library, read, self.setting.threads)
         version, *_ = library.__version__.split("-")  # the rest names the source of the build
         self.explanation = (f"OpenVINO {version}, compiled for latency, in f32",)
-        return inference(library, made, x, y)
+        return inference(library, network, x, y)
 
 
 class OpenvinoNetwork(ExportedNetwork):
@@ -77,18 +77,18 @@ class OpenvinoPrepared(LibraryPrepared):
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; that packs the weights and generates the kernel."""
         start = time.perf_counter()
-        given = self._operations.parameter(list(x.shape), self._kind.type)
-        result = self.operation(given, weights)
-        model = self._openvino.Model([result], [given], "convprof")
+        parameter = self._operations.parameter(list(x.shape), self._kind.type)
+        result = self.operation(parameter, weights)
+        model = self._openvino.Model([result], [parameter], "convprof")
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        made = compiled(self._openvino, model, self.setting.threads)
-        self._call = inference(self._openvino, made, x, self._y)
+        executable = compiled(self._openvino, model, self.setting.threads)
+        self._call = inference(self._openvino, executable, x, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
 
     @abstractmethod
-    def operation(self, given: Node, weights: Array) -> Node:
+    def operation(self, x: Node, weights: Array) -> Node:
         """Return the operation on the input ``given``."""
 
     def run(self) -> None:
@@ -105,11 +105,11 @@ class OpenvinoConvPrepared(OpenvinoPrepared):
 
     problem: Conv2d
 
-    def operation(self, given: Node, weights: Array) -> Node:
+    def operation(self, x: Node, weights: Array) -> Node:
         """Return the (grouped) convolution in the setting's layout."""
         if self.setting.layout == "nchw":
-            return self._convolution(given, weights)
-        y = self._convolution(self._transposed(given, TO_NCHW), weights)
+            return self._convolution(x, weights)
+        y = self._convolution(self._transposed(x, TO_NCHW), weights)
         return self._transposed(y, TO_NHWC)
 
     def _convolution(self, x: Node, weights: Array) -> Node:
@@ -131,10 +131,10 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
 
     problem: Gemm
 
-    def operation(self, given: Node, weights: Array) -> Node:
+    def operation(self, x: Node, weights: Array) -> Node:
         """Return the product with the constant second operand."""
         operations = self._operations
-        return operations.matmul(given, operations.constant(weights), False, False)
+        return operations.matmul(x, operations.constant(weights), False, False)
 
 
 class _Openvino(Library[P]):
@@ -180,14 +180,14 @@ def compiled(library: Any, model: Any, threads: int) -> Any:
         "EXECUTION_MODE_HINT": "ACCURACY",
     }
     try:
-        made = library.compile_model(model, "CPU", options)
+        executable = library.compile_model(model, "CPU", options)
     except RuntimeError as error:  # places in OpenVINO's source, then the reason
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RefusedError(f"openvino cannot compile this: {(lines or [''])[-1]}") from error
-    found = made.get_property("INFERENCE_NUM_THREADS")
-    if found != threads:
-        raise RefusedError(f"openvino would run on {found} threads here, not {threads}")
-    return made
+    actual = executable.get_property("INFERENCE_NUM_THREADS")
+    if actual != threads:
+        raise RefusedError(f"openvino would run on {actual} threads here, not {threads}")
+    return executable
 
 
 def inference(library: Any, model: Any, x: Array, y: Array) -> Callable[[], object]:

@@ -94,15 +94,15 @@ class LibraryPrepared(Prepared):
         memory.require(needed, f"{name} of {problem.descriptor}")
         self._bound: list[Array] = []
         self.more: list[Array] = []
-        """The operands after the weights: those of an epilogue."""
+        """The operands after the weights, which belong to an epilogue."""
 
     def bind(self, *operands: Array) -> None:
         """Take the operands and hand the weights to the library; see ``Prepared.bind``."""
         if len(operands) != len(self._shapes):
             raise ProblemError(f"{len(operands)} operands; this problem needs {len(self._shapes)}")
         taken = []
-        for number, (given, shape) in enumerate(zip(operands, self._shapes, strict=True)):
-            array = np.asarray(given)
+        for number, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True)):
+            array = np.asarray(operand)
             if array.shape != shape:
                 key = ("x", "weights")[number] if number <= 1 else f"operand {number + 1}"
                 raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
@@ -148,20 +148,20 @@ ROUNDS = 20
 PATIENCE_S = 0.1
 
 
-def fastest(ways: Sequence[Callable[[], Any]]) -> int:
+def fastest(calls: Sequence[Callable[[], Any]]) -> int:
     """Return the index of the fastest call, from interleaved calls.
 
     Each is called at most 20 times, or as often as fits 0.1 s, and at least once. All have run
     before.
     """
-    if len(ways) == 1:
+    if len(calls) == 1:
         return 0
-    best = [float("inf")] * len(ways)
+    best = [float("inf")] * len(calls)
     deadline = time.perf_counter() + PATIENCE_S
     for _ in range(ROUNDS):
-        for index, way in enumerate(ways):
+        for index, call in enumerate(calls):
             start = time.perf_counter()
-            way()
+            call()
             best[index] = min(best[index], time.perf_counter() - start)
         if time.perf_counter() > deadline:
             break

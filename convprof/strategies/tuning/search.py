@@ -72,10 +72,10 @@ def times(
         for index in alive:
             samples[index].append(_sample(candidates[index], calls[index]))
         if done:  # one sample may have been disturbed
-            limit = HOPELESS * min(min(found) for found in samples)
+            limit = HOPELESS * min(min(own) for own in samples)
             alive = [index for index in alive if min(samples[index]) <= limit]
     lookout.end()
-    seconds = [_undisturbed(found) for found in samples]
+    seconds = [_undisturbed(own) for own in samples]
     best = _fastest(samples[seconds.index(min(seconds))])
     around = lookout.around()
     return Timings(seconds, doubts.of_choice(setting.threads, around, best), around.others_cpus)
@@ -102,9 +102,9 @@ def _fastest(samples: list[float]) -> list[float]:
 def _operands(
     problem: Problem, setting: Setting
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], ...]:
-    made = []
+    operands = []
     for spec in problem.operands(setting.layout, setting.types):
         array = memory.zeros(spec.shape, spec.dtype.array_type)
         array[...] = np.random.default_rng(0).random(spec.shape, dtype=np.float32) - 0.5
-        made.append(array)
-    return tuple(made)
+        operands.append(array)
+    return tuple(operands)

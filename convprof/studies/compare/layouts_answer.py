@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from convprof import stats
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import plan_of
+from convprof.studies.next_command import again, plan_of
 from convprof.studies.run_answer import label, threads
 from convprof.studies.shortlist import seconds
 
@@ -31,7 +31,10 @@ def answer(problems: Sequence[Sequence[LayoutComparison]], network: str | None =
     if not every:
         return Answer(("Nothing was measured in both layouts: no advice.",))
     if not best:
-        return Answer((f"No advice, the times are in doubt: {every[0].doubt}.",))
+        return Answer(
+            (f"No advice, the times are in doubt: {every[0].doubt}.",),
+            again("compare layouts", every[0].nchw),
+        )
     command = EXPLAIN if network is None else plan_of(network)
     if len(best) == 1:
         return Answer(_of_one(best[0]), command)

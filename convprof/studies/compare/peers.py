@@ -210,6 +210,47 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
     return found
 
 
+@dataclass(frozen=True)
+class Total:
+    """The times of several problems added up, each once, on one number of threads."""
+
+    threads: int
+    problems: int
+    ours_s: float
+    fastest_s: float
+    """Of the fastest library of each problem."""
+    libraries: tuple[tuple[str, float], ...]
+    """Each library that computed all of these problems, and its seconds."""
+
+
+def totals(standings: Sequence[Standing]) -> list[Total]:
+    """Return a total per number of threads with several problems; doubtful ones are left out."""
+    found = []
+    clear = [standing for standing in standings if standing.doubt is None]
+    for threads in dict.fromkeys(standing.threads for standing in clear):
+        those = [standing for standing in clear if standing.threads == threads]
+        if len(those) == 1:
+            continue
+        sums: dict[str, list[float]] = {}
+        for peer in (peer for standing in those for peer in standing.peers):
+            sums.setdefault(peer.strategy, []).append(_seconds(peer))
+        everywhere = {name: sum(each) for name, each in sums.items() if len(each) == len(those)}
+        found.append(
+            Total(
+                threads,
+                len(those),
+                sum(_seconds(standing.ours) for standing in those),
+                sum(_seconds(standing.peer) for standing in those),
+                tuple(sorted(everywhere.items(), key=lambda item: item[1])),
+            )
+        )
+    return found
+
+
+def _seconds(measurement: Measurement) -> float:
+    return measurement.time_s.median if measurement.time_s else 0.0
+
+
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
     every = registry.strategies(problem.kind)
     named = registry.named(problem.kind, choice.strategies)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.compare.peers import summaries
 from convprof.studies.comparison import times
-from convprof.studies.next_command import side_by_side
+from convprof.studies.next_command import again, side_by_side
 from convprof.studies.run_answer import label, threads
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from convprof.studies.compare.peers import Standing, Summary
 
+_MOST_NAMED = 3
 _WORDS = {
     "faster": "convprof is faster",
     "slower": "convprof is slower",
@@ -29,14 +30,17 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
         return None
     clear = [standing for standing in standings if standing.doubt is None]
     if not clear:
-        return Answer((f"No conclusion, the times are in doubt: {standings[0].doubt}.",))
+        return Answer(
+            (f"No conclusion, the times are in doubt: {standings[0].doubt}.",),
+            again("compare peers", standings[0].ours),
+        )
     worst = max(clear, key=lambda standing: standing.ratio.value)
     problems = {str(standing.ours.problem) for standing in clear}
     if len(problems) == 1:
         sentences = [_sentence(standing) for standing in clear]
     else:
         sentences = [_counts(summary, clear) for summary in summaries(clear)]
-        sentences = [*sentences[: MOST_SENTENCES - 1], _worst(worst)]
+        sentences = [*sentences[: MOST_SENTENCES - 1], _library_wins(clear) or _worst(worst)]
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
 
@@ -60,6 +64,24 @@ def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
         f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
         f"{summary.mean:.2f} times as long (geometric mean)."
     )
+
+
+def _library_wins(standings: Sequence[Standing]) -> str:
+    """Return which problems libraries win, the clearest first; empty for less than two."""
+    lost = sorted(
+        (standing for standing in standings if standing.verdict == "slower"),
+        key=lambda standing: -standing.ratio.value,
+    )
+    if len(lost) < 2:  # noqa: PLR2004  # one has a sentence with its interval
+        return ""
+    several = len({standing.threads for standing in standings}) > 1
+    named = []
+    for standing in lost[:_MOST_NAMED]:
+        on = f" on {threads(standing.threads)}" if several else ""
+        gain = f"{standing.peer.way}, {standing.ratio.value:.2f} times as fast"
+        named.append(f"{label(standing.ours)}{on} ({gain})")
+    more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+    return f"Libraries win {', '.join(named)}{more}."
 
 
 def _worst(worst: Standing) -> str:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.diagnose.findings import name
+from convprof.studies.diagnose.finding import calls_of, name
+from convprof.studies.diagnose.findings import DOUBT
 from convprof.studies.next_command import after_diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.diagnose.findings import Finding
+    from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.rows import Row
 
 _LITTLE = 0.05
@@ -30,8 +31,8 @@ def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
     sentences = [_lost(judged, total)]
     if worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
         sentences.append(_worst(worst))
-    if findings:
-        first = findings[0]
+    first = next((finding for finding in findings if finding.kind != DOUBT), None)
+    if first is not None:
         sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
     command = after_diagnosis(worst.measurement) if worst and worst.measurement else ""
     return Answer(tuple(sentences), command)
@@ -55,7 +56,7 @@ def _worst(row: Row) -> str:
     by = row.operation.implementation
     return (
         f"Most of it in {name(row)}{f' by {by}' if by else ''}: "
-        f"{units.time(row.lost_s or 0.0)} in {row.calls:,} calls{share}."
+        f"{units.time(row.lost_s or 0.0)} in {calls_of([row])}{share}."
     )
 
 

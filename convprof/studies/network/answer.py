@@ -9,7 +9,7 @@ from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
-from convprof.studies.next_command import line
+from convprof.studies.next_command import fused, line, planned
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -147,25 +147,21 @@ def _fuse_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...]
         return ()
     kinds_there = [kind.name for kind in kinds(clear) if kind.name in FUSABLE]
     named = " and ".join(kinds_there)
-    saved = f"--fuse computes {named} layers, {percent(share)} of the time, together with the"
+    saved = f"Fusing computes {named} layers, {percent(share)} of the time, together with the"
     return (f"{saved} layers before them.",)
 
 
 def _next(result: NetworkResult, clear: list[Layer], command: Sequence[str]) -> str:
     """Return the command that helps most: fuse, compare a dominant layer, or plan."""
     if _fusable_share(result, clear) >= WORTH_FUSING:
-        return shlex.join([*command, "--fuse"])
+        return fused(command)
     total = sum(layer.hot_s for layer in clear)
     slowest = max(clear, key=lambda layer: layer.hot_s)
     if slowest.hot is not None and slowest.hot_s >= DOMINANT * total and _computed(slowest):
         return line("compare peers", slowest.hot)
-    return shlex.join([*command, "--plan"])
+    return planned(command)
 
 
 def _computed(layer: Layer) -> bool:
     """Whether a command can name the layer: a convolution, a product or attention."""
-    return bool(layer.step.problem.macs) and layer.step.problem.kind in {
-        "conv2d",
-        "gemm",
-        "attention",
-    }
+    return bool(layer.step.problem.macs) and layer.step.problem.kind != "operation"

@@ -9,6 +9,7 @@ from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
+from convprof.studies.next_command import fused, fused_in, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
         doubt = optimal.doubt
         return Answer(
             (f"No conclusion: the time of the planned chain is in doubt ({doubt}).",),
-            shlex.join([*command, "--plan"]),
+            planned(command),
         )
     sentences = (
         _first(result, optimal, fastest),
@@ -40,12 +41,10 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
     return Answer(sentences[:MOST_SENTENCES], _next(result, fastest, command))
 
 
-def flags_of(chain: Standing) -> list[str]:
-    """Return the flags of ``network`` that come nearest to a chain; empty for the plan's own."""
-    name = chain.name
-    if name.startswith("all "):
-        return ["--fuse", "--layout", name.removeprefix("all ")]
-    return []
+def nearest(chain: Standing, command: Sequence[str]) -> str:
+    """Return the command that comes nearest to a chain; empty for the plan's own."""
+    layout = chain.name.removeprefix("all ")
+    return fused_in(command, layout) if layout != chain.name else ""
 
 
 def prediction_error(chain: Standing) -> float | None:
@@ -82,10 +81,8 @@ def _way(fastest: Standing, command: Sequence[str]) -> tuple[str, ...]:
     """Return how to run a chain that flags describe, or nearly describe."""
     if fastest.name == AS_WRITTEN:
         return ("The network as written needs no flags.",)
-    flags = flags_of(fastest)
-    if not flags:
-        return ()
-    return (f"Nearest to it is {shlex.join([*command, *flags])}; the table has its layers.",)
+    near = nearest(fastest, command)
+    return (f"Nearest to it is {near}; the table has its layers.",) if near else ()
 
 
 def _gain_over_written(result: PlanResult) -> str:
@@ -120,8 +117,8 @@ def _libraries(result: PlanResult) -> tuple[str, ...]:
 def _next(result: PlanResult, fastest: Standing, command: Sequence[str]) -> str:
     """Return the command that runs another chain layer by layer, or compares the plan."""
     if fastest is not result.optimal:
-        again = [] if fastest.name == AS_WRITTEN else ["--plan"]
-        return shlex.join([*command, *(flags_of(fastest) or again)])
+        again = shlex.join(command) if fastest.name == AS_WRITTEN else planned(command)
+        return nearest(fastest, command) or again
     if not result.libraries:
-        return shlex.join([*command, "--plan", "--with", "onnxruntime"])
-    return shlex.join([*command, "--fuse"])
+        return planned(command, "onnxruntime")
+    return fused(command)

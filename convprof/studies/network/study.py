@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 
 CHAIN = "chain"
-NEGLIGIBLE = 0.05
-"""Of the chain's time, what layers in doubt may take without putting their sum in doubt."""
 
 
 class NetworkStudy:
@@ -238,11 +236,8 @@ class NetworkResult:
         """Why nothing follows from chain and layers: the chain, or many layers, are in doubt."""
         if self.chain is None or self.chain.time_s is None:
             return None
-        doubtful = {m.doubt: s for m, s in self._times() if m.doubt is not None}
-        seconds = sum(s for m, s in self._times() if m.doubt is not None)
-        if self.chain.doubt or seconds <= NEGLIGIBLE * self.chain.time_s.median:
-            return self.chain.doubt
-        return max(doubtful, key=lambda doubt: doubtful[doubt])
+        parts = ((seconds, m.doubt) for m, seconds in self._times())
+        return self.chain.doubt or doubts.of_sum(parts, self.chain.time_s.median)
 
     def _times(self) -> list[tuple[Measurement, float]]:
         return [

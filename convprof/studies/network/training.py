@@ -6,11 +6,11 @@ gradient of the data only behind a layer that learns.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convprof.errors import InputError, ProblemError
+from convprof.errors import InputError
+from convprof.networks import named
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS, TRAINING, passes_of
 from convprof.problems.layout_conversion import LayoutConversion
@@ -152,18 +152,10 @@ def _layer(
         tuple(node.name for node in nodes),
         first.op.text,
         DEPTHWISE if problem.layer_kind == DEPTHWISE else first.op.kind,
-        _named(problem, f"{network}:{first.name}"),
+        named(problem, f"{network}:{first.name}"),
         passes,
         learned,
     )
-
-
-def _named(problem: Product, name: str) -> Product:
-    """Return the problem under a name; without a name if that cannot be printed."""
-    try:
-        return dataclasses.replace(problem, name=name)
-    except ProblemError:
-        return problem
 
 
 class LayerPasses:

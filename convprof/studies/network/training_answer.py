@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.problems.gradients import TRAINING
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.training_totals import BACKWARD, by_kind, total
-from convprof.studies.next_command import line
+from convprof.studies.next_command import line, passes_again
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -25,17 +24,20 @@ def answer(
 ) -> Answer | None:
     """Return the answer about all layers; None if nothing has a time.
 
+    Nothing is concluded from a sum in doubt.
+
     ``sides``: the layers as convprof computes them, and as libraries do; ``command``: the words
     that run this network.
     """
     if not sides:
         return None
     side = sides[0]
-    doubtful = [m for result in side for m in result.found.values() if m.doubt is not None]
-    if doubtful:
+    doubt = total(side, plan.asked).doubt
+    if doubt is not None:
+        doubtful = [m for result in side for m in result.found.values() if m.doubt is not None]
         number = f"{len(doubtful)} pass{'es' if len(doubtful) > 1 else ''}"
-        sentence = f"No conclusion: the time of {number} is in doubt ({doubtful[0].doubt})."
-        return Answer((sentence,), shlex.join([*command, "--pass", plan.which]))
+        sentence = f"No conclusion: the time of {number} is in doubt ({doubt})."
+        return Answer((sentence,), passes_again(command, plan.which))
     sentences = (
         _whole(plan, side, peak_flop_per_s),
         _kinds(plan, side),
@@ -74,6 +76,8 @@ def _libraries(plan: Plan, sides: Sequence[Sequence[Result]]) -> tuple[str, ...]
     ours, theirs = (total(side, plan.asked) for side in sides)
     if ours.missing or theirs.missing:
         return ("The libraries did not compute the same passes: no comparison.",)
+    if theirs.doubt is not None:
+        return (f"No comparison with the libraries, their time is in doubt: {theirs.doubt}.",)
     return (f"The libraries take {theirs.seconds / ours.seconds:.2f} times as long.",)
 
 
@@ -84,6 +88,6 @@ def _next(side: Sequence[Result]) -> str:
         result, m = item
         return result.layer.count * m.time_s.median if m.time_s else 0.0
 
-    passes = [(result, m) for result in side for m in result.found.values()]
+    passes = [(result, m) for result in side for m in result.found.values() if m.doubt is None]
     _, slowest = max(passes, key=seconds)
     return line("compare peers", slowest)

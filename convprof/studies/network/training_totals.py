@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convprof import doubts
 from convprof.measure.report import describe
 from convprof.problems.base import FORWARD
 from convprof.problems.gradients import BACKWARD_DATA, BACKWARD_WEIGHTS
@@ -46,7 +47,12 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """The time of the backward passes over the forward pass; None unless all have a result."""
+        """The time of the backward passes over the forward pass.
+
+        None unless all have a result that is not in doubt.
+        """
+        if any(m.doubt is not None for m in self.found.values()):
+            return None
         forward = self.seconds(FORWARD)
         backward = [self.seconds(which) for which in self.layer.passes if which in BACKWARD]
         if not forward or not backward or None in backward:
@@ -67,6 +73,8 @@ class Total:
     """How many passes of layers are in the sum."""
     missing: int
     """How many have no result."""
+    doubt: str | None
+    """Why the sum cannot be believed: a part that is not negligible is in doubt. None if it can."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -82,6 +90,7 @@ class Total:
             "prepare_s": self.prepare_s,
             "counted": self.counted,
             "missing": self.missing,
+            "doubt": self.doubt,
         }
 
 
@@ -102,7 +111,8 @@ def results(
 
 def total(results: Iterable[Result], passes: Sequence[str]) -> Total:
     """Add up the passes, as far as each layer has them."""
-    seconds, prepare_s, direct, executed, counted, missing = 0.0, 0.0, 0, 0, 0, 0
+    prepare_s, direct, executed, counted, missing = 0.0, 0, 0, 0, 0
+    parts: list[tuple[float, str | None]] = []
     for result in results:
         count = result.layer.count
         for which in passes:
@@ -113,12 +123,14 @@ def total(results: Iterable[Result], passes: Sequence[str]) -> Total:
                 missing += count
                 continue
             counted += count
-            seconds += count * (result.seconds(which) or 0.0)
+            parts.append((count * (result.seconds(which) or 0.0), measurement.doubt))
             if measurement.flops:
                 direct += count * measurement.flops.direct
                 executed += count * measurement.flops.executed
             prepare_s += count * (measurement.prepare_s or 0.0)
-    return Total(seconds, Flops(direct, executed), prepare_s, counted, missing)
+    seconds = sum(part_s for part_s, _ in parts)
+    doubt = doubts.of_sum(parts, seconds)
+    return Total(seconds, Flops(direct, executed), prepare_s, counted, missing, doubt)
 
 
 def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:

@@ -159,7 +159,7 @@ def _frame(study: Study, number: int) -> Frame:
 
 
 def _note(study: Study, name: str) -> str:
-    """Return who computed a step instead of the chosen strategy, and why; empty if nobody."""
+    """Return the strategy that replaced the chosen strategy in a step, and why, or nothing."""
     return study.computed[name].fallback
 
 

@@ -70,7 +70,7 @@ def read(path: str, size: int) -> Picture:
     shown = path if path and path.isprintable() else repr(path)
     data = _bytes(path, shown)
     with warnings.catch_warnings():
-        # Warnings about odd metadata help nobody; a decompression bomb is refused below.
+        # Warnings about odd metadata do not help; a decompression bomb is refused below.
         warnings.simplefilter("ignore")
         return _decoded(data, shown, size)
 

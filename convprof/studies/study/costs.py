@@ -11,7 +11,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.probes.instructions import Instruction, catalogue
 from convprof.dtypes import find
 from convprof.errors import RefusedError
-from convprof.machine.instructions import Bench, best_ruler, missing
+from convprof.machine.instructions import Bench, best_meter, missing
 from convprof.results import NATIVE
 from convprof.studies.study.repeated import Shape
 
@@ -111,8 +111,8 @@ def _per_cycle(figures: dict[str, tuple[float | None, float]], names: set[str]) 
 
 
 def instruction_costs(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None, float]]:
-    """Return latency and reciprocal throughput by name; {} where there is no ruler."""
-    ruler = best_ruler()
+    """Return latency and reciprocal throughput by name; {} without a meter."""
+    meter = best_meter()
     rows = catalogue(cpu.architecture, avx=bool(cpu.extensions.get("AVX")))
     able = [
         row
@@ -121,9 +121,9 @@ def instruction_costs(cpu: Cpu, names: set[str]) -> dict[str, tuple[float | None
         and row.key.name in names
         and not missing(row, cpu.extensions)
     ]
-    if ruler is None or not able:
+    if meter is None or not able:
         return {}
-    bench = Bench(able, ruler)
+    bench = Bench(able, meter)
     for _ in bench.passes(DEADLINE_S):
         pass
     return {

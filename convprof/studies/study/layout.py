@@ -128,7 +128,7 @@ class Layout(Study):
 
 def _why(nchw: int, nhwc: int, times: float) -> str:
     """Return what the lengths of the innermost loops explain: the longer loop is faster."""
-    text = f"The innermost loop of NCHW has {nchw} elements side by side, that of NHWC {nhwc}"
+    text = f"The innermost loop of NCHW has {nchw} contiguous elements, the one of NHWC {nhwc}"
     if (nhwc > nchw) == (times < 1):
         return f"{text}: the shorter, the more often it starts, and the less it fills vectors"
     return f"{text}, which does not explain it; these figures do not say what does"

@@ -30,7 +30,7 @@ def common(name):
 
 @each_isa
 @pytest.mark.parametrize(("queries", "dim"), [(1, 1), (5, 16), (16, 37), (33, 20)])
-def test_queries_are_turned_over_scaled_and_padded_with_zeros(queries, dim, name):
+def test_queries_are_transposed_scaled_and_padded_with_zeros(queries, dim, name):
     lanes = common(name)["lanes"]
     width = -(-queries // lanes) * lanes
     q = np.random.default_rng(0).random((queries, dim + 3)).astype("f4")
@@ -93,7 +93,7 @@ def test_rows_are_scaled(dim, finish, name):
 
 @each_isa
 @pytest.mark.parametrize("steps", [3, 32, 50])
-def test_a_tile_reads_rows_that_are_turned_over(steps, name):
+def test_a_tile_reads_transposed_rows(steps, name):
     settings = common(name)
     lanes = settings["lanes"]
     random = np.random.default_rng(1)

@@ -61,7 +61,7 @@ def test_a_tile_that_packs_has_its_fourth_pointer_in_the_same_place():
 
 
 @pytest.mark.parametrize("make", [tile, depthwise, output])
-def test_nothing_is_read_that_is_not_asked_for(make):
+def test_only_the_operands_of_the_epilogue_are_read(make):
     def body(epilogue):
         return make(epilogue).ir().replace(PARAMETERS, "")
 

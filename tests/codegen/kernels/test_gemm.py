@@ -33,7 +33,7 @@ def tile(**more):
         c_rows=tuple(i * LANES for i in range(3)),
         columns=LANES,
         fused=ISA.fused,
-        turn=4,
+        iteration=4,
     )
     return replace(made, **more)
 
@@ -58,7 +58,7 @@ def test_packing_goes_on_from_segment_to_segment():
     [(0, []), (1, [0]), (4, [0]), (5, [0, 16]), (12, [0, 16, 32]), (16, [0, 16, 32, 48])],
 )
 def test_a_turn_fetches_whole_lines(fetch_row, expected):
-    """The text of the kernel has one turn of four steps."""
+    """The text of the kernel has one iteration of four steps."""
     text = tile(fetch_row=fetch_row).ir()
     assert [int(offset) for offset in PREFETCH.findall(text)] == expected
 

@@ -32,7 +32,7 @@ def run(tile, a, c):
 
 @pytest.mark.parametrize("m", ALGORITHMS)
 @pytest.mark.parametrize("channels", [1, 15, 16, 35])
-def test_the_input_transform_reads_only_what_lies_in_the_image(m, channels):
+def test_the_input_transform_reads_only_pixels_inside_the_image(m, channels):
     size = m + 2
     image = np.random.default_rng(0).random((size, size, channels)).astype("f4")
     spectrum = np.full((size * size, channels), np.nan, "f4")

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from convprof.codegen.isa import ISAS, available
-from convprof.codegen.probes.streams import ARRAYS, TURN_BYTES, stream_kernel
+from convprof.codegen.probes.streams import ARRAYS, ITERATION_BYTES, stream_kernel
 from convprof.codegen.target import target
 from convprof.codegen.threads import Program, Team
 
 WIDTHS = sorted({ISAS[name].bits for name in available()} | {128})
-ONE = TURN_BYTES // 4
-"""Elements of one turn."""
+ONE = ITERATION_BYTES // 4
+"""Elements of one iteration."""
 
 
 class Arrays:
-    """Aligned arrays of three turns each, for two members, their slices 4 KiB * 4 apart."""
+    """Aligned arrays of three iterations each, for two members, their slices 4 KiB * 4 apart."""
 
-    SIZE, STRIDE = 3 * TURN_BYTES, 16384
+    SIZE, STRIDE = 3 * ITERATION_BYTES, 16384
 
     def __init__(self):
         raw = np.zeros(2 * self.STRIDE + 64, dtype=np.uint8)
@@ -28,10 +28,10 @@ class Arrays:
         first = member * self.STRIDE // 4 + i * 3 * ONE
         return self.all[first : first + 3 * ONE]
 
-    def run(self, kernel, *, start, turns, threads):
+    def run(self, kernel, *, start, iterations, threads):
         starts = [self.all.ctypes.data + i * self.SIZE for i in range(ARRAYS[kernel.operation])]
         buffers = np.array(starts, dtype=np.int64)
-        dims = np.array([self.STRIDE, self.SIZE, start, turns], dtype=np.int64)
+        dims = np.array([self.STRIDE, self.SIZE, start, iterations], dtype=np.int64)
         row = (kernel.address, 0, threads, buffers.ctypes.data, dims.ctypes.data, True)
         team = Team(threads)
         team.run(Program([row], threads))
@@ -43,7 +43,9 @@ class Arrays:
 def test_a_copy_goes_around_from_where_it_starts(bits, threads):
     arrays = Arrays()
     before = arrays.all.copy()
-    arrays.run(stream_kernel("copy", bits), start=2 * TURN_BYTES, turns=2, threads=threads)
+    arrays.run(
+        stream_kernel("copy", bits), start=2 * ITERATION_BYTES, iterations=2, threads=threads
+    )
     for member in range(2):
         a, b = arrays.array(0, member), arrays.array(1, member)
         gone_through = np.r_[0:ONE, 2 * ONE : 3 * ONE] if member < threads else slice(0)
@@ -57,7 +59,7 @@ def test_a_copy_goes_around_from_where_it_starts(bits, threads):
 def test_a_triad_adds_half_of_the_second(bits, fused):
     arrays = Arrays()
     fused = fused and available() != ("sse",)
-    arrays.run(stream_kernel("triad", bits, fused=fused), start=0, turns=3, threads=1)
+    arrays.run(stream_kernel("triad", bits, fused=fused), start=0, iterations=3, threads=1)
     a, b, c = (arrays.array(i, 0) for i in range(3))
     np.testing.assert_array_equal(c, a + np.float32(0.5) * b)
 
@@ -66,7 +68,7 @@ def test_a_triad_adds_half_of_the_second(bits, fused):
 def test_a_store_writes_its_array_and_nothing_else(bits):
     arrays = Arrays()
     before = arrays.all.copy()
-    arrays.run(stream_kernel("store", bits), start=TURN_BYTES, turns=1, threads=1)
+    arrays.run(stream_kernel("store", bits), start=ITERATION_BYTES, iterations=1, threads=1)
     before[ONE : 2 * ONE] = 1
     np.testing.assert_array_equal(arrays.all, before)
 
@@ -75,7 +77,7 @@ def test_a_store_writes_its_array_and_nothing_else(bits):
 def test_a_load_writes_nothing(bits):
     arrays = Arrays()
     before = arrays.all.copy()
-    arrays.run(stream_kernel("load", bits), start=0, turns=7, threads=2)
+    arrays.run(stream_kernel("load", bits), start=0, iterations=7, threads=2)
     np.testing.assert_array_equal(arrays.all, before)
 
 
@@ -85,11 +87,11 @@ def test_the_compiler_removes_no_load_and_the_loop_has_one_branch(bits):
     text = stream_kernel("load", bits).module.assembly()
     register = {128: "%xmm", 256: "%ymm", 512: "%zmm"}[bits]
     loads = [line for line in text.splitlines() if "mova" in line and register in line]
-    assert len(loads) == TURN_BYTES * 8 // bits
+    assert len(loads) == ITERATION_BYTES * 8 // bits
     first, last = text.index(loads[0]), text.rindex(loads[-1])
     assert "\tj" not in text[first:last]
 
 
 @pytest.mark.parametrize(("operation", "arrays"), ARRAYS.items())
 def test_bytes_are_counted_once_per_load_and_store(operation, arrays):
-    assert stream_kernel(operation, 128).bytes_per_turn == arrays * TURN_BYTES
+    assert stream_kernel(operation, 128).bytes_per_iteration == arrays * ITERATION_BYTES

@@ -80,7 +80,7 @@ def test_split(ops, node, *, opset, inputs, attributes, ends):
     assert made == [Slice(1, 0, ends[0]), Slice(1, ends[0], ends[1]), Concat(1)]
 
 
-def test_pieces_that_nobody_reads(ops, node):
+def test_pieces_without_a_reader(ops, node):
     assert ops([node("Split", "x", "a y b", axis=1)]) == [Slice(1, 1, 2)]
 
 

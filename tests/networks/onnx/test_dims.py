@@ -69,7 +69,7 @@ def test_sizes_of_minus_one_are_open(imported, relu):
     )
 
 
-def test_an_unnamed_dimension_beside_one_of_the_usual_name(imported, relu):
+def test_an_unnamed_dimension_next_to_one_with_the_usual_name(imported, relu):
     made = imported(relu, (None, "batch"), dims={"batch_": 2, "batch": 3})
     assert made.network.input == (2, 3)
 

@@ -129,7 +129,7 @@ def test_terms(imported, node, *, operator, shape, constant, expected):
     assert made.network.output == shape
 
 
-def test_parameters_are_those_of_the_file(imported, node):
+def test_parameters_equal_the_files(imported, node):
     network = imported([node("Add", "x t")], (2, 3, 4, 4), {"t": (1, 3, 4, 4)}).network
     assert sum(each.op.parameters(*network.reads(each)) for each in network.nodes) == 48
 
@@ -179,9 +179,9 @@ def test_squeeze_and_excitation(ops, node):
         ("Sub c x", (8,), "less an activation"),
         ("Div c x", (8,), "divided by an activation"),
         ("Div x c", f32(0), "division by 0"),
-        ("Mul x c", f32(np.nan), "leaves nothing"),
-        ("Mul x c", f32(0), "leaves nothing"),
-        ("Add x c", f32(np.inf), "leaves nothing"),
+        ("Mul x c", f32(np.nan), "must be finite and not 0"),
+        ("Mul x c", f32(0), "must be finite and not 0"),
+        ("Add x c", f32(np.inf), "must be finite"),
     ],
 )
 def test_refused(imported, node, line, constant, said):

@@ -181,7 +181,7 @@ def test_external_weights_are_never_opened(save, conv, monkeypatch):
     assert not [name for name in opened if "passwd" in str(name)]
 
 
-def test_an_external_shape_is_asked_for_within_the_file(save, node):
+def test_an_external_shape_is_refused_with_a_hint(save, node):
     def outside(model):
         model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
 

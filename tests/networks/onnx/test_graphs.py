@@ -191,7 +191,7 @@ def test_shapes_computed_in_the_file(imported, node):
     assert imported(nodes, (2, 3, 4, 5), weights).network.output == (2, 12, 5)
 
 
-def test_a_disagreement_about_shapes_is_told(save, node, monkeypatch):
+def test_a_disagreement_about_shapes_is_reported(save, node, monkeypatch):
     from convprof.problems.ops import Activation
 
     monkeypatch.setattr(Activation, "output", lambda _, *shapes: (*shapes[0], 1))

@@ -43,7 +43,7 @@ def test_more_inputs_than_anybody_writes(imported, node, kind):
         imported([node(kind, " ".join(["x"] * 5000))])
 
 
-def test_a_residual_is_fused_like_that_of_add(imported, node):
+def test_a_residual_of_sum_is_fused_like_one_of_add(imported, node):
     from convprof.networks.steps import steps
 
     nodes = [

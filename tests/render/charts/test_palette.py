@@ -39,7 +39,7 @@ def test_a_strategy_looks_the_same_in_every_chart():
                 assert shape(drawn[name])[:2] == shape(palette.look_of(name))[:2]
 
 
-def test_another_name_has_the_same_look_every_time_and_not_the_colour_of_a_strategy_beside():
+def test_another_name_has_the_same_look_every_time_and_another_colour_than_strategies():
     assert shape(palette.look_of("1 turn")) == shape(palette.look_of("1 turn"))
     for name in map(str, range(30)):
         strategy, other = palette.looks([series("tiled"), series(name)])
@@ -62,9 +62,9 @@ def test_expected_and_measured_have_one_hue_and_the_expected_is_dashed_and_hollo
 
 
 def test_ceilings_are_grey_and_take_no_colour():
-    roof, strategy = palette.looks([Series("L1", (), roof=True), series("tiled")])
-    assert roof.color == palette.ROOF
-    assert strategy.color == palette.look_of("tiled").color != palette.ROOF
+    ceiling, strategy = palette.looks([Series("L1", (), ceiling=True), series("tiled")])
+    assert ceiling.color == palette.CEILING
+    assert strategy.color == palette.look_of("tiled").color != palette.CEILING
 
 
 @given(st.lists(st.sampled_from([*NAMES, *map(str, range(20))]), unique=True, max_size=30))

@@ -153,10 +153,10 @@ def test_ceilings_are_labelled_along_their_lines_in_the_order_of_memory():
     from convprof.render.charts.figure import figure_of
 
     def roof(label, rate):
-        return Series(label, (Point(0.1, 0.1 * rate), Point(100 / rate, 100)), roof=True)
+        return Series(label, (Point(0.1, 0.1 * rate), Point(100 / rate, 100)), ceiling=True)
 
     levels = [("L1", 300), ("L2", 100), ("L3", 90), ("memory", 20)]
-    point = Series("tiled", (Point(10, 20, label="tiled 5x", roof=100),), line=False)
+    point = Series("tiled", (Point(10, 20, label="tiled 5x", limit=100),), line=False)
     roofs = [roof(*level) for level in levels]
     chart = Chart("t", "x", "y", (*roofs, point), x_log=True, y_log=True)
     figure = figure_of(chart)

@@ -40,7 +40,7 @@ def test_ticks_are_round(scale, most, ticks):
 
 
 @given(NUMBERS, st.floats(1.001, 1e9), st.integers(2, 12), st.booleans())
-def test_ticks_lie_on_the_axis_and_are_few(low, ratio, most, log):
+def test_ticks_are_on_the_axis_and_few(low, ratio, most, log):
     scale = Scale(low, low * ratio, log=log)
     ticks = scale.ticks(most)
     assert all(scale.holds(tick) for tick in ticks)

@@ -80,7 +80,7 @@ def test_every_series_has_its_own_glyph():
     assert len(set(glyphs)) == 36
 
 
-def test_what_has_no_room_beside_its_line_is_in_the_legend():
+def test_labels_without_room_next_to_the_line_are_in_the_legend():
     marks = tuple(Mark(f"cache number {k}", 60 + k) for k in range(4))
     long = "a level with a label that is wider than the whole plot can ever be, really"
     made = Chart("t", "x", "y", CHART.series, (Level(long, 50),), marks)

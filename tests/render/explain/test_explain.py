@@ -164,7 +164,7 @@ def test_no_line_is_wider_than_the_console_and_none_ends_in_spaces(name, width):
         assert all(line == line.rstrip() for line in lines)
 
 
-def test_without_colour_letters_and_marks_still_tell_the_parts_apart():
+def test_without_colour_letters_and_marks_still_distinguish_the_parts():
     text = printed("layout", 80)
     assert "a00 b00 c00 d00 a01" in text  # NHWC: channels side by side
     assert "*a11*b11" in text
@@ -212,7 +212,7 @@ def test_short_numbers(value, expected):
     assert expected == short(value)
 
 
-def test_pictures_stand_side_by_side_as_far_as_there_is_room():
+def test_pictures_are_side_by_side_if_there_is_room():
     text = io.StringIO()
     page = Page(Console(file=text, width=20))
     page.side_by_side([Block("one", [Text("x")]), Block("other", [Text("y"), Text("z")]),

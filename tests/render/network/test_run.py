@@ -126,7 +126,7 @@ each between its neighbours instead        +9.5      +14.5
 all in one go, no clock in between         -5.0       -7.6
 the chain                                  70.0      106.9
 each layer by itself, caches cold         196.5      300.0
-between its neighbours a layer finds its input where the one before has left it, and its weights where all the others have left them
+between its neighbours the input of a layer is where the layer before has left it, and its weights are where all other layers have left them
 
 the chain: 70.0 ±3.5 µs, 14,286 per second, 9.66 GFLOP/s, 4 % of peak, max_rel_error 2e-07
 The chain takes 7 % more than its layers by themselves with hot caches, 64 % less than with cold ones.
@@ -184,7 +184,7 @@ def test_fusing_is_recommended_where_it_saves_much():
     ]
     given = answer(found(layers=slow, libraries=[]), COMMAND)
     assert given.sentences[2] == (
-        "--fuse computes activation layers, 24 % of the time, together with the layers before them."
+        "Fusing computes activation layers, 24 % of the time, together with the layers before them."
     )
     assert given.command == "convprof network small --fuse"
     fused = answer(found(layers=slow, libraries=[], options=Options(fuse=True)), COMMAND)

@@ -69,7 +69,7 @@ def test_every_network_fits(name, width):
     assert "\x1b" not in text
 
 
-def test_blocks_stand_above_their_layers_where_it_is_narrow():
+def test_blocks_are_above_their_layers_in_a_narrow_table():
     text = shown(summary_report, summarise(networks.network("resnet50")), 80)
     lines = [line.split("   ")[0].rstrip() for line in text.splitlines()]
     at = lines.index("layer1.0")
@@ -125,7 +125,7 @@ def test_a_shared_weight_is_said_and_counts_in_its_first_layer():
     assert (first[4], second[4]) == ("144", "-")
     assert "1 weight is used by 2 layers" in summary_markdown(summarise(network))
     (shared,) = summarise(network).to_json()["shared"]
-    assert (shared["node"], shared["owner"], shared["turned"]) == ("second", "first", False)
+    assert (shared["node"], shared["owner"], shared["transposed"]) == ("second", "first", False)
 
 
 def test_the_answer_says_where_the_work_and_the_parameters_are():

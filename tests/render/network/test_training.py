@@ -105,7 +105,7 @@ backward-data: 2.16 ms, 31 % of the step · 93.5 MFLOP, 43.4 GFLOP/s, 43 % of pe
 backward-weights: 2.22 ms, 32 % of the step · 108 MFLOP, 48.7 GFLOP/s, 49 % of peak
 training step: 7.04 ms · 309 MFLOP, 44.0 GFLOP/s, 44 % of peak · rearranging the weights, which a step changes: 140 µs more, timed once
 data and weights are the gradients of a layer's input and of its weights; bwd/fwd is both over forward
-no gradient of the data is needed in conv0: nothing learned lies before
+no gradient of the data is needed in conv0: no layer before has learned weights
 not timed: activations, normalisation, pooling and their gradients, gradients of biases, adding up gradients where a result is read twice, the optimiser
 """  # noqa: E501
 
@@ -183,7 +183,7 @@ def test_one_pass(which, columns):
 
 def test_products_of_activations_are_explained():
     found = printed(report(network=attention()))
-    assert "\nattention qk: products C = A B of two activations; B stands where" in found
+    assert "\nattention qk: products C = A B of two activations; B is in the" in found
     assert "of two activations" not in printed(report())
     assert "of two activations" not in printed(report(FORWARD, attention()))
 
@@ -210,6 +210,38 @@ def test_several_strategies_are_named():
     text = printed(report(found=found), 160)
     assert re.search(r"^fc .* packed ", text, re.MULTILINE)
     assert re.search(r"^conv1 .* auto ", text, re.MULTILINE)
+
+
+def in_doubt(found, layer, reason):
+    """Put the weights pass of a layer in doubt."""
+    return {
+        problem: [
+            dataclasses.replace(m, doubt=reason)
+            if problem.name.endswith(layer) and m.problem.get("pass") == "backward-weights"
+            else m
+            for m in rows
+        ]
+        for problem, rows in found.items()
+    }
+
+
+def test_times_in_doubt_are_marked_in_every_table():
+    found = printed(report(found=lambda planned: in_doubt(measured(planned), "fc", "disturbed")))
+    assert re.search(r"^fc +1 +linear +1,505 +1,368 +\? 1,254 +- +\? 4.13 ", found, re.MULTILINE)
+    assert re.search(r"^conv1 +3 +conv 3x3 +289 +263 +241 +1.74 +2.38 ", found, re.MULTILINE)
+    assert re.search(r"^linear +1 +1.51 +1.37 +\? 1.25 +\? 4.13 ", found, re.MULTILINE)
+    assert re.search(r"^all +5 +2.66 +2.16 +\? 2.22 +\? 7.04 ", found, re.MULTILINE)
+    line = "? in doubt, left out of conclusions: fc backward-weights (auto): disturbed"
+    assert f"\n{line}\n" in found
+    assert "\nforward: 2.66 ms, 38 % of the step ·" in found
+    assert "\nbackward-weights: 2.22 ms, in doubt: disturbed · 108 MFLOP" in found
+    assert "\ntraining step: 7.04 ms, in doubt: disturbed · 309 MFLOP" in found
+
+
+def test_no_ratio_of_sides_in_doubt():
+    text = printed(report(found=lambda planned: in_doubt(on_two_sides(planned), "fc", "stolen")))
+    assert "\nno ratio of the libraries to convprof, in doubt: stolen\n" in text
+    assert "times as long" not in text
 
 
 def test_fewer_flops_than_counted():
@@ -301,4 +333,29 @@ def test_passes_in_doubt_decide_nothing():
 
     given = said(report(found=doubtful))
     assert given.sentences == ("No conclusion: the time of 8 passes is in doubt (a storm).",)
-    assert given.command == "convprof network small --pass training"
+    assert given.command == "convprof network small --pass training --wait-idle"
+
+
+def test_a_negligible_pass_in_doubt_is_only_left_out():
+    def short(planned):
+        times = in_doubt(measured(planned), "conv0", "a storm")
+        return {
+            problem: [
+                dataclasses.replace(m, time_s=Time(1e-5, 0.0, None, None, 1e-5, 3, 1))
+                if m.doubt
+                else m
+                for m in rows
+            ]
+            for problem, rows in times.items()
+        }
+
+    given = said(report(found=short))
+    assert given.sentences[0].startswith("A training step of the convolutions ")
+    both = said(report(found=lambda planned: {
+        problem: [dataclasses.replace(m, doubt="a storm") if m.strategy == "torch" else m
+                  for m in rows]
+        for problem, rows in on_two_sides(planned).items()
+    }))  # fmt: skip
+    assert both.sentences[2] == (
+        "No comparison with the libraries, their time is in doubt: a storm."
+    )

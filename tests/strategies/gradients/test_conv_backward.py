@@ -240,7 +240,7 @@ def test_a_strategy_refuses_another_pass():
     assert reason == "im2col computes conv2d-backward-data, not conv2d-backward-weights"
 
 
-def test_memory_is_refused_before_it_is_asked_for(monkeypatch):
+def test_memory_is_refused_before_it_is_allocated(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     with pytest.raises(convprof.errors.TooLargeError, match="im2col of"):
         convprof.prepare(BackwardData(CASES["stem"]), "im2col")

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.strategies.layers.stages import Nest, lying, parts, repeated, row_major
+from convprof.strategies.layers.stages import Nest, parts, repeated, row_major, strides_of
 
 
 def met(nest):
@@ -18,7 +18,7 @@ def met(nest):
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_joined_loops_meet_the_same_elements(sizes, random):
+def test_joined_loops_visit_the_same_elements(sizes, random):
     shape = tuple(sizes)
     turned = list(range(len(shape)))
     random.shuffle(turned)
@@ -28,13 +28,13 @@ def test_joined_loops_meet_the_same_elements(sizes, random):
     assert met(nest) == met(nest.joined())
 
 
-def test_what_lies_alike_is_one_loop():
+def test_arrays_with_equal_strides_are_one_loop():
     strides = row_major((2, 3, 4))
     assert Nest((24,), ((1,), (1,))) == Nest((2, 3, 4), (strides, strides)).joined()
 
 
 def test_a_number_per_channel_leaves_the_axes_it_needs():
-    x = lying((2, 3, 4, 5), image=True, layout="nhwc")
+    x = strides_of((2, 3, 4, 5), image=True, layout="nhwc")
     joined = Nest((2, 3, 4, 5), (x, (0, 1, 0, 0), x)).joined()
     assert Nest((40, 3), ((3, 1), (0, 1), (3, 1))) == joined
     x = row_major((2, 3, 4, 5))
@@ -44,7 +44,7 @@ def test_a_number_per_channel_leaves_the_axes_it_needs():
 
 def test_an_image_in_nhwc_has_its_channels_side_by_side():
     image = np.arange(2 * 3 * 4 * 5).reshape(2, 4, 5, 3)
-    strides = lying((2, 3, 4, 5), image=True, layout="nhwc")
+    strides = strides_of((2, 3, 4, 5), image=True, layout="nhwc")
     for at in itertools.product(range(2), range(3), range(4), range(5)):
         assert image.transpose(0, 3, 1, 2)[at] == np.dot(at, strides)
 

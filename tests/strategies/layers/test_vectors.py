@@ -39,12 +39,12 @@ def check(problem, setting, name="vectors"):
     """Compute on values that every run must overwrite, and compare with the reference."""
     drawn = [x.astype(DTYPES[setting.dtype].numpy) for x in operands_of(problem)]
     turned = setting.layout == "nhwc" and problem.laid_out
-    lying = [
+    strides_of = [
         np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if turned and x.ndim == 4 else x
         for x in drawn
     ]
     prepared = registry.find("operation", name).prepare(problem, setting)
-    prepared.bind(*lying)
+    prepared.bind(*strides_of)
     prepared.output()[...] = np.nan
     prepared.run()
     y = prepared.output()

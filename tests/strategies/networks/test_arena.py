@@ -30,7 +30,7 @@ def test_what_lives_at_the_same_time_does_not_overlap(lives):
         assert found[name] % PAGE_BYTES == 0
         assert 0 <= found[name] <= total - pages(life.size)
         for other, its in lives.items():
-            if other != name and life.meets(its):
+            if other != name and life.overlaps(its):
                 apart = found[name] + pages(life.size) <= found[other]
                 assert apart or found[other] + pages(its.size) <= found[name]
 

@@ -41,14 +41,14 @@ def test_the_first_that_takes_a_layer(problem, names, name):
     assert strategy_for(problem, names, SETTING).name == name
 
 
-def test_a_layer_that_nobody_takes_names_every_reason_and_a_way_out():
+def test_a_layer_that_every_strategy_refuses_names_every_reason_and_a_way_out():
     words = r"^layer conv \(.*\): winograd needs .*; microkernel\+passes computes an epilogue.*"
     way_out = r"add a strategy: winograd,microkernel\+passes,auto$"
     with pytest.raises(RefusedError, match=words + way_out):
         strategy_for(STRIDED, ("winograd", "microkernel+passes"), SETTING)
 
 
-def test_auto_stands_for_the_only_one():
+def test_auto_has_the_name_of_the_only_strategy():
     assert spelled("operation", "auto") == "vectors"
     assert spelled("conv2d", "auto") == "auto"
     assert spelled("conv2d", "direct") == "direct"

@@ -57,7 +57,7 @@ def test_a_library_whose_threads_cannot_start_is_refused_before_it_ends_the_proc
         pass
 
 
-def test_threads_that_a_library_keeps_are_not_asked_for_again(monkeypatch):
+def test_threads_that_a_library_keeps_are_not_counted_again(monkeypatch):
     with first_use(Bound(2), "torch"), first_use(Bound(2), "onnxruntime"):
         pass
     monkeypatch.setattr(spare_threads, "startable", lambda _: 0)
@@ -185,7 +185,7 @@ def with_torch(**variables):
 
 
 @torch_on_two
-def test_torch_binds_nobody_has_two_threads_and_computes_f32():
+def test_torch_binds_no_thread_has_two_threads_and_computes_f32():
     lines = with_torch(
         OMP_PROC_BIND="true",
         OMP_DYNAMIC="true",

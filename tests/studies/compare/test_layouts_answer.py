@@ -79,7 +79,7 @@ def test_several_convolutions():
     assert found.command == "convprof network net --plan"
 
 
-def test_what_cannot_be_told_apart_is_not_advised():
+def test_an_undecided_comparison_gives_no_advice():
     assert answer([]).sentences == ("Nothing was measured in both layouts: no advice.",)
     level = [[comparison(1.0)], [comparison(1.0, "net:b")]]
     assert answer(level).sentences == ("The intervals separate the layouts on none of 2 problems.",)
@@ -89,4 +89,5 @@ def test_times_in_doubt_are_not_concluded_from():
     wrong = comparison(0.1)
     wrong = dataclasses.replace(wrong, a=dataclasses.replace(wrong.a, doubt="over the peak"))
     assert answer([[wrong]]).sentences == ("No advice, the times are in doubt: over the peak.",)
+    assert answer([[wrong]]).command.endswith(" --wait-idle")
     assert answer([[wrong], [comparison(0.5)]]).sentences[0].endswith("2.00 times as fast in it.")

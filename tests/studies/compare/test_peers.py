@@ -93,7 +93,7 @@ def names(study):
     return {(m.strategy, m.layout) for m in study.measurements()}
 
 
-def test_our_best_meets_the_fastest_library(studied):
+def test_our_best_is_compared_with_the_fastest_library(studied):
     study = studied(
         Fake("direct", 1e-6),  # left out, however fast
         Fake("tiled", {"nchw": 3e-3, "nhwc": 2e-3}),

@@ -8,7 +8,7 @@ import pytest
 
 from convprof.results import Measurement, Time
 from convprof.stats import Ratio
-from convprof.studies.compare.peers import Standing
+from convprof.studies.compare.peers import Standing, totals
 from convprof.studies.compare.peers_answer import answer
 
 
@@ -54,6 +54,41 @@ def test_several_problems_how_many_are_won_and_who_wins_the_worst():
     assert answer(many).command == "convprof roofline c-text -s auto,onnxruntime -t 1"
 
 
+def test_several_problems_that_libraries_win_are_named_the_clearest_first():
+    names = {"a": 1.5, "b": 0.8, "c": 0.5, "d": 0.9, "e": 0.95}
+    many = [standing(name, ratio) for name, ratio in names.items()]
+    assert answer(many).sentences[1] == (
+        "Libraries win c (torch nhwc, 2.00 times as fast), b (torch nhwc, 1.25 times as fast), "
+        "d (torch nhwc, 1.11 times as fast) and 1 more."
+    )
+    two = [standing("a", 0.5), standing("a", 0.8, 2), standing("b", 2.0)]
+    assert "a on 1 thread (torch nhwc, 2.00 times as fast), a on 2 " in answer(two).sentences[-1]
+
+
+def test_totals_are_of_each_problem_once():
+    def timed(name, ours_s, torch_s, blas_s=None, doubt=None):
+        base = standing(name, 1.5)
+        time = base.ours.time_s
+        a, b = (
+            dataclasses.replace(m, time_s=dataclasses.replace(time, median=s), doubt=doubt)
+            for m, s in ((base.ours, ours_s), (base.peer, torch_s))
+        )
+        blas = dataclasses.replace(
+            b, strategy="blas", time_s=dataclasses.replace(time, median=blas_s or 0.0)
+        )
+        return Standing(a, b, base.ratio, (blas,) if blas_s else ())
+
+    many = [
+        timed("a", 1.0, 2.0, 9.0),
+        timed("b", 3.0, 4.0),
+        timed("c", 70.0, 80.0, doubt="a storm"),
+    ]
+    (total,) = totals(many)
+    assert (total.problems, total.ours_s, total.fastest_s) == (2, 4.0, 6.0)
+    assert total.libraries == (("torch", 6.0),)  # blas has not computed b
+    assert totals(many[:1]) == []
+
+
 def test_ahead_everywhere_the_closest_is_named():
     many = [standing("a", 1.5), standing("b", 1.2, 2), standing("c", 1.3, 4), standing("d", 2.0)]
     sentences = answer(many).sentences
@@ -79,4 +114,5 @@ def test_times_in_doubt_are_not_concluded_from():
     one = standing("a", 9.0)
     wrong = dataclasses.replace(one, a=dataclasses.replace(one.ours, doubt="over the peak"))
     assert answer([wrong]).sentences == ("No conclusion, the times are in doubt: over the peak.",)
+    assert answer([wrong]).command.endswith(" --wait-idle")
     assert answer([wrong, standing("b", 1.2)]).sentences[0].startswith("On 1 thread the fastest")

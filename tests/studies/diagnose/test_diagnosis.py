@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,20 +60,28 @@ def kinds(study):
 
 def counted_s(path):
     """Return the time of a log, added up by other means than the readers."""
-    if path.suffix == ".gz":
-        document = json.loads(gzip.decompress(path.read_bytes()))
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    if text[0] in "[{":
+        document = json.loads(text)
         return (profile_us(document) if isinstance(document, list) else trace_us(document)) / 1e6
-    lines = path.read_text().splitlines()
-    if path.name.startswith("mkl"):
-        words = [word for line in lines for word in line.split() if word[-2:] in ("us", "ms")]
-        return sum(float(word[:-2]) * {"us": 1e-6, "ms": 1e-3}[word[-2:]] for word in words)
+    lines = text.splitlines()
+    return mkl_s(lines) + onednn_s(lines)
+
+
+def mkl_s(lines):
+    words = [w for line in lines if "MKL_V" in line for w in line.split() if w[-2:] in ("us", "ms")]
+    return sum(float(word[:-2]) * {"us": 1e-6, "ms": 1e-3}[word[-2:]] for word in words)
+
+
+def onednn_s(lines):
     whole = [line for line in lines if ",graph," not in line and "create_nested" not in line]
-    ends = [line.rpartition(",")[2] for line in whole if "_verbose" in line]
+    ends = [line.rpartition(",")[2] for line in whole if "_verbose," in line]
     return sum(float(end) for end in ends if end.replace(".", "").isdigit()) / 1e3
 
 
 def profile_us(events):
-    loading = ("model_loading_array", "session_initialization")
+    loading = ("model_loading_array", "model_loading_uri", "session_initialization")
     return sum(e["dur"] for e in events if e["cat"] == "Node" or e["name"] in loading)
 
 
@@ -138,6 +147,13 @@ def test_a_row_over_the_peak_is_never_concluded_from(diagnosis):
     assert row.lost_s is None
     assert kinds(study) == ["faster than the peak"]
     assert "none of them has a ceiling" in study.answer().sentences[0]
+    assert len(study.answer().sentences) == 1
+
+
+def test_a_doubt_comes_after_what_to_act_on(diagnosis):
+    study = diagnosis(conv(0.1) * 30 + reorder(2))
+    assert kinds(study) == ["reorders", "faster than the peak"]
+    assert study.answer().sentences[-1].startswith("Act first on: reorders")
 
 
 def test_flops_are_those_of_the_network(diagnosis):
@@ -147,9 +163,40 @@ def test_flops_are_those_of_the_network(diagnosis):
     assert row.to_json()["flops"] == layer.flops
 
 
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [
+        ("resnet18-nchw.log.gz", 1),
+        ("resnet18-cl.log.gz", 1),
+        ("resnet18-cl-bf16.log.gz", 1),
+        ("resnet18-torch-cl.json.gz", 1),
+        ("resnet18-torch-compiled.json.gz", 2),
+        ("resnet18-ort.json.gz", 2),
+    ],
+)
+def test_every_layer_of_a_network_is_recognised_in_its_log(diagnosis, name, passes):
+    calls = Counter()
+    for row in diagnosis(names=[name]).rows():
+        if row.operation.problem is not None:
+            calls[row.operation.problem] += row.calls
+    assert calls == {layer: n * passes for layer, n in Counter(find("resnet18")).items()}
+
+
 def test_reorders(diagnosis):
     assert kinds(diagnosis(conv(9) + reorder(2))) == ["reorders"]
     assert kinds(diagnosis(conv(19) + reorder(2))) == []
+
+
+def test_weights_that_are_packed_in_each_call(diagnosis):
+    text = reorder(2).replace("aBcd16b", "Acdb64a")
+    assert kinds(diagnosis(conv(9) + text)) == ["weights packed again"]
+    assert kinds(diagnosis(conv(9) + text + reorder(3))) == ["reorders", "weights packed again"]
+
+
+def test_threads_that_waited(diagnosis):
+    least_ms = 1e3 * CONV_FLOPS / PEAK
+    assert kinds(diagnosis(conv(60 * least_ms) + conv(9, c=32))) == ["threads waited"]
+    assert kinds(diagnosis(conv(40 * least_ms))) == []
 
 
 def test_a_reference_implementation_of_a_large_problem(diagnosis):
@@ -165,6 +212,14 @@ def test_creation_repeated_for_one_shape(diagnosis):
     assert math.isclose(finding.seconds, 20e-3)
     assert kinds(diagnosis(conv(5, "create:cache_miss") + conv(9))) == ["creation"]
     assert kinds(diagnosis((conv(0.01, "create:cache_hit") + conv(9)) * 4)) == []
+
+
+def test_shapes_that_change_are_no_repetition(diagnosis, monkeypatch):
+    monkeypatch.setattr(groups_module, "MOST_GROUPS", 3)
+    text = "".join(conv(5, "create:cache_miss", c=c) + conv(9, c=c) for c in range(8, 72, 8))
+    (finding,) = diagnosis(text).findings()
+    assert finding.kind == "creation"
+    assert "8 creations of 4 or more different operations" in finding.evidence
 
 
 def test_a_creation_in_each_process_is_no_repetition(diagnosis):
@@ -202,6 +257,8 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
 
 def test_nothing_is_measured_for_a_log_without_problems(diagnosis):
     assert not diagnosis(reorder(2)).compares
+    assert not diagnosis(conv(9, dtype="f16")).compares
+    assert diagnosis(conv(9, dtype="bf16")).compares
 
 
 def test_the_median_of_many_calls_comes_from_evenly_chosen_ones():

@@ -34,7 +34,7 @@ def test_a_stroke_is_three_pixels_wide():
     assert image[14, 11:18].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
-def test_filters_have_length_1_and_those_of_the_first_layer_mean_0(page):
+def test_filters_have_length_1_and_first_layer_filters_mean_0(page):
     first = first_layer()
     assert np.allclose(first.weights.sum(axis=(1, 2, 3)), 0, atol=1e-6)
     for filters in (first, page.second.filters):

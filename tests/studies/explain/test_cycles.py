@@ -128,9 +128,9 @@ def test_the_stored_peak_of_the_same_arithmetic_is_shown(measured, monkeypatch):
     assert measured
 
 
-def test_a_kernel_has_as_many_chains_as_asked_for():
+def test_a_kernel_has_the_requested_number_of_chains():
     kernel = fma_kernel("f32", 128, chains=3)
-    assert (kernel.chains, kernel.flops_per_turn) == (3, 2 * 4 * 3 * UNROLL)
+    assert (kernel.chains, kernel.flops_per_iteration) == (3, 2 * 4 * 3 * UNROLL)
     assert fma_kernel("f32", 128).chains == CHAINS
 
 

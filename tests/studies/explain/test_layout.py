@@ -24,7 +24,7 @@ def test_strides_are_numpys(p, name):
     assert {axis: getattr(found, axis) for axis in "nchw"} == expected
 
 
-def test_the_order_of_elements_is_that_of_a_transposed_copy():
+def test_the_order_of_elements_equals_a_transposed_copys():
     page = layout(parse(DEFAULT), HERE)
     p = page.shown
     labels = np.stack(np.indices((p.c, p.h, p.w)), axis=-1)

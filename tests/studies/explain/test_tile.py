@@ -54,7 +54,7 @@ def test_a_convolution_executes_what_microkernel_executes(p):
 
 
 @pytest.mark.usefixtures("_avx512")
-def test_loads_of_a_product_are_those_of_its_tiles_one_by_one():
+def test_loads_of_a_product_are_the_sum_over_its_tiles():
     g = Gemm(m=100, n=70, k=50)
     t = tile(g, HERE).tiling
     counted = sum(

@@ -96,7 +96,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize("build", EVERY)
-def test_a_plan_knows_what_every_conversion_takes(build, settings):
+def test_a_plan_has_the_time_of_every_conversion(build, settings):
     plan = Plan(NetworkProblem(build()), Options((), tune="off", fuse=True), settings, None)
     for _ in plan.events():
         pass

@@ -40,7 +40,7 @@ def test_named_strategies_in_both_layouts(fused):
     assert {probe.ways[3].strategy for probe in found} == {"auto"}
 
 
-def test_a_layer_that_nobody_takes(strided):
+def test_a_layer_that_every_strategy_refuses(strided):
     with pytest.raises(RefusedError, match=r"layer stem .*: winograd needs"):
         probes(steps(strided), ("winograd",), SETTING)
 

@@ -35,7 +35,7 @@ FLAT = Layer(STEPS[3], None, None, None, None, None, view=True)
 ALL = [A, R, POINT, FLAT]
 
 
-def test_the_totals_and_what_lies_between_them():
+def test_the_totals_and_their_differences():
     found = reconcile(ALL, chain_s=8.0, conversions_s=0.25)
     assert (found.hot_s, found.cold_s, found.within_s) == (7.0, 14.0, 7.5)
     assert (found.distance_s, found.conversions_s, found.joined_s) == (0.5, 0.25, 0.25)

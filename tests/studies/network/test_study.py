@@ -103,7 +103,7 @@ def test_a_single_node_and_a_view_alone(settings):
     assert found.reconciliation() is None
 
 
-def test_interrupted_studies_tell_what_they_have(residual, settings):
+def test_interrupted_studies_return_their_results(residual, settings):
     for after in (0, 3, 20, 60, 90):
         study = NetworkStudy(NetworkProblem(residual), OPTIONS, settings, None)
         list(itertools.islice(study.events(), after))
@@ -114,7 +114,7 @@ def test_interrupted_studies_tell_what_they_have(residual, settings):
         assert len(found.measured) == 0 or after > 15
 
 
-def test_a_library_beside_the_chain(residual, settings, monkeypatch):
+def test_a_library_next_to_the_chain(residual, settings, monkeypatch):
     (chain,) = (
         c.strategy for c in NetworkStudy(NetworkProblem(residual), OPTIONS, settings, None)._whole
     )

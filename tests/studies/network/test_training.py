@@ -61,7 +61,7 @@ def test_layers_that_are_alike_are_one_but_for_their_passes():
 
 
 @pytest.mark.parametrize("which", PASSES)
-def test_only_what_is_asked_for(which):
+def test_only_the_requested_passes(which):
     planned = plan(network(alike), which)
     assert planned.asked == (ALL if which == TRAINING else (which,))
     assert {each for layer in planned.layers for each in layer.passes} == set(planned.asked)

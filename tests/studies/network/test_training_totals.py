@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -105,6 +106,22 @@ def test_what_has_no_result_makes_the_total_partial():
     (side,) = results(PLAN, found)
     assert total(side, ALL).missing == 2 + 3
     assert total(side[2:], ALL).flop_per_s is None
+
+
+def test_a_sum_is_in_doubt_if_much_of_it_is():
+    found = measured()
+    found[FC] = [dataclasses.replace(m, doubt="disturbed") for m in found[FC]]
+    (side,) = results(PLAN, found)
+    assert total(side, ALL).doubt is None  # 0.6 of 19.6 s
+    assert total(side[2:], ALL).doubt == "disturbed"
+    assert [row.ratio is None for row in side] == [False, False, True]
+    (json_side,) = to_json(PLAN, [side])["totals"]
+    assert json_side["doubt"] is None
+    assert json_side["kinds"]["linear"]["doubt"] == "disturbed"
+    found[CONV][2] = dataclasses.replace(found[CONV][2], doubt="stolen")
+    (side,) = results(PLAN, found)
+    assert total(side, (BACKWARD_WEIGHTS,)).doubt == "stolen"
+    assert to_json(PLAN, [side])["totals"][0]["doubt"] == "stolen"
 
 
 def test_a_side_without_any_result_is_no_side():

@@ -66,7 +66,7 @@ def test_fractions(tmp_path, low, high):
     assert 0 <= found.rgb.min() <= found.rgb.max() <= 1
 
 
-def test_transparent_parts_lie_on_white(tmp_path):
+def test_transparent_parts_are_white(tmp_path):
     image = RGB.copy().convert("RGBA")
     image.putalpha(0)
     assert picture.read(saved(tmp_path / "x.png", image), 64).rgb.min() == 1

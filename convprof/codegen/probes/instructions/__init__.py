@@ -1,4 +1,4 @@
-"""Instructions one by one: their text, alone in chains, for x86-64 and AArch64."""
+"""The tested instructions: their text, and chains of one instruction, for x86-64 and AArch64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def catalogue(arch: str | None = None, *, avx: bool = True) -> list[Instruction | Absent]:
-    """Return every instruction of an architecture, by default this one; none where unknown.
+    """Return every instruction of an architecture, by default this one; empty if unknown.
 
     ``avx`` says whether 128-bit and scalar x86 code is written in AVX's three-operand form.
     """

@@ -32,7 +32,7 @@ _NO_PRODUCT = "NEON multiplies no 64-bit integers"
 _NO_WIDENING = "NEON converts only between types of one width, or between floats"
 _NO_WIDER = "NEON's vectors have 128 bits"
 _FMA_NOTE = "through the addend"
-_ROUND_TRIP = "half of the way there and back"
+_ROUND_TRIP = "half of the conversion and its inverse"
 _NOT_CHAINED = "the result cannot be an address"
 
 GENERAL = tuple(f"x{number}" for number in range(4, 16))
@@ -90,10 +90,10 @@ def catalogue() -> list[Instruction | Absent]:
 def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
     """Return the names that templates use, for the chain with this number.
 
-    ``x``, ``a``, ``b``: vector registers in the shape of type and width, the chain's and the
-    constants; ``xh``, ``ah``: two f32 in half of one, ``x2d``, ``a2d``: two f64; ``s``, ``d``,
-    ``q``, ``as``, ``ad``: by their plain names; ``r``, ``r32``, ``g``, ``ga``, ``gb``: general, in
-    64 bits, in 32, in the type's. ``next``: where the chain loads from.
+    ``x``, ``a``, ``b``: vector registers in the shape of type and width, the chain's register and
+    the constants; ``xh``, ``ah``: two f32 in half of one, ``x2d``, ``a2d``: two f64; ``s``, ``d``,
+    ``q``, ``as``, ``ad``: under their plain names; ``r``, ``r32``, ``g``, ``ga``, ``gb``: general,
+    in 64 bits, in 32 bits, in the type's width. ``next``: the address that the chain loads.
     """
     narrow = dtype in ("i32", "f32")
     shapes = ("s{}", "d{}") if bits is None else ("v{}.4s", "v{}.2d")
@@ -177,7 +177,7 @@ def _conversions(whole: str, real: str, bits: int | None) -> list[Instruction | 
         return _pair((whole, real), bits, ("scvtf", "fcvtzs"), steps, free)
     letter = "s" if real == "f32" else "d"
     size = "w" if whole == "i32" else "x"
-    # Named here by both types: the chain crosses from general to vector registers and back.
+    # Named by both types: the chain crosses from general to vector registers and back.
     vector, general = f"{{{letter}}}", "{r32}" if size == "w" else "{r}"
     steps = (f"scvtf {vector}, {general}", f"fcvtzs {general}, {vector}")
     constant = "w16" if size == "w" else "x16"
@@ -199,7 +199,7 @@ def _pair(
     types: tuple[str, str], bits: int | None, names: tuple[str, str],
     steps: tuple[str, str], free: tuple[str, str],
 ) -> list[Instruction | Absent]:  # fmt: skip
-    """Return both directions: one chain there and back, a throughput each."""
+    """Return both directions: one chain of both conversions, and a throughput each."""
     orders = ((types, steps), (types[::-1], steps[::-1]))
     return [
         Instruction(

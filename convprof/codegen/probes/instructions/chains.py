@@ -1,8 +1,8 @@
-"""Loops around one instruction: dependent steps for its latency, independent ones for its rate.
+"""Loops around one instruction: dependent steps for its latency, independent steps for its rate.
 
-A loop is one piece of inline assembly, registers and all, so that a compiler neither reorders nor
-removes anything. A chain of dependent additions, one core cycle each, may run among the steps:
-where it is the longer of the two, the loop is a clock that is read under the same load.
+A loop is one piece of inline assembly with fixed registers, so that a compiler neither reorders nor
+removes anything. A chain of dependent additions, one core cycle each, may run among the steps: if
+it is the slower of the two, the time of the loop gives the core clock under the same load.
 """
 
 from __future__ import annotations
@@ -29,52 +29,52 @@ LINE = 64
 A_AT, B_AT, X_AT = 0, LINE, 2 * LINE
 """The offsets of the constants and of the start of the chains in the data block."""
 NODES = 61
-"""Of the pointer chase, a cache line each: coprime to the steps of a loop, so that no load in it
-sees the same address in every turn, which a value predictor would learn."""
+"""The length of the pointer chase, in cache lines: coprime to the steps of a loop, so that no load
+reads the same address in every iteration, which a value predictor would learn."""
 NODES_AT = 4096
 DATA_BYTES = 8192
 
 FAST_STEPS, SLOW_STEPS = 192, 24
-"""Instructions in a loop: its own counter and jump are one or two more, outside the chain."""
+"""Instructions in a loop; counter and jump add one or two more, outside the chain."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A loop to be compiled: one instruction, dependent or not, with a clock or without."""
+    """A loop to compile: one instruction, dependent or not, with or without a clock chain."""
 
     instruction: Instruction
     dependent: bool
     adds: int = 0
-    """Dependent additions per turn of the loop."""
+    """Dependent additions per iteration of the loop."""
 
     @property
     def steps(self) -> int:
-        """Steps per turn, each of which may be a few instructions."""
+        """Steps per iteration; a step may be a few instructions."""
         steps = SLOW_STEPS if self.instruction.slow else FAST_STEPS
         period = len(self._texts)
         return round_up(steps, period)
 
     @property
     def rounds(self) -> int:
-        """How often a turn goes through the instruction's list of steps."""
+        """Repetitions of the instruction's list of steps per iteration."""
         return self.steps // len(self._texts)
 
     @property
     def counted(self) -> int:
-        """Instructions per turn that the row counts."""
+        """Instructions per iteration that the row counts."""
         if self.dependent:
             return self.rounds * self.instruction.counted
         return self.steps
 
     @property
     def _texts(self) -> tuple[str, ...]:
-        found = self.instruction.chain if self.dependent else self.instruction.independent
-        if not found:
+        texts = self.instruction.chain if self.dependent else self.instruction.independent
+        if not texts:
             raise ValueError(f"{self.instruction.key.name} has no dependent chain")
-        return found
+        return texts
 
     def body(self, arch: str) -> list[str]:
-        """Return the lines of one turn."""
+        """Return the lines of one iteration."""
         spelled = _ARCHS[arch]
         key, texts = self.instruction.key, self._texts
         count = 1 if self.dependent else spelled.chains(self.instruction)
@@ -85,7 +85,7 @@ class Chain:
         lines: list[str] = []
         done = 0
         for step in range(self.steps):
-            # Independent chains take turns: first step of each, then second step of each.
+            # Independent chains alternate: the first step of each, then the second step of each.
             which, text = step % count, texts[step // count % len(texts)]
             if self.dependent:
                 text = texts[step % len(texts)]
@@ -103,14 +103,14 @@ class _Arch:
     general: tuple[str, ...]
     vectors: int
     add: str
-    turns: str
-    """Register that counts turns down."""
+    iterations: str
+    """The register that counts iterations down."""
     data: str
     clobbered: tuple[str, ...]
     last: str
 
     def chains(self, instruction: Instruction) -> int:
-        """Return how many independent chains there are registers for."""
+        """Return the number of independent chains for which there are registers."""
         text = "".join(instruction.independent)
         return len(self.general) if "{x" not in text and "{q" not in text else self.vectors
 
@@ -130,26 +130,26 @@ _ARCHS = {
 
 
 def text(chain: Chain, arch: str) -> str:
-    """Return the loop as assembly text: load the registers, then ``turns`` times the body."""
+    """Return the loop as assembly text: load the registers, then repeat the body."""
     first = _x86_start(chain) if arch == "x86_64" else _arm_start()
     spelled = _ARCHS[arch]
     align = ".p2align 6"
     lines = [*first, align, "1:", *chain.body(arch), *spelled.last.split("\n")]
     if arch == "x86_64" and (chain.instruction.key.bits or 0) > 128:  # noqa: PLR2004
-        # Wide registers left dirty slow down every later SSE instruction of the process.
+        # Used upper halves of registers slow down every later SSE instruction of the process.
         lines.append("vzeroupper")
     return "\n".join(lines)
 
 
 def _x86_start(chain: Chain) -> list[str]:
-    """Every register that a template can name gets its value."""
+    """Return the code that sets every register of the templates."""
     wide = chain.instruction.key.bits or 128
     register = {128: "xmm", 256: "ymm", 512: "zmm"}[wide]
     move = "movups" if wide == 128 else "vmovups"  # noqa: PLR2004
     lines = [f"{move} {at}(%rsi), %{register}{i}" for at, i in ((A_AT, x86.A), (B_AT, x86.B))]
     lines += [f"{move} {X_AT}(%rsi), %{register}{i}" for i in range(x86.VECTORS)]
     lines += [f"movq {X_AT}(%rsi), %{name}" for name in x86.GENERAL]
-    # Chains that need many registers need no second constant: the first one is overwritten.
+    # Chains that need many registers need no second constant: they overwrite its register.
     return [*lines, f"movq {A_AT}(%rsi), %r12", f"movq {B_AT}(%rsi), %r13", "xorl %r11d, %r11d"]
 
 
@@ -162,19 +162,19 @@ def _arm_start() -> list[str]:
 
 
 def ir(chains: Sequence[Chain], arch: str) -> str:
-    """Return a module in LLVM IR with functions ``chain0(turns, data)``, ``chain1`` and so on."""
+    """Return a module in LLVM IR with functions ``chain0(iterations, data)``, ``chain1``, ..."""
     spelled = _ARCHS[arch]
     clobbered = ",".join(f"~{{{name}}}" for name in (*spelled.clobbered, "memory"))
-    constraints = f"={{{spelled.turns}}},{{{spelled.data}}},0,{clobbered}"
+    constraints = f"={{{spelled.iterations}}},{{{spelled.data}}},0,{clobbered}"
     parts = []
     for number, chain in enumerate(chains):
         assembly = text(chain, arch).replace("$", "$$").replace("\n", "\\0A ")
         features = ",".join(f"+{_llvm_name(name)}" for name in chain.instruction.needs)
-        wanted = f' "target-features"="{features}"' if features else ""
+        attributes = f' "target-features"="{features}"' if features else ""
         parts.append(
-            f"define void @chain{number}(i64 %turns, ptr %data){wanted} {{\n"
+            f"define void @chain{number}(i64 %iterations, ptr %data){attributes} {{\n"
             f'  %r = call i64 asm sideeffect "{assembly}", "{constraints}"'
-            "(ptr %data, i64 %turns)\n  ret void\n}\n"
+            "(ptr %data, i64 %iterations)\n  ret void\n}\n"
         )
     return "\n".join(parts)
 
@@ -184,9 +184,9 @@ def _llvm_name(extension: str) -> str:
 
 
 def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
-    """Return ``run(turns, address of the data block)`` for each chain; ``turns`` at least 1.
+    """Return ``run(iterations, address of the data block)`` per chain; ``iterations`` from 1.
 
-    LLVM ends the process at text that it cannot assemble: tests compile every chain.
+    LLVM ends the process on invalid assembly text: the tests compile every chain.
     """
     if not chains:
         return []
@@ -198,10 +198,10 @@ def compile_chains(chains: Sequence[Chain]) -> list[Callable[[int, int], Any]]:
 
 
 def data_block(instruction: Instruction, *, dependent: bool) -> NDArray[np.uint8]:
-    """Return what a chain reads: constants and start values, or a ring of addresses.
+    """Return the data of a chain: constants and start values, or a ring of addresses.
 
-    ``DATA_BYTES`` bytes that begin on a page of 4 KiB. The values are of the type that the chain's
-    first step reads.
+    The data has ``DATA_BYTES`` bytes and is aligned to a page of 4 KiB. The values have the type
+    that the chain's first step reads.
     """
     room = np.zeros(DATA_BYTES + NODES_AT, dtype=np.uint8)
     data = room[-room.ctypes.data % NODES_AT :][:DATA_BYTES]

@@ -10,7 +10,7 @@ SIZE = {"i32": 4, "i64": 8, "f32": 4, "f64": 8}
 
 @dataclass(frozen=True)
 class Key:
-    """What differs between rows, on any architecture."""
+    """The identity of a row, on any architecture."""
 
     operation: str
     """``add``, ``sub``, ``mul``, ``div``, ``sqrt``, ``fma``, ``convert`` or ``load``."""
@@ -19,9 +19,9 @@ class Key:
     bits: int | None = None
     """Vector width; None for a scalar."""
     operands: str | None = None
-    """The class of operand values, where their values can matter."""
+    """The class of operand values, if the values can change the time."""
     source: str | None = None
-    """For a conversion the type converted from."""
+    """The source type of a conversion."""
 
     @property
     def name(self) -> str:
@@ -40,13 +40,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Values:
-    """The numbers that an instruction works on, in the type that it reads.
+    """The operand values of an instruction, in the type that it reads.
 
-    They stay normal through any number of steps: no overflow, no denormals, no NaN.
+    Values remain normal numbers through any number of steps: no overflow, no denormals, no NaN.
     """
 
     x: float = 1
-    """Where every chain starts."""
+    """The first value of every chain."""
     a: float = 0
     b: float = 0
     """Constant operands."""
@@ -54,31 +54,31 @@ class Values:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One row: how its chains are written.
+    """One row: the templates of its chains.
 
     Templates name the chain's own register as ``{x}`` (vector), ``{g}`` (general, in the type's
-    width) and so on; the architecture's module says which names there are.
+    width) and so on; the architecture's module lists the names.
     """
 
     key: Key
     mnemonic: str
     chain: tuple[str, ...]
-    """Steps of a dependent chain, repeated in turn; () where the result cannot feed the operand."""
+    """Steps of a dependent chain, repeated in order; () if the result cannot be an operand."""
     values: Values
     free: tuple[str, ...] = ()
-    """Steps of independent ones; by default the chain's, on many registers at once."""
+    """Steps of the throughput loop; by default the steps of the chain, on many registers."""
     needs: tuple[str, ...] = ()
-    """Extensions, by the names that `machine.isa` gives them."""
+    """Required extensions, by their names in `machine.isa`."""
     counted: int = 1
-    """Steps of the chain that are the instruction or its way back; the others are glue."""
+    """Steps of the chain that are the instruction or its inverse; other steps are glue."""
     glue_cycles: int = 0
-    """Cycles that glue takes per round through the steps: single-cycle integer operations."""
+    """Cycles of the glue per round of the steps: single-cycle integer operations."""
     glue: Key | None = None
-    """The row whose latency a round through the steps also contains."""
+    """Another row, whose latency is also part of a round of the steps."""
     slow: bool = False
-    """Tens of cycles each: fewer make a loop long enough."""
+    """Whether an instruction takes tens of cycles: then a loop needs fewer of them."""
     note: str | None = None
-    """What the latency contains, where that is not obvious."""
+    """The content of the latency, if it is not obvious."""
 
     @property
     def independent(self) -> tuple[str, ...]:
@@ -98,11 +98,11 @@ SMALL, LARGE = "small", "large"
 SIMPLE, FULL = "simple", "full"
 
 EPSILON = 2.0**-40
-"""Its square vanishes when 1 is added in either float type and is still normal in both."""
+"""Its square has no effect when added to 1 in either float type, but is a normal number in both."""
 GROWTH = 1 + 2.0**-20
-"""A factor that a loop of 10^5 multiplications raises to less than 1.11."""
+"""A factor whose product over a loop of 10^5 multiplications is less than 1.11."""
 MANTISSA = 1.3713713
-"""No short mantissa in either type."""
+"""A number with a long mantissa in both types."""
 
 VALUES = {
     "add": Values(1, EPSILON * EPSILON),
@@ -114,6 +114,6 @@ VALUES = {
 DIVISION = {SIMPLE: Values(4, 2, 0.5), FULL: Values(MANTISSA, 1.9283746, 1 / 1.9283746)}
 """``x / a / b`` is ``x`` again, but for rounding. Simple: powers of two."""
 SQUARE_ROOT = {SIMPLE: Values(4, 4, 2), FULL: Values(MANTISSA**2, 1.9283746, MANTISSA)}
-"""``sqrt(x) * b`` has the fixed point ``b * b``; a bare chain of roots would end at 1."""
+"""``sqrt(x) * b`` has the fixed point ``b * b``; a chain of roots only would converge to 1."""
 INTEGER = Values(3, 0x2545F491, 0x1F123BB5)
 """Wraps around and stays odd under multiplication."""

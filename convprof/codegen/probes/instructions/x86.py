@@ -31,7 +31,7 @@ _DIVIDENDS = {
 """``a / b``: a quotient of 4 bits against one of nearly all bits."""
 
 _FMA_NOTE = "through the addend"
-_ROUND_TRIP = "half of the way there and back"
+_ROUND_TRIP = "half of the conversion and its inverse"
 _NOT_CHAINED = "the result cannot be an address"
 
 
@@ -45,15 +45,15 @@ def catalogue(*, avx: bool) -> list[Instruction | Absent]:
         rows += [narrow.integer_division(dtype, operands) for operands in (SMALL, LARGE)]
     for size in VECTOR_BITS:
         for dtype in ("i32", "i64"):
-            made = writers[size]
-            rows += [made.vector_integer(op, dtype, size) for op in ("add", "sub", "mul")]
-    for bits, made in writers.items():
+            writer = writers[size]
+            rows += [writer.vector_integer(op, dtype, size) for op in ("add", "sub", "mul")]
+    for bits, writer in writers.items():
         for dtype in ("f32", "f64"):
-            rows += [made.arithmetic(op, dtype, bits) for op in ("add", "sub", "mul", "fma")]
-            rows += [made.division(dtype, bits, operands) for operands in (SIMPLE, FULL)]
-            rows += [made.root(dtype, bits, operands) for operands in (SIMPLE, FULL)]
-    for bits, made in writers.items():
-        rows += made.conversions(bits)
+            rows += [writer.arithmetic(op, dtype, bits) for op in ("add", "sub", "mul", "fma")]
+            rows += [writer.division(dtype, bits, operands) for operands in (SIMPLE, FULL)]
+            rows += [writer.root(dtype, bits, operands) for operands in (SIMPLE, FULL)]
+    for bits, writer in writers.items():
+        rows += writer.conversions(bits)
     rows.append(narrow.pointer_chase())
     rows += [writers[size].vector_load(size) for size in VECTOR_BITS]
     return rows
@@ -63,9 +63,9 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
     """Return the names that templates use, for the chain with this number.
 
     ``x``, ``xh``: the chain's vector register whole, its lower half; ``r``, ``g``: its general
-    register in 64 bits, in the type's. ``a``, ``b``: constants, as ``ah`` in half, ``ga``, ``gb``
-    general; ``gz``: a zero that the core does not recognise as one. ``next``: where the chain loads
-    from.
+    register in 64 bits, in the type's. ``a``, ``b``: constants, ``ah`` is half of ``a``; ``ga``,
+    ``gb`` are general; ``gz``: a zero that the core does not recognise as zero. ``next``: the
+    address that the chain loads.
     """
     whole = {None: "xmm", 128: "xmm", 256: "ymm", 512: "zmm"}[bits]
     half = "ymm" if bits == 512 else "xmm"  # noqa: PLR2004
@@ -86,8 +86,8 @@ def registers(chain: int, bits: int | None, dtype: str) -> dict[str, str]:
 
 GENERAL = ("rax", "rdx", "rdi", "r8", "r9", "r10", "rbx", "r11", "r13", "r14", "r15")
 """Registers for chains; a division needs the first two, and r11 and r13 hold constants for
-divisions only. The more, the nearer additions come to all ports of a core: of 5 a cycle 7 chains
-reach 4.3, 11 reach 4.8. r14 and r15 are the clock's when vectors are wide."""
+divisions only. With more chains, additions use more of a core's ports: of 5 a cycle, 7 chains reach
+4.3 and 11 reach 4.8. The clock chain uses r14 and r15 when vectors are wide."""
 VECTORS = 12
 A, B = 14, 13
 """Vector registers of the constants."""
@@ -114,7 +114,7 @@ class _Writer:
         return f"{name} {{{operand}}}, {{x}}"
 
     def _unary(self, name: str, operand: str, result: str, *, merges: bool) -> str:
-        """Return ``result = OP operand``; ``merges``: AVX has upper lanes from a third operand."""
+        """Return ``result = OP operand``; ``merges``: AVX has upper lanes from another operand."""
         if not self._avx:
             return f"{name} {operand}, {result}"
         return f"v{name} {operand}, {'{b}, ' if merges else ''}{result}"
@@ -129,8 +129,8 @@ class _Writer:
     def integer_division(dtype: str, operands: str) -> Instruction:
         """Return a division, whose quotient and remainder come in fixed registers.
 
-        So there is one chain, which goes back through an AND and an OR instruction. A dividend that
-        is not negative is extended by zero, outside the chain.
+        So there is one chain, which is closed by an AND and an OR instruction. A non-negative
+        dividend is extended by zero, outside the chain.
         """
         size = "l" if dtype == "i32" else "q"
         rest = f"xorl %edx, %edx\nidiv{size} {{gb}}"
@@ -152,7 +152,8 @@ class _Writer:
         if name == "pmullq":
             needs = ("AVX512DQ",) if bits == 512 else ("AVX512DQ", "AVX512VL")  # noqa: PLR2004
             step = "vpmullq {a}, {x}, {x}"
-        # Latency x rate of the multiplications exceeds the registers: without any chain instead.
+        # Latency x rate of the multiplications exceeds the number of registers, so no chain is
+        # used.
         three = operation == "mul" and step.startswith("v")
         free = (f"v{name} {{b}}, {{a}}, {{x}}",) if three else ()
         key = Key(operation, dtype, bits)
@@ -227,7 +228,7 @@ class _Writer:
         self, types: tuple[str, str], bits: int, names: tuple[str, str], narrow: str,
         needs: tuple[str, ...],
     ) -> list[Instruction | Absent]:  # fmt: skip
-        """Return both directions; ``narrow``: the first type fills half a register."""
+        """Return both conversions; ``narrow``: the first type fills half a register."""
         first = f"{{x{narrow}}}"
         there, back = names
         forced = "v" if needs and not self._avx else ""
@@ -245,7 +246,7 @@ class _Writer:
         self, types: tuple[str, str], bits: int | None, names: tuple[str, ...],
         steps: tuple[str, ...], free: tuple[str, ...], needs: tuple[str, ...],
     ) -> list[Instruction | Absent]:  # fmt: skip
-        """Return both directions: one chain there and back, a throughput each."""
+        """Return both directions: one chain of both conversions, and a throughput each."""
         orders = ((types, steps), (types[::-1], steps[::-1]))
         return [
             Instruction(
@@ -257,7 +258,7 @@ class _Writer:
 
     @staticmethod
     def pointer_chase() -> Instruction:
-        """Return a load whose result is the next one's address."""
+        """Return a load whose result is the address of the next load."""
         free = ("movq {next}(%rsi), {r}",)
         return Instruction(Key("load", "i64"), "mov", ("movq ({r}), {r}",), Values(), free=free)
 

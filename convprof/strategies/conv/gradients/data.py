@@ -50,25 +50,25 @@ class MicrokernelData(Tunable[BackwardData[Conv2d], ConvBlocking]):
         self, backward: BackwardData[Conv2d], setting: Setting, blocking: ConvBlocking
     ) -> Plan:
         """Generate the kernels and the lists of tiles; NCHW is converted on the way in and out."""
-        made = _all(backward, setting)
-        for tiles in made:
+        phase_tiles = _all(backward, setting)
+        for tiles in phase_tiles:
             tall = max(1, min(blocking.block_rows, tiles.p.p))
             tiles.chosen = replace(blocking, block_rows=tall)
-        tables = [tiles.build() for tiles in made]
+        tables = [tiles.build() for tiles in phase_tiles]
         fixed = bool(blocking.fixed)
 
         def stages(dy: str, dx: str) -> list[Stage]:
-            found = []
-            for number, (tiles, dims) in enumerate(zip(made, tables, strict=True)):
+            steps = []
+            for number, (tiles, dims) in enumerate(zip(phase_tiles, tables, strict=True)):
                 buffers = tiles.buffers(dy, f"{PANELS}{number}", dx)
                 native = Native(runner_address(len(buffers)), tiles.tiles)
-                found.append(Stage("tiles", native, int(dims[0]), buffers, dims, fixed))
-            return found
+                steps.append(Stage("tiles", native, int(dims[0]), buffers, dims, fixed))
+            return steps
 
         plan = data_plan(backward, setting, stages)
-        for number, tiles in enumerate(made):
+        for number, tiles in enumerate(phase_tiles):
             plan.packed[f"{PANELS}{number}"] = _packed(tiles)
-        plan.executed_flops = 2 * sum(tiles.executed_macs for tiles in made)
+        plan.executed_flops = 2 * sum(tiles.executed_macs for tiles in phase_tiles)
         return plan
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-PATCHES, TURNED = "patches", "weights_turned"
+PATCHES, TRANSPOSED = "patches", "weights_transposed"
 
 
 def col2im_nchw(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
@@ -85,7 +85,7 @@ def col2im_nhwc(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
                             dx[target + c] = dx[target + c] + patches[source + c]
 
 
-def _turned(p: Conv2d, setting: Setting) -> Packed:
+def _transposed(p: Conv2d, setting: Setting) -> Packed:
     """Return the weights as ``(groups, c r s, k)``, or in NHWC as ``(groups, k, r s c)``."""
     taps, weights = p.cg * p.r * p.s, setting.types.weights
     if setting.layout == "nchw":
@@ -114,7 +114,7 @@ class Im2colData(Planned[BackwardData[Conv2d]]):
         """Multiply, then add up."""
         p, layout = backward.forward, setting.layout
         plan = Plan()
-        plan.packed[TURNED] = _turned(p, setting)
+        plan.packed[TRANSPOSED] = _transposed(p, setting)
         shape = (p.c * p.r * p.s, p.n * p.p * p.q)
         plan.workspaces = {PATCHES: Buffer(shape, setting.types.accumulator)}
         kernel, tasks = (col2im_nchw, p.n * p.c) if layout == "nchw" else (col2im_nhwc, p.n * p.h)
@@ -128,10 +128,10 @@ class Im2colData(Planned[BackwardData[Conv2d]]):
         taps, pixels = p.cg * p.r * p.s, p.p * p.q
         if setting.layout == "nchw":
             m, n, batch = taps, pixels, p.n * p.groups
-            buffers, b = (TURNED, X, PATCHES), setting.types.result
+            buffers, b = (TRANSPOSED, X, PATCHES), setting.types.result
         else:
             m, n, batch = p.n * pixels, taps, p.groups
-            buffers, b = (X, TURNED, PATCHES), setting.types.weights
+            buffers, b = (X, TRANSPOSED, PATCHES), setting.types.weights
 
         def offsets() -> Offsets:
             item, i, t = np.arange(batch), np.arange(m), np.arange(p.kg)
@@ -175,12 +175,12 @@ class Im2colBlasData(Im2colData):
         def nchw(buffers: dict[str, Array]) -> None:
             gradient = buffers[X].reshape(p.n, p.groups, p.kg, pixels)
             out = buffers[PATCHES].reshape(p.n, p.groups, taps, pixels)
-            np.matmul(buffers[TURNED], gradient, out=out)
+            np.matmul(buffers[TRANSPOSED], gradient, out=out)
 
         def nhwc(buffers: dict[str, Array]) -> None:
             gradient = buffers[X].reshape(p.n * pixels, p.groups, p.kg).transpose(1, 0, 2)
             out = buffers[PATCHES].reshape(p.groups, p.n * pixels, taps)
-            np.matmul(gradient, buffers[TURNED], out=out)
+            np.matmul(gradient, buffers[TRANSPOSED], out=out)
 
         return Call("gemm", nchw if setting.layout == "nchw" else nhwc)
 

@@ -45,7 +45,7 @@ class Part:
 def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Part]:
     """Return the phases of one axis that has input positions."""
     common = math.gcd(stride, dilation)
-    found = []
+    phases_of_axis = []
     for phase in range(stride):
         first = (phase - pad) % stride
         if first >= size:
@@ -55,8 +55,10 @@ def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Pa
         met = [r for r in range(taps) if (phase - r * dilation) % stride == 0]
         last = (phase - met[-1] * dilation) // stride if met else 0
         count = (size - 1 - first) // stride + 1
-        found.append(Part(first, count, -(start + last), tuple(met[::-1]), dilation // common))
-    return found
+        phases_of_axis.append(
+            Part(first, count, -(start + last), tuple(met[::-1]), dilation // common)
+        )
+    return phases_of_axis
 
 
 @dataclass(frozen=True)

@@ -153,14 +153,14 @@ class WeightTiles:
                     tiles.task()
                     self._add_sums(tiles, stage[part], task, start, first=number == 0)
                 if self.parts == 1:
-                    self._add_turn(lists[-1], task, start)
+                    self._add_transposition(lists[-1], task, start)
                 start += self._sums_of(task)
         if self.parts > 1:
             lists.append(TileList())
             start = 0
             for task in self._tasks():
                 lists[-1].task()
-                self._add_turn(lists[-1], task, start)
+                self._add_transposition(lists[-1], task, start)
                 start += self._sums_of(task)
         return lists
 
@@ -221,19 +221,19 @@ class WeightTiles:
     def _rows_of_taps(self, channels: int) -> list[Rows]:
         """Return a tile per tap, which sums over the pixels where the tap is in the image."""
         p, (top, left, _, _) = self.p, self.p.pads
-        found = []
+        rows = []
         for r, s in itertools.product(range(p.r), range(p.s)):
             down, across = r * p.dilation[0] - top, s * p.dilation[1] - left
-            found.append(
+            rows.append(
                 Rows(
                     (down * p.w + across) * p.c,
                     tuple(range(channels)),
                     tuple(c * self.taps + r * p.s + s for c in range(channels)),
-                    _meeting(down, p.h, p.stride[0], p.p),
-                    _meeting(across, p.w, p.stride[1], p.q),
+                    _outputs_inside(down, p.h, p.stride[0], p.p),
+                    _outputs_inside(across, p.w, p.stride[1], p.q),
                 )
             )
-        return found
+        return rows
 
     def _rows_across_taps(self, channels: int) -> list[Rows]:
         """Return tiles of several taps and channels: in a padded image each tap sums all pixels."""
@@ -243,22 +243,22 @@ class WeightTiles:
             for r, s in itertools.product(range(p.r), range(p.s))
             for c in range(channels)
         ]
-        found = []
+        rows = []
         for part in even_parts(len(every), self.chosen.rows):
             offsets, places = zip(*every[part.start : part.stop], strict=True)
             whole = range(p.p), range(p.q)
             moved = tuple(offset - offsets[0] for offset in offsets)
-            found.append(Rows(offsets[0], moved, places, *whole))
-        return found
+            rows.append(Rows(offsets[0], moved, places, *whole))
+        return rows
 
     def _blocks(self) -> list[Block]:
         """Cut the pixels into blocks of some images, or some rows of one image; equal parts."""
         p, parts = self.p, self.parts
-        wanted = ceil_div(p.n * p.p * p.q, self.chosen.pixels)
-        wanted = round_up(max(wanted, parts), parts)
-        if p.n % wanted == 0 or (parts == 1 and wanted < p.n):
-            return [Block(images, range(p.p)) for images in even_parts(p.n, ceil_div(p.n, wanted))]
-        cuts = min(p.p, ceil_div(wanted, p.n))
+        count = ceil_div(p.n * p.p * p.q, self.chosen.pixels)
+        count = round_up(max(count, parts), parts)
+        if p.n % count == 0 or (parts == 1 and count < p.n):
+            return [Block(images, range(p.p)) for images in even_parts(p.n, ceil_div(p.n, count))]
+        cuts = min(p.p, ceil_div(count, p.n))
         while p.n * cuts % parts:
             cuts += 1
         return [Block(range(n, n + 1), rows) for n in range(p.n) for rows in split(p.p, cuts)]
@@ -289,14 +289,14 @@ class WeightTiles:
                 accumulate=not first,
                 fused=self.isa.fused,
             )
-            made = kernel(tile, self.isa)
-            tiles.add(made, a + channel, b * p.k + column, start, 0)
+            tile_kernel = kernel(tile, self.isa)
+            tiles.add(tile_kernel, a + channel, b * p.k + column, start, 0)
             self.executed_macs += len(rows.offsets) * columns * run * len(segments)
 
-    def _add_turn(self, tiles: TileList, task: _Task, start: int) -> None:
+    def _add_transposition(self, tiles: TileList, task: _Task, start: int) -> None:
         """Add the tiles that write a task's sums in the order of the weights."""
         p, width = self.p, task.vectors * self.lanes
-        turned = TransposeTile(
+        transposition = TransposeTile(
             types=self.types,
             lanes=self.lanes,
             rows=len(task.channels) * self.taps,
@@ -307,7 +307,7 @@ class WeightTiles:
             apart=self.part_sums,
         )
         where = ((task.group * p.kg + task.k) * p.cg + task.channels.start) * self.taps
-        tiles.add(kernel(turned, self.isa), 0, 0, start, where)
+        tiles.add(kernel(transposition, self.isa), 0, 0, start, where)
 
     def _segments(
         self, rows: Rows, block: Block
@@ -334,7 +334,7 @@ class WeightTiles:
         return a + rows.start, b, tuple(apart), run
 
 
-def _meeting(start: int, size: int, stride: int, out: int) -> range:
+def _outputs_inside(start: int, size: int, stride: int, out: int) -> range:
     """Return the outputs ``o`` below ``out`` whose input ``start + o * stride`` is in the image."""
     first = min(out, max(0, -(start // stride)))
     return range(first, max(first, min(out, (size - 1 - start) // stride + 1)))

@@ -63,7 +63,7 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
             return depthwise_weights(backward, setting)
         tiles = WeightTiles(p, setting, blocking)
         lists = tiles.build()
-        tables = [(made, made.dims()) for made in lists]
+        tables = [(one_list, one_list.dims()) for one_list in lists]
         padded = padded_nhwc(p)
 
         def stages(x: str, dy: str) -> list[Stage]:
@@ -76,14 +76,14 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
             return pad + [
                 Stage(
                     "tiles",
-                    Native(runner_address(len(buffers)), made),
+                    Native(runner_address(len(buffers)), one_list),
                     int(dims[0]),
                     buffers,
                     dims,
                     static_schedule=True,
                     work_fraction=1 / len(tables),
                 )
-                for made, dims in tables
+                for one_list, dims in tables
             ]
 
         plan = weights_plan(backward, setting, stages)

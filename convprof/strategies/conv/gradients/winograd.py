@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORWARD = Winograd()
 
 
-def turned_over(p: Conv2d) -> Conv2d:
+def rotated(p: Conv2d) -> Conv2d:
     """Return the convolution of dy that gives dx, for a 3x3 filter at stride 1 without groups."""
     top, left, bottom, right = p.pads
     pad = (2 - top, 2 - left, 2 - bottom, 2 - right)
@@ -56,18 +56,18 @@ class WinogradData(Tunable[BackwardData[Conv2d], WinogradBlocking]):
 
     def blockings(self, problem: BackwardData[Conv2d], setting: Setting) -> list[WinogradBlocking]:
         """Return algorithms and block sizes to try, the model's choice first."""
-        return FORWARD.blockings(turned_over(problem.forward), setting)
+        return FORWARD.blockings(rotated(problem.forward), setting)
 
     def cycles(self, problem: BackwardData[Conv2d], setting: Setting) -> float:
         """Estimate the products and the transforms."""
-        return FORWARD.cycles(turned_over(problem.forward), setting)
+        return FORWARD.cycles(rotated(problem.forward), setting)
 
     def plan_blocked(
         self, backward: BackwardData[Conv2d], setting: Setting, blocking: WinogradBlocking
     ) -> Plan:
         """Transform, multiply and transform back, block by block."""
         p = backward.forward
-        blocks = WinogradBlocks(turned_over(p), setting, blocking)
+        blocks = WinogradBlocks(rotated(p), setting, blocking)
         plan = data_plan(backward, setting, blocks.stages)
         packed = blocks.packed()
 

@@ -1,4 +1,4 @@
-"""Both gradients by the BLAS that NumPy was built with; it reads transposed operands in place."""
+"""Both gradients by the BLAS that NumPy uses, which reads transposed operands in place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BlasData(Planned[Backward[Gemm]]):
     call: ClassVar[Call] = Call("gemm", _data)
 
     def plan(self, _: Backward[Gemm], setting: Setting) -> Plan:
-        """One call of ``numpy.matmul`` into a result made beforehand."""
+        """One call of ``numpy.matmul`` into a result that is allocated beforehand."""
         plan = Plan(steps=[self.call])
         plan.blas_threads = setting.threads
         return plan

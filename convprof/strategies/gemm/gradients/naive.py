@@ -1,7 +1,7 @@
 """The definitions of both gradients, three loops each.
 
-The limit they show: of A^T dC both operands are read down their columns, a new cache line for every
-multiply-add; of dC B^T neither is, but each addition waits for the one before.
+The limit they show: in A^T dC both operands are read along their columns, with a new cache line for
+every multiply-add; in dC B^T neither is, but each addition waits for the one before.
 """
 
 from __future__ import annotations

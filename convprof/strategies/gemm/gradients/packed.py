@@ -1,8 +1,8 @@
 """Both gradients by ``packed``: a product of two matrices, one of which is transposed first.
 
-B^T is made when the weights are bound, A^T in every call, in one pass through vector registers.
-Read in place, down its columns, every step of a sum would be in another page, and rows a multiple
-of 4 KiB apart share one set of the first-level cache.
+``bind`` makes B^T; each call makes A^T, in one pass through vector registers. If A were read in
+place, along its columns, every step of a sum would be in another page, and rows with a stride of a
+multiple of 4 KiB would share one set of the first-level cache.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _PackedGradient(Tunable[Backward[Gemm], GemmBlocking]):
 
     @abstractmethod
     def product(self, g: Gemm) -> Gemm:
-        """Return the product that the gradient of ``g`` is, once an operand is transposed."""
+        """Return the product that is the gradient of ``g`` with a transposed operand."""
 
     def blockings(self, problem: Backward[Gemm], setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""

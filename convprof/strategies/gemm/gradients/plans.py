@@ -22,15 +22,15 @@ B_TRANSPOSED = "b_transposed"
 
 
 def data_product(g: Gemm) -> Gemm:
-    """Return the product that gives dA once B is transposed."""
+    """Return the product that gives dA with a transposed B."""
     return Gemm(m=g.m, n=g.k, k=g.n, batch=g.batch)
 
 
 def weights_product(g: Gemm) -> Gemm:
-    """Return the product that gives dB once A is transposed."""
+    """Return the product that gives dB with a transposed A."""
     return Gemm(m=g.k, n=g.n, k=g.m, batch=g.batch)
 
 
 def b_transposed(g: Gemm, setting: Setting) -> Packed:
-    """Return the packing of B as ``(batch, n, k)``: it depends on the weights alone."""
+    """Return the packing of B as ``(batch, n, k)``: it depends on the weights only."""
     return transposed(Buffer((g.batch, g.k, g.n), setting.types.weights), setting)

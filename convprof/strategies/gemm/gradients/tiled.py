@@ -1,7 +1,6 @@
 """Both gradients by the blocked product of ``tiled``, which finds its rows through offsets.
 
-A^T is read from A, down its columns; B^T, whose rows have to be contiguous, is made when the
-weights are bound.
+A^T is read from A, along its columns. ``bind`` makes B^T, whose rows must be contiguous.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class TiledWeights(Planned[BackwardWeights[Gemm]]):
 
     name = "tiled"
     kind = "gemm-backward-weights"
-    summary = "cache and register tiles, A read down its columns"
+    summary = "cache and register tiles, A read along its columns"
     parallel = True
 
     def plan(self, backward: BackwardWeights[Gemm], setting: Setting) -> Plan:
@@ -72,7 +71,7 @@ class TiledWeights(Planned[BackwardWeights[Gemm]]):
 def _stage(
     g: Gemm, setting: Setting, second: tuple[str, DType], offsets: Callable[[], Offsets]
 ) -> Stage:
-    """Return the stage that multiplies X and a ``second`` buffer of some type."""
+    """Return the stage that multiplies X and a ``second`` buffer, which has its own type."""
     b, dtype = second
     blocking = OffsetBlocking.choose(g.m, g.n, g.batch, threads=setting.threads, b=dtype)
     return Stage(

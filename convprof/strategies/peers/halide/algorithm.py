@@ -35,10 +35,10 @@ class Shape:
 
     def weight_elements(self) -> int:
         """Return the number of weights."""
-        found = 1
+        count = 1
         for axis in self.weights:
-            found *= self.sizes[axis]
-        return found
+            count *= self.sizes[axis]
+        return count
 
 
 @dataclass(frozen=True)

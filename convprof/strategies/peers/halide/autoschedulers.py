@@ -50,12 +50,12 @@ def scheduled(nest: Nest, name: str, threads: int, target: Any) -> Any:
     options = {"parallelism": str(threads), **OPTIONS.get(name, {})}
     parameters = hl.AutoschedulerParams(name, options)
     try:
-        found = pipeline.apply_autoscheduler(target, parameters)
+        schedule = pipeline.apply_autoscheduler(target, parameters)
     except hl.HalideError as error:
         text = " ".join(str(error).split())
         raise RefusedError(f"halide-{name.lower()} finds no schedule: {text}") from error
     pool = pool_size()
-    if threads < pool and ".parallel(" in found.schedule_source:
+    if threads < pool and ".parallel(" in schedule.schedule_source:
         raise RefusedError(
             f"halide-{name.lower()} finds a parallel schedule only, for all {pool} threads of "
             f"Halide's pool: set HL_NUM_THREADS={threads} before the start"

@@ -85,8 +85,8 @@ class HalidePrepared(LibraryPrepared):
         """Arrange the weights and bind the arrays."""
         start = time.perf_counter()
         shape = self._shape
-        given = weights.reshape([shape.sizes[axis] for axis in shape.weights])
-        arranged = self._form.arranged(given, shape.weights)
+        with_axes = weights.reshape([shape.sizes[axis] for axis in shape.weights])
+        arranged = self._form.arranged(with_axes, shape.weights)
         self.prepare_s = time.perf_counter() - start
         # Halide refuses read-only arrays.
         read = [array if array.flags.writeable else array.copy() for array in (x, arranged)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
-    Way = Callable[[], Tensor]
+    Call = Callable[[], Tensor]
 
 UNSUPPORTED = (AttributeError, RuntimeError, TypeError)
 """The errors of operators that this build of PyTorch lacks, or has with other arguments."""
@@ -38,35 +38,35 @@ class TorchPrepared(LibraryPrepared):
         self._library = torch()
         self.torch = self._library.module
         self._chosen: int | None = None
-        self._way: Way = lambda: None
+        self._call: Call = lambda: None
         self._y: Tensor = None
 
     def build(self, x: Array, weights: Array) -> None:
         """Convert and pack the weights, then choose a call, the first time only."""
         self._library.hold(self.setting.threads)
         start = time.perf_counter()
-        ways = self.ways(self.tensor(x), self.tensor(weights))
+        calls = self.calls(self.tensor(x), self.tensor(weights))
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()  # the first calls compile oneDNN's kernels
-        ways = [self.in_layout(way) for way in (ways[0], *filter(_runs, ways[1:]))]
-        if self._chosen is None or self._chosen >= len(ways):
-            self._chosen = fastest(ways)
-        self._way = ways[self._chosen]
-        self._y = self._way()
+        calls = [self.in_layout(call) for call in (calls[0], *filter(_runs, calls[1:]))]
+        if self._chosen is None or self._chosen >= len(calls):
+            self._chosen = fastest(calls)
+        self._call = calls[self._chosen]
+        self._y = self._call()
         self.compile_s = time.perf_counter() - start
 
     @abstractmethod
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the calls that compute the problem; the first one always works."""
 
-    def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion if its result has another layout."""
-        return way
+    def in_layout(self, call: Call) -> Call:
+        """Return ``call``, with a conversion if its result has another layout."""
+        return call
 
     def run(self) -> None:
         """Call PyTorch on exactly the setting's threads."""
         self._library.hold(self.setting.threads)
-        self._y = self._way()
+        self._y = self._call()
 
     def result(self) -> Array:
         """Return the result's memory."""
@@ -84,7 +84,7 @@ class TorchPrepared(LibraryPrepared):
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return self.torch.from_numpy(array)
 
-    def packed(self, pack: Callable[[], Way]) -> list[Way]:
+    def packed(self, pack: Callable[[], Call]) -> list[Call]:
         """Return the call that ``pack`` makes, if this build of PyTorch has the operators.
 
         The operators belong to torch.compile, and may change: without them the plain call remains.
@@ -97,9 +97,9 @@ class TorchPrepared(LibraryPrepared):
             return []
 
 
-def _runs(way: Way) -> bool:
+def _runs(call: Call) -> bool:
     try:
-        way()
+        call()
     except UNSUPPORTED:
         return False
     return True

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from convprof.problems.epilogue import Epilogue, Function
 
     Tensor = Any
-    Way = Callable[[], Tensor]
+    Call = Callable[[], Tensor]
 
 ONEDNN: dict[Function | None, tuple[str, list[float], str]] = {
     None: ("none", [], ""),
@@ -39,21 +39,21 @@ class TorchEpilogue:
         self.function = epilogue.function
         self._call = _eager(torch, epilogue.function) if epilogue.function else None
 
-    def after(self, way: Way) -> Way:
-        """Return ``way``, whose result includes the bias, followed by residual and function."""
+    def after(self, compute: Call) -> Call:
+        """Return ``compute``, whose result includes the bias, followed by residual and function."""
         residual, call = self.residual, self._call
         if call is None:
-            return way if residual is None else lambda: way().add_(residual)
+            return compute if residual is None else lambda: compute().add_(residual)
         if residual is None:
-            return lambda: call(way())
-        return lambda: call(way().add_(residual))
+            return lambda: call(compute())
+        return lambda: call(compute().add_(residual))
 
-    def then_function(self, way: Way) -> Way:
-        """Return ``way``, whose result includes bias and residual, followed by the function."""
+    def then_function(self, compute: Call) -> Call:
+        """Return ``compute``, whose result includes bias and residual, followed by the function."""
         call = self._call
-        return way if call is None else lambda: call(way())
+        return compute if call is None else lambda: call(compute())
 
-    def conv(self, operators: Any, image: Way, packed: Tensor, sizes: tuple[Any, ...]) -> Way:
+    def conv(self, operators: Any, image: Call, packed: Tensor, sizes: tuple[Any, ...]) -> Call:
         """Return oneDNN's convolution with the part of the epilogue that it can fuse.
 
         ``sizes``: padding, stride, dilation, groups.
@@ -66,10 +66,10 @@ class TorchEpilogue:
         together = self.function in AFTER_ADD
         name = self.function if together else None
         added = (self.bias, *sizes, "add", 1.0, name, [], "")
-        way: Way = lambda: both(image(), residual, packed, *added)  # noqa: E731
-        return way if together else self.then_function(way)
+        compute: Call = lambda: both(image(), residual, packed, *added)  # noqa: E731
+        return compute if together else self.then_function(compute)
 
-    def linear(self, operators: Any, x: Tensor, packed: Tensor) -> Way:
+    def linear(self, operators: Any, x: Tensor, packed: Tensor) -> Call:
         """Return oneDNN's product with the part of the epilogue that it can fuse."""
         if self.residual is None:
             single = operators._linear_pointwise.default  # noqa: SLF001

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
-    Way = Callable[[], Tensor]
+    Call = Callable[[], Tensor]
 
 
 class _ConvGradient(TorchPrepared):
@@ -62,7 +62,7 @@ class ConvDataGradient(_ConvGradient):
 
     mask = True, False, False
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the only call."""
         p, t, fmt = self.forward, self.torch, self.format
         top, left, bottom, right = p.pads
@@ -74,11 +74,11 @@ class ConvDataGradient(_ConvGradient):
         rows, columns = slice(top, top + p.h), slice(left, left + p.w)
         return [lambda: self.gradients(dy, like, filters)[0][:, :, rows, columns]]
 
-    def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion if dx has another layout."""
-        if way().is_contiguous(memory_format=self.format):
-            return way
-        return lambda: way().contiguous(memory_format=self.format)
+    def in_layout(self, call: Call) -> Call:
+        """Return ``call``, with a conversion if dx has another layout."""
+        if call().is_contiguous(memory_format=self.format):
+            return call
+        return lambda: call().contiguous(memory_format=self.format)
 
     def result(self) -> Array:
         """Return the memory of dx, its axes in the setting's order."""
@@ -91,7 +91,7 @@ class ConvWeightsGradient(_ConvGradient):
 
     mask = False, True, False
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the only call; the second operand is dy."""
         p, t = self.forward, self.torch
         image, dy = self.channels_first(x), self.channels_first(weights)
@@ -108,7 +108,7 @@ class _GemmGradient(TorchPrepared):
 
     weight_copies: ClassVar[int] = 0
 
-    def product(self, x: Tensor, y: Tensor) -> list[Way]:
+    def product(self, x: Tensor, y: Tensor) -> list[Call]:
         """Return the product of two tensors."""
         t = self.torch
         result = t.empty(self.problem.result("nchw", self.setting.types).shape, dtype=x.dtype)
@@ -119,7 +119,7 @@ class _GemmGradient(TorchPrepared):
 class GemmDataGradient(_GemmGradient):
     """dC B^T."""
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the product with a transposed view of B."""
         return self.product(x, weights.mT)
 
@@ -127,7 +127,7 @@ class GemmDataGradient(_GemmGradient):
 class GemmWeightsGradient(_GemmGradient):
     """A^T dC."""
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the product with a transposed view of A."""
         return self.product(x.mT, weights)
 

@@ -90,15 +90,15 @@ def build(
         JIT: lambda: _traced(_passing(eager(network, tensors, in_place=False)), image),
         COMPILE: lambda: _compiled(_passing(eager(network, tensors, in_place=False)), image),
     }
-    made = {way: run for way in ways if (run := _made(makers[way], x, way)) is not None}
-    if not made:
+    by_way = {way: run for way in ways if (run := _warmed_up(makers[way], x, way)) is not None}
+    if not by_way:
         raise RefusedError(f"this PyTorch does not run {network.name} with {', '.join(ways)}")
-    runs = [_bound(run, x) for run in made.values()]
-    chosen = list(made)[fastest(runs)]
+    runs = [_bound(run, x) for run in by_way.values()]
+    chosen = list(by_way)[fastest(runs)]
     return Built(
-        run=made[chosen],
+        run=by_way[chosen],
         way=chosen,
-        explanation=f"{WAYS[chosen]}, the fastest of {', '.join(made)}",
+        explanation=f"{WAYS[chosen]}, the fastest of {', '.join(by_way)}",
         prepare_s=prepare_s,
         compile_s=time.perf_counter() - start,
     )
@@ -115,7 +115,7 @@ def _bound(run: Run, x: Tensor) -> Callable[[], Tensor]:
     return lambda: run(x)
 
 
-def _made(maker: Callable[[], Run], x: Tensor, way: str) -> Run | None:
+def _warmed_up(maker: Callable[[], Run], x: Tensor, way: str) -> Run | None:
     """Return a way after two runs; None if PyTorch lacks it, which ``eager`` must not be."""
     try:
         run = maker()

@@ -61,8 +61,8 @@ def _padded(op: Pool2d, shape: Shape) -> Run:
     _, _, p, q = op.output(shape)
     top, left, bottom, right = op.pads
     below = (p - 1) * op.stride[0] + op.r - h - top  # negative where pixels are left over
-    beside = (q - 1) * op.stride[1] + op.s - w - left
-    around, window = (left, beside, top, below), (op.r, op.s)
+    after = (q - 1) * op.stride[1] + op.s - w - left
+    around, window = (left, after, top, below), (op.r, op.s)
     if op.which == "max":
         lowest = float("-inf")
         return lambda x: functional.max_pool2d(
@@ -71,7 +71,7 @@ def _padded(op: Pool2d, shape: Shape) -> Run:
     counted = t.ones(1, 1, h, w)
     if op.count_padding:
         counted = functional.pad(counted, (left, right, top, bottom), value=1.0)
-        around_counted = 0, beside - right, 0, below - bottom
+        around_counted = 0, after - right, 0, below - bottom
     else:
         around_counted = around
     share = functional.avg_pool2d(functional.pad(counted, around_counted), window, op.stride)
@@ -85,28 +85,28 @@ def tensors_of(op: ops.Op, weights: Mapping[str, Array]) -> dict[str, Tensor]:
     memory.
     """
     t = torch().module
-    found = {name: from_array(array) for name, array in weights.items()}
+    tensors = {name: from_array(array) for name, array in weights.items()}
     if isinstance(op, ops.Convolution):
-        found["weight"] = found["weight"].contiguous(memory_format=t.channels_last)
+        tensors["weight"] = tensors["weight"].contiguous(memory_format=t.channels_last)
     if isinstance(op, ops.Linear):
-        found["weight"] = found["weight"].t().contiguous()
-    return found
+        tensors["weight"] = tensors["weight"].t().contiguous()
+    return tensors
 
 
 def tensors_by_node(
     network: Network, weights: Mapping[str, Mapping[str, Array]]
 ) -> dict[str, dict[str, Tensor]]:
     """Return the weights of every node with weights; nodes with the same arrays share tensors."""
-    made: dict[tuple[Any, ...], dict[str, Tensor]] = {}
-    found = {}
+    by_arrays: dict[tuple[Any, ...], dict[str, Tensor]] = {}
+    by_node = {}
     for node in network.nodes:
         own = weights.get(node.name)
         if own is not None:
             key = type(node.op), *((name, id(array)) for name, array in own.items())
-            if key not in made:
-                made[key] = tensors_of(node.op, own)
-            found[node.name] = made[key]
-    return found
+            if key not in by_arrays:
+                by_arrays[key] = tensors_of(node.op, own)
+            by_node[node.name] = by_arrays[key]
+    return by_node
 
 
 def make(op: ops.Op, inputs: tuple[Shape, ...], weights: Mapping[str, Tensor]) -> Run:

@@ -66,19 +66,19 @@ def _convolution(p: Conv2d, w: Mapping[str, Tensor]) -> tuple[Run, Calls]:
     weight = operators._reorder_convolution_weight(w["weight"], *place, shape)  # noqa: SLF001
     bias = w.get("bias")
 
-    def given(x: Tensor) -> Tensor:
+    def in_format(x: Tensor) -> Tensor:
         return t.nn.functional.pad(x, around) if padded else x
 
     attribute = ATTRIBUTES[p.epilogue.function]
     unary = operators._convolution_pointwise.default  # noqa: SLF001
     if not p.epilogue.add:
-        return lambda x: unary(given(x), weight, bias, *place, *attribute), ()
+        return lambda x: unary(in_format(x), weight, bias, *place, *attribute), ()
     both = operators._convolution_pointwise.binary  # noqa: SLF001
     onto = operators._convolution_pointwise_.binary
     rest, after = _sum(p.epilogue)
     return (
-        lambda x, y: after(both(given(x), y, weight, bias, *place, *rest)),
-        ((1, lambda x, y: after(onto(y, given(x), weight, bias, *place, *rest))),),
+        lambda x, y: after(both(in_format(x), y, weight, bias, *place, *rest)),
+        ((1, lambda x, y: after(onto(y, in_format(x), weight, bias, *place, *rest))),),
     )
 
 

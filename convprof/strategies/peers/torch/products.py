@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
     Tensor = Any
-    Way = Callable[[], Tensor]
+    Call = Callable[[], Tensor]
 
 
 class TorchConvPrepared(TorchPrepared):
@@ -33,7 +33,7 @@ class TorchConvPrepared(TorchPrepared):
 
     problem: Conv2d
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the plain call and the call with packed weights, both in the right layout."""
         p, t = self.problem, self.torch
         if self.setting.layout == "nhwc":
@@ -47,7 +47,7 @@ class TorchConvPrepared(TorchPrepared):
         epilogue = self._epilogue()
         bias = epilogue.bias
 
-        def pack() -> Way:
+        def pack() -> Call:
             operators = t.ops.mkldnn
             shape = list(image().shape)
             packed = operators._reorder_convolution_weight(  # noqa: SLF001
@@ -60,17 +60,17 @@ class TorchConvPrepared(TorchPrepared):
 
     def _epilogue(self) -> TorchEpilogue:
         """Return the epilogue, its residual with its axes in PyTorch's order."""
-        given = [self.tensor(array) for array in self.more]
+        tensors = [self.tensor(array) for array in self.more]
         if self.setting.layout == "nhwc" and self.problem.epilogue.add:
-            given[-1] = given[-1].permute(0, 3, 1, 2)
-        return TorchEpilogue(self.torch, self.problem.epilogue, given)
+            tensors[-1] = tensors[-1].permute(0, 3, 1, 2)
+        return TorchEpilogue(self.torch, self.problem.epilogue, tensors)
 
-    def in_layout(self, way: Way) -> Way:
-        """Return ``way``, with a conversion if its result has another layout."""
+    def in_layout(self, call: Call) -> Call:
+        """Return ``call``, with a conversion if its result has another layout."""
         fmt = self._format
-        if way().is_contiguous(memory_format=fmt):
-            return way
-        return lambda: way().contiguous(memory_format=fmt)
+        if call().is_contiguous(memory_format=fmt):
+            return call
+        return lambda: call().contiguous(memory_format=fmt)
 
     def result(self) -> Array:
         """Return the result's memory, its axes in the setting's order."""
@@ -88,7 +88,7 @@ class TorchGemmPrepared(TorchPrepared):
 
     problem: Gemm
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
         c = t.empty(g.c_shape, dtype=x.dtype)
@@ -102,13 +102,13 @@ class TorchGemmPrepared(TorchPrepared):
             )
             return [epilogue.after(plain)]
 
-        def pack() -> Way:
+        def pack() -> Call:
             turned = weights.t().contiguous()
             packed = t.ops.mkl._mkl_reorder_linear_weight(turned, g.m)  # noqa: SLF001
             call = t.ops.mkl._mkl_linear.default  # noqa: SLF001
             return epilogue.after(lambda: call(x, packed, turned, bias, g.m))
 
-        def fuse() -> Way:
+        def fuse() -> Call:
             operators = t.ops.mkldnn
             turned = weights.t().contiguous()
             packed = operators._reorder_linear_weight(turned, g.m)  # noqa: SLF001
@@ -129,18 +129,18 @@ class TorchAttentionPrepared(TorchPrepared):
     problem: Attention
     weight_copies: ClassVar[int] = 0
 
-    def ways(self, x: Tensor, weights: Tensor) -> list[Way]:
+    def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the only call; K and V are views of the second operand."""
         attend = self.torch.nn.functional.scaled_dot_product_attention
         k, v = weights
         return [lambda: attend(x, k, v)]
 
 
-def _given(x: Tensor) -> Way:
+def _given(x: Tensor) -> Call:
     return lambda: x
 
 
-def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Way:
+def _padded(module: Any, x: Tensor, around: tuple[int, int, int, int]) -> Call:
     """Return a copy of ``x`` with a border of zeros: PyTorch's own padding is symmetric."""
     pad = module.nn.functional.pad
     return lambda: pad(x, around)

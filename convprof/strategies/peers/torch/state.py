@@ -31,15 +31,15 @@ class _Torch:
     def hold(self, threads: int) -> None:
         """Set PyTorch to ``threads`` and to true f32; costs a comparison when nothing changes."""
         # OpenMP runtimes have separate settings for each Python thread.
-        wanted = threads, threading.get_ident()
-        if wanted != self._current:
+        setting = threads, threading.get_ident()
+        if setting != self._current:
             if self._current is None:
                 self._hold_precision()
                 original = self.module.get_num_threads()
                 self._restore.append(lambda: self.module.set_num_threads(original))
             self._current = None
             self._set_threads(threads)
-            self._current = wanted
+            self._current = setting
 
     def release(self) -> None:
         """Restore the number of threads and the precision of the start."""
@@ -53,10 +53,10 @@ class _Torch:
         need_threads("torch", threads)
         with affinity.kept(threads):
             self.module.set_num_threads(threads)
-            found = self.module.get_num_threads()
-            if found != threads:
-                several = "s" if found > 1 else ""
-                raise RefusedError(f"torch runs on {found} thread{several} here, not {threads}")
+            actual = self.module.get_num_threads()
+            if actual != threads:
+                several = "s" if actual > 1 else ""
+                raise RefusedError(f"torch runs on {actual} thread{several} here, not {threads}")
             self._restore += openmp.demand("torch", threads, self._openmp)
         forks.note("torch", threads)
 

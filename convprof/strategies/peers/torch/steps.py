@@ -49,7 +49,7 @@ def eager(network: Network, tensors: Tensors, *, in_place: bool) -> list[Step]:
         for node in network.nodes
         if node.name not in gone
     ]
-    return _freed(_settled(steps) if in_place else steps)
+    return _freed(_reusing_memory(steps) if in_place else steps)
 
 
 def packed(network: Network, tensors: Tensors) -> list[Step]:
@@ -58,16 +58,16 @@ def packed(network: Network, tensors: Tensors) -> list[Step]:
     Raises one of ``torch_calls.UNSUPPORTED`` if PyTorch lacks the operators.
     """
     nodes = {node.name: node for node in network.nodes}
-    found: list[Step] = []
+    steps: list[Step] = []
     for step in fused_steps(network, fuse=True):
         if _is_attention(step):
-            found.append(_attending(step))
+            steps.append(_attending(step))
         elif step.problem.op:
-            found.append(_alone(network, nodes[step.name], tensors))
+            steps.append(_alone(network, nodes[step.name], tensors))
         else:
             run, calls = pack(step.problem, tensors[step.name])
-            found.append(Step(run, step.reads, step.writes, in_place=calls))
-    return _freed(_settled(found))
+            steps.append(Step(run, step.reads, step.writes, in_place=calls))
+    return _freed(_reusing_memory(steps))
 
 
 def _is_attention(step: Fused) -> bool:
@@ -90,11 +90,11 @@ def _alone(network: Network, node: Node, tensors: Tensors) -> Step:
     )
 
 
-def _settled(steps: Sequence[Step]) -> list[Step]:
+def _reusing_memory(steps: Sequence[Step]) -> list[Step]:
     """Let results overwrite memory that no later step reads, under any of its names."""
     last = _last_readers(steps)
     home = {INPUT: INPUT}  # the first name of a result's memory
-    found = []
+    steps_in_place = []
     for index, step in enumerate(steps):
         homes = [home[name] for name in step.reads]
         chosen = home[step.writes] = homes[0] if step.alias else step.writes
@@ -107,15 +107,15 @@ def _settled(steps: Sequence[Step]) -> list[Step]:
                 step = replace(step, run=call)  # noqa: PLW2901
                 break
         home[step.writes] = chosen
-        found.append(step)
-    return found
+        steps_in_place.append(step)
+    return steps_in_place
 
 
 def _last_readers(steps: Sequence[Step]) -> dict[str, int]:
     """Return the index of the last step that reads each result; the caller reads the network's."""
-    found = {name: index for index, step in enumerate(steps) for name in step.reads}
-    found[steps[-1].writes] = len(steps)
-    return found
+    last = {name: index for index, step in enumerate(steps) for name in step.reads}
+    last[steps[-1].writes] = len(steps)
+    return last
 
 
 def _freed(steps: Sequence[Step]) -> list[Step]:

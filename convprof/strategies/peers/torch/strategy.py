@@ -62,9 +62,9 @@ class TorchNetworkPrepared(Prepared):
 
         The first call chooses the way of running it.
         """
-        wanted = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
-        if np.shape(x) != wanted:
-            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {wanted}")
+        shape = self.problem.operands(self.setting.layout, self.setting.types)[0].shape
+        if np.shape(x) != shape:
+            raise ProblemError(f"x has shape {np.shape(x)}; this network needs {shape}")
         self._x = np.ascontiguousarray(x, dtype=np.float32)
         tensor = from_array(self._x)
         nhwc = self.setting.layout == "nhwc" and INPUT in self._network.images

@@ -64,11 +64,12 @@ def growths(stages: Sequence[Stage]) -> list[Growth]:
     """Return for each strategy and number of threads what its block overtakes, and where.
 
     First the quadratic part its own linear ones, then the block each other mixer. Only what was
-    measured at two images or more.
+    measured at two images or more; times in doubt do not count.
     """
+    sure = [(grid, [t for t in totals if t.doubt is None]) for grid, totals in stages]
     return [
         growth
-        for threads, strategy, own in runs(stages)
+        for threads, strategy, own in runs(sure)
         for growth in _of_one(strategy, threads, own)
     ]
 

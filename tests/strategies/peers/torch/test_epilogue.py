@@ -40,10 +40,10 @@ def test_every_way_computes_the_epilogue(text, layout):
         prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))
         given = operands.all(layout)
         prepared.bind(*given)
-        ways = prepared.ways(*map(prepared.tensor, given[:2]))
-        assert len(ways) >= 1
-        for way in (ways[0], *filter(calls._runs, ways[1:])):
-            prepared._way = prepared.in_layout(way)
+        candidates = prepared.calls(*map(prepared.tensor, given[:2]))
+        assert len(candidates) >= 1
+        for call in (candidates[0], *filter(calls._runs, candidates[1:])):
+            prepared._call = prepared.in_layout(call)
             prepared.run()
             prepared.run()
             assert max_rel_error(operands, prepared.output(), layout) < 1e-5

@@ -22,7 +22,7 @@ PROBLEMS = [
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("which", [BackwardData, BackwardWeights])
 @pytest.mark.parametrize("forward", PROBLEMS, ids=lambda problem: problem.descriptor)
-def test_gradients_are_those_of_the_reference(forward, which, layout):
+def test_gradients_equal_the_reference(forward, which, layout):
     problem = which(forward)
     operands = Operands(problem, F32, 0)
     prepared = registry.find(problem.kind, "torch").prepare(problem, Setting(layout))

@@ -227,7 +227,7 @@ def test_every_call_is_tested():
     assert set(MAKERS) == used
 
 
-def test_what_nobody_reads_again_is_overwritten_and_let_go():
+def test_results_without_a_later_reader_are_overwritten_and_freed():
     net = net_of(convolutions)
     _, weights = drawn(net)
     tensors = {node.name: tensors_of(node.op, weights.get(node.name, {})) for node in net.nodes}

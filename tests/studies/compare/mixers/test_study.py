@@ -137,7 +137,7 @@ def test_a_mixer_costs_what_its_parts_cost(studied):
     assert [total.quadratic_s for total in totals[1:]] == [0, 0]
 
 
-def test_the_interval_is_that_of_the_sums_of_rounds(studied):
+def test_the_interval_comes_from_the_sums_of_rounds(studied):
     def drifting(problem, calls):
         # One call to verify and some to warm up before the eight rounds; each takes 1 % more.
         return problem.flops * 1e-9 * (1 + 0.01 * calls)
@@ -167,7 +167,7 @@ def test_the_block_is_held_against_each_convolution(studied):
     assert separable.ratio.value == pytest.approx(2448 / (9 * (98 * 4 + 2 * 16)))
 
 
-def test_every_strategy_and_number_of_threads_stands_for_itself(studied):
+def test_every_strategy_and_number_of_threads_is_compared_separately(studied):
     def slow(problem, calls):
         return 3 * by_flops(problem, calls)
 

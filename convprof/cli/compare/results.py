@@ -1,0 +1,130 @@
+"""``convprof compare results``: saved results against earlier ones; a gate for a pipeline."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import options
+from convprof.cli.driver import Driver, Work
+from convprof.cli.help_page import Command
+from convprof.cli.outputs import Outputs
+from convprof.errors import EXIT_USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from convprof.render.files import Text
+    from convprof.studies.answer import Answer
+    from convprof.studies.compare.results import Compared
+
+EXIT_SLOWER = 4
+"""A measurement is slower than ``--fail-on`` allows, or its result is lost."""
+
+
+_LIMIT = re.compile(r"slower:(\d{1,4}(?:\.\d{1,3})?)%")
+
+
+def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return ``--fail-on`` as it is; ``click.BadParameter`` for another form than slower:5%."""
+    if value is not None and _LIMIT.fullmatch(value) is None:
+        raise click.BadParameter(f"{value!r} is not of the form slower:5%", ctx, param)
+    return value
+
+
+@click.command(
+    "results", cls=Command, short_help="Compare saved results: what is slower, what is faster?"
+)
+@click.argument("base")
+@click.argument("new", nargs=-1, required=True, metavar="NEW...")
+@click.option(
+    "--by",
+    type=click.Choice(["auto", "time", "cycles", "peak"]),
+    default="auto",
+    show_default=True,
+    help="What is compared; auto: seconds, but cycles where the clock differs, and shares of the "
+    "peak where the machine differs.",
+)
+@click.option(
+    "--fail-on",
+    callback=_limit,
+    metavar="slower:P%",
+    help="Exit with 4 if a whole 95 % interval is beyond P % slower, or if a strategy that had a "
+    "time now fails or computes wrongly.",
+)
+@click.option("--all", "every", is_flag=True, help="Print every row; by default what changed.")
+@options.output_options(csv="Write one row per measurement that matches.")
+def results(**flags: Any) -> int:
+    """Compare results that --json wrote with BASE: earlier ones, or another machine's.
+
+    BASE and each NEW are a file, a folder of results, or a pattern in quotes. Measurements match by
+    problem, strategy, layout, type, threads, cache and instruction set. A ratio is new / base with
+    a 95 % interval from the rounds of both; slower or faster is said where the whole interval is
+    beyond 2 %. Machines, clocks, versions and load are compared first.
+    """
+    outputs = Outputs.of(flags)
+    from convprof.studies.compare import results, results_files
+
+    base = results_files.read(flags["base"])
+    by = None if flags["by"] == "auto" else flags["by"]
+    news = [results_files.read(name) for name in flags["new"]]
+    compared = [results.compare(base, new, by) for new in news]
+    return Driver(outputs).run(_Work(compared, flags["fail_on"], every=flags["every"]))
+
+
+class _Work(Work):
+    """Show and write comparisons that are already made."""
+
+    measures = False
+
+    def __init__(self, compared: list[Compared], fail_on: str | None, *, every: bool) -> None:
+        self._compared, self._fail_on, self._every = compared, fail_on, every
+        match = _LIMIT.fullmatch(fail_on or "")
+        self._limit = float(match[1]) / 100 if match else None
+
+    def forms(self) -> dict[str, Callable[[], Text]]:
+        """Return the document, the rows and the tables."""
+        from convprof.render.compare import results as render
+
+        return {
+            "json": self._to_json,
+            "csv": lambda: render.to_csv(self._compared),
+            "markdown": lambda: render.to_markdown(self._compared, every=self._every),
+        }
+
+    def _to_json(self) -> str:
+        from convprof.studies.compare import results
+
+        document = results.document(self._compared, self._fail_on, self.answer())
+        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def show(self, console: Console) -> None:
+        """Print the machines and the rows that changed."""
+        from convprof.render.compare.results import results_report
+
+        results_report(console, self._compared, every=self._every)
+
+    def answer(self) -> Answer:
+        """Return what changed."""
+        from convprof.studies.compare.results_answer import answer
+
+        return answer(self._compared, self._limit)
+
+    def remarks(self) -> list[str]:
+        """Return what was noticed when the files were read."""
+        sides = [self._compared[0].base, *(each.new for each in self._compared)]
+        return [f"note: {note}" for side in sides for note in side.notes]
+
+    def status(self) -> int:
+        """Return 4 beyond the limit, and 2 where nothing matches."""
+        from convprof.studies.compare.results_answer import fails
+
+        if fails(self._compared, self._limit):
+            return EXIT_SLOWER
+        unmatched = any(not each.rows and not each.lost for each in self._compared)
+        return EXIT_USAGE if unmatched else 0

@@ -1,0 +1,352 @@
+"""How one step of a sum multiplies: by fused multiply-adds, or in the ways of short elements.
+
+A step takes a group of ``k_group`` elements of a row of ``a`` and of a column of ``b``. Both are
+neighbours in memory, so a group of 4 bytes is read as one number of 32 bits: one load and broadcast
+for ``a``, one vector for the columns of ``b``. Each way makes operands of what was read and adds
+the products of operands to a vector of sums:
+
+    dot           one instruction for the whole group (vdpbf16ps, vpdpbusd)
+    pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
+    convert       one f16 to one f32; then an FMA
+    madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
+    bytes         four bytes to four numbers of 32 bits; multiply and add
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convprof.codegen.architecture import X86
+from convprof.codegen.kernels.transpose import separated
+from convprof.codegen.target import target
+from convprof.dtypes import DTYPES, DType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.codegen.isa import Isa
+    from convprof.codegen.writer import Writer
+    from convprof.dtypes import Types
+
+WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
+"""What a group of 4 bytes, or of 2, is read as."""
+BYTES = 4
+"""Bytes of a group that fills a number of 32 bits."""
+
+
+@dataclass(frozen=True)
+class Multiply(ABC):
+    """One way; equal ones write equal code."""
+
+    k_group: int
+    """Elements of a sum per step."""
+    parts: int = 1
+    """Operands that are made of a group."""
+
+    @property
+    def instruction(self) -> str:
+        """What multiplies, for people."""
+        return "FMA"
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of both operands in LLVM."""
+        return w.vector
+
+    def flops(self, lanes: int) -> int:
+        """Return the operations of one ``add``: 2 per product."""
+        return 2 * lanes * self.k_group // self.parts
+
+    @property
+    def in_groups(self) -> DType | None:
+        """What a group is read as, in a lane of its own; None where elements have lanes."""
+        return WORD
+
+    @abstractmethod
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write the operands of one vector of columns of ``b``."""
+
+    @abstractmethod
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the operands of a group of ``a``, which every lane of the vector has."""
+
+    @abstractmethod
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write ``total`` plus the products of two operands."""
+
+    def declarations(self, w: Writer) -> str:  # noqa: ARG002
+        """Return the intrinsics that only this way calls."""
+        return ""
+
+    def rounded(self, w: Writer, total: str, result: DType) -> str:
+        """Write a vector of sums as the type of the result has them in memory."""
+        return _ROUNDED[result.name](w, total) if result.name in _ROUNDED else total
+
+
+@dataclass(frozen=True)
+class Fma(Multiply):
+    """A multiply-add for each element: f32 and f64."""
+
+    @property
+    def in_groups(self) -> DType | None:
+        """None: a lane is an element."""
+        return None
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Take the elements of a group apart."""
+        return separated(w, vectors)
+
+    def row(self, w: Writer, vector: str) -> list[str]:  # noqa: ARG002
+        """Return the element itself."""
+        return [vector]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return w.fma(a, b, total)
+
+
+@dataclass(frozen=True)
+class Dot(Multiply):
+    """One instruction for the sum of a group's products."""
+
+    intrinsic: str = ""
+    operand: str = ""
+    """The type of both factors, in LLVM."""
+    rounding: str = ""
+    """The intrinsic from f32 to bf16, where there is one."""
+
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vdpbf16ps" if "bf16" in self.intrinsic else "vpdpbusd"
+
+    def operand_type(self, w: Writer) -> str:  # noqa: ARG002
+        """Return the type that the intrinsic takes."""
+        return self.operand
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Return the groups as the instruction takes them."""
+        return self.row(w, vectors[0])
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Return the group as the instruction takes it."""
+        words = w.typed(WORD).vector
+        return [vector if self.operand == words else _cast(w, vector, words, self.operand)]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write the instruction."""
+        v, operand = w.vector, self.operand
+        operands = f"{v} {total}, {operand} {a}, {operand} {b}"
+        return w.add(f"call {v} @{self.intrinsic}({operands})")
+
+    def declarations(self, w: Writer) -> str:
+        """Return the instruction's intrinsic, and the one that rounds."""
+        v, operand = w.vector, self.operand
+        lines = f"declare {v} @{self.intrinsic}({v}, {operand}, {operand})\n"
+        if self.rounding:
+            lines += f"declare <{w.lanes} x bfloat> @{self.rounding}({v})\n"
+        return lines
+
+    def rounded(self, w: Writer, total: str, result: DType) -> str:
+        """Write the CPU's own instruction, where there is one."""
+        if not self.rounding or result.name != "bf16":
+            return super().rounded(w, total, result)
+        short = f"<{w.lanes} x bfloat>"
+        value = w.add(f"call {short} @{self.rounding}({w.vector} {total})")
+        return _cast(w, value, short, w.typed(result).vector)
+
+
+@dataclass(frozen=True)
+class Pairs(Multiply):
+    """Two bf16, the upper halves of f32, in a number of 32 bits."""
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write each pair as two f32."""
+        return self.row(w, vectors[0])
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the pair as two f32: shifted up, and without the lower half."""
+        words = w.typed(WORD).vector
+        first = w.add(f"shl {words} {vector}, splat (i32 16)")
+        second = w.add(f"and {words} {vector}, splat (i32 -65536)")
+        return [_cast(w, each, words, w.vector) for each in (first, second)]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return w.fma(a, b, total)
+
+
+@dataclass(frozen=True)
+class Convert(Multiply):
+    """One f16, for a CPU that converts f16 to f32."""
+
+    @property
+    def in_groups(self) -> DType | None:
+        """A number of 16 bits."""
+        return HALF_WORD
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write the f32 of each f16."""
+        return self.row(w, vectors[0])
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the f32 of the f16."""
+        halves = f"<{w.lanes} x half>"
+        short = _cast(w, vector, w.typed(HALF_WORD).vector, halves)
+        return [w.add(f"fpext {halves} {short} to {w.vector}")]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write one multiply-add."""
+        return w.fma(a, b, total)
+
+
+@dataclass(frozen=True)
+class Madd(Multiply):
+    """Four bytes as two pairs of 16 bits: no sum of two products of bytes exceeds 32 bits."""
+
+    signed: bool = True
+    """Whether the elements of ``a`` have a sign; those of ``b`` have."""
+    intrinsic: str = ""
+
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vpmaddwd"
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of pairs of 16 bits."""
+        return f"<{2 * w.lanes} x i16>"
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write the even and the odd bytes of ``b``."""
+        return self._halves(w, vectors[0], signed=True)
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the even and the odd bytes of ``a``."""
+        return self._halves(w, vector, signed=self.signed)
+
+    def _halves(self, w: Writer, vector: str, *, signed: bool) -> list[str]:
+        """Write the even and the odd bytes, each in 16 bits."""
+        pairs = self.operand_type(w)
+        both = _cast(w, vector, w.typed(WORD).vector, pairs)
+        if not signed:
+            even = w.add(f"and {pairs} {both}, splat (i16 255)")
+            return [even, w.add(f"lshr {pairs} {both}, splat (i16 8)")]
+        up = w.add(f"shl {pairs} {both}, splat (i16 8)")
+        even = w.add(f"ashr {pairs} {up}, splat (i16 8)")
+        return [even, w.add(f"ashr {pairs} {both}, splat (i16 8)")]
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write the sums of pairs of products, and add them."""
+        pairs = self.operand_type(w)
+        products = w.add(f"call {w.vector} @{self.intrinsic}({pairs} {a}, {pairs} {b})")
+        return w.plus(total, products)
+
+    def declarations(self, w: Writer) -> str:
+        """Return the intrinsic of vpmaddwd."""
+        pairs = self.operand_type(w)
+        return f"declare {w.vector} @{self.intrinsic}({pairs}, {pairs})\n"
+
+
+@dataclass(frozen=True)
+class Bytes(Multiply):
+    """Four bytes, each in 32 bits: for every CPU."""
+
+    signed: bool = True
+
+    @property
+    def instruction(self) -> str:
+        """Two instructions."""
+        return "multiply, add"
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:
+        """Write each byte of ``b`` with its sign."""
+        return self._each(w, vectors[0], "ashr")
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write each byte of ``a``."""
+        return self._each(w, vector, "ashr" if self.signed else "lshr")
+
+    def _each(self, w: Writer, vector: str, shift: str) -> list[str]:
+        operands = []
+        for number in range(BYTES):
+            up = w.add(f"shl {w.vector} {vector}, splat (i32 {8 * (BYTES - 1 - number)})")
+            operands.append(w.add(f"{shift} {w.vector} {up}, splat (i32 {8 * (BYTES - 1)})"))
+        return operands
+
+    def add(self, w: Writer, a: str, b: str, total: str) -> str:
+        """Write a multiplication and an addition."""
+        return w.plus(total, w.add(f"mul {w.vector} {a}, {b}"))
+
+
+def _round_bf16(w: Writer, total: str) -> str:
+    """Write the upper halves, rounded to nearest, ties to even; of NaN without rounding."""
+    words = w.typed(WORD).vector
+    bits = _cast(w, total, w.vector, words)
+    upper = w.add(f"lshr {words} {bits}, splat (i32 16)")
+    last = w.add(f"and {words} {upper}, splat (i32 1)")
+    half = w.add(f"add {words} {last}, splat (i32 32767)")
+    sum_ = w.add(f"add {words} {bits}, {half}")
+    nearest = w.add(f"lshr {words} {sum_}, splat (i32 16)")
+    nan = w.add(f"or {words} {upper}, splat (i32 64)")
+    is_nan = w.add(f"fcmp uno {w.vector} {total}, {total}")
+    either = w.add(f"select <{w.lanes} x i1> {is_nan}, {words} {nan}, {words} {nearest}")
+    return w.add(f"trunc {words} {either} to {w.typed(HALF_WORD).vector}")
+
+
+def _round_f16(w: Writer, total: str) -> str:
+    halves = f"<{w.lanes} x half>"
+    short = w.add(f"fptrunc {w.vector} {total} to {halves}")
+    return _cast(w, short, halves, w.typed(HALF_WORD).vector)
+
+
+_ROUNDED: dict[str, Callable[[Writer, str], str]] = {"bf16": _round_bf16, "f16": _round_f16}
+
+
+def _cast(w: Writer, value: str, before: str, after: str) -> str:
+    return w.add(f"bitcast {before} {value} to {after}")
+
+
+FMA = Fma(1)
+_MADD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
+_MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
+"""The intrinsics of vpmaddwd, by bits of a vector."""
+
+
+def multiply(types: Types, isa: Isa) -> Multiply:
+    """Return the fastest way of an instruction set; ValueError for types without one."""
+    source, weights = types.source.name, types.weights.name
+    if types.uniform is not None and types.uniform.has_fma:
+        return FMA
+    if (source, weights) == ("bf16", "bf16"):
+        return _bf16_dot(isa) or Pairs(2, 2)
+    if (source, weights) == ("f16", "f16"):
+        return Convert(1)
+    if source in {"u8", "s8"} and weights == "s8":
+        return (_bytes_dot(isa) if source == "u8" else None) or _widened(isa, source)
+    raise ValueError(f"no kernel multiplies {types.name}")
+
+
+def _bf16_dot(isa: Isa) -> Dot | None:
+    if not isa.has("avx512bf16"):
+        return None
+    lanes = isa.bits // WORD.bits
+    dot, rounding = (
+        f"llvm.x86.avx512bf16.{name}.{isa.bits}" for name in ("dpbf16ps", "cvtneps2bf16")
+    )
+    return Dot(2, 1, dot, f"<{2 * lanes} x bfloat>", rounding)
+
+
+def _bytes_dot(isa: Isa) -> Dot | None:
+    if not (isa.has("avx512vnni") or isa.has("avxvnni")):
+        return None
+    lanes = isa.bits // WORD.bits
+    return Dot(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", f"<{lanes} x i32>")
+
+
+def _widened(isa: Isa, source: str) -> Multiply:
+    signed = source == "s8"
+    if target().arch == X86:
+        return Madd(4, 2, signed, _MADD[isa.bits])
+    return Bytes(4, 4, signed)

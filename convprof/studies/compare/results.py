@@ -1,0 +1,233 @@
+"""``compare results``: saved measurements against earlier ones, row by row.
+
+Measurements match if problem, strategy, layout, type, threads, cache and instruction set are the
+same. A change is called one only if its whole interval is beyond `stats.SAME_WITHIN`: two runs of
+the same program differ by more than their rounds say, because pages, alignment and the clock are
+others (`tests/benchmarks/saved_results.py` has the rates of false alarms and of found changes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.results import envelope
+from convprof.stats import SAME_WITHIN, Ratio, Verdict
+from convprof.studies.compare import results_basis, results_machines
+from convprof.studies.compare.results_basis import BASES, Basis, Choice, Pool
+from convprof.studies.compare.results_matching import Key, Measured, flat, matched
+from convprof.studies.comparison import Comparison, figures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.studies.answer import Answer
+    from convprof.studies.compare.results_files import Side
+    from convprof.studies.compare.results_machines import Host
+
+_NO_BASIS: dict[Basis, str] = {
+    "time": "a side has no time",
+    "cycles": "core cycles are not known on both sides",
+    "peak": "no share of the peak is known on both sides",
+}
+_MEMORY = "memory limits it, and shares of the peak do not compare memories"
+
+
+@dataclass(frozen=True)
+class Row(Comparison[Pool]):
+    """One thing that was measured on both sides: ``a`` is the new time, ``b`` the base's."""
+
+    isa: str
+    ratios: dict[Basis, Ratio]
+    """By everything that both sides have; `ratio` is the one that decides."""
+    lacks: str | None = None
+    """Why what should be compared cannot be."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing can be concluded."""
+        return super().doubt or self.lacks
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the new time: a change is a whole interval beyond 2 %."""
+        low, high = self.ratio.low, self.ratio.high
+        if self.doubt or low is None or high is None:
+            return "undecided"
+        if low > 1 + SAME_WITHIN:
+            return "slower"
+        if high < 1 / (1 + SAME_WITHIN):
+            return "faster"
+        within = low >= 1 / (1 + SAME_WITHIN) and high <= 1 + SAME_WITHIN
+        return "same" if within else "undecided"
+
+    def is_slower_by(self, share: float) -> bool:
+        """Whether the whole interval is beyond a slow-down by that share."""
+        return self.doubt is None and self.ratio.low is not None and self.ratio.low > 1 + share
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for the document."""
+        m = self.a.first
+        return {
+            **_subject(m, self.isa),
+            "base": _side_json(self.b),
+            "new": _side_json(self.a),
+            **figures(self.ratio, self.doubt),
+            "verdict": self.verdict,
+            "ratios": {basis: _figures(self.ratios.get(basis)) for basis in BASES},
+        }
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A measurement of the base whose strategy computes wrongly or fails in the new files."""
+
+    base: Pool
+    new: Measurement
+    isa: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for the document."""
+        return {
+            **_subject(self.new, self.isa),
+            "base": _side_json(self.base),
+            "status": self.new.status,
+            "reason": self.new.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A new side against the base."""
+
+    base: Side
+    new: Side
+    hosts: tuple[Host, Host]
+    """Of the base and of the new side."""
+    choice: Choice
+    rows: list[Row]
+    lost: list[Lost]
+    only: tuple[list[Key], list[Key]]
+    """What only the base has a time of, and only the new side."""
+    keys: tuple[list[Key], list[Key]]
+    """What each side has a time of."""
+
+    def of(self, verdict: Verdict) -> list[Row]:
+        """Return the rows with a verdict, the largest change first."""
+        rows = [row for row in self.rows if row.verdict == verdict]
+        return sorted(rows, key=lambda row: row.ratio.value, reverse=verdict != "faster")
+
+    @property
+    def changed(self) -> list[Row]:
+        """The slower rows and then the faster ones, the largest changes first."""
+        return [*self.of("slower"), *self.of("faster")]
+
+    def failing(self, share: float) -> list[Row]:
+        """Return the rows whose whole interval is beyond a slow-down by that share."""
+        rows = [row for row in self.rows if row.is_slower_by(share)]
+        return sorted(rows, key=lambda row: row.ratio.value, reverse=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for the document."""
+        base, new = self.hosts
+        facts = results_machines.facts(base, new)
+        return {
+            "files": [file.source for file in self.new.files],
+            "host": new.to_json(),
+            "differences": [
+                {"name": fact.name, "base": fact.base, "new": fact.new}
+                for fact in facts
+                if fact.differs
+            ],
+            "basis": self.choice.basis,
+            "basis_reason": self.choice.reason or None,
+            "rows": [row.to_json() for row in self.rows],
+            "lost": [lost.to_json() for lost in self.lost],
+            "only_base": len(self.only[0]),
+            "only_new": len(self.only[1]),
+        }
+
+
+def compare(base: Side, new: Side, basis: Basis | None = None) -> Compared:
+    """Return the rows of both sides; ``basis``: what to compare, None for what suits them."""
+    ours, theirs = Measured.of(base), Measured.of(new)
+    pairs, only = matched(ours, theirs)
+    hosts = (results_machines.host(base), results_machines.host(new))
+    same = results_machines.same_machine(*hosts)
+    choice = results_basis.choose([(b, n) for _, b, n in pairs], same_machine=same)
+    if basis is not None:
+        choice = Choice(
+            basis, "" if basis == choice.basis == "time" else "as you chose", is_forced=True
+        )
+    rows = [_row(key, b, n, choice, same_machine=same) for key, b, n in pairs]
+    lost = [
+        Lost(Pool.of(flat(ours.timed[key])), theirs.failed[key], key.isa)
+        for key in only[0]
+        if key in theirs.failed
+    ]
+    missing = [key for key in only[0] if key not in theirs.failed]
+    keys = (list(ours.timed), list(theirs.timed))
+    return Compared(base, new, hosts, choice, rows, lost, (missing, only[1]), keys)
+
+
+def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) -> dict[str, Any]:
+    """Return the comparisons with one base in JSON types."""
+    first = compared[0]
+    return envelope(
+        "comparison",
+        base={
+            "files": [file.source for file in first.base.files],
+            "host": first.hosts[0].to_json(),
+        },
+        fail_on=fail_on,
+        comparisons=[each.to_json() for each in compared],
+        answer=answer.to_json(),
+    )
+
+
+def _row(key: Key, base: Pool, new: Pool, choice: Choice, *, same_machine: bool) -> Row:
+    known = {basis: results_basis.ratio(new, base, basis) for basis in BASES}
+    ratios = {basis: ratio for basis, ratio in known.items() if ratio is not None}
+    fallback = Ratio(new.seconds / base.seconds, None, None, 1)
+    ratio = ratios.get(choice.basis)
+    if ratio is None:
+        return Row(new, base, fallback, key.isa, ratios, _NO_BASIS[choice.basis])
+    lacks = None
+    if (
+        not choice.is_forced
+        and choice.basis != "time"
+        and (base.is_memory_bound or new.is_memory_bound)
+    ):
+        if not same_machine:
+            lacks = _MEMORY
+        elif "time" in ratios:
+            ratio = results_basis.between(ratio, ratios["time"])
+    return Row(new, base, ratio, key.isa, ratios, lacks)
+
+
+def _subject(m: Measurement, isa: str) -> dict[str, Any]:
+    return {
+        "problem": m.problem,
+        "strategy": m.strategy,
+        "layout": m.layout,
+        "dtype": m.dtype,
+        "threads": m.threads,
+        "cache": m.cache,
+        "isa": isa,
+    }
+
+
+def _figures(ratio: Ratio | None) -> dict[str, Any] | None:
+    if ratio is None:
+        return None
+    return {name: value for name, value in figures(ratio).items() if name in {"ratio", "ci95"}}
+
+
+def _side_json(pool: Pool) -> dict[str, Any]:
+    return {
+        "seconds": pool.seconds,
+        "measurements": len(pool.measurements),
+        "peak_fraction": pool.first.peak_fraction,
+        "doubt": pool.doubt,
+    }

@@ -1,0 +1,102 @@
+"""The answer of ``compare results``: what changed, by what it is compared, and the limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.stats import SAME_WITHIN
+from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.results_basis import COMPARED, NAMES
+from convprof.studies.next_command import same_again
+from convprof.studies.run_answer import label, name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.results import Measurement
+    from convprof.stats import Verdict
+    from convprof.studies.compare.results import Compared, Row
+    from convprof.studies.compare.results_basis import Basis
+
+
+def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
+    """Return the answer about all new sides; ``limit``: the share of a slow-down that fails."""
+    rows = [row for each in compared for row in each.rows]
+    lost = [lost for each in compared for lost in each.lost]
+    if not rows and not lost:
+        return Answer(("Nothing matches: no measurement is on both sides.",))
+    worst = _worst(rows)
+    choice = compared[0].choice
+    sentences = [_changes(rows, choice.basis, several=len(compared) > 1)] if rows else []
+    if lost:
+        sentences.append(_lost(lost[0].new, len(lost)))
+    if limit is not None:
+        sentences.append(_limit(compared, limit))
+    other = next((each.choice for each in compared if each.choice.basis != "time"), None)
+    if other is not None and len(sentences) < MOST_SENTENCES:
+        sentences.append(f"Compared by {NAMES[other.basis]}, not by seconds: {other.reason}.")
+    return Answer(tuple(sentences), _command(rows, worst))
+
+
+def fails(compared: Sequence[Compared], limit: float | None) -> bool:
+    """Whether a limit is exceeded: an interval wholly beyond, or a result that is lost."""
+    if limit is None:
+        return False
+    return any(each.failing(limit) or each.lost for each in compared)
+
+
+def _command(rows: Sequence[Row], worst: Row | None) -> str:
+    """Return what measures the largest change again, or the first row that is undecided."""
+    if worst is not None:
+        return same_again(worst.a.first, "--json", "again.json")
+    undecided = next((row for row in rows if row.verdict == "undecided"), None)
+    if undecided is None:
+        return ""
+    return same_again(undecided.a.first, "--wait-idle", "--json", "again.json")
+
+
+def _worst(rows: Sequence[Row]) -> Row | None:
+    """Return the row with the largest slow-down; if nothing is slower, the largest speed-up."""
+    slower = [row for row in rows if row.verdict == "slower"]
+    if slower:
+        return max(slower, key=lambda row: row.ratio.value)
+    faster = [row for row in rows if row.verdict == "faster"]
+    return min(faster, key=lambda row: row.ratio.value, default=None)
+
+
+def _changes(rows: Sequence[Row], basis: Basis, *, several: bool) -> str:
+    words: dict[Verdict, str] = {
+        "slower": "slower",
+        "faster": "faster",
+        "same": f"the same within {100 * SAME_WITHIN:.0f} %",
+        "undecided": "undecided",
+    }
+    verdicts = [row.verdict for row in rows]
+    counts = ((word, verdicts.count(verdict)) for verdict, word in words.items())
+    parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts if count]
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    where = " in all files" if several else ""
+    total = f"{len(rows)} measurement{'s' if len(rows) != 1 else ''}{where}"
+    worst = _worst(rows)
+    if worst is None:
+        return f"Of {total} none changed: {listed}."
+    m = worst.a.first
+    takes = f"takes {worst.ratio.value:.2f} times {COMPARED[basis]}"
+    return f"Of {total} {listed}: {name(m)}, {label(m)}, {takes}."
+
+
+def _lost(first: Measurement, count: int) -> str:
+    more = f" and {count - 1} more" if count > 1 else ""
+    return f"{name(first)}, {label(first)}{more} had a time before: now {first.status}."
+
+
+def _limit(compared: Sequence[Compared], limit: float) -> str:
+    failing = sum(len(each.failing(limit)) for each in compared)
+    undecided = sum(len(each.of("undecided")) for each in compared)
+    if failing:
+        how = "1 interval is" if failing == 1 else f"{failing} intervals are"
+        return f"{how} wholly beyond {100 * limit:g} % slower: the limit is exceeded."
+    if fails(compared, limit):
+        return "The limit counts a result that is lost as exceeded."
+    more = f"; {undecided} undecided measurements were not judged" if undecided else ""
+    return f"No interval is wholly beyond {100 * limit:g} % slower{more}."

@@ -1,0 +1,66 @@
+"""A finding about a log, and the words for its rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convprof.studies.diagnose.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that costs time."""
+
+    kind: str
+    evidence: str
+    way_out: str
+    seconds: float
+    """The time of the rows that it is about."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for a document."""
+        return {
+            "kind": self.kind,
+            "evidence": self.evidence,
+            "way_out": self.way_out,
+            "seconds": self.seconds,
+        }
+
+
+def name(row: Row) -> str:
+    """Return the problem, or the operation and its shape."""
+    if row.measurement is not None:
+        problem = row.measurement.problem
+        which = str(problem["kind"]).partition("-")[2]
+        return f"{which} {problem['descriptor']}".strip()
+    operation = row.operation
+    words = (operation.kind, operation.text, operation.layout if operation.is_reorder else "")
+    return " ".join(filter(None, words))
+
+
+def total_of(rows: Iterable[Row]) -> float:
+    """Return the time of all calls and creations."""
+    return math.fsum(row.total_s for row in rows)
+
+
+def percent(seconds: float, total: float) -> str:
+    """Return ``12 %``."""
+    return f"{100 * seconds / total:.0f} %"
+
+
+def calls_of(rows: Sequence[Row]) -> str:
+    """Return ``1 call`` or ``2,345 calls``."""
+    count = sum(row.calls for row in rows)
+    return f"{count:,} call{'s' if count != 1 else ''}"
+
+
+def names_of(rows: Sequence[Row]) -> str:
+    """Return the name of the row with the most time, and how many others there are."""
+    first = max(rows, key=lambda row: row.total_s)
+    rest = len(rows) - 1
+    return f"{name(first)}{f' (and {rest:,} more)' if rest else ''}"

@@ -27,7 +27,7 @@ REORDERS = 0.1
 ONE_SORT = 0.03
 """A smaller share of one sort of conversions is not worth another finding."""
 FAR = 50
-"""Times the least time: no implementation is so bad, its threads waited."""
+"""A call takes 50 times its least time: too much for slow code, so its threads waited."""
 WAITING = 0.2
 CREATIONS = 0.05
 LARGE_FLOPS = 1e7
@@ -35,7 +35,7 @@ LARGE_FLOPS = 1e7
 BELOW_F32 = 0.5
 """A bf16 rate below this part of the f32 peak: f32 at an ordinary share of its peak is faster."""
 DOUBT = "faster than the peak"
-"""The finding that asks for another log, and is no cause of lost time."""
+"""This finding needs another log. It is not a cause of lost time."""
 _ONE_LAYOUT = "Keep activations in one layout: in PyTorch, channels_last for model and input."
 _PACK_ONCE = (
     "Weights that do not change are packed once by a frozen or compiled model: torch.compile with "
@@ -50,7 +50,7 @@ def findings(
 ) -> list[Finding]:
     """Return the findings, the one about the most time first; doubts about the log come last.
 
-    ``cores``: those of this machine; ``f32_peak``: its FLOP/s on as many threads.
+    ``cores``: of this machine; ``f32_peak``: its FLOP/s on as many threads.
     """
     total = math.fsum(row.total_s for row in rows)
     every = [
@@ -68,7 +68,7 @@ def findings(
 
 
 def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
-    every = [row for row in rows if row.operation.is_reorder]
+    every = [row for row in rows if row.operation.is_conversion]
     if not total or total_of(every) < REORDERS * total:
         return []
     least = ONE_SORT * total

@@ -34,8 +34,9 @@ LARGE_FLOPS = 1e7
 """FLOPs of one call for which an optimised implementation pays."""
 BELOW_F32 = 0.5
 """A bf16 rate below this part of the f32 peak: f32 at an ordinary share of its peak is faster."""
-DOUBT = "faster than the peak"
-"""This finding needs another log. It is not a cause of lost time."""
+_OVER, _ONCE = "faster than the peak", "creation"
+NO_CAUSES = (_OVER, _ONCE)
+"""Findings that are no reason to change the program: another log tells more."""
 _ONE_LAYOUT = "Keep activations in one layout: in PyTorch, channels_last for model and input."
 _PACK_ONCE = (
     "Weights that do not change are packed once by a frozen or compiled model: torch.compile with "
@@ -48,7 +49,7 @@ _NO_DEPTHWISE = ("gemm", "im2col")
 def findings(
     rows: Sequence[Row], reading: Reading, *, cores: int, f32_peak: float | None
 ) -> list[Finding]:
-    """Return the findings, the one about the most time first; doubts about the log come last.
+    """Return the findings, the one about the most time first; ``NO_CAUSES`` come last.
 
     ``cores``: of this machine; ``f32_peak``: its FLOP/s on as many threads.
     """
@@ -61,10 +62,10 @@ def findings(
         _creations(rows, reading, total),
         _threads(reading, cores, total),
         _slow_bf16(rows, f32_peak),
+        _over(rows),
     ]
-    ordered = sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
-    doubt = _over(rows)
-    return ordered if doubt is None else [*ordered, doubt]
+    known = [finding for finding in every if finding is not None]
+    return sorted(known, key=lambda finding: (finding.kind in NO_CAUSES, -finding.seconds))
 
 
 def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
@@ -170,7 +171,7 @@ def _creations(rows: Sequence[Row], reading: Reading, total: float) -> Finding |
     )
     if not again:
         return Finding(
-            "creation",
+            _ONCE,
             text,
             "No operation was created twice: warm up before you measure, and keep the process "
             "alive. If the shapes change, pad them to a few sizes.",
@@ -225,7 +226,7 @@ def _over(rows: Sequence[Row]) -> Finding | None:
     if not over:
         return None
     return Finding(
-        DOUBT,
+        _OVER,
         f"{names_of(over)} is faster than this machine's peak allows. Nothing is concluded from "
         f"such rows.",
         "Diagnose the log on the machine that wrote it, with as many threads as the program had. "

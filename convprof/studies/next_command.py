@@ -237,6 +237,8 @@ def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if point.bound == "memory" and is_depthwise(measurement.problem):
+        return line("compare layouts", measurement)
     if point.bound == "memory":
         return "convprof explain tile"
     if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
@@ -244,6 +246,12 @@ def after_roofline(point: RooflinePoint) -> str:
     if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
+
+
+def is_depthwise(problem: dict[str, Any]) -> bool:
+    """Whether it is a convolution with filters of its own for each channel."""
+    groups = problem.get("groups", 1)
+    return bool(groups != 1 and groups == problem.get("c"))
 
 
 def growth_of_mixers() -> str:

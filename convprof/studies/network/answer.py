@@ -95,12 +95,24 @@ def _limit_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...
     if chain.doubt is not None:
         return (f"The time of the chain is in doubt: {chain.doubt}.",)
     time = units.time(chain.time_s.median)
-    start = f"The whole chain takes {time}, {units.digits(1 / chain.time_s.median)} per second"
+    start = (
+        f"The whole chain takes {time}, {units.digits(1 / chain.time_s.median)} per second, "
+        f"{_conversions(result, chain.time_s.median)}"
+    )
     complete = not result.missing and len(clear) == len(result.measured)
     if not limit_s or not complete or chain.time_s.median <= limit_s:
         return (f"{start}.",)
     times = units.digits(chain.time_s.median / limit_s, 2)
     return (f"{start}: {times} times as long as its layers at their ceilings{_most_lost(clear)}.",)
+
+
+def _conversions(result: NetworkResult, chain_s: float) -> str:
+    """Return how much of the chain's time goes into conversions between layouts."""
+    if not result.conversions:
+        return "without a conversion between layouts"
+    share = percent(sum(result.conversions.values()) / chain_s)
+    count = len(result.conversions)
+    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between layouts"
 
 
 def _most_lost(clear: list[Layer]) -> str:

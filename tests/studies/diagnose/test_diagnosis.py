@@ -150,6 +150,12 @@ def test_a_row_over_the_peak_is_never_concluded_from(diagnosis):
     assert len(study.answer().sentences) == 1
 
 
+def test_what_happens_once_comes_after_what_to_act_on(diagnosis):
+    study = diagnosis(conv(50, "create:cache_miss") + conv(9) + reorder(9))
+    assert kinds(study) == ["reorders", "creation"]
+    assert study.answer().sentences[-1].startswith("Act first on: reorders")
+
+
 def test_a_doubt_comes_after_what_to_act_on(diagnosis):
     study = diagnosis(conv(0.1) * 30 + reorder(2))
     assert kinds(study) == ["reorders", "faster than the peak"]

@@ -261,6 +261,12 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
     assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
 
 
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_the_next_command_has_a_type_that_libraries_compute(diagnosis, dtype):
+    answer = diagnosis(conv(9, dtype=dtype)).answer()
+    assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
+
+
 def test_nothing_is_measured_for_a_log_without_problems(diagnosis):
     assert not diagnosis(reorder(2)).compares
     assert not diagnosis(conv(9, dtype="f8_e4m3")).compares

@@ -102,11 +102,15 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
-def same_again(measurement: Measurement, *options: str) -> str:
-    """Return the command that measures the same again; empty for what no text describes."""
+def same_again(measurement: Measurement, *, idle: bool = False) -> str:
+    """Return the command that measures the same again, into a file to compare with.
+
+    ``idle``: when other programs are idle. Empty for what no text describes.
+    """
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""
-    return line("run", measurement, *_same(measurement), *options)
+    wait = ("--wait-idle",) if idle else ()
+    return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")
 
 
 def _same(measurement: Measurement) -> list[str]:
@@ -141,6 +145,11 @@ AFTER_LIMIT = {
     "loads": "convprof study unroll",
 }
 """What to try next, by what limits the fastest rung of a ladder."""
+
+
+def study_again(name: str) -> str:
+    """Return the command that repeats a study when other programs are idle."""
+    return f"convprof study {name} --wait-idle"
 
 
 def after_tiles(size: int) -> str:
@@ -219,9 +228,14 @@ def planned(command: Sequence[str], library: str = "") -> str:
     return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
 
 
+def again_when_idle(command: Sequence[str], *flags: str) -> str:
+    """Return the same command with its flags, to be measured when other programs are idle."""
+    return shlex.join([*command, *flags, "--wait-idle"])
+
+
 def passes_again(command: Sequence[str], which: str) -> str:
     """Return the command that measures the passes again when other programs are idle."""
-    return shlex.join([*command, "--pass", which, "--wait-idle"])
+    return again_when_idle(command, "--pass", which)
 
 
 def plan_of(network: str) -> str:

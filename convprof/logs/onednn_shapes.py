@@ -56,8 +56,8 @@ def _pass(forward: Trainable, prop: str) -> Problem:
 
 
 def _convolution(text: str) -> Trainable | None:
-    found = descriptor.parse(text.replace("_", ""))
-    return found if isinstance(found, Trainable) else None
+    forward = descriptor.parse(text.replace("_", ""))
+    return forward if isinstance(forward, Trainable) else None
 
 
 def _inner_product(text: str) -> Trainable | None:

@@ -1,7 +1,8 @@
 """A profile of ONNX Runtime: an event per node and run, in whole microseconds.
 
 A profile has no strides, pads and dilations. Those of a convolution follow from its shapes if it is
-dense and padded by half a filter or not at all; its FLOPs do not depend on them. Source:
+dense and padded by half a filter or not at all; its FLOPs do not depend on them. Whether an operand
+of a product is transposed is not there either, and changes no size. Source:
 ``core/framework/sequential_executor.cc`` and ``core/common/profiler.cc`` of ONNX Runtime.
 """
 
@@ -15,6 +16,8 @@ from convprof.logs.operation import Call, Operation, is_time, number, word
 from convprof.problems.conv2d import Conv2d
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convprof.logs.operation import Reading
     from convprof.problems.base import Problem
     from convprof.problems.gemm import Gemm
@@ -31,7 +34,6 @@ _TYPES = {"float": "f32", "double": "f64", "float16": "f16", "bfloat16": "bf16",
 _MOST_TENSORS = 64
 _MOST_DIMS = 16
 _IMAGE = 4
-_CONVOLUTIONS = ("Conv", "FusedConv")
 _Tensor = tuple[str, list[int]]
 
 
@@ -90,22 +92,23 @@ def _operation(kind: str, name: str, arguments: dict[str, Any]) -> Operation:
 
 def _tensors(value: Any) -> list[_Tensor]:
     """Return type and shape of each input; those that are neither are left out."""
-    found = []
+    tensors = []
     for item in value[:_MOST_TENSORS] if isinstance(value, list) else ():
         for dtype, shape in list(item.items())[:1] if isinstance(item, dict) else ():
             sizes = shape[:_MOST_DIMS] if isinstance(shape, list) else []
             if all(isinstance(size, int) for size in sizes):
-                found.append((dtype, sizes))
-    return found
+                tensors.append((dtype, sizes))
+    return tensors
 
 
 def _problem(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Problem | None:
     if not inputs or not results:
         return None
     try:
-        if kind in _CONVOLUTIONS:
-            return _convolution([shape for _, shape in inputs], results[0][1])
-        return _product(kind, inputs, results)
+        reader = _READERS.get(kind)
+        if reader is None:
+            return None
+        return reader([shape for _, shape in inputs], results[0][1])
     except InputError:
         return None
 
@@ -135,14 +138,23 @@ def _axis(size: int, taps: int, out: int) -> tuple[int, int] | None:
     return None if pad is None else (stride, pad)
 
 
-def _product(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Gemm | None:
-    """Return the product of a ``MatMul``; a ``Gemm`` may be transposed, which a profile lacks.
+def _product(inputs: list[list[int]], result: list[int]) -> Gemm | None:
+    """Return the product of A, with rows as the result has them, and of B in any orientation.
 
     Constant weights that were packed are missing among the inputs: they are a matrix.
     """
-    if kind != "MatMul":
-        return None
-    a, result = inputs[0][1], results[0][1]
+    a = inputs[0]
     if not a or not result or a[:-1] != result[:-1]:
         return None
-    return product(a, inputs[1][1] if len(inputs) > 1 else [a[-1], result[-1]])
+    batch = inputs[1][:-2] if len(inputs) > 1 else []
+    return product(a, [*batch, a[-1], result[-1]])
+
+
+_READERS: dict[str, Callable[[list[list[int]], list[int]], Problem | None]] = {
+    "Conv": _convolution,
+    "FusedConv": _convolution,
+    "MatMul": _product,
+    "FusedMatMul": _product,
+    "Gemm": _product,
+    "FusedGemm": _product,
+}

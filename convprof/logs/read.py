@@ -61,10 +61,10 @@ def _events(file: BufferedReader, reading: Reading) -> Iterator[Call]:
             if not began:
                 reading.begin(ort_profile.LIBRARY)
                 began = True
-            found = ort_profile.call_of(event, reading)
-            if found is not None:
+            node = ort_profile.call_of(event, reading)
+            if node is not None:
                 reading.calls += 1
-                yield found
+                yield node
         else:
             reading.foreign += 1
     for call in torch.rest():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
+    from _typeshed import WriteableBuffer
+
 LONGEST_LINE = 1 << 16
 """Bytes of a line that are looked at: a line of a library has some thousands at most."""
 _BUFFER = 1 << 16
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _GZIP = b"\x1f\x8b"
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
 
@@ -52,9 +56,38 @@ def _stdin() -> BufferedReader:
 
 
 def _unpacked(file: BufferedReader) -> BufferedReader:
-    if begin(file)[: len(_GZIP)] != _GZIP:
-        return file
-    return io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER)
+    first = begin(file)[: len(_GZIP)]
+    if first == _GZIP:
+        return io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER)
+    if first in _UTF_16:
+        return io.BufferedReader(_FromUtf16(file), _BUFFER)
+    return file
+
+
+class _FromUtf16(io.RawIOBase):
+    """A text in UTF-16 as UTF-8: PowerShell redirects output in UTF-16."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Return True: it is for reading."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill the buffer as far as the next bytes of the file do; return how many they were."""
+        view = memoryview(buffer)
+        while not self._rest:
+            data = self._file.read(_BUFFER)
+            self._rest = self._decoder.decode(data, final=not data).encode("utf-8", "replace")
+            if not data:
+                break
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
 
 def begin(file: BufferedReader) -> bytes:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from convprof.problems.gemm import Gemm
 
 Arguments = dict[str, Any]
+FIELDS = ("Input type", "Input Dims", "Input Strides", "Concrete Inputs")
+"""All that is read of the arguments."""
 _TYPES = {"float": "f32", "double": "f64", "c10::BFloat16": "bf16", "c10::Half": "f16",
           "signed char": "s8", "unsigned char": "u8", "int": "s32", "long int": "s64",
           "long": "s64"}  # fmt: skip
@@ -65,11 +67,11 @@ def shapes(arguments: Arguments) -> list[list[int]]:
 
 
 def _lists(value: Any) -> list[list[int]]:
-    found = []
+    lists = []
     for item in value[:_LONGEST] if isinstance(value, list) else ():
         sizes = item[:_MOST_DIMS] if isinstance(item, list) else []
-        found.append(sizes if all(isinstance(size, int) for size in sizes) else [])
-    return found
+        lists.append(sizes if all(isinstance(size, int) for size in sizes) else [])
+    return lists
 
 
 def _texts(arguments: Arguments, count: int) -> list[str]:
@@ -90,10 +92,10 @@ def _pair(text: str) -> tuple[int, int]:
 
 def _tensors(arguments: Arguments, *ranks: int) -> list[list[int]]:
     """Return the first shapes; ValueError if their ranks are others."""
-    found = shapes(arguments)[: len(ranks)]
-    if [len(shape) for shape in found] != list(ranks):
+    first = shapes(arguments)[: len(ranks)]
+    if [len(shape) for shape in first] != list(ranks):
         raise ValueError("tensors of another rank")
-    return found
+    return first
 
 
 def _conv(
@@ -127,11 +129,11 @@ def _pointwise(arguments: Arguments) -> Conv2d | None:
 
 
 def _linear(arguments: Arguments) -> Gemm | None:
-    found = shapes(arguments)
-    if len(found) < 2 or not found[0] or len(found[1]) != _MATRIX:  # noqa: PLR2004
+    sizes = shapes(arguments)
+    if len(sizes) < 2 or not sizes[0] or len(sizes[1]) != _MATRIX:  # noqa: PLR2004
         return None
-    outputs, inputs = found[1]
-    return product(found[0], [inputs, outputs])
+    outputs, inputs = sizes[1]
+    return product(sizes[0], [inputs, outputs])
 
 
 def _mm(arguments: Arguments) -> Gemm | None:

@@ -34,6 +34,9 @@ _IMPLEMENTATIONS = frozenset({
 _REORDERS = ("aten::contiguous", "aten::clone", "aten::copy_", "aten::to", "aten::_to_copy")
 _MOST_THREADS = 4096
 _DEEPEST = 256
+_LONGEST_KEY = 5000
+_MOST_KNOWN = 5000
+"""Different operators and arguments whose meaning is kept: a program repeats some hundreds."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class TorchTrace:
     reading: Reading
     _threads: dict[tuple[Any, Any], list[_Open]] = field(default_factory=dict)
     _processes: set[Any] = field(default_factory=set)
+    _known: dict[tuple[str, ...], Operation] = field(default_factory=dict)
 
     def calls(self, event: dict[str, Any]) -> Iterator[Call]:
         """Take an event; yield the calls of operators that have ended before."""
@@ -107,9 +111,23 @@ class TorchTrace:
         if len(stack) >= _DEEPEST:
             self.reading.unread += 1
             return
-        operation = _operation(name, arguments if isinstance(arguments, dict) else {})
+        operation = self._operation(name, arguments if isinstance(arguments, dict) else {})
         whole = operation.problem is not None
         stack.append(_Open(operation, begin, begin + duration, whole))
+
+    def _operation(self, name: str, arguments: dict[str, Any]) -> Operation:
+        try:
+            key = (name, *(repr(arguments.get(field)) for field in torch_shapes.FIELDS))
+        except RecursionError:  # lists in lists in lists
+            return Operation(LIBRARY, word(name), "")
+        if sum(map(len, key)) > _LONGEST_KEY:
+            return _operation(name, arguments)
+        operation = self._known.get(key)
+        if operation is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            operation = self._known[key] = _operation(name, arguments)
+        return operation
 
 
 def _ended(stack: list[_Open], now: float) -> Iterator[Call]:

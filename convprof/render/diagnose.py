@@ -95,7 +95,7 @@ def title(study: Diagnosis) -> str:
     threads = study.threads
     on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
     by = f" by {libraries}" if libraries else ""
-    return f"{units.time(study.total_s)} in {study.log.calls:,} calls{by}; {on}"
+    return f"{units.time(study.total_s)} in {study.log.calls:,} calls and creations{by}; {on}"
 
 
 def unread(log: Reading) -> list[str]:

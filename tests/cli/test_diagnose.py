@@ -63,6 +63,18 @@ def test_json_of_the_program_before_the_lines_of_a_library(capsys, tmp_path):
     assert "MKL 2024.0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_log_that_powershell_wrote(capsys, tmp_path, encoding):
+    text = (DATA / "onednn-3.12.log").read_text()
+    path = tmp_path / "log"
+    path.write_bytes(f"\ufeff{text}".encode(encoding) + b"\xd8")
+    printed = []
+    for name in (DATA / "onednn-3.12.log", path):
+        assert _status(["diagnose", str(name), "-q", "--csv", "-"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
 def test_a_closed_stdin(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert _status(["diagnose", "-"]) == 2

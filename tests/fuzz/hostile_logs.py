@@ -48,7 +48,8 @@ def logs() -> st.SearchStrategy[bytes]:
     edited = st.sampled_from(_traces()).flatmap(edited_json)
     changed = mutated(_texts(), LINES) | mutated(traces, EVENTS) | edited
     packed = mutated([gzip.compress(text) for text in (*_texts(), *traces)])
-    return changed | packed | st.binary(max_size=200)
+    wide = mutated([text.decode().encode("utf-16") for text in _texts()])
+    return changed | packed | wide | st.binary(max_size=200)
 
 
 def read_log(data: bytes, folder: Path) -> bool:

@@ -157,6 +157,29 @@ def test_strides_and_pads_of_a_profile_follow_from_shapes(calls_of, x, weights, 
     assert (problem and problem.descriptor) == descriptor
 
 
+@pytest.mark.parametrize(
+    ("kind", "inputs", "y", "descriptor"),
+    [
+        ("Gemm", [[4, 8], [2, 8], [2]], [4, 2], "4x8:8x2"),
+        ("Gemm", [[8, 4], [2, 8]], [4, 2], None),
+        ("MatMul", [[3, 4, 8], [3, 8, 2]], [3, 4, 2], "3x4x8:3x8x2"),
+        ("FusedMatMul", [[3, 4, 8], [3, 2, 8]], [3, 4, 2], "3x4x8:3x8x2"),
+        ("MatMul", [[3, 4, 8]], [3, 4, 2], "12x8:8x2"),
+        ("MatMul", [[8]], [], None),
+        ("Add", [[4, 4], [4, 4]], [4, 4], None),
+    ],
+)
+def test_products_of_a_profile(calls_of, kind, inputs, y, descriptor):
+    arguments = {
+        "op_name": kind, "input_type_shape": [{"float": shape} for shape in inputs],
+        "output_type_shape": [{"float": y}],
+    }  # fmt: skip
+    event = {"cat": "Node", "dur": 5, "name": "c_kernel_time", "args": arguments}
+    calls, _ = calls_of(json.dumps([event]))
+    problem = calls[0].operation.problem
+    assert (problem and problem.descriptor) == descriptor
+
+
 def test_a_trace_that_is_cut_is_read_up_to_there(calls_of):
     whole = trace(*(operator("aten::relu", 10 * i, 5) for i in range(100)))
     calls, reading = calls_of(whole[: len(whole) // 2])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.diagnose.finding import name
+from convprof.studies.diagnose.finding import calls_of, name
 from convprof.studies.diagnose.findings import DOUBT
 from convprof.studies.next_command import after_diagnosis
 
@@ -56,7 +56,7 @@ def _worst(row: Row) -> str:
     by = row.operation.implementation
     return (
         f"Most of it in {name(row)}{f' by {by}' if by else ''}: "
-        f"{units.time(row.lost_s or 0.0)} in {row.calls:,} calls{share}."
+        f"{units.time(row.lost_s or 0.0)} in {calls_of([row])}{share}."
     )
 
 

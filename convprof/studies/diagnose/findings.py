@@ -62,9 +62,9 @@ def findings(
         _threads(reading, cores, total),
         _slow_bf16(rows, f32_peak),
     ]
-    found = sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
+    ordered = sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
     doubt = _over(rows)
-    return found if doubt is None else [*found, doubt]
+    return ordered if doubt is None else [*ordered, doubt]
 
 
 def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
@@ -72,16 +72,16 @@ def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
     if not total or total_of(every) < REORDERS * total:
         return []
     least = ONE_SORT * total
-    found = []
+    conversions = []
     others = [row for row in every if not _packs_weights(row)]
     if others and total_of(others) >= least:
         evidence = f"Conversions of layouts and types take {_portion(others, total)}."
-        found.append(Finding("reorders", evidence, _ONE_LAYOUT, total_of(others)))
+        conversions.append(Finding("reorders", evidence, _ONE_LAYOUT, total_of(others)))
     packed = [row for row in every if _packs_weights(row)]
     if packed and total_of(packed) >= least:
         evidence = f"Packing weights takes {_portion(packed, total)}."
-        found.append(Finding("weights packed again", evidence, _PACK_ONCE, total_of(packed)))
-    return found
+        conversions.append(Finding("weights packed again", evidence, _PACK_ONCE, total_of(packed)))
+    return conversions
 
 
 def _portion(rows: Sequence[Row], total: float) -> str:
@@ -100,52 +100,52 @@ def _packs_weights(row: Row) -> bool:
 
 def _waiting(rows: Sequence[Row]) -> Finding | None:
     judged = [row for row in rows if row.least_s and row.median_s and not row.over]
-    found = [row for row in judged if (row.median_s or 0.0) > FAR * (row.least_s or math.inf)]
-    if not found or total_of(found) < WAITING * total_of(judged):
+    late = [row for row in judged if (row.median_s or 0.0) > FAR * (row.least_s or math.inf)]
+    if not late or total_of(late) < WAITING * total_of(judged):
         return None
-    row = max(found, key=lambda row: row.total_s)
+    row = max(late, key=lambda row: row.total_s)
     return Finding(
         "threads waited",
-        f"{len(found)} of {len(judged)} operations with a ceiling take more than {FAR} times as "
+        f"{len(late)} of {len(judged)} operations with a ceiling take more than {FAR} times as "
         f"long as the ceiling allows, such as {name(row)}: {units.time(row.median_s or 0.0)} "
         f"instead of {units.time(row.least_s or 0.0)}.",
         "Log again on an idle machine, or with fewer threads: threads that wait for a core cost "
         "more than slow code. If the times stay, rule out denormal numbers "
         "(torch.set_flush_denormal(True)).",
-        total_of(found),
+        total_of(late),
     )
 
 
 def _reference(rows: Sequence[Row]) -> Finding | None:
-    found = [row for row in _large(rows) if row.operation.implementation.startswith(_REFERENCE)]
-    if not found:
+    reference = [row for row in _large(rows) if row.operation.implementation.startswith(_REFERENCE)]
+    if not reference:
         return None
     return Finding(
         "reference implementation",
-        f"A reference implementation computes {names_of(found)}: {units.time(total_of(found))} "
-        f"in {calls_of(found)}.",
+        f"A reference implementation computes {names_of(reference)}: "
+        f"{units.time(total_of(reference))} in {calls_of(reference)}.",
         "Look for what the optimised ones refuse: ONEDNN_VERBOSE=dispatch says why. Often a type, "
         "a dilation, or a number of channels that is no multiple of the vector width.",
-        total_of(found),
+        total_of(reference),
     )
 
 
 def _depthwise(rows: Sequence[Row]) -> Finding | None:
-    found = [
+    products = [
         row
         for row in rows
         if (problem := row.operation.problem) is not None
         and problem.forward.layer_kind == "depthwise conv"
         and row.operation.implementation.startswith(_NO_DEPTHWISE)
     ]
-    if not found:
+    if not products:
         return None
     return Finding(
         "depthwise on a slow path",
-        f"Products compute depthwise convolutions, one channel at a time: {names_of(found)} take "
-        f"{units.time(total_of(found))}.",
+        f"Products compute depthwise convolutions, one channel at a time: {names_of(products)} "
+        f"take {units.time(total_of(products))}.",
         "Use channels_last, or a version of the library with a depthwise kernel for this type.",
-        total_of(found),
+        total_of(products),
     )
 
 
@@ -201,17 +201,17 @@ def _threads(reading: Reading, cores: int, total: float) -> Finding | None:
 def _slow_bf16(rows: Sequence[Row], f32_peak: float | None) -> Finding | None:
     if not f32_peak:
         return None
-    slow = BELOW_F32 * f32_peak
-    found = [row for row in large_bf16(rows) if (row.flop_per_s or math.inf) < slow]
-    if not found:
+    least = BELOW_F32 * f32_peak
+    slow = [row for row in large_bf16(rows) if (row.flop_per_s or math.inf) < least]
+    if not slow:
         return None
-    rate = found[0].flop_per_s or 0.0
+    rate = slow[0].flop_per_s or 0.0
     return Finding(
         "bf16 slower than f32",
-        f"bf16 reaches {units.si(rate, 'FLOP/s')} in {names_of(found)}, less than half of this "
+        f"bf16 reaches {units.si(rate, 'FLOP/s')} in {names_of(slow)}, less than half of this "
         f"machine's f32 peak of {units.si(f32_peak, 'FLOP/s')}.",
         "Try f32 for these layers: bf16 pays with AVX512-BF16 or AMX, and for large products.",
-        total_of(found),
+        total_of(slow),
     )
 
 
@@ -221,16 +221,16 @@ def large_bf16(rows: Iterable[Row]) -> list[Row]:
 
 
 def _over(rows: Sequence[Row]) -> Finding | None:
-    found = [row for row in rows if row.over]
-    if not found:
+    over = [row for row in rows if row.over]
+    if not over:
         return None
     return Finding(
         DOUBT,
-        f"{names_of(found)} is faster than this machine's peak allows. Nothing is concluded from "
+        f"{names_of(over)} is faster than this machine's peak allows. Nothing is concluded from "
         f"such rows.",
         "Diagnose the log on the machine that wrote it, with as many threads as the program had. "
         "Another reason is an algorithm with fewer FLOPs, such as Winograd.",
-        total_of(found),
+        total_of(over),
     )
 
 

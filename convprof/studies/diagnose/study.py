@@ -37,7 +37,7 @@ class Diagnosis:
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
-        self._given = threads
+        self._threads = threads
         self._groups = Groups()
         self._rows: list[Row] | None = None
 
@@ -57,8 +57,8 @@ class Diagnosis:
     @property
     def threads(self) -> int:
         """The threads whose ceilings apply: no more than this machine's CPUs."""
-        asked = self._given or self.log.threads or self.cores
-        return min(asked, self.machine.facts.topology.usable_cpus or 1)
+        threads = self._threads or self.log.threads or self.cores
+        return min(threads, self.machine.facts.topology.usable_cpus or 1)
 
     @property
     def compares(self) -> bool:
@@ -114,7 +114,7 @@ class Diagnosis:
 
     def to_json(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
-        log, found = self.log, self.answer()
+        log, last = self.log, self.answer()
         dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32])
         peaks = [self.machine.peak(dtype, self.threads) for dtype in dtypes]
         return envelope(
@@ -139,6 +139,6 @@ class Diagnosis:
             lost_s=self.lost_s,
             rows=[row.to_json() for row in self.rows()],
             findings=[finding.to_json() for finding in self.findings()],
-            answer=found.to_json() if found else None,
+            answer=last.to_json() if last else None,
             interrupted=self.interrupted,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
@@ -243,8 +244,13 @@ def plan_of(network: str) -> str:
 
 
 def after_diagnosis(worst: Measurement) -> str:
-    """Return what measures faster ways for the operation of a log that loses the most time."""
-    return line("compare peers", worst, "-t", str(worst.threads))
+    """Return what measures faster ways for the operation of a log that loses the most time.
+
+    Libraries are compared in the common types only: another type is measured in f32, which tells
+    whether that type pays.
+    """
+    common = worst if worst.dtype in COMMON else replace(worst, dtype="f32")
+    return line("compare peers", common, "-t", str(worst.threads))
 
 
 def after_roofline(point: RooflinePoint) -> str:

@@ -121,7 +121,8 @@ def hanging(console: Console, head: str, text: str, *, style: str = "", bold: bo
     for number, line in enumerate(Text(text, style=style).wrap(console, width)):
         line.rstrip()
         before = head if not number else " " * cell_len(head)
-        console.print(Text(before, style=head_style).append_text(line), no_wrap=True, crop=False)
+        whole = Text.assemble((before, head_style), line)
+        console.print(whole, no_wrap=True, crop=False)
 
 
 def _no_color(color: Color) -> bool | None:

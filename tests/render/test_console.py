@@ -6,6 +6,7 @@ import io
 import sys
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from convprof.render import console
@@ -152,3 +153,13 @@ def test_what_is_printed_while_progress_is_shown_goes_to_stdout(environment, mon
     assert out.getvalue() == "data\n"
     assert "data" not in err.getvalue()
     assert err.getvalue().rfind("\x1b[?25h") > err.getvalue().rfind("\x1b[?25l")
+
+
+def test_only_the_head_of_a_hanging_text_is_bold():
+    stream = io.StringIO()
+    shown = Console(file=stream, width=40, force_terminal=True, color_system="standard")
+    console.hanging(shown, "head  ", "some words that need more than one line of it", bold=True)
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("\x1b[1mhead  \x1b[0msome words")
+    assert "more" in second
+    assert not second.endswith("\x1b[0m")

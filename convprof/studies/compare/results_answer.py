@@ -77,6 +77,8 @@ def _changes(compared: Sequence[Compared], rows: Sequence[Row], worst: Row | Non
     first = f"Of {len(rows)} measurements{where} {listed}"
     if len(rows) == 1:
         first = f"The only measurement of both sides is {words[verdicts[0]]}"
+    elif len(parts) == 1:
+        first = f"All {len(rows)} measurements{where} are {words[verdicts[0]]}"
     if worst is None:
         return f"{first}."
     m = worst.a.first

@@ -240,3 +240,9 @@ def test_the_largest_change_is_told_by_what_it_was_compared():
     assert first.startswith("Of 2 measurements in all files 1 is slower and 1 is the same")
     assert first.endswith(", takes 1.20 times the core cycles.")
     assert second == "Compared by core cycles, not by seconds: the core clocks differ."
+
+
+def test_one_verdict_for_all_is_said_so():
+    rows = [timed(1e-3, seed, problem=problem(n=seed)) for seed in (1, 2)]
+    made = answer([compare(document(*rows), document(*rows))])
+    assert made.sentences == ("All 2 measurements are the same within 2 %.",)

@@ -129,8 +129,8 @@ class Types:
 
     @property
     def has_peak(self) -> bool:
-        """Whether this machine's peak can be measured: kernels are generated for one type."""
-        return self.uniform is not None and self.uniform.has_fma
+        """Whether this machine's peak can be measured: kernels are generated for the types."""
+        return self.name in PRODUCTS
 
     def has(self, name: str) -> bool:
         """Whether any tensor has elements of the type of that name."""
@@ -146,9 +146,8 @@ class Types:
 PARTS = 3
 
 
-def with_peak() -> tuple[str, ...]:
-    """Return the names of the types whose peak can be measured."""
-    return tuple(name for name in DTYPES if types(name).has_peak)
+WITH_PEAK = (*COMMON, "bf16", SHORT["int8"])
+"""The types whose peaks are listed. The other products are limited by the same instructions."""
 
 
 def types(text: str) -> Types:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("ceilings", cls=Command)
 @options.threads_option()
-@options.dtype_option("all", "f32|f64|all", "Element types of the peaks.")
+@options.dtype_option("all", "f32|f64|bf16|int8|all", "Element types of the peaks.")
 @click.option("--again", is_flag=True, help="Measure again, even what is in the store.")
 @options.wait_idle_option
 @options.plot_option("Draw peaks and bandwidths as .svg or .png")
@@ -128,7 +128,6 @@ def _steps(measured: Measured) -> Iterator[str]:
 
 
 def _dtypes(text: str) -> tuple[str, ...]:
-    from convprof.dtypes import with_peak
+    from convprof.dtypes import WITH_PEAK
 
-    known = with_peak()
-    return known if text == "all" else (from_flags.dtype_from(text, known),)
+    return WITH_PEAK if text == "all" else (from_flags.dtype_from(text, WITH_PEAK),)

@@ -89,8 +89,13 @@ def find(name: str) -> Isa:
     return ISAS[name]
 
 
+def of_bits(bits: int) -> Isa:
+    """Return the instruction set of this CPU with vectors of that width; else the native one."""
+    return next((ISAS[name] for name in available() if ISAS[name].bits == bits), find(NATIVE))
+
+
 def register_rows(vectors: int, isa: Isa, parts: int = 1) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit.
+    """Return the most rows of a tile whose sums, row of ``b`` and temporaries fit the registers.
 
     With ``parts`` above 1 an element of ``a`` or ``b`` becomes so many operands, each a register.
     """

@@ -2,7 +2,7 @@
 
 A loop nest computes ``c[i] + a[j] * b[k]`` whatever the types are. Elements that a CPU does not
 compute with are converted where they are read and written: floats of 16 bits to and from
-``float32``, integers of 8 bits to and from ``int32``. Imports numba.
+``float32``, integers of 8 bits to and from 32. Imports numba.
 """
 
 from __future__ import annotations
@@ -14,20 +14,38 @@ from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
-from numba.core.imputils import lower_builtin
+from numba.core.imputils import lower_builtin, lower_cast
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global, signature
 
 from convprof.dtypes import find
 
-VERSION = 1
+VERSION = 2
 """A part of the types' names, and so of the keys of compiled loop nests on disk: count on when a
 conversion changes."""
 
+
+class Whole(types.Type):
+    """A whole number of 32 bits whose sums and products have 32 bits.
+
+    numba's own integers grow to 64 bits in every operation, of which a CPU multiplies an eighth as
+    many at a time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name=f"convprof.Whole({VERSION})")
+
+    def unify(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002
+        """Return the type of a variable that is a number or this: this."""
+        return self if isinstance(other, types.Integer) else None
+
+
+WHOLE = Whole()
 _VALUES: dict[str, Any] = {
     "bf16": types.float32,
     "f16": types.float32,
-    "s8": types.int32,
-    "u8": types.int32,
+    "s32": WHOLE,
+    "s8": WHOLE,
+    "u8": WHOLE,
 }
 """What an element is read as; elements of other types are read as they are."""
 _WORD, _INT, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
@@ -73,6 +91,12 @@ class _ElementsModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.memory.as_pointer())
 
 
+@register_default(Whole)
+class _WholeModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Whole) -> None:
+        super().__init__(manager, kind, _INT)
+
+
 @register_default(Table)
 class _TableModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Table) -> None:
@@ -113,6 +137,14 @@ class _Write(AbstractTemplate):
         return None
 
 
+@infer_global(operator.add)
+@infer_global(operator.mul)
+@infer_global(operator.iadd)
+class _Calculate(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
+        return signature(WHOLE, *args) if args == (WHOLE, WHOLE) else None
+
+
 # Which instructions they become.
 
 
@@ -141,6 +173,27 @@ def _write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
+@lower_builtin(operator.add, Whole, Whole)
+@lower_builtin(operator.iadd, Whole, Whole)
+def _add(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    return builder.add(*args)
+
+
+@lower_builtin(operator.mul, Whole, Whole)
+def _multiply(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    return builder.mul(*args)
+
+
+@lower_cast(types.Integer, Whole)
+def _shorten(context: Any, builder: Any, before: Any, after: Any, value: Any) -> Any:  # noqa: ARG001
+    return builder.trunc(value, _INT) if before.bitwidth > _INT.width else value
+
+
+@lower_cast(Whole, types.Float)
+def _to_float(context: Any, builder: Any, before: Any, after: Any, value: Any) -> Any:  # noqa: ARG001
+    return builder.sitofp(value, context.get_value_type(after))
+
+
 def _bf16_read(builder: Any, element: Any) -> Any:
     upper = builder.shl(builder.zext(element, _INT), _INT(_BF16_SHIFT))
     return builder.bitcast(upper, _FLOAT)
@@ -162,10 +215,12 @@ _READ: dict[str, Any] = {
     "f16": lambda builder, element: builder.fpext(element, _FLOAT),
     "s8": lambda builder, element: builder.sext(element, _INT),
     "u8": lambda builder, element: builder.zext(element, _INT),
+    "s32": lambda _, element: element,
 }
 _WRITTEN: dict[str, Any] = {
     "bf16": _bf16_written,
     "f16": lambda builder, value: builder.fptrunc(value, ir.HalfType()),
     "s8": lambda builder, value: builder.trunc(value, ir.IntType(8)),
     "u8": lambda builder, value: builder.trunc(value, ir.IntType(8)),
+    "s32": lambda _, value: value,
 }

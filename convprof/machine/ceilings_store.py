@@ -147,6 +147,7 @@ def read_peak(value: Any, threads: int | None = None) -> Peak:
         flop_per_cycle=known("flop_per_cycle", positive),
         ports=known("ports", functools.partial(count, least=0)),
         fused=fields.get("fused") is not False,
+        instruction=text(fields.get("instruction", "")),
     )
     _same(peak.threads, threads)
     return peak

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convprof.codegen.probes.fma import FmaKernel, fma_kernel
+from convprof.codegen.probes.fma import FmaKernel, flops_at_once, fma_kernel, way
 from convprof.codegen.threads import Program, team
-from convprof.dtypes import find
+from convprof.dtypes import COMMON, types
 from convprof.machine import facts, published
 from convprof.machine.clock import CoreClock
 
@@ -52,6 +52,9 @@ MOST_MEASURED = 3
 WHOLE = 0.2
 """A number of ports is whole: a measured one that is further from it was disturbed."""
 
+SHORT_BYTE = 0x3F
+"""Bytes of short operands: 63 as whole numbers, 0.75 as bf16, 1.8 as f16, and as f32 0.75."""
+
 _TASKS_PER_THREAD = 4
 
 
@@ -77,6 +80,8 @@ class Peak:
     splits the vectors, or a disturbed measurement), or more than any core has."""
     fused: bool = True
     """Whether the multiply-adds were single instructions."""
+    instruction: str = ""
+    """The instruction that multiplies short elements, for people; empty for f32 and f64."""
 
 
 def widest(simd: Simd) -> tuple[int, bool]:
@@ -119,8 +124,8 @@ def unclear(peak: Peak) -> bool:
     """
     if peak.ports is not None or not CoreClock().available:
         return False
-    lanes = peak.bits // find(peak.dtype).bits
-    return peak.flop_per_cycle is None or peak.flop_per_cycle > 2 * lanes
+    at_once = flops_at_once(peak.dtype, peak.bits)
+    return peak.flop_per_cycle is None or peak.flop_per_cycle > at_once
 
 
 def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | None) -> Peak:
@@ -140,13 +145,14 @@ def _once(dtype: str, threads: int, bits: int, *, fused: bool, chains: int | Non
         flop_per_s=rate,
         core_hz=hz,
         flop_per_cycle=per_cycle,
-        ports=_ports(per_cycle, plain.kernel.lanes),
+        ports=_ports(per_cycle, plain.kernel.flops_at_once),
         fused=fused,
+        instruction="" if dtype in COMMON else way(dtype, bits).instruction,
     )
 
 
-def _ports(per_cycle: float | None, lanes: int) -> int | None:
-    measured = per_cycle / (2 * lanes) if per_cycle else 0.0
+def _ports(per_cycle: float | None, at_once: int) -> int | None:
+    measured = per_cycle / at_once if per_cycle else 0.0
     count = round(measured)
     return count if 1 <= count <= MOST_PORTS and abs(measured - count) <= WHOLE else None
 
@@ -156,8 +162,10 @@ class _Load:
 
     def __init__(self, kernel: FmaKernel, dtype: str, threads: int) -> None:
         self.kernel = kernel
-        kind = find(dtype).array_type
+        kind = types(dtype).accumulator.array_type
         self._operands = np.full(2 * kernel.lanes, 0.5, dtype=kind)
+        if dtype not in COMMON:
+            self._operands.view(np.uint8).fill(SHORT_BYTE)
         self._buffers = np.array([self._operands.ctypes.data], dtype=np.int64)
         self._dims = np.array([200], dtype=np.int64)
         tasks = _TASKS_PER_THREAD * threads

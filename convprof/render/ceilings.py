@@ -64,10 +64,12 @@ def ceilings_report(
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
         say(console, CYCLES, style="dim")
-        console.print()
     rows = _bandwidth_rows(sets)
-    print_table(console, "bandwidth", bandwidth_columns(), rows)
-    say(console, *_lines(rows), style="dim")
+    if rows:
+        if peaks:
+            console.print()
+        print_table(console, "bandwidth", bandwidth_columns(), rows)
+        say(console, *_lines(rows), style="dim")
     say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
 
 
@@ -123,11 +125,15 @@ def peak_columns() -> list[Column[Peak]]:
         Column("threads", lambda p: str(p.threads), 2, key=True),
         Column("ISA", lambda p: p.isa or UNKNOWN, 1, "left"),
         Column("bits", lambda p: str(p.bits), 1),
-        Column("arithmetic", lambda p: "FMA" if p.fused else "multiply, add", 1, "left"),
+        Column("arithmetic", _arithmetic, 1, "left"),
         Column("GFLOP/s", lambda p: units.digits(p.flop_per_s / GIGA), 1),
         Column("FLOP/cycle", lambda p: _digits(p.flop_per_cycle), 3),
         Column("GHz", lambda p: _digits(p.core_hz and p.core_hz / GIGA), 4),
     ]
+
+
+def _arithmetic(peak: Peak) -> str:
+    return peak.instruction or ("FMA" if peak.fused else "multiply, add")
 
 
 def _digits(value: float | None) -> str:

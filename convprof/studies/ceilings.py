@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
-from convprof.dtypes import with_peak
+from convprof.dtypes import COMMON, WITH_PEAK
 from convprof.machine import bandwidth, ceilings_store, facts, peaks
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
@@ -87,8 +87,8 @@ class Measured:
         found = self.sets.get(threads) or Ceilings(threads, self._clock(), (), (), whole=False)
         known = {(p.dtype, p.bits, p.fused) for p in found.peaks}
         for isa, bits, fused in kinds():
-            for dtype in with_peak():
-                if (dtype, bits, fused) in known:
+            for dtype in WITH_PEAK:
+                if (dtype, bits, fused) in known or not _computes(dtype, isa, bits, fused=fused):
                     continue
                 yield f"the {dtype} peak of {isa} in {bits} bits {on}"
                 peak = self._model.measure_width(dtype, bits, fused=fused, threads=threads)
@@ -119,6 +119,14 @@ class Measured:
         return [self.sets[threads] for threads in self._threads if threads in self.sets]
 
 
+def _computes(dtype: str, isa: str | None, bits: int, *, fused: bool) -> bool:
+    """Whether kernels of a type use such vectors: short elements only an ISA's own ones."""
+    if dtype in COMMON:
+        return True
+    own = isas.ISAS.get(isa or "")
+    return own is not None and (own.bits, own.fused) == (bits, fused)
+
+
 def kinds() -> list[tuple[str | None, int, bool]]:
     """Return ISA, width in bits and fused or not of each kind of peak, the widest last.
 
@@ -139,7 +147,7 @@ def kinds() -> list[tuple[str | None, int, bool]]:
 
 def document(sets: Sequence[Ceilings], dtypes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the document of ``ceilings`` in JSON types; docs/result-format.md explains it."""
-    shown = with_peak() if dtypes is None else dtypes
+    shown = WITH_PEAK if dtypes is None else dtypes
     return envelope(
         "ceilings",
         machine=machine(),

@@ -218,9 +218,14 @@ def planned(command: Sequence[str], library: str = "") -> str:
     return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
 
 
+def again_when_idle(command: Sequence[str], *flags: str) -> str:
+    """Return the same command with its flags, to be measured when other programs are idle."""
+    return shlex.join([*command, *flags, "--wait-idle"])
+
+
 def passes_again(command: Sequence[str], which: str) -> str:
     """Return the command that measures the passes again when other programs are idle."""
-    return shlex.join([*command, "--pass", which, "--wait-idle"])
+    return again_when_idle(command, "--pass", which)
 
 
 def plan_of(network: str) -> str:
@@ -237,6 +242,8 @@ def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if point.bound == "memory" and is_depthwise(measurement.problem):
+        return line("compare layouts", measurement)
     if point.bound == "memory":
         return "convprof explain tile"
     if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
@@ -244,6 +251,12 @@ def after_roofline(point: RooflinePoint) -> str:
     if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
+
+
+def is_depthwise(problem: dict[str, Any]) -> bool:
+    """Whether it is a convolution with filters of its own for each channel."""
+    groups = problem.get("groups", 1)
+    return bool(groups != 1 and groups == problem.get("c"))
 
 
 def growth_of_mixers() -> str:

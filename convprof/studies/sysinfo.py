@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convprof.dtypes import find, with_peak
+from convprof.codegen.probes.fma import flops_at_once
+from convprof.dtypes import WITH_PEAK
 from convprof.errors import ConvprofError
 from convprof.machine import facts, peaks
 from convprof.machine.clock import CoreClock
@@ -43,7 +44,7 @@ def gather() -> dict[str, Any]:
         watch.see_clock(scalar_hz)
     counts = sorted({1, cores})
     machine = MachineModel(found)
-    measured = [_peak(machine, dtype, count, notes) for dtype in with_peak() for count in counts]
+    measured = [_peak(machine, dtype, count, notes) for dtype in WITH_PEAK for count in counts]
     return envelope(
         "sysinfo",
         machine={**found.to_json(), "key": found.identity_key()},
@@ -96,14 +97,14 @@ def _peak(machine: MachineModel, dtype: str, threads: int, notes: list[str]) -> 
 
 
 def agreement(peak: Peak) -> float | None:
-    """Return the peak over ``threads * clock * lanes * 2 * ports``: 1 where theory is reached.
+    """Return the peak over what ``ports`` instructions a cycle would reach: 1 where it is reached.
 
     Far from 1 the measurement was disturbed, or the number of ports was guessed wrong.
     """
     if not peak.core_hz or not peak.ports:
         return None
-    lanes = peak.bits / find(peak.dtype).bits
-    return peak.flop_per_s / (peak.threads * peak.core_hz * lanes * 2 * peak.ports)
+    at_once = flops_at_once(peak.dtype, peak.bits)
+    return peak.flop_per_s / (peak.threads * peak.core_hz * at_once * peak.ports)
 
 
 def _threads(found: Facts) -> dict[str, Any]:

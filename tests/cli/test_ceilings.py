@@ -70,7 +70,7 @@ def test_files(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--dtype", "f16"], "--dtype f16: use f32 or f64"),
+        (["--dtype", "f16"], "--dtype f16: use f32, f64, bf16 or u8:s8:s32"),
         (["-t", "0"], "--threads 0"),
         (["-t", "x"], "--threads x: use numbers"),
         (["--json", "/no/such/x"], "--json /no/such/x: cannot be written"),
@@ -162,8 +162,8 @@ def test_parts_of_a_new_measurement_do_not_replace_whole_figures(quick, capsys, 
 def test_interrupted_before_the_first_figure(quick, capsys, tmp_path):
     quick(0)
     path = tmp_path / "c.json"
-    status, _, err = run(capsys, "ceilings", "-t", "1", "--json", path)
-    assert status == 130
+    status, out, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert (status, out) == (130, "")
     assert "interrupted: nothing was measured yet" in err
     assert json.loads(path.read_text())["ceilings"]["peaks"] == []
 

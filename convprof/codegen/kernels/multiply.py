@@ -46,6 +46,19 @@ class Multiply(ABC):
     """Operands that are made of a group."""
 
     @property
+    def instruction(self) -> str:
+        """What multiplies, for people."""
+        return "FMA"
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of both operands in LLVM."""
+        return w.vector
+
+    def flops(self, lanes: int) -> int:
+        """Return the operations of one ``add``: 2 per product."""
+        return 2 * lanes * self.k_group // self.parts
+
+    @property
     def in_groups(self) -> DType | None:
         """What a group is read as, in a lane of its own; None where elements have lanes."""
         return WORD
@@ -102,6 +115,15 @@ class Dot(Multiply):
     """The type of both factors, in LLVM."""
     rounding: str = ""
     """The intrinsic from f32 to bf16, where there is one."""
+
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vdpbf16ps" if "bf16" in self.intrinsic else "vpdpbusd"
+
+    def operand_type(self, w: Writer) -> str:  # noqa: ARG002
+        """Return the type that the intrinsic takes."""
+        return self.operand
 
     def columns(self, w: Writer, vectors: list[str]) -> list[str]:
         """Return the groups as the instruction takes them."""
@@ -187,6 +209,15 @@ class Madd(Multiply):
     """Whether the elements of ``a`` have a sign; those of ``b`` have."""
     intrinsic: str = ""
 
+    @property
+    def instruction(self) -> str:
+        """The name in assembly."""
+        return "vpmaddwd"
+
+    def operand_type(self, w: Writer) -> str:
+        """Return the type of pairs of 16 bits."""
+        return f"<{2 * w.lanes} x i16>"
+
     def columns(self, w: Writer, vectors: list[str]) -> list[str]:
         """Write the even and the odd bytes of ``b``."""
         return self._halves(w, vectors[0], signed=True)
@@ -197,7 +228,7 @@ class Madd(Multiply):
 
     def _halves(self, w: Writer, vector: str, *, signed: bool) -> list[str]:
         """Write the even and the odd bytes, each in 16 bits."""
-        pairs = f"<{2 * w.lanes} x i16>"
+        pairs = self.operand_type(w)
         both = _cast(w, vector, w.typed(WORD).vector, pairs)
         if not signed:
             even = w.add(f"and {pairs} {both}, splat (i16 255)")
@@ -208,13 +239,13 @@ class Madd(Multiply):
 
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write the sums of pairs of products, and add them."""
-        pairs = f"<{2 * w.lanes} x i16>"
+        pairs = self.operand_type(w)
         products = w.add(f"call {w.vector} @{self.intrinsic}({pairs} {a}, {pairs} {b})")
         return w.plus(total, products)
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsic of vpmaddwd."""
-        pairs = f"<{2 * w.lanes} x i16>"
+        pairs = self.operand_type(w)
         return f"declare {w.vector} @{self.intrinsic}({pairs}, {pairs})\n"
 
 
@@ -223,6 +254,11 @@ class Bytes(Multiply):
     """Four bytes, each in 32 bits: for every CPU."""
 
     signed: bool = True
+
+    @property
+    def instruction(self) -> str:
+        """Two instructions."""
+        return "multiply, add"
 
     def columns(self, w: Writer, vectors: list[str]) -> list[str]:
         """Write each byte of ``b`` with its sign."""

@@ -1,8 +1,10 @@
 """The kernel of the FLOP/s ceiling: independent fused multiply-adds only.
 
-A chain of dependent scalar additions, one core cycle each, may run in the same loop. If the chain
-is the slower part, the time of the loop gives the core clock *during* the vector load: wide vectors
-lower the clock of many cores, which rises again within microseconds after them.
+Of short elements, the instructions that the register tiles multiply with.
+
+A chain of dependent scalar additions, one core cycle each, may run in the same loop. When the chain
+is long enough to be the slower part, the loop is a clock that is read *under* the vector load: wide
+vectors lower the clock of many cores, and it rises again within microseconds once they stop.
 """
 
 from __future__ import annotations
@@ -11,8 +13,13 @@ import functools
 from dataclasses import dataclass
 
 from convprof import dtypes
+from convprof.codegen import isa as isas
+from convprof.codegen.architecture import ARM
 from convprof.codegen.jit import Module
+from convprof.codegen.kernels.multiply import FMA, Multiply, multiply
 from convprof.codegen.probes.chains import tied_add
+from convprof.codegen.target import target
+from convprof.codegen.writer import Writer
 
 CHAINS = 12
 """Independent accumulators. FMA latency x ports is at most 4 x 2 = 8 on the x86 cores of the
@@ -34,6 +41,8 @@ class FmaKernel:
 
     module: Module
     lanes: int
+    flops_at_once: int
+    """Operations of one instruction, 2 per product; or of as many as multiply and add together."""
     chains: int
     """Independent accumulators."""
     adds: int
@@ -43,60 +52,71 @@ class FmaKernel:
     @property
     def flops_per_iteration(self) -> int:
         """FLOPs in one iteration of the loop (1 FMA = 2 FLOPs)."""
-        return 2 * self.lanes * self.chains * UNROLL
+        return self.flops_at_once * self.chains * UNROLL
+
+
+def way(dtype: str, bits: int) -> Multiply:
+    """Return how register tiles in vectors of ``bits`` bits multiply a type, or a mixture."""
+    return FMA if dtype in dtypes.COMMON else multiply(dtypes.types(dtype), isas.of_bits(bits))
+
+
+def flops_at_once(dtype: str, bits: int) -> int:
+    """Return the operations of one instruction."""
+    return way(dtype, bits).flops(bits // dtypes.types(dtype).accumulator.bits)
 
 
 @functools.cache
 def fma_kernel(
     dtype: str, bits: int, adds: int = 0, *, fused: bool = True, chains: int | None = None
 ) -> FmaKernel:
-    """Compile the peak kernel for ``dtype`` (``f32``, ``f64``) in vectors of ``bits`` bits.
+    """Compile the peak kernel for ``dtype`` (``f32``, ``u8:s8:s32``) in vectors of ``bits`` bits.
 
     ``adds`` dependent additions are distributed among the multiply-adds of an iteration. Without
     ``fused`` each is a multiplication and an addition, for a CPU without a fused instruction.
     ``chains`` accumulators are independent; by default enough for the peak.
     """
-    kind = dtypes.find(dtype)
+    kind, how = dtypes.types(dtype).accumulator, way(dtype, bits)
     element, size = kind.llvm, kind.bytes
     if chains is None:
         chains = CHAINS if fused else UNFUSED_CHAINS
     lanes = bits // (8 * size)
-    vector = f"<{lanes} x {element}>"
-    fma = f"@llvm.fma.v{lanes}f{8 * size}"
+    w = Writer(kind, lanes, fused=fused)
+    vector, operand = w.vector, how.operand_type(w)
+    first = int if kind.is_exact else float
     phis = "\n".join(
-        f"  %a{i}_0 = phi {vector} [ splat ({element} {float(i + 1)}), %entry ], "
+        f"  %a{i}_0 = phi {vector} [ splat ({element} {first(i + 1)}), %entry ], "
         f"[ %a{i}_{UNROLL}, %loop ]"
         for i in range(chains)
     )
-    # The sum is stored only if it is NaN, which never happens. The compiler cannot prove this, so
-    # it removes nothing.
+    # The sum is stored only if it is NaN, which it never is: the compiler cannot prove that and
+    # removes nothing.
+    add, bad = ("add", "icmp eq") if kind.is_exact else ("fadd", "fcmp uno")
     total = "\n".join(
-        f"  %s{i + 1} = fadd {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
+        f"  %s{i + 1} = {add} {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
     )
-    ir = f"""
-declare {vector} {fma}({vector}, {vector}, {vector})
+    ir = f"""{w.declarations()}{how.declarations(w)}
 define void @peak(i64 %lo, i64 %hi, ptr %buffers, ptr %dims) {{
 entry:
   %turns1 = load i64, ptr %dims
   %tasks = sub i64 %hi, %lo
   %iterations = mul i64 %turns1, %tasks
   %out = load ptr, ptr %buffers
-  %x = load {vector}, ptr %out, align {size}
-  %zp = getelementptr {vector}, ptr %out, i64 1
-  %z = load {vector}, ptr %zp, align {size}
+  %x = load {operand}, ptr %out, align {size}
+  %zp = getelementptr {operand}, ptr %out, i64 1
+  %z = load {operand}, ptr %zp, align {size}
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   %c0 = phi i64 [ %hi, %entry ], [ %c{adds}, %loop ]
 {phis}
-{_body(vector, element if lanes == 1 else vector, fma if fused else None, chains, adds)}
+{_body(w, how, chains, adds)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %iterations
   br i1 %more, label %loop, label %done
 done:
-  %s1 = fadd {vector} %a0_{UNROLL}, %x
+  %s1 = {add} {vector} %a0_{UNROLL}, zeroinitializer
 {total}
-  %bad = fcmp uno {vector} %s{chains}, zeroinitializer
+  %bad = {bad} {vector} %s{chains}, zeroinitializer
   %bits = bitcast <{lanes} x i1> %bad to i{lanes}
   %any = icmp ne i{lanes} %bits, 0
   br i1 %any, label %store, label %end
@@ -107,29 +127,27 @@ end:
   ret void
 }}
 """
-    module = Module(ir)
-    return FmaKernel(module, lanes, chains, adds, module.address("peak"))
+    # Two instructions of a narrow ISA must not become one of a wider ISA.
+    module = Module(ir, () if how == FMA else isas.of_bits(bits).without)
+    return FmaKernel(module, lanes, how.flops(lanes), chains, adds, module.address("peak"))
 
 
-def _body(vector: str, tie: str, fma: str | None, chains: int, adds: int) -> str:
+def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:
     """Return one iteration: every accumulator UNROLL times, the additions evenly among them.
 
-    ``tie`` is the type of an accumulator as operand of the additions. LLVM 22 accepts no vector of
-    one element there.
+    An accumulator passes the additions as a number where a vector has one element: LLVM 22 has no
+    register for such a vector there.
     """
-    lines = []
+    lines: list[str] = []
+    vector, tie = w.vector, w.element if w.lanes == 1 else w.vector
     done = 0
     for u in range(UNROLL):
         for i in range(chains):
             before, after = f"%a{i}_{u}", f"%a{i}_{u + 1}"
             due = adds * (u * chains + i + 1) // (UNROLL * chains)
             total = f"{after}_total" if due > done else after
-            if fma is None:
-                lines.append(f"  %m{i}_{u} = fmul {vector} {before}, %x")
-                lines.append(f"  {total} = fadd {vector} %m{i}_{u}, %z")
-            else:
-                operands = f"{vector} {before}, {vector} %x, {vector} %z"
-                lines.append(f"  {total} = call {vector} {fma}({operands})")
+            value = w.fma(before, "%x", "%z") if how == FMA else _products(w, how, before)
+            lines += [*w.taken().splitlines(), f"  {total} = bitcast {vector} {value} to {vector}"]
             if due > done:
                 lines.append(f"  {after}_in = bitcast {vector} {total} to {tie}")
                 total = f"{after}_in"
@@ -140,3 +158,13 @@ def _body(vector: str, tie: str, fma: str | None, chains: int, adds: int) -> str
                 lines.append(f"  {after} = bitcast {tie} {total} to {vector}")
             done = due
     return "\n".join(lines)
+
+
+def _products(w: Writer, how: Multiply, before: str) -> str:
+    """Write the products of both operands, added to an accumulator.
+
+    The first operand passes an empty assembly, so that no product can be computed once for all.
+    """
+    kind, register = how.operand_type(w), "w" if target().arch == ARM else "v"
+    x = w.add(f'call {kind} asm sideeffect "", "={register},0"({kind} %x)')
+    return how.add(w, x, "%z", before)

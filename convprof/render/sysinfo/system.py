@@ -117,7 +117,7 @@ def clock_and_ceilings(get: Lookup) -> Section:
         rows.append(("hardware counter", f"refused: {refusal}"))
     if not peaks:
         return Section("Clock & ceilings", [*rows, ("peak", None)])
-    legend = ["cycles per core; ideal = threads x clock x lanes x 2 x ports"]
+    legend = ["cycles per core; ideal = threads x clock x ports x FLOPs of an instruction"]
     return Section("Clock & ceilings", rows, [header, *peaks], legend)
 
 

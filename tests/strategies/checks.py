@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import example
 from hypothesis import strategies as st
 
 from convprof.codegen.isa import available
@@ -38,6 +39,14 @@ def any_setting(kind, name, threads=None, layouts=LAYOUTS):
         st.sampled_from(threads),
         st.sampled_from((strategy.generated and available()) or ("native",)),
     )
+
+
+def with_examples(test, examples):
+    """Return a random test that tries these examples as well, where this CPU has their ISA."""
+    for each in examples:
+        if not any(isinstance(x, Setting) and x.isa not in available() for x in each):
+            test = example(*each)(test)
+    return test
 
 
 def prepared_for(problem, name, setting, seed=0):

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import convprof
@@ -227,22 +227,28 @@ def test_auto_is_a_strategy_like_any_other():
     assert prepared.explanation
 
 
+@st.composite
+def convolutions(draw):
+    sizes = st.integers(1, 20)
+    h, w, r, s = (draw(sizes) for _ in range(4))
+    groups = draw(st.sampled_from([1, 1, 3]))
+    return Conv2d(
+        n=draw(st.integers(1, 2)), c=groups * draw(sizes), k=groups * draw(sizes),
+        h=h, w=w, r=min(r, h, 5), s=min(s, w, 5), pad=(1, 1), groups=groups,
+        stride=draw(st.sampled_from([(1, 1), (2, 1)])),
+    )  # fmt: skip
+
+
+# Of 60 examples, the 32nd was the last that took a branch which none before it had taken.
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder nobody writes to
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder that stays unchanged
 )
-@given(st.data())
-def test_the_models_choice_is_right_for_random_problems(data):
-    sizes = st.integers(1, 20)
-    h, w, r, s = (data.draw(sizes) for _ in range(4))
-    groups = data.draw(st.sampled_from([1, 1, 3]))
-    p = Conv2d(
-        n=data.draw(st.integers(1, 2)), c=groups * data.draw(sizes), k=groups * data.draw(sizes),
-        h=h, w=w, r=min(r, h, 5), s=min(s, w, 5), pad=(1, 1), groups=groups,
-        stride=data.draw(st.sampled_from([(1, 1), (2, 1)])),
-    )  # fmt: skip
+@example(Conv2d(n=2, c=6, h=2, w=17, k=17, r=2, s=5, stride=(2, 1), pad=(1, 1)))
+@given(convolutions())
+def test_the_models_choice_is_right_for_random_problems(p):
     random = np.random.default_rng(0)
     x, weights = random.random(p.x_shape("nchw")) - 0.5, random.random(p.weight_shape) - 0.5
     prepared = prepare(p, "off", "nchw")

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from checks import any_setting, check_again
+from checks import any_setting, check_again, with_examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -102,7 +102,7 @@ def prepared_for(p, name, setting, seed=0):
 def error(prepared, layout, reference, of_zeros=1e-300):
     y = nchw(prepared.output(), layout)
     assert reference.shape == y.shape
-    # All outputs may lie in the padding: then they are exactly 0.
+    # All outputs may be in the padding: then they are exactly 0.
     return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or of_zeros)
 
 
@@ -116,12 +116,36 @@ def check(p, name, setting, seed=0):
     prepared.close()
 
 
+# What took a branch that none of 17 to 43 examples before it had taken; no other of 200 did.
+RARE = [
+    (
+        Conv2d(n=3, c=3, h=4, w=4, k=27, r=1, s=3, stride=(1, 2), pad=(5, 0, 2, 0),
+               dilation=(3, 1), groups=3),
+        Setting("nhwc", "f64", THREADS[-1], "avx2"),
+        59,
+    ),
+    (
+        Conv2d(n=2, c=2, h=1, w=10, k=1, r=1, s=3, stride=(3, 1), pad=(1, 0), dilation=(2, 1)),
+        Setting("nchw", "f64", THREADS[-1], "sse"),
+        540,
+    ),
+    (
+        Conv2d(n=2, c=2, h=1, w=10, k=1, r=1, s=3, pad=(1, 0, 0, 0), dilation=(3, 1)),
+        Setting("nchw", "f64", THREADS[-1], "sse"),
+        540,
+    ),
+    (
+        Conv2d(c=10, h=4, w=13, k=10, r=3, s=4, stride=(3, 1), pad=(0, 0, 3, 1),
+               dilation=(3, 3), groups=2),
+        Setting("nchw", "f32", 1, "avx512"),
+        999,
+    ),
+]  # fmt: skip
+
+
 @each_strategy
 def test_random_problems(name):
-    # Without generated kernels, no example after the 18th of 200 took a branch of its own.
-    generated = registry.find("conv2d", name).generated
-
-    @settings(max_examples=200 if generated else 50, deadline=None, derandomize=True)
+    @settings(max_examples=40, deadline=None, derandomize=True)
     @given(
         convolutions(),
         any_setting("conv2d", name, threads_of(name)),
@@ -131,7 +155,7 @@ def test_random_problems(name):
         assume(not refuses(p, name, setting))
         check(p, name, setting, seed)
 
-    problem()
+    with_examples(problem, RARE if registry.find("conv2d", name).generated else [])()
 
 
 CASES = {
@@ -169,7 +193,8 @@ def test_particular_problems(case, layout, name):
         pytest.skip(f"{name} refuses it")
     for threads in threads_of(name):
         check(CASES[case], name, Setting(layout, "f32", threads))
-    check(CASES[case], name, Setting(layout, "f64", threads_of(name)[-1]))
+    if layout == "nhwc":  # random problems are of every type in both layouts
+        check(CASES[case], name, Setting(layout, "f64", threads_of(name)[-1]))
 
 
 @each_layout
@@ -350,7 +375,7 @@ def test_every_operation_is_executed(name):
     executed = convprof.prepare(p, strategy=name).executed_flops()
     if name == "fft":  # counted in test_fft.py
         assert executed != p.flops
-    elif name == "microkernel":  # taps that meet only padding are left out
+    elif name == "microkernel":  # taps in the padding are left out
         assert executed == 2 * sum(p.n * p.cg * p.k * taps for taps in _taps_on_the_image(p))
     else:
         assert executed == p.flops

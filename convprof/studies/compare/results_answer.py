@@ -46,11 +46,11 @@ def fails(compared: Sequence[Compared], limit: float | None) -> bool:
 def _command(rows: Sequence[Row], worst: Row | None) -> str:
     """Return what measures the largest change again, or the first row that is undecided."""
     if worst is not None:
-        return same_again(worst.a.first, "--json", "again.json")
+        return same_again(worst.a.first)
     undecided = next((row for row in rows if row.verdict == "undecided"), None)
     if undecided is None:
         return ""
-    return same_again(undecided.a.first, "--wait-idle", "--json", "again.json")
+    return same_again(undecided.a.first, idle=True)
 
 
 def _worst(rows: Sequence[Row]) -> Row | None:

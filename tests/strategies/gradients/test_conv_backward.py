@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks import THREADS, TOLERANCE, any_setting, check, own_strategies, prepared_for
+from checks import (
+    THREADS,
+    TOLERANCE,
+    any_setting,
+    check,
+    own_strategies,
+    prepared_for,
+    with_examples,
+)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -58,16 +66,67 @@ def convolutions(draw):
     )
 
 
+# What took a branch that none of 15 to 26 examples before it had taken; no other of 40 did.
+RARE = {
+    "data": [
+        (
+            Conv2d(n=3, c=2, h=13, w=2, k=2, r=4, s=1, stride=(4, 4), pad=(2, 5, 0, 0),
+                   dilation=(4, 4), groups=2),
+            Setting("nhwc", "f32", 1, "sse"),
+            143,
+        ),
+        (
+            Conv2d(n=3, c=3, h=6, w=8, k=1, r=3, s=3, pad=(5, 0, 2, 5)),
+            Setting("nchw", "f64", THREADS[-1], "avx2"),
+            238,
+        ),
+        (
+            Conv2d(n=3, c=1, h=6, w=8, k=1, r=3, s=3, pad=(5, 5, 2, 5)),
+            Setting("nchw", "f64", THREADS[-1], "avx2"),
+            238,
+        ),
+    ],
+    "weights": [
+        (
+            Conv2d(n=3, c=2, h=13, w=2, k=2, r=4, s=1, stride=(4, 1), pad=(2, 5, 0, 0),
+                   dilation=(4, 4), groups=2),
+            Setting("nhwc", "f32", 1, "sse"),
+            143,
+        ),
+        (
+            Conv2d(n=3, c=9, h=2, w=2, k=1, r=3, s=3, pad=(1, 1, 0, 5)),
+            Setting("nhwc", "f64", THREADS[-1], "avx2"),
+            663,
+        ),
+        (
+            Conv2d(n=3, c=9, h=1, w=2, k=9, r=3, s=3, pad=(1, 1)),
+            Setting("nhwc", "f64", THREADS[-1], "avx2"),
+            1,
+        ),
+        (
+            Conv2d(n=3, c=3, h=6, w=8, k=1, r=3, s=3, pad=(5, 0, 2, 5)),
+            Setting("nchw", "f64", THREADS[-1], "avx2"),
+            238,
+        ),
+        (
+            Conv2d(n=3, c=1, h=6, w=8, k=1, r=3, s=3, pad=(5, 5, 2, 5)),
+            Setting("nchw", "f64", THREADS[-1], "avx2"),
+            238,
+        ),
+    ],
+}  # fmt: skip
+
+
 @each_strategy
 def test_random_problems(which, name):
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=20, deadline=None, derandomize=True)
     @given(convolutions(), any_setting(f"conv2d-backward-{which}", name), st.integers(0, 999))
     def problem(p, setting, seed):
         backward = PASSES[which](p)
         assume(registry.find(backward.kind, name).why_not(backward, setting) is None)
         check(backward, name, setting, seed, tolerance=tolerance(name, setting.dtype))
 
-    problem()
+    with_examples(problem, RARE[which] if name == "microkernel" else [])()
 
 
 CASES = {

@@ -25,7 +25,8 @@ def test_random_problems(which, name):
     strategy = registry.find(f"gemm-backward-{which}", name)
     size = st.one_of(st.integers(1, 9), st.sampled_from([16, 33, 50, 100]))
 
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    # No example after the 14th of 40 took a branch of its own.
+    @settings(max_examples=20, deadline=None, derandomize=True)
     @given(
         st.builds(Gemm, m=size, n=size, k=size, batch=st.integers(1, 3)),
         st.sampled_from(COMMON),

@@ -44,7 +44,7 @@ def upgraded(fields: dict[str, Any], version: int) -> dict[str, Any]:
     comparisons, networks = [], []
     for entry in map(mapping, array(fields["comparisons"])):
         with contextlib.suppress(InputError):
-            if entry.get("kind") in _NETWORKS:
+            if str(entry.get("kind")) in _NETWORKS:  # a stranger's kind may be a list
                 networks.append(_network(entry))
             else:
                 comparisons.append(_comparison(entry))

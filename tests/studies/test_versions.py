@@ -136,3 +136,10 @@ def test_a_damaged_comparison_is_left_out(ratio):
     document = old("ladder")
     document["comparisons"][0]["ratio"] = ratio
     assert reading.document(document).to_json()["comparisons"] == new("ladder")["comparisons"][1:]
+
+
+@pytest.mark.parametrize("kind", [["network"], {"network": 1}, None, 1])
+def test_a_comparison_of_no_kind_is_no_network(kind):
+    document = old("ladder")
+    document["comparisons"] = [{"kind": kind}]
+    assert reading.document(document).to_json()["networks"] == []

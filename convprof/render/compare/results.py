@@ -62,7 +62,7 @@ def _rows(console: Console, each: Compared, *, every: bool) -> None:
 
 def _title(each: Compared, rows: Sequence[Row]) -> str:
     """Return what the ratios are, and the problem if there is only one: it has no column then."""
-    text = f"how many times {COMPARED[each.choice.basis]} of the base"
+    text = f"{COMPARED[each.choice.basis]}, new / base"
     problems = set(map(_problem, rows))
     return f"{problems.pop()} · {text}" if len(problems) == 1 else text.capitalize()
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Verdict
     from convprof.studies.compare.results import Compared, Row
-    from convprof.studies.compare.results_basis import Basis
 
 
 def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
@@ -26,8 +25,7 @@ def answer(compared: Sequence[Compared], limit: float | None = None) -> Answer:
     if not rows and not lost:
         return Answer(("Nothing matches: no measurement is on both sides.",))
     worst = _worst(rows)
-    choice = compared[0].choice
-    sentences = [_changes(rows, choice.basis, several=len(compared) > 1)] if rows else []
+    sentences = [_changes(compared, rows, worst)] if rows else []
     if lost:
         sentences.append(_lost(lost[0].new, len(lost)))
     if limit is not None:
@@ -64,7 +62,7 @@ def _worst(rows: Sequence[Row]) -> Row | None:
     return min(faster, key=lambda row: row.ratio.value, default=None)
 
 
-def _changes(rows: Sequence[Row], basis: Basis, *, several: bool) -> str:
+def _changes(compared: Sequence[Compared], rows: Sequence[Row], worst: Row | None) -> str:
     words: dict[Verdict, str] = {
         "slower": "slower",
         "faster": "faster",
@@ -75,15 +73,17 @@ def _changes(rows: Sequence[Row], basis: Basis, *, several: bool) -> str:
     counts = ((word, verdicts.count(verdict)) for verdict, word in words.items())
     parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts if count]
     listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-    where = " in all files" if several else ""
+    where = " in all files" if len(compared) > 1 else ""
     first = f"Of {len(rows)} measurements{where} {listed}"
     if len(rows) == 1:
         first = f"The only measurement of both sides is {words[verdicts[0]]}"
-    worst = _worst(rows)
+    elif len(parts) == 1:
+        first = f"All {len(rows)} measurements{where} are {words[verdicts[0]]}"
     if worst is None:
         return f"{first}."
     m = worst.a.first
-    takes = f"takes {worst.ratio.value:.2f} times {COMPARED[basis]}"
+    side = next(each for each in compared if any(row is worst for row in each.rows))
+    takes = f"takes {worst.ratio.value:.2f} times {COMPARED[side.choice.basis]}"
     return f"{first}: {name(m)}, {label(m)}, {takes}."
 
 

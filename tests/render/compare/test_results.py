@@ -34,7 +34,7 @@ def test_what_changed_at_80_columns():
     assert printed(SLOWER, 80).splitlines() == [
         "new against base",
         SAME,
-        "net:fc1 · how many times the time of the base",
+        "net:fc1 · the time, new / base",
         "strategy   threads   base [ms]   new [ms]            new/base   verdict",
         "───────────────────────────────────────────────────────────────────────",
         "packed           1        1.00       1.10   1.10 [1.09, 1.11]   slower",
@@ -54,7 +54,7 @@ def test_the_ratio_of_a_convolution_without_a_name_fits_into_80_columns():
 
 def test_every_row_at_140_columns():
     _, _, title, headings, _, first, second = printed(SLOWER, 140, every=True).splitlines()
-    assert title == "How many times the time of the base"
+    assert title == "The time, new / base"
     assert headings.split("   ")[-1].strip() == "by shares of the peak"
     assert " ".join(first.split()) == (
         "net:fc1 packed 1 1.00 1.10 1.10 [1.09, 1.11] slower 1.10 1.10"
@@ -127,7 +127,7 @@ def test_the_csv_has_every_row():
 def test_the_markdown_has_what_changed():
     text = "".join(render.to_markdown([results.compare(BASE, side(SLOWER))], every=False))
     assert text.startswith("### side against base\n\n- same: CPU A CPU")
-    assert "net:fc1 · how many times the time of the base\n\n| strategy |" in text
+    assert "net:fc1 · the time, new / base\n\n| strategy |" in text
     assert "| packed | 1 | 1.00 | 1.10 |" in text
     assert "blas" not in text
     assert "2 measurements: 1 changed, 1 the same, 0 undecided." in text

@@ -230,3 +230,19 @@ def test_the_document_follows_the_schema(invalid):
     assert first["rows"][0]["verdict"] == "slower"
     assert (first["only_new"], second["only_base"], len(second["lost"])) == (1, 0, 1)
     assert made["answer"]["command"].startswith("convprof run 64x64:64x64 -s packed -t 1")
+
+
+def test_the_largest_change_is_told_by_what_it_was_compared():
+    base = side(BASE)
+    news = [document(timed(1e-3, 2)), document(timed(1.2e-3, 3, clock=2.4e9))]
+    made = answer([results.compare(base, side(new)) for new in news])
+    first, second = made.sentences
+    assert first.startswith("Of 2 measurements in all files 1 is slower and 1 is the same")
+    assert first.endswith(", takes 1.20 times the core cycles.")
+    assert second == "Compared by core cycles, not by seconds: the core clocks differ."
+
+
+def test_one_verdict_for_all_is_said_so():
+    rows = [timed(1e-3, seed, problem=problem(n=seed)) for seed in (1, 2)]
+    made = answer([compare(document(*rows), document(*rows))])
+    assert made.sentences == ("All 2 measurements are the same within 2 %.",)

@@ -156,7 +156,8 @@ def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     & Whitney's U: no assumption about the distribution, but that both have the same form.
     StatisticsError for an empty series.
     """
-    logs = sorted(math.log(x) - math.log(y) for x in a for y in b)
+    ours, theirs = [math.log(x) for x in a], [math.log(y) for y in b]
+    logs = sorted(x - y for x in ours for y in theirs)
     rank = _rank_sum_rank(*sorted((len(a), len(b))))
     value, fewer = math.exp(median(logs)), min(len(a), len(b))
     if rank is None:

@@ -93,7 +93,7 @@ def test_what_is_no_file_is_not_there(tmp_path):
     assert read(tmp_path / "nothing", 5) is None
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        assert read(tmp_path / "pipe", 5) is None  # and nobody waits for it
+        assert read(tmp_path / "pipe", 5) is None  # and no call waits for it
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A type that nobody has heard of goes through ``run`` by a row of the table and a strategy.
+"""A made-up type passes through ``run`` with a row of the table and a strategy.
 
 What a real type touches besides is in docs/strategies.md.
 """

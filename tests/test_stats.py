@@ -25,7 +25,7 @@ pairs = st.lists(st.tuples(times, times), min_size=1, max_size=40)
 
 
 def chance_of_enclosing(count, low, high):
-    """Return the chance that the median lies between two order statistics, term by term."""
+    """Return the chance that the median is between two order statistics, term by term."""
     return sum(math.comb(count, below) for below in range(low + 1, high + 1)) / 2**count
 
 

@@ -52,7 +52,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self._view = view
         self._driver = driver or Driver(outputs)
         self._watch = noise_watch()
-        self._keeping = ResultJournal(asked, outputs, self._driver)
+        self._journal = ResultJournal(asked, outputs, self._driver)
         self._shown = 0
         self._waiting: Callable[[], None] | None = None
         """Prints the last problem: at the end the files are written first."""
@@ -61,7 +61,7 @@ class Measuring(Work, Generic[AnyStudy]):
 
     def run(self) -> int:
         """Measure every problem; write, print, and return the exit code."""
-        with self._keeping:
+        with self._journal:
             self._driver.before_measuring()
             self._begin()
             return self._driver.run(self)
@@ -87,7 +87,7 @@ class Measuring(Work, Generic[AnyStudy]):
                 break
             if number:
                 forget()
-            if self._keeping.has(number):
+            if self._journal.has(number):
                 self._again(problem, number, driver)
             else:
                 self._one(problem, number, driver)
@@ -96,7 +96,7 @@ class Measuring(Work, Generic[AnyStudy]):
 
     def _begin(self) -> None:
         self._driver.follow(self._begin_document())
-        self._keeping.begin(self._document)
+        self._journal.begin(self._document)
 
     def _begin_document(self) -> Iterator[str]:
         from convprof.studies import document, run
@@ -120,9 +120,9 @@ class Measuring(Work, Generic[AnyStudy]):
 
     def _again(self, problem: Problem, number: int, driver: Driver) -> None:
         """Take over the measurements of a problem by an earlier process."""
-        driver.follow(self._keeping.limits(number))
+        driver.follow(self._journal.limits(number))
         with signals.held():  # a signal now would lose a part of the problem
-            measurements, comparisons = self._keeping.kept(number)
+            measurements, comparisons = self._journal.stored(number)
             self._document.measurements += measurements
             self._document.comparisons += comparisons
         shown = False
@@ -175,7 +175,7 @@ class Measuring(Work, Generic[AnyStudy]):
         self._document.measurements += measurements
         self._document.comparisons += comparisons
         if not self._document.interrupted:
-            self._keeping.add(number, (problem, measurements, comparisons), self._watch)
+            self._journal.add(number, (problem, measurements, comparisons), self._watch)
         show = functools.partial(self._show_rows, measurements)
         self._waiting = self._show if error is None else show
 
@@ -234,7 +234,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def written(self, driver: Driver) -> None:
         """Remove the journal if the document has all of its content."""
         del driver
-        self._keeping.end(interrupted=self._document.interrupted)
+        self._journal.end(interrupted=self._document.interrupted)
 
     def show(self, console: Console) -> None:
         """Print the last problem and the summary."""
@@ -258,7 +258,7 @@ class Measuring(Work, Generic[AnyStudy]):
     def so_far(self) -> str:
         """Return the place of the finished problems."""
         text = super().so_far() if self._document.measurements else NOTHING
-        return f"{text}{self._keeping.way_on()}"
+        return f"{text}{self._journal.way_on()}"
 
     def status(self) -> int:
         """Return the exit code of the measurements."""

@@ -117,7 +117,7 @@ class ResultJournal:
             for measurement in self._kept[number].measurements:
                 yield from measure_limits(measurement, self._asked.machine)
 
-    def kept(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
+    def stored(self, number: int) -> tuple[list[Measurement], list[dict[str, Any]]]:
         """Return the stored results of a problem, compared with this process's limits."""
         from convprof.studies.roofline_session import with_limits
 

@@ -234,8 +234,10 @@ class _Work(Work):
         view.page_report(console, self.page)
 
     def answer(self) -> Answer | None:
-        """Return the advice of the page."""
-        return self.page.answer
+        """Return the advice of the page; nothing follows from times in doubt."""
+        from convprof.studies.study.advice import answer
+
+        return answer(self.page)
 
     def so_far(self) -> str:
         """Return whether there is a page."""

@@ -3,7 +3,7 @@
 Under ``OMP_PROC_BIND``, ``GOMP_CPU_AFFINITY`` and the like an OpenMP runtime binds the thread that
 calls it first to one CPU. Every thread that this thread starts later inherits the mask, so that all
 of them would share the one CPU. This module stores the mask when convprof is imported, and every
-first use of a library runs inside ``kept``.
+first use of a library runs inside ``restored``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def variable() -> str | None:
 
 
 @contextlib.contextmanager
-def kept(threads: int = 1) -> Iterator[None]:
+def restored(threads: int = 1) -> Iterator[None]:
     """Restore the mask of the calling thread at the end, even if a library changes it.
 
     Threads that the library starts inherit the mask, so the mask inside has CPUs for ``threads``

@@ -21,13 +21,15 @@ _ARITHMETIC = (
     (MULTIPLY, re.compile(r"v?mul([ps])([sd])\b|fmul\b")),
     (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
 )
+_PRODUCTS = re.compile(r"(?:\{\w+\} )?(v?pdpbusds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|[us]+dot|bfdot)\b")
+"""Instructions that multiply groups of short elements and add the products of each group."""
 _X86_REGISTER = re.compile(r"%([xyz]mm)(\d+)")
 _ARM_REGISTER = re.compile(r"\b([vqds])(\d+)\b(?:\.(\d+)?([sd])(?:\[\d+\])?)?")
 _X86_MEMORY = re.compile(r"[-\w.$+]*\([^)]*%[^)]*\)")
 _ARM_MEMORY = re.compile(r"\[(?:x\d+|sp)\b")
 _MASK = re.compile(r"\{%k\d\}")
 _BROADCAST = re.compile(r"\{1to\d+\}")
-_SPREAD = re.compile(r"v?movddup\b|v?broadcast\w+|ld1r\b")
+_SPREAD = re.compile(r"v?movddup\b|vp?broadcast\w+|ld1r\b")
 _PART = re.compile(r"v?broadcast[fi](\d+)(?:x(\d+))?\b")
 _SINGLE = re.compile(r"v?movs([sdh])\b")
 _SCALAR_OPERATION = re.compile(r"v?(?:mul|add|sub|fn?m(?:add|sub)\d+)s([sd])\b")
@@ -67,6 +69,12 @@ class Instruction:
     def arithmetic(self) -> str | None:
         """``fma``, ``mul`` or ``add``; None for other instructions."""
         return next((kind for kind, pattern in _ARITHMETIC if pattern.match(self.text)), None)
+
+    @cached_property
+    def products(self) -> str | None:
+        """The name of an instruction for sums of products of short elements; else None."""
+        match = _PRODUCTS.match(self.text)
+        return match[1] if match else None
 
     @cached_property
     def vector(self) -> str | None:

@@ -37,9 +37,11 @@ class Code:
 
     def __str__(self) -> str:
         """Return ``112 FMA, 8+56 loads, 0 spills, zmm``: whole vectors + elements loaded."""
-        arithmetic = "FMA" if self.fmas_are_fused else "multiply + add"
+        arithmetic = f"{self.fmas} {'FMA' if self.fmas_are_fused else 'multiply + add'}"
+        if self.products:
+            arithmetic = ", ".join(f"{count} {name}" for name, count in self.products.items())
         loads = f"{self.loads}+{self.elements} loads"
-        return f"{self.fmas} {arithmetic}, {loads}, {self.spills} spills, {self.widest or SCALAR}"
+        return f"{arithmetic}, {loads}, {self.spills} spills, {self.widest or SCALAR}"
 
     @cached_property
     def _lines(self) -> tuple[Instruction, ...]:
@@ -61,6 +63,11 @@ class Code:
             for line in self._lines
             if line.arithmetic
         )
+
+    @cached_property
+    def products(self) -> Counter[str]:
+        """Instructions for sums of products of short elements, by name."""
+        return Counter(line.products for line in self._lines if line.products)
 
     @cached_property
     def width(self) -> str:
@@ -214,13 +221,18 @@ def innermost(assembly: str) -> list[Code]:
     return _loops(assembly, innermost=True)
 
 
+def _work(code: Code) -> tuple[int, int]:
+    """Return the instructions that multiply, then the vectors moved."""
+    return code.fmas + code.products.total(), code.loads + code.stores
+
+
 def busiest(assembly: str) -> Code:
-    """Return the innermost loop with the most multiply-adds, then with the most vectors moved.
+    """Return the innermost loop with the most products, then with the most vectors moved.
 
     Without a loop, return all instructions.
     """
     candidates = innermost(assembly)
-    most = max(candidates, key=lambda c: (c.fmas, c.loads + c.stores), default=None)
+    most = max(candidates, key=_work, default=None)
     return most or read(assembly)
 
 

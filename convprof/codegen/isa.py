@@ -95,7 +95,7 @@ def of_bits(bits: int) -> Isa:
 
 
 def register_rows(vectors: int, isa: Isa, parts: int = 1) -> int:
-    """Return the most rows of a tile: accumulators, a row of ``b`` and temporaries fit.
+    """Return the most rows of a tile whose sums, row of ``b`` and temporaries fit the registers.
 
     With ``parts`` above 1 an element of ``a`` or ``b`` becomes so many operands, each a register.
     """

@@ -154,7 +154,7 @@ class Team:
         locks = [threading.Lock() for _ in range(self.threads - 1)]
         threads: list[threading.Thread] = []
         # A library may have bound the calling thread to a single CPU.
-        with affinity.kept(self.threads):
+        with affinity.restored(self.threads):
             for index, lock in enumerate(locks):
                 lock.acquire()
                 thread = threading.Thread(target=self._worker, args=(index, lock), daemon=True)

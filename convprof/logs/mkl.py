@@ -2,7 +2,7 @@
 
     MKL_VERBOSE SGEMM(N,N,1000,64,512,0x7ffd0a10,...) 41.32us CNR:OFF Dyn:1 FastMM:1 TID:0  NThr:2
 
-Arguments are those of the Fortran routine: integers as numbers, scalars and arrays as addresses.
+The arguments are the Fortran routine's: integers as numbers, scalars and arrays as addresses.
 Fortran stores columns, so a product ``(m, k) (k, n)`` of row-major matrices shows n before m, and
 its second operand first. Source: oneMKL Developer Guide, "Call Description Line".
 """

@@ -6,6 +6,7 @@ import math
 import re
 
 from convprof.errors import InputError
+from convprof.logs.products import product
 from convprof.problems import descriptor
 from convprof.problems.base import Problem, Trainable
 from convprof.problems.gemm import Gemm
@@ -18,7 +19,6 @@ _INNER = re.compile(
 )
 _MNK = re.compile(rf"(?:b{_NUMBER})?m{_NUMBER}n{_NUMBER}k{_NUMBER}")
 """A product in 1.x."""
-_MATRIX = 2
 _SIZES = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){1,11}")
 
 
@@ -31,20 +31,6 @@ def problem(kind: str, prop: str, text: str) -> Problem | None:
         return None if forward is None else _pass(forward, prop)
     except InputError:
         return None
-
-
-def product(a: list[int], b: list[int]) -> Gemm | None:
-    """Return the product of tensors whose last two dimensions are matrices.
-
-    A matrix B that is the same for the whole batch makes one product with more rows: that is exact,
-    because the rows of A follow one another in memory. Other broadcasts are another problem.
-    """
-    if len(a) < _MATRIX or len(b) < _MATRIX or a[-1] != b[-2]:
-        return None
-    batch, shared = math.prod(a[:-2]), math.prod(b[:-2])
-    if shared == 1:
-        return Gemm(m=batch * a[-2], k=a[-1], n=b[-1])
-    return Gemm(batch=batch, m=a[-2], k=a[-1], n=b[-1]) if a[:-2] == b[:-2] else None
 
 
 def _pass(forward: Trainable, prop: str) -> Problem:

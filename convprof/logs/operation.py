@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from convprof.problems.base import Problem
 
 Event = Literal["execution", "creation", "cache hit"]
-"""A call; the making of a primitive or a session; the same found in a cache."""
+"""A call; the creation of a primitive or a session; its reuse from a cache."""
 
 LONGEST_WORD = 160
 """Characters of a name or a shape that are kept."""
@@ -35,7 +35,7 @@ class Operation:
     implementation: str = ""
     problem: Problem | None = field(default=None, compare=False)
     """The same as a problem of convprof, if it is one; the other fields determine it."""
-    is_reorder: bool = field(default=False, compare=False)
+    is_conversion: bool = field(default=False, compare=False)
     """Whether it only changes the order of elements in memory, or their type."""
 
 
@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class Process:
-    """What a library says when a process first uses it."""
+    """One process that used a library: what the library prints at its first use."""
 
     library: str
     version: str = ""
@@ -58,7 +58,7 @@ class Process:
 
 @dataclass
 class Reading:
-    """What was seen while logs were read; complete when the last one is read."""
+    """Counts of what was read; complete after the last log."""
 
     lines: int = 0
     """Lines of text, or events."""
@@ -94,7 +94,7 @@ class Reading:
 
     @property
     def threads(self) -> int | None:
-        """The largest number of threads of a process; None if the log does not say."""
+        """The largest number of threads of a process; None if it is not in the log."""
         counts = [process.threads for process in self.processes if process.threads is not None]
         return max(counts, default=None)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.logs.onednn_shapes import product
 from convprof.logs.operation import Call, Operation, is_time, number, word
+from convprof.logs.products import product
 from convprof.problems.conv2d import Conv2d
 
 if TYPE_CHECKING:

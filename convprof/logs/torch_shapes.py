@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import InputError
-from convprof.logs.onednn_shapes import product
+from convprof.logs.products import product
 from convprof.problems.attention import Attention
 from convprof.problems.conv2d import Conv2d
 

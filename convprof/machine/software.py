@@ -129,7 +129,7 @@ def _threading_layers() -> tuple[str, ...]:
     order = [str(name) for name in config.THREADING_LAYER_PRIORITY]
     if config.THREADING_LAYER in _LAYER_MODULES:  # the user chose exactly one
         order = [config.THREADING_LAYER]
-    with affinity.kept():  # the layer of OpenMP binds this thread under OMP_PROC_BIND
+    with affinity.restored():  # the layer of OpenMP binds this thread under OMP_PROC_BIND
         return tuple(name for name in order if _layer_loads(name))
 
 

@@ -160,7 +160,7 @@ class Session:
             reason = contestant.strategy.why_not(contestant.problem, contestant.setting)
             if reason is None:
                 # A library may bind this thread to a CPU when it is first used.
-                with affinity.kept(contestant.setting.threads):
+                with affinity.restored(contestant.setting.threads):
                     participant = self._prepare(contestant)
                 limit = tolerance(contestant.setting.types, contestant.problem.terms)
                 if participant.error <= limit:

@@ -64,10 +64,12 @@ def ceilings_report(
     if peaks:
         print_table(console, "peak arithmetic", peak_columns(), peaks)
         say(console, CYCLES, style="dim")
-        console.print()
     rows = _bandwidth_rows(sets)
-    print_table(console, "bandwidth", bandwidth_columns(), rows)
-    say(console, *_lines(rows), style="dim")
+    if rows:
+        if peaks:
+            console.print()
+        print_table(console, "bandwidth", bandwidth_columns(), rows)
+        say(console, *_lines(rows), style="dim")
     say(console, *(f"{line}, kept for machine {machine}" for line in age_lines(sets, now)))
 
 

@@ -31,7 +31,7 @@ LONGEST_IMPLEMENTATION = 18
 LEGEND = (
     ("total", "total: calls and creations"),
     ("first", "first: the first call"),
-    ("created", "created: how often it was made anew"),
+    ("created", "created: how often the library created the operation"),
     ("lost", "lost: total - calls x the time that this machine's peak and bandwidths allow"),
 )
 """What a column means, by the first word of its heading."""

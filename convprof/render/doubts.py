@@ -39,10 +39,15 @@ def line(
     measurements: Iterable[Measurement], name: Callable[[Measurement], str] = label
 ) -> str | None:
     """Return the meaning of the mark in a table of these rows; None if no row has the mark."""
+    return line_of((name(m), m.doubt) for m in measurements)
+
+
+def line_of(rows: Iterable[tuple[str, str | None]]) -> str | None:
+    """Return the same for names and doubts of rows that are not measurements."""
     reasons: dict[str, list[str]] = {}
-    for m in measurements:
-        if m.doubt is not None:
-            reasons.setdefault(m.doubt, []).append(name(m))
+    for name, doubt in rows:
+        if doubt is not None:
+            reasons.setdefault(doubt, []).append(name)
     if not reasons:
         return None
     return f"{MARK} in doubt, left out of conclusions: {'; '.join(_shown(reasons))}"

@@ -101,6 +101,9 @@ def halide_report(console: Console, pairs: Sequence[Pair]) -> None:
         lines = [text for heading, text in notes.items() if heading in shown]
         if lines:
             say(console, " · ".join(lines), style="dim")
+        doubt = doubts.line(pair.theirs for pair in rows)
+        if doubt is not None:
+            say(console, doubt)
     _exclusions(console, [pair.theirs for pair in pairs])
 
 
@@ -123,7 +126,8 @@ def _size_cell(steps: dict[str, Step]) -> Callable[[str], str]:
         step = steps.get(name)
         if step is None:
             return NOTHING
-        return f"{LOWER} " * _lower(step) + tables.gflops_cell(step.measurement)
+        rate = f"{LOWER} " * _lower(step) + tables.gflops_cell(step.measurement)
+        return doubts.before(rate, step.measurement.doubt)
 
     return cell
 
@@ -177,7 +181,7 @@ def _pair_columns() -> list[Column[Pair]]:
     return [
         Column("rung", lambda p: p.rung or NOTHING, 3, "left"),
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.ours) if p.ours else NOTHING, 6),
-        Column("Halide", lambda p: p.theirs.strategy.removeprefix("halide-"), 1, "left"),
+        Column("Halide", _halide_cell, 1, "left"),
         Column("threads", lambda p: str(p.theirs.threads), 8, key=True),
         Column("GFLOP/s", lambda p: tables.gflops_cell(p.theirs), 1),
         Column("% peak", lambda p: tables.peak_cell(p.theirs), 2),
@@ -192,6 +196,10 @@ def _pair_columns() -> list[Column[Pair]]:
         Column("compile [s]", lambda p: _compile_cell(p.theirs), 7),
         Column("error", lambda p: tables.error_cell(p.theirs), 9),
     ]
+
+
+def _halide_cell(pair: Pair) -> str:
+    return doubts.marked(pair.theirs.strategy.removeprefix("halide-"), pair.theirs.doubt)
 
 
 def ratio_cell(comparison: Comparison[Measurement] | None) -> str:

@@ -200,18 +200,21 @@ def _executed_share(measurement: Measurement) -> float:
 
 def _left(step: Step, limited_by: str) -> str:
     """Return the limit of the inner loop with its cause, and the reached rate."""
-    reached = step.measurement.peak_fraction
+    doubt = step.measurement.doubt
+    reached = step.measurement.peak_fraction if doubt is None else None
     got = f"reached: {share(reached)}" if reached is not None else ""
+    if doubt is not None:
+        got = "its time is in doubt"
     evidence = step.evidence
     if evidence is None or evidence.binding is None:
         return got
     limit = evidence.binding
     near = step.limit is None or step.limit.kind == "peak"
     if limit.share >= NO_LIMIT:
-        return got if near else f"left: {limited_by}; {got}"
+        return got if near or doubt else f"left: {limited_by}; {got}"
     over = ""
     if reached is not None and limit.kind == "chains" and reached > MORE * limit.share:
         over = ", more than its chains allow, because the core starts the next tile early"
     same = step.limit is not None and step.limit.kind == limit.kind
-    beyond = "" if near or same else f"; {limited_by}"
+    beyond = "" if near or same or doubt else f"; {limited_by}"
     return f"left: {limit_words(evidence, limit)} ({_at_most(limit)}){beyond}; {got}{over}"

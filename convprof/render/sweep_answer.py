@@ -36,15 +36,29 @@ def answer(
     cliff = _cliff(points)
     sentences = [f"{finding(rows, over)}."]
     name = short_names(rows)[label]
+    if over == "batch" and len(points) > 1:
+        sentences.append(_per_image(name, points))
     if cliff is not None:
         sentences.append(_fall(name, over, cliff, capacities))
     elif len(points) > 1:
         sentences.append(_plateau(name, over, points))
+    elif any(cell.doubt for row in rows if (cell := row.cells.get(label)) is not None):
+        sentences.append(f"The other times of {name} are in doubt.")
     best = max(points, key=lambda point: point[1])[0]
     problem = header["sweep"]["problem"]
     if cliff is not None and problem["kind"] == "gemm" and over == "size":
         return Answer(tuple(sentences), AFTER_LIMIT["cache"])
     return Answer(tuple(sentences), after_sweep(problem, over, label.split()[0], best))
+
+
+def _per_image(name: str, points: Sequence[tuple[int, float]]) -> str:
+    """Return whether a larger batch pays: the time of an image against the smallest batch."""
+    (first, one), (last, many) = points[0], points[-1]
+    pays = "a larger batch pays" if one < NEAR * many else "a larger batch does not pay"
+    return (
+        f"With {name} an image takes {one / many:.2f} times as long at batch {last:,} as at batch "
+        f"{first:,}: {pays}."
+    )
 
 
 Fall = tuple[int, int, float]

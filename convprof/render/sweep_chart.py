@@ -43,7 +43,7 @@ def sweep_chart(
 ) -> Chart:
     """Return GFLOP/s over the variable, under the ceiling of each number of threads.
 
-    Rates in doubt are left out. `most`: how many lines are drawn, the fastest ones.
+    Rates in doubt are left out. `most`: the number of lines, the fastest first.
     """
     sweep = header["sweep"]
     series, hidden = _series(rows, most)

@@ -188,8 +188,8 @@ class Strategy(ABC, Generic[P]):
         if setting.types.has("f16") and not self._converts_f16(setting):
             what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
             return f"{self.name} needs F16C for f16, which {what} does not have"
-        if problem.epilogue and self.fuses and setting.dtype not in COMMON:
-            return f"{self.name} fuses epilogues in {listed(COMMON, 'and')} only"
+        if problem.epilogue and setting.dtype not in COMMON:
+            return f"{self.name} computes epilogues in {listed(COMMON, 'and')} only"
         return None
 
     def _converts_f16(self, setting: Setting) -> bool:

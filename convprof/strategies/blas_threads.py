@@ -31,7 +31,7 @@ class _Blas:
         """Set every BLAS to ``threads``; costs nothing when nothing changes."""
         if threads != self._current:
             self._current = None
-            with affinity.kept(threads):
+            with affinity.restored(threads):
                 self._set(threads)
             self._current = threads
 

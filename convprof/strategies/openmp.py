@@ -44,7 +44,7 @@ def demand(who: str, threads: int, libraries: Sequence[Any]) -> list[Callable[[]
     """Make parallel regions of this thread have exactly ``threads`` threads, each on its own CPU.
 
     Return the function that restores the settings. RefusedError if the runtime still starts fewer.
-    Call it inside ``affinity.kept``: the first region binds the calling thread.
+    Call it inside ``affinity.restored``: the first region binds the calling thread.
     """
     undo: list[Callable[[], Any]] = []
     for library in libraries:

@@ -70,7 +70,7 @@ class UnfusedEpilogue(Planned[Trainable]):
         )
 
 
-def ways(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
+def variants(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
     """Return the strategies for a problem: fused where possible, and in separate passes.
 
     A problem without an epilogue has only the first; a library fuses or refuses.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts, software
 from convprof.results import Document, envelope, plain
+from convprof.studies.study.advice import answer
 from convprof.version import VERSION
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def document(
     page: Page, settings: dict[str, Any], watch: NoiseWatch, *, interrupted: bool
 ) -> dict[str, Any]:
     """Return the page in JSON types: SI units, null for unknown, never NaN."""
+    advice = answer(page)
     return envelope(
         "study",
         machine=machine(),
@@ -81,6 +83,6 @@ def document(
             for s in page.sections
         ],
         findings=[{**dataclasses.asdict(f), "difference": f.difference} for f in page.findings],
-        answer=page.answer.to_json() if page.answer else None,
+        answer=advice.to_json() if advice else None,
         interrupted=interrupted,
     )

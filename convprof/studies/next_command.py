@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import networks
@@ -101,11 +102,15 @@ def generated(measurement: Measurement) -> bool:
     return any(s.name == measurement.strategy and s.generated for s in strategies)
 
 
-def same_again(measurement: Measurement, *options: str) -> str:
-    """Return the command that measures the same again; empty for what no text describes."""
+def same_again(measurement: Measurement, *, idle: bool = False) -> str:
+    """Return the command that measures the same again, into a file to compare with.
+
+    ``idle``: when other programs are idle. Empty for what no text describes.
+    """
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""
-    return line("run", measurement, *_same(measurement), *options)
+    wait = ("--wait-idle",) if idle else ()
+    return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")
 
 
 def _same(measurement: Measurement) -> list[str]:
@@ -140,6 +145,11 @@ AFTER_LIMIT = {
     "loads": "convprof study unroll",
 }
 """What to try next, by what limits the fastest rung of a ladder."""
+
+
+def study_again(name: str) -> str:
+    """Return the command that repeats a study when other programs are idle."""
+    return f"convprof study {name} --wait-idle"
 
 
 def after_tiles(size: int) -> str:
@@ -218,9 +228,14 @@ def planned(command: Sequence[str], library: str = "") -> str:
     return shlex.join([*command, "--plan", *(("--with", library) if library else ())])
 
 
+def again_when_idle(command: Sequence[str], *flags: str) -> str:
+    """Return the same command with its flags, to be measured when other programs are idle."""
+    return shlex.join([*command, *flags, "--wait-idle"])
+
+
 def passes_again(command: Sequence[str], which: str) -> str:
     """Return the command that measures the passes again when other programs are idle."""
-    return shlex.join([*command, "--pass", which, "--wait-idle"])
+    return again_when_idle(command, "--pass", which)
 
 
 def plan_of(network: str) -> str:
@@ -229,14 +244,21 @@ def plan_of(network: str) -> str:
 
 
 def after_diagnosis(worst: Measurement) -> str:
-    """Return what measures faster ways for the operation of a log that loses the most time."""
-    return line("compare peers", worst, "-t", str(worst.threads))
+    """Return what measures faster ways for the operation of a log that loses the most time.
+
+    Libraries are compared in the common types only: another type is measured in f32, which tells
+    whether that type pays.
+    """
+    common = worst if worst.dtype in COMMON else replace(worst, dtype="f32")
+    return line("compare peers", common, "-t", str(worst.threads))
 
 
 def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement
     kind = str(measurement.problem["kind"])
+    if point.bound == "memory" and is_depthwise(measurement.problem):
+        return line("compare layouts", measurement)
     if point.bound == "memory":
         return "convprof explain tile"
     if point.left * FAR > 1 and kind in _LADDERS and measurement.dtype in COMMON:
@@ -244,6 +266,12 @@ def after_roofline(point: RooflinePoint) -> str:
     if kind in _FAMILIES and measurement.cache == "hot" and measurement.dtype in COMMON:
         return line("compare peers", measurement)
     return ""
+
+
+def is_depthwise(problem: dict[str, Any]) -> bool:
+    """Whether it is a convolution with filters of its own for each channel."""
+    groups = problem.get("groups", 1)
+    return bool(groups != 1 and groups == problem.get("c"))
 
 
 def growth_of_mixers() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_roofline
+from convprof.studies.next_command import after_roofline, is_depthwise
 from convprof.studies.roofline_model import COMPUTE
 from convprof.studies.run_answer import label, name
 from convprof.studies.shortlist import MOST_ROWS, best_layouts
@@ -64,11 +64,23 @@ def _of_one(point: RooflinePoint) -> tuple[str, ...]:
     first = f"The fastest, {name(point.measurement)}, executes {rate}; its roof is {roof}"
     if point.limit is None:
         return (f"{first}, the peak.", f"The bandwidth of {point.level} is unknown.")
-    return (f"{first}, {_what(point)}.", _left(point))
+    return (f"{first}, {_what(point)}.", *_reuse(point), _left(point))
 
 
 def _what(point: RooflinePoint) -> str:
     return "the peak" if point.limit == COMPUTE else f"the bandwidth of {point.limit}"
+
+
+def _reuse(point: RooflinePoint) -> tuple[str, ...]:
+    """Return why a bandwidth is the limit: how few FLOPs there are for each byte."""
+    if point.limit == COMPUTE or point.bandwidth is None:
+        return ()
+    needed = units.digits(point.peak / point.bandwidth, 2)
+    why = ""
+    if is_depthwise(point.measurement.problem):
+        why = ": a depthwise convolution uses each input for one output channel only"
+    computed = f"It computes {units.digits(point.intensity, 2)} FLOPs for each byte"
+    return (f"{computed}, and the peak needs {needed}{why}.",)
 
 
 def _left(point: RooflinePoint) -> str:

@@ -12,7 +12,7 @@ from convprof.problems.layouts import LAYOUTS
 from convprof.results import NATIVE, Measurement
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
-from convprof.strategies.unfused_epilogue import ways
+from convprof.strategies.unfused_epilogue import variants
 from convprof.studies.compare import isas
 from convprof.studies.roofline_session import RooflineSession
 
@@ -84,7 +84,10 @@ def _chosen(problem: Problem, choice: Choice) -> list[Strategy[Any]]:
     if not choice.strategies:
         every = registry.strategies(problem.kind)
         return [
-            way for strategy in every if strategy.role.is_listed for way in ways(strategy, problem)
+            variant
+            for strategy in every
+            if strategy.role.is_listed
+            for variant in variants(strategy, problem)
         ]
     return registry.named(problem.kind, choice.strategies)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import doubts, units
 from convprof.strategies import registry
-from convprof.studies.answer import Answer
+from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.next_command import again, line, next_command
 from convprof.studies.shortlist import (
     best_layouts,
@@ -40,9 +40,10 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
         _fastest(best, alone=len(timed(measurements)) == 1),
+        *_threads(best, measurements),
         *_limit(best),
         *_tie(best, rivals),
-    )
+    )[:MOST_SENTENCES]
     peers = {s.name for s in registry.strategies(best.problem["kind"]) if s.role.is_compared}
     measured = any(m.strategy in peers for m in measurements)
     return Answer(sentences, next_command(best, peers_measured=measured))
@@ -73,6 +74,27 @@ def _fastest(best: Measurement, *, alone: bool) -> str:
         fewer = f"{100 * flops.executed / flops.direct:.0f} % of the definition's FLOPs"
         return f"{start}; it executes {fewer}, at {percent(share)} of the peak."
     return f"{start}, {percent(share)} of the peak."
+
+
+def _threads(best: Measurement, measurements: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return whether more threads pay for the fastest strategy; nothing if it ran on one number."""
+    same = [m for m in timed(measurements) if (m.strategy, m.isa) == (best.strategy, best.isa)]
+    alike: dict[int, Measurement] = {}
+    for m in same:
+        if m.doubt is None:
+            alike.setdefault(m.threads, m)
+    if len(alike) == 1:
+        others = sorted({m.threads for m in same} - set(alike))
+        return tuple(f"Its time on {threads(count)} is in doubt." for count in others[-1:])
+    few, many = alike[min(alike)], alike[max(alike)]
+    speed_up = seconds(few) / seconds(many)
+    if _overlap(*sorted((few, many), key=seconds)):
+        advice = "the intervals do not separate the two"
+    else:
+        possible = percent(speed_up * few.threads / many.threads)
+        advice = f"{possible} of what is possible; use {threads(best.threads)}"
+    start = f"On {threads(many.threads)} it is {speed_up:.2f} times as fast as on {few.threads}"
+    return (f"{start}: {advice}.",)
 
 
 def _limit(best: Measurement) -> tuple[str, ...]:

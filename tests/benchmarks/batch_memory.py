@@ -1,4 +1,4 @@
-"""How much memory ``run --batch`` holds after so many problems: it should stay the same.
+"""The memory of ``run --batch`` after a number of problems: it should stay the same.
 
 python tests/benchmarks/batch_memory.py [STRATEGIES] [PROBLEMS] [FLAG...]
 

@@ -34,7 +34,7 @@ QUICK = {
 }
 SPIN = "while True: pass"
 FAR = 4.0
-"""A median that is so many times the idle one is impossible."""
+"""A median of this many times the idle median is impossible."""
 CERTAIN = {"faster", "slower"}
 
 

@@ -98,11 +98,11 @@ def simulate(times: int) -> None:
             counts: Counter[str] = Counter()
             for _ in range(times):
                 base, same, slow = (noise.draw(random_, s) for s in (1.0, 1.0, SLOWER))
-                alarm, found = interval(same, base, random_), interval(slow, base, random_)
+                alarm, slowed = interval(same, base, random_), interval(slow, base, random_)
                 for margin in (0.0, SAME_WITHIN):
                     beyond = alarm.low > 1 + margin or alarm.high < 1 / (1 + margin)
                     counts[f"alarms {margin}"] += beyond
-                    counts[f"found {margin}"] += found.low > 1 + margin
+                    counts[f"found {margin}"] += slowed.low > 1 + margin
             for margin in (0.0, SAME_WITHIN):
                 alarms = 100 * counts[f"alarms {margin}"] / times
                 hits = 100 * counts[f"found {margin}"] / times
@@ -119,10 +119,10 @@ def side(share: float, seed: int, budget: float) -> Side:
     )
     for _ in session.events():
         pass
-    made = Document("1", {"key": "0123456789ab"}, {}, {}, {})
-    made.measurements += session.measurements()
-    document = reading.document(json.loads(json.dumps(made.to_json())))
-    return Side(str(seed), (Saved(str(seed), document),))
+    document = Document("1", {"key": "0123456789ab"}, {}, {}, {})
+    document.measurements += session.measurements()
+    read = reading.document(json.loads(json.dumps(document.to_json())))
+    return Side(str(seed), (Saved(str(seed), read),))
 
 
 def measure(times: int, budget: float) -> None:

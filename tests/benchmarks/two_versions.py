@@ -5,7 +5,7 @@
 Each version runs in a process of its own, on one thread. The two take turns: a round is one sample
 of each, in an order that changes from round to round. ``A/A`` (the same interpreter twice) shows
 what the method itself costs. Printed per problem: the median of new / old over the rounds and its
-95 % interval; then the geometric mean. The blockings are those of the model, so both versions
+95 % interval; then the geometric mean. The blockings are the model's choices, so both versions
 compute alike. The network is a chain of layers, timed by the command ``network`` in turns.
 """
 

@@ -47,6 +47,7 @@ COMMANDS = [
     *(["study", name, *SMALL.get(name, []), "--budget", "0.001"] for name in STUDIES),
     ["show", OLD / "run.json"],
     ["show", OLD / "ladder.json"],
+    ["compare", "results", OLD / "run.json", OLD / "run.json"],
     ["study"],
     ["explain"],
 ]

@@ -50,7 +50,7 @@ class Full(io.StringIO):
 
 
 class Gone(io.StringIO):
-    """A pipe whose reader takes so many writes and leaves."""
+    """A pipe whose reader ends after a number of writes."""
 
     def __init__(self, writes):
         super().__init__()

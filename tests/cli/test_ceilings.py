@@ -162,8 +162,8 @@ def test_parts_of_a_new_measurement_do_not_replace_whole_figures(quick, capsys, 
 def test_interrupted_before_the_first_figure(quick, capsys, tmp_path):
     quick(0)
     path = tmp_path / "c.json"
-    status, _, err = run(capsys, "ceilings", "-t", "1", "--json", path)
-    assert status == 130
+    status, out, err = run(capsys, "ceilings", "-t", "1", "--json", path)
+    assert (status, out) == (130, "")
     assert "interrupted: nothing was measured yet" in err
     assert json.loads(path.read_text())["ceilings"]["peaks"] == []
 

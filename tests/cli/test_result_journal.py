@@ -24,7 +24,7 @@ VALIDATOR = jsonschema.Draft202012Validator(
 
 
 class Killed(BaseException):
-    """What nobody catches, as SIGKILL."""
+    """An exception that no code catches, as SIGKILL."""
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def read(path):
 
 @pytest.fixture
 def after(monkeypatch):
-    """Call something when so many samples were taken."""
+    """Call something after a number of samples."""
 
     def plan(count, work):
         sample, taken = Session._sample, []

@@ -25,7 +25,7 @@ def own_mask(monkeypatch):
 
 @needs_cpus
 def test_what_a_library_binds_is_given_back(own_mask):
-    with affinity.kept():
+    with affinity.restored():
         os.sched_setaffinity(0, {min(own_mask)})
     assert affinity.of() == own_mask
 
@@ -33,7 +33,7 @@ def test_what_a_library_binds_is_given_back(own_mask):
 @needs_cpus
 def test_a_library_that_fails_is_no_exception(own_mask):
     def fail():
-        with affinity.kept():
+        with affinity.restored():
             os.sched_setaffinity(0, {min(own_mask)})
             raise RuntimeError("broken")
 
@@ -46,7 +46,7 @@ def test_a_library_that_fails_is_no_exception(own_mask):
 def test_the_mask_that_the_caller_chose_comes_back_not_that_at_the_start(own_mask):
     chosen = frozenset({max(own_mask)})
     affinity.change(0, chosen)
-    with affinity.kept():
+    with affinity.restored():
         assert affinity.of() == chosen
         os.sched_setaffinity(0, {min(own_mask)})
     assert affinity.of() == chosen
@@ -56,7 +56,7 @@ def test_the_mask_that_the_caller_chose_comes_back_not_that_at_the_start(own_mas
 def test_a_library_starts_its_threads_with_room_for_all_of_them(own_mask):
     chosen = frozenset({min(own_mask)})
     affinity.change(0, chosen)
-    with affinity.kept(2):
+    with affinity.restored(2):
         assert affinity.of() == own_mask
     assert affinity.of() == chosen
 
@@ -67,7 +67,7 @@ def test_a_mask_that_cannot_be_given_back_is_an_error_with_the_way_out(own_mask,
     first = min(own_mask)
 
     def bind():
-        with affinity.kept():
+        with affinity.restored():
             os.sched_setaffinity(0, {first})
             monkeypatch.setattr(affinity, "change", lambda *_: False)
 
@@ -126,5 +126,5 @@ def test_where_masks_are_unknown_nothing_is_changed(monkeypatch):
     assert affinity.of() is None
     assert affinity.allowed(2) is None
     assert affinity.change(0, frozenset({0})) is False
-    with affinity.kept(2):
+    with affinity.restored(2):
         pass

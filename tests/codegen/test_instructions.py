@@ -107,7 +107,7 @@ def test_nothing_that_a_renamer_folds(arch, row):
 CLOCKED = [
     case for case in ROWS if case.values[0] == "aarch64" or (case.values[1].key.bits or 0) >= 256
 ]
-"""Beside narrow x86 code runs no clock: its registers serve more chains."""
+"""Narrow x86 code has no clock chain: more chains use its registers."""
 
 
 @pytest.mark.parametrize(("arch", "row"), CLOCKED)

@@ -87,7 +87,7 @@ def test_a_log_that_a_library_wrote_is_read_whole(log):
     assert (reading.unread, reading.foreign, reading.nested) == (0, 0, 0)
     lines = (DATA / "onednn-3.12.log").read_text().splitlines()
     last = [line.rpartition(",")[2] for line in lines if ",reorder," in line]
-    reorders = math.fsum(call.seconds for call in calls if call.operation.is_reorder)
+    reorders = math.fsum(call.seconds for call in calls if call.operation.is_conversion)
     assert math.isclose(reorders, math.fsum(map(float, last)) / 1000)
     convolutions = [call.operation for call in calls if call.operation.kind == "convolution"]
     assert all(operation.problem is not None for operation in convolutions)

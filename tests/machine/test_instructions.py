@@ -318,7 +318,7 @@ def test_a_cost_without_numbers_is_not_stable():
 
 
 def test_a_multiplication_takes_as_long_as_three_additions():
-    """On x86-64 and most AArch64 cores it does; wide, because other work may run beside."""
+    """On x86-64 and most AArch64 cores it does; wide, because other work may run meanwhile."""
     rows = {row.key.name: row for row in catalogue()}
     measured_by = instructions.best_meter()
     if measured_by is None:

@@ -56,7 +56,7 @@ def test_without_a_meter_the_clock_is_unknown(monkeypatch):
 
 
 class FakeLoad:
-    """A core with so many ports whose additions take a cycle each."""
+    """A core with a number of ports, whose additions take a cycle each."""
 
     HZ = 2e9
 

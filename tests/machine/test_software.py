@@ -76,3 +76,10 @@ def test_the_search_for_threading_layers_binds_no_thread(monkeypatch):
     monkeypatch.setattr(software, "_layer_loads", binding)
     assert software._threading_layers()
     assert affinity.of() == start
+
+
+def test_the_versions_of_a_document_are_those_of_the_packages():
+    import numpy as np
+
+    assert software.versions()["numpy"] == np.__version__
+    assert set(software.versions()) == {"Python", "numpy", "numba", "llvmlite"}

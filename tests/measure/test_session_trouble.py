@@ -110,7 +110,7 @@ def test_a_result_is_verified_in_its_layout(scene):
     session = scene.session(right, forgetful, layouts=("nchw", "nhwc"))
     list(session.events())
     found = {label: status for label, (status, _) in statuses(session).items()}
-    # In NHWC its shape is that of NCHW: it cannot even be compared.
+    # In NHWC it has the shape of NCHW: it cannot even be compared.
     assert found == {
         "a nchw 1 thread": "ok",
         "a nhwc 1 thread": "ok",
@@ -174,7 +174,7 @@ def test_whatever_was_prepared_is_closed_once(scene, options):
 
 
 def interrupted_after(session, samples):
-    """Let an interrupt arrive after so many samples."""
+    """Let an interrupt arrive after a number of samples."""
     events = session.events()
     seen = 0
     for event in events:

@@ -1,4 +1,4 @@
-"""Which tensors lie in the layout, pinned against the shapes that the problems give."""
+"""The tensors that have the layout, pinned against the shapes that the problems give."""
 
 from __future__ import annotations
 

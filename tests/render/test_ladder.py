@@ -313,6 +313,30 @@ def test_halide_and_our_rungs():
     assert rows[1] == ["-", "-", "parallel", "2", "105", "26.2", "-", "-", "0.250", "5e-07"]
 
 
+def in_doubt(step):
+    return dataclasses.replace(
+        step, limit=None, measurement=dataclasses.replace(step.measurement, doubt="disturbed")
+    )
+
+
+def test_every_table_marks_times_in_doubt():
+    sizes = printed(sizes_report, [("64", [NAIVE, in_doubt(VECTOR)]), ("128", [NAIVE, VECTOR])])
+    (row,) = [line.split() for line in sizes.splitlines() if line.startswith(VECTOR.rung.name)]
+    assert [cell == "?" for cell in row[1:]] == [True, False, False]
+    theirs = dataclasses.replace(measurement("halide-tuned", 6e-6), doubt="stolen")
+    text = printed(halide_report, [Pair(None, None, theirs, None)])
+    assert " tuned ? " in text
+    assert text.endswith("? in doubt, left out of conclusions: halide-tuned 1 thread: stolen\n")
+
+
+def test_a_sentence_does_not_say_what_a_time_in_doubt_reached():
+    for step in STEPS:
+        words = sentence(in_doubt(step), None, "unknown, since its time is in doubt")
+        assert words.endswith("; its time is in doubt.")
+        assert "reached" not in words
+        assert "unknown" not in words
+
+
 def chart(*ladders, **options):
     return ladder_chart("ladder gemm", ladders, [PEAK, BOTH], dated="CPU · 2026-01-02", **options)
 

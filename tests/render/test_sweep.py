@@ -270,6 +270,18 @@ def test_the_answer_names_the_fastest_and_where_its_rate_rises():
     assert flat.command == "convprof run 5x7:7x6 -s a,auto --explain"
 
 
+def test_over_the_batch_the_answer_says_whether_a_larger_one_pays():
+    assert (
+        answer(*line(50e9, 60e9, 100e9, over="batch"))
+        .sentences[1]
+        .endswith(
+            "an image takes 0.50 times as long at batch 128 as at batch 32: a larger batch pays."
+        )
+    )
+    flat = answer(*line(99e9, 100e9, over="batch")).sentences[1]
+    assert flat.endswith(": a larger batch does not pay.")
+
+
 def test_the_answer_names_a_cliff_and_the_cache_that_is_passed():
     header, rows = line(100e9, 100e9, 60e9)
     found = answer(header, rows, CAPACITIES)

@@ -244,7 +244,7 @@ def convolutions(draw):
     max_examples=20,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder nobody writes to
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a folder that stays unchanged
 )
 @example(Conv2d(n=2, c=6, h=2, w=17, k=17, r=2, s=5, stride=(2, 1), pad=(1, 1)))
 @given(convolutions())

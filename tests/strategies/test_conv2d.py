@@ -102,7 +102,7 @@ def prepared_for(p, name, setting, seed=0):
 def error(prepared, layout, reference, of_zeros=1e-300):
     y = nchw(prepared.output(), layout)
     assert reference.shape == y.shape
-    # All outputs may lie in the padding: then they are exactly 0.
+    # All outputs may be in the padding: then they are exactly 0.
     return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or of_zeros)
 
 
@@ -375,7 +375,7 @@ def test_every_operation_is_executed(name):
     executed = convprof.prepare(p, strategy=name).executed_flops()
     if name == "fft":  # counted in test_fft.py
         assert executed != p.flops
-    elif name == "microkernel":  # taps that meet only padding are left out
+    elif name == "microkernel":  # taps in the padding are left out
         assert executed == 2 * sum(p.n * p.cg * p.k * taps for taps in _taps_on_the_image(p))
     else:
         assert executed == p.flops

@@ -45,7 +45,7 @@ alone = pytest.mark.parametrize("name", [name for name in STRATEGIES if 1 in thr
 
 
 def any_setting(name):
-    """Return a strategy that draws what ``name`` heeds: the ISA if its kernels are generated."""
+    """Return a strategy that draws options of ``name``: the ISA if its kernels are generated."""
     strategy, g = registry.find("gemm", name), Gemm(m=1, n=1, k=1)
     isas = [
         i

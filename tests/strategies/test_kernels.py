@@ -1,4 +1,4 @@
-"""The kernels are Python: run as it stands, each must do what its compiled form does."""
+"""The kernels are Python: run uncompiled, each must give the result of its compiled form."""
 
 from __future__ import annotations
 

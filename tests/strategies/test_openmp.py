@@ -24,7 +24,7 @@ from convprof.strategies import openmp
 library = ctypes.CDLL({GOMP!r})
 before = affinity.of()
 try:
-    with affinity.kept(2):
+    with affinity.restored(2):
         undo = openmp.demand("it", 2, [library])
         members = openmp._members(library, 2)
     masks = [affinity.of(member) for member in members]

@@ -101,7 +101,7 @@ def error(p, prepared, x, weights):
     if p.kind == "conv2d" and prepared.setting.layout == "nhwc":
         y = y.transpose(0, 3, 1, 2)
     reference = p.reference((x, weights))
-    # All outputs may lie in the padding: then they are exactly 0.
+    # All outputs may be in the padding: then they are exactly 0.
     return np.max(np.abs(y - reference)) / (np.max(np.abs(reference)) or 1e-300)
 
 

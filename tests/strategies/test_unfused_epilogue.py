@@ -160,7 +160,10 @@ def test_unknown_names_stay_unknown():
 def test_ways_of_computing_a_problem():
     packed, tiled = registry.find("gemm", "packed"), registry.find("gemm", "tiled")
     torch = registry.find("gemm", "torch")
-    assert [way.name for way in unfused_epilogue.ways(packed, GEMM)] == ["packed", "packed+passes"]
-    assert [way.name for way in unfused_epilogue.ways(tiled, GEMM)] == ["tiled+passes"]
-    assert unfused_epilogue.ways(torch, GEMM) == [torch]
-    assert unfused_epilogue.ways(tiled, Gemm(m=1, n=2, k=3)) == [tiled]
+    assert [each.name for each in unfused_epilogue.variants(packed, GEMM)] == [
+        "packed",
+        "packed+passes",
+    ]
+    assert [each.name for each in unfused_epilogue.variants(tiled, GEMM)] == ["tiled+passes"]
+    assert unfused_epilogue.variants(torch, GEMM) == [torch]
+    assert unfused_epilogue.variants(tiled, Gemm(m=1, n=2, k=3)) == [tiled]

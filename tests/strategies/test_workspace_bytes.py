@@ -1,4 +1,4 @@
-"""``workspace_bytes`` is what a prepared strategy really holds beside operands and result."""
+"""``workspace_bytes`` is the memory that a prepared strategy holds besides operands and result."""
 
 from __future__ import annotations
 

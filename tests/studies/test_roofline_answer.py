@@ -35,10 +35,30 @@ def test_under_the_peak_the_ladder_is_next():
 def test_under_a_bandwidth_fewer_bytes_are_next():
     found = answer([roofline(point("8x8:8x8", "naive", 1e10, bandwidth=4e10))])
     assert found.sentences[0].endswith("its roof is 40.0 GFLOP/s, the bandwidth of L2.")
-    assert found.sentences[1] == (
-        "The roof allows 4.0 times the speed; more needs fewer bytes from L2."
+    assert found.sentences[1:] == (
+        "It computes 1.0 FLOPs for each byte, and the peak needs 2.5.",
+        "The roof allows 4.0 times the speed; more needs fewer bytes from L2.",
     )
     assert found.command == "convprof explain tile"
+
+
+def test_why_a_depthwise_convolution_is_slow():
+    one = point("x", "direct", 1e10, bandwidth=4e10)
+    problem = {"kind": "conv2d", "descriptor": "g8mb1ic8ih9oc8kh3", "name": "", "groups": 8, "c": 8}
+    found = answer(
+        [
+            roofline(
+                dataclasses.replace(
+                    one, measurement=dataclasses.replace(one.measurement, problem=problem)
+                )
+            )
+        ]
+    )
+    assert found.sentences[1] == (
+        "It computes 1.0 FLOPs for each byte, and the peak needs 2.5: a depthwise convolution uses "
+        "each input for one output channel only."
+    )
+    assert found.command == "convprof compare layouts g8mb1ic8ih9oc8kh3"
 
 
 def test_at_the_roof_the_libraries_are_next():

@@ -61,6 +61,23 @@ def test_memory_as_the_limit_leads_to_the_roofline():
     assert found.command == ("convprof roofline mb1ic64ih56oc64kh3ph1 -s direct -t 2 --layout nchw")
 
 
+@pytest.mark.parametrize(
+    ("times", "sentence"),
+    [
+        ((1.0, 0.6), "On 2 threads it is 1.67 times as fast as on 1: 83 % of what is possible; use 2 threads."),  # noqa: E501
+        ((1.0, 2.0), "On 2 threads it is 0.50 times as fast as on 1: 25 % of what is possible; use 1 thread."),  # noqa: E501
+        ((1.0, 1.01), "On 2 threads it is 0.99 times as fast as on 1: the intervals do not separate the two."),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_one_thread_or_two(times, sentence):
+    rows = [measurement("tiled", s, threads=t) for t, s in enumerate(times, 1)]
+    assert answer(rows).sentences[1] == sentence
+    doubtful = [rows[0], dataclasses.replace(rows[1], doubt="its samples differ")]
+    assert answer(doubtful).sentences[1] == "Its time on 2 threads is in doubt."
+    other = measurement("winograd", 0.1, threads=2)
+    assert not any("times as fast as on" in s for s in answer([*rows, other]).sentences)
+
+
 def test_what_the_intervals_cannot_separate_is_said():
     rows = [measurement("a", 1e-3), measurement("b", 1.01e-3), measurement("c", 2e-3)]
     assert answer(rows).sentences[-1] == "The 95 % intervals do not separate it from b."

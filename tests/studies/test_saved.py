@@ -105,7 +105,7 @@ WRONG = {
     "no time": changed((*ONE, "time_s"), None),
     "a time of zero": changed((*ONE, "time_s", "median"), 0),
     "a time in words": changed((*ONE, "time_s", "median"), "1 ms"),
-    "an unknown dtype": changed((*ONE, "dtype"), "f16"),
+    "an unknown dtype": changed((*ONE, "dtype"), "f8"),
     "a list for a dtype": changed((*ONE, "dtype"), ["f32"]),
     "an unknown layout": changed((*ONE, "layout"), "chwn"),
     "no threads": changed((*ONE, "threads"), 0),

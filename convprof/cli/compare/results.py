@@ -78,7 +78,7 @@ def results(**flags: Any) -> int:
 
 
 class _Work(Work):
-    """Show and write comparisons that are already made."""
+    """Show and write the comparisons: nothing is measured."""
 
     measures = False
 

@@ -49,12 +49,12 @@ def _mode(flags: dict[str, Any]) -> Mode:
 
     name = flags["name"]
     if flags["list_"]:
-        given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
-        given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
-        given += chain_options.given(("pass_", *chain_options.FLAGS))
-        if name is not None or given:
+        flags_given = [f"--{key}" for key in ("image", "mb") if flags[key] is not None]
+        flags_given += [f"--{key}" for key in ("dim", "summary") if flags[key]]
+        flags_given += chain_options.given(("pass_", *chain_options.FLAGS))
+        if name is not None or flags_given:
             raise InputError(
-                f"--list shows every network as published: leave out {name or given[0]}"
+                f"--list shows every network as published: leave out {name or flags_given[0]}"
             )
         return summary.show_list
     if name is None:

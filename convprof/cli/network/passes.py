@@ -147,7 +147,9 @@ class _View(View["LayerPasses"]):
         from convprof.studies.network.training_totals import results
 
         (peak,) = self._machine.peaks(self._choice.dtype, self._choice.threads)
-        excluded = [m for found in self._measured.values() for m in found if m.status != "ok"]
+        excluded = [
+            m for measurements in self._measured.values() for m in measurements if m.status != "ok"
+        ]
         return Report(
             self._plan, results(self._plan, self._measured), excluded, self._choice, peak, self._top
         )

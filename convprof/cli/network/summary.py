@@ -30,8 +30,8 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     from convprof.render.network import summary as view
 
     summaries = [summarise(networks.network(name)) for name in networks.names()]
-    found = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
-    document = _document("networks", found)
+    entries = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
+    document = _document("networks", entries)
     forms: dict[str, Callable[[], Text]] = {
         "json": lambda: _to_json(document),
         "csv": lambda: view.list_csv(document),

@@ -117,13 +117,15 @@ class Tile(Kernel):
     def unroll(self) -> int:
         """Steps per turn of the inner loop.
 
-        One where the elements need registers besides the sums, or where LLVM loads them far ahead:
-        between the steps it would move sums between registers, and spill. AVX-512 reads an element
-        in the instruction that multiplies it; AVX2 has a register for one that is used twice.
+        One where the elements need registers besides the sums, as widened ones do, or where LLVM
+        loads them far ahead: between the steps it would move sums between registers, and spill.
+        AVX-512 reads an element in the instruction that multiplies it; AVX2 has a register for one
+        that is used twice.
         """
         size = self.lanes * self.types.accumulator.bytes
         most = self.turn or UNROLL
-        if not self.turn and (size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)):
+        narrow = size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)
+        if not self.turn and (narrow or self.multiply.widens):
             most = 1
         return next(steps for steps in range(most, 0, -1) if self.run % steps == 0)
 

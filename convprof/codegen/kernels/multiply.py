@@ -54,6 +54,11 @@ class Multiply(ABC):
         """Return the type of both operands in LLVM."""
         return w.vector
 
+    @property
+    def widens(self) -> bool:
+        """Whether operands are made of what is read, in registers besides the sums."""
+        return True
+
     def flops(self, lanes: int) -> int:
         """Return the operations of one ``add``: 2 per product."""
         return 2 * lanes * self.k_group // self.parts
@@ -89,6 +94,11 @@ class Fma(Multiply):
     """A multiply-add for each element: f32 and f64."""
 
     @property
+    def widens(self) -> bool:
+        """Operands are read as they are."""
+        return False
+
+    @property
     def in_groups(self) -> DType | None:
         """None: a lane is an element."""
         return None
@@ -120,6 +130,11 @@ class Dot(Multiply):
     def instruction(self) -> str:
         """The name in assembly."""
         return "vdpbf16ps" if "bf16" in self.intrinsic else "vpdpbusd"
+
+    @property
+    def widens(self) -> bool:
+        """Operands are read as they are."""
+        return False
 
     def operand_type(self, w: Writer) -> str:  # noqa: ARG002
         """Return the type that the intrinsic takes."""

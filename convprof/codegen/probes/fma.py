@@ -1,10 +1,10 @@
 """The kernel of the FLOP/s ceiling: independent fused multiply-adds only.
 
-Of short elements, the instructions that the register tiles multiply with.
+Of short elements, the instructions of the register tiles.
 
-A chain of dependent scalar additions, one core cycle each, may run in the same loop. When the chain
-is long enough to be the slower part, the loop is a clock that is read *under* the vector load: wide
-vectors lower the clock of many cores, and it rises again within microseconds once they stop.
+A chain of dependent scalar additions, one core cycle each, may run in the same loop. If the chain
+is the slower part, the time of the loop gives the core clock *during* the vector load: wide vectors
+lower the clock of many cores, which rises again within microseconds after them.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def fma_kernel(
         f"[ %a{i}_{UNROLL}, %loop ]"
         for i in range(chains)
     )
-    # The sum is stored only if it is NaN, which it never is: the compiler cannot prove that and
-    # removes nothing.
+    # The sum is stored only if it is NaN, which never happens. The compiler cannot prove this, so
+    # it removes nothing.
     add, bad = ("add", "icmp eq") if kind.is_exact else ("fadd", "fcmp uno")
     total = "\n".join(
         f"  %s{i + 1} = {add} {vector} %s{i}, %a{i}_{UNROLL}" for i in range(1, chains)
@@ -135,8 +135,8 @@ end:
 def _body(w: Writer, how: Multiply, chains: int, adds: int) -> str:
     """Return one iteration: every accumulator UNROLL times, the additions evenly among them.
 
-    An accumulator passes the additions as a number where a vector has one element: LLVM 22 has no
-    register for such a vector there.
+    An accumulator is an operand of the additions; as a number where a vector has one element, which
+    LLVM 22 does not accept there.
     """
     lines: list[str] = []
     vector, tie = w.vector, w.element if w.lanes == 1 else w.vector

@@ -180,7 +180,7 @@ def _doubts(console: Console, totals: Iterable[Total]) -> None:
         say(console, doubt)
 
 
-# What ``compare mixers`` prints of growing images: a row each, and where a mixer overtakes another.
+# The output of ``compare mixers`` for growing images: a row each, and the crossings of mixers.
 
 QUADRATIC = {
     "% quadratic": "% quadratic: of attention's time in softmax(QK^T)V",

@@ -29,9 +29,8 @@ EQUAL = "quadratic = linear FLOPs"
 def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
     """Return the time of each mixer over the tokens, and the times of attention's two halves.
 
-    Both axes are logarithmic, so that n times the tokens are a step of the same width everywhere,
-    and a power of them is a straight line. Times in doubt are left out. ``dated``: machine and
-    date, for the subtitle.
+    Both axes are logarithmic, so that a power of the tokens is a straight line. Times in doubt are
+    left out. ``dated``: machine and date, for the subtitle.
     """
     timed = [(grid, total) for grid, mixers in stages for total in mixers]
     totals = [(grid, total) for grid, total in timed if total.doubt is None]
@@ -71,7 +70,7 @@ def growth_chart(stages: Sequence[Stage], *, dated: str = "") -> Chart:
 
 
 def _finding(stages: Sequence[Stage]) -> str:
-    """Return how much longer the slowest mixer takes than the fastest at the largest image."""
+    """Return the ratio of the slowest mixer to the fastest for the largest image."""
     grid, timed = stages[-1]
     totals = [total for total in timed if total.doubt is None]
     if not totals:

@@ -60,7 +60,7 @@ def summary_report(
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
         say(console, *map(total_line, totals(standings)))
-    # Which of our own strategies refuse which problem would fill pages; the document has it.
+    # All refusals of our own strategies would fill pages; they are in the document.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
     if not standings:

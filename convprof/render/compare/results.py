@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from convprof.results import Measurement
     from convprof.studies.compare.results import Compared, Row
     from convprof.studies.compare.results_basis import Basis
 
@@ -48,16 +49,22 @@ def results_report(console: Console, compared: Sequence[Compared], *, every: boo
 def _rows(console: Console, each: Compared, *, every: bool) -> None:
     rows = _ordered(each) if every else each.changed
     if rows:
-        title = f"How many times {COMPARED[each.choice.basis]} of the base"
-        print_table(console, title, columns(each, rows), rows)
-        doubt = doubts.line((m for row in rows for m in _doubtful(row)), label)
-        if doubt is not None:
-            say(console, doubt)
+        print_table(console, _title(each, rows), columns(each, rows), rows)
+    doubt = doubts.line((m for row in each.rows for m in _doubtful(row)), label)
+    if doubt is not None:
+        say(console, doubt)
     hidden = len(each.rows) - len(rows)
     if hidden:
         counts = ((verdict, len(each.of(verdict))) for verdict in ("same", "undecided"))
         shown = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
         say(console, f"not shown: {shown}; --all shows every row", style="dim")
+
+
+def _title(each: Compared, rows: Sequence[Row]) -> str:
+    """Return what the ratios are, and the problem if there is only one: it has no column then."""
+    text = f"how many times {COMPARED[each.choice.basis]} of the base"
+    problems = set(map(_problem, rows))
+    return f"{problems.pop()} · {text}" if len(problems) == 1 else text.capitalize()
 
 
 def _ordered(each: Compared) -> list[Row]:
@@ -69,20 +76,16 @@ def columns(each: Compared, rows: Sequence[Row]) -> list[Column[Row]]:
     unit = units.time_unit([row.b.seconds for row in rows])
     basis = each.choice.basis
 
-    layout: list[Column[Row]] = [
-        Column("layout", lambda r: r.a.first.layout or tables.NOTHING, 3, "left", key=True)
-    ]
+    problem: list[Column[Row]] = [Column("problem", _problem, 1, "left")]
     further: list[Column[Row]] = [
-        *(layout if any(row.a.first.layout for row in rows) else []),
         Column("threads", lambda r: str(r.a.first.threads), 5, key=True),
         Column("type", lambda r: r.a.first.dtype, 8, "left", key=True),
         Column("cache", lambda r: r.a.first.cache, 8, "left", key=True),
-        Column("ISA", lambda r: r.isa, 8, "left", key=True),
     ]
     shown = [c for c in further if len({c.cell(row) for row in rows}) > 1 or c.rank < _OPTIONAL]
     others = [other for other in BASES if other != basis and any(other in r.ratios for r in rows)]
     return [
-        Column("problem", lambda r: describe.short_name(label(r.a.first)), 1, "left"),
+        *([] if len(set(map(_problem, rows))) == 1 else problem),
         Column("strategy", _strategy, 1, "left", key=True),
         *shown,
         Column(f"base [{unit.name}]", lambda r: units.digits(unit.scale(r.b.seconds)), 4),
@@ -101,8 +104,13 @@ def _other(basis: Basis, rank: int) -> Column[Row]:
     return Column(f"by {NAMES[basis]}", cell, rank)
 
 
+def _problem(row: Row) -> str:
+    return describe.short_name(label(row.a.first))
+
+
 def _strategy(row: Row) -> str:
-    return doubts.marked(row.a.first.strategy, row.doubt)
+    """Return ``tiled nhwc ?``: one column, so that the ratio fits into 80 characters."""
+    return doubts.marked(row.a.first.way, row.doubt)
 
 
 def _style(row: Row) -> str:
@@ -135,18 +143,18 @@ def _rest(each: Compared) -> Iterator[str]:
 
 def _nothing_matched(console: Console, each: Compared) -> None:
     """Print why nothing matches: what each side has."""
-    found = differences(*each.keys)
+    dimensions = differences(*each.keys)
     empty = [name for name, keys in zip(("base", "new files"), each.keys, strict=True) if not keys]
     if empty:
         say(
             console, f"Nothing matches: no measurement in the {' and the '.join(empty)} has a time."
         )
         return
-    disjoint = [d for d in found if d.is_disjoint]
+    disjoint = [d for d in dimensions if d.is_disjoint]
     why = " and ".join(d.dimension for d in disjoint)
     reason = f"no {why} is on both sides" if why else "no combination is on both sides"
     say(console, f"Nothing matches: {reason}.", style="bold")
-    for difference in disjoint or found:
+    for difference in disjoint or dimensions:
         for side, values in (("base", difference.base), ("new", difference.new)):
             hanging(console, f"{side} has {difference.dimension}: ", _listed(values))
 
@@ -156,7 +164,7 @@ def _listed(values: Sequence[str]) -> str:
     return ", ".join(values[:MOST_VALUES]) + more
 
 
-def _doubtful(row: Row) -> list[Any]:
+def _doubtful(row: Row) -> list[Measurement]:
     return [m for pool in (row.a, row.b) for m in pool.measurements if m.doubt is not None]
 
 
@@ -169,7 +177,7 @@ def _csv_rows(each: Compared) -> Iterator[dict[str, Any]]:
     for row in _ordered(each):
         m, ratio = row.a.first, row.ratio
         yield {
-            **_subject(each, m, row.isa),
+            **_subject(each, m),
             "basis": each.choice.basis,
             "base_s": row.b.seconds,
             "new_s": row.a.seconds,
@@ -183,10 +191,10 @@ def _csv_rows(each: Compared) -> Iterator[dict[str, Any]]:
         }
     for lost in each.lost:
         more = {"base_s": lost.base.seconds, "verdict": lost.new.status, "doubt": lost.new.reason}
-        yield {**_subject(each, lost.new, lost.isa), **more}
+        yield {**_subject(each, lost.new), **more}
 
 
-def _subject(each: Compared, m: Any, isa: str) -> dict[str, Any]:
+def _subject(each: Compared, m: Measurement) -> dict[str, Any]:
     return {
         "base": each.base.name,
         "new": each.new.name,
@@ -198,7 +206,7 @@ def _subject(each: Compared, m: Any, isa: str) -> dict[str, Any]:
         "dtype": m.dtype,
         "threads": m.threads,
         "cache": m.cache,
-        "isa": isa,
+        "isa": m.isa,
     }
 
 
@@ -209,6 +217,7 @@ def to_markdown(compared: Sequence[Compared], *, every: bool) -> Iterator[str]:
         yield "".join(f"- {line}\n" for line in _machine_lines(each)) + "\n"
         rows = _ordered(each) if every else each.changed
         if rows:
+            yield f"{_title(each, rows)}\n\n"
             yield markdown_table(columns(each, rows), rows) + "\n"
         same, undecided = len(each.of("same")), len(each.of("undecided"))
         yield f"{len(each.rows)} measurements: {len(each.changed)} changed, {same} the same, "

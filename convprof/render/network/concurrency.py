@@ -23,10 +23,10 @@ STREAMS_LINE = (
 )
 
 
-def concurrency_report(console: Console, found: Concurrency) -> None:
+def concurrency_report(console: Console, concurrency: Concurrency) -> None:
     """Print a row per mode, and what the words mean."""
-    print_table(console, TITLE, mode_columns(found.modes), found.modes)
-    line = doubts.line(mode.measurement for mode in found.modes)
+    print_table(console, TITLE, mode_columns(concurrency.modes), concurrency.modes)
+    line = doubts.line(mode.measurement for mode in concurrency.modes)
     say(console, STREAMS_LINE, *([] if line is None else [line]), style="dim")
 
 

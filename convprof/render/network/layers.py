@@ -86,10 +86,10 @@ def _kind_of(layer: Layer) -> tuple[object, ...]:
 
 
 def _equal(measured: Sequence[Layer], total: float) -> list[Share]:
-    found: dict[tuple[object, ...], list[Layer]] = {}
+    by_problem: dict[tuple[object, ...], list[Layer]] = {}
     for layer in measured:
-        found.setdefault(_kind_of(layer), []).append(layer)
-    return [Share(tuple(those), total) for those in found.values()]
+        by_problem.setdefault(_kind_of(layer), []).append(layer)
+    return [Share(tuple(those), total) for those in by_problem.values()]
 
 
 def layer_columns(rows: Sequence[Share], layout: str) -> list[Column[Share]]:
@@ -125,10 +125,10 @@ def legend_lines(headings: Sequence[str]) -> list[str]:
     return lines
 
 
-def kind_columns(found: Sequence[Kind]) -> list[Column[Kind]]:
+def kind_columns(kinds: Sequence[Kind]) -> list[Column[Kind]]:
     """Return the columns of the kinds of layers."""
-    total = sum(kind.hot_s for kind in found)
-    unit = units.table_unit([kind.hot_s for kind in found])
+    total = sum(kind.hot_s for kind in kinds)
+    unit = units.table_unit([kind.hot_s for kind in kinds])
     return [
         Column("kind", lambda kind: kind.name, 1, "left"),
         Column("layers", lambda kind: str(kind.layers), 5),

@@ -35,42 +35,42 @@ NO_PLAN = "no plan: not every layer has been timed"
 _MOST_NAMED = 6
 
 
-def plan_report(console: Console, found: PlanResult, extent: Extent) -> None:
+def plan_report(console: Console, result: PlanResult, extent: Extent) -> None:
     """Print the plan layer by layer, then the chains that were run."""
-    if found.layers:
-        _print_layers(console, found, extent)
+    if result.layers:
+        _print_layers(console, result, extent)
         console.print()
     else:
         say(console, NO_PLAN)
-    if found.standings:
-        columns = chain_columns(found.standings)
-        print_table(console, "the whole network", columns, found.standings)
-        say(console, *_doubt_lines(found), style="dim")
-        if any(standing.name == AS_WRITTEN for standing in found.standings):
+    if result.standings:
+        columns = chain_columns(result.standings)
+        print_table(console, "the whole network", columns, result.standings)
+        say(console, *_doubt_lines(result), style="dim")
+        if any(standing.name == AS_WRITTEN for standing in result.standings):
             say(console, WRITTEN_LINE, style="dim")
-    if found.layers:
-        say(console, *conclusion_lines(found))
-    if found.concurrency is not None:
+    if result.layers:
+        say(console, *conclusion_lines(result))
+    if result.concurrency is not None:
         console.print()
-        concurrency_report(console, found.concurrency)
-    say(console, *exclusion_lines(found.excluded), style="bold red")
+        concurrency_report(console, result.concurrency)
+    say(console, *exclusion_lines(result.excluded), style="bold red")
 
 
-def conclusion_lines(found: PlanResult) -> list[str]:
+def conclusion_lines(result: PlanResult) -> list[str]:
     """Return the conversions of the chosen chain, and how the libraries compare."""
-    lines = [_conversions_line(found.chosen, _after(found))] if _laid_out(found) else []
+    lines = [_conversions_line(result.chosen, _after(result))] if _laid_out(result) else []
     lines += [
         verdict(standing.measurement, "convprof's optimal chain", standing.ratio)
-        for standing in found.standings
+        for standing in result.standings
         if standing.library and standing.ratio is not None
     ]
     return lines
 
 
-def plan_csv(found: PlanResult | None) -> str:
+def plan_csv(result: PlanResult | None) -> str:
     """Return one row per layer: its choice, and exact seconds."""
     rows = []
-    for layer in found.layers if found else []:
+    for layer in result.layers if result else []:
         fastest = {f"{layout}_s": seconds for layout, (_, seconds) in layer.fastest.items()}
         row = layer.to_json()
         del row["fastest"]
@@ -79,35 +79,37 @@ def plan_csv(found: PlanResult | None) -> str:
     return rows_csv(rows)
 
 
-def plan_markdown(document: Document, found: PlanResult | None, extent: Extent) -> str:
+def plan_markdown(document: Document, result: PlanResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
-    if found is None:
+    if result is None:
         return ""
-    rows = _shown(found, extent)
-    lines = [*(conclusion_lines(found) if rows else [NO_PLAN]), *exclusion_lines(found.excluded)]
-    modes = found.concurrency.modes if found.concurrency else ()
-    made = [
-        f"### {_title(found, rows, extent)}\n",
+    rows = _shown(result, extent)
+    lines = [*(conclusion_lines(result) if rows else [NO_PLAN]), *exclusion_lines(result.excluded)]
+    modes = result.concurrency.modes if result.concurrency else ()
+    parts = [
+        f"### {_title(result, rows, extent)}\n",
         markdown_table(layer_columns(rows), rows) if rows else "",
-        markdown_table(chain_columns(found.standings), found.standings) if found.standings else "",
+        markdown_table(chain_columns(result.standings), result.standings)
+        if result.standings
+        else "",
         markdown_table(mode_columns(modes), modes) if modes else "",
         *(f"- {line}" for line in lines),
         "",
         describe.machine_line(document) + "  ",
         describe.cycles_line(document.measurements),
     ]
-    return "\n".join(made) + "\n"
+    return "\n".join(parts) + "\n"
 
 
-def _print_layers(console: Console, found: PlanResult, extent: Extent) -> None:
-    rows = _shown(found, extent)
+def _print_layers(console: Console, result: PlanResult, extent: Extent) -> None:
+    rows = _shown(result, extent)
     columns = line_columns(layer_columns(rows))
     lines = fitting_lines(
         rows, lambda row: row.name, columns, console.width, in_order=extent.top is None
     )
-    shown = print_table(console, _title(found, rows, extent), columns, lines)
+    shown = print_table(console, _title(result, rows, extent), columns, lines)
     layouts = [layout for layout in LAYOUTS if any(h.startswith(layout) for h in shown)]
     each = "each" if len(layouts) > 1 else "that"
     line = f"; {', '.join(layouts)}: the fastest strategy of {each} layout there"
@@ -115,19 +117,19 @@ def _print_layers(console: Console, found: PlanResult, extent: Extent) -> None:
     say(console, TIME_LINE + (line if layouts else ""), *shared, style="dim")
 
 
-def _doubt_lines(found: PlanResult) -> list[str]:
-    line = doubts.line(standing.measurement for standing in found.standings)
+def _doubt_lines(result: PlanResult) -> list[str]:
+    line = doubts.line(standing.measurement for standing in result.standings)
     return [] if line is None else [line]
 
 
-def _laid_out(found: PlanResult) -> bool:
+def _laid_out(result: PlanResult) -> bool:
     """Whether any layer has a layout."""
-    return any(layer.fastest for layer in found.layers)
+    return any(layer.fastest for layer in result.layers)
 
 
-def _shown(found: PlanResult, extent: Extent) -> list[PlanRow]:
+def _shown(result: PlanResult, extent: Extent) -> list[PlanRow]:
     """Return the layers that take time: in order, or the slowest first."""
-    timed = [layer for layer in found.layers if layer.seconds > 0]
+    timed = [layer for layer in result.layers if layer.seconds > 0]
     if extent.top is None:
         groups = extent.groups(timed, lambda layer: layer.step.name, _way_of)
         return [PlanRow(group.name, group.rows) for group in groups]
@@ -139,14 +141,14 @@ def _way_of(layer: Planned) -> tuple[object, ...]:
     return layer.step.problem, layer.strategy, layer.layout
 
 
-def _after(found: PlanResult) -> list[str]:
+def _after(result: PlanResult) -> list[str]:
     """Return the conversions, each with the layer whose result it converts.
 
     ``after layer4.1.conv2: to nchw``; ``input to nhwc`` for the input.
     """
-    writers = {layer.step.writes: layer.step.name for layer in found.layers}
+    writers = {layer.step.writes: layer.step.name for layer in result.layers}
     named = []
-    for conversion in found.conversions:
+    for conversion in result.conversions:
         tensor, _, layout = conversion.rpartition(" to ")
         writer = writers.get(tensor)
         named.append(f"after {writer}: to {layout}" if writer else conversion)
@@ -160,15 +162,15 @@ def _conversions_line(chain: str, names: Sequence[str]) -> str:
     return f"conversions of the chain '{chain}': {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _title(found: PlanResult, rows: Sequence[PlanRow], extent: Extent) -> str:
-    layers = sum(1 for layer in found.layers if layer.seconds > 0)
+def _title(result: PlanResult, rows: Sequence[PlanRow], extent: Extent) -> str:
+    layers = sum(1 for layer in result.layers if layer.seconds > 0)
     many = f"{layers} layer{'s' if layers != 1 else ''}"
     if extent.top is not None and len(rows) < layers:
         many = f"{slowest(len(rows))} of {many}"
-    many += not_timed(len(found.layers) - layers)
-    network = f"{found.network} of {shape_text(found.input)}"
-    chain = [] if found.chosen == OPTIMAL else [f"the chain '{found.chosen}'"]
-    return " · ".join((network, *how_parts(found.options), *chain, many))
+    many += not_timed(len(result.layers) - layers)
+    network = f"{result.network} of {shape_text(result.input)}"
+    chain = [] if result.chosen == OPTIMAL else [f"the chain '{result.chosen}'"]
+    return " · ".join((network, *how_parts(result.options), *chain, many))
 
 
 # The tables of ``network NAME --plan``: a row per layer, and a row per chain or library.
@@ -195,13 +197,13 @@ class PlanRow:
 
         A layout that one of the layers lacks is left out; strategies that differ are all named.
         """
-        found = {}
+        by_layout = {}
         for layout in LAYOUTS:
             each = [layer.fastest[layout] for layer in self.layers if layout in layer.fastest]
             if len(each) == len(self.layers):
                 names = ", ".join(dict.fromkeys(name for name, _ in each))
-                found[layout] = names, sum(seconds for _, seconds in each) / len(each)
-        return found
+                by_layout[layout] = names, sum(seconds for _, seconds in each) / len(each)
+        return by_layout
 
 
 def layer_columns(rows: Sequence[PlanRow]) -> list[Column[PlanRow]]:

@@ -42,28 +42,28 @@ if TYPE_CHECKING:
     from convprof.studies.network.study import NetworkResult
 
 
-def run_report(console: Console, found: NetworkResult, extent: Extent) -> None:
+def run_report(console: Console, result: NetworkResult, extent: Extent) -> None:
     """Print layers, kinds, totals, verdicts, and exclusions."""
-    if found.measured:
-        _print_layers(console, found, extent)
+    if result.measured:
+        _print_layers(console, result, extent)
         console.print()
-        of_kinds = kinds(found.layers)
+        of_kinds = kinds(result.layers)
         print_table(console, "by kind of layer", kind_columns(of_kinds), of_kinds)
-        say(console, *doubt_lines(found))
+        say(console, *doubt_lines(result))
         console.print()
-    _print_totals(console, found)
-    say(console, *library_lines(found))
-    if found.concurrency is not None:
+    _print_totals(console, result)
+    say(console, *library_lines(result))
+    if result.concurrency is not None:
         console.print()
-        concurrency_report(console, found.concurrency)
-    say(console, *exclusion_lines(found.excluded), style="bold red")
+        concurrency_report(console, result.concurrency)
+    say(console, *exclusion_lines(result.excluded), style="bold red")
 
 
-def doubt_lines(found: NetworkResult) -> list[str]:
+def doubt_lines(result: NetworkResult) -> list[str]:
     """Return the times in doubt, with reasons; no line without doubts."""
-    layers = [m for layer in found.measured for m in (layer.hot, layer.cold) if m is not None]
+    layers = [m for layer in result.measured for m in (layer.hot, layer.cold) if m is not None]
     different = list({id(m): m for m in layers}.values())
-    line = doubts.line([*different, *filter(None, [found.chain])], doubts.layer_name)
+    line = doubts.line([*different, *filter(None, [result.chain])], doubts.layer_name)
     return [] if line is None else [line]
 
 
@@ -76,17 +76,17 @@ def exclusion_lines(excluded: Iterable[Measurement]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def title(found: NetworkResult, rows: Sequence[Share], extent: Extent) -> str:
+def title(result: NetworkResult, rows: Sequence[Share], extent: Extent) -> str:
     """Return ``resnet50 of 1x3x224x224 · nhwc · f32 · 2 threads · 174 layers (1 view not timed)``.
 
     With ``--top`` equal layers share a row: ``… · the 10 slowest of 23 different ones``.
     """
-    fused = "fused" if found.options.fuse else ""
-    measured, kept = len(found.measured), different(found.layers)
+    fused = "fused" if result.options.fuse else ""
+    measured, kept = len(result.measured), different(result.layers)
     layers = f"{measured} layer{'s' if measured != 1 else ''}"
-    if found.missing:
-        layers = f"{measured} measured of {measured + found.missing} layers"
-    views = not_timed(sum(1 for layer in found.layers if layer.view))
+    if result.missing:
+        layers = f"{measured} measured of {measured + result.missing} layers"
+    views = not_timed(sum(1 for layer in result.layers if layer.view))
     counted = [f"{layers}{views}"]
     if extent.top is None:
         pass
@@ -96,10 +96,10 @@ def title(found: NetworkResult, rows: Sequence[Share], extent: Extent) -> str:
         counted.append(f"{slowest(len(rows))} of {kept} different ones")
     elif len(rows) < measured:
         counted.append(f"{kept} different one{'s' if kept != 1 else ''}")
-    network = f"{found.network} of {shape_text(found.input)}"
-    laid_out = any(layer.hot.layout for layer in found.measured if layer.hot)
-    layout = found.options.layout if laid_out else ""
-    return " · ".join(filter(None, (network, layout, *how_parts(found.options), fused, *counted)))
+    network = f"{result.network} of {shape_text(result.input)}"
+    laid_out = any(layer.hot.layout for layer in result.measured if layer.hot)
+    layout = result.options.layout if laid_out else ""
+    return " · ".join(filter(None, (network, layout, *how_parts(result.options), fused, *counted)))
 
 
 def not_timed(views: int) -> str:
@@ -117,9 +117,9 @@ def how_parts(options: Options) -> tuple[str, str]:
     return options.dtype, f"{options.threads} thread{'s' if options.threads > 1 else ''}"
 
 
-def run_csv(found: NetworkResult | None) -> str:
+def run_csv(result: NetworkResult | None) -> str:
     """Return one row per layer: exact seconds."""
-    return rows_csv([layer.to_json() for layer in found.layers] if found else [])
+    return rows_csv([layer.to_json() for layer in result.layers] if result else [])
 
 
 def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
@@ -132,34 +132,34 @@ def rows_csv(layers: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def run_markdown(document: Document, found: NetworkResult | None, extent: Extent) -> str:
+def run_markdown(document: Document, result: NetworkResult | None, extent: Extent) -> str:
     """Return the tables and the lines below them in Markdown."""
     from convprof.render.export import markdown_table
 
-    if found is None:
+    if result is None:
         return ""
-    rows, of_kinds = shares(found.layers, extent), kinds(found.layers)
-    columns, totals = layer_columns(rows, found.options.layout), found.reconciliation()
-    added = parts(totals, noise(found), converted=bool(found.conversions)) if totals else []
-    given = (
-        *doubt_lines(found), *residual_lines(found), *library_lines(found),
-        *exclusion_lines(found.excluded),
+    rows, of_kinds = shares(result.layers, extent), kinds(result.layers)
+    columns, totals = layer_columns(rows, result.options.layout), result.reconciliation()
+    added = parts(totals, noise(result), converted=bool(result.conversions)) if totals else []
+    notes = (
+        *doubt_lines(result), *residual_lines(result), *library_lines(result),
+        *exclusion_lines(result.excluded),
     )  # fmt: skip
-    modes = found.concurrency.modes if found.concurrency else ()
-    made = [
-        f"### {title(found, rows, extent)}\n",
+    modes = result.concurrency.modes if result.concurrency else ()
+    texts = [
+        f"### {title(result, rows, extent)}\n",
         markdown_table(columns, rows) if rows else "",
         *(f"{line}\n" for line in legend_lines([c.heading for c in columns]) if rows),
         markdown_table(kind_columns(of_kinds), of_kinds) if of_kinds else "",
         markdown_table(part_columns(added), added) if added else "",
         markdown_table(mode_columns(modes), modes) if modes else "",
-        *(f"- {line}" for line in ([chain_line(found.chain)] if found.chain else [])),
-        *(f"- {line}" for line in given),
+        *(f"- {line}" for line in ([chain_line(result.chain)] if result.chain else [])),
+        *(f"- {line}" for line in notes),
         "",
         describe.machine_line(document) + "  ",
         describe.cycles_line(document.measurements),
     ]
-    return "\n".join(made) + "\n"
+    return "\n".join(texts) + "\n"
 
 
 def collapsed_lines(rows: Sequence[Share], extent: Extent) -> list[str]:
@@ -168,23 +168,23 @@ def collapsed_lines(rows: Sequence[Share], extent: Extent) -> list[str]:
     return [ALL_LINE] if shared else []
 
 
-def _print_layers(console: Console, found: NetworkResult, extent: Extent) -> None:
-    rows = shares(found.layers, extent)
-    columns = line_columns(layer_columns(rows, found.options.layout))
+def _print_layers(console: Console, result: NetworkResult, extent: Extent) -> None:
+    rows = shares(result.layers, extent)
+    columns = line_columns(layer_columns(rows, result.options.layout))
     lines = fitting_lines(
         rows, lambda row: row.name, columns, console.width, in_order=extent.top is None
     )
-    shown = print_table(console, title(found, rows, extent), columns, lines)
+    shown = print_table(console, title(result, rows, extent), columns, lines)
     say(console, *legend_lines(shown), *collapsed_lines(rows, extent), style="dim")
 
 
-def _print_totals(console: Console, found: NetworkResult) -> None:
-    totals = found.reconciliation()
+def _print_totals(console: Console, result: NetworkResult) -> None:
+    totals = result.reconciliation()
     if totals is not None:
-        rows = parts(totals, noise(found), converted=bool(found.conversions))
+        rows = parts(totals, noise(result), converted=bool(result.conversions))
         print_table(console, "the network as a whole", part_columns(rows), rows)
-        if abs(totals.distance_s) > noise(found):
+        if abs(totals.distance_s) > noise(result):
             say(console, BETWEEN_LINE, style="dim")
         console.print()
-    if found.chain is not None:
-        say(console, chain_line(found.chain), *residual_lines(found))
+    if result.chain is not None:
+        say(console, chain_line(result.chain), *residual_lines(result))

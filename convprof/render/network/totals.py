@@ -47,16 +47,16 @@ class Part:
     """Whether the difference is within the noise."""
 
 
-def noise(found: NetworkResult) -> float:
+def noise(result: NetworkResult) -> float:
     """Return the seconds below which a difference is noise: half the chain's interval, or 2 %.
 
     The larger of both counts; 0 without a chain.
     """
-    time = found.chain.time_s if found.chain else None
+    time = result.chain.time_s if result.chain else None
     return max(time.half_interval or 0.0, NOISE * time.median) if time else 0.0
 
 
-def parts(found: Reconciliation, noise_s: float, *, converted: bool) -> list[Part]:
+def parts(sums: Reconciliation, noise_s: float, *, converted: bool) -> list[Part]:
     """Return the rows from the sum of the hot layers to the chain, and the sum of cold ones.
 
     Differences of up to ``noise_s`` seconds are marked.
@@ -65,14 +65,14 @@ def parts(found: Reconciliation, noise_s: float, *, converted: bool) -> list[Par
     def between(name: str, seconds: float) -> Part:
         return Part(name, seconds, difference=True, noise=abs(seconds) <= noise_s)
 
-    conversions = [Part(CONVERSIONS, found.conversions_s, difference=True)] if converted else []
+    conversions = [Part(CONVERSIONS, sums.conversions_s, difference=True)] if converted else []
     return [
-        Part(HOT, found.hot_s),
-        between(BETWEEN, found.distance_s),
+        Part(HOT, sums.hot_s),
+        between(BETWEEN, sums.distance_s),
         *conversions,
-        between(JOINED, found.joined_s),
-        Part(CHAIN, found.chain_s),
-        Part(COLD, found.cold_s),
+        between(JOINED, sums.joined_s),
+        Part(CHAIN, sums.chain_s),
+        Part(COLD, sums.cold_s),
     ]
 
 
@@ -107,22 +107,22 @@ def chain_line(chain: Measurement) -> str:
     )
 
 
-def residual_lines(found: NetworkResult) -> list[str]:
+def residual_lines(result: NetworkResult) -> list[str]:
     """Return in words the difference of the chain and its layers, and the layers that lose most."""
-    totals = found.reconciliation()
+    totals = result.reconciliation()
     if totals is None:
         return []
-    if found.doubt is not None:
-        return [f"Nothing is concluded from chain and layers, in doubt: {found.doubt}."]
-    noise_s, chain_s = noise(found), totals.chain_s
+    if result.doubt is not None:
+        return [f"Nothing is concluded from chain and layers, in doubt: {result.doubt}."]
+    noise_s, chain_s = noise(result), totals.chain_s
     hot, cold = (_compared(chain_s, of, noise_s) for of in (totals.hot_s, totals.cold_s))
     lines = [
         f"The chain takes {hot} its layers by themselves with hot caches, {cold} with cold ones."
     ]
-    losing = [(layer, (layer.chain_s or 0.0) - layer.hot_s) for layer in farthest(found.layers)]
+    losing = [(layer, (layer.chain_s or 0.0) - layer.hot_s) for layer in farthest(result.layers)]
     losing = [(layer, lost) for layer, lost in losing if lost >= NOISE * chain_s]
     # A single layer has no neighbours.
-    if losing and len(found.measured) > 1:
+    if losing and len(result.measured) > 1:
         unit = units.table_unit([lost for _, lost in losing])
         named = ", ".join(
             f"{layer.step.name} +{units.digits(unit.scale(lost), 2)} {unit.name}"
@@ -134,13 +134,13 @@ def residual_lines(found: NetworkResult) -> list[str]:
     return lines
 
 
-def library_lines(found: NetworkResult) -> list[str]:
+def library_lines(result: NetworkResult) -> list[str]:
     """Return the time of each library, compared with the chain."""
     return [
         verdict(each.a, "convprof's chain", each.ratio)
         if each.doubt is None
         else f"{each.a.strategy}: no conclusion, in doubt: {each.doubt}."
-        for each in found.libraries
+        for each in result.libraries
     ]
 
 

@@ -137,14 +137,14 @@ def _pass_name(measurement: Measurement) -> str:
 
 def exclusion_lines(excluded: Sequence[Measurement]) -> list[str]:
     """Return why passes have no result, each reason once, with its number of passes."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for m in excluded:
         name = m.problem["name"] or m.problem["descriptor"]
         where = " ".join(filter(None, (name, m.problem.get("pass"))))
-        found.setdefault(f"{m.status}: {m.strategy}: {m.reason}", []).append(where)
+        by_reason.setdefault(f"{m.status}: {m.strategy}: {m.reason}", []).append(where)
     return [
         f"{reason} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
-        for reason, places in found.items()
+        for reason, places in by_reason.items()
     ]
 
 
@@ -193,24 +193,24 @@ def total_lines(plan: Plan, sides: Sequence[Sequence[Result]], peak: Peak) -> li
 
 def notes(plan: Plan, rows: Sequence[Result]) -> list[str]:
     """Return the explanations, and the missing parts."""
-    found = []
+    lines = []
     if plan.which == TRAINING:
-        found.append(GRADIENTS)
+        lines.append(GRADIENTS)
     if plan.left_out:
-        found.append(
+        lines.append(
             f"no gradient of the data is needed in {_some(plan.left_out)}: "
             "no layer before has learned weights"
         )
     mixed = list(dict.fromkeys(layer.kind for layer in plan.layers if not layer.learned))
     if mixed and plan.which != FORWARD:
-        found.append(f"{_some(mixed)}: {MIXED}")
-    found.append(FORWARD_NOT_TIMED if plan.which == FORWARD else NOT_TIMED)
+        lines.append(f"{_some(mixed)}: {MIXED}")
+    lines.append(FORWARD_NOT_TIMED if plan.which == FORWARD else NOT_TIMED)
     measured = [m for row in rows for m in row.found.values()]
     if any(map(tables.effective, measured)):
-        found.append("* an effective rate: it executes fewer FLOPs than are counted")
+        lines.append("* an effective rate: it executes fewer FLOPs than are counted")
     if any(map(tables.over_ceiling, measured)):
-        found.append("! over the peak: the clock rose since, or a bug")
-    return found
+        lines.append("! over the peak: the clock rose since, or a bug")
+    return lines
 
 
 def _side_lines(plan: Plan, side: Sequence[Result], peak: Peak, where: str) -> list[str]:

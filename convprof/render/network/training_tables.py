@@ -104,10 +104,10 @@ def kind_columns(plan: Plan, rows: Sequence[Kind], peak: Peak) -> list[Column[Ki
     ]
 
 
-def peak_text(found: Total, peak: Peak, decimals: int) -> str:
+def peak_text(sums: Total, peak: Peak, decimals: int) -> str:
     """Return the share of the peak in percent, marked as in ``run`` where it is over it."""
-    share = (found.flop_per_s or 0.0) / peak.flop_per_s
-    executed = share * found.flops.executed / found.flops.direct if found.flops.direct else share
+    share = (sums.flop_per_s or 0.0) / peak.flop_per_s
+    executed = share * sums.flops.executed / sums.flops.direct if sums.flops.direct else share
     over = share > tables.OVER_CEILING
     mark = "!" if over and executed > tables.OVER_CEILING else "*" if over else ""
     return f"{100 * share:.{decimals}f}{mark}"
@@ -133,10 +133,10 @@ def _step_cell(unit: units.Unit) -> Callable[[Result], str]:
 
 def _sum_cell(passes: Sequence[str], unit: units.Unit) -> Callable[[Kind], str]:
     def cell(row: Kind) -> str:
-        found = total(row.results, passes)
-        if not found.counted:
+        sums = total(row.results, passes)
+        if not sums.counted:
             return NOTHING
-        return doubts.before(units.digits(unit.scale(found.seconds)), found.doubt)
+        return doubts.before(units.digits(unit.scale(sums.seconds)), sums.doubt)
 
     return cell
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof import stats, units
 from convprof.render.charts.chart import CellMark, Chart, HeatMap, Level, Mark, Point, Series
-from convprof.render.findings import INTERVAL, joined
+from convprof.render.findings import INTERVAL, joined, left_out
 
 if TYPE_CHECKING:
     from convprof.studies.study.page import Page, Plot, Row, Section
@@ -21,7 +21,7 @@ def page_chart(page: Page, *, dated: str) -> Chart | HeatMap | None:
 
 def chart(page: Page, section: Section, dated: str = "") -> Chart | HeatMap | None:
     """Return the chart of a section; None without a chart or without a measurement."""
-    if section.plot is None or not any(row.measured for row in section.rows):
+    if section.plot is None or not any(row.sure for row in section.rows):
         return None
     if section.plot.kind == "map":
         return _map(page, section, section.plot, dated)
@@ -55,17 +55,22 @@ def _lines(page: Page, section: Section, plot: Plot, dated: str) -> Chart:
         x_log=plot.x_log,
         y_log=plot.y_log,
         y_top=max((line.at / scale for line in plot.levels), default=None),
-        subtitle=joined(page.title, dated),
+        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
         caption=INTERVAL,
     )
+
+
+def _doubtful(section: Section) -> int:
+    """Return how many measured rows are in doubt, and not drawn."""
+    return sum(1 for row in section.rows if row.measured and not row.sure)
 
 
 def _finding(page: Page, section: Section, plot: Plot) -> str:
     """Return the comparison of measurement and theory, or without a theory the highest figure."""
     compared = [row for row in section.rows if row.ratio]
     if not compared:
-        timed = [row for row in section.rows if row.measured]
-        best = max(timed, key=lambda row: row.measured.value if row.measured else 0.0)
+        timed = [row for row in section.rows if row.sure]
+        best = max(timed, key=lambda row: row.sure.value if row.sure else 0.0)
         return f"{page.study}: {_figure(best, section)} at best, {_where(best, plot)}"
     ratios = [row.ratio or 1.0 for row in compared]
     farthest = max(compared, key=lambda row: abs(math.log(row.ratio or 1.0)))
@@ -77,7 +82,7 @@ def _finding(page: Page, section: Section, plot: Plot) -> str:
 
 
 def _figure(row: Row, section: Section) -> str:
-    value = row.measured.value if row.measured else 0.0
+    value = row.sure.value if row.sure else 0.0
     return f"{units.digits(value / section.unit.value)} {section.unit.name}"
 
 
@@ -95,10 +100,10 @@ def _points(rows: list[Row], plot: Plot, scale: float) -> tuple[Point, ...]:
     best: dict[float, Point] = {}
     for row in rows:
         x = _field(row, plot.x)
-        if row.measured is None or x is None:
+        if row.sure is None or x is None:
             continue
-        low, high = (end and end / scale for end in (row.measured.low, row.measured.high))
-        point = Point(x, row.measured.value / scale, low, high)
+        low, high = (end and end / scale for end in (row.sure.low, row.sure.high))
+        point = Point(x, row.sure.value / scale, low, high)
         if x not in best or point.y > best[x].y:
             best[x] = point
     return tuple(best[x] for x in sorted(best))
@@ -117,7 +122,7 @@ def _expectations(rows: tuple[Row, ...] | list[Row], plot: Plot, scale: float) -
 def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
     columns = list(dict.fromkeys(_field(row, plot.x) for row in section.rows))
     rows = list(dict.fromkeys(_field(row, plot.group) for row in section.rows))
-    values = {(_field(r, plot.group), _field(r, plot.x)): r.measured for r in section.rows}
+    values = {(_field(r, plot.group), _field(r, plot.x)): r.sure for r in section.rows}
     scale = section.unit.value
 
     def value(down: Any, across: Any) -> float | None:
@@ -136,7 +141,7 @@ def _map(page: Page, section: Section, plot: Plot, dated: str) -> HeatMap:
             CellMark(label, tuple((rows.index(y), columns.index(x)) for x, y in cells))
             for label, cells in plot.cells
         ),
-        subtitle=joined(page.title, dated),
+        subtitle=joined(page.title, left_out(_doubtful(section)), dated),
         caption="median times",
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from convprof.render import doubts
 from convprof.render.answer import answer_report
 from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.studies.study.page import Page, Section
+    from convprof.studies.study.page import Page, Row, Section
 
 WIDEST = 100
 CHART_HEIGHT = 14
@@ -71,16 +72,23 @@ def _section(console: Console, page: Page, section: Section) -> None:
         print_table(console, _title(section), columns, table.groups(section))
     for note in section.notes:
         _wrapped(console, Text(note, style="dim"))
+    doubt = doubts.line_of((_named(row), row.doubt) for row in section.rows if row.measured)
+    if doubt is not None:
+        _wrapped(console, Text(doubt))
     for row in section.rows:
         if row.status not in ("ok", "missing"):
-            named = ", ".join(f"{name} {value}" for name, value in row.variant.items())
-            line = f"{row.status}: {named}: {row.reason}"
+            line = f"{row.status}: {_named(row)}: {row.reason}"
             say(console, line, style="bold red")
     if drawing is not None and not isinstance(drawing, HeatMap):
         console.print()
         console.print(
             chart_lines(replace(drawing, title="", subtitle="", caption=""), width, CHART_HEIGHT)
         )
+
+
+def _named(row: Row) -> str:
+    """Return ``size 64, threads 2``."""
+    return ", ".join(f"{name} {value}" for name, value in row.variant.items())
 
 
 def _title(section: Section) -> str:
@@ -122,6 +130,7 @@ def to_csv(page: Page) -> str:
                     "ci95_high": figure.high if figure else None,
                     "cycles": row.cycles,
                     "status": row.status,
+                    "doubt": row.doubt,
                     "max_rel_error": row.max_rel_error,
                 }
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convprof import units
+from convprof.render import doubts
 from convprof.render.columns import Column
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _cell(name: str, value: Any, scale: float) -> Callable[[Group], str]:
         row = next((row for row in group if row.variant[name] == value), None)
         if row is None or row.measured is None:
             return NOTHING if row is None else row.status
-        return scaled(row.measured.value, scale)
+        return doubts.before(scaled(row.measured.value, scale), row.doubt)
 
     return cell
 
@@ -117,9 +118,10 @@ def figure(row: Row, scale: float) -> str:
     if measured is None:
         return row.status
     text = units.digits(measured.value / scale)
-    if measured.half is None:
-        return f"{text} ±?"
-    return f"{text} ±{measured.half / scale:.{len(text.partition('.')[2])}f}"
+    half = "?"
+    if measured.half is not None:
+        half = f"{measured.half / scale:.{len(text.partition('.')[2])}f}"
+    return doubts.before(f"{text} ±{half}", row.doubt)
 
 
 def off(row: Row) -> str:

@@ -1,7 +1,7 @@
-"""The tiles of a product whose ``b`` lies in panels: one panel after the other, all rows each.
+"""The tiles of a product whose ``b`` is in panels: panel by panel, all rows for each.
 
-A block of ``a`` stays in the second-level cache while every panel of ``b`` goes by. The tiles of a
-panel fetch the next one, a little each, so that it is near before it is needed.
+A block of ``a`` stays in the second-level cache while all panels of ``b`` are used. Each tile of a
+panel prefetches a part of the next panel, so that the panel is in a cache when it is needed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PANELS = "panels"
 FETCH_ROWS = 64
 """Rows of ``b`` to fetch ahead where no earlier tile could: as for a convolution's weights."""
 UNEVEN = 1.05
-"""Threads share out panels unless the busiest would have so many times its share: then rows."""
+"""Threads share out rows if the busiest would have this many times its share of the panels."""
 STAGE_MACS = 500_000_000
 """Work of a thread between two chances for Ctrl-C: some milliseconds."""
 
@@ -50,13 +50,13 @@ class PanelBlocking:
     vectors: int
     """Vectors across a register tile, which is as wide as a panel."""
     mc: int
-    """Rows that a panel meets before the next panel comes."""
+    """Rows that use a panel before the next panel."""
     kc: int
     """Steps of a panel."""
 
 
 class _Pass(NamedTuple):
-    """Panels of one product of the batch, one after the other, that meet a block of ``a``."""
+    """Panels of one product of the batch, one after the other, with a block of ``a``."""
 
     z: int
     rows: range
@@ -180,7 +180,7 @@ class PanelStages:
         return (before + np.asarray(each.panels)) * self.layout.elements
 
     def _add(self, tiles: TileList, each: _Pass, following: _Pass | None, *, first: bool) -> None:
-        """Add the tiles of a pass. Those of its last panel fetch the first of the ``following``.
+        """Add the tiles of a pass. Tiles of its last panel fetch the first panel of ``following``.
 
         The ``first`` tile of all has none before it that could have fetched its panel.
         """
@@ -217,7 +217,7 @@ class PanelStages:
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
 
     def _fetched(self, tiles: int) -> int:
-        """Return the elements of the next panel that each step of so many tiles fetches.
+        """Return the elements of the next panel that each step of ``tiles`` fetches.
 
         Whole lines per turn of the loop. A tile that is alone would fetch as fast as it reads: it
         looks ahead in the panel itself.

@@ -94,7 +94,7 @@ def taking(
     return unfused.why_not(problem, setting) or unfused
 
 
-def ways(
+def layer_choices(
     steps: Sequence[Step], names: Sequence[str], setting: Setting, layout: str
 ) -> list[LayerChoice]:
     """Return for every step the first strategy that computes it, in one layout where possible.

@@ -134,7 +134,7 @@ class PreparedStreams(Prepared):
         if self._threads:
             return
         # The calling thread may have been bound to a single CPU, by a library.
-        with affinity.kept(len(self._chains)):
+        with affinity.restored(len(self._chains)):
             for chain in self._chains[1:]:
                 thread = threading.Thread(target=self._serve, args=(chain,), daemon=True)
                 try:

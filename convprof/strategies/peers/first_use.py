@@ -34,7 +34,7 @@ def first_use(prepared: Prepared, library: str) -> Iterator[None]:
     if library not in OWN_POOLS:
         forks.check(library, threads)
     need_threads(library, threads)
-    with affinity.kept(threads):
+    with affinity.restored(threads):
         yield
     forks.note(library, threads, prepared)
 

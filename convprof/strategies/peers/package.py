@@ -134,7 +134,7 @@ class LibraryPrepared(Prepared):
 def load(package: str) -> Any:
     """Import a library without its warnings; ``RefusedError`` if the import fails."""
     precision.set_aside(package)
-    with affinity.kept(), warnings.catch_warnings():
+    with affinity.restored(), warnings.catch_warnings():
         # warnings on import are about the library's own dependencies
         warnings.simplefilter("ignore")
         try:

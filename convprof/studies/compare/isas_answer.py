@@ -38,7 +38,7 @@ def conclusion(comparisons: Sequence[IsaComparison]) -> str | None:
     """Return which instruction set to use, and why; None where nothing was compared."""
     best: dict[tuple[str, ...], IsaComparison] = {}
     named_last_first = list(reversed(comparisons))
-    for each in sorted(named_last_first, key=rank):
+    for each in sorted(named_last_first, key=lambda c: (c.doubt is not None, rank(c))):
         problem = each.a.problem
         key = (str(problem["kind"]), str(problem["descriptor"]), str(each.a.isa), str(each.b.isa))
         best.setdefault(key, each)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import stats
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
-from convprof.strategies.unfused_epilogue import ways
+from convprof.strategies.unfused_epilogue import variants
 from convprof.studies import comparison
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, ratio_of
@@ -266,7 +266,7 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
 def _libraries(problem: Problem) -> list[Strategy[Any]]:
     """Return the libraries compared with: an epilogue is computed in passes where not fused."""
     compared = [s for s in registry.strategies(problem.kind) if s.role.is_compared]
-    return [ways(strategy, problem)[0] for strategy in compared]
+    return [variants(strategy, problem)[0] for strategy in compared]
 
 
 def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:

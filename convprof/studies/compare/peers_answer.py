@@ -35,11 +35,11 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
             again("compare peers", standings[0].ours),
         )
     worst = max(clear, key=lambda standing: standing.ratio.value)
-    problems = {str(standing.ours.problem) for standing in clear}
+    problems = {str(standing.ours.problem) for standing in standings}
     if len(problems) == 1:
         sentences = [_sentence(standing) for standing in clear]
     else:
-        sentences = [_counts(summary, clear) for summary in summaries(clear)]
+        sentences = [_counts(summary, standings) for summary in summaries(clear)]
         sentences = [*sentences[: MOST_SENTENCES - 1], _library_wins(clear) or _worst(worst)]
     return Answer(tuple(sentences[:MOST_SENTENCES]), side_by_side(worst.ours, worst.peer))
 
@@ -54,12 +54,15 @@ def _sentence(standing: Standing) -> str:
 
 def _counts(summary: Summary, standings: Sequence[Standing]) -> str:
     """Return on how many problems convprof is ahead, and by how much in the mean."""
-    verdicts = [s.verdict for s in standings if s.threads == summary.threads]
+    own = [standing for standing in standings if standing.threads == summary.threads]
+    verdicts = [standing.verdict for standing in own if standing.doubt is None]
+    doubtful = len(own) - len(verdicts)
     ahead, behind = verdicts.count("faster"), verdicts.count("slower")
     level = len(verdicts) - ahead - behind
     parts = [f"ahead of the fastest library on {ahead} of {len(verdicts)} problems"]
     parts += [f"behind on {behind}"] if behind else []
     parts += [f"level or undecided on {level}"] if level else []
+    parts += [f"{doubtful} more in doubt"] if doubtful else []
     return (
         f"On {threads(summary.threads)} convprof is {', '.join(parts)}; the library takes "
         f"{summary.mean:.2f} times as long (geometric mean)."

@@ -38,7 +38,6 @@ _MEMORY = "memory limits it, and shares of the peak do not compare memories"
 class Row(Comparison[Pool]):
     """One thing that was measured on both sides: ``a`` is the new time, ``b`` the base's."""
 
-    isa: str
     ratios: dict[Basis, Ratio]
     """By everything that both sides have; `ratio` is the one that decides."""
     lacks: str | None = None
@@ -70,7 +69,7 @@ class Row(Comparison[Pool]):
         """Return the fields for the document."""
         m = self.a.first
         return {
-            **_subject(m, self.isa),
+            **_subject(m),
             "base": _side_json(self.b),
             "new": _side_json(self.a),
             **figures(self.ratio, self.doubt),
@@ -85,12 +84,11 @@ class Lost:
 
     base: Pool
     new: Measurement
-    isa: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the document."""
         return {
-            **_subject(self.new, self.isa),
+            **_subject(self.new),
             "base": _side_json(self.base),
             "status": self.new.status,
             "reason": self.new.reason,
@@ -155,14 +153,14 @@ def compare(base: Side, new: Side, basis: Basis | None = None) -> Compared:
     pairs, only = matched(ours, theirs)
     hosts = (results_machines.host(base), results_machines.host(new))
     same = results_machines.same_machine(*hosts)
-    choice = results_basis.choose([(b, n) for _, b, n in pairs], same_machine=same)
+    choice = results_basis.choose(pairs, same_machine=same)
     if basis is not None:
         choice = Choice(
             basis, "" if basis == choice.basis == "time" else "as you chose", is_forced=True
         )
-    rows = [_row(key, b, n, choice, same_machine=same) for key, b, n in pairs]
+    rows = [_row(b, n, choice, same_machine=same) for b, n in pairs]
     lost = [
-        Lost(Pool.of(flat(ours.timed[key])), theirs.failed[key], key.isa)
+        Lost(Pool.of(flat(ours.timed[key])), theirs.failed[key])
         for key in only[0]
         if key in theirs.failed
     ]
@@ -186,13 +184,13 @@ def document(compared: Sequence[Compared], fail_on: str | None, answer: Answer) 
     )
 
 
-def _row(key: Key, base: Pool, new: Pool, choice: Choice, *, same_machine: bool) -> Row:
+def _row(base: Pool, new: Pool, choice: Choice, *, same_machine: bool) -> Row:
     known = {basis: results_basis.ratio(new, base, basis) for basis in BASES}
     ratios = {basis: ratio for basis, ratio in known.items() if ratio is not None}
     fallback = Ratio(new.seconds / base.seconds, None, None, 1)
     ratio = ratios.get(choice.basis)
     if ratio is None:
-        return Row(new, base, fallback, key.isa, ratios, _NO_BASIS[choice.basis])
+        return Row(new, base, fallback, ratios, _NO_BASIS[choice.basis])
     lacks = None
     if (
         not choice.is_forced
@@ -203,10 +201,10 @@ def _row(key: Key, base: Pool, new: Pool, choice: Choice, *, same_machine: bool)
             lacks = _MEMORY
         elif "time" in ratios:
             ratio = results_basis.between(ratio, ratios["time"])
-    return Row(new, base, ratio, key.isa, ratios, lacks)
+    return Row(new, base, ratio, ratios, lacks)
 
 
-def _subject(m: Measurement, isa: str) -> dict[str, Any]:
+def _subject(m: Measurement) -> dict[str, Any]:
     return {
         "problem": m.problem,
         "strategy": m.strategy,
@@ -214,7 +212,7 @@ def _subject(m: Measurement, isa: str) -> dict[str, Any]:
         "dtype": m.dtype,
         "threads": m.threads,
         "cache": m.cache,
-        "isa": isa,
+        "isa": m.isa,
     }
 
 

@@ -48,11 +48,11 @@ def fails(compared: Sequence[Compared], limit: float | None) -> bool:
 def _command(rows: Sequence[Row], worst: Row | None) -> str:
     """Return what measures the largest change again, or the first row that is undecided."""
     if worst is not None:
-        return same_again(worst.a.first, "--json", "again.json")
+        return same_again(worst.a.first)
     undecided = next((row for row in rows if row.verdict == "undecided"), None)
     if undecided is None:
         return ""
-    return same_again(undecided.a.first, "--wait-idle", "--json", "again.json")
+    return same_again(undecided.a.first, idle=True)
 
 
 def _worst(rows: Sequence[Row]) -> Row | None:
@@ -76,13 +76,15 @@ def _changes(rows: Sequence[Row], basis: Basis, *, several: bool) -> str:
     parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts if count]
     listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     where = " in all files" if several else ""
-    total = f"{len(rows)} measurement{'s' if len(rows) != 1 else ''}{where}"
+    first = f"Of {len(rows)} measurements{where} {listed}"
+    if len(rows) == 1:
+        first = f"The only measurement of both sides is {words[verdicts[0]]}"
     worst = _worst(rows)
     if worst is None:
-        return f"Of {total} none changed: {listed}."
+        return f"{first}."
     m = worst.a.first
     takes = f"takes {worst.ratio.value:.2f} times {COMPARED[basis]}"
-    return f"Of {total} {listed}: {name(m)}, {label(m)}, {takes}."
+    return f"{first}: {name(m)}, {label(m)}, {takes}."
 
 
 def _lost(first: Measurement, count: int) -> str:
@@ -97,6 +99,6 @@ def _limit(compared: Sequence[Compared], limit: float) -> str:
         how = "1 interval is" if failing == 1 else f"{failing} intervals are"
         return f"{how} wholly beyond {100 * limit:g} % slower: the limit is exceeded."
     if fails(compared, limit):
-        return "The limit counts a result that is lost as exceeded."
+        return "The limit is exceeded: a result that is lost counts as slower."
     more = f"; {undecided} undecided measurements were not judged" if undecided else ""
     return f"No interval is wholly beyond {100 * limit:g} % slower{more}."

@@ -82,9 +82,9 @@ class Pool:
 
     def estimate(self, basis: Basis) -> Estimate | None:
         """Return the median by a basis, with the widest interval; None where there is none."""
-        found = [_estimate(m, basis) for m in self.measurements]
-        known = [estimate for estimate in found if estimate is not None]
-        if len(known) < len(found):
+        estimates = [_estimate(m, basis) for m in self.measurements]
+        known = [estimate for estimate in estimates if estimate is not None]
+        if len(known) < len(estimates):
             return None
         lows = [estimate.low for estimate in known if estimate.low is not None]
         highs = [estimate.high for estimate in known if estimate.high is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SAME_LOAD = 0.25
 """CPUs of other programs: a smaller difference is no other state."""
 UNKNOWN = "unknown"
+MOST_PACKAGES = 20
+"""Versions of one file that are compared."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +84,16 @@ def host(side: Side) -> Host:
 
 def facts(base: Host, new: Host) -> list[Fact]:
     """Return the facts of both sides: the machine first, then its state, then the software."""
-    found = [
-        Fact(
-            name, base.identity[name], new.identity[name], base.identity[name] != new.identity[name]
-        )
-        for name in _IDENTITY
-    ]
-    if base.keys != new.keys and not any(fact.differs for fact in found):
+    pairs = ((name, base.identity[name], new.identity[name]) for name in _IDENTITY)
+    rows = [Fact(name, one, other, one != other) for name, one, other in pairs]
+    if base.keys != new.keys and not any(fact.differs for fact in rows):
         # Such as another feature flag: the key covers more facts than a person wants to read.
-        found.append(Fact("machine key", ", ".join(base.keys), ", ".join(new.keys), differs=True))
-    found += [_clock_fact(base, new), _load_fact(base, new)]
+        rows.append(Fact("machine key", ", ".join(base.keys), ", ".join(new.keys), differs=True))
+    rows += [_clock_fact(base, new), _load_fact(base, new)]
     for name in dict.fromkeys((*base.software, *new.software)):
         one, other = base.software.get(name, UNKNOWN), new.software.get(name, UNKNOWN)
-        found.append(Fact(name, one, other, one != other and UNKNOWN not in {one, other}))
-    return found
+        rows.append(Fact(name, one, other, one != other and UNKNOWN not in {one, other}))
+    return rows
 
 
 def same_machine(base: Host, new: Host) -> bool:
@@ -138,15 +137,16 @@ def _load_cpus(document: Document) -> float | None:
 def _software(document: Document) -> dict[str, str]:
     """Return the versions of the programs that decide how fast a kernel is."""
     settings = document.settings
-    found = {"convprof": document.tool_version}
+    versions = {"convprof": document.tool_version}
     with contextlib.suppress(InputError):  # a document of an older version has none
-        for name, version in mapping(settings.get("versions")).items():
-            found[_text(name)] = _text(version)
+        packages = mapping(settings.get("versions")).items()
+        for name, version in itertools.islice(packages, MOST_PACKAGES):
+            versions[_text(name)] = _text(version)
     if settings.get("llvm_model") is not None:
-        found["LLVM's CPU model"] = _text(settings["llvm_model"])
+        versions["LLVM model"] = _text(settings["llvm_model"])
     if settings.get("tune") is not None:
-        found["tuning"] = _text(settings["tune"])
-    return found
+        versions["tuning"] = _text(settings["tune"])
+    return versions
 
 
 def _cores(machine: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convprof.results import FAILURES, NATIVE
+from convprof.results import FAILURES
 from convprof.studies.compare.results_basis import Pool
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Key(NamedTuple):
     dtype: str
     threads: int
     cache: str
-    isa: str
+    isa: str | None
 
 
 DIMENSIONS = ("problem", "strategy", "layout", "type", "threads", "cache", "instruction set")
@@ -53,23 +53,22 @@ class Measured:
         timed: dict[Key, Named] = defaultdict(lambda: defaultdict(list))
         failed: dict[Key, Measurement] = {}
         for file in side.files:
-            isa = str(file.document.settings.get("isa") or NATIVE)
             for m in file.document.measurements:
                 if m.time_s is not None:
-                    timed[_key(m, isa)][m.problem["name"]].append(m)
+                    timed[_key(m)][m.problem["name"]].append(m)
                 elif m.status in FAILURES:
-                    failed[_key(m, isa)] = m
+                    failed[_key(m)] = m
         return cls(timed, failed)
 
 
-def _key(m: Measurement, isa: str) -> Key:
+def _key(m: Measurement) -> Key:
     fields = {k: v for k, v in m.problem.items() if k != "name" and v is not None}
     fields["descriptor"] = _NAME.sub("", fields["descriptor"])
     problem = json.dumps(fields, sort_keys=True)
-    return Key(problem, m.strategy, m.layout, m.dtype, m.threads, m.cache, isa)
+    return Key(problem, m.strategy, m.layout, m.dtype, m.threads, m.cache, m.isa)
 
 
-Pairs = list[tuple[Key, Pool, Pool]]
+Pairs = list[tuple[Pool, Pool]]
 
 
 def matched(base: Measured, new: Measured) -> tuple[Pairs, tuple[list[Key], list[Key]]]:
@@ -85,9 +84,9 @@ def matched(base: Measured, new: Measured) -> tuple[Pairs, tuple[list[Key], list
         ours, theirs = base.timed[key], new.timed[key]
         names = [name for name in ours if name in theirs]
         if len(ours) == len(theirs) == 1 or not names:
-            pairs.append((key, Pool.of(flat(ours)), Pool.of(flat(theirs))))
+            pairs.append((Pool.of(flat(ours)), Pool.of(flat(theirs))))
         else:
-            pairs += [(key, Pool.of(ours[name]), Pool.of(theirs[name])) for name in names]
+            pairs += [(Pool.of(ours[name]), Pool.of(theirs[name])) for name in names]
     return pairs, (_missing(base.timed, new.timed), _missing(new.timed, base.timed))
 
 
@@ -112,18 +111,19 @@ class Difference(NamedTuple):
 
     @property
     def is_disjoint(self) -> bool:
-        """Whether nothing is on both sides: then nothing can match."""
-        return not set(self.base) & set(self.new)
+        """Whether both sides have something, and nothing is on both: then nothing can match."""
+        return bool(self.base and self.new) and not set(self.base) & set(self.new)
 
 
 def differences(base: Iterable[Key], new: Iterable[Key]) -> list[Difference]:
     """Return, for each dimension, what each side has."""
     sides = [list(base), list(new)]
-    found = []
+    rows = []
     for at, dimension in enumerate(DIMENSIONS):
-        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in sides]
-        found.append(Difference(dimension, *values))
-    return found
+        known = ([key for key in keys if key[at] is not None] for keys in sides)
+        values = [list(dict.fromkeys(_shown(at, key[at]) for key in keys)) for keys in known]
+        rows.append(Difference(dimension, *values))
+    return rows
 
 
 def _shown(at: int, value: Any) -> str:
@@ -131,4 +131,4 @@ def _shown(at: int, value: Any) -> str:
         fields = json.loads(value)
         epilogue = fields.get("epilogue")
         return f"{fields['kind']} {fields['descriptor']}" + (f" + {epilogue}" if epilogue else "")
-    return "none" if value is None else str(value)
+    return str(value)

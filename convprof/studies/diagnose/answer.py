@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convprof import units
 from convprof.studies.answer import Answer
 from convprof.studies.diagnose.finding import calls_of, name
-from convprof.studies.diagnose.findings import DOUBT
+from convprof.studies.diagnose.findings import NO_CAUSES
 from convprof.studies.next_command import after_diagnosis
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
     sentences = [_lost(judged, total)]
     if worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
         sentences.append(_worst(worst))
-    first = next((finding for finding in findings if finding.kind != DOUBT), None)
+    first = next((finding for finding in findings if finding.kind not in NO_CAUSES), None)
     if first is not None:
         sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
     command = after_diagnosis(worst.measurement) if worst and worst.measurement else ""

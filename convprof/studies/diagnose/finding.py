@@ -39,7 +39,7 @@ def name(row: Row) -> str:
         which = str(problem["kind"]).partition("-")[2]
         return f"{which} {problem['descriptor']}".strip()
     operation = row.operation
-    words = (operation.kind, operation.text, operation.layout if operation.is_reorder else "")
+    words = (operation.kind, operation.text, operation.layout if operation.is_conversion else "")
     return " ".join(filter(None, words))
 
 

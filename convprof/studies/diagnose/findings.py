@@ -27,15 +27,16 @@ REORDERS = 0.1
 ONE_SORT = 0.03
 """A smaller share of one sort of conversions is not worth another finding."""
 FAR = 50
-"""Times the least time: no implementation is so bad, its threads waited."""
+"""A call takes 50 times its least time: too much for slow code, so its threads waited."""
 WAITING = 0.2
 CREATIONS = 0.05
 LARGE_FLOPS = 1e7
 """FLOPs of one call for which an optimised implementation pays."""
 BELOW_F32 = 0.5
 """A bf16 rate below this part of the f32 peak: f32 at an ordinary share of its peak is faster."""
-DOUBT = "faster than the peak"
-"""The finding that asks for another log, and is no cause of lost time."""
+_OVER, _ONCE = "faster than the peak", "creation"
+NO_CAUSES = (_OVER, _ONCE)
+"""Findings that are no reason to change the program: another log tells more."""
 _ONE_LAYOUT = "Keep activations in one layout: in PyTorch, channels_last for model and input."
 _PACK_ONCE = (
     "Weights that do not change are packed once by a frozen or compiled model: torch.compile with "
@@ -48,9 +49,9 @@ _NO_DEPTHWISE = ("gemm", "im2col")
 def findings(
     rows: Sequence[Row], reading: Reading, *, cores: int, f32_peak: float | None
 ) -> list[Finding]:
-    """Return the findings, the one about the most time first; doubts about the log come last.
+    """Return the findings, the one about the most time first; ``NO_CAUSES`` come last.
 
-    ``cores``: those of this machine; ``f32_peak``: its FLOP/s on as many threads.
+    ``cores``: of this machine; ``f32_peak``: its FLOP/s on as many threads.
     """
     total = math.fsum(row.total_s for row in rows)
     every = [
@@ -61,14 +62,14 @@ def findings(
         _creations(rows, reading, total),
         _threads(reading, cores, total),
         _slow_bf16(rows, f32_peak),
+        _over(rows),
     ]
-    ordered = sorted((f for f in every if f is not None), key=lambda finding: -finding.seconds)
-    doubt = _over(rows)
-    return ordered if doubt is None else [*ordered, doubt]
+    known = [finding for finding in every if finding is not None]
+    return sorted(known, key=lambda finding: (finding.kind in NO_CAUSES, -finding.seconds))
 
 
 def _reorders(rows: Sequence[Row], total: float) -> list[Finding]:
-    every = [row for row in rows if row.operation.is_reorder]
+    every = [row for row in rows if row.operation.is_conversion]
     if not total or total_of(every) < REORDERS * total:
         return []
     least = ONE_SORT * total
@@ -170,7 +171,7 @@ def _creations(rows: Sequence[Row], reading: Reading, total: float) -> Finding |
     )
     if not again:
         return Finding(
-            "creation",
+            _ONCE,
             text,
             "No operation was created twice: warm up before you measure, and keep the process "
             "alive. If the shapes change, pad them to a few sizes.",
@@ -225,7 +226,7 @@ def _over(rows: Sequence[Row]) -> Finding | None:
     if not over:
         return None
     return Finding(
-        DOUBT,
+        _OVER,
         f"{names_of(over)} is faster than this machine's peak allows. Nothing is concluded from "
         f"such rows.",
         "Diagnose the log on the machine that wrote it, with as many threads as the program had. "

@@ -40,9 +40,9 @@ class Group:
         self.first_s: float | None = None
         """The time of the first call."""
         self.created = 0
-        """How often it was made anew."""
+        """How often the library created it."""
         self.reused = 0
-        """How often it was found in a cache of primitives."""
+        """How often the library reused it from a cache."""
         self.creation_s = 0.0
         """The time of both."""
         self._times = array("d")
@@ -101,7 +101,7 @@ class Groups:
                 operation.library,
                 operation.kind if len(self._groups) < 2 * MOST_GROUPS else "others",
                 OTHER_SHAPES,
-                is_reorder=operation.is_reorder,
+                is_conversion=operation.is_conversion,
             )
         return self._groups.setdefault(operation, Group(operation))
 

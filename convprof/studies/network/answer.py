@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
-from convprof.studies.next_command import fused, line, planned
+from convprof.studies.next_command import again_when_idle, fused, line, planned
 from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
         return None
     clear = [layer for layer in result.measured if layer.hot and layer.hot.doubt is None]
     if _doubtful_share(result) > MOST_DOUBTFUL:
-        return Answer((_doubtful(result, clear),), shlex.join(command))
+        flags = ["--fuse"] if result.options.fuse else []
+        return Answer((_doubtful(result, clear),), again_when_idle(command, *flags))
     sentences = (
         *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),
@@ -70,7 +71,8 @@ def _doubtful_share(result: NetworkResult) -> float:
 
 
 def _doubtful(result: NetworkResult, clear: list[Layer]) -> str:
-    first = next(layer.hot.doubt for layer in result.measured if layer.hot and layer.hot.doubt)
+    reasons = Counter(m.doubt for layer in result.measured if (m := layer.hot) and m.doubt)
+    first, _ = reasons.most_common(1)[0]
     number = f"{len(result.measured) - len(clear)} of {len(result.measured)} layers"
     return f"No conclusion: the times of {number} are in doubt ({first})."
 
@@ -95,12 +97,24 @@ def _limit_sentence(result: NetworkResult, clear: list[Layer]) -> tuple[str, ...
     if chain.doubt is not None:
         return (f"The time of the chain is in doubt: {chain.doubt}.",)
     time = units.time(chain.time_s.median)
-    start = f"The whole chain takes {time}, {units.digits(1 / chain.time_s.median)} per second"
+    start = (
+        f"The whole chain takes {time}, {units.digits(1 / chain.time_s.median)} per second, "
+        f"{_conversions(result, chain.time_s.median)}"
+    )
     complete = not result.missing and len(clear) == len(result.measured)
     if not limit_s or not complete or chain.time_s.median <= limit_s:
         return (f"{start}.",)
     times = units.digits(chain.time_s.median / limit_s, 2)
     return (f"{start}: {times} times as long as its layers at their ceilings{_most_lost(clear)}.",)
+
+
+def _conversions(result: NetworkResult, chain_s: float) -> str:
+    """Return how much of the chain's time goes into conversions between layouts."""
+    if not result.conversions:
+        return "without a conversion between layouts"
+    share = percent(sum(result.conversions.values()) / chain_s)
+    count = len(result.conversions)
+    return f"{share} of it in {count} conversion{'s' if count > 1 else ''} between layouts"
 
 
 def _most_lost(clear: list[Layer]) -> str:

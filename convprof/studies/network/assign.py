@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds of every layer in every way, and of the conversions."""
+    """Seconds of every layer with every choice, and of the conversions."""
 
     steps: Mapping[str, Mapping[LayerChoice, float]]
-    """By name of the step; a view has its ways at no cost."""
+    """By name of the step; a view has its choices at no cost."""
     conversion: Callable[[str, str], float]
-    """Of a result, by name, out of a layout into the other one."""
+    """The function of a result's name and a layout: seconds to convert to the other layout."""
 
     def fastest(self, step: str, layout: str) -> tuple[LayerChoice, float] | None:
-        """Return the fastest way of a step in a layout; None if there is none."""
-        ways = {way: s for way, s in self.steps[step].items() if way.layout == layout}
-        return min(ways.items(), key=lambda item: item[1]) if ways else None
+        """Return the fastest choice of a step in a layout; None without one."""
+        choices = {choice: s for choice, s in self.steps[step].items() if choice.layout == layout}
+        return min(choices.items(), key=lambda item: item[1]) if choices else None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way for every step, and the seconds that follow from the costs."""
+    """A choice for every step, and the seconds that follow from the costs."""
 
-    ways: tuple[LayerChoice, ...]
+    choices: tuple[LayerChoice, ...]
     seconds: float
 
 
@@ -61,30 +61,34 @@ def uniform(
     network: Network, steps: Sequence[Step], costs: Costs, layout: str, everywhere: str
 ) -> Route:
     """Return the fastest strategy of each step in the one layout; another where it has none."""
-    ways = []
+    choices = []
     for step in steps:
-        found = costs.fastest(step.name, everywhere) or greedy_way(costs, step.name)
-        ways.append(found[0])
-    return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
+        found = costs.fastest(step.name, everywhere) or greedy_choice(costs, step.name)
+        choices.append(found[0])
+    return Route(tuple(choices), predicted(network, steps, choices, costs, layout))
 
 
 def greedy(network: Network, steps: Sequence[Step], costs: Costs, layout: str) -> Route:
-    """Return the fastest way of each step by itself, whatever conversions this needs."""
-    ways = [greedy_way(costs, step.name)[0] for step in steps]
-    return Route(tuple(ways), predicted(network, steps, ways, costs, layout))
+    """Return the fastest choice of each step by itself, with all conversions that it needs."""
+    choices = [greedy_choice(costs, step.name)[0] for step in steps]
+    return Route(tuple(choices), predicted(network, steps, choices, costs, layout))
 
 
-def greedy_way(costs: Costs, step: str) -> tuple[LayerChoice, float]:
-    """Return the fastest way of a step."""
+def greedy_choice(costs: Costs, step: str) -> tuple[LayerChoice, float]:
+    """Return the fastest choice of a step."""
     return min(costs.steps[step].items(), key=lambda item: item[1])
 
 
 def predicted(
-    network: Network, steps: Sequence[Step], ways: Sequence[LayerChoice], costs: Costs, layout: str
+    network: Network,
+    steps: Sequence[Step],
+    choices: Sequence[LayerChoice],
+    costs: Costs,
+    layout: str,
 ) -> float:
     """Return the seconds of a route: its layers, and the conversions between them."""
-    made = connect(network, steps, ways, layout)
-    chosen = {step.name: way for step, way in zip(steps, ways, strict=True)}
+    made = connect(network, steps, choices, layout)
+    chosen = {step.name: choice for step, choice in zip(steps, choices, strict=True)}
     total = 0.0
     for link in made.links:
         if link.step is None:
@@ -96,17 +100,17 @@ def predicted(
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """The cheapest known way to a state; ``before`` is the path without its last step."""
+    """The cheapest known choice to a state; ``before`` is the path without its last step."""
 
     seconds: float
-    way: LayerChoice | None = None
+    choice: LayerChoice | None = None
     before: _Path | None = None
 
-    def ways(self) -> tuple[LayerChoice, ...]:
+    def choices(self) -> tuple[LayerChoice, ...]:
         layer_choices: list[LayerChoice] = []
         path: _Path | None = self
-        while path is not None and path.way is not None:
-            layer_choices.append(path.way)
+        while path is not None and path.choice is not None:
+            layer_choices.append(path.choice)
             path = path.before
         return tuple(reversed(layer_choices))
 
@@ -135,21 +139,21 @@ class _Walk:
             for state, path in paths.items()
         ]
         seconds, path = min(ends, key=lambda end: end[0])
-        return Route(path.ways(), seconds)
+        return Route(path.choices(), seconds)
 
     def _onward(self, paths: Mapping[State, _Path], index: int, step: Step) -> dict[State, _Path]:
         found: dict[State, _Path] = {}
-        choices = [
-            choice
+        candidates = [
+            candidate
             for layout in ("nchw", "nhwc")
-            if (choice := self._costs.fastest(step.name, layout)) is not None
+            if (candidate := self._costs.fastest(step.name, layout)) is not None
         ]
         for state, path in paths.items():
-            for way, own_s in choices:
-                after, moved_s = self._after(state, index, step, way.layout)
+            for choice, own_s in candidates:
+                after, moved_s = self._after(state, index, step, choice.layout)
                 seconds = path.seconds + own_s + moved_s
                 if after not in found or seconds < found[after].seconds:
-                    found[after] = _Path(seconds, way, path)
+                    found[after] = _Path(seconds, choice, path)
         return found
 
     def _after(self, state: State, index: int, step: Step, layout: str) -> tuple[State, float]:

@@ -1,4 +1,4 @@
-"""``network --plan``: each layer in many ways, then the chains that are worth comparing."""
+"""``network --plan``: each layer in many choices, then the chains that are worth comparing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convprof.errors import RefusedError
 from convprof.measure.contestant import Contestant
 from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
-from convprof.strategies.networks.choice import AUTO, LayerChoice, spelled, ways
+from convprof.strategies.networks.choice import AUTO, LayerChoice, layer_choices, spelled
 from convprof.strategies.networks.connections import connect, read_layout
 from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning.tunable import stored
@@ -86,7 +86,7 @@ class Plan:
         self._conversions = Conversions(self.inner, self.steps, options.setting)
         probing = [
             Contestant(
-                Chained(probe.name, self.recipe, probe.ways),
+                Chained(probe.name, self.recipe, probe.choices),
                 whole,
                 replace(options.setting, layout=probe.layout),
             )
@@ -126,7 +126,7 @@ class Plan:
         return measurements
 
     def costs(self) -> Costs:
-        """Return the measured costs by step and way; RefusedError for a step without a result."""
+        """Return the measured costs by step and choice; RefusedError for steps without a result."""
         measured = [
             (self._probes[name], participant.phases)
             for participant in self.alone.participants
@@ -186,16 +186,16 @@ class Plan:
         return False
 
     def _layers(self, chain: Candidate) -> list[Planned]:
-        """Return every step in the way of a chain."""
+        """Return every step with its choice in a chain."""
         if self._costs is None:
             return []
-        ways = chain.strategy.choices
+        choices = chain.strategy.choices
         return [
-            self._planned(step, way, self._costs)
-            for step, way in zip(self.steps, ways, strict=True)
+            self._planned(step, choice, self._costs)
+            for step, choice in zip(self.steps, choices, strict=True)
         ]
 
-    def _planned(self, step: Step, way: LayerChoice, costs: Costs) -> Planned:
+    def _planned(self, step: Step, choice: LayerChoice, costs: Costs) -> Planned:
         kind = step.problem.kind
         found = {
             layout: (spelled(kind, fastest[0].strategy), fastest[1])
@@ -204,10 +204,10 @@ class Plan:
         }
         return Planned(
             step,
-            way,
-            spelled(kind, way.strategy),
-            None if way.blocking is None else stored(way.blocking),
-            costs.steps[step.name][way],
+            choice,
+            spelled(kind, choice.strategy),
+            None if choice.blocking is None else stored(choice.blocking),
+            costs.steps[step.name][choice],
             found,
         )
 
@@ -269,11 +269,11 @@ def chains(recipe: Recipe, routes: Mapping[str, Route], options: Options) -> lis
     for name, route in routes.items():
         names.setdefault(_told_apart(recipe, route), []).append(name)
     found = [
-        _chosen(name, recipe, routes[name].ways, options, _known(routes[name]), also=tuple(also))
+        _chosen(name, recipe, routes[name].choices, options, _known(routes[name]), also=tuple(also))
         for name, *also in names.values()
     ]
     plain = recipe_for(recipe.network, fuse=False)
-    written = ways(plain.steps, (AUTO,), options.setting, options.layout)
+    written = layer_choices(plain.steps, (AUTO,), options.setting, options.layout)
     return [*found, _chosen(AS_WRITTEN, plain, written, options)]
 
 
@@ -283,10 +283,10 @@ def _known(route: Route) -> float | None:
 
 
 def _told_apart(recipe: Recipe, route: Route) -> tuple[LayerChoice, ...]:
-    """Return the ways of a route; a step without a layout has the same way in both."""
+    """Return the choices of a route; a step without a layout has the same choice in both."""
     return tuple(
-        replace(way, layout=read_layout(step.problem, way.layout))
-        for step, way in zip(recipe.steps, route.ways, strict=True)
+        replace(choice, layout=read_layout(step.problem, choice.layout))
+        for step, choice in zip(recipe.steps, route.choices, strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
-from convprof.studies.next_command import fused, fused_in, planned
+from convprof.studies.next_command import again_when_idle, fused, fused_in, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
         doubt = optimal.doubt
         return Answer(
             (f"No conclusion: the time of the planned chain is in doubt ({doubt}).",),
-            planned(command),
+            again_when_idle(command, "--plan"),
         )
     sentences = (
         _first(result, optimal, fastest),

@@ -1,4 +1,4 @@
-"""The result of ``network NAME --plan``: a way for every layer, and the compared chains."""
+"""The result of ``network NAME --plan``: a choice for every layer, and the compared chains."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ ALL = "all "
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A step, its way in the optimal chain, and its fastest way in each layout."""
+    """A step, its choice in the optimal chain, and its fastest choice in each layout."""
 
     step: Step
-    way: LayerChoice
+    choice: LayerChoice
     strategy: str
-    """The strategy of the way; for ``auto`` the one that it chose."""
+    """The strategy of the choice; for ``auto`` the one that it chose."""
     blocking: dict[str, Any] | None
-    """The way's blocking; None where the strategy has no choice."""
+    """The choice's blocking; None where the strategy has no choice."""
     seconds: float
     """Between its neighbours; 0 for a view."""
     fastest: dict[str, tuple[str, float]]
-    """By layout, strategy and seconds; a layout without a way is left out; a step without a layout
-    has none."""
+    """By layout, strategy and seconds, without layouts that have no choice; empty for a step
+    without a layout."""
 
     @property
     def layout(self) -> str | None:
         """The layout; None for what has none."""
-        return self.way.layout if self.step.problem.has_layout else None
+        return self.choice.layout if self.step.problem.has_layout else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer in JSON types."""
@@ -64,7 +64,7 @@ class Standing:
 
     name: str
     also: tuple[str, ...]
-    """Other chains that are the same: the same ways of all layers."""
+    """Other chains that are the same: they have the same choices for all layers."""
     library: bool
     predicted_s: float | None
     """None for a library, and for the network as written, whose layers are others."""

@@ -1,4 +1,4 @@
-"""The time of each layer in each way, measured between its neighbours.
+"""The time of each layer with each choice, measured between its neighbours.
 
 A layer that is called again and again finds its weights in the cache. In a network it does not: all
 other layers have run since. Whole chains are timed instead, layer by layer, each chain with another
@@ -41,12 +41,12 @@ class Probe:
     """A chain that is run for the times of its layers."""
 
     name: str
-    ways: tuple[LayerChoice, ...]
+    choices: tuple[LayerChoice, ...]
 
     @property
     def layout(self) -> str:
         """The layout of most layers, in which the input arrives."""
-        layouts = [way.layout for way in self.ways]
+        layouts = [choice.layout for choice in self.choices]
         return max(LAYOUTS, key=layouts.count)
 
 
@@ -74,21 +74,21 @@ def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> lis
 def times(
     steps: Sequence[Step], measured: Sequence[tuple[Probe, Mapping[str, float]]]
 ) -> dict[str, dict[LayerChoice, float]]:
-    """Return the seconds of each step in each way, from the layers' times of the probes.
+    """Return the seconds of each step with each choice, from the layers' times of the probes.
 
     Equal layers have equal candidates and are one layer here: its time is the median of all. A step
     without a layout takes the same time in both. RefusedError for a step that was never timed.
     """
     samples: dict[tuple[Problem, LayerChoice], list[float]] = {}
     for probe, phases in measured:
-        for step, way in zip(steps, probe.ways, strict=True):
-            alike = [way.layout] if step.problem.has_layout else LAYOUTS
+        for step, choice in zip(steps, probe.choices, strict=True):
+            alike = [choice.layout] if step.problem.has_layout else LAYOUTS
             for layout in alike if step.name in phases else []:
-                key = step.problem, replace(way, layout=layout)
+                key = step.problem, replace(choice, layout=layout)
                 samples.setdefault(key, []).append(phases[step.name])
     by_problem: dict[Problem, dict[LayerChoice, float]] = {}
-    for (problem, way), found in samples.items():
-        by_problem.setdefault(problem, {})[way] = stats.median(found)
+    for (problem, choice), found in samples.items():
+        by_problem.setdefault(problem, {})[choice] = stats.median(found)
     made = {}
     for step in steps:
         views = {LayerChoice(AUTO, layout): 0.0 for layout in LAYOUTS if is_view(step, layout)}

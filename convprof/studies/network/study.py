@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof import doubts, stats
 from convprof.measure.contestant import Contestant, Suspect
 from convprof.strategies import registry
-from convprof.strategies.networks.choice import AUTO, spelled, ways
+from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import Comparison, figures, ratio_of
@@ -57,7 +57,9 @@ class NetworkStudy:
         self.options = options
         self.network = network
         self.recipe = recipe_for(network, fuse=options.fuse)
-        chosen = ways(self.recipe.steps, options.strategies, options.setting, options.layout)
+        chosen = layer_choices(
+            self.recipe.steps, options.strategies, options.setting, options.layout
+        )
         self.made: Connections = connect(
             self.recipe.inner, self.recipe.steps, chosen, options.layout
         )

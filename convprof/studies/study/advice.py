@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles
+from convprof.studies.next_command import AFTER_STUDY, after_threads, after_tiles, study_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.studies.study.page import Row
+    from convprof.studies.study.page import Page, Row
 
 NEAR = 0.95
 """Of the best rate: what reaches as much is as good."""
@@ -19,9 +19,19 @@ WORTH = 1.05
 """A smaller gain is not worth larger code or wider vectors."""
 
 
+def answer(page: Page) -> Answer | None:
+    """Return the advice of a page; where there is no advice, whether times in doubt are why."""
+    rows = (row for section in page.sections for row in section.rows)
+    doubt = next((row.doubt for row in rows if row.doubt), None)
+    if page.answer is not None or doubt is None:
+        return page.answer
+    sentence = f"No advice, the times are in doubt: {doubt}."
+    return Answer((sentence,), study_again(page.study))
+
+
 def unroll(rows: Sequence[Row]) -> Answer | None:
     """Return the smallest tile that is near the best, and how many steps per turn are worth it."""
-    timed = [row for row in rows if row.measured]
+    timed = [row for row in rows if row.sure]
     if not timed:
         return None
     best = max(timed, key=_value)
@@ -42,7 +52,7 @@ def unroll(rows: Sequence[Row]) -> Answer | None:
 
 def simd(rows: Sequence[Row]) -> Answer | None:
     """Return which width to use; None without a scalar and a vector."""
-    timed = [row for row in rows if row.measured]
+    timed = [row for row in rows if row.sure]
     if len(timed) < 2 or timed[0].counted["lanes"] != 1:  # noqa: PLR2004  # a scalar, a vector
         return None
     best = max(timed, key=_value)
@@ -63,7 +73,7 @@ def simd(rows: Sequence[Row]) -> Answer | None:
 
 def fma(rows: Sequence[Row]) -> Answer | None:
     """Return what fusing gains in the widest vectors that were timed both ways."""
-    rate = {(r.variant["width"], r.variant["arithmetic"]): _value(r) for r in rows if r.measured}
+    rate = {(r.variant["width"], r.variant["arithmetic"]): _value(r) for r in rows if r.sure}
     widths = [width for width, kind in rate if kind == "fused" and (width, "apart") in rate]
     if not widths:
         return None
@@ -80,7 +90,7 @@ def fma(rows: Sequence[Row]) -> Answer | None:
 
 def tile(rows: Sequence[Row], size: int) -> Answer | None:
     """Return the best tile, and how much a bad one costs."""
-    timed = [row for row in rows if row.measured]
+    timed = [row for row in rows if row.sure]
     if not timed:
         return None
     best, worst = max(timed, key=_value), min(timed, key=_value)
@@ -100,7 +110,7 @@ def tile(rows: Sequence[Row], size: int) -> Answer | None:
 
 def threads(rows: Sequence[Row]) -> Answer | None:
     """Return from which size on how many threads pay, and what they bring for the largest."""
-    timed = [row for row in rows if row.measured]
+    timed = [row for row in rows if row.sure]
     if not timed:
         return None
     size = max(row.variant["size"] for row in timed)
@@ -122,10 +132,10 @@ def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
     """Return which layout is the faster one per layer, and what a large stride costs."""
     sentences = []
     for layer in dict.fromkeys(row.variant["layer"] for row in rows):
-        ratios = [row for row in rows if row.variant["layer"] == layer and row.measured]
+        ratios = [row for row in rows if row.variant["layer"] == layer and row.sure]
         if ratios:
             sentences.append(f"{layer}: {_faster(ratios)}.")
-    timed = [row for row in reads if row.measured]
+    timed = [row for row in reads if row.sure]
     if timed:
         level = timed[-1].variant["from"]
         of_level = [row for row in timed if row.variant["from"] == level]
@@ -139,8 +149,8 @@ def layout(rows: Sequence[Row], reads: Sequence[Row]) -> Answer | None:
 
 def _faster(ratios: Sequence[Row]) -> str:
     """Return ``use NHWC (time in NHWC over NCHW: 0.60 with tiled, 0.71 with reordered)``."""
-    below = [row.measured is not None and (row.measured.high or 9.0) < 1 for row in ratios]
-    above = [row.measured is not None and (row.measured.low or 0.0) > 1 for row in ratios]
+    below = [row.sure is not None and (row.sure.high or 9.0) < 1 for row in ratios]
+    above = [row.sure is not None and (row.sure.low or 0.0) > 1 for row in ratios]
     figures = ", ".join(f"{_value(row):.2f} with {row.variant['strategy']}" for row in ratios)
     if any(below) and any(above):
         word = "it depends on the kernel"
@@ -153,4 +163,4 @@ def _faster(ratios: Sequence[Row]) -> str:
 
 
 def _value(row: Row) -> float:
-    return row.measured.value if row.measured else 0.0
+    return row.sure.value if row.sure else 0.0

@@ -88,6 +88,12 @@ class Results:
         first, second = (self._samples.get(self._labels.get(name, ""), {}) for name in (a, b))
         return stats.ratio_by_round(first, second)
 
+    def _doubt(self, a: str, b: str) -> str | None:
+        """Return why the ratio of two variants cannot be believed."""
+        ratio = self.ratio(a, b)
+        either = (record.doubt for name in (a, b) if (record := self._by_name.get(name)))
+        return next((doubt for doubt in either if doubt), ratio.doubt if ratio else None)
+
     def row(
         self,
         name: str,
@@ -97,8 +103,12 @@ class Results:
         expected: float | None,
         measured: Figure | None,
         cycles: float | None = None,
+        other: str | None = None,
     ) -> Row:
-        """Return a variant's row, with its status, reason and error."""
+        """Return a variant's row, with its status, reason, error and doubt.
+
+        `other`: the variant that the figure compares it with.
+        """
         record = self._by_name.get(name)
         if record is None:
             return Row(variant, counted, expected, status="missing", reason="not measured")
@@ -111,6 +121,7 @@ class Results:
             record.status,
             record.reason,
             record.max_rel_error,
+            record.doubt if other is None else self._doubt(name, other),
         )
 
 

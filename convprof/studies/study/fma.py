@@ -116,9 +116,9 @@ class Fma(Study):
                 next(r for r in rows if r.variant == {"width": self._name(bits), "arithmetic": k})
                 for k in (FUSED, APART)
             )
-            if fused.measured is None or separate.measured is None:
+            if fused.sure is None or separate.sure is None:
                 continue
-            gain = fused.measured.value / separate.measured.value
+            gain = fused.sure.value / separate.sure.value
             off = ratio(gain, TIMES)
             yield Finding(
                 f"{self._name(bits)}: half the instructions on the same ports, so fused is "

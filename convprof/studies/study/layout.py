@@ -110,17 +110,18 @@ class Layout(Study):
             },
             expected=1.0,
             measured=Figure(gain.value, gain.low, gain.high) if gain else None,
+            other=nchw,
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:
         for row in rows:
-            if row.measured is None or row.variant["strategy"] != IDEAS[0]:
+            if row.sure is None or row.variant["strategy"] != IDEAS[0]:
                 continue
             nchw, nhwc = map(int, row.counted["in a row"].split(" | "))
             yield Finding(
                 f"{row.variant['layer']}, {row.variant['strategy']}: both layouts do the same "
                 "multiply-adds and read memory in order, so they take the same time",
-                f"NHWC takes {row.measured.value:.2f} of the time of NCHW",
+                f"NHWC takes {row.sure.value:.2f} of the time of NCHW",
                 row.ratio,
                 _why(nchw, nhwc, row.ratio or 1.0) if apart(row.ratio) else "",
             )

@@ -46,11 +46,18 @@ class Row:
     reason: str | None = None
     """Why it was not measured."""
     max_rel_error: float | None = None
+    doubt: str | None = None
+    """Why the time cannot be true; None if it can."""
+
+    @property
+    def sure(self) -> Figure | None:
+        """What was measured, for conclusions: None if it is in doubt."""
+        return self.measured if self.doubt is None else None
 
     @property
     def ratio(self) -> float | None:
-        """Measured over expected; None where either is unknown."""
-        return None if self.measured is None else ratio(self.measured.value, self.expected)
+        """Measured over expected; None where either is unknown or in doubt."""
+        return None if self.sure is None else ratio(self.sure.value, self.expected)
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,8 @@ class Simd(Study):
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:
-        timed = [row for row in rows if row.measured]
-        if not timed or not rows[0].measured or timed[-1] is rows[0]:
+        timed = [row for row in rows if row.sure]
+        if not timed or not rows[0].sure or timed[-1] is rows[0]:
             return
         first, last = rows[0], timed[-1]
         lanes, times = last.counted["lanes"], last.counted["x scalar"]
@@ -128,12 +128,12 @@ class Simd(Study):
             off,
             self._why(first, last) if apart(off) else "",
         )
-        if last.expected is None or last.measured is None:
+        if last.expected is None or last.sure is None:
             return
         yield Finding(
             f"{last.counted['FMA/cycle']:.3g} multiply-adds per cycle of {lanes} elements at "
             f"{last.counted['GHz']:.3g} GHz: {units.si(last.expected, 'FLOP/s')}",
-            units.si(last.measured.value, "FLOP/s"),
+            units.si(last.sure.value, "FLOP/s"),
             last.ratio,
         )
 

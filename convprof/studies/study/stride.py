@@ -167,7 +167,7 @@ class Strides:
     def findings(self, rows: tuple[Row, ...]) -> Iterator[Finding]:
         """Yield what each level says about strides, and the line size seen."""
         for level in self.levels:
-            timed = [row for row in rows if row.variant["from"] == level.name and row.measured]
+            timed = [row for row in rows if row.variant["from"] == level.name and row.sure]
             if len(timed) < len(self.strides):
                 continue
             yield self._level(level, timed)
@@ -199,9 +199,9 @@ class Strides:
         """Yield the stride from which on a larger one costs no more, where there is such a one."""
         for level in self.levels[1:]:
             times = {
-                row.counted["bytes"]: row.measured.value
+                row.counted["bytes"]: row.sure.value
                 for row in rows
-                if row.variant["from"] == level.name and row.measured
+                if row.variant["from"] == level.name and row.sure
             }
             seen = knee(times)
             if seen is None:
@@ -220,7 +220,7 @@ class Strides:
 
 def _seconds(row: Row) -> float:
     """Return the measured time; nan without one."""
-    return row.measured.value if row.measured else math.nan
+    return row.sure.value if row.sure else math.nan
 
 
 def knee(times: dict[int, float]) -> int | None:

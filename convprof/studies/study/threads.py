@@ -148,6 +148,7 @@ class Threads(Study):
             },
             expected=one.value / predicted if one and predicted else None,
             measured=Figure(gain.value, gain.low, gain.high) if gain else None,
+            other=alone,
         )
 
     def _predicted(self, results: Results, size: int, count: int) -> float | None:
@@ -159,7 +160,7 @@ class Threads(Study):
         return several.value + max(0.0, alone.value - one.value) / count
 
     def _findings(self, results: Results, rows: list[Row]) -> Iterator[Finding]:
-        timed = [row for row in rows if row.measured and row.expected]
+        timed = [row for row in rows if row.sure and row.expected]
         for count in self._counts[1:2]:
             yield from self._pays(
                 results, [r for r in timed if r.variant["threads"] == count], count
@@ -176,7 +177,7 @@ class Threads(Study):
         launch = calls[1].value - calls[0].value
         sizes = [row.variant["size"] for row in rows]
         expected = crossing(sizes, [row.expected or 0 for row in rows])
-        measured = crossing(sizes, [row.measured.value for row in rows if row.measured])
+        measured = crossing(sizes, [row.sure.value for row in rows if row.sure])
         needed = launch * count / (count - 1)
         text = (
             f"a launch of {count} threads costs {units.time(max(launch, 0.0))} more than a call on "
@@ -204,7 +205,7 @@ class Threads(Study):
     def _scaling(self, row: Row) -> Finding:
         """Return how the largest product scales, and the serial share that would explain it."""
         count = row.variant["threads"]
-        speedup = row.measured.value if row.measured else 0.0
+        speedup = row.sure.value if row.sure else 0.0
         why = ""
         if apart(row.ratio) and speedup:
             serial = (count / speedup - 1) / (count - 1)

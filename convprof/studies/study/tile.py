@@ -189,7 +189,7 @@ class Tile(Study):
         )
 
     def _findings(self, rows: list[Row]) -> Iterator[Finding]:
-        timed = [row for row in rows if row.measured]
+        timed = [row for row in rows if row.sure]
         if not timed:
             return
         best = max(timed, key=_rate)
@@ -250,4 +250,4 @@ def _name(cell: Cell) -> str:
 
 
 def _rate(row: Row) -> float:
-    return row.measured.value if row.measured else 0.0
+    return row.sure.value if row.sure else 0.0

@@ -190,14 +190,14 @@ SAME = 0.03
 
 def findings(rows: Sequence[Row], longer: Sequence[Row], known: Costs) -> Iterator[Finding]:
     """Yield what was expected and measured, as far as there are rates."""
-    tiles = [row for row in rows if row.measured and row.variant[TURN] == STEPS]
+    tiles = [row for row in rows if row.sure and row.variant[TURN] == STEPS]
     if not tiles:
         return
     yield _sums(tiles, known)
     if known.chains is not None:
-        yield from _too_few(tiles, [row for row in longer if row.measured], known)
+        yield from _too_few(tiles, [row for row in longer if row.sure], known)
     yield from _loads(tiles, known)
-    yield from _turns([row for row in rows if row.measured])
+    yield from _turns([row for row in rows if row.sure])
 
 
 def _sums(tiles: Sequence[Row], known: Costs) -> Finding:
@@ -305,4 +305,4 @@ def _turns(rows: Sequence[Row]) -> Iterator[Finding]:
 
 def rate(row: Row) -> float:
     """Return the measured rate."""
-    return row.measured.value if row.measured else 0.0
+    return row.sure.value if row.sure else 0.0

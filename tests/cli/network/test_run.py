@@ -264,7 +264,7 @@ def spoil(monkeypatch):
 
 
 class Interrupting(RooflineSession):
-    """A session that is interrupted after so many events."""
+    """A session that is interrupted after a number of events."""
 
     after = 0
 

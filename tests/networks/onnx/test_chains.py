@@ -61,9 +61,9 @@ CASES = {
 def chain_of(network, layout, mix):
     """Return the bound chain whose steps have the layouts of ``mix`` in turn, and its input."""
     recipe = Recipe(network, network, fuse=False)
-    ways = [LayerChoice("auto", mix[index % len(mix)]) for index in range(len(steps(network)))]
+    choices = [LayerChoice("auto", mix[index % len(mix)]) for index in range(len(steps(network)))]
     whole = NetworkProblem(network)
-    prepared = Chained("chain", recipe, ways).prepare(whole, Setting(layout, tune="off"))
+    prepared = Chained("chain", recipe, choices).prepare(whole, Setting(layout, tune="off"))
     x = np.random.default_rng(0).standard_normal(network.input, np.float32)
     turned = layout == "nhwc" and x.ndim == 4
     prepared.bind(x.transpose(0, 2, 3, 1) if turned else x, {})

@@ -21,7 +21,7 @@ FEATURES = (4, 32)
 
 
 def repeated(count):
-    """Return the lines of so many convolutions with one weight, each after the other."""
+    """Return the lines of successive convolutions with one weight."""
     names = ["x", *(f"c{number}" for number in range(count - 1)), "y"]
     return [f"Conv {a} w {b} {PADS}" for a, b in itertools.pairwise(names)]
 

@@ -15,7 +15,7 @@ SIZES = st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=4)
 
 
 def places(strided, shape):
-    """Return where every element lies, in the order of the shape."""
+    """Return the offset of every element, in the order of the shape."""
     offsets = []
     for axis in strided.axes:
         runs = [range(0, count * step, step) for count, step in axis]

@@ -1,4 +1,4 @@
-"""Files that PyTorch writes: parameters and multiply-adds are those of its modules."""
+"""Files that PyTorch writes: parameters and multiply-adds equal its modules'."""
 
 from __future__ import annotations
 

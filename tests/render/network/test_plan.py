@@ -228,7 +228,7 @@ def test_a_chain_in_doubt_decides_nothing():
     assert given.sentences == (
         "No conclusion: the time of the planned chain is in doubt (a storm).",
     )
-    assert given.command == "convprof network small --plan"
+    assert given.command == "convprof network small --plan --wait-idle"
     text = printed(found(standings=[optimal, faster]))
     assert "\nall nhwc ? " in text
     assert "? in doubt, left out of conclusions: all nhwc nhwc 1 thread: a storm\n" in text

@@ -206,6 +206,7 @@ def test_layers_in_doubt_are_left_out_of_the_answer():
     assert sentences == ("No conclusion: the times of 1 of 5 layers are in doubt (a storm).",)
     every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
     assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
+    assert every.command == "convprof network small --wait-idle"
     chain = replace(found().chain, doubt="a storm")
     assert answer(found(chain=chain), COMMAND).sentences[1] == (
         "The time of the chain is in doubt: a storm."

@@ -55,6 +55,28 @@ def test_a_line_for_each_group_under_the_level():
     assert found.levels == (Level("peak", 12.0),)
 
 
+def test_times_in_doubt_are_marked_and_not_drawn():
+    made = page(LINES)
+    first, second, *others = ROWS
+    rows = (replace(first, doubt="disturbed"), second, *others)
+    made = replace(made, sections=(replace(made.sections[0], rows=rows),))
+    found = chart(made, made.sections[0], "a CPU")
+    assert [s.points for s in found.series[1:]] == [
+        (Point(8, 8.0, 7.2, 8.8),),
+        (Point(1, 4.0, 3.6, 4.4),),
+    ]
+    assert found.subtitle == "unroll: a title · 1 time in doubt left out · a CPU"
+    assert "0.20 times" not in found.title
+    text = printed(made)
+    assert " ? 2.00 " in text
+    assert "? in doubt, left out of conclusions: tile 1x1, turn 1: disturbed\n" in text
+    alone = replace(made, sections=(replace(made.sections[0], across=None),))
+    assert "? 2.00 ±0.20" in printed(alone)
+    assert next(csv.DictReader(io.StringIO(to_csv(made))))["doubt"] == "disturbed"
+    every = tuple(replace(each, doubt="disturbed") for each in ROWS)
+    assert chart(made, replace(made.sections[0], rows=every)) is None
+
+
 def test_a_map_has_a_hole_where_nothing_was_measured():
     found = chart(page(MAP), page(MAP).sections[0])
     assert found.values == ((2.0, 4.0), (8.0, None))

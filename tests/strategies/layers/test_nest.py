@@ -12,7 +12,7 @@ from convprof.strategies.layers.stages import Nest, parts, repeated, row_major, 
 
 
 def met(nest):
-    """Return the elements that the arrays meet together, in no order."""
+    """Return the elements of the arrays that are visited together, in no order."""
     offsets = nest.offsets(range(len(nest.sizes)))
     return sorted(zip(*(array.tolist() for array in offsets), strict=True))
 

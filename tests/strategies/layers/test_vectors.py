@@ -90,7 +90,7 @@ ALSO_ON_IMAGES = [
     ops.Pad((0, 3, 2, 20), (1, 1, 0, 17)),
     ops.LayerNorm(bias=False),
 ]
-"""Of files alone; fewer shapes suffice, since their loops are those of others."""
+"""Operations of files only; fewer shapes suffice, since they share the loops of others."""
 
 
 @pytest.mark.parametrize("op", ON_IMAGES, ids=repr)

@@ -33,7 +33,7 @@ from convprof.problems.ops import (
     Tokens,
 )
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.choice import LayerChoice, ways
+from convprof.strategies.networks.choice import LayerChoice, layer_choices
 from convprof.strategies.networks.strategy import Chained, Recipe
 
 
@@ -82,7 +82,7 @@ def transformer(n=2):
 
 def run(network, setting, *, fuse, names=("auto",), chosen=None):
     recipe = Recipe(network, folded(network) if fuse else network, fuse=fuse)
-    found = chosen or ways(recipe.steps, names, setting, setting.layout)
+    found = chosen or layer_choices(recipe.steps, names, setting, setting.layout)
     whole = NetworkProblem(network)
     prepared = Chained("chain", recipe, found).prepare(whole, setting)
     operands = NetworkOperands(whole, setting.types, 0)
@@ -162,7 +162,7 @@ def test_a_layer_that_no_strategy_takes_says_why():
     network = convolutional()
     recipe = Recipe(network, network, fuse=False)
     with pytest.raises(RefusedError, match=r"layer stem .*winograd needs.*: winograd,auto"):
-        ways(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
+        layer_choices(recipe.steps, ("winograd",), Setting("nhwc"), "nhwc")
 
 
 def test_the_input_may_be_the_result():

@@ -13,7 +13,7 @@ from convprof.problems import NetworkProblem
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, Convolution, Flatten, Linear
 from convprof.strategies.base import Setting
-from convprof.strategies.networks.choice import ways
+from convprof.strategies.networks.choice import layer_choices
 from convprof.strategies.networks.strategy import Chained, Recipe
 from convprof.strategies.networks.streams import Streams
 
@@ -30,7 +30,7 @@ def small():
 def streams(count=2):
     network, setting = small(), Setting("nhwc", threads=count, tune="off")
     recipe = Recipe(network, network, fuse=False)
-    chosen = ways(recipe.steps, ("auto",), setting, "nhwc")
+    chosen = layer_choices(recipe.steps, ("auto",), setting, "nhwc")
     whole = NetworkProblem(network)
     prepared = Streams(Chained("chain", recipe, chosen)).prepare(whole, setting)
     operands = NetworkOperands(whole, setting.types, 0)

@@ -79,6 +79,8 @@ def test_nothing_is_concluded_from_a_time_in_doubt():
         "The instruction sets cannot be compared, a time is in doubt: its samples differ."
     )
     assert "use avx512" in conclusion([doubtful, compared(0.9, 1.0, "b")])
+    slower = compared(1.5, 2.0, strategy="im2col")
+    assert "avx512 (512 bits) im2col" in conclusion([doubtful, slower])
 
 
 def test_an_answer_keeps_its_first_sentences():

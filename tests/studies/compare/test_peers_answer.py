@@ -115,4 +115,10 @@ def test_times_in_doubt_are_not_concluded_from():
     wrong = dataclasses.replace(one, a=dataclasses.replace(one.ours, doubt="over the peak"))
     assert answer([wrong]).sentences == ("No conclusion, the times are in doubt: over the peak.",)
     assert answer([wrong]).command.endswith(" --wait-idle")
-    assert answer([wrong, standing("b", 1.2)]).sentences[0].startswith("On 1 thread the fastest")
+    assert (
+        answer([wrong, standing("b", 1.2)])
+        .sentences[0]
+        .startswith(
+            "On 1 thread convprof is ahead of the fastest library on 1 of 1 problems, 1 more"
+        )
+    )

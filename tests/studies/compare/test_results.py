@@ -154,14 +154,15 @@ KEYS = {
     "type": {"dtype": "f64"},
     "threads": {"threads": 2},
     "cache": {"cache": "cold"},
-    "layout": {"layout": "nhwc"},
 }
 
 
-@pytest.mark.parametrize("dimension", [*KEYS, "instruction set"])
+@pytest.mark.parametrize("dimension", [*KEYS, "layout", "instruction set"])
 def test_nothing_matches_and_it_is_said_why(dimension):
     settings = {"settings": {"isa": "avx2"}} if dimension == "instruction set" else {}
-    compared = compare(BASE, document(timed(1e-3, **KEYS.get(dimension, {})), **settings))
+    layouts = ("nchw", "nhwc") if dimension == "layout" else (None, None)
+    base, new = (timed(1e-3, layout=layout) for layout in layouts)
+    compared = compare(document(base), document(new | KEYS.get(dimension, {}), **settings))
     assert compared.rows == []
     assert [d.dimension for d in differences(*compared.keys) if d.is_disjoint] == [dimension]
     assert answer([compared]).sentences == ("Nothing matches: no measurement is on both sides.",)

@@ -135,7 +135,7 @@ def test_most_lost_comes_first_and_what_has_no_ceiling_counts_whole(diagnosis):
 
 
 def test_types_without_a_peak_have_a_rate_and_no_share(diagnosis):
-    row, _ = diagnosis(conv(9, dtype="f16") + conv(1)).rows()
+    row, _ = diagnosis(conv(9, dtype="f8_e4m3") + conv(1)).rows()
     assert row.flop_per_s is not None
     assert row.peak_fraction is row.lost_s is None
 
@@ -148,6 +148,12 @@ def test_a_row_over_the_peak_is_never_concluded_from(diagnosis):
     assert kinds(study) == ["faster than the peak"]
     assert "none of them has a ceiling" in study.answer().sentences[0]
     assert len(study.answer().sentences) == 1
+
+
+def test_what_happens_once_comes_after_what_to_act_on(diagnosis):
+    study = diagnosis(conv(50, "create:cache_miss") + conv(9) + reorder(9))
+    assert kinds(study) == ["reorders", "creation"]
+    assert study.answer().sentences[-1].startswith("Act first on: reorders")
 
 
 def test_a_doubt_comes_after_what_to_act_on(diagnosis):
@@ -255,9 +261,15 @@ def test_the_answer_names_the_worst_row_and_the_next_command(diagnosis):
     assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
 
 
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_the_next_command_has_a_type_that_libraries_compute(diagnosis, dtype):
+    answer = diagnosis(conv(9, dtype=dtype)).answer()
+    assert answer.command == "convprof compare peers mb1ic64ih56oc64oh56kh3ph1 -t 1"
+
+
 def test_nothing_is_measured_for_a_log_without_problems(diagnosis):
     assert not diagnosis(reorder(2)).compares
-    assert not diagnosis(conv(9, dtype="f16")).compares
+    assert not diagnosis(conv(9, dtype="f8_e4m3")).compares
     assert diagnosis(conv(9, dtype="bf16")).compares
 
 

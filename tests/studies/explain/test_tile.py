@@ -1,4 +1,4 @@
-"""Tiles are those of the strategies, and counts are what walking over the tiles gives."""
+"""Tiles equal the strategies' tiles, and counts equal the sums over the tiles."""
 
 from __future__ import annotations
 

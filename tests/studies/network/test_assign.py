@@ -52,7 +52,7 @@ def test_no_assignment_at_all_is_cheaper(seconds, there, back, layout):
         for chosen in itertools.product(LAYOUTS, repeat=len(STEPS))
     ]
     assert found.seconds == min(every)
-    assert found.seconds == assign.predicted(NET, STEPS, found.ways, costs, layout)
+    assert found.seconds == assign.predicted(NET, STEPS, found.choices, costs, layout)
 
 
 def test_greedy_takes_what_is_fastest_alone_and_pays_for_it():
@@ -63,7 +63,7 @@ def test_greedy_takes_what_is_fastest_alone_and_pays_for_it():
     made = steps(found)
     costs = costs_of(made, [9, 10, 10, 9, 9, 10, 10, 9], {"nchw": 5, "nhwc": 5})
     greedy = assign.greedy(found, made, costs, "nhwc")
-    assert [way.layout for way in greedy.ways] == ["nchw", "nhwc", "nchw", "nhwc"]
+    assert [choice.layout for choice in greedy.choices] == ["nchw", "nhwc", "nchw", "nhwc"]
     assert greedy.seconds == 4 * 9 + 4 * 5  # in, and after each layer but the last
     assert assign.optimal(found, made, costs, "nhwc").seconds == 38  # 10 + 9 + 10 + 9
 
@@ -72,18 +72,18 @@ def test_of_several_strategies_in_a_layout_only_the_fastest_counts():
     net = Builder()
     net.add("c", Convolution.square(4, 3))
     found = Network("small", (1, 4, 6, 6), tuple(net.nodes))
-    ways = {
+    choices = {
         LayerChoice("slow", "nhwc"): 3.0,
         LayerChoice("fast", "nhwc"): 2.0,
         LayerChoice("only", "nchw"): 1.5,
     }
-    costs = Costs({"c": ways}, lambda *_: 1.0)
+    costs = Costs({"c": choices}, lambda *_: 1.0)
     route = assign.optimal(found, steps(found), costs, "nhwc")
-    assert (route.ways, route.seconds) == ((LayerChoice("fast", "nhwc"),), 2.0)
+    assert (route.choices, route.seconds) == ((LayerChoice("fast", "nhwc"),), 2.0)
     assert assign.uniform(found, steps(found), costs, "nhwc", "nchw").seconds == 3.5
 
 
-def test_a_layer_without_a_way_in_a_layout_takes_the_other():
+def test_a_layer_without_a_choice_in_a_layout_takes_the_other():
     net = Builder()
     net.add("r", Activation("relu"), INPUT)
     found = Network("small", (1, 4, 6, 6), tuple(net.nodes))

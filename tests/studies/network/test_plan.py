@@ -34,7 +34,7 @@ def planned(network, settings, options=OPTIONS):
 
 def test_the_layers_follow_the_fastest_measured_chain(residual, settings, monkeypatch):
     plan = planned(residual, settings)
-    layouts = {c.name: {way.layout for way in c.strategy.choices} for c in plan.chosen}
+    layouts = {c.name: {choice.layout for choice in c.strategy.choices} for c in plan.chosen}
     other = next(name for name in layouts if name not in {"optimal", "as written"})
 
     def standings(faster):
@@ -51,7 +51,7 @@ def test_the_layers_follow_the_fastest_measured_chain(residual, settings, monkey
             patched.setattr(plan, "_standings", lambda found=found: found)
             result = plan.result()
         assert (result.chosen, result.fastest.name) == (name, name)
-        assert {layer.way.layout for layer in result.layers} == layouts[name]
+        assert {layer.choice.layout for layer in result.layers} == layouts[name]
         assert result.to_json()["chosen"] == name
 
 
@@ -81,9 +81,9 @@ def test_a_plan_from_layers_to_chains(residual, settings):
 def test_the_layers_say_how_they_are_computed(residual, settings):
     layers = {layer.step.name: layer for layer in planned(residual, settings).result().layers}
     conv = layers["conv0"]
-    assert conv.strategy == conv.way.strategy
+    assert conv.strategy == conv.choice.strategy
     assert conv.blocking
-    assert conv.layout == conv.way.layout
+    assert conv.layout == conv.choice.layout
     assert set(conv.fastest) == {"nchw", "nhwc"}
     assert conv.seconds == conv.fastest[conv.layout][1]
     assert (layers["fc"].layout, layers["fc"].fastest) == (None, {})
@@ -117,10 +117,17 @@ def test_a_single_node(settings):
 
 def test_routes_that_are_the_same_are_run_once(residual):
     recipe = recipe_for(residual, fuse=True)
-    ways = tuple(LayerChoice("auto", "nhwc") for _ in recipe.steps)
-    turned = (*ways[:-1], LayerChoice("auto", "nchw"))  # of the linear layer, which has no layout
-    other = tuple(replace(way, layout="nchw") for way in ways)
-    routes = {"a": Route(ways, 1.0), "b": Route(turned, 1.5), "c": Route(other, float("inf"))}
+    choices = tuple(LayerChoice("auto", "nhwc") for _ in recipe.steps)
+    other_layout = (
+        *choices[:-1],
+        LayerChoice("auto", "nchw"),
+    )  # of the linear layer, which has no layout
+    other = tuple(replace(choice, layout="nchw") for choice in choices)
+    routes = {
+        "a": Route(choices, 1.0),
+        "b": Route(other_layout, 1.5),
+        "c": Route(other, float("inf")),
+    }
     found = chains(recipe, routes, OPTIONS)
     assert [(item.name, item.also, item.predicted_s) for item in found] == [
         ("a", ("b",), 1.0), ("c", (), None), ("as written", (), None),

@@ -22,22 +22,22 @@ def test_without_names_the_candidates_of_auto(fused):
     found = probes(fused, (), Setting("nhwc", tune="quick"))
     assert {probe.layout for probe in found} == set(LAYOUTS)
     assert len({probe.name for probe in found}) == len(found)
-    conv = {layout: {p.ways[1] for p in found if p.layout == layout} for layout in LAYOUTS}
+    conv = {layout: {p.choices[1] for p in found if p.layout == layout} for layout in LAYOUTS}
     assert len(conv["nhwc"]) > len(conv["nchw"]) > 1  # NCHW is the same kernels, turned around
-    assert {way.strategy for way in conv["nhwc"]} <= {"microkernel", "winograd"}
+    assert {choice.strategy for choice in conv["nhwc"]} <= {"microkernel", "winograd"}
 
 
-def test_equal_layers_have_equal_ways(fused):
+def test_equal_layers_have_equal_choices(fused):
     for probe in probes(fused, (), SETTING):
-        assert probe.ways[1] == probe.ways[2]
+        assert probe.choices[1] == probe.choices[2]
 
 
 def test_named_strategies_in_both_layouts(fused):
     found = probes(fused, ("im2col", "direct", "blas"), SETTING)
     assert {probe.layout for probe in found} == set(LAYOUTS)
-    conv = {probe.ways[1].strategy for probe in found if probe.layout == "nhwc"}
+    conv = {probe.choices[1].strategy for probe in found if probe.layout == "nhwc"}
     assert conv == {"im2col+passes", "direct+passes"}
-    assert {probe.ways[3].strategy for probe in found} == {"auto"}
+    assert {probe.choices[3].strategy for probe in found} == {"auto"}
 
 
 def test_a_layer_that_every_strategy_refuses(strided):

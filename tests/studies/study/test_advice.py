@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convprof.studies.study import advice
-from convprof.studies.study.page import Figure, Row
+from convprof.studies.study.page import Figure, Page, Row, Section, Unit
 
 
 def row(variant, value, spread=0.0, **counted):
@@ -33,6 +35,18 @@ def test_the_smallest_tile_near_the_best_rate():
     enough = advice.unroll([unrolled("4x1", 1, 4, 97e9), *rows])
     assert enough.sentences[1].startswith("One step per turn is enough")
     assert advice.unroll(rows[-1:]) is None
+
+
+def test_no_advice_from_times_in_doubt():
+    rows = [unrolled("1x1", 1, 1, 10e9), unrolled("4x1", 1, 4, 80e9)]
+    doubtful = [replace(each, doubt="disturbed") for each in rows]
+    assert advice.unroll([rows[0], doubtful[1]]).sentences[0].startswith("Keep 1 independent sums")
+    assert advice.unroll(doubtful) is None
+    page = Page("unroll", "title", {}, (Section("rates", Unit("s", 1.0), tuple(doubtful)),), ())
+    given = advice.answer(page)
+    assert given.sentences == ("No advice, the times are in doubt: disturbed.",)
+    assert given.command == "convprof study unroll --wait-idle"
+    assert advice.answer(replace(page, sections=())) is None
 
 
 def widths(*values):

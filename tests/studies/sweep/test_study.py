@@ -351,7 +351,7 @@ def test_memory_does_not_grow_with_the_points(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "_all", pair)
 
     def held(count):
-        """Return the bytes that are held when the last of so many points has been measured."""
+        """Return the bytes that are held when the last of the points has been measured."""
         wanted = plan(values=tuple(range(2, 2 + count)), settings=Settings(rounds=1))
         with Journal(str(tmp_path / f"{count}.jsonl"), KIND) as journal:
             journal.begin(sweep.begin(wanted, [], MachineModel(facts())))

@@ -52,11 +52,11 @@ def parts(size: int, taps: int, stride: int, dilation: int, pad: int) -> list[Pa
             continue
         # Positions are numbered as in the padded image: first + pad = stride * start + phase.
         start = (first + pad - phase) // stride
-        met = [r for r in range(taps) if (phase - r * dilation) % stride == 0]
-        last = (phase - met[-1] * dilation) // stride if met else 0
+        used = [r for r in range(taps) if (phase - r * dilation) % stride == 0]
+        last = (phase - used[-1] * dilation) // stride if used else 0
         count = (size - 1 - first) // stride + 1
         phases_of_axis.append(
-            Part(first, count, -(start + last), tuple(met[::-1]), dilation // common)
+            Part(first, count, -(start + last), tuple(used[::-1]), dilation // common)
         )
     return phases_of_axis
 

@@ -51,7 +51,7 @@ class _Torch:
         """Set the number of threads; ``RefusedError`` unless PyTorch then has this number."""
         forks.check("torch", threads)
         need_threads("torch", threads)
-        with affinity.kept(threads):
+        with affinity.restored(threads):
             self.module.set_num_threads(threads)
             actual = self.module.get_num_threads()
             if actual != threads:

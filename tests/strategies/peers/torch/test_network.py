@@ -168,7 +168,7 @@ def memory_that_others_read(net):
     net.add("c_sum", ops.Add(), "c_relu", "c")
     net.add("c_view", ops.Reshape((0, 0, 0, -1)))
     net.add("view_tanh", ops.Activation("tanh"))
-    net.add("sum", ops.Add(), "view_tanh", "c_sum")  # c_sum lies where the view does
+    net.add("sum", ops.Add(), "view_tanh", "c_sum")  # c_sum is where the view is
     net.add("wide", ops.AdaptiveAverage(1, 1), "sum")
     net.add("gated", ops.Multiply(), "wide", "sum")
     net.add("flat", ops.Flatten())

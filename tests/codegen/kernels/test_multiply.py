@@ -1,0 +1,202 @@
+"""How register tiles multiply short elements: right results, and the instructions meant."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convprof.codegen import disassembly
+from convprof.codegen import isa as isas
+from convprof.codegen.architecture import ARM, X86
+from convprof.codegen.isa import ISAS, available
+from convprof.codegen.kernels import multiply as ways
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, multiply
+from convprof.codegen.target import target
+from convprof.codegen.tile_list import forget_kernels
+from convprof.dtypes import tolerance, types
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import Gemm
+from convprof.results import NATIVE
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.plan import Packed, Plan
+from convprof.strategies.plan_runner import PlanRunner
+
+SIZES = st.integers(1, 40)
+X86_TRIPLE, ARM_TRIPLE = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+
+
+def a_tile(dtype, isa, rows=3, vectors=2):
+    """Return a tile of eight groups a turn, its panels as wide as itself."""
+    of, bits = types(dtype), isa.bits
+    how, lanes = multiply(of, isa), bits // (8 * of.accumulator.bytes)
+    width = vectors * lanes
+    return Tile(
+        types=of,
+        lanes=lanes,
+        rows=tuple(i * 400 for i in range(rows)),
+        segments=((0, 0),),
+        run=100,
+        a_step=how.k_group,
+        vectors=vectors,
+        b_row=width * how.k_group,
+        c_rows=tuple(i * width for i in range(rows)),
+        columns=width,
+        multiply=how,
+        fused=isa.fused,
+    )
+
+
+def assembly(tile, triple, cpu, features=""):
+    """Return the assembly for another CPU."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        other = llvm.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this LLVM has no target {triple}")
+    module = llvm.parse_assembly(tile.ir())
+    module.triple = triple
+    made = other.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
+    return str(made.emit_assembly(module))
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    """Return a function that makes this CPU another one."""
+
+    def pretend(arch, *features):
+        other = SimpleNamespace(arch=arch, has=lambda *names: set(names) <= set(features))
+        monkeypatch.setattr(isas, "target", lambda: other)
+        monkeypatch.setattr(ways, "target", lambda: other)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("dtype", "isa", "features", "way"),
+    [
+        ("bf16", "avx512", ("avx512bf16",), Dot),
+        ("bf16", "avx512", ("avx512vnni",), Pairs),
+        ("bf16", "avx2", ("avx512bf16",), Pairs),
+        ("bf16:bf16:f32", "sse", (), Pairs),
+        ("f16", "avx2", ("f16c",), Convert),
+        ("int8", "avx512", ("avx512vnni",), Dot),
+        ("int8", "avx2", ("avxvnni",), Dot),
+        ("int8", "avx2", ("avx512vnni",), Madd),
+        ("int8", "avx512", (), Madd),
+        ("s8:s8:s32", "avx512", ("avx512vnni",), Madd),
+    ],
+)
+def test_the_fastest_way_of_an_instruction_set(dtype, isa, features, way, cpu):
+    cpu(X86, *features)
+    assert type(multiply(types(dtype), ISAS[isa])) is way
+
+
+def test_every_other_cpu_widens(cpu):
+    cpu(ARM)
+    assert type(multiply(types("bf16"), ISAS["neon"])) is Pairs
+    assert type(multiply(types("int8"), ISAS["neon"])) is Bytes
+    with pytest.raises(ValueError, match="no kernel multiplies u8:u8:s32"):
+        multiply(types("u8:u8:s32"), ISAS["neon"])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "isa", "name", "instruction"),
+    [
+        ("bf16:bf16:f32", "avx512", "sapphirerapids", "vdpbf16ps"),
+        ("int8", "avx512", "icelake-server", "vpdpbusd"),
+        ("int8", "avx2", "alderlake", "vpdpbusd"),
+    ],
+)
+def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruction, cpu):
+    cpu(X86, "avx512bf16", "avx512vnni", "avxvnni")
+    tile = a_tile(dtype, ISAS[isa], rows=4)
+    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name))
+    # four steps a turn, each 4 rows by 2 vectors
+    assert code.products == {instruction: 4 * 4 * 2}
+    assert code.spills == 0
+    assert code.widest == ("zmm" if isa == "avx512" else "ymm")
+    assert code.elements == 4 * 4, "a group of a is one load, spread over a vector"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fma"), [("bf16:bf16:f32", r"fmla\s+v\d+\.4s"), ("int8", r"mla\s+v\d+\.4s")]
+)
+def test_the_inner_loop_on_aarch64(dtype, fma, cpu):
+    cpu(ARM)
+    text = assembly(a_tile(dtype, ISAS["neon"], rows=2), ARM_TRIPLE, "neoverse-n1")
+    code = disassembly.busiest(text)
+    products = [line for line in code.instructions if re.match(fma, line)]
+    groups = 2 if dtype.startswith("bf16") else 4
+    assert len(products) % (2 * 2 * groups) == 0
+    assert products
+    assert code.spills == 0
+
+
+@pytest.mark.parametrize("source", ["u8", "s8"])
+@settings(max_examples=25, deadline=None)
+@given(m=SIZES, n=SIZES, k=SIZES, seed=st.integers(0, 99))
+def test_bytes_of_any_cpu_give_the_exact_product(source, m, n, k, seed):
+    g, setting = Gemm(m=m, n=n, k=k), Setting(dtype=f"{source}:s8:s32")
+    how = Bytes(4, 4, source == "s8")
+    stages = PanelStages(g, setting, PanelBlocking(3, 1, 3, g.k), how)
+    plan = Plan(workspaces=stages.workspaces(), packed={PANELS: Packed(stages.buffer, stages.pack)})
+    plan.steps = [*stages.all()]
+    operands = Operands(g, setting.types, seed)
+    runner = PlanRunner("bytes", g, setting, plan)
+    runner.bind(*operands.all("nchw"))
+    runner.run()
+    assert max_rel_error(operands, runner.output(), "nchw") == 0
+    forget_kernels(64)
+
+
+@pytest.mark.parametrize("name", ["packed", "prepacked"])
+@pytest.mark.parametrize("dtype", ["bf16", "bf16:bf16:f32", "f16", "int8", "s8:s8:s32"])
+@pytest.mark.parametrize("isa", available())
+def test_every_blocking_gives_the_product(isa, dtype, name):
+    of, g = types(dtype), Gemm(m=70, n=130, k=333)
+    setting, strategy = Setting(dtype=of.name, isa=isa), registry.find("gemm", name)
+    if strategy.why_not(g, setting):
+        pytest.skip(strategy.why_not(g, setting))
+    operands = Operands(g, of, 7)
+    for blocking in strategy.blockings(g, setting):
+        prepared = strategy.prepare_blocked(g, setting, blocking)
+        prepared.bind(*operands.all("nchw"))
+        prepared.run()
+        assert max_rel_error(operands, prepared.output(), "nchw") <= tolerance(of, g.k)
+
+
+@pytest.mark.parametrize("kc", [64, 100])
+def test_a_rounded_result_has_the_whole_sum_in_one_block(kc):
+    g, setting = Gemm(m=8, n=40, k=200), Setting(dtype="bf16")
+    how = multiply(setting.types, isas.find(NATIVE))
+    stages = PanelStages(g, setting, PanelBlocking(3, 1, 8, kc), how)
+    with pytest.raises(ValueError, match="a result that is rounded cannot be added to"):
+        stages.all()
+    for strategy in (registry.find("gemm", name) for name in ("packed", "prepacked")):
+        deep = Gemm(m=100, n=70, k=9000)
+        assert {each.kc for each in strategy.blockings(deep, setting)} == {deep.k}
+
+
+@pytest.mark.skipif(target().arch != X86, reason="reads x86 assembly")
+@pytest.mark.parametrize("dtype", ["bf16:bf16:f32", "f16:f16:f32", "int8", "s8:s8:s32"])
+@pytest.mark.parametrize("isa", available())
+def test_the_inner_loop_of_this_cpu_keeps_its_sums_in_registers(isa, dtype):
+    of, g = types(dtype), Gemm(m=512, n=512, k=512)
+    setting, strategy = Setting(dtype=of.name, isa=isa), registry.find("gemm", "prepacked")
+    if strategy.why_not(g, setting):
+        pytest.skip(strategy.why_not(g, setting))
+    prepared = strategy.prepare(g, setting)
+    operands = [np.zeros(spec.shape) for spec in g.operands("nchw", of)]
+    prepared.bind(*operands)
+    ((title, _),) = prepared.inner_loops()
+    assert " 0 spills" in title

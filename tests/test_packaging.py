@@ -1,0 +1,28 @@
+"""What a package has besides the code: the licence, and documents that links lead to."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\]\(([^)#\s]+)")
+"""The target of a link in Markdown, without a place in the document."""
+
+
+def test_the_licence_is_named_and_at_the_top():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert text.startswith("MIT License\n\nCopyright (c) ")
+    assert "The convprof authors\n" in text
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "License :: OSI Approved :: MIT License" in project["classifiers"]
+
+
+def test_links_of_the_readme_are_files_of_the_source_distribution():
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert (ROOT / link).is_file(), link
+        assert link.startswith("docs/"), link
+    assert "graft docs" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()

@@ -160,8 +160,9 @@ def test_the_answer_names_the_kinds_and_the_limit():
     first, second = given.sentences
     assert first == "conv takes 61 % of the layers' time, depthwise conv 31 %."
     assert second == (
-        "The whole chain takes 70.0 µs, 14,286 per second: 4.3 times as long as its layers at "
-        "their ceilings; conv loses most of it (25 % of its ceiling, limited by compute)."
+        "The whole chain takes 70.0 µs, 14,286 per second, without a conversion between layouts: "
+        "4.3 times as long as its layers at their ceilings; conv loses most of it (25 % of its "
+        "ceiling, limited by compute)."
     )
 
 

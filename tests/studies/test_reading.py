@@ -49,7 +49,8 @@ DOCUMENT = {
     "state": {"core_hz": {"median": 3e9, "min": 2e9, "max": 4e9}, "noise": []},
     "ceilings": {
         "peaks": [{"isa": "avx2", "bits": 256, "dtype": "f32", "threads": 1, "flop_per_s": 1e11,
-                   "core_hz": 3e9, "flop_per_cycle": 32.0, "ports": 2, "fused": True, "instruction": ""}],
+                   "core_hz": 3e9, "flop_per_cycle": 32.0, "ports": 2, "fused": True,
+                   "instruction": ""}],
         "isa_peaks": None,
         "bandwidths": [{"level": "L1", "operation": "load", "threads": 1, "bytes_per_s": 1e11,
                         "working_set_bytes": 16384, "reason": None}],

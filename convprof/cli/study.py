@@ -78,7 +78,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
 @_isa
 @_common()
 def unroll(**flags: Any) -> int:
-    """Find how many independent sums and steps per turn it takes."""
+    """Find how many independent sums and steps per iteration it takes."""
     return _run("unroll", flags)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 64
 UNROLL = 4
-"""Steps per turn of the inner loop, where the run allows; the loop's counter becomes free."""
+"""Steps per iteration of the inner loop, where the run allows; the loop's counter becomes free."""
 STRAIGHT_STEPS = 32
 """Sums up to this long are written out. Longer code would not stay in the cache of decoded
 instructions, and costs time to generate."""
@@ -69,8 +69,8 @@ class Tile(Kernel):
     """Prefetch ``b`` this many rows ahead, for a ``b`` that comes from beyond L2; 0: never."""
     a_step: int = 1
     """Elements of ``a`` from one step to the next: 1 for rows, more for a transposed ``a``."""
-    turn: int = 0
-    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+    most_steps: int = 0
+    """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors."""
     pack_row: int = 0
     """If not 0, the tile packs ``b``: it reads rows, ``pack_row`` elements apart, from a fourth
     pointer, computes with them and writes them to ``b``."""
@@ -115,7 +115,7 @@ class Tile(Kernel):
 
     @property
     def unroll(self) -> int:
-        """Steps per turn of the inner loop.
+        """Steps per iteration of the inner loop.
 
         One where the elements need registers besides the sums, as widened ones do, or where LLVM
         loads them far ahead: between the steps it would move sums between registers, and spill.
@@ -123,9 +123,9 @@ class Tile(Kernel):
         that is used twice.
         """
         size = self.lanes * self.types.accumulator.bytes
-        most = self.turn or UNROLL
+        most = self.most_steps or UNROLL
         narrow = size < AVX2_BYTES or (size < AVX512_BYTES and self.vectors == 1)
-        if not self.turn and (narrow or self.multiply.widens):
+        if not self.most_steps and (narrow or self.multiply.widens):
             most = 1
         return next(steps for steps in range(most, 0, -1) if self.run % steps == 0)
 
@@ -173,7 +173,7 @@ class _Code:
         if not tile.fmas:
             return self.nothing()
         steps = tile.run * len(tile.segments)
-        short = steps <= STRAIGHT_STEPS and not tile.turn and not tile.fourth_row
+        short = steps <= STRAIGHT_STEPS and not tile.most_steps and not tile.fourth_row
         return self.straight() if short else self.loops()
 
     def straight(self) -> str:
@@ -303,7 +303,7 @@ done:
         return [tile.multiply.columns(self.w, row[v : v + of_columns]) for v in groups]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
-        """Prefetch the lines of the ``u``-th of a turn's ``count`` steps.
+        """Prefetch the lines of the ``u``-th of an iteration's ``count`` steps.
 
         Several prefetches in a row would wait for each other, and the sums for them.
         """

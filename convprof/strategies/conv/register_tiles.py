@@ -328,7 +328,7 @@ class DensePlan(TilePlan):
             fetch_rows=FETCH_ROWS if self.weights_far else 0,
             # The only tile of a panel would have to fetch as fast as it reads.
             fetch_row=fetched if fetched < b_row else 0,
-            turn=self.chosen.unroll,
+            most_steps=self.chosen.unroll,
             epilogue=self.p.epilogue,
         )
         return kernel(tile, self.isa), len(segments) * run, tile.fetch_row

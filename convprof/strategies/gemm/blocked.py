@@ -70,7 +70,7 @@ class GemmBlocking:
     pack_b: int
     """``IN_PLACE``, ``PACKED`` or ``AHEAD``."""
     unroll: int = 0
-    """Steps per turn of the inner loop, at most; 0: as many as suit the vectors."""
+    """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ class BlockedProducts:
                 padded=self.blocking.pack_b != IN_PLACE,
                 accumulate=t > 0,
                 fused=self.fused,
-                turn=self.blocking.unroll,
+                most_steps=self.blocking.unroll,
                 epilogue=self.g.epilogue if t + steps == self.g.k else NO_EPILOGUE,
             )
             for columns in self._widths(unit)

@@ -219,8 +219,8 @@ class PanelStages:
     def _fetched(self, tiles: int) -> int:
         """Return the elements of the next panel that each step of ``tiles`` fetches.
 
-        Whole lines per turn of the loop. A tile that is alone would fetch as fast as it reads: it
-        looks ahead in the panel itself.
+        Whole lines per iteration of the loop. A tile that is alone would fetch as fast as it
+        reads: it looks ahead in the panel itself.
         """
         if tiles == 1:
             return 0

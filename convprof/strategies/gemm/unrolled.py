@@ -23,7 +23,7 @@ class Unrolled(Vectorized):
     name = "unrolled"
     summary = "fma, unrolled into all vector registers, several steps per iteration"
     fused: ClassVar[bool] = True
-    turn: ClassVar[int] = 0
+    unroll: ClassVar[int] = 0
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:
         """Return rows and vectors that leave no register unused."""

@@ -38,7 +38,7 @@ class Vectorized(Planned[Gemm]):
     generated = True
     fuses = True
     fused: ClassVar[bool] = False
-    turn: ClassVar[int] = 1
+    unroll: ClassVar[int] = 1
     """The largest unroll factor of the inner loop; 0: chosen by the number of vectors."""
 
     def tile(self, g: Gemm, isa: Isa, lanes: int) -> tuple[int, int]:  # noqa: ARG002
@@ -53,7 +53,7 @@ class Vectorized(Planned[Gemm]):
         rows, vectors = self.tile(g, isa, lanes)
         steps = int(B_SHARE * l1_data_bytes()) // (vectors * lanes * types.weights.bytes)
         kc = round_up(even_block(g.k, max(1, steps)), UNROLL)
-        blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.turn)
+        blocking = GemmBlocking(rows, vectors, g.m, kc, g.n, IN_PLACE, self.unroll)
         products = BlockedProducts(g, setting, blocking, fused=self.fused)
         plan = Plan()
         plan.steps = [*products.all()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 STUDIES = {
-    "unroll": "Independent sums and steps per turn: until the gain is gone.",
+    "unroll": "Independent sums and steps per iteration: until the gain is gone.",
     "simd": "The same kernel in scalars and in vectors of 128, 256, 512 bits.",
     "fma": "Multiply and add apart, against fused multiply-add.",
     "tile": "A map of cache-tile sizes, with what fits which cache.",

@@ -104,7 +104,7 @@ def _tile(g: Gemm, shape: Shape, setting: Setting) -> Tile:
         c_rows=tuple(i * g.n for i in range(shape.rows)),
         columns=shape.vectors * shape.lanes,
         fused=shape.fused,
-        turn=shape.turn,
+        most_steps=shape.turn,
     )
 
 

@@ -33,7 +33,7 @@ def tile(**more):
         c_rows=tuple(i * LANES for i in range(3)),
         columns=LANES,
         fused=ISA.fused,
-        iteration=4,
+        most_steps=4,
     )
     return replace(made, **more)
 

@@ -75,6 +75,8 @@ def test_two_flags_with_one_file_are_refused(capsys, tmp_path):
     ],
 )
 def test_a_network_that_is_not_run_has_no_picture(capsys, words, text):
+    if "training" in words:  # the package is looked for first
+        pytest.importorskip("matplotlib")
     status, _, err = run(capsys, "network", *words, "--plot", "x.svg")
     assert status == 2
     assert text in err

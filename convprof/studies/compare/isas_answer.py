@@ -29,8 +29,10 @@ def added(answer: Answer | None, comparisons: Sequence[IsaComparison]) -> Answer
     Of each problem its fastest strategy counts.
     """
     sentence = conclusion(comparisons)
-    if answer is None or sentence is None:
+    if sentence is None:
         return answer
+    if answer is None:  # such as of libraries, none of which is installed
+        return Answer((sentence,))
     return Answer((*answer.sentences[: MOST_SENTENCES - 1], sentence), answer.command)
 
 

@@ -86,7 +86,6 @@ def test_nothing_is_concluded_from_a_time_in_doubt():
 def test_an_answer_keeps_its_first_sentences():
     plain = Answer(("One.", "Two.", "Three."), "convprof show x")
     assert added(plain, []) == plain
-    assert added(None, [compared(0.5, 1.0)]) is None
     found = added(plain, [compared(0.5, 1.0)])
     assert (found.sentences[:2], found.command) == (("One.", "Two."), "convprof show x")
     assert "use avx512" in found.sentences[2]
@@ -108,3 +107,9 @@ def test_comparisons_come_back_from_a_document():
     one = compared(0.75e-3, 1e-3)
     (found,) = isas.read([one.to_json()], [one.b, one.a])
     assert found == one
+
+
+def test_the_sets_are_compared_where_nothing_else_is_answered():
+    pair = compared(1e-3, 2e-3)
+    assert added(None, [pair]) == Answer((conclusion([pair]),))
+    assert added(None, []) is None

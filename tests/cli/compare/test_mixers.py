@@ -89,7 +89,7 @@ def test_every_number_of_threads_has_its_own_rows(capsys):
 @needs_torch
 def test_a_library_next_to_our_strategies(capsys):
     status, out, _ = run(capsys, *MIXERS, "--image", "8", "--with", "torch", *QUICK)
-    assert "1 thread, auto: attention takes" in out
+    assert "On 1 thread attention takes" in out
     assert "1 thread, torch: attention takes" in out
     assert status == 0
 

@@ -43,7 +43,9 @@ def test_one_problem_lists_everyone_and_concludes(capsys):
     assert lines[0].startswith("conv2d 1x4x9x8 -> 6, 3x3, pad 1")
     assert sum(line.startswith("convprof   tiled") for line in lines) == 2
     assert sum(line.startswith("library    torch") for line in lines) == 2
-    assert sum(line.startswith("1 thread: the fastest library, torch n") for line in lines) == 1
+    answer = [line for line in lines if line.startswith("On 1 thread")]
+    assert len(answer) == 1
+    assert "torch n" in answer[0]
     assert status == 0
 
 
@@ -64,7 +66,8 @@ def test_several_problems_have_a_row_each_and_the_document_is_valid(capsys, tmp_
     assert lines[0] == "convprof against the fastest library · f32"
     assert lines[3].startswith(SMALL)
     assert lines[4].startswith(OTHER)
-    assert "geometric mean of 2 problems; at worst" in out
+    assert "fastest library on " in out
+    assert "2 problems" in out
     assert status == 0
 
 

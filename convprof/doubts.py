@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from convprof.results import Measurement, Time
 
 WIDE = 2.0
-"""An interval whose upper end is so many times the lower end says little about the median."""
+"""The upper end of an interval over its lower end: above this factor the median is not known."""
 DISTURBED = 2.0
-"""Half of the samples took so many times as long as the fastest one, or longer."""
+"""The median sample over the fastest: above this factor other programs disturbed the samples."""
 STEADY = 1.15
 """Samples that agree within this factor were not disturbed, whatever else the machine did..."""
 SLICE_S = 0.01
@@ -27,7 +27,7 @@ SPARE_CPUS = 0.5
 STOLEN = 0.1
 """Share of the time that a hypervisor may take."""
 OVER_PEAK = 1.25
-"""So many times a peak is more than the change of a clock between two measurements."""
+"""A rate over the peak: a changed clock between two measurements explains no larger factor."""
 HOT_OVER_CHAIN = 1.5
 TIMER_S = 5e-6
 """What reading the clock between two layers, and the launch of one layer alone, may differ by."""

@@ -17,7 +17,7 @@ SAME_WITHIN = 0.02
 """Two contestants whose ratio is certainly within 2 % are called the same: a smaller difference is
 not worth a choice, and alignment or the load of other programs can cause as much."""
 WIDE = 4.0
-"""A ratio's interval whose upper end is so many times the lower end comes from disturbed rounds."""
+"""The upper end of a ratio's interval over its lower end: above this the rounds were disturbed."""
 
 MOST_ROUNDS = 25
 """Rounds whose times a document keeps for each measurement: as many as are usual."""

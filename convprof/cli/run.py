@@ -93,7 +93,7 @@ class _View(View["Run"]):
         self._measurements: Sequence[Measurement] = ()
         """The measurements of the last problem."""
         self._fastest: list[Measurement] = []
-        """The measurements of each problem."""
+        """The fastest measurement of each problem."""
         self._isas: list[IsaComparison] = []
         self._failures: list[Measurement] = []
         self._explanations: list[tuple[str, str]] = []

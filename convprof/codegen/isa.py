@@ -97,7 +97,7 @@ def of_bits(bits: int) -> Isa:
 def register_rows(vectors: int, isa: Isa, parts: int = 1) -> int:
     """Return the most rows of a tile whose sums, row of ``b`` and temporaries fit the registers.
 
-    With ``parts`` above 1 an element of ``a`` or ``b`` becomes so many operands, each a register.
+    ``parts``: registers for each element of ``a`` or ``b``; above 1 where elements are widened.
     """
     temporaries = isa.temporaries + (parts if parts > 1 else 0)
     return max(1, (isa.registers - parts * vectors - temporaries) // vectors)

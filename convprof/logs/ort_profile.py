@@ -1,8 +1,9 @@
 """A profile of ONNX Runtime: an event per node and run, in whole microseconds.
 
-A profile has no strides, pads and dilations. Those of a convolution follow from its shapes if it is
-dense and padded by half a filter or not at all; its FLOPs do not depend on them. Whether an operand
-of a product is transposed is not there either, and changes no size. Source:
+A profile has no strides, pads and dilations. The stride and the padding of a convolution follow
+from its shapes if the convolution is dense and padded by half a filter or not at all. Its FLOPs
+depend on neither. A profile does not say whether an operand of a product is transposed; the sizes
+of the product are the same. Source:
 ``core/framework/sequential_executor.cc`` and ``core/common/profiler.cc`` of ONNX Runtime.
 """
 

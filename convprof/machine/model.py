@@ -96,7 +96,7 @@ class MachineModel:
         ]
 
     def measure_peaks(self, dtype: str, threads: Iterable[int], isa: str = NATIVE) -> list[Peak]:
-        """Measure the peaks that are missing; return those of all numbers of threads.
+        """Measure the peaks that are missing; return the peaks of all numbers of threads.
 
         Numbers of threads that the system does not allow are left out; ThreadsError if all are.
         Types without kernels have no peaks.

@@ -110,7 +110,7 @@ def best(once: Callable[[], Peak]) -> Peak:
 
 
 def possible(peak: Peak) -> Peak:
-    """Return the peak without figures per cycle if no published core has so many ports."""
+    """Return the peak; without figures per cycle if it has more ports than any published core."""
     most = published.most_ports(facts().cpu.architecture, peak.dtype, peak.bits)
     if peak.ports is None or most is None or peak.ports <= most:
         return peak

@@ -34,8 +34,8 @@ _LADDERS = {"conv2d": "conv", "gemm": "gemm"}
 def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     """Return the command that explains most about the fastest strategy; empty if none can.
 
-    Memory limits it, or nobody knows what: the roofline. Arithmetic limits it and most of the peak
-    is not reached: the ladder of ideas. Else: do the libraries get further?
+    The roofline if memory is the limit or the limit is not known. The ladder if arithmetic is the
+    limit and less than ``FAR`` of the peak is reached. Else the comparison with libraries.
     """
     problem = measurement.problem
     kind = str(problem["kind"]).partition("-")[0]
@@ -158,7 +158,7 @@ def after_tiles(size: int) -> str:
 
 
 def after_threads(size: int, count: int) -> str:
-    """Return what compares numbers of threads with those of NumPy's BLAS."""
+    """Return the command that compares numbers of threads, for convprof and for NumPy's BLAS."""
     return f"convprof run {square(size)} -s packed,blas -t 1,{count}"
 
 

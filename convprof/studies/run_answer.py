@@ -135,7 +135,7 @@ def _overlap(best: Measurement, other: Measurement) -> bool:
 def answer_of_many(
     rows: Sequence[Measurement], problems: int, network: str | None
 ) -> Answer | None:
-    """Return the answer about the fastest measurement of each problem; None if there is none.
+    """Return the answer about the fastest measurement of each problem; None without a measurement.
 
     ``problems``: how many there are, with those that have no time; ``network``: of which network
     the problems are all the layers.

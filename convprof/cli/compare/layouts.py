@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
-from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from convprof.problems import Problem
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
-    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.compare.layouts import LayoutComparison, Layouts
 
 KEPT = (
@@ -87,10 +86,11 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-class _View(View["Layouts"]):
+class _View(ComparingView["Layouts", "LayoutComparison"]):
     """Print a convolution when it is finished; of several convolutions a row each, at the end."""
 
     def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        super().__init__()
         self._outputs = outputs
         self._asked, self._every = asked, flags["every"]
         self._several = len(asked.problems) > 1
@@ -99,41 +99,31 @@ class _View(View["Layouts"]):
         self._measurements: Sequence[Measurement] = ()
         """The measurements of the last problem."""
         self._comparisons: list[list[LayoutComparison]] = []
-        """The measurements of each problem."""
-        self._isas: list[IsaComparison] = []
+        """The comparisons of each problem."""
         self._failures: list[Measurement] = []
 
-    def keep(self, study: Layouts) -> list[dict[str, Any]]:
-        """Take the measurements; return the comparisons."""
-        comparisons, of_isas = study.comparisons(), study.isas()
-        self._isas += of_isas
-        self._take(study.problem, study.measurements(), comparisons)
-        return [c.to_json() for c in comparisons] + [c.to_json() for c in of_isas]
+    def _compared(self, study: Layouts) -> list[LayoutComparison]:
+        """Return the comparisons of a study that has ended."""
+        return study.comparisons()
 
-    def again(
-        self,
-        problem: Problem,
-        measurements: Sequence[Measurement],
-        comparisons: Sequence[dict[str, Any]],
-    ) -> bool:
-        """Take the measurements of an earlier process."""
-        from convprof.studies.compare import isas
+    def _read(
+        self, comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+    ) -> list[LayoutComparison]:
+        """Return the comparisons of an earlier process."""
         from convprof.studies.compare.layouts import read
 
-        self._isas += isas.read(comparisons, measurements)
-        self._take(problem, measurements, read(comparisons, measurements))
-        return True
+        return read(comparisons, measurements)
 
     def _take(
         self,
         problem: Problem,
         measurements: Sequence[Measurement],
-        comparisons: list[LayoutComparison],
+        compared: list[LayoutComparison],
     ) -> None:
         from convprof.results import FAILURES
 
         self._measurements = measurements
-        self._comparisons.append(comparisons)
+        self._comparisons.append(compared)
         self._failures += [m for m in measurements if m.status in FAILURES]
         self._totals.add(problem, list(measurements))
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convprof.cli import dry_run, from_flags, measuring, options
+from convprof.cli.compare.view import ComparingView
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.cli.training_totals import TrainingTotals
-from convprof.cli.view import View
 from convprof.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from convprof.render.charts.chart import Bars
     from convprof.results import Measurement
     from convprof.studies.answer import Answer
-    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.compare.peers import Peers, Standing
 
 KEPT = (
@@ -83,53 +82,44 @@ def peers(**flags: Any) -> int:
     ).run()
 
 
-class _View(View["Peers"]):
+class _View(ComparingView["Peers", "Standing"]):
     """Print the only problem at once, or a row for each of several problems at the end."""
 
     apart = False
 
     def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
+        super().__init__()
         self._choice, self._outputs = asked.choice, outputs
         self._totals = TrainingTotals(asked, flags)
         self._several = len(asked.problems) > 1
         self._every = flags["every"]
         self._measurements: list[Measurement] = []
         self._standings: list[Standing] = []
-        self._isas: list[IsaComparison] = []
         self._libraries: set[str] = set()
 
-    def keep(self, study: Peers) -> list[dict[str, Any]]:
-        """Take the measurements; return the comparisons."""
-        standings, of_isas = study.standings(), study.isas()
-        self._isas += of_isas
-        self._take(study.problem, study.measurements(), standings)
-        return [c.to_json() for c in standings] + [c.to_json() for c in of_isas]
+    def _compared(self, study: Peers) -> list[Standing]:
+        """Return the comparisons of a study that has ended."""
+        return study.standings()
 
-    def again(
-        self,
-        problem: Problem,
-        measurements: Sequence[Measurement],
-        comparisons: Sequence[dict[str, Any]],
-    ) -> bool:
-        """Take the measurements of an earlier process."""
-        from convprof.studies.compare import isas
+    def _read(
+        self, comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+    ) -> list[Standing]:
+        """Return the comparisons of an earlier process."""
         from convprof.studies.compare.peers import read
 
-        self._isas += isas.read(comparisons, measurements)
-        self._take(problem, measurements, read(comparisons, measurements))
-        return True
+        return read(comparisons, measurements)
 
     def _take(
         self,
         problem: Problem,
         measurements: Sequence[Measurement],
-        standings: Sequence[Standing],
+        compared: list[Standing],
     ) -> None:
         from convprof.studies.compare.peers import libraries
 
         self._totals.add(problem, list(measurements))
         self._measurements += measurements
-        self._standings += standings
+        self._standings += compared
         self._libraries |= libraries(problem, self._choice)
 
     def show(self, console: Console) -> None:

@@ -221,7 +221,7 @@ class Madd(Multiply):
     """Four bytes as two pairs of 16 bits: no sum of two products of bytes exceeds 32 bits."""
 
     signed: bool = True
-    """Whether the elements of ``a`` have a sign; those of ``b`` have."""
+    """Whether the elements of ``a`` have a sign; the elements of ``b`` always have one."""
     intrinsic: str = ""
 
     @property

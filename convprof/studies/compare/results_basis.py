@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from convprof import doubts, stats
+from convprof.integers import ceil_div
 from convprof.stats import Estimate, Ratio
 
 if TYPE_CHECKING:
@@ -77,11 +78,11 @@ class Pool:
             values += [factor * seconds for seconds in m.time_s.rounds_s]
         if not all(map(_usable, values)):
             return None
-        step = -(-len(values) // _MOST_POOLED)
+        step = ceil_div(len(values), _MOST_POOLED)
         return values[::step]
 
     def estimate(self, basis: Basis) -> Estimate | None:
-        """Return the median by a basis, with the widest interval; None where there is none."""
+        """Return the median by a basis, with the widest interval; None without a usable time."""
         estimates = [_estimate(m, basis) for m in self.measurements]
         known = [estimate for estimate in estimates if estimate is not None]
         if len(known) < len(estimates):
@@ -97,7 +98,7 @@ class Pool:
 
 
 def _estimate(measurement: Measurement, basis: Basis) -> Estimate | None:
-    """Return the median of one measurement by a basis; None where there is none."""
+    """Return the median of one measurement by a basis; None without a usable time."""
     factor, time = _factor(measurement, basis), measurement.time_s
     if factor is None or time is None or not _usable(factor * time.median):
         return None

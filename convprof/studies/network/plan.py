@@ -143,7 +143,7 @@ class Plan:
         return found
 
     def result(self) -> PlanResult:
-        """Return the results so far; the layers are those of the fastest measured chain."""
+        """Return the results so far, with the layers of the fastest measured chain."""
         result = PlanResult(
             network=self.network.name,
             input=self.network.input,

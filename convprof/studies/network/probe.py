@@ -99,7 +99,7 @@ def times(
 
 
 def _own(steps: Sequence[Step], setting: Setting) -> list[list[LayerChoice]]:
-    """Return the candidates of each step among those of ``auto``."""
+    """Return the candidates of each step that ``auto`` chooses from."""
     known: dict[Problem, list[LayerChoice]] = {}
     for step in steps:
         if step.problem not in known:

@@ -9,85 +9,16 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from small_network import found, layers, measured, small
 
 from convprof.measure.report import describe
 from convprof.networks.steps import steps
-from convprof.problems import NetworkProblem
-from convprof.problems.graph import Builder, Network
-from convprof.problems.ops import Activation, AdaptiveAverage, Convolution, Flatten, Linear
 from convprof.render.network.chart import run_chart
 from convprof.render.network.repeats import Extent
 from convprof.render.network.run import run_csv, run_markdown, run_report
-from convprof.results import Cycles, Document, Flops, Measurement, Time
-from convprof.stats import Ratio
-from convprof.studies.comparison import Comparison
-from convprof.studies.network.answer import answer
-from convprof.studies.network.layers import Layer
-from convprof.studies.network.options import Options
-from convprof.studies.network.study import NetworkResult
+from convprof.results import Document, Measurement
 
 MACHINE = {"brand": "some CPU", "simd": None, "physical_cores": 2}
-
-
-def small():
-    net = Builder()
-    net.add("layer1.0.conv1", Convolution.square(16, 3, stride=2, bias=True))
-    net.add("layer1.0.depthwise", Convolution.square(16, 3, groups=16))
-    net.add("layer1.0.relu", Activation("relu"))
-    net.add("pool", AdaptiveAverage(1, 1))
-    net.add("flatten", Flatten())
-    net.add("fc", Linear(10))
-    return Network("small", (1, 8, 32, 32), tuple(net.nodes))
-
-
-def measured(problem, seconds, cache="hot", **fields):
-    flops = problem.flops
-    cycles = Cycles(3e9 * seconds, 3e9 * seconds / flops if flops else None, "calibrated", 3e9)
-    made = Measurement(
-        problem=describe(problem), strategy="auto", layout="nhwc", dtype="f32", threads=2,
-        cache=cache, status="ok", cycles=cycles, flops=Flops(flops, flops), max_rel_error=2e-7,
-        flop_per_s=flops / seconds, time_s=Time(seconds, 0, 0.9 * seconds, seconds, seconds, 25, 1),
-    )  # fmt: skip
-    return replace(made, **fields)
-
-
-HOT = {"layer1.0.conv1": 40e-6, "layer1.0.depthwise": 20e-6, "layer1.0.relu": 2e-6, "pool": 3e-6}
-HOT |= {"fc": 0.5e-6}
-IN_CHAIN = {"layer1.0.conv1": 46e-6, "layer1.0.depthwise": 19e-6, "layer1.0.relu": 5e-6}
-IN_CHAIN |= {"pool": 4e-6, "fc": 1e-6}
-BY = {"layer1.0.conv1": "winograd", "layer1.0.depthwise": "microkernel", "fc": "packed"}
-
-
-def layers():
-    found = []
-    for step in steps(small()):
-        if step.name == "flatten":
-            found.append(Layer(step, None, None, None, None, None, view=True))
-            continue
-        hot = measured(step.problem, HOT[step.name])
-        cold = measured(step.problem, 3 * HOT[step.name], "cold")
-        bound = "memory" if step.problem.kind == "operation" else "compute"
-        by = BY.get(step.name, "vectors")
-        found.append(Layer(step, hot, cold, IN_CHAIN[step.name], 0.25, bound, by))
-    return found
-
-
-def found(chain_s=70e-6, **changes):
-    whole = NetworkProblem(small())
-    chain = measured(whole, chain_s, phases=IN_CHAIN, peak_fraction=0.04, strategy="chain")
-    made = NetworkResult(
-        network="small",
-        input=(1, 8, 32, 32),
-        options=Options(threads=2),
-        layers=layers(),
-        chain=chain,
-        conversions={},
-        libraries=[
-            Comparison(replace(chain, strategy="torch"), chain, Ratio(1.414, 1.38, 1.44, 25))
-        ],
-        excluded=[],
-    )
-    return replace(made, **changes)
 
 
 def printed(given, width=120, top=None, **options):
@@ -150,86 +81,6 @@ from the layers to the chain          time [µs]   % of hot
 ──────────────────────────────────────────────────────────
 each layer by itself, caches hot           65.5      100.0
 each """
-
-
-COMMAND = ["convprof", "network", "small"]
-
-
-def test_the_answer_names_the_kinds_and_the_limit():
-    given = answer(found(libraries=[]), COMMAND)
-    first, second = given.sentences
-    assert first == "conv takes 61 % of the layers' time, depthwise conv 31 %."
-    assert second == (
-        "The whole chain takes 70.0 µs, 14,286 per second, without a conversion between layouts: "
-        "4.3 times as long as its layers at their ceilings; conv loses most of it (25 % of its "
-        "ceiling, limited by compute)."
-    )
-
-
-def test_a_library_in_the_answer():
-    sentence = answer(found(), COMMAND).sentences[2]
-    assert sentence == "Convprof is faster: torch takes 1.41 times as long."
-    chain = found().chain
-    faster = Comparison(replace(chain, strategy="torch"), chain, Ratio(0.8, 0.79, 0.81, 25))
-    assert answer(found(libraries=[faster]), COMMAND).sentences[2] == (
-        "Torch is faster: it takes 0.80 times as long."
-    )
-
-
-def test_fusing_is_recommended_where_it_saves_much():
-    slow = [
-        replace(layer, hot=measured(layer.step.problem, 20e-6))
-        if layer.kind == "activation"
-        else layer
-        for layer in layers()
-    ]
-    given = answer(found(layers=slow, libraries=[]), COMMAND)
-    assert given.sentences[2] == (
-        "Fusing computes activation layers, 24 % of the time, together with the layers before them."
-    )
-    assert given.command == "convprof network small --fuse"
-    fused = answer(found(layers=slow, libraries=[], options=Options(fuse=True)), COMMAND)
-    assert len(fused.sentences) == 2
-
-
-def doubtful(layer):
-    return layer if layer.view else replace(layer, hot=replace(layer.hot, doubt="a storm"))
-
-
-def test_layers_in_doubt_are_left_out_of_the_answer():
-    one = [doubtful(layer) if layer.kind == "activation" else layer for layer in layers()]
-    given = answer(found(layers=one), COMMAND)
-    assert given.sentences[0].startswith("conv takes 63 % of the layers' time, depthwise conv 31 %")
-    assert given.sentences[0].endswith(" (1 in doubt left out).")
-    assert "ceilings" not in given.sentences[1]
-    much = [doubtful(layer) if layer.kind == "conv" else layer for layer in layers()]
-    sentences = answer(found(layers=much), COMMAND).sentences
-    assert sentences == ("No conclusion: the times of 1 of 5 layers are in doubt (a storm).",)
-    every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
-    assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
-    assert every.command == "convprof network small --wait-idle"
-    chain = replace(found().chain, doubt="a storm")
-    assert answer(found(chain=chain), COMMAND).sentences[1] == (
-        "The time of the chain is in doubt: a storm."
-    )
-
-
-def test_a_layer_that_dominates_is_compared_with_libraries():
-    given = answer(found(options=Options(fuse=True)), COMMAND)
-    assert given.command.startswith("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --epil")
-
-
-def test_without_a_dominant_layer_the_plan_is_next():
-    even = [
-        replace(layer, hot=measured(layer.step.problem, 5e-6)) if not layer.view else layer
-        for layer in layers()
-    ]
-    given = answer(found(layers=even, options=Options(fuse=True)), COMMAND)
-    assert given.command == "convprof network small --plan"
-
-
-def test_nothing_measured_has_no_answer():
-    assert answer(found(layers=[]), COMMAND) is None
 
 
 def test_a_run_at_120_columns():

@@ -1,0 +1,91 @@
+"""The answer of ``network NAME``: which layers take the time, how far the limits are, what next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from small_network import found, layers, measured
+
+from convprof.stats import Ratio
+from convprof.studies.comparison import Comparison
+from convprof.studies.network.answer import answer
+from convprof.studies.network.options import Options
+
+COMMAND = ["convprof", "network", "small"]
+
+
+def test_the_answer_names_the_kinds_and_the_limit():
+    given = answer(found(libraries=[]), COMMAND)
+    first, second = given.sentences
+    assert first == "conv takes 61 % of the layers' time, depthwise conv 31 %."
+    assert second == (
+        "The whole chain takes 70.0 µs, 14,286 per second, without a conversion between layouts: "
+        "4.3 times as long as its layers at their ceilings; conv loses most of it (25 % of its "
+        "ceiling, limited by compute)."
+    )
+
+
+def test_a_library_in_the_answer():
+    sentence = answer(found(), COMMAND).sentences[2]
+    assert sentence == "Convprof is faster: torch takes 1.41 times as long."
+    chain = found().chain
+    faster = Comparison(replace(chain, strategy="torch"), chain, Ratio(0.8, 0.79, 0.81, 25))
+    assert answer(found(libraries=[faster]), COMMAND).sentences[2] == (
+        "Torch is faster: it takes 0.80 times as long."
+    )
+
+
+def test_fusing_is_recommended_where_it_saves_much():
+    slow = [
+        replace(layer, hot=measured(layer.step.problem, 20e-6))
+        if layer.kind == "activation"
+        else layer
+        for layer in layers()
+    ]
+    given = answer(found(layers=slow, libraries=[]), COMMAND)
+    assert given.sentences[2] == (
+        "Fusing computes activation layers, 24 % of the time, together with the layers before them."
+    )
+    assert given.command == "convprof network small --fuse"
+    fused = answer(found(layers=slow, libraries=[], options=Options(fuse=True)), COMMAND)
+    assert len(fused.sentences) == 2
+
+
+def doubtful(layer):
+    return layer if layer.view else replace(layer, hot=replace(layer.hot, doubt="a storm"))
+
+
+def test_layers_in_doubt_are_left_out_of_the_answer():
+    one = [doubtful(layer) if layer.kind == "activation" else layer for layer in layers()]
+    given = answer(found(layers=one), COMMAND)
+    assert given.sentences[0].startswith("conv takes 63 % of the layers' time, depthwise conv 31 %")
+    assert given.sentences[0].endswith(" (1 in doubt left out).")
+    assert "ceilings" not in given.sentences[1]
+    much = [doubtful(layer) if layer.kind == "conv" else layer for layer in layers()]
+    sentences = answer(found(layers=much), COMMAND).sentences
+    assert sentences == ("No conclusion: the times of 1 of 5 layers are in doubt (a storm).",)
+    every = answer(found(layers=[doubtful(layer) for layer in layers()]), COMMAND)
+    assert every.sentences == ("No conclusion: the times of 5 of 5 layers are in doubt (a storm).",)
+    assert every.command == "convprof network small --wait-idle"
+    chain = replace(found().chain, doubt="a storm")
+    assert answer(found(chain=chain), COMMAND).sentences[1] == (
+        "The time of the chain is in doubt: a storm."
+    )
+
+
+def test_a_layer_that_dominates_is_compared_with_libraries():
+    given = answer(found(options=Options(fuse=True)), COMMAND)
+    assert given.command.startswith("convprof compare peers mb1ic8ih32oc16oh16kh3sh2ph1 --epil")
+
+
+def test_without_a_dominant_layer_the_plan_is_next():
+    even = [
+        replace(layer, hot=measured(layer.step.problem, 5e-6)) if not layer.view else layer
+        for layer in layers()
+    ]
+    given = answer(found(layers=even, options=Options(fuse=True)), COMMAND)
+    assert given.command == "convprof network small --plan"
+
+
+def test_nothing_measured_has_no_answer():
+    assert answer(found(layers=[]), COMMAND) is None

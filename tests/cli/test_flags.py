@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -24,11 +25,15 @@ def known():
     return flags.flags(cli.cli)
 
 
+@functools.cache
 def modules_below():
-    for path in sorted(ROOT.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(("cli/", "render/")):
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+    """Return the names and the trees of the modules below the command line; read once."""
+    paths = {path.relative_to(ROOT).as_posix(): path for path in ROOT.rglob("*.py")}
+    return [
+        (name, ast.parse(path.read_text(encoding="utf-8")))
+        for name, path in sorted(paths.items())
+        if not name.startswith(("cli/", "render/"))
+    ]
 
 
 def texts_of(tree):

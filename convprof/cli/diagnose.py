@@ -11,6 +11,7 @@ import click
 from convprof.cli import from_flags, options
 from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
 from convprof.errors import InputError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TOP = 20
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=Command)
 @click.argument("log", nargs=-1, required=True, metavar="LOG...")
 @click.option(
     "--top",

@@ -12,7 +12,7 @@ from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
-from convprof.studies.diagnose.faster import F32, FasterWays
+from convprof.studies.diagnose.faster_ways import F32, FasterWays
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 

@@ -11,10 +11,11 @@ from convprof.measure.session import Settings
 from convprof.problems.conv2d import Conv2d
 from convprof.results import Measurement, Time
 from convprof.studies.compare.peers import LARGEST_ERROR
-from convprof.studies.diagnose import faster as module
+from convprof.studies.diagnose import faster_ways as module
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
-from convprof.studies.diagnose.faster import Faster, FasterWays
+from convprof.studies.diagnose.faster import Faster
+from convprof.studies.diagnose.faster_ways import FasterWays
 from convprof.studies.diagnose.groups import Group
 from convprof.studies.diagnose.rows import row_of
 

@@ -21,6 +21,7 @@ def contenders(kind: str, dtype: str) -> list[Strategy[Any]]:
     """
     own = [s for s in registry.strategies(kind) if not s.role.is_peer]
     taking = [s for s in own if dtype in s.dtypes]
-    choosing = [s for s in taking if s.name == CHOOSER]
-    listed = [s for s in taking or own if s.role.is_listed]
-    return choosing or [s for s in listed if s.generated] or listed
+    chooser = [s for s in taking if s.name == CHOOSER]
+    listed = [s for s in taking if s.role.is_listed]
+    generated = [s for s in listed if s.generated]
+    return chooser or generated or listed or [s for s in own if s.role.is_listed]

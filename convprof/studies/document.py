@@ -35,8 +35,13 @@ def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Docu
 
     ``isa_peaks`` are the peaks of generated kernels if instruction sets were chosen for them.
     """
-    peaks = model.peaks(choice.dtype, choice.threads)
-    own = [p for isa in choice.named_isas for p in model.peaks(choice.dtype, choice.threads, isa)]
+    peaks = [p for dtype in choice.dtypes for p in model.peaks(dtype, choice.threads)]
+    own = [
+        peak
+        for dtype in choice.dtypes
+        for isa in choice.named_isas
+        for peak in model.peaks(dtype, choice.threads, isa)
+    ]
     return Document(
         tool_version=VERSION,
         machine=machine(),

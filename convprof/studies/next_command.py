@@ -253,6 +253,13 @@ def after_diagnosis(worst: Measurement) -> str:
     return line("compare peers", common, "-t", str(worst.threads))
 
 
+def after_faster(best: Measurement, library: Measurement | None) -> str:
+    """Return what shows the distance of the faster way from the limit, next to the library."""
+    if library is None or (library.strategy, library.dtype) == (best.strategy, best.dtype):
+        return next_command(best, peers_measured=True)
+    return side_by_side(best, library)
+
+
 def after_roofline(point: RooflinePoint) -> str:
     """Return the command for what bounds a strategy: ideas, fewer bytes, or a comparison."""
     measurement = point.measurement

@@ -76,8 +76,11 @@ class Kernel(ABC):
         """Return the instructions before the return, each line with its end."""
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics that the code calls."""
-        return w.declarations()
+        """Return the intrinsics that loads, stores and sums of the types call."""
+        others = (getattr(self.types, role) for _, role in self.parameters)
+        texts = (w.declarations(), *(w.typed(each).declarations() for each in others))
+        lines = (line for text in texts for line in text.splitlines())
+        return "\n".join(dict.fromkeys(lines)) + "\n"
 
     @property
     def _computes_in(self) -> DType:

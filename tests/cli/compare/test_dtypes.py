@@ -80,30 +80,16 @@ def test_all_shows_every_strategy_and_markdown_names_types(capsys):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["resnet50:conv1"], "strategies compute conv2d in"),
+        (["--attention", "1x1x4x4"], "strategies compute attention in f32 only"),
         (["8x8:8x8", "--dtype", "s8"], "no strategy computes gemm in s8; use f32, bf16, f16 or"),
         (["8x8:8x8", "--dtype", "f99"], "--dtype f99: use f32"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(capsys, words, reason):
-    if words[0].startswith("resnet50") and _computes_short_convolutions():
-        pytest.skip("convolutions are computed in several types")
     status, out, err = run(capsys, "compare", "dtypes", *words)
     assert status == 2
     assert out == ""
     assert reason in err
-
-
-def _computes_short_convolutions():
-    from convprof.studies.compare.dtypes import computed
-
-    return len(computed("conv2d")) > 1
-
-
-def test_an_attention_has_one_type_and_says_so(capsys):
-    status, _, err = run(capsys, "compare", "dtypes", "--attention", "1x1x4x4")
-    if status:
-        assert "strategies compute attention in f32 only" in err
 
 
 def test_a_dry_run_lists_commands(capsys):

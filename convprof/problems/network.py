@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from convprof.problems.tensors import Array, Points
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class GivenOperands:
+    """The operands of a network that are not drawn, all in f32 and in logical shapes."""
+
+    weights: Weights
+    x: Array
+    reference: Array
+    """The float64 result."""
+
+    @classmethod
+    def of(cls, network: Network, weights: Weights, x: Array) -> GivenOperands:
+        """Compute the float64 result, which takes about as long as 20 runs."""
+        return cls(weights, x, network.reference(x, weights))
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkProblem(Problem):
     """``network`` from its input to its result; input and result are in the setting's layout."""
@@ -25,6 +40,8 @@ class NetworkProblem(Problem):
     kind: ClassVar[str] = "network"
 
     network: Network
+    given: GivenOperands | None = None
+    """Real weights and a real input; None where both are drawn from a seed."""
 
     @property
     def name(self) -> str:

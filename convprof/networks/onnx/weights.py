@@ -151,9 +151,9 @@ def _dequantized(node: FileNode, x: Array, scale: Array, zero: Array | None = No
             for each in (scale, np.zeros_like(scale) if zero is None else zero)
         )
         result: Array = (x.astype(np.float32) - zeros) * factors
-        return result
     except (IndexError, ValueError):
         raise node.refused("its scale or zero point does not fit the weights") from None
+    return result
 
 
 def _spread(numbers: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:

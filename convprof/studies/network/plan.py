@@ -171,6 +171,18 @@ class Plan:
         found = next(named, self.chosen[0])
         return self.chosen[0] if found.name == AS_WRITTEN else found
 
+    def fastest(self) -> Chained | None:
+        """Return the fastest chain, the network as written included; None without any chain."""
+        fastest = self.result().fastest
+        named = (item.strategy for item in self.chosen if fastest and item.name == fastest.name)
+        measured = (item.strategy for item in self.chosen)
+        return next(named, next(measured, None))
+
+    def release(self) -> None:
+        """Give the memory of the chains back; the memory of the probes was given back before."""
+        if self.together is not None:
+            self.together.release()
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""
         return self.result().to_json()

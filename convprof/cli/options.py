@@ -75,7 +75,7 @@ def dtype_option(
     return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.dtypes)  # noqa: E501  # fmt: skip
 
 
-def isa_option(help_text: str, metavar: str = "sse|avx2|avx512|neon|native") -> Option:
+def isa_option(help_text: str, metavar: str = "sse|avx2|avx512|amx|neon|native") -> Option:
     """Return ``--isa``."""
     return click.option("--isa", default="native", show_default=True, metavar=metavar, help=help_text, shell_complete=completion.isas)  # noqa: E501  # fmt: skip
 
@@ -179,7 +179,7 @@ def measure_options(
 
     ``several_isas``: the command compares instruction sets.
     """
-    several = " (sse, avx2, avx512, neon); of several, which is faster" if several_isas else ""
+    several = " (sse, avx2, avx512, amx, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
@@ -187,7 +187,7 @@ def measure_options(
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",
-            "NAME[,NAME]|all" if several_isas else "sse|avx2|avx512|neon|native",
+            "NAME[,NAME]|all" if several_isas else "sse|avx2|avx512|amx|neon|native",
         ),
         tune_option(),
         click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands are evicted from the caches before each call."),  # noqa: E501

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.logs.operation import Reading
@@ -11,6 +12,7 @@ from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
+from convprof.studies.diagnose.faster_ways import F32, FasterWays
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 
@@ -18,16 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convprof.machine.model import MachineModel
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.finding import Finding
     from convprof.studies.diagnose.rows import Row
 
 _REPORT_EVERY = 200_000
-F32 = "f32"
 
 
 class Diagnosis:
-    """The rows and findings of some logs. Iterate over ``reading``, then over ``ceilings``."""
+    """The rows and findings of some logs.
+
+    Iterate over ``reading``, then over ``ceilings``, and over ``measuring`` for faster ways.
+    """
 
     def __init__(
         self, paths: Sequence[str], machine: MachineModel, threads: int | None = None
@@ -40,6 +47,7 @@ class Diagnosis:
         self._threads = threads
         self._groups = Groups()
         self._rows: list[Row] | None = None
+        self._faster: FasterWays | None = None
 
     def reading(self) -> Iterator[str]:
         """Read the logs; yield how far it is."""
@@ -79,15 +87,37 @@ class Diagnosis:
                 self.machine.measure_bandwidth(self.threads, level)
         self._rows = None
 
+    def measuring(self, top: int, settings: Settings, watch: NoiseWatch) -> Iterator[Event]:
+        """Measure faster ways for the first ``top`` problems; yield what happens."""
+        self._faster = FasterWays(self.machine, settings, watch)
+        problems = [row for row in self.rows() if self._faster.can_measure(row)]
+        try:
+            yield from self._faster.events(problems[:top])
+        finally:
+            self._rows = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether faster ways were measured."""
+        return self._faster is not None
+
+    @property
+    def not_measured(self) -> list[str]:
+        """Why problems of the log were not measured."""
+        return [] if self._faster is None else self._faster.refused
+
     def rows(self) -> list[Row]:
         """Return a row per operation, the one with the most time at stake first."""
         if self._rows is None:
             groups = self._groups.all()
             total = math.fsum(group.total_s for group in groups)
             bare = (row_of(group, total, self.threads) for group in groups)
-            rows = [with_ceilings(row, self.machine) for row in bare]
+            rows = [self._with_faster(with_ceilings(row, self.machine)) for row in bare]
             self._rows = sorted(rows, key=lambda row: (-row.at_stake_s, -row.total_s))
         return self._rows
+
+    def _with_faster(self, row: Row) -> Row:
+        return row if self._faster is None else replace(row, faster=self._faster.of(row))
 
     @property
     def total_s(self) -> float:
@@ -98,6 +128,12 @@ class Diagnosis:
     def lost_s(self) -> float:
         """The time over the ceilings, of the rows where that is known."""
         return math.fsum(row.lost_s or 0.0 for row in self.rows())
+
+    @property
+    def saved_s(self) -> float | None:
+        """What the fastest ways save in the program; None if nothing was measured."""
+        saved = [row.saved_s for row in self.rows() if row.saved_s is not None]
+        return math.fsum(saved) if saved else None
 
     def f32_peak(self) -> float | None:
         """Return the f32 peak on as many threads; None if it was not measured."""
@@ -137,6 +173,7 @@ class Diagnosis:
             },
             total_s=self.total_s,
             lost_s=self.lost_s,
+            saved_s=self.saved_s,
             rows=[row.to_json() for row in self.rows()],
             findings=[finding.to_json() for finding in self.findings()],
             answer=last.to_json() if last else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems.base import Problem
@@ -11,7 +11,7 @@ from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.dtypes import Types
     from convprof.problems.graph import Network, Weights
@@ -26,6 +26,8 @@ class GivenOperands:
     x: Array
     reference: Array
     """The float64 result."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """The errors of other programs on the same operands, by their names."""
 
     @classmethod
     def of(cls, network: Network, weights: Weights, x: Array) -> GivenOperands:

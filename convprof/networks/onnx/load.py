@@ -110,7 +110,7 @@ def _load(path: Path, sizes: Callable[[Source], Mapping[str, int]]) -> Imported:
     name = plain(path.stem) or INPUT
     nodes = importer.result()
     network = Network(name, shape, nodes, importer.ties(nodes))
-    notes = (*importer.notes(), *element_notes(source, importer.values), WEIGHTS_NOTE)
+    notes = (*importer.notes(), *element_notes(source, importer.values))
     kept = {node.name: importer.weights[node.name] for node in nodes}
     return Imported(path, network, notes, source.input.name, source.output, kept)
 

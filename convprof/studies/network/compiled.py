@@ -12,15 +12,14 @@ import numpy as np
 
 from convprof.dtypes import F32, tolerance
 from convprof.errors import ConvprofError, ProblemError, RefusedError
-from convprof.measure.operands import normal_input
 from convprof.networks.onnx import load
 from convprof.problems import NetworkProblem
 from convprof.problems.checks import shown
-from convprof.problems.network import GivenOperands
 from convprof.strategies import memory
 from convprof.strategies.networks.choice import settled
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.network import saved_plan
+from convprof.studies.network.file_operands import operands_of
 from convprof.studies.network.options import Options
 from convprof.studies.network.plan import Plan
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from convprof.measure.session import Settings
     from convprof.networks.onnx import Imported
+    from convprof.problems.network import GivenOperands
     from convprof.problems.shapes import Shape
     from convprof.strategies.base import Setting
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 LAYOUT = "nchw"
 """Input and result are in the order of the file."""
-_COPIES = 3
-"""Of the weights in memory: as read, folded, and packed for the kernels."""
 _REAL = "fiub"
 """The kinds of NumPy's types whose numbers may be an input."""
 
@@ -157,14 +155,3 @@ def load_file(
     imported = load(path, dims)
     chain, setting = saved_plan.read(plan, imported.network, check_threads)
     return Compiled(imported, operands_of(imported, seed), chain, setting)
-
-
-def operands_of(imported: Imported, seed: int, x: Array | None = None) -> GivenOperands:
-    """Return the file's weights, with an input (one from the seed without ``x``) and its result.
-
-    TooLargeError if the weights do not fit the memory.
-    """
-    network = imported.network
-    memory.require(_COPIES * F32.weights.bytes * imported.weight_elements, str(imported.path))
-    x = normal_input(network, seed) if x is None else x
-    return GivenOperands.of(network, imported.weights(), x)

@@ -10,6 +10,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.accuracy import accuracy_lines
 from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.isas import isa_columns, isas_report
 from convprof.render.network.layers import (
@@ -54,7 +55,7 @@ def run_report(console: Console, result: NetworkResult, extent: Extent) -> None:
         say(console, *doubt_lines(result))
         console.print()
     _print_totals(console, result)
-    say(console, *library_lines(result))
+    say(console, *library_lines(result), *accuracy_lines(result.accuracy))
     if result.concurrency is not None:
         console.print()
         concurrency_report(console, result.concurrency)
@@ -149,7 +150,7 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
     added = parts(totals, noise(result), converted=bool(result.conversions)) if totals else []
     notes = (
         *doubt_lines(result), *residual_lines(result), *library_lines(result),
-        *exclusion_lines(result.excluded),
+        *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
     )  # fmt: skip
     modes = result.concurrency.modes if result.concurrency else ()
     chains = result.isa_chains

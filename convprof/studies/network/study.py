@@ -13,6 +13,7 @@ from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, figures, ratio_of
+from convprof.studies.network.accuracy import accuracies
 from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
     from convprof.studies.compare.isas import IsaComparison
+    from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
     from convprof.studies.network.reconcile import Reconciliation
@@ -56,6 +58,7 @@ class NetworkStudy:
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
         network: Network = whole.network
+        self._problem = whole
         self.options = options
         self.network = network
         self.recipe = recipe_for(network, fuse=options.fuse)
@@ -73,6 +76,7 @@ class NetworkStudy:
         self._others = self._with_other_isas(whole)
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
+        self._accuracy: list[Accuracy] = []
         self.session = RooflineSession(
             [*contestants, *self._others, *together, *self._modes[1:]], settings, machine, watch
         )
@@ -81,6 +85,9 @@ class NetworkStudy:
     def events(self) -> Iterator[Event]:
         """Measure, and then the bandwidths that layers without arithmetic are limited by."""
         yield from self.session.events()
+        named = (m for m in self.session.measurements() if m.strategy == CHAIN)
+        chain = next(named, None)
+        self._accuracy = accuracies(self._problem, self.recipe, self.options, chain)
         if self._machine is None:
             return
         hot = {id(pair["hot"]) for pair in self._contestants.values()}
@@ -156,6 +163,7 @@ class NetworkStudy:
             concurrency=concurrency(self.session, self._modes),
             isa_chains=self._isa_chains(measured),
             isas=isas.compared(self.session),
+            accuracy=self._accuracy,
         )
 
     def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
@@ -255,6 +263,8 @@ class NetworkResult:
     """The chains with the kernels of several instruction sets, in the order of their names."""
     isas: list[IsaComparison] = field(default_factory=list)
     """Each of these chains against the one before."""
+    accuracy: list[Accuracy] = field(default_factory=list)
+    """The errors on real weights; empty without."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -304,6 +314,7 @@ class NetworkResult:
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
+            "accuracy": [each.to_json() for each in self.accuracy],
             "libraries": [
                 {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
                 for each in self.libraries

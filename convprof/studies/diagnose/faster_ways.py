@@ -9,7 +9,7 @@ from convprof.errors import ConvprofError, InputError, ToolchainError
 from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
 from convprof.studies import preflight
-from convprof.studies.compare.peers import LARGEST_ERROR, chosen
+from convprof.studies.compare.peers import chosen, is_exact
 from convprof.studies.diagnose.faster import Faster
 from convprof.studies.forget import forget
 from convprof.studies.roofline_session import RooflineSession
@@ -129,7 +129,11 @@ def _contestants(problem: Problem, dtype: str, threads: int) -> list[Contestant]
 def _result(
     measurements: Sequence[Measurement], dtype: str, library: str, layout: str | None
 ) -> Faster | None:
-    exact = [m for m in timed(measurements) if m.status == "ok" and m.doubt is None and _exact(m)]
+    exact = [
+        m
+        for m in timed(measurements)
+        if m.status == "ok" and m.doubt is None and is_exact(m.max_rel_error or 0.0, m.dtype)
+    ]
     if not exact:
         return None
     of_library = [m for m in exact if m.strategy == _STRATEGIES.get(library) and m.dtype == dtype]
@@ -143,8 +147,3 @@ def _why_none(measurements: Sequence[Measurement]) -> str:
     if doubts:
         return f"every time is in doubt: {doubts[0]}"
     return next((m.reason for m in measurements if m.reason), "no strategy computes it")
-
-
-def _exact(measurement: Measurement) -> bool:
-    """Whether a result is as exact as its type allows; of f32 no fast algorithm costs digits."""
-    return measurement.dtype != F32 or (measurement.max_rel_error or 0.0) <= LARGEST_ERROR

@@ -19,6 +19,7 @@ from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_pea
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.logs.model_nodes import ModelNodes
     from convprof.logs.operation import Call
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -47,17 +48,20 @@ class Diagnosis:
         machine: MachineModel,
         threads: int | None = None,
         *,
+        model: ModelNodes | None = None,
         every_file: bool = True,
     ) -> None:
         """``threads``: of the program; None: as many as the logs say, or all cores.
 
-        ``every_file``: a file without an operation is an error.
+        ``model``: the nodes of the model that ran. ``every_file``: a file without an operation is
+        an error.
         """
         self.paths = tuple(paths)
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
         self._threads = threads
+        self._model = model
         self._every_file = every_file
         self._groups = Groups()
         self._rows: list[Row] | None = None
@@ -72,7 +76,7 @@ class Diagnosis:
                 yield f"reading: {number:,} calls"
 
     def _calls(self) -> Iterator[Call]:
-        return read(self.paths, self.log, every_file=self._every_file)
+        return read(self.paths, self.log, model=self._model, every_file=self._every_file)
 
     @property
     def cores(self) -> int:

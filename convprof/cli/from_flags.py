@@ -307,7 +307,11 @@ def isa_from(text: str) -> str:
 
     name = text.lower()
     if "," in name or name == "all":
-        raise InputError("this command takes one instruction set", field="isa", value=text)
+        raise InputError(
+            "this command takes one instruction set; run, compare and network compare several",
+            field="isa",
+            value=text,
+        )
     check_isa(name)
     return name
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from convprof.cli import from_flags, measuring
 from convprof.cli.from_flags import Asked
 from convprof.cli.network import chain_options
-from convprof.cli.network.summary import network_from
+from convprof.cli.network.summary import imported_from, is_file, network_from
 from convprof.cli.view import View
+from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,7 +82,6 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
     """Return the options of the flags; InputError for the first invalid flag."""
     from convprof.machine.model import MachineModel
-    from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
 
     choice = chain_options.choice_from(flags, several_threads=True)
@@ -96,8 +96,39 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
     )
-    problem = NetworkProblem(network_from(flags))
+    problem = _problem(flags)
     return how, Asked([problem], [], choice, settings, MachineModel.here())
+
+
+def _problem(flags: dict[str, Any]) -> NetworkProblem:
+    """Return the network, with the weights of the file if these are asked for."""
+    from convprof.problems import NetworkProblem
+
+    if flags["real_weights"]:
+        return _of_file(flags)
+    if flags["input_"] is not None:
+        raise InputError(f"--input {flags['input_']} needs --real-weights")
+    return NetworkProblem(network_from(flags))
+
+
+def _of_file(flags: dict[str, Any]) -> NetworkProblem:
+    from convprof.problems import NetworkProblem
+    from convprof.render import console
+    from convprof.studies.network.accuracy import RUNTIME, runtime_error
+    from convprof.studies.network.file_operands import input_from, operands_of
+
+    if not is_file(flags["name"]):
+        raise InputError(f"--real-weights is for ONNX files; {flags['name']} has no weights")
+    imported = imported_from(flags)
+    x = None
+    if flags["input_"] is not None:
+        x, note = input_from(flags["input_"], imported.input, imported.network.input)
+        if note is not None and not flags["quiet"]:
+            console.say(console.stderr(flags["color"]), f"note: {note}")
+    given = operands_of(imported, flags["seed"], x)
+    error = runtime_error(imported, given)
+    others = {} if error is None else {RUNTIME: error}
+    return NetworkProblem(imported.network, replace(given, others=others))
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import rounded
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
 from convprof.codegen.target import target
 from convprof.integers import ceil_div
@@ -22,7 +23,6 @@ from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
     from convprof.codegen.isa import Isa
-    from convprof.codegen.kernels.multiply import Multiply
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType, Types
 
@@ -152,8 +152,6 @@ class AmxTile(Kernel):
     pointers: ClassVar[Pointers] = (*POINTERS, ("%sums", "accumulator"))
 
     product: TileProduct
-    rounding: Multiply
-    """How a sum is rounded to the type of the result."""
     rows: int
     columns: int
     steps: int
@@ -204,7 +202,6 @@ class AmxTile(Kernel):
         return (
             "\n".join(dict.fromkeys(lines))
             + "\n"
-            + self.rounding.declarations(w)
             + f"""
 declare void @llvm.x86.tilezero(i8 immarg)
 declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
@@ -341,7 +338,7 @@ done:
         for j, mask in enumerate(masks):
             total = w.load(w.at("%sum_row", w.lanes * j))
             total = finish.apply(total, biases[j], ("%residual_row", w.lanes * j), mask)
-            short = tile.rounding.rounded(w, total, tile.types.result)
+            short = rounded(w, total, tile.types.result)
             self.c.store(short, self.c.at("%c_row", w.lanes * j), mask)
         return f"""{head}
   br label %rows

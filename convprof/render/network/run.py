@@ -10,6 +10,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts
 from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.accuracy import accuracy_lines
 from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.layers import (
     Share,
@@ -52,7 +53,7 @@ def run_report(console: Console, result: NetworkResult, extent: Extent) -> None:
         say(console, *doubt_lines(result))
         console.print()
     _print_totals(console, result)
-    say(console, *library_lines(result))
+    say(console, *library_lines(result), *accuracy_lines(result.accuracy))
     if result.concurrency is not None:
         console.print()
         concurrency_report(console, result.concurrency)
@@ -143,7 +144,7 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
     added = parts(totals, noise(result), converted=bool(result.conversions)) if totals else []
     notes = (
         *doubt_lines(result), *residual_lines(result), *library_lines(result),
-        *exclusion_lines(result.excluded),
+        *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
     )  # fmt: skip
     modes = result.concurrency.modes if result.concurrency else ()
     texts = [

@@ -28,7 +28,6 @@ from convprof.codegen.kernels.amx import (
     TileProduct,
     tile_product,
 )
-from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
 from convprof.integers import ceil_div, even_block, round_up, split
 from convprof.problems.epilogue import NO_EPILOGUE
@@ -317,7 +316,6 @@ class TileStages:
             types=self.types,
             lanes=self.lanes,
             product=self.product,
-            rounding=multiply(self.types, self.isa),
             rows=rows,
             columns=columns,
             steps=part.steps,

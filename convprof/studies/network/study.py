@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convprof import doubts, stats
@@ -12,6 +12,7 @@ from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
 from convprof.studies.comparison import Comparison, figures, ratio_of
+from convprof.studies.network.accuracy import accuracies
 from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
 from convprof.studies.network.layers import Layer, ceiling, kinds, measure_bandwidth
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
+    from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
     from convprof.studies.network.reconcile import Reconciliation
@@ -54,6 +56,7 @@ class NetworkStudy:
     ) -> None:
         """RefusedError for a layer that none of the strategies takes."""
         network: Network = whole.network
+        self._problem = whole
         self.options = options
         self.network = network
         self.recipe = recipe_for(network, fuse=options.fuse)
@@ -70,6 +73,7 @@ class NetworkStudy:
         self._modes = [together[0], *modes(chain, whole, options)]
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
+        self._accuracy: list[Accuracy] = []
         self.session = RooflineSession(
             [*contestants, *together, *self._modes[1:]], settings, machine, watch
         )
@@ -78,6 +82,9 @@ class NetworkStudy:
     def events(self) -> Iterator[Event]:
         """Measure, and then the bandwidths that layers without arithmetic are limited by."""
         yield from self.session.events()
+        named = (m for m in self.session.measurements() if m.strategy == CHAIN)
+        chain = next(named, None)
+        self._accuracy = accuracies(self._problem, self.recipe, self.options, chain)
         if self._machine is None:
             return
         hot = {id(pair["hot"]) for pair in self._contestants.values()}
@@ -134,6 +141,7 @@ class NetworkStudy:
             libraries=self._libraries(measured),
             excluded=[m for m in self.session.measurements() if m.status != "ok"],
             concurrency=concurrency(self.session, self._modes),
+            accuracy=self._accuracy,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -222,6 +230,8 @@ class NetworkResult:
     """Contestants that were refused, failed or computed a wrong result."""
     concurrency: Concurrency | None = None
     """Other numbers of threads, and streams; None if they were not asked for."""
+    accuracy: list[Accuracy] = field(default_factory=list)
+    """The errors on real weights; empty without."""
 
     @property
     def measured(self) -> list[Layer]:
@@ -271,6 +281,7 @@ class NetworkResult:
             "conversions": [{"name": n, "chain_s": s} for n, s in self.conversions.items()],
             "reconciliation": found.to_json() if found else None,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
+            "accuracy": [each.to_json() for each in self.accuracy],
             "libraries": [
                 {"name": each.a.strategy, **figures(each.ratio, each.doubt)}
                 for each in self.libraries

@@ -17,8 +17,9 @@ from typing import Any
 
 import convprof
 from convprof.dtypes import types
-from convprof.machine import MachineModel, bandwidth
-from convprof.machine.caches import working_sets
+from convprof.machine import bandwidth
+from convprof.machine.caches import MEMORY
+from convprof.machine.model import MachineModel
 from convprof.measure.operands import Operands
 from convprof.problems import Gemm
 
@@ -43,11 +44,11 @@ def least(contestants: dict[Any, Any], rounds: int) -> dict[Any, float]:
 
 
 def limits(machine: MachineModel, nbytes: int, threads: int) -> float:
-    """Return the load bandwidth of the nearest level that holds the weights."""
-    sets = working_sets(machine.facts.caches, threads)
-    level = next((each.level for each in sets if nbytes <= each.bytes * threads), sets[-1].level)
+    """Return the load bandwidth of the nearest level twice as large as the weights."""
+    sizes = {each.name: each.share_bytes * threads for each in machine.levels(threads)}
+    level = next((name for name, size in sizes.items() if 2 * nbytes <= size), MEMORY)
     measured = bandwidth.measure(threads, (level,), ("load",), bandwidth.QUICK_REPEATS)
-    return max(each.bytes_per_s for each in measured)
+    return max(each.bytes_per_s or 0.0 for each in measured)
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--isa", default="native")
     options = parser.parse_args()
-    machine, size = MachineModel(), options.size
+    machine, size = MachineModel.here(), options.size
     for dtype in options.dtypes.split(","):
         for threads in map(int, options.threads.split(",")):
             nbytes = size * size * types(dtype).weights.bytes

@@ -58,7 +58,7 @@ def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     if g.m <= FEW_ROWS and how == FMA:
         return _few_rows(g, isa, types, threads)
     vectors = register_vectors(across, isa)
-    most = register_rows(vectors, isa, how.parts)
+    most = register_rows(vectors, isa, how.registers)
     if across == 1:
         most = min(most, CHAINS)
     elif g.k * types.source.bytes % PAGE_BYTES == 0:
@@ -143,7 +143,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             found += [replace(first, kc=even_block(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = even_block(g.m, register_rows(vectors, isa, how.parts))
+            rows = even_block(g.m, register_rows(vectors, isa, how.registers))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))

@@ -45,7 +45,10 @@ as well."""
 
 def choose(g: Gemm, isa: Isa, types: Types, vectors: int | None = None) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, parts = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa).parts
+    across, parts = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiply(types, isa).registers,
+    )
     wide = min(across, vectors or _vectors(across, isa, parts))
     rows = min(g.m, register_rows(wide, isa, parts))
     if across == 1:

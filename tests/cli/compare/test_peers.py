@@ -90,6 +90,6 @@ def test_dry_run(capsys):
     status, out, _ = run(
         capsys, "compare", "peers", SMALL, OTHER, "-s", "tiled", "-t", "1", "--dry-run"
     )
-    start = "convprof compare peers --strategy tiled --threads 1 "
+    start = "convprof compare peers -s tiled -t 1 "
     assert [line.startswith(start) for line in out.splitlines()] == [True, True]
     assert status == 0

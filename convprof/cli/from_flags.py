@@ -10,7 +10,7 @@ from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -36,6 +36,8 @@ class Asked:
     """Problems beyond this machine's memory or the time limit; they are not in ``problems``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How often each shape was named, by the problem's descriptor."""
 
     def settings_shown(self) -> dict[str, Any]:
         """Return the settings in the form of the result document."""
@@ -109,6 +111,7 @@ def asked(
         machine,
         refused,
         selection.left_out,
+        selection.counts,
     )
 
 

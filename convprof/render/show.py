@@ -34,7 +34,8 @@ def document_report(console: Console, document: Document, *, every: bool = False
     elif of_types:
         dtypes.dtypes_report(console, list(document.measurements), of_types[0], every=every)
     elif standings and len(parts) > 1:
-        summary_report(console, list(document.measurements), standings, libraries)
+        # how often each shape was named is not in the document
+        summary_report(console, list(document.measurements), standings, libraries, counts={})
     elif standings:
         peers_report(console, list(document.measurements), standings, libraries, every=every)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof.render.console import hanging
-from convprof.strategies.peers.package import install
+from convprof.studies.strategies import installation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,5 +34,5 @@ def absent_report(console: Console, listings: Sequence[Listing]) -> None:
     absent = dict.fromkeys(each for listing in listings for each in listing.absent)
     if absent:
         packages = ", ".join(dict.fromkeys(each.package for each in absent))
-        command = install(*dict.fromkeys(each.extra for each in absent))
+        command = installation(absent)
         hanging(console, "not installed: ", f"{packages} ({command})", style="dim")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Role, Setting
+from convprof.strategies.peers.package import install
 from convprof.studies.answer import Answer
 from convprof.studies.next_command import run_of
 
@@ -53,6 +54,11 @@ class Listing:
     takers: int = 0
     """Strategies that take the problem in at least one setting."""
     strategies: int = 0
+
+
+def installation(absent: Iterable[Absent]) -> str:
+    """Return the command that installs what is not installed."""
+    return install(*dict.fromkeys(each.extra for each in absent))
 
 
 def listing(kind: str) -> Listing:

@@ -340,7 +340,8 @@ def test_libraries_take_part_when_they_are_named(p):
     peers = [
         s.name for s in registry.strategies(p.kind) if s.role.is_peer and "halide" not in s.name
     ]
-    assert peers == [*(["blas"] if p.kind == "gemm" else []), *PACKAGES]
+    own_extras = ["tensorflow", "jax"]
+    assert peers == [*(["blas"] if p.kind == "gemm" else []), *PACKAGES, *own_extras]
 
 
 ASK = """

@@ -119,7 +119,7 @@ class Peers:
             participant
             for participant in self.session.participants
             if participant.samples
-            and _is_exact(participant.error, participant.contestant.setting.dtype)
+            and is_exact(participant.error, participant.contestant.setting.dtype)
         ]
         found = []
         for threads in dict.fromkeys(
@@ -167,13 +167,14 @@ def _others(
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.rank):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)
-        exact = m.time_s is not None and _is_exact(m.max_rel_error or 0.0, m.dtype)
+        exact = m.time_s is not None and is_exact(m.max_rel_error or 0.0, m.dtype)
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
     return list(best.values())
 
 
-def _is_exact(error: float, dtype: str) -> bool:
+def is_exact(error: float, dtype: str) -> bool:
+    """Whether a result counts in a comparison: f32's limit, and the rounding of the result."""
     return error <= LARGEST_ERROR + 2 * types(dtype).result.epsilon
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from convprof.studies.repro.study import Repro
 
 _FORMATS = ("python", "benchdnn", "onnx")
+_FIXED = {"isa": "native", "tune": "off", "retune": False, "cache": "hot", "rounds": None}
+"""Settings of a measurement that a library's call does not have."""
 
 
 @click.command("repro", cls=Command)
@@ -48,10 +50,12 @@ _FORMATS = ("python", "benchdnn", "onnx")
     show_default=True,
     help="Where the reproducer goes; a model needs a file.",
 )
-@options.measure_options(
-    strategies="The library: torch, onnxruntime, openvino or blas.",
-    threads=options.threads_option("1", "N", "Number of threads."),
-)
+@options.strategy_option("The library: torch, onnxruntime, openvino or blas.", ("torch",))
+@options.threads_option("1", "N", "Number of threads.")
+@options.dtype_option()
+@options.budget_option("call")
+@options.seed_option("Seeds the operands.")
+@options.wait_idle_option
 @options.output_options()
 def command(**flags: Any) -> int:
     """Write a standalone reproducer of a library's time: what a bug report needs.
@@ -75,8 +79,8 @@ def command(**flags: Any) -> int:
     if form == "onnx" and path == STDOUT:
         raise InputError("a model is not text: name a file", field="output", value=path)
     check_writable(path, "--output")
-    asked = from_flags.asked({**flags, "strategy": flags["strategy"] or ("torch",)}, every=True)
-    _check_single(asked, flags)
+    asked = from_flags.asked({**_FIXED, **flags}, every=True)
+    _check_single(asked)
     outputs = Outputs.of(flags)
     if path == STDOUT and not outputs.tables:
         raise InputError("--output - cannot share stdout with a document: name a file")
@@ -88,7 +92,7 @@ def command(**flags: Any) -> int:
     return driver.run(_Work(study, asked, path, watch))
 
 
-def _check_single(asked: Asked, flags: dict[str, Any]) -> None:
+def _check_single(asked: Asked) -> None:
     """Raise InputError unless there is one of everything."""
     choice = asked.choice
     if len(set(asked.problems)) != 1:
@@ -97,8 +101,6 @@ def _check_single(asked: Asked, flags: dict[str, Any]) -> None:
     for field, values in several.items():
         if len(values) != 1:
             raise InputError("give one value", field=field, value=",".join(map(str, values)))
-    if flags["cache"] != "hot":
-        raise InputError("a reproducer measures with operands in the caches", field="cache")
 
 
 class _Work(Work):

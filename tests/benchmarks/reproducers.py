@@ -3,8 +3,8 @@
     python tests/benchmarks/reproducers.py --rounds 5 -t 2
 
 Measurement and reproducer run in turn, each in a process of its own, on an idle machine. The
-fastest call of a reproducer is compared, because convprof's strategy chooses the fastest too. The ratio of
-the medians should be between 0.9 and 1.1.
+fastest call of a reproducer is compared, because convprof's strategy chooses the fastest too. The
+ratio of the medians should be between 0.9 and 1.1.
 """
 
 from __future__ import annotations

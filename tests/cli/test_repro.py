@@ -8,7 +8,7 @@ import pytest
 
 from convprof.cli import _status
 
-FAST = ["-s", "blas", "-t", "1", "--budget", "0.001", "--rounds", "6", "-q"]
+FAST = ["-s", "blas", "-t", "1", "--budget", "0.001", "-q"]
 
 
 def test_the_program_is_on_stdout_and_the_report_on_stderr(capsys, tmp_path, invalid):
@@ -53,7 +53,7 @@ def test_a_model(capsys, tmp_path):
         (["8x8:8x8", "-s", "blas", "-t", "1,2"], "--threads 1,2: give one value"),
         (["8x8:8x8", "-s", "packed"], "--strategy packed: as python, a gemm is reproduced for"),
         (["8x8:8x8", "-s", "nobody"], "nobody"),
-        (["8x8:8x8", "-s", "blas", "--cache", "cold"], "--cache"),
+        (["8x8:8x8", "-s", "blas", "--dtype", "bf16"], "--dtype bf16: reproducers compute"),
         (["8x8:8x8", "-s", "blas", "-o", "/no/folder/x"], "--output /no/folder/x"),
         (["8x8:8x8", "-s", "blas", "--json", "-"], "name a file"),
         (["8x8:8x8", "-s", "blas", "--format", "perl"], "--format"),

@@ -26,7 +26,7 @@ def model(call: ReproCall) -> bytes:
     name, attributes = operator(call)
     weights = draw(problem, of, call.seed).all("nchw")[1]
     ends = problem.operands("nchw", of)[0], problem.result("nchw", of)
-    bare = package.load_model_from_string(one_node(package, name, attributes, weights, ends))
+    bare = package.load_model_from_string(one_node(package, name, attributes, {"w": weights}, ends))
     bare.doc_string = "\n".join([*call.facts(), f"run: {HOW}"])
     data: bytes = bare.SerializeToString()
     return data

@@ -10,15 +10,17 @@ import click
 
 from convprof.cli import from_flags, options
 from convprof.cli.ceilings import measure as measure_ceilings
-from convprof.cli.driver import NOTHING, Driver, Work
+from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
+from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
-from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.session import Settings
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.study import Diagnosis
@@ -26,16 +28,11 @@ if TYPE_CHECKING:
 TOP = 20
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=Command)
 @click.argument("log", nargs=-1, required=True, metavar="LOG...")
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    default=TOP,
-    show_default=True,
-    metavar="N",
-    help="Rows to print; files have all.",
-)
+@options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
+@options.measure_option()
+@options.budget_option()
 @options.threads_option(
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
 )
@@ -57,32 +54,42 @@ def command(**flags: Any) -> int:
     time that is lost. Conversions, element-wise and unknown operations have rows too, so that the
     rows add up to the time of the log.
 
+    With --measure, convprof's choice and every installed library compute the problems of the first
+    rows, all in the same rounds: what a call could take, by which way, and what the program saves.
+
     \b
     Examples:
       convprof diagnose run.log
       ONEDNN_VERBOSE=profile python model.py | convprof diagnose -
       convprof diagnose trace.json.gz --top 5 --threads 4
+      convprof diagnose run.log --measure --top 5
       convprof diagnose run.log --json diagnosis.json --csv rows.csv
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
     from convprof.studies.diagnose.study import Diagnosis
 
     outputs = Outputs.of(flags)
-    threads = None if flags["threads"] is None else from_flags.threads_from(flags["threads"])
-    if threads is not None and len(threads) > 1:
-        raise InputError("give one number", field="threads", value=flags["threads"])
-    study = Diagnosis(flags["log"], MachineModel.here(), threads[0] if threads else None)
-    return Driver(outputs).run(_Work(study, flags["top"]))
+    threads = from_flags.one_number_of_threads(flags["threads"])
+    study = Diagnosis(flags["log"], MachineModel.here(), threads)
+    settings = Settings(flags["budget"]) if flags["measure"] else None
+    return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings))
 
 
-class _Work(Work):
+class DiagnosisWork(Work):
     """Read the logs, get the ceilings, show the rows."""
 
     measures = False
     """Reading needs no idle machine; the ceilings do, if they are not stored."""
 
-    def __init__(self, study: Diagnosis, top: int) -> None:
-        self._study, self._top = study, top
+    def __init__(self, study: Diagnosis, top: int, settings: Settings | None) -> None:
+        """Without ``settings`` only ceilings are measured."""
+        self._study, self._top, self._settings = study, top, settings
+        self._watch = noise_watch() if settings is not None else None
+
+    def noise(self) -> NoiseWatch | None:
+        """Return the watch for noise, if faster ways were measured."""
+        return self._watch
 
     def ready(self) -> bool:
         """Whether a call was read."""
@@ -100,6 +107,8 @@ class _Work(Work):
         self._study.machine.adopt(ceilings.listed(), ceilings.fresh)
         driver.before_measuring()
         driver.follow(self._study.ceilings())
+        if self._settings is not None and self._watch is not None:
+            driver.follow(self._study.measuring(self._top, self._settings, self._watch))
 
     def complete(self, *, interrupted: bool) -> None:
         """Note whether all was read and measured."""

@@ -102,11 +102,12 @@ NOTHING = "nothing was measured yet"
 class Driver:
     """Runs the work of one command, and records whether any part failed."""
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, *, report_on_stderr: bool = False) -> None:
+        """``report_on_stderr``: stdout belongs to another program."""
         from convprof.render import console
 
         self.outputs = outputs
-        self.stdout = console.stdout(outputs.color)
+        self.stdout = (console.stderr if report_on_stderr else console.stdout)(outputs.color)
         self.stderr = console.stderr(outputs.color)
         self._failed = False
         self._written: set[str] = set()
@@ -168,11 +169,13 @@ class Driver:
         return self._code(work.status())
 
     def _answer(self, work: Work) -> None:
+        from convprof.cli.user_command import with_options
         from convprof.render.answer import answer_report
 
         answer = work.answer()
         if answer is not None:
-            answer_report(self.stdout, answer)
+            measured = self.outputs.measures and work.measures
+            answer_report(self.stdout, with_options(answer, measured=measured))
 
     def follow(self, steps: Iterable[Step]) -> None:
         """Run the steps, each shown on stderr; a signal ends them between two steps."""

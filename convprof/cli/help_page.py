@@ -17,7 +17,7 @@ GROUPS = {
     "Contestants": ("strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "fuse"),
     "Measuring": (
         "cache", "budget", "rounds", "seed", "patience", "wait_idle", "again", "retune", "plan",
-        "dry_run",
+        "dry_run", "measure",
     ),
     "Output": (
         "by", "fail_on", "every", "phases", "asm", "explain", "why", "top", "summary", "list_",

@@ -75,7 +75,7 @@ def dtype_option(
     return click.option("--dtype", default=default, show_default=True, metavar=metavar, help=help_text, shell_complete=completion.dtypes)  # noqa: E501  # fmt: skip
 
 
-def isa_option(help_text: str, metavar: str = "sse|avx2|avx512|neon|native") -> Option:
+def isa_option(help_text: str, metavar: str = "sse|avx2|avx512|amx|neon|native") -> Option:
     """Return ``--isa``."""
     return click.option("--isa", default="native", show_default=True, metavar=metavar, help=help_text, shell_complete=completion.isas)  # noqa: E501  # fmt: skip
 
@@ -110,6 +110,16 @@ def patience_option(help_text: str) -> Option:
 def seed_option(help_text: str = "Seeds the operands and the order of rounds.") -> Option:
     """Return ``--seed``."""
     return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def top_option(help_text: str, default: int) -> Option:
+    """Return ``--top``, the number of rows to print."""
+    return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def measure_option() -> Option:
+    """Return ``--measure`` of the commands that diagnose logs."""
+    return click.option("--measure", is_flag=True, help="Measure convprof's best strategy and the installed libraries on the first problems.")  # noqa: E501  # fmt: skip
 
 
 def plot_option(help_text: str = "Draw an .svg or .png") -> Option:
@@ -179,7 +189,7 @@ def measure_options(
 
     ``several_isas``: the command compares instruction sets.
     """
-    several = " (sse, avx2, avx512, neon); of several, which is faster" if several_isas else ""
+    several = " (sse, avx2, avx512, amx, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
@@ -187,7 +197,7 @@ def measure_options(
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",
-            "NAME[,NAME]|all" if several_isas else "sse|avx2|avx512|neon|native",
+            "NAME[,NAME]|all" if several_isas else "sse|avx2|avx512|amx|neon|native",
         ),
         tune_option(),
         click.option("--cache", type=click.Choice(["hot", "cold"]), default="hot", show_default=True, help="cold: operands are evicted from the caches before each call."),  # noqa: E501

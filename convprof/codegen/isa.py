@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from convprof.codegen import tile_permission
 from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.target import target
 from convprof.errors import InputError
@@ -28,6 +29,13 @@ class Isa:
     AVX2, FMA or AVX-512."""
     fused: bool = True
     """Whether the instruction set has a fused multiply-add."""
+    vectors_of: str = ""
+    """The instruction set whose vectors this one has, if it adds other registers only."""
+
+    @property
+    def has_tiles(self) -> bool:
+        """Whether kernels may use the tile registers of AMX."""
+        return self.name == AMX
 
     def has(self, feature: str) -> bool:
         """Whether the CPU has an extension that kernels of this instruction set may use."""
@@ -43,11 +51,12 @@ class Isa:
         return self.bits // (8 * itemsize)
 
 
+AMX = "amx"
 _EXTENDS = {
-    "f16c": ("avx2", "avx512"),
+    "f16c": ("avx2", "avx512", AMX),
     "avxvnni": ("avx2",),
-    "avx512vnni": ("avx512",),
-    "avx512bf16": ("avx512",),
+    "avx512vnni": ("avx512", AMX),
+    "avx512bf16": ("avx512", AMX),
 }
 """The instruction sets that an extension, in LLVM's spelling, belongs to."""
 
@@ -55,13 +64,14 @@ ISAS = {
     "sse": Isa("sse", 128, 16, 2, ("avx",), fused=False),
     "avx2": Isa("avx2", 256, 16, 1, ("avx512f",)),
     "avx512": Isa("avx512", 512, 32, 1),
+    AMX: Isa(AMX, 512, 32, 1, vectors_of="avx512"),
     "neon": Isa("neon", 128, 32, 6),
 }
 
 
 @functools.cache
 def available() -> tuple[str, ...]:
-    """Return the names of the instruction sets of this CPU, widest last."""
+    """Return the names of the instruction sets of this CPU, widest last; AMX after its vectors."""
     host = target()
     if host.arch == ARM:
         return ("neon",)
@@ -72,6 +82,8 @@ def available() -> tuple[str, ...]:
         names.append("avx2")
     if host.has("avx512f", "avx512vl", "avx512dq", "avx512bw"):
         names.append("avx512")
+        if tile_permission.refusal() is None:
+            names.append(AMX)
     return tuple(names)
 
 
@@ -83,10 +95,15 @@ def find(name: str) -> Isa:
         return ISAS[names[-1]] if names else Isa("generic", 128, 16, 2, fused=False)
     if name not in names:
         known = ", ".join(names) or "none that kernels are generated for"
-        raise InputError(
-            f"this CPU has {known}; use one of them or {NATIVE}", field="isa", value=name
-        )
+        reason = f"{tile_permission.refusal()}; " if name == AMX and target().arch == X86 else ""
+        message = f"{reason}this CPU has {known}; use one of them or {NATIVE}"
+        raise InputError(message, field="isa", value=name)
     return ISAS[name]
+
+
+def widths() -> tuple[str, ...]:
+    """Return the instruction sets of this CPU that differ in their vectors, widest last."""
+    return tuple(name for name in available() if not ISAS[name].vectors_of)
 
 
 def of_bits(bits: int) -> Isa:

@@ -57,7 +57,7 @@ class Model:
 def model() -> Model:
     """Return the model for this CPU: stored, or chosen now in some tenths of a second."""
     host = target.target()
-    kernels = probes([isa.ISAS[name] for name in isa.available()])
+    kernels = probes([isa.ISAS[name] for name in isa.widths()])
     text = "".join(ir for ir, _ in kernels)
     key = {
         "llvm": host.llvm_version,

@@ -61,6 +61,8 @@ class Cpu:
     """Extension -> present, absent or unknown (None), oldest first."""
     simd: Simd
     nominal_clock: NominalClock
+    tile_registers: str | None = None
+    """``permitted``, or why this process may not use them; None for a CPU without AMX."""
 
 
 def detect(source: Source) -> Cpu:
@@ -78,7 +80,12 @@ def detect(source: Source) -> Cpu:
         extensions=cpu_flags.extensions(source, flags),
         simd=cpu_flags.simd(source, flags),
         nominal_clock=_nominal_clock(source, name),
+        tile_registers=_tile_registers(source, flags),
     )
+
+
+def _tile_registers(source: Source, flags: Flags) -> str | None:
+    return (source.tile_refusal() or "permitted") if flags.has("amx_tile") else None
 
 
 def _design(

@@ -99,6 +99,12 @@ def _llvm_features() -> dict[str, bool] | None:
     return _quiet(ask)
 
 
+def _tile_refusal() -> str | None:
+    from convprof.codegen import tile_permission
+
+    return _quiet(tile_permission.refusal)
+
+
 @functools.cache
 def _slow_brand() -> str | None:
     """Ask Windows' registry, else py-cpuinfo in a process of its own: it would start one anyway.
@@ -142,5 +148,6 @@ def this_machine() -> Source:
         busy=_busy,
         memory=_memory,
         llvm_features=_llvm_features,
+        tile_refusal=_tile_refusal,
         slow_brand=_slow_brand,
     )

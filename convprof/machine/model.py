@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from convprof.codegen import isa as isas
 from convprof.dtypes import types
 from convprof.errors import ThreadsError
-from convprof.machine import bandwidth, ceilings_store, facts, peaks
+from convprof.machine import bandwidth, ceilings_store, facts, noise, peaks
 from convprof.machine.caches import MEMORY, Level, levels
 from convprof.results import NATIVE
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 QUICK_OPERATIONS: tuple[Operation, ...] = ("load", "triad")
 """The operations of a short measurement: at every level seen so far, one of them is the fastest."""
+
+
+LEAST_SCALING = 0.7
+"""A peak on several cores below this share of so many single peaks has a reason worth a remark."""
 
 
 class _Arithmetic(NamedTuple):
@@ -113,6 +117,7 @@ class MachineModel:
         measured = self.peaks(dtype, counts, isa)
         if reason is not None and not measured:
             raise reason
+        _remark_on_scaling(measured, self.facts.topology.physical_cores)
         return measured
 
     def measure_width(self, dtype: str, bits: int, *, fused: bool, threads: int = 1) -> Peak:
@@ -166,3 +171,20 @@ class MachineModel:
         if found.bits == widest.bits:
             return widest
         return _Arithmetic(dtype, threads, found.bits, found.fused)
+
+
+def _remark_on_scaling(measured: Sequence[Peak], cores: int | None) -> None:
+    """Remark where arithmetic in registers does not scale over cores of this system's own.
+
+    Nothing but the cores limits such a loop. A virtual machine may place two of its CPUs on one
+    core, for seconds or for good, and the system inside cannot see it.
+    """
+    single = next((peak for peak in measured if peak.threads == 1), None)
+    if single is None or not cores:
+        return
+    for peak in measured:
+        times = peak.flop_per_s / single.flop_per_s
+        if 1 < peak.threads <= cores and times < LEAST_SCALING * peak.threads:
+            text = f"the peak on {peak.threads} threads is {times:.2f} times the peak on 1"
+            hint = "the CPUs share a core, or other programs use them: repeat later"
+            noise.remark(noise.Noise("scaling", text, hint))

@@ -11,14 +11,16 @@ from convprof.render.columns import Column, print_table
 from convprof.render.console import hanging, say
 from convprof.render.export import csv_text, markdown_table
 from convprof.render.findings import GIGA
-from convprof.studies.diagnose.finding import name
+from convprof.render.tables import time_cell
+from convprof.studies.diagnose.finding import name, way_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from convprof.logs.operation import Reading
+    from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.units import Unit
@@ -33,6 +35,8 @@ LEGEND = (
     ("first", "first: the first call"),
     ("created", "created: how often the library created the operation"),
     ("lost", "lost: total - calls x the time that this machine's peak and bandwidths allow"),
+    ("could", "could take: a call, measured here with operands in the caches"),
+    ("saved", "saved: calls x (median - could take)"),
 )
 """What a column means, by the first word of its heading."""
 
@@ -46,18 +50,23 @@ class Line:
     total_s: float
     share: float
     lost_s: float | None
+    saved_s: float | None
     row: Row | None = None
 
     @classmethod
     def of(cls, row: Row) -> Line:
         """Return the line of a row."""
-        return cls(name(row), row.calls, row.total_s, row.share, row.lost_s, row)
+        return cls(name(row), row.calls, row.total_s, row.share, row.lost_s, row.saved_s, row)
 
 
 def lines(rows: Sequence[Row], top: int | None) -> list[Line]:
-    """Return the lines of the first rows, and one for all others: they add up to the total."""
-    shown = rows if top is None else rows[:top]
-    rest = rows[len(shown) :]
+    """Return the lines of the first and the measured rows, and one for all others.
+
+    The lines add up to the total.
+    """
+    most = len(rows) if top is None else top
+    shown = [row for number, row in enumerate(rows) if number < most or row.faster is not None]
+    rest = [row for number, row in enumerate(rows) if number >= most and row.faster is None]
     if not rest:
         return [Line.of(row) for row in shown]
     others = Line(
@@ -65,18 +74,27 @@ def lines(rows: Sequence[Row], top: int | None) -> list[Line]:
         sum(row.calls for row in rest),
         math.fsum(row.total_s for row in rest),
         math.fsum(row.share for row in rest),
-        math.fsum(lost) if (lost := [r.lost_s for r in rest if r.lost_s is not None]) else None,
+        _sum(row.lost_s for row in rest),
+        _sum(row.saved_s for row in rest),
     )
     return [*map(Line.of, shown), others]
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """Return the sum of what is known; None if nothing is."""
+    known = [value for value in seconds if value is not None]
+    return math.fsum(known) if known else None
 
 
 def diagnosis_report(console: Console, study: Diagnosis, *, top: int | None) -> None:
     """Print the table, the findings, and what was not read."""
     rows = study.rows()
     shown = lines(rows, top)
+    if study.program is not None:
+        say(console, program_line(study.program, study.total_s))
     cut = console.width < NARROW
-    kept = print_table(console, title(study), columns(shown, cut=cut), shown)
-    notes = [_legend(kept)]
+    kept = print_table(console, title(study), columns(study, shown, cut=cut), shown)
+    notes = [_legend(kept), *(f"not measured: {reason}" for reason in study.not_measured)]
     if any(row.over for row in rows):
         notes.append("! over the peak of this machine: nothing is concluded from it")
     say(console, *notes, *unread(study.log), style="dim")
@@ -98,6 +116,24 @@ def title(study: Diagnosis) -> str:
     return f"{units.time(study.total_s)} in {study.log.calls:,} calls and creations{by}; {on}"
 
 
+def program_line(program: ProgramTime, logged_s: float) -> str:
+    """Return how long the program took, how much of it was logged, and what the logs cost."""
+    share = logged_s / program.seconds if program.seconds else math.inf
+    # Threads that work at the same time may have more time than the program.
+    part = f" ({100 * share:.0f} %)" if share <= 1 else ""
+    ended = f", exit code {program.exit_code}" if program.exit_code else ""
+    return (
+        f"the program: {units.time(program.seconds)}{ended}; logged operations: "
+        f"{units.time(logged_s)}{part}; overhead of the logs: {_overhead(program)}"
+    )
+
+
+def _overhead(program: ProgramTime) -> str:
+    if program.overhead is None or program.without_s is None:
+        return "unknown (--overhead measures it)"
+    return f"{100 * program.overhead:+.0f} % of {units.time(program.without_s)}, one run each"
+
+
 def unread(log: Reading) -> list[str]:
     """Return a line about what is not in the table; nothing if all of the log is."""
     counts = (
@@ -109,8 +145,35 @@ def unread(log: Reading) -> list[str]:
     return [f"lines or events that are not in the table: {', '.join(parts)}"] if parts else []
 
 
-def columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
+def columns(study: Diagnosis, shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
     """Return the columns; ``cut``: names have a limited length."""
+    first = _columns(shown, cut=cut)
+    return [*first, *_faster_columns(shown)] if study.measured else first
+
+
+def _faster_columns(shown: Sequence[Line]) -> list[Column[Line]]:
+    could = units.time_unit(
+        line.row.could_s for line in shown if line.row is not None and line.row.could_s
+    )
+    total = units.table_unit(line.total_s for line in shown)
+    return [
+        Column(f"could take [{could.name}]", lambda line: _could(line, could), 2),
+        Column("by", _by, 2, "left"),
+        Column(f"saved [{total.name}]", lambda line: _time(line.saved_s, total), 2),
+    ]
+
+
+def _could(line: Line, unit: Unit) -> str:
+    faster = None if line.row is None else line.row.faster
+    return NOTHING if faster is None else time_cell(faster.best, unit)
+
+
+def _by(line: Line) -> str:
+    faster = None if line.row is None else line.row.faster
+    return NOTHING if faster is None else way_of(faster.best, line.row)
+
+
+def _columns(shown: Sequence[Line], *, cut: bool) -> list[Column[Line]]:
     total = units.table_unit(line.total_s for line in shown)
     each = units.time_unit(_each(shown))
     return [
@@ -146,7 +209,7 @@ def to_csv(study: Diagnosis) -> Iterator[str]:
 def to_markdown(study: Diagnosis) -> str:
     """Return the table with every row and column, and the findings."""
     shown = lines(study.rows(), None)
-    every = columns(shown, cut=False)
+    every = columns(study, shown, cut=False)
     parts = [f"### {title(study)}\n", markdown_table(every, shown)]
     parts.append(f"{_legend([column.heading for column in every])}\n")
     parts += [f"- **{f.kind}**: {f.evidence} {f.way_out}\n" for f in study.findings()]
@@ -155,8 +218,15 @@ def to_markdown(study: Diagnosis) -> str:
 
 def _flat(row: Row) -> dict[str, Any]:
     fields = row.to_json()
-    problem = fields.pop("problem")
-    return {"problem": problem["descriptor"] if problem else None, **fields}
+    problem, faster = fields.pop("problem"), fields.pop("faster")
+    best = faster["best"] if faster else dict.fromkeys(("strategy", "layout", "median_s"))
+    return {
+        "problem": problem["descriptor"] if problem else None,
+        **fields,
+        "faster_strategy": best["strategy"],
+        "faster_layout": best["layout"],
+        "faster_s": best["median_s"],
+    }
 
 
 def _legend(headings: Sequence[str]) -> str:

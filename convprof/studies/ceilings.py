@@ -133,7 +133,7 @@ def kinds() -> list[tuple[str | None, int, bool]]:
     Those for which kernels are generated, and the widest vectors of this machine.
     """
     found: list[tuple[str | None, int, bool]] = []
-    for name in isas.available():
+    for name in isas.widths():
         isa = isas.ISAS[name]
         found.append((name, isa.bits, False))
         if isa.fused:

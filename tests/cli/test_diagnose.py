@@ -113,3 +113,21 @@ def test_bad_input_is_one_line(capsys, arguments, message):
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_faster_ways_are_measured(capsys, tmp_path, invalid):
+    log = tmp_path / "log"
+    log.write_text(
+        "MKL_VERBOSE SGEMM(N,N,16,16,16,0x1,0x2,16,0x3,16,0x4,0x5,16) 9.5ms CNR:OFF NThr:1\n"
+    )
+    out = tmp_path / "out.json"
+    arguments = ["diagnose", str(log), "-q", "--measure", "--budget", "0.001", "--json", str(out)]
+    assert _status(arguments) == 0
+    document = json.loads(out.read_text())
+    assert invalid(document) == []
+    (row,) = document["rows"]
+    assert row["saved_s"] == document["saved_s"] > 0
+    assert row["faster"]["best"]["median_s"] < 9.5e-3
+    printed = capsys.readouterr().out
+    assert "The 1 measured operation could take" in printed
+    assert "could take [" in printed

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import llvmlite.binding as llvm
 import pytest
 
-from convprof.codegen import disassembly, isa, scheduling
+from convprof.codegen import disassembly, isa, scheduling, tile_permission
 from convprof.codegen import target as targets
 from convprof.codegen.isa import ISAS, register_rows
 from convprof.codegen.jit import Module
@@ -103,14 +105,17 @@ def test_the_assembly_shown_is_the_code_that_runs():
 
 def fake(monkeypatch, arch, features=""):
     host = replace(target(), arch=arch, features=features)
-    monkeypatch.setattr(isa, "target", lambda: host)
+    for module in (isa, tile_permission):
+        monkeypatch.setattr(module, "target", lambda: host)
     isa.available.cache_clear()
+    tile_permission.refusal.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _forget():
     yield
     isa.available.cache_clear()
+    tile_permission.refusal.cache_clear()
 
 
 def test_aarch64_has_neon(monkeypatch):
@@ -138,6 +143,38 @@ def test_x86_has_what_its_flags_say(monkeypatch, features, names):
     fake(monkeypatch, "x86_64", features)
     assert names == isa.available()
     assert isa.find("native") is ISAS[names[-1]]
+
+
+AMX = f"+avx2,+fma,{AVX512},+amx-tile,+amx-bf16,+amx-int8"
+
+
+@pytest.mark.parametrize(
+    ("features", "platform", "error", "reason"),
+    [
+        (AMX, "linux", 0, None),
+        (AMX, "linux", 95, "Linux refuses the tile registers of AMX"),
+        (AMX, "win32", 0, "tile registers are used on Linux only"),
+        (AMX.replace("+amx-bf16", "-amx-bf16"), "linux", 0, "amx-bf16"),
+    ],
+)
+def test_tile_registers_need_the_cpu_and_the_system(monkeypatch, features, platform, error, reason):
+    monkeypatch.setattr(tile_permission, "_request", lambda: error)
+    monkeypatch.setattr(tile_permission, "sys", SimpleNamespace(platform=platform))
+    fake(monkeypatch, "x86_64", features)
+    names = ("sse", "avx2", "avx512")
+    assert names == isa.widths()
+    assert isa.available() == (names if reason else (*names, "amx"))
+    assert isa.of_bits(512) is ISAS["avx512"]
+    assert isa.find("native") is ISAS[isa.available()[-1]]
+    if reason:
+        with pytest.raises(InputError, match=f"isa=amx: .*{reason}.*; this CPU has sse, avx2"):
+            isa.find("amx")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or target().arch != "x86_64", reason="a system call")
+def test_the_system_answers_the_request():
+    allowed = tile_permission._request() == 0
+    assert allowed or not target().has("amx-tile")
 
 
 def test_another_architecture_has_none_and_gets_narrow_vectors(monkeypatch):

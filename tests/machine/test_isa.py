@@ -4,7 +4,7 @@ import pytest
 
 from convprof.codegen import isa as isas
 from convprof.codegen.target import target
-from convprof.machine import brand, facts, flags
+from convprof.machine import brand, cpu, facts, flags
 from convprof.machine.flags import Flags, Simd, spell
 from convprof.results import NATIVE
 
@@ -40,6 +40,19 @@ def test_linux_spellings_are_found(fake):
 
     assert all(on is not None for on in present.values())
     assert {"AMX-TILE", "AMX-BF16", "AMX-INT8"} == {name for name, on in present.items() if not on}
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal", "expected"),
+    [
+        ("sse2 avx512f", None, None),
+        ("sse2 amx_tile", None, "permitted"),
+        ("sse2 amx_tile", "Linux refuses", "Linux refuses"),
+    ],
+)
+def test_tile_registers_need_a_permission(fake, words, refusal, expected):
+    source = fake.x86(1, words).source(tile_refusal=lambda: refusal)
+    assert expected == cpu.detect(source).tile_registers
 
 
 @pytest.mark.parametrize("text", ["avx512_vnni", "AVX512VNNI", "avx512-vnni"])

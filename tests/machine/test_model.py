@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 import convprof
 from convprof.errors import ThreadsError
-from convprof.machine import bandwidth, facts, model, peaks
+from convprof.machine import bandwidth, facts, model, noise, peaks
 from convprof.machine.bandwidth import Bandwidth
 from convprof.machine.ceilings_store import Ceilings
 from convprof.machine.model import MachineModel
@@ -59,6 +60,30 @@ def test_a_peak_is_measured_once(machine, measured):
     assert machine.peak("f32", 1) is first
     assert machine.measure_width("f32", first.bits, fused=first.fused) is first
     assert [(dtype, threads) for dtype, threads, *_ in measured] == [("f32", 1), ("f32", 2)]
+
+
+@pytest.mark.parametrize(
+    ("cores", "second", "remarks"),
+    [
+        (2, 1.0, ["the peak on 2 threads is 1.00 times the peak on 1"]),
+        (2, 1.9, []),
+        (1, 1.0, []),  # two threads on one core are expected to share it
+        (None, 1.0, []),
+    ],
+)
+def test_cpus_that_share_a_core_are_remarked(monkeypatch, cores, second, remarks):
+    def measure_peak(dtype, threads, bits, *, fused):
+        rate = 1e9 if threads == 1 else second * 1e9
+        return Peak("x", bits, dtype, threads, rate, None, None, None, fused)
+
+    monkeypatch.setattr(peaks, "measure", measure_peak)
+    monkeypatch.setattr(noise, "_REMARKS", {})
+    here = facts()
+    topology = dataclasses.replace(here.topology, physical_cores=cores)
+    machine = MachineModel(dataclasses.replace(here, topology=topology))
+    machine.measure_peaks("f32", (1, 2))
+    findings = [each.message for each in noise.NoiseWatch(2).findings() if each.kind == "scaling"]
+    assert findings == remarks
 
 
 def test_numbers_of_threads_that_cannot_start_are_left_out(machine, measured):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.integers import ceil_div
@@ -93,10 +94,8 @@ class Tile(Kernel):
         return self.types.accumulator
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics of the sums, of the result's stores and of the multiplications."""
-        texts = (w.declarations(), w.typed(self.types.result).declarations())
-        lines = (line for text in texts for line in text.splitlines())
-        return "\n".join(dict.fromkeys(lines)) + "\n" + self.multiply.declarations(w)
+        """Return the intrinsics of loads, stores and sums, and of the multiplications."""
+        return super().declarations(w) + self.multiply.declarations(w)
 
     @property
     def fourth_row(self) -> int:
@@ -155,7 +154,7 @@ class _Code:
         self.w = w
         types = tile.types
         self.a, self.b = w.typed(types.source), w.typed(types.weights)
-        self.c = w.typed(types.result)
+        self.c = Elements(w, types.result, types.accumulator)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
         self.unroll = tile.unroll
         self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
@@ -337,8 +336,7 @@ done:
             if tile.accumulate:
                 total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
-            short = tile.multiply.rounded(self.w, total, tile.types.result)
-            self.c.store(short, where, mask)
+            self.c.store(total, where, mask)
         return self.w.taken() + (self._late_loop(self.late) if self.late else "")
 
     def _late_loop(self, function: Function) -> str:

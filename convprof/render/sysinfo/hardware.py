@@ -74,6 +74,8 @@ def simd(get: Lookup) -> Section:
         ("multiply-add", get.text("machine.cpu.simd.fma", lambda on: "fused" if on else "none")),
         ("extensions", by_state[True] or ("none" if False in extensions.values() else None)),
     ]
+    tiles = get.text("machine.cpu.tile_registers")
+    rows += [("tile registers", tiles)] if tiles else []
     rows += [("absent", by_state[False])] if by_state[False] else []
     rows += [("not known", by_state[None])] if by_state[None] and by_state[True] else []
     return Section("SIMD & ISA", rows)

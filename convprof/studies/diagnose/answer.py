@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.diagnose.finding import calls_of, name
+from convprof.studies.diagnose.finding import calls_of, name, way_of
 from convprof.studies.diagnose.findings import NO_CAUSES
-from convprof.studies.next_command import after_diagnosis
+from convprof.studies.next_command import after_diagnosis, after_faster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LITTLE = 0.05
 """A share of the total that is not worth a search."""
+_NOTHING = 0.005
 
 
 def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
@@ -29,13 +30,40 @@ def answer(rows: Sequence[Row], findings: Sequence[Finding]) -> Answer | None:
     judged = [row for row in rows if row.lost_s is not None]
     worst = max(judged, key=lambda row: row.lost_s or 0.0, default=None)
     sentences = [_lost(judged, total)]
-    if worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
+    gain = _gain([row for row in rows if row.saved_s is not None], total)
+    if gain:
+        sentences.append(gain)
+    elif worst is not None and (worst.lost_s or 0.0) > _LITTLE * total:
         sentences.append(_worst(worst))
     first = next((finding for finding in findings if finding.kind not in NO_CAUSES), None)
     if first is not None:
         sentences.append(f"Act first on: {first.kind}, {units.time(first.seconds)}.")
-    command = after_diagnosis(worst.measurement) if worst and worst.measurement else ""
-    return Answer(tuple(sentences), command)
+    return Answer(tuple(sentences), _command(rows, worst))
+
+
+def _command(rows: Sequence[Row], worst: Row | None) -> str:
+    best = max(rows, key=lambda row: row.saved_s or 0.0)
+    if best.faster is not None and best.saved_s:
+        return after_faster(best.faster.best, best.faster.alone)
+    return after_diagnosis(worst.measurement) if worst and worst.measurement else ""
+
+
+def _gain(measured: Sequence[Row], total: float) -> str:
+    """Return what the fastest ways save in the whole program; empty if nothing was measured."""
+    if not measured:
+        return ""
+    count = f"{len(measured)} measured operation{'s' if len(measured) > 1 else ''}"
+    saved = math.fsum(row.saved_s or 0.0 for row in measured)
+    if saved < _NOTHING * total:
+        return f"No strategy and no installed library is faster for the {count}."
+    half = math.hypot(*(row.saved_half_s for row in measured))
+    most = max(measured, key=lambda row: row.saved_s or 0.0)
+    by = way_of(most.faster.best, most) if most.faster else ""
+    return (
+        f"The {count} could take {units.time(saved)} ±{units.time(half)} less "
+        f"({_percent(saved / total)} of the program), most of it by {by} for {name(most)}: "
+        f"{units.time(most.median_s or 0.0)} -> {units.time(most.could_s or 0.0)} a call."
+    )
 
 
 def _lost(judged: Sequence[Row], total: float) -> str:

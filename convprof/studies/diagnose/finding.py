@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from convprof.results import Measurement
     from convprof.studies.diagnose.rows import Row
 
 
@@ -41,6 +42,12 @@ def name(row: Row) -> str:
     operation = row.operation
     words = (operation.kind, operation.text, operation.layout if operation.is_conversion else "")
     return " ".join(filter(None, words))
+
+
+def way_of(measurement: Measurement, row: Row | None = None) -> str:
+    """Return ``auto nhwc``, and the type where it is not the type of the row."""
+    same = row is None or row.measurement is None or row.measurement.dtype == measurement.dtype
+    return measurement.way if same else f"{measurement.way} {measurement.dtype}"
 
 
 def total_of(rows: Iterable[Row]) -> float:

@@ -34,6 +34,8 @@ LARGE_FLOPS = 1e7
 """FLOPs of one call for which an optimised implementation pays."""
 BELOW_F32 = 0.5
 """A bf16 rate below this part of the f32 peak: f32 at an ordinary share of its peak is faster."""
+ALONE = 0.25
+"""A share of a call's time: a smaller difference is explained by warm caches."""
 _OVER, _ONCE = "faster than the peak", "creation"
 NO_CAUSES = (_OVER, _ONCE)
 """Findings that are no reason to change the program: another log tells more."""
@@ -62,6 +64,7 @@ def findings(
         _creations(rows, reading, total),
         _threads(reading, cores, total),
         _slow_bf16(rows, f32_peak),
+        _slower_than_alone(rows, total),
         _over(rows),
     ]
     known = [finding for finding in every if finding is not None]
@@ -219,6 +222,28 @@ def _slow_bf16(rows: Sequence[Row], f32_peak: float | None) -> Finding | None:
 def large_bf16(rows: Iterable[Row]) -> list[Row]:
     """Return the rows whose bf16 is worth a comparison with f32."""
     return [row for row in _large(rows) if row.operation.types.startswith("bf16")]
+
+
+def _slower_than_alone(rows: Sequence[Row], total: float) -> Finding | None:
+    """Look for libraries that take longer in the program than in a measurement with ``--measure``.
+
+    Rows in doubt count nowhere: their ``around_s`` is 0.
+    """
+    slow = [row for row in rows if row.around_s > ALONE * (row.median_s or 0.0)]
+    seconds = math.fsum(row.calls * row.around_s for row in slow)
+    if not total or seconds < REORDERS * total:
+        return None
+    row = max(slow, key=lambda row: row.calls * row.around_s)
+    alone_s = (row.median_s or 0.0) - row.around_s
+    return Finding(
+        "slower in the program than alone",
+        f"{row.operation.library} takes {units.time(row.median_s or 0.0)} for {name(row)} in the "
+        f"program, and {units.time(alone_s)} when it is measured alone here"
+        f"{f' ({len(slow) - 1:,} more like that)' if len(slow) > 1 else ''}.",
+        "No other strategy gains this part. Look for cold caches, memory that is allocated anew, "
+        "other threads at work, and another layout or number of threads.",
+        seconds,
+    )
 
 
 def _over(rows: Sequence[Row]) -> Finding | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convprof.logs.operation import Operation
     from convprof.machine.model import MachineModel
     from convprof.machine.peaks import Peak
+    from convprof.studies.diagnose.faster import Faster
     from convprof.studies.diagnose.groups import Group
 
 OVER = 1.0
@@ -45,6 +46,8 @@ class Row:
     """``compute``, or the level of memory whose bandwidth is the lower ceiling."""
     least_s: float | None = None
     """The shortest time of a call that the ceilings allow."""
+    faster: Faster | None = None
+    """What was measured for the same problem."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -68,6 +71,33 @@ class Row:
         """What is lost; the total where no ceiling is known."""
         lost = self.lost_s
         return self.total_s if lost is None and not self.over else lost or 0.0
+
+    @property
+    def could_s(self) -> float | None:
+        """The time of a call that the fastest strategy or library takes; None if not measured."""
+        time = None if self.faster is None else self.faster.best.time_s
+        return None if time is None else time.median
+
+    @property
+    def saved_s(self) -> float | None:
+        """What the fastest way saves in all calls; None where nothing was measured."""
+        if self.median_s is None or self.could_s is None:
+            return None
+        return self.calls * max(0.0, self.median_s - self.could_s)
+
+    @property
+    def saved_half_s(self) -> float:
+        """Half the 95 % interval of what is saved, as far as that is known."""
+        time = None if self.faster is None else self.faster.best.time_s
+        return 0.0 if time is None else self.calls * (time.half_interval or 0.0)
+
+    @property
+    def around_s(self) -> float:
+        """The part of a call's time that its library does not take when it is measured alone."""
+        alone = None if self.faster is None or self.faster.alone is None else self.faster.alone
+        if alone is None or alone.time_s is None or self.median_s is None:
+            return 0.0
+        return max(0.0, self.median_s - alone.time_s.median)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for a document."""
@@ -93,6 +123,8 @@ class Row:
             "peak_fraction": self.peak_fraction,
             "bound": self.bound,
             "lost_s": self.lost_s,
+            "saved_s": self.saved_s,
+            "faster": None if self.faster is None else self.faster.to_json(),
         }
 
 

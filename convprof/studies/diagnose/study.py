@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convprof.logs.operation import Reading
@@ -11,43 +12,67 @@ from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
+from convprof.studies.diagnose.faster_ways import F32, FasterWays
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.logs.operation import Call
     from convprof.machine.model import MachineModel
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.events import Event
+    from convprof.measure.session import Settings
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.finding import Finding
+    from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
 
 _REPORT_EVERY = 200_000
-F32 = "f32"
 
 
 class Diagnosis:
-    """The rows and findings of some logs. Iterate over ``reading``, then over ``ceilings``."""
+    """The rows and findings of some logs.
+
+    Iterate over ``reading``, then over ``ceilings``, and over ``measuring`` for faster ways.
+    """
+
+    program: ProgramTime | None = None
+    """The run that wrote the logs, if it is known."""
 
     def __init__(
-        self, paths: Sequence[str], machine: MachineModel, threads: int | None = None
+        self,
+        paths: Sequence[str],
+        machine: MachineModel,
+        threads: int | None = None,
+        *,
+        every_file: bool = True,
     ) -> None:
-        """``threads``: of the program; None: as many as the logs say, or all cores."""
+        """``threads``: of the program; None: as many as the logs say, or all cores.
+
+        ``every_file``: a file without an operation is an error.
+        """
         self.paths = tuple(paths)
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
         self._threads = threads
+        self._every_file = every_file
         self._groups = Groups()
         self._rows: list[Row] | None = None
+        self._faster: FasterWays | None = None
 
     def reading(self) -> Iterator[str]:
         """Read the logs; yield how far it is."""
         yield f"reading {', '.join(self.paths[:3])}"
-        for number, call in enumerate(read(self.paths, self.log), 1):
+        for number, call in enumerate(self._calls(), 1):
             self._groups.add(call)
             if number % _REPORT_EVERY == 0:
                 yield f"reading: {number:,} calls"
+
+    def _calls(self) -> Iterator[Call]:
+        return read(self.paths, self.log, every_file=self._every_file)
 
     @property
     def cores(self) -> int:
@@ -79,15 +104,37 @@ class Diagnosis:
                 self.machine.measure_bandwidth(self.threads, level)
         self._rows = None
 
+    def measuring(self, top: int, settings: Settings, watch: NoiseWatch) -> Iterator[Event]:
+        """Measure faster ways for the first ``top`` problems; yield what happens."""
+        self._faster = FasterWays(self.machine, settings, watch)
+        problems = [row for row in self.rows() if self._faster.can_measure(row)]
+        try:
+            yield from self._faster.events(problems[:top])
+        finally:
+            self._rows = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether faster ways were measured."""
+        return self._faster is not None
+
+    @property
+    def not_measured(self) -> list[str]:
+        """Why problems of the log were not measured."""
+        return [] if self._faster is None else self._faster.refused
+
     def rows(self) -> list[Row]:
         """Return a row per operation, the one with the most time at stake first."""
         if self._rows is None:
             groups = self._groups.all()
             total = math.fsum(group.total_s for group in groups)
             bare = (row_of(group, total, self.threads) for group in groups)
-            rows = [with_ceilings(row, self.machine) for row in bare]
+            rows = [self._with_faster(with_ceilings(row, self.machine)) for row in bare]
             self._rows = sorted(rows, key=lambda row: (-row.at_stake_s, -row.total_s))
         return self._rows
+
+    def _with_faster(self, row: Row) -> Row:
+        return row if self._faster is None else replace(row, faster=self._faster.of(row))
 
     @property
     def total_s(self) -> float:
@@ -98,6 +145,12 @@ class Diagnosis:
     def lost_s(self) -> float:
         """The time over the ceilings, of the rows where that is known."""
         return math.fsum(row.lost_s or 0.0 for row in self.rows())
+
+    @property
+    def saved_s(self) -> float | None:
+        """What the fastest ways save in the program; None if nothing was measured."""
+        saved = [row.saved_s for row in self.rows() if row.saved_s is not None]
+        return math.fsum(saved) if saved else None
 
     def f32_peak(self) -> float | None:
         """Return the f32 peak on as many threads; None if it was not measured."""
@@ -125,6 +178,7 @@ class Diagnosis:
                 "peaks": [peak for peak in peaks if peak is not None],
                 "bandwidths": self.machine.bandwidths([self.threads]),
             },
+            program=None if self.program is None else self.program.to_json(),
             log={
                 "files": self.paths,
                 "lines": log.lines,
@@ -137,6 +191,7 @@ class Diagnosis:
             },
             total_s=self.total_s,
             lost_s=self.lost_s,
+            saved_s=self.saved_s,
             rows=[row.to_json() for row in self.rows()],
             findings=[finding.to_json() for finding in self.findings()],
             answer=last.to_json() if last else None,

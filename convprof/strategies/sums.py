@@ -1,7 +1,7 @@
-"""The buffer of a product's sums: the result, or a separate one if its elements are too short.
+"""The buffer of a problem's sums: the result, or a separate one if its elements are too short.
 
-A loop nest that adds to an element of ``c`` again and again would round the element each time. Sums
-of bf16 and f16 are f32; a last stage rounds each of them once.
+A loop nest that adds to an element of the result again and again would round the element each time.
+Sums of bf16 and f16 are f32; a last stage rounds each of them once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from convprof.integers import ceil_div
 from convprof.strategies.plan import Buffer, Plan, Stage, Y
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from convprof.dtypes import Types
-    from convprof.problems import Gemm
+    from convprof.problems.tensors import TensorSpec
     from convprof.strategies.kernels import Buffers, Words
 
 SUMS = "sums"
@@ -35,15 +33,13 @@ def buffer(types: Types) -> str:
     return Y if types.result == types.accumulator else SUMS
 
 
-def plan(g: Gemm, types: Types, steps: Sequence[Stage]) -> Plan:
-    """Return the plan of the stages that sum, and of a stage that rounds if needed."""
+def with_rounding(plan: Plan, result: TensorSpec, types: Types) -> Plan:
+    """Add the buffer of the sums, and the stage that rounds them, if the plan's stages need it."""
     if buffer(types) == Y:
-        return Plan(steps=[*steps])
-    count = g.batch * g.m * g.n
-    tasks = ceil_div(count, TASK_ELEMENTS)
-    rounding = Stage("round", rounded, tasks, (SUMS, Y), (TASK_ELEMENTS, count), work_fraction=0.0)
-    return Plan(
-        workspaces={SUMS: Buffer(g.c_shape, types.accumulator)},
-        lendable_workspaces=frozenset({SUMS}),
-        steps=[*steps, rounding],
-    )
+        return plan
+    count = result.elements
+    plan.workspaces[SUMS] = Buffer(result.shape, types.accumulator)
+    plan.lendable_workspaces |= {SUMS}
+    tasks, dims = ceil_div(count, TASK_ELEMENTS), (TASK_ELEMENTS, count)
+    plan.steps.append(Stage("round", rounded, tasks, (SUMS, Y), dims, work_fraction=0.0))
+    return plan

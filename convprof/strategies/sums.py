@@ -6,6 +6,7 @@ Sums of bf16 and f16 are f32; a last stage rounds each of them once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
@@ -31,6 +32,11 @@ def rounded(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 def buffer(types: Types) -> str:
     """Return the name of the buffer in which products are summed."""
     return Y if types.result == types.accumulator else SUMS
+
+
+def summed(types: Types) -> Types:
+    """Return the types of a problem whose results are its sums."""
+    return replace(types, result=types.accumulator)
 
 
 def with_rounding(plan: Plan, result: TensorSpec, types: Types) -> Plan:

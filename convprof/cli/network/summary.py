@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs
+    from convprof.networks.onnx import Imported
     from convprof.problems.graph import Network
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
@@ -28,6 +29,7 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     from convprof import networks
     from convprof.networks.summary import summarise
     from convprof.render.network import summary as view
+    from convprof.studies.network.summary_answer import list_answer
 
     summaries = [summarise(networks.network(name)) for name in networks.names()]
     entries = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
@@ -37,7 +39,9 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
         "csv": lambda: view.list_csv(document),
         "markdown": lambda: view.list_markdown(summaries),
     }
-    return Driver(outputs).run(_Work(forms, lambda out: view.list_report(out, summaries)))
+    return Driver(outputs).run(
+        _Work(forms, lambda out: view.list_report(out, summaries), list_answer(summaries))
+    )
 
 
 def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
@@ -93,7 +97,7 @@ def network_from(flags: dict[str, Any]) -> Network:
     from convprof import networks
 
     if is_file(flags["name"]):
-        return network_from_file(flags)
+        return imported_from(flags).network
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -133,9 +137,10 @@ def is_file(name: str) -> bool:
         return False
 
 
-def network_from_file(flags: dict[str, Any]) -> Network:
-    """Return the network in the file NAME; differences from the file are printed on stderr."""
+def imported_from(flags: dict[str, Any]) -> Imported:
+    """Return what the file NAME has; differences from the file are printed on stderr."""
     from convprof.networks.onnx import load
+    from convprof.networks.onnx.load import WEIGHTS_NOTE
     from convprof.render import console
 
     dims = dims_from(flags["dim"])
@@ -147,9 +152,10 @@ def network_from_file(flags: dict[str, Any]) -> Network:
             )
     imported = load(flags["name"], dims)
     if not flags["quiet"]:
-        for note in imported.notes:
+        notes = (*imported.notes, *(() if flags["real_weights"] else (WEIGHTS_NOTE,)))
+        for note in notes:
             console.say(console.stderr(flags["color"]), f"note: {note}")
-    return imported.network
+    return imported
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:

@@ -28,21 +28,24 @@ def one_node(
     onnx: Any,
     operator: str,
     attributes: dict[str, Any],
-    weights: Array,
+    constants: dict[str, Array],
     ends: tuple[TensorSpec, TensorSpec],
 ) -> bytes:
-    """Return the model of one operator with constant weights. ``ends``: input and result."""
+    """Return the model of one operator. ``constants``: the operands after the input, by name.
+
+    ``ends``: input and result.
+    """
     helper = onnx.helper
     inputs, results = (
         [helper.make_tensor_value_info(name, _element(helper, spec), spec.shape)]
         for name, spec in zip("xy", ends, strict=True)
     )
     graph = helper.make_graph(
-        [helper.make_node(operator, ["x", "w"], ["y"], **attributes)],
+        [helper.make_node(operator, ["x", *constants], ["y"], **attributes)],
         "convprof",
         inputs,
         results,
-        [onnx.numpy_helper.from_array(weights, "w")],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
@@ -54,7 +57,7 @@ def _element(helper: Any, spec: TensorSpec) -> Any:
     return helper.np_dtype_to_tensor_dtype(spec.dtype.array_type)
 
 
-def session(library: Any, model: bytes, threads: int, optimised: str = "") -> Any:
+def session(library: Any, model: bytes | str, threads: int, optimised: str = "") -> Any:
     """Return a session on exactly ``threads`` threads, including the calling thread.
 
     Its threads spin for about 40 ms after a call, which is the default: this makes successive calls
@@ -90,7 +93,7 @@ def converts(operator: str, dtype: str) -> bool:
     shape = (_SIDE, _SIDE) if operator == "MatMul" else (1, _SIDE, _SIDE, _SIDE)
     weights = np.zeros((_SIDE, _SIDE, *[1] * (len(shape) - 2)), of.array_type)
     ends = TensorSpec("x", shape, None, of), TensorSpec("y", shape, None, of)
-    model = one_node(onnx, operator, {}, weights, ends)
+    model = one_node(onnx, operator, {}, {"w": weights}, ends)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "executed.onnx")
         session(library, model, 1, path)

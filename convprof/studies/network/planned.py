@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
 
@@ -132,6 +133,8 @@ class PlanResult:
     """The conversions of the optimal chain."""
     concurrency: Concurrency | None = None
     """The optimal chain on other numbers of threads, and as streams; None if not asked for."""
+    accuracy: list[Accuracy] = field(default_factory=list)
+    """The errors on real weights; empty without."""
 
     @property
     def chains(self) -> list[Standing]:
@@ -162,6 +165,15 @@ class PlanResult:
         return bool(uniform) and all(standing.clearly_slower for standing in uniform)
 
     @property
+    def conversions_share(self) -> float | None:
+        """The conversions' share of the optimal chain's time; None if it was not measured."""
+        optimal = self.optimal
+        phases = optimal.measurement.phases if optimal is not None else None
+        if optimal is None or not phases or not optimal.seconds:
+            return None
+        return sum(phases.get(name, 0.0) for name in self.planned_conversions) / optimal.seconds
+
+    @property
     def optimal(self) -> Standing | None:
         """The optimal chain, if it was measured."""
         found = (s for s in self.standings if OPTIMAL in (s.name, *s.also))
@@ -179,5 +191,6 @@ class PlanResult:
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
+            "accuracy": [each.to_json() for each in self.accuracy],
             "chains": [standing.to_json() for standing in self.standings],
         }

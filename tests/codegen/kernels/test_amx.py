@@ -12,24 +12,10 @@ import pytest
 from convprof.codegen import disassembly, tile_list
 from convprof.codegen.isa import ISAS
 from convprof.codegen.kernels.amx import _PRODUCTS, AmxTile, Configure, TileProduct
-from convprof.codegen.kernels.multiply import Convert, Dot, Madd
 from convprof.codegen.tile_list import TileKernel, TileList
 from convprof.dtypes import types
 
-BF16 = Dot(
-    2,
-    1,
-    "llvm.x86.avx512bf16.dpbf16ps.512",
-    "<32 x bfloat>",
-    "llvm.x86.avx512bf16.cvtneps2bf16.512",
-)
-WAYS = {
-    "bf16": BF16,
-    "bf16:bf16:f32": BF16,
-    "f16:f16:f32": Convert(1),
-    "u8:s8:s32": Madd(4, 2, False, "llvm.x86.avx512.pmaddw.d.512"),
-    "s8:s8:s32": Madd(4, 2, True, "llvm.x86.avx512.pmaddw.d.512"),
-}
+DTYPES = ("bf16", "bf16:bf16:f32", "f16:f16:f32", "u8:s8:s32", "s8:s8:s32")
 
 
 def a_tile(dtype, **changes):
@@ -46,7 +32,7 @@ def a_tile(dtype, **changes):
         "c_row": 1024,
         "fetch_lines": 4,
     }
-    return AmxTile(of, 16, product=product, rounding=WAYS[dtype], **(shape | changes))
+    return AmxTile(of, 16, product=product, **(shape | changes))
 
 
 def assembly(kernel, cpu):
@@ -68,7 +54,7 @@ def tiles_of(instructions):
     return [(line.split()[0], *map(int, re.findall(r"%tmm(\d)", line))) for line in tiles]
 
 
-@pytest.mark.parametrize("dtype", WAYS)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_an_iteration_is_four_loads_and_four_products(dtype):
     tile = a_tile(dtype)
     text = assembly(tile, "graniterapids" if dtype.startswith("f16") else "sapphirerapids")
@@ -90,6 +76,15 @@ def test_an_iteration_is_four_loads_and_four_products(dtype):
     lines = 4 + 4 * (1 if dtype == "bf16" else 2)
     assert sum(line.startswith("prefetcht1") for line in step.instructions) == lines
     assert len(step.instructions) <= 8 + lines + 14, "addresses and the loop"
+
+
+@pytest.mark.parametrize(("pieces", "products", "loads"), [(2, 12, 8), (3, 24, 14)])
+def test_pieces_stay_in_registers_for_several_products(pieces, products, loads):
+    tile = a_tile(
+        "bf16:bf16:f32", pieces=pieces, a_row=3200, a_piece=1024, b_row=pieces * 64, b_piece=64
+    )
+    step = disassembly.busiest(assembly(tile, "sapphirerapids"))
+    assert (step.products, step.loads, step.spills) == ({"tdpbf16ps": products}, loads, 0)
 
 
 def test_sums_are_stored_once():

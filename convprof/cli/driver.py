@@ -168,11 +168,13 @@ class Driver:
         return self._code(work.status())
 
     def _answer(self, work: Work) -> None:
+        from convprof.cli.user_command import with_options
         from convprof.render.answer import answer_report
 
         answer = work.answer()
         if answer is not None:
-            answer_report(self.stdout, answer)
+            measured = self.outputs.measures and work.measures
+            answer_report(self.stdout, with_options(answer, measured=measured))
 
     def follow(self, steps: Iterable[Step]) -> None:
         """Run the steps, each shown on stderr; a signal ends them between two steps."""

@@ -13,7 +13,6 @@ from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import Driver, Work
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs, dated
-from convprof.cli.run import KEPT
 from convprof.cli.view import View
 from convprof.errors import InputError
 
@@ -61,7 +60,7 @@ def command(**flags: Any) -> int:
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
     if flags["dry_run"]:
-        dry_run.dry_run(asked, dry_run.command_line("roofline", flags, KEPT))
+        dry_run.dry_run(asked)
         return 0
     outputs = Outputs.of(flags)
     return _measure(asked, outputs, flags)

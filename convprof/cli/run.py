@@ -25,21 +25,6 @@ if TYPE_CHECKING:
     from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.run import Run
 
-KEPT = (
-    "pass_",
-    "epilogue",
-    "strategy",
-    "layout",
-    "threads",
-    "dtype",
-    "isa",
-    "tune",
-    "cache",
-    "budget",
-    "rounds",
-    "seed",
-)
-
 
 @click.command("run", cls=Command)
 @options.problem_options
@@ -65,7 +50,7 @@ def command(**flags: Any) -> int:
     asked = from_flags.asked(flags, several_isas=True)
     measuring.note_workload(asked)
     if flags["dry_run"]:
-        dry_run.dry_run(asked, dry_run.command_line("run", flags, KEPT))
+        dry_run.dry_run(asked)
         return 0
     outputs = Outputs.of(flags)
     from convprof.studies.run import Run

@@ -26,6 +26,7 @@ LAYOUT_CONVERSION = "reorder"
 @options.color_option
 def command(**flags: Any) -> int:
     """List the strategies; for a given PROBLEM, say which refuse it and why."""
+    from convprof.cli.user_command import with_options
     from convprof.render import console
     from convprof.render.answer import answer_report
     from convprof.render.strategies import absent_report, listing_report
@@ -48,5 +49,6 @@ def command(**flags: Any) -> int:
     for listing in listings:
         listing_report(out, listing)
     absent_report(out, listings)
-    answer_report(out, strategies.answer(listings, problems, dtype))
+    answer = strategies.answer(listings, problems)
+    answer_report(out, with_options(answer, measured=False))
     return 0

@@ -97,6 +97,7 @@ def finished(
         prepare_s=prepared.prepare_s,
         compile_s=prepared.compile_s,
         max_rel_error=participant.error,
+        note=prepared.note,
     )
     doubt = participant.doubt or doubts.of_samples(measurement, around)
     return dataclasses.replace(measurement, doubt=doubt)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from convprof.archive import Archive
-from convprof.render import describe, doubts, tables
+from convprof.render import describe, doubts, notes, tables
 from convprof.render.compared import BLOCKS, compared_columns, key_of
 from convprof.results import Measurements, plain
 from convprof.studies import shortlist
@@ -110,6 +110,7 @@ def to_markdown(document: Document) -> Iterator[str]:
             doubt = doubts.line(rows)
             if doubt is not None:
                 yield f"{doubt}\n\n"
+            yield from (f"{note}\n\n" for note in notes.lines(rows))
         for excluded in tables.excluded(group):
             yield f"- {describe.exclusion_line(excluded)}\n\n"
     yield describe.machine_line(document) + "  \n"

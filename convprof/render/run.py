@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from convprof import units
-from convprof.render import describe, doubts, tables
+from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, print_table
 from convprof.render.console import say
 from convprof.studies import shortlist
@@ -104,6 +104,7 @@ def legend_report(console: Console, rows: Sequence[Measurement]) -> None:
     doubt = doubts.line(rows)
     if doubt is not None:
         say(console, doubt)
+    say(console, *notes.lines(rows))
 
 
 def title_report(console: Console, measurements: Sequence[Measurement]) -> None:

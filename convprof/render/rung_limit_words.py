@@ -93,7 +93,7 @@ def answer(ladders: Sequence[tuple[str, Sequence[Step]]]) -> Answer | None:
             return _answer(name if len(ladders) > 1 else "", sure)
         if timed:
             sentence = "Every time is in doubt: measure again on an idle machine."
-            return Answer((sentence,), again("ladder", timed[0].measurement))
+            return Answer((sentence,), again("ladder", timed[0].measurement), repeats=True)
     return None
 
 

@@ -29,8 +29,9 @@ def answer(
     """Return the fastest contestant, its cliff or its plateau, and the next command."""
     label = fastest_at_most(rows)
     if label is None:
-        doubtful = any(cell.rate for row in rows for cell in row.cells.values())
-        return Answer((f"{IN_DOUBT[0].upper()}{IN_DOUBT[1:]}.",)) if doubtful else None
+        if not any(cell.rate for row in rows for cell in row.cells.values()):
+            return None
+        return Answer((f"{IN_DOUBT[0].upper()}{IN_DOUBT[1:]}.",), repeats=True)
     over = header["sweep"]["over"]
     points = [(row.x, rate) for row in rows if (rate := sure_rate(row.cells.get(label)))]
     cliff = _cliff(points)

@@ -65,6 +65,8 @@ class Prepared(ABC):
     """Results that one ``run()`` computes: times and cycles are divided by it."""
     explanation: tuple[str, ...] = ()
     """The choice and its reason, where there was a choice."""
+    note: str | None = None
+    """What its row must say: the type in which a library computes, if not the setting's."""
 
     @abstractmethod
     def bind(self, *operands: np.ndarray[Any, Any]) -> None:

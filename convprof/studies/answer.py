@@ -16,6 +16,9 @@ class Answer:
     """The result first, then its limit or its reason."""
     command: str = ""
     """A whole command line that is useful next; empty if nothing is."""
+    repeats: bool = False
+    """Whether the user's own command is useful next, once more, when other programs are idle.
+    ``command`` is then for a saved document only, whose command line is not known."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.sentences) <= MOST_SENTENCES:

@@ -26,6 +26,8 @@ _NAME = re.compile(r'n"[^"]*"$')
 """The name at the end of a descriptor, which may have hundreds of characters."""
 _FAMILIES = ("conv2d", "gemm", "attention")
 """Problems that a text on the command line describes."""
+IDLE = "--wait-idle"
+"""Waits before measuring until other programs are idle."""
 FAR = 0.7
 """A share of the peak below which a further idea is worth more than a comparison."""
 _LADDERS = {"conv2d": "conv", "gemm": "gemm"}
@@ -109,7 +111,7 @@ def same_again(measurement: Measurement, *, idle: bool = False) -> str:
     """
     if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
         return ""
-    wait = ("--wait-idle",) if idle else ()
+    wait = (IDLE,) if idle else ()
     return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")
 
 
@@ -149,7 +151,7 @@ AFTER_LIMIT = {
 
 def study_again(name: str) -> str:
     """Return the command that repeats a study when other programs are idle."""
-    return f"convprof study {name} --wait-idle"
+    return f"convprof study {name} {IDLE}"
 
 
 def after_tiles(size: int) -> str:
@@ -180,7 +182,7 @@ def again(name: str, measurement: Measurement) -> str:
     """
     if name == "ladder":
         name = f"ladder {_LADDERS[measurement.problem['kind']]}"
-    return line(name, measurement, "--wait-idle")
+    return line(name, measurement, IDLE)
 
 
 def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) -> str:
@@ -193,10 +195,9 @@ def after_sweep(problem: dict[str, Any], over: str, strategy: str, best: int) ->
     return shlex.join(["convprof", "roofline", text])
 
 
-def run_of(problem: Problem, dtype: str = "f32") -> str:
+def run_of(problem: Problem) -> str:
     """Return the command that measures a problem."""
-    words = ["convprof", "run", text_of(problem.name, problem.descriptor)]
-    return shlex.join(words if dtype == "f32" else [*words, "--dtype", dtype])
+    return shlex.join(["convprof", "run", text_of(problem.name, problem.descriptor)])
 
 
 def side_by_side(a: Measurement, b: Measurement) -> str:
@@ -230,7 +231,7 @@ def planned(command: Sequence[str], library: str = "") -> str:
 
 def again_when_idle(command: Sequence[str], *flags: str) -> str:
     """Return the same command with its flags, to be measured when other programs are idle."""
-    return shlex.join([*command, *flags, "--wait-idle"])
+    return shlex.join([*command, *flags, IDLE])
 
 
 def passes_again(command: Sequence[str], which: str) -> str:
@@ -281,6 +282,11 @@ def is_depthwise(problem: dict[str, Any]) -> bool:
     return bool(groups != 1 and groups == problem.get("c"))
 
 
-def growth_of_mixers() -> str:
+_PATCHES = (7, 14, 24)
+"""Patches along the side of an image: images of 112, 224 and 384 pixels at patches of 16."""
+
+
+def growth_of_mixers(patch: int) -> str:
     """Return the command that shows how attention and convolutions grow with the image."""
-    return "convprof compare mixers --images 112,224,384"
+    images = ",".join(str(patch * patches) for patches in _PATCHES)
+    return f"convprof compare mixers --images {images}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import Answer
-from convprof.studies.next_command import after_roofline, is_depthwise
+from convprof.studies.next_command import after_roofline, again, is_depthwise
 from convprof.studies.roofline_model import COMPUTE
 from convprof.studies.run_answer import label, name
 from convprof.studies.shortlist import MOST_ROWS, best_layouts
@@ -25,11 +25,21 @@ def answer(rooflines: Sequence[Roofline]) -> Answer | None:
     """Return the answer about the fastest strategy of each problem; None without a point."""
     best = fastest(rooflines)
     if not best:
-        return None
+        return _doubtful(rooflines)
     farthest = max(best, key=lambda point: point.left)
     if len(best) == 1:
         return Answer(_of_one(farthest), after_roofline(farthest))
     return Answer(_of_many(best, farthest), after_roofline(farthest))
+
+
+def _doubtful(rooflines: Sequence[Roofline]) -> Answer | None:
+    """Return that nothing is concluded from times in doubt; None without a time."""
+    points = [point for roofline in rooflines for point in roofline.placed]
+    if not points:
+        return None
+    fastest_point = min(points, key=lambda point: point.seconds).measurement
+    sentence = f"Every time is in doubt ({fastest_point.doubt}): measure again on an idle machine."
+    return Answer((sentence,), again("roofline", fastest_point), repeats=True)
 
 
 def fastest(rooflines: Sequence[Roofline]) -> list[RooflinePoint]:

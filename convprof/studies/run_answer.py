@@ -36,7 +36,7 @@ def answer(measurements: Sequence[Measurement]) -> Answer | None:
         return None
     if best.doubt is not None:
         sentence = f"Every time is in doubt ({best.doubt}): measure again on an idle machine."
-        return Answer((sentence,), again("run", best))
+        return Answer((sentence,), again("run", best), repeats=True)
     rivals = [m for m in best_layouts(measurements) if m.strategy != best.strategy]
     sentences = (
         _fastest(best, alone=len(timed(measurements)) == 1),
@@ -152,6 +152,7 @@ def answer_of_many(
         return Answer(
             (first, f"{number} {are} in doubt ({doubt}): measure again on an idle machine."),
             again("run", max(doubtful, key=seconds)),
+            repeats=True,
         )
     longest = max(rows, key=seconds)
     second = f"{label(longest)} takes longest, {percent(seconds(longest) / total)} of that."

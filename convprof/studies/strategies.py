@@ -86,7 +86,7 @@ def replies(
     return Listing(problem.descriptor, _folded(entries), _absent(every), takers, len(every))
 
 
-def answer(listings: Sequence[Listing], problems: Sequence[Problem], dtype: str = "f32") -> Answer:
+def answer(listings: Sequence[Listing], problems: Sequence[Problem]) -> Answer:
     """Return how many strategies there are, or how many take each problem; and what to try."""
     if not problems:
         total = sum(each.strategies for each in listings)
@@ -95,7 +95,7 @@ def answer(listings: Sequence[Listing], problems: Sequence[Problem], dtype: str 
     fewest = min(listings, key=lambda each: each.takers / max(1, each.strategies))
     where = "" if len(listings) == 1 else f" of {fewest.kind}, the least of all problems"
     sentence = f"{fewest.takers} of {fewest.strategies} strategies take the problem{where}."
-    return Answer((sentence,), run_of(problems[0], dtype))
+    return Answer((sentence,), run_of(problems[0]))
 
 
 def _own_first(strategies: Iterable[Strategy[Problem]]) -> list[Strategy[Problem]]:

@@ -155,7 +155,7 @@ def test_stdin(run, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{CONV}\n".encode())))
     assert run("run", "--batch", "-", "--dry-run", "-t", "1")[:2] == (
         0,
-        f"convprof run --threads 1 {CONV}\n",
+        f"convprof run -t 1 {CONV}\n",
     )
     status, _, err = run("run", "--batch", "-", "--batch", "-")
     assert status == 2
@@ -171,7 +171,7 @@ def test_the_passes_of_a_file_are_measured(run, write, tmp_path):
     status, out, err = run("run", "--batch", path, "--dry-run", "-t", "1")
     assert (status, err) == (0, [])
     assert out.splitlines() == [
-        f"convprof run --threads 1 {flag}{CONV}"
+        f"convprof run -t 1 {flag}{CONV}"
         for flag in ("", "--pass backward-data ", "--pass backward-weights ")
     ]
     status, _, _ = run("run", "--batch", path, "-s", "direct", *QUICK, "--json", found)
@@ -187,7 +187,7 @@ def test_the_flag_pass_holds_before_the_file(run, write):
     path = write(f"--dir=FWD_D,BWD_D\n{CONV}\n")
     words = ("run", "--batch", path, "--dry-run", "-t", "1", "--pass", "backward-weights")
     status, out, err = run(*words)
-    assert (status, out) == (0, f"convprof run --pass backward-weights --threads 1 {CONV}\n")
+    assert (status, out) == (0, f"convprof run --pass backward-weights -t 1 {CONV}\n")
     assert err == ["note: --dir in the file: --pass backward-weights holds instead"]
 
 
@@ -225,7 +225,7 @@ def test_what_is_done_about_the_other_options(run, write):
 def test_match_in_the_file(run, write):
     path = write(f'--match=.*keep.*\n{CONV}n"drop"\n{CONV}n"keep"\n')
     status, out, err = run("run", "--batch", path, "--dry-run", "-t", "1")
-    assert (status, out) == (0, f"convprof run --threads 1 '{CONV}n\"keep\"'\n")
+    assert (status, out) == (0, f"convprof run -t 1 '{CONV}n\"keep\"'\n")
     assert err == [f"note: {path}: the match option in the file passes over 1 of 2 lines"]
 
 
@@ -234,6 +234,6 @@ def test_impossible_output_sizes_are_refused_and_the_way_out_works(run):
     assert (status, len(err)) == (2, 1)
     assert "oh41: with ih14 it takes 28 rows of padding at the end" in err[0]
     text = "mb1ic16ih14oc16oh41kh3ph1eh28"
-    assert run("run", text, "--dry-run", "-t", "1")[1] == f"convprof run --threads 1 {text}\n"
+    assert run("run", text, "--dry-run", "-t", "1")[1] == f"convprof run -t 1 {text}\n"
     words = ("--input", "1x16x14x14", "--filters", "16", "--kernel", "3", "--pad", "1x1x28x28")
-    assert run("run", *words, "--dry-run", "-t", "1")[1] == f"convprof run --threads 1 {text}\n"
+    assert run("run", *words, "--dry-run", "-t", "1")[1] == f"convprof run -t 1 {text}\n"

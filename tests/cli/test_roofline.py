@@ -152,7 +152,7 @@ def test_json_of_roofline_is_a_result(capsys):
 
 def test_dry_run_gives_commands(capsys):
     status, out, _ = run(capsys, "roofline", "8x8:8x8", "-t", "1", "--dry-run")
-    assert (status, out) == (0, "convprof roofline --threads 1 8x8:8x8\n")
+    assert (status, out) == (0, "convprof roofline -t 1 8x8:8x8\n")
 
 
 BAD = {

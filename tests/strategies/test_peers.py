@@ -168,7 +168,10 @@ def test_who_takes_what():
 
     onnx, openvino = registry.find("conv2d", "onnxruntime"), registry.find("gemm", "openvino")
     assert onnx.why_not(CONV, nhwc) == "onnxruntime computes nchw on CPUs, not nhwc"
-    assert openvino.why_not(GEMM, wide) == "openvino computes f32 here, not f64"
+    assert (
+        openvino.why_not(GEMM, wide)
+        == "openvino computes f32, bf16, f16, u8:s8:s32 and s8:s8:s32 here, not f64"
+    )
     large = Conv2d(c=1 << 15, h=1, w=1, k=1 << 15, r=1, s=1)
     assert onnx.why_not(large, nchw).startswith("onnxruntime takes models of up to 2 GiB")
 

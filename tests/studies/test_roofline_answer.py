@@ -91,7 +91,10 @@ def test_several_problems():
 
 def test_a_time_in_doubt_is_not_concluded_from():
     wrong = point("8x8:8x8", "tiled", 9e12, doubt="over the peak")
-    assert answer([roofline(wrong)]) is None
+    doubtful = answer([roofline(wrong)])
+    assert doubtful.sentences[0].startswith("Every time is in doubt (over the peak)")
+    assert doubtful.repeats
+    assert answer([roofline()]) is None
     right = dataclasses.replace(point("8x8:8x8", "naive", 1e9))
     assert "naive" in answer([roofline(wrong, right)]).sentences[0]
 

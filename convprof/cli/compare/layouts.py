@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.compare.layouts import LayoutComparison, Layouts
 
-KEPT = (
-    "pass_",
-    "epilogue",
-    "strategy",
-    "threads",
-    "dtype",
-    "isa",
-    "tune",
-    "cache",
-    "budget",
-    "rounds",
-    "seed",
-)
-
 
 @click.command("layouts", cls=Command)
 @options.problem_options
@@ -56,7 +42,7 @@ def layouts(**flags: Any) -> int:
         _convolution(problem)
     measuring.note_workload(asked)
     if flags["dry_run"]:
-        dry_run.dry_run(asked, dry_run.command_line("compare layouts", flags, KEPT))
+        dry_run.dry_run(asked)
         return 0
     outputs = Outputs.of(flags)
     from convprof.studies.compare.layouts import Layouts

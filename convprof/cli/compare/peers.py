@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.compare.peers import Peers, Standing
 
-KEPT = (
-    "pass_",
-    "epilogue",
-    "strategy",
-    "threads",
-    "dtype",
-    "isa",
-    "tune",
-    "budget",
-    "rounds",
-    "seed",
-)
-
 
 @click.command(
     "peers", cls=Command, short_help="Measure convprof against the libraries people use."
@@ -71,7 +58,7 @@ def peers(**flags: Any) -> int:
 
     measuring.note_workload(asked, chosen)
     if flags["dry_run"]:
-        dry_run.dry_run(asked, dry_run.command_line("compare peers", flags, KEPT))
+        dry_run.dry_run(asked)
         return 0
     outputs = Outputs.of(flags)
     return measuring.Measuring(

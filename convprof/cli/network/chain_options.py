@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convprof.cli import from_flags, options
+from convprof.cli import from_flags, options, user_command
 from convprof.dtypes import COMMON
 from convprof.errors import InputError
 
@@ -63,18 +63,13 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     ]
 
 
-_WORDS = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
-"""Flags that the next command about the same network repeats."""
+_KEPT = ("image", "mb", "dim", "layout", "threads", "dtype", "isa", "strategy")
+"""Options of every command about the same network."""
 
 
-def command_line(flags: dict[str, Any]) -> list[str]:
-    """Return the words that run the same network: its name, and the user's flags about it."""
-    words = ["convprof", "network", str(flags["name"])]
-    for flag in given(_WORDS):
-        value = flags[flag.removeprefix("--")]
-        values = value if isinstance(value, tuple) else (value,)
-        words += [word for each in values for word in (flag, str(each))]
-    return words
+def command_line() -> list[str]:
+    """Return the words that run the same network: its name, and the user's options about it."""
+    return user_command.given().only(_KEPT).words()
 
 
 def choice_from(flags: dict[str, Any], *, several_threads: bool = False) -> Choice:

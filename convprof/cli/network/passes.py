@@ -56,7 +56,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
             machine,
             watch=watch,
         ),
-        _View(planned, asked, top, chain_options.command_line(flags)),
+        _View(planned, asked, top, chain_options.command_line()),
     ).run()
 
 

@@ -133,7 +133,7 @@ class _View(View[_Finding]):
 
         self._forms, self._outputs = forms, outputs
         self._extent = Extent(flags["top"], flags["every"])
-        self._command = chain_options.command_line(flags)
+        self._command = chain_options.command_line()
         self._found: Any = None
 
     def measure(self, asked: Asked, study: Callable[[Any], _Finding]) -> int:

@@ -57,7 +57,7 @@ def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:
         _Work(
             forms,
             lambda out: view.summary_report(out, summary),
-            answer(summary, chain_options.command_line(flags)),
+            answer(summary, chain_options.command_line()),
         )
     )
 

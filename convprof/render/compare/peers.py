@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import stats, units
-from convprof.render import describe, doubts, tables
+from convprof.render import describe, doubts, notes, tables
 from convprof.render.columns import BEST, VERDICT_STYLES, Column, print_table
 from convprof.render.console import say
 from convprof.render.run import hidden_report
@@ -80,6 +80,7 @@ def _doubts(console: Console, rows: Sequence[Measurement]) -> None:
     line = doubts.line(rows)
     if line is not None:
         say(console, line)
+    say(console, *notes.lines(rows))
 
 
 def _contestant_columns(

@@ -7,11 +7,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof import units
+from convprof.dtypes import COMMON
 from convprof.problems import Conv2d, Gemm
 from convprof.problems.graph import INPUT
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
+from convprof.strategies.peers.onnx_nodes import converts, one_node, session
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
@@ -56,14 +58,8 @@ class OnnxNetwork(ExportedNetwork):
         return OnnxNetworkPrepared(self.name, problem, setting)
 
 
-OPSET, IR_VERSION = 13, 8
-"""The opset of the present Conv and MatMul; ONNX Runtime reads it since version 1.10."""
 LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message has less than 2 GiB; all but some hundred bytes are weights."""
-BF16_PRODUCTS = "mlas.enable_gemm_fastmath_arm64_bfloat16"
-"""Whether products of f32 may be computed in bf16 on Arm; versions that lack it ignore it."""
-ERRORS_ONLY = 3
-"""The lowest severity that ONNX Runtime writes to stderr."""
 
 
 class OnnxPrepared(LibraryPrepared):
@@ -75,7 +71,7 @@ class OnnxPrepared(LibraryPrepared):
         super().__init__(name, problem, setting)
         self._onnx, self._ort = load("onnx"), load("onnxruntime")
         # Page-aligned: a result that starts inside a cache line takes up to 1.7 times as long.
-        self._y = memory.zeros(self._y_shape, self._kind)
+        self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
         self._call: Callable[[], None] = lambda: None
 
     def build(self, x: Array, weights: Array) -> None:
@@ -88,6 +84,9 @@ class OnnxPrepared(LibraryPrepared):
         self._call = bound(loaded, {"x": x}, {"y": self._y})
         self._call()
         self.compile_s = time.perf_counter() - start
+        operator, _ = self.node()
+        if converts(operator, self.setting.types.source.name):
+            self.note = f"computes {self.setting.dtype} in f32, between conversions"
 
     @abstractmethod
     def node(self) -> tuple[str, dict[str, Any]]:
@@ -102,20 +101,8 @@ class OnnxPrepared(LibraryPrepared):
         return self._y
 
     def _model(self, weights: Array) -> bytes:
-        helper, tensors = self._onnx.helper, self._onnx.numpy_helper
-        element = helper.np_dtype_to_tensor_dtype(self._kind)
         operator, attributes = self.node()
-        graph = helper.make_graph(
-            [helper.make_node(operator, ["x", "w"], ["y"], **attributes)],
-            "convprof",
-            [helper.make_tensor_value_info("x", element, self._shapes[0])],
-            [helper.make_tensor_value_info("y", element, self._y_shape)],
-            [tensors.from_array(weights, "w")],
-        )
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-        serialised: bytes = model.SerializeToString()
-        return serialised
+        return one_node(self._onnx, operator, attributes, weights, (self.operands[0], self.y_spec))
 
 
 class OnnxConvPrepared(OnnxPrepared):
@@ -141,8 +128,8 @@ class OnnxGemmPrepared(OnnxPrepared):
     problem: Gemm
 
     def node(self) -> tuple[str, dict[str, Any]]:
-        """Return MatMul."""
-        return "MatMul", {}
+        """Return the product of floats, or of integers."""
+        return "MatMulInteger" if self.setting.types.accumulator.is_exact else "MatMul", {}
 
 
 class _Onnx(Library[P]):
@@ -180,26 +167,11 @@ class OnnxGemm(_Onnx[Gemm]):
 
     kind = "gemm"
     summary = "ONNX Runtime: MatMul with a constant b, packed beforehand"
+    dtypes = (*COMMON, "f16", "u8:s8:s32", "s8:s8:s32")
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import ONNX Runtime and allocate the result."""
         return OnnxGemmPrepared(self.name, problem, setting)
-
-
-def session(library: Any, model: bytes, threads: int) -> Any:
-    """Return a session on exactly ``threads`` threads, including the calling thread.
-
-    Its threads spin for about 40 ms after a call, which is the default: this makes successive calls
-    fast. Between contestants the sampler waits until the threads sleep.
-    """
-    options = library.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = ERRORS_ONLY
-    options.add_session_config_entry(BF16_PRODUCTS, "0")
-    return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def bound(

@@ -14,6 +14,7 @@ from convprof.problems import Conv2d, Gemm
 from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
+from convprof.strategies.peers.openvino_forms import Forms, shared
 from convprof.strategies.peers.package import Library, LibraryPrepared, load
 
 if TYPE_CHECKING:
@@ -71,14 +72,15 @@ class OpenvinoPrepared(LibraryPrepared):
         super().__init__(name, problem, setting)
         self._openvino = load("openvino")
         self._operations = load("openvino.opset13")
-        self._y = memory.zeros(self._y_shape, self._kind)
+        self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
+        self._forms = Forms(self._openvino, self._operations, setting.types)
         self._call: Callable[[], object] = lambda: None
 
     def build(self, x: Array, weights: Array) -> None:
         """Compile the model; that packs the weights and generates the kernel."""
         start = time.perf_counter()
-        parameter = self._operations.parameter(list(x.shape), self._kind.type)
-        result = self.operation(parameter, weights)
+        parameter = self._forms.parameter(x.shape)
+        result = self._forms.result(self.operation(self._forms.source(parameter), weights))
         model = self._openvino.Model([result], [parameter], "convprof")
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
@@ -86,10 +88,11 @@ class OpenvinoPrepared(LibraryPrepared):
         self._call = inference(self._openvino, executable, x, self._y)
         self._call()
         self.compile_s = time.perf_counter() - start
+        self.note = self._forms.note(executable)
 
     @abstractmethod
     def operation(self, x: Node, weights: Array) -> Node:
-        """Return the operation on the input ``given``."""
+        """Return the operation on the input ``x``."""
 
     def run(self) -> None:
         """Infer, and wait for the result."""
@@ -113,13 +116,13 @@ class OpenvinoConvPrepared(OpenvinoPrepared):
         return self._transposed(y, TO_NHWC)
 
     def _convolution(self, x: Node, weights: Array) -> Node:
-        p, operations = self.problem, self._operations
+        p, operations, constant = self.problem, self._operations, self._forms.weights
         top, left, bottom, right = p.pads
         geometry = list(p.stride), [top, left], [bottom, right], list(p.dilation)
         if p.groups == 1:
-            return operations.convolution(x, operations.constant(weights), *geometry)
+            return operations.convolution(x, constant(weights), *geometry)
         grouped = weights.reshape(p.groups, p.kg, p.cg, p.r, p.s)
-        return operations.group_convolution(x, operations.constant(grouped), *geometry)
+        return operations.group_convolution(x, constant(grouped), *geometry)
 
     def _transposed(self, x: Node, order: tuple[int, ...]) -> Node:
         operations = self._operations
@@ -133,14 +136,13 @@ class OpenvinoGemmPrepared(OpenvinoPrepared):
 
     def operation(self, x: Node, weights: Array) -> Node:
         """Return the product with the constant second operand."""
-        operations = self._operations
-        return operations.matmul(x, operations.constant(weights), False, False)
+        return self._operations.matmul(x, self._forms.weights(weights), False, False)
 
 
 class _Openvino(Library[P]):
     name = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
-    dtypes = ("f32",)  # f64 is converted to f32 on CPUs
+    dtypes: tuple[str, ...] = ("f32",)  # f64 is converted to f32 on CPUs
 
 
 class OpenvinoConv2d(_Openvino[Conv2d]):
@@ -159,6 +161,7 @@ class OpenvinoGemm(_Openvino[Gemm]):
 
     kind = "gemm"
     summary = "OpenVINO: a compiled model with a constant b"
+    dtypes = ("f32", "bf16", "f16", "u8:s8:s32", "s8:s8:s32")
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""
@@ -166,9 +169,11 @@ class OpenvinoGemm(_Openvino[Gemm]):
 
 
 def compiled(library: Any, model: Any, threads: int) -> Any:
-    """Compile for one inference at a time, in true f32, on exactly ``threads`` threads.
+    """Compile for one inference at a time, on exactly ``threads`` threads.
 
-    ``RefusedError`` if OpenVINO would use another number, or does not compile the model.
+    f32 and f16 are computed in f32: on its own OpenVINO computes f16 in bf16, and rounds integers
+    between operations. bf16 in the model stays bf16. ``RefusedError`` if
+    OpenVINO would use another number of threads, or does not compile the model.
     """
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -193,7 +198,6 @@ def compiled(library: Any, model: Any, threads: int) -> Any:
 def inference(library: Any, model: Any, x: Array, y: Array) -> Callable[[], object]:
     """Return the call that runs a compiled model from ``x`` to ``y``, in place."""
     request = model.create_infer_request()
-    # OpenVINO does not share read-only memory.
-    request.set_input_tensor(library.Tensor(x, shared_memory=x.flags.writeable))
-    request.set_output_tensor(library.Tensor(y, shared_memory=True))
+    request.set_input_tensor(shared(library, x))
+    request.set_output_tensor(shared(library, y))
     return lambda: request.infer(share_outputs=True)  # else the result is copied

@@ -84,13 +84,10 @@ class LibraryPrepared(Prepared):
         self.problem = problem
         self.setting = setting
         self._library_name = name.partition("-")[0]
-        self._kind = setting.types.source.array_type
-        operands = problem.operands(setting.layout, setting.types)
-        result = problem.result(setting.layout, setting.types)
-        self._shapes = [spec.shape for spec in operands]
-        self._y_shape = result.shape
-        needed = sum(spec.nbytes for spec in (*operands, result))
-        needed += self.weight_copies * operands[1].nbytes
+        self.operands = problem.operands(setting.layout, setting.types)
+        self.y_spec = problem.result(setting.layout, setting.types)
+        needed = sum(spec.nbytes for spec in (*self.operands, self.y_spec))
+        needed += self.weight_copies * self.operands[1].nbytes
         memory.require(needed, f"{name} of {problem.descriptor}")
         self._bound: list[Array] = []
         self.more: list[Array] = []
@@ -98,15 +95,16 @@ class LibraryPrepared(Prepared):
 
     def bind(self, *operands: Array) -> None:
         """Take the operands and hand the weights to the library; see ``Prepared.bind``."""
-        if len(operands) != len(self._shapes):
-            raise ProblemError(f"{len(operands)} operands; this problem needs {len(self._shapes)}")
+        if len(operands) != len(self.operands):
+            raise ProblemError(f"{len(operands)} operands; this problem needs {len(self.operands)}")
         taken = []
-        for number, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True)):
+        for number, (operand, spec) in enumerate(zip(operands, self.operands, strict=True)):
             array = np.asarray(operand)
-            if array.shape != shape:
+            if array.shape != spec.shape:
                 key = ("x", "weights")[number] if number <= 1 else f"operand {number + 1}"
-                raise ProblemError(f"{key} has shape {array.shape}; this problem needs {shape}")
-            taken.append(np.ascontiguousarray(array, dtype=self._kind))
+                shapes = f"has shape {array.shape}; this problem needs {spec.shape}"
+                raise ProblemError(f"{key} {shapes}")
+            taken.append(np.ascontiguousarray(array, dtype=spec.dtype.array_type))
         self._bound = taken
         x, weights, *self.more = taken
         with first_use(self, self._library_name):

@@ -34,6 +34,7 @@ def answer(problems: Sequence[Sequence[LayoutComparison]], network: str | None =
         return Answer(
             (f"No advice, the times are in doubt: {every[0].doubt}.",),
             again("compare layouts", every[0].nchw),
+            repeats=True,
         )
     command = EXPLAIN if network is None else plan_of(network)
     if len(best) == 1:

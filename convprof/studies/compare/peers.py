@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof import stats
+from convprof.dtypes import types
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.unfused_epilogue import variants
 from convprof.studies import comparison
 from convprof.studies.compare import isas
+from convprof.studies.compare.contenders import contenders
 from convprof.studies.comparison import Comparison, ratio_of
 from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
@@ -31,10 +33,8 @@ if TYPE_CHECKING:
 
 KIND = "peers"
 """Of the comparisons in the result document."""
-OURS = "auto"
-"""Our strategy unless others are named: the best one, chosen for the problem."""
 LARGEST_ERROR = 1e-4
-"""Up to this ``max_rel_error`` two f32 results are equally exact."""
+"""Up to this ``max_rel_error``, and two roundings of the result, two results are equally exact."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Peers:
         exact = [
             participant
             for participant in self.session.participants
-            if participant.samples and participant.error <= LARGEST_ERROR
+            if participant.samples
+            and _is_exact(participant.error, participant.contestant.setting.dtype)
         ]
         found = []
         for threads in dict.fromkeys(
@@ -166,10 +167,14 @@ def _others(
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.rank):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)
-        exact = m.time_s is not None and (m.max_rel_error or 0.0) <= LARGEST_ERROR
+        exact = m.time_s is not None and _is_exact(m.max_rel_error or 0.0, m.dtype)
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
     return list(best.values())
+
+
+def _is_exact(error: float, dtype: str) -> bool:
+    return error <= LARGEST_ERROR + 2 * types(dtype).result.epsilon
 
 
 def chosen(problem: Problem, choice: Choice) -> Choice:
@@ -252,13 +257,8 @@ def _seconds(measurement: Measurement) -> float:
 
 
 def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
-    every = registry.strategies(problem.kind)
     named = registry.named(problem.kind, choice.strategies)
-    ours = (
-        [s for s in named if not s.role.is_peer]
-        or [s for s in every if s.name == OURS]
-        or [s for s in every if s.role.is_listed and not s.role.is_peer]
-    )
+    ours = [s for s in named if not s.role.is_peer] or contenders(problem.kind, choice.dtype)
     libraries = [s for s in named if s.role.is_peer] or _libraries(problem)
     return tuple(strategy.name for strategy in (*ours, *libraries))
 

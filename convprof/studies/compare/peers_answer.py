@@ -33,6 +33,7 @@ def answer(standings: Sequence[Standing]) -> Answer | None:
         return Answer(
             (f"No conclusion, the times are in doubt: {standings[0].doubt}.",),
             again("compare peers", standings[0].ours),
+            repeats=True,
         )
     worst = max(clear, key=lambda standing: standing.ratio.value)
     problems = {str(standing.ours.problem) for standing in standings}

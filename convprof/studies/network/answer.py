@@ -43,7 +43,7 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
     clear = [layer for layer in result.measured if layer.hot and layer.hot.doubt is None]
     if _doubtful_share(result) > MOST_DOUBTFUL:
         flags = ["--fuse"] if result.options.fuse else []
-        return Answer((_doubtful(result, clear),), again_when_idle(command, *flags))
+        return Answer((_doubtful(result, clear),), again_when_idle(command, *flags), repeats=True)
     sentences = (
         *([sentence(result.concurrency)] if result.concurrency else []),
         _kinds_sentence(result, clear),

@@ -30,6 +30,7 @@ def answer(result: PlanResult, command: Sequence[str]) -> Answer | None:
         return Answer(
             (f"No conclusion: the time of the planned chain is in doubt ({doubt}).",),
             again_when_idle(command, "--plan"),
+            repeats=True,
         )
     sentences = (
         _first(result, optimal, fastest),

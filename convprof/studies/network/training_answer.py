@@ -37,7 +37,7 @@ def answer(
         doubtful = [m for result in side for m in result.found.values() if m.doubt is not None]
         number = f"{len(doubtful)} pass{'es' if len(doubtful) > 1 else ''}"
         sentence = f"No conclusion: the time of {number} is in doubt ({doubt})."
-        return Answer((sentence,), passes_again(command, plan.which))
+        return Answer((sentence,), passes_again(command, plan.which), repeats=True)
     sentences = (
         _whole(plan, side, peak_flop_per_s),
         _kinds(plan, side),

@@ -26,7 +26,7 @@ def answer(page: Page) -> Answer | None:
     if page.answer is not None or doubt is None:
         return page.answer
     sentence = f"No advice, the times are in doubt: {doubt}."
-    return Answer((sentence,), study_again(page.study))
+    return Answer((sentence,), study_again(page.study), repeats=True)
 
 
 def unroll(rows: Sequence[Row]) -> Answer | None:

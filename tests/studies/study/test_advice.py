@@ -46,6 +46,7 @@ def test_no_advice_from_times_in_doubt():
     given = advice.answer(page)
     assert given.sentences == ("No advice, the times are in doubt: disturbed.",)
     assert given.command == "convprof study unroll --wait-idle"
+    assert given.repeats
     assert advice.answer(replace(page, sections=())) is None
 
 

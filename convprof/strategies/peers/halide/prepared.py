@@ -44,7 +44,7 @@ class HalidePrepared(LibraryPrepared):
             text = " ".join(str(error).split())
             raise RefusedError(f"{name}: Halide cannot compile this: {text}") from error
         self.compile_s = time.perf_counter() - start
-        self._y = memory.zeros(self._y_shape, self._kind)
+        self._y = memory.zeros(self.y_spec.shape, self.y_spec.dtype.array_type)
         self._arrays: list[Array] = []
         self._call: Callable[[], object] = lambda: None
 
@@ -52,7 +52,7 @@ class HalidePrepared(LibraryPrepared):
         """Compile the definition under a schedule: a step of the ladder, ``tuned`` or a plugin."""
         hl, setting = self._hl, self.setting
         target = hl.get_host_target()
-        element = hl.Float(self._kind.itemsize * 8)
+        element = hl.Float(setting.types.source.bits)
         vector = target.natural_vector_size(element)
         self._shape = self._described()
         if schedule == "tuned":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.strategies.peers.package import LibraryPrepared, fastest
-from convprof.strategies.peers.torch.state import torch
+from convprof.strategies.peers.torch.state import from_array, to_array, torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +44,7 @@ class TorchPrepared(LibraryPrepared):
         """Convert and pack the weights, then choose a call, the first time only."""
         self._library.hold(self.setting.threads)
         start = time.perf_counter()
-        calls = self.calls(self.tensor(x), self.tensor(weights))
+        calls = self.calls(from_array(x), from_array(weights))
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()  # the first calls compile oneDNN's kernels
         calls = [self.in_layout(call) for call in (calls[0], *filter(_runs, calls[1:]))]
@@ -70,19 +69,11 @@ class TorchPrepared(LibraryPrepared):
 
     def result(self) -> Array:
         """Return the result's memory."""
-        array: Array = self._y.numpy()
-        return array
+        return to_array(self._y)
 
     def close(self) -> None:
         """Restore PyTorch's thread count and precision."""
         self._library.release()
-
-    def tensor(self, array: Array) -> Tensor:
-        """Return a tensor that shares the memory of an array."""
-        with warnings.catch_warnings():
-            # PyTorch could write to a read-only array; no call here does.
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return self.torch.from_numpy(array)
 
     def packed(self, pack: Callable[[], Call]) -> list[Call]:
         """Return the call that ``pack`` makes, if this build of PyTorch has the operators.

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convprof.dtypes import COMMON
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
+from convprof.strategies.peers.torch import short_products
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.epilogue import TorchEpilogue
+from convprof.strategies.peers.torch.state import from_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +63,7 @@ class TorchConvPrepared(TorchPrepared):
 
     def _epilogue(self) -> TorchEpilogue:
         """Return the epilogue, its residual with its axes in PyTorch's order."""
-        tensors = [self.tensor(array) for array in self.more]
+        tensors = [from_array(array) for array in self.more]
         if self.setting.layout == "nhwc" and self.problem.epilogue.add:
             tensors[-1] = tensors[-1].permute(0, 3, 1, 2)
         return TorchEpilogue(self.torch, self.problem.epilogue, tensors)
@@ -91,8 +94,10 @@ class TorchGemmPrepared(TorchPrepared):
     def calls(self, x: Tensor, weights: Tensor) -> list[Call]:
         """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
+        if self.setting.dtype not in COMMON:
+            return short_products.calls(t, g, x, weights)
         c = t.empty(g.c_shape, dtype=x.dtype)
-        epilogue = TorchEpilogue(t, g.epilogue, [self.tensor(array) for array in self.more])
+        epilogue = TorchEpilogue(t, g.epilogue, [from_array(array) for array in self.more])
         bias = epilogue.bias
         if g.batch > 1:
             plain = (
@@ -172,6 +177,13 @@ class TorchGemm(TorchLibrary[Gemm]):
     fuses = True
     kind = "gemm"
     summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
+    dtypes = (*COMMON, *short_products.DTYPES)
+
+    def cannot(self, problem: Gemm, setting: Setting) -> str | None:
+        """Refuse batches of integers, for which PyTorch has no call."""
+        if problem.batch > 1 and setting.types.accumulator.is_exact:
+            return f"torch has no call for a batch of products in {setting.dtype}"
+        return super().cannot(problem, setting)
 
     def prepare(self, problem: Gemm, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the operands."""

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from convprof.codegen import affinity
+from convprof.dtypes import DTYPES
 from convprof.errors import RefusedError
 from convprof.strategies import forks, openmp
 from convprof.strategies.peers.first_use import need_threads
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
+
+
+BITS = "int16"
+"""The type of the bits of bf16."""
 
 
 class _Torch:
@@ -88,6 +93,21 @@ def torch() -> _Torch:
 
 def from_array(array: np.ndarray[Any, Any]) -> Any:
     """Return a tensor that shares an array's memory, and is only read."""
+    module = torch().module
+    bf16 = array.dtype == DTYPES["bf16"].array_type
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch().module.from_numpy(array)
+        # NumPy has no bf16 of its own: both sides exchange its bits.
+        tensor = module.from_numpy(array.view(BITS) if bf16 else array)
+    return tensor.view(module.bfloat16) if bf16 else tensor
+
+
+def to_array(tensor: Any) -> np.ndarray[Any, Any]:
+    """Return the array that shares a tensor's memory."""
+    module = torch().module
+    array: np.ndarray[Any, Any]
+    if tensor.dtype == module.bfloat16:
+        array = tensor.view(module.int16).numpy().view(DTYPES["bf16"].array_type)
+    else:
+        array = tensor.numpy()
+    return array

@@ -37,11 +37,12 @@ def answer(comparisons: Sequence[MixerComparison]) -> Answer | None:
         return None
     shown = answered(comparisons)
     if not shown:
-        return Answer((f"No conclusion, the times are in doubt: {comparisons[0].doubt}.",))
+        sentence = f"No conclusion, the times are in doubt: {comparisons[0].doubt}."
+        return Answer((sentence,), repeats=True)
     block = shown[0].block
     parts = " and ".join(_ratio(comparison) for comparison in shown)
     first = f"On {threads(block.threads)} {block.mixer.name} takes {parts}."
-    return Answer((first, _quadratic(block, shown[0].grid)), growth_of_mixers())
+    return Answer((first, _quadratic(block, shown[0].grid)), growth_of_mixers(shown[0].grid.patch))
 
 
 def answered(comparisons: Sequence[MixerComparison]) -> list[MixerComparison]:

@@ -111,7 +111,7 @@ def test_without_a_time_to_trust_there_is_no_conclusion():
         conv, measurements=(dataclasses.replace(conv.measurements[0], doubt="it was disturbed"),)
     )
     comparison = MixerComparison(block, doubtful, Ratio(2.0, 1.9, 2.1, 25), GRID)
-    assert answer([comparison]).sentences == (
-        "No conclusion, the times are in doubt: it was disturbed.",
-    )
+    doubt = answer([comparison])
+    assert doubt.sentences == ("No conclusion, the times are in doubt: it was disturbed.",)
+    assert doubt.repeats
     assert "no conclusion on attention and conv3x3" in lines([comparison])[0]

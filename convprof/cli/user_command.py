@@ -1,0 +1,91 @@
+"""The user's command line, and the next one that an answer recommends."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from convprof.cli import idle
+from convprof.studies.command_line import CommandLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convprof.studies.answer import Answer
+
+
+def given() -> CommandLine:
+    """Return the user's command line: what the user gave, without defaults."""
+    return of(click.get_current_context())
+
+
+def of(context: click.Context) -> CommandLine:
+    """Return what a parsed command line says, without defaults."""
+    words = {
+        parameter.name or "": parameter
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "")
+        is click.core.ParameterSource.COMMANDLINE
+    }
+    arguments, options = [], {}
+    for name, parameter in words.items():
+        values = _values(context.params[name])
+        if isinstance(parameter, click.Option):
+            options[name] = tuple(_option(parameter, values))
+        else:
+            arguments += values
+    path = context.command_path.split()[1:]
+    return CommandLine(" ".join(path), tuple(arguments), options)
+
+
+def _values(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]
+
+
+def _option(option: click.Option, values: list[str]) -> Iterable[str]:
+    """Yield the words of an option, in its short form if it has one."""
+    flag = min(option.opts, key=len)
+    if option.is_flag or (flag, values) == (idle.FLAG, [str(idle.WAIT_IDLE_S)]):
+        yield flag
+        return
+    for value in values:
+        yield from (flag, value)
+
+
+def with_options(answer: Answer, *, measured: bool) -> Answer:
+    """Return an answer whose command line has the options that the user gave.
+
+    ``measured``: the user's command measured, so that it can measure again.
+    """
+    from convprof.studies.kept_options import again, completed
+
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return answer
+    user = of(context)
+    if answer.repeats and measured:
+        return replace(answer, command=again(user))
+    if not answer.command:
+        return answer
+    after = parsed(answer.command)
+    takes = {parameter.name or "" for parameter in after.command.params}
+    return replace(answer, command=completed(of(after), user, takes).text())
+
+
+def parsed(line: str) -> click.Context:
+    """Return the parsed words of a command line of convprof. Nothing is run."""
+    _, *words = shlex.split(line)
+    context = click.get_current_context().find_root()
+    command = context.command
+    while isinstance(command, click.Group) and words:
+        name, *words = words
+        subcommand = command.get_command(context, name)
+        if subcommand is None:
+            raise click.UsageError(f"No such command {name!r}.", context)
+        command = subcommand
+        if isinstance(command, click.Group):
+            context = click.Context(command, context, name)
+    return command.make_context(name, idle.with_limit(words), context)

@@ -1,0 +1,165 @@
+"""Libraries in bf16, f16 and bytes: right results, and in which type they really compute."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from io import BufferedReader, BytesIO
+
+import numpy as np
+import pytest
+
+from convprof.codegen.target import target
+from convprof.dtypes import tolerance, types
+from convprof.logs.lines import LineReader
+from convprof.logs.operation import Reading
+from convprof.machine import facts
+from convprof.measure.operands import draw, max_rel_error
+from convprof.problems import Gemm
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.peers import onnx_nodes, openvino, package
+from convprof.strategies.peers.openvino_forms import Forms, shared
+
+BYTES = ["u8:s8:s32", "s8:s8:s32"]
+TAKEN = {
+    "torch": ["bf16", "f16", *BYTES],
+    "onnxruntime": ["f16", *BYTES],
+    "openvino": ["bf16", "f16", *BYTES],
+}
+PACKAGES = {"torch": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "openvino": ["openvino"]}
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+PRODUCTS = [Gemm(m=17, n=23, k=40), Gemm(m=1, n=130, k=257), Gemm(m=4, n=5, k=6, batch=3)]
+
+
+def skip_without(name):
+    missing = [item for item in PACKAGES[name] if importlib.util.find_spec(item) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed: pip install 'convprof[peers]'")
+
+
+def bound(name, g, setting, seed=0):
+    operands = draw(g, setting.types, seed)
+    prepared = registry.find("gemm", name).prepare(g, setting)
+    prepared.bind(*operands.all("nchw"))
+    return prepared, operands
+
+
+@pytest.mark.parametrize("g", PRODUCTS, ids=lambda g: g.descriptor)
+@pytest.mark.parametrize(("name", "dtype"), [(n, d) for n, every in TAKEN.items() for d in every])
+def test_products_of_short_types(name, dtype, g):
+    skip_without(name)
+    for threads in THREADS:
+        setting = Setting(dtype=dtype, threads=threads)
+        reason = registry.find("gemm", name).why_not(g, setting)
+        if reason is not None:
+            assert name == "torch"
+            assert reason == f"torch has no call for a batch of products in {dtype}"
+            return
+        prepared, operands = bound(name, g, setting)
+        prepared.run()
+        prepared.output()[...] = 0
+        prepared.run()
+        assert prepared.output().dtype == setting.types.result.array_type
+        error = max_rel_error(operands, prepared.output(), "nchw")
+        assert error <= tolerance(setting.types, g.k)
+        prepared.close()
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_extremes_of_bytes_are_exact(name):
+    skip_without(name)
+    g = Gemm(m=3, n=20, k=70)
+    for dtype in BYTES:
+        setting = Setting(dtype=dtype)
+        limits = np.iinfo(setting.types.source.array_type)
+        for a in (limits.min, limits.max):
+            for b in (-128, 127):
+                prepared = registry.find("gemm", name).prepare(g, setting)
+                prepared.bind(np.full(g.a_shape, a), np.full(g.b_shape, b))
+                prepared.run()
+                assert (prepared.output() == g.k * int(a) * b).all()
+                prepared.close()
+
+
+def test_torch_computes_bf16_in_the_type_that_its_log_names():
+    """oneDNN's own log has the types of the operands and the name of the kernel."""
+    skip_without("torch")
+    if not target().has("avx512bf16"):
+        pytest.skip("without AVX512_BF16 oneDNN leaves bf16 to PyTorch")
+    code = (
+        "import convprof, numpy as np; from convprof.problems import Gemm;"
+        "p = convprof.prepare(Gemm(m=64, n=64, k=64), 'torch', 'nchw', 1, 'bf16');"
+        "p.bind(np.ones((64, 64)), np.ones((64, 64))); p.run()"
+    )
+    log = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        check=True,
+    ).stdout
+    calls = LineReader(Reading()).calls(BufferedReader(BytesIO(log)))
+    products = [c.operation for c in calls if c.operation.kind in ("matmul", "inner_product")]
+    assert {product.types for product in products} == {"bf16"}
+    assert all("bf16" in product.implementation for product in products)
+
+
+def test_onnxruntime_says_that_it_computes_f16_in_f32():
+    skip_without("onnxruntime")
+    prepared, _ = bound("onnxruntime", PRODUCTS[0], Setting(dtype="f16"))
+    expected = "computes f16 in f32, between conversions"
+    assert prepared.note == (expected if onnx_nodes.converts("MatMul", "f16") else None)
+    for dtype in ("f32", "f64", *BYTES):
+        assert bound("onnxruntime", PRODUCTS[0], Setting(dtype=dtype))[0].note is None
+
+
+def test_conversions_are_found_in_the_model_that_onnxruntime_executes(monkeypatch):
+    skip_without("onnxruntime")
+    assert not onnx_nodes.converts("MatMul", "f32")
+    onnx = package.load("onnx")
+    graph = onnx.helper.make_graph([], "g", [], [])
+    for operators, expected in ((["MatMul"], False), (["Cast", "MatMul", "Cast"], True)):
+        del graph.node[:]
+        graph.node.extend(onnx.helper.make_node(each, ["x"], ["y"]) for each in operators)
+        executed = onnx.helper.make_model(graph)
+        monkeypatch.setattr(
+            onnx_nodes, "session", lambda *args, model=executed: onnx.save(model, args[-1])
+        )
+        assert onnx_nodes.converts.__wrapped__("MatMul", "f16") == expected
+
+
+def test_openvino_says_in_which_type_it_computes():
+    skip_without("openvino")
+    notes = {
+        dtype: bound("openvino", PRODUCTS[0], Setting(dtype=dtype))[0].note
+        for dtype in ("f32", "f16", "bf16", *BYTES)
+    }
+    assert notes["f32"] is None
+    assert notes["f16"] in (None, "computes f16 in f32")
+    if target().has("avx512bf16"):
+        assert notes["bf16"] is None
+    batch, _ = bound("openvino", PRODUCTS[2], Setting(dtype=BYTES[0]))
+    assert batch.note in (None, f"computes {BYTES[0]} in f32")
+
+
+def test_a_lower_precision_of_openvino_is_named_and_beyond_the_tolerance():
+    """What OpenVINO does of its own accord: f16 computed in bf16."""
+    skip_without("openvino")
+    library, operations = package.load("openvino"), package.load("openvino.opset13")
+    of, g = types("f16"), Gemm(m=64, n=64, k=256)
+    operands = draw(g, of, 0)
+    x, weights = operands.all("nchw")
+    forms = Forms(library, operations, of)
+    parameter = forms.parameter(x.shape)
+    product = operations.matmul(parameter, forms.weights(weights), False, False)
+    model = library.Model([product], [parameter], "rounded")
+    executable = library.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    if forms.note(executable) in (None, "computes f16 in f32"):
+        pytest.skip("OpenVINO computes f16 without loss here")
+    assert forms.note(executable) == "computes f16 in bf16"
+    y = np.zeros(g.c_shape, np.float16)
+    openvino.inference(library, executable, x, y)()
+    assert max_rel_error(operands, y, "nchw") > tolerance(of, g.k)
+    assert shared(library, x).element_type == library.Type.f16

@@ -1,0 +1,38 @@
+"""Which of our strategies take part where the best one is looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from convprof.strategies import registry
+from convprof.strategies.base import Role, Strategy
+from convprof.studies.compare.contenders import contenders
+
+
+class Fake(Strategy):
+    kind = "gemm"
+
+    def __init__(self, name, dtypes, *, generated=False, role=Role.OWN):
+        self.name, self.dtypes, self.generated, self.role = name, dtypes, generated, role
+
+    def prepare(self, problem, setting):
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _strategies(monkeypatch):
+    every = [
+        Fake("loops", ("f32", "bf16", "f16")),
+        Fake("kernel", ("f32", "bf16"), generated=True),
+        Fake("auto", ("f32",), generated=True, role=Role.CHOOSER),
+        Fake("other", ("f32", "bf16", "f16", "s8"), role=Role.LIBRARY),
+    ]
+    monkeypatch.setattr(registry, "strategies", lambda _: every)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "names"),
+    [("f32", ["auto"]), ("bf16", ["kernel"]), ("f16", ["loops"]), ("s8", ["loops", "kernel"])],
+)
+def test_the_contenders_of_a_type(dtype, names):
+    assert [strategy.name for strategy in contenders("gemm", dtype)] == names

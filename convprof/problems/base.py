@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ProblemError
+from convprof.problems import requantisation
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
@@ -134,6 +135,13 @@ class Problem(ABC):
         no code shared with any strategy.
         """
 
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the reference of the result in these types, where the types change the formula."""
+        del types
+        return self.reference(operands, points)
+
     @abstractmethod
     def dims(self) -> dict[str, Any]:
         """Return the sizes in JSON types."""
@@ -169,6 +177,14 @@ class Trainable(Problem):
     @abstractmethod
     def channels(self) -> int:
         """The elements of a bias: output channels, or columns of a product."""
+
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the float64 reference; bytes exactly as the formula of requantisation gives."""
+        if types.requantises:
+            return requantisation.reference(self, types, operands, points)
+        return self.reference(operands, points)
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from convprof.codegen.kernels.multiply import FMA, multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
+from convprof.strategies import requantised
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
 from convprof.strategies.plan import Plan
@@ -159,4 +160,5 @@ class Packed(Tunable[Gemm, GemmBlocking]):
         plan = Plan(workspaces=products.workspaces())
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.steps = [*products.all()]
+        plan.packed = requantised.packed(g, setting.types)
         return plan

@@ -8,6 +8,9 @@ y = prepared.output()
 
 for result in convprof.measure("512x512:512x512", ["packed", "blas"]):
     print(result.strategy, result.time_s.median, result.peak_fraction)
+
+model = convprof.compile("model.onnx", threads=2)
+y = model.run({"x": x})["y"]
 """
 
 from __future__ import annotations
@@ -20,17 +23,29 @@ from convprof.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from convprof import measure, strategies
-    from convprof.api import prepare
+    from convprof.api import compile, load, prepare  # noqa: A004  # a public name
     from convprof.problems import Attention, Conv2d, Gemm
 
 __version__ = _VERSION
 
-__all__ = ["Attention", "Conv2d", "Gemm", "__version__", "measure", "prepare", "strategies"]
+__all__ = [
+    "Attention",
+    "Conv2d",
+    "Gemm",
+    "__version__",
+    "compile",
+    "load",
+    "measure",
+    "prepare",
+    "strategies",
+]
 
 _HOMES = {
     "Attention": "convprof.problems",
     "Conv2d": "convprof.problems",
     "Gemm": "convprof.problems",
+    "compile": "convprof.api",
+    "load": "convprof.api",
     "prepare": "convprof.api",
 }
 

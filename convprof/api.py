@@ -1,4 +1,4 @@
-"""The Python interface: prepare a strategy for a problem and run it, or measure a problem."""
+"""The Python interface: run a strategy, measure a problem, compile a network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from convprof.strategies import registry
 from convprof.strategies.base import Prepared, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from convprof.measure.contestant import Cache
     from convprof.problems import Problem
     from convprof.results import Measurement
+    from convprof.studies.network.compiled import Compiled
 
 
 TUNE, CACHES = ("off", "quick", "full"), ("hot", "cold")
@@ -111,6 +113,46 @@ def measure(
     for _ in run.events():
         pass
     return run.measurements()
+
+
+def compile(  # noqa: A001  # as in convprof.compile("model.onnx")
+    path: str | Path,
+    threads: int = 1,
+    *,
+    dims: Mapping[str, int] | None = None,
+    tune: str = "quick",
+    budget_s: float = 0.07,
+    seed: int = 0,
+) -> Compiled:
+    """Return the network of an ONNX file as its fastest chain, with the file's weights.
+
+    The plan is measured as by ``convprof network FILE --plan``: a minute for a large network.
+    ``Compiled.save`` stores it for ``load``. ``dims`` sets dimensions that the file leaves open.
+    The result of an input from ``seed`` is compared with a float64 reference.
+
+    ``InputError`` for a file or value that makes no sense, ``RefusedError`` with the reason where
+    no chain computes the network, ``ConvprofError`` where its result is wrong.
+    """
+    from convprof.measure.session import Settings
+    from convprof.studies.network.compiled import compile_file
+
+    check_threads(threads)
+    if tune not in TUNE:
+        raise UnknownNameError.of("tune", tune, TUNE)
+    return compile_file(path, threads, dims or {}, tune, Settings(budget_s, seed=seed))
+
+
+def load(
+    path: str | Path, plan: str | Path, *, dims: Mapping[str, int] | None = None, seed: int = 0
+) -> Compiled:
+    """Return the network of an ONNX file as the chain of a plan that ``Compiled.save`` stored.
+
+    Nothing is timed; the result is compared with a float64 reference. ``InputError`` for a plan of
+    another model, or of a machine with other blockings.
+    """
+    from convprof.studies.network.compiled import load_file
+
+    return load_file(path, plan, dims or {}, seed, check_threads)
 
 
 def _problem(text: str) -> Problem:

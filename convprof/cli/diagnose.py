@@ -13,7 +13,6 @@ from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
-from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,19 +30,8 @@ TOP = 20
 
 @click.command("diagnose", cls=Command)
 @click.argument("log", nargs=-1, required=True, metavar="LOG...")
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    default=TOP,
-    show_default=True,
-    metavar="N",
-    help="Rows to print, and problems to measure with --measure; files have all.",
-)
-@click.option(
-    "--measure",
-    is_flag=True,
-    help="Measure convprof's best strategy and the installed libraries on the first problems.",
-)
+@options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
+@options.measure_option()
 @options.budget_option()
 @options.threads_option(
     None, "N|all", "Threads of the program; by default as the log says, else all cores."
@@ -82,15 +70,13 @@ def command(**flags: Any) -> int:
     from convprof.studies.diagnose.study import Diagnosis
 
     outputs = Outputs.of(flags)
-    threads = None if flags["threads"] is None else from_flags.threads_from(flags["threads"])
-    if threads is not None and len(threads) > 1:
-        raise InputError("give one number", field="threads", value=flags["threads"])
-    study = Diagnosis(flags["log"], MachineModel.here(), threads[0] if threads else None)
+    threads = from_flags.one_number_of_threads(flags["threads"])
+    study = Diagnosis(flags["log"], MachineModel.here(), threads)
     settings = Settings(flags["budget"]) if flags["measure"] else None
-    return Driver(outputs).run(_Work(study, flags["top"], settings))
+    return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings))
 
 
-class _Work(Work):
+class DiagnosisWork(Work):
     """Read the logs, get the ceilings, show the rows."""
 
     measures = False

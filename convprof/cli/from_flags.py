@@ -275,6 +275,16 @@ def threads_from(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
+def one_number_of_threads(text: str | None) -> int | None:
+    """Return the number of threads of a log; None without a flag. InputError for several."""
+    if text is None:
+        return None
+    threads, *more = threads_from(text)
+    if more:
+        raise InputError("give one number", field="threads", value=text)
+    return threads
+
+
 def dtype_from(text: str, only: Sequence[str] = ()) -> str:
     """Return the element type, or source:weights:result if they differ; InputError if unknown.
 
@@ -297,7 +307,11 @@ def isa_from(text: str) -> str:
 
     name = text.lower()
     if "," in name or name == "all":
-        raise InputError("this command takes one instruction set", field="isa", value=text)
+        raise InputError(
+            "this command takes one instruction set; run, compare and network compare several",
+            field="isa",
+            value=text,
+        )
     check_isa(name)
     return name
 

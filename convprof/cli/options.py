@@ -112,6 +112,16 @@ def seed_option(help_text: str = "Seeds the operands and the order of rounds.") 
     return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
+def top_option(help_text: str, default: int) -> Option:
+    """Return ``--top``, the number of rows to print."""
+    return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def measure_option() -> Option:
+    """Return ``--measure`` of the commands that diagnose logs."""
+    return click.option("--measure", is_flag=True, help="Measure convprof's best strategy and the installed libraries on the first problems.")  # noqa: E501  # fmt: skip
+
+
 def plot_option(help_text: str = "Draw an .svg or .png") -> Option:
     """Return ``--plot``."""
     return click.option("--plot", metavar="FILE", help=f"{help_text}; {PLOT_EXTRA}.")

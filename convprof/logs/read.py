@@ -21,15 +21,20 @@ _JSON = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\]|\Z)|\{\s*")')
 FORMS = "ONEDNN_VERBOSE, MKL_VERBOSE, traces of torch.profiler, profiles of ONNX Runtime"
 
 
-def read(paths: Sequence[str], reading: Reading) -> Iterator[Call]:
-    """Yield the calls of logs, one file after the other; InputError for a file without any."""
+def read(paths: Sequence[str], reading: Reading, *, every_file: bool = True) -> Iterator[Call]:
+    """Yield the calls of logs, one file after the other; InputError for a file without any.
+
+    Unless ``every_file`` must have calls, InputError only if none has.
+    """
     lines = LineReader(reading)
     for path in paths:
         before = reading.calls
         with source.opened(path) as file:
             yield from _events(file, reading) if _is_json(file) else lines.calls(file)
-        if reading.calls == before:
+        if every_file and reading.calls == before:
             raise InputError(_nothing(path, reading))
+    if not reading.calls:
+        raise InputError("no operation was recognised in the logs")
 
 
 def _is_json(file: BufferedReader) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from convprof.dtypes import Types
     from convprof.problems import Problem
-    from convprof.problems.graph import Weights
+    from convprof.problems.graph import Network, Weights
     from convprof.problems.tensors import Array, Points, TensorSpec
 
 
@@ -28,17 +28,16 @@ class NetworkOperands:
     """All of the result is verified."""
 
     def __init__(self, problem: NetworkProblem, types: Types, seed: int) -> None:
-        """Draw them; ``TooLargeError`` if they would not fit."""
+        """Draw what is not given; ``TooLargeError`` if the operands would not fit."""
         self.problem = problem
         self.types = types
-        network = problem.network
+        network, given = problem.network, problem.given
         # Once as drawn, once in the order of the kernels; the reference takes a layer at a time.
         needed = 2 * types.weights.bytes * parameters.elements(network)
         memory.require(needed, problem.descriptor)
-        random = np.random.default_rng(seed)
-        drawn = random.standard_normal(network.input, dtype=np.float32)
-        self._x: Array = drawn.astype(types.source.array_type)
-        self.weights: Weights = parameters.draw(network, seed)
+        x = normal_input(network, seed) if given is None else given.x
+        self._x: Array = x.astype(types.source.array_type, copy=False)
+        self.weights: Weights = parameters.draw(network, seed) if given is None else given.weights
 
     def all(self, layout: str) -> tuple[Any, ...]:
         """Return the input in ``layout``, and the weights by layer and name."""
@@ -48,7 +47,16 @@ class NetworkOperands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, in its logical shape."""
+        given = self.problem.given
+        if given is not None:
+            return given.reference
         return self.problem.network.reference(self._x, self.weights)
+
+
+def normal_input(network: Network, seed: int) -> Array:
+    """Return a standard normal input of a network in f32."""
+    random = np.random.default_rng(seed)
+    return random.standard_normal(network.input, dtype=np.float32)
 
 
 WHOLE_MACS = 300_000_000

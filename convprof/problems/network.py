@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.problems.base import Problem
@@ -11,11 +11,28 @@ from convprof.problems.shapes import shape_text
 from convprof.problems.tensors import TensorSpec, activation, picked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.dtypes import Types
     from convprof.problems.graph import Network, Weights
     from convprof.problems.tensors import Array, Points
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GivenOperands:
+    """The operands of a network that are not drawn, all in f32 and in logical shapes."""
+
+    weights: Weights
+    x: Array
+    reference: Array
+    """The float64 result."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """The errors of other programs on the same operands, by their names."""
+
+    @classmethod
+    def of(cls, network: Network, weights: Weights, x: Array) -> GivenOperands:
+        """Compute the float64 result, which takes about as long as 20 runs."""
+        return cls(weights, x, network.reference(x, weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +42,8 @@ class NetworkProblem(Problem):
     kind: ClassVar[str] = "network"
 
     network: Network
+    given: GivenOperands | None = None
+    """Real weights and a real input; None where both are drawn from a seed."""
 
     @property
     def name(self) -> str:

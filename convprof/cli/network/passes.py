@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.network.training import LayerPasses, Plan
 
-WHOLE = ("fuse", "plan", "with_", "plot")
+WHOLE = ("fuse", "plan", "with_", "plot", "real_weights", "input_")
 """Flags that the passes do not support."""
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from convprof.cli import from_flags, measuring
 from convprof.cli.from_flags import Asked
 from convprof.cli.network import chain_options
-from convprof.cli.network.summary import network_from
+from convprof.cli.network.summary import imported_from, is_file, network_from
 from convprof.cli.view import View
+from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.render.network.repeats import Extent
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.network.options import Options
 
 
@@ -51,7 +53,14 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     whole = _whole(asked, how)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
-    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart, answer)
+    forms = _Forms(
+        view.run_report,
+        view.run_csv,
+        view.run_markdown,
+        run_chart,
+        lambda result: result.isas,
+        answer,
+    )
     shown = _View(forms, flags, outputs)
     return shown.measure(
         asked,
@@ -73,7 +82,14 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
     Plan(whole, how, asked.settings, None)
-    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart, answer)
+    forms = _Forms(
+        view.plan_report,
+        view.plan_csv,
+        view.plan_markdown,
+        plan_chart,
+        lambda _: (),  # a plan has one instruction set
+        answer,
+    )
     shown = _View(forms, flags, outputs)
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
@@ -81,10 +97,9 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
 def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
     """Return the options of the flags; InputError for the first invalid flag."""
     from convprof.machine.model import MachineModel
-    from convprof.problems import NetworkProblem
     from convprof.studies.network.options import Options
 
-    choice = chain_options.choice_from(flags, several_threads=True)
+    choice = chain_options.choice_from(flags, several_threads=True, several_isas=not flags["plan"])
     settings = chain_options.settings_from(flags)
     how = Options(
         strategies=choice.strategies,
@@ -92,12 +107,44 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         threads=max(choice.threads),
         thread_counts=choice.threads if len(choice.threads) > 1 else (),
         dtype=choice.dtype,
+        isas=choice.isas,
         tune=choice.tune,
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
     )
-    problem = NetworkProblem(network_from(flags))
+    problem = _problem(flags)
     return how, Asked([problem], [], choice, settings, MachineModel.here())
+
+
+def _problem(flags: dict[str, Any]) -> NetworkProblem:
+    """Return the network, with the weights of the file if these are asked for."""
+    from convprof.problems import NetworkProblem
+
+    if flags["real_weights"]:
+        return _of_file(flags)
+    if flags["input_"] is not None:
+        raise InputError(f"--input {flags['input_']} needs --real-weights")
+    return NetworkProblem(network_from(flags))
+
+
+def _of_file(flags: dict[str, Any]) -> NetworkProblem:
+    from convprof.problems import NetworkProblem
+    from convprof.render import console
+    from convprof.studies.network.accuracy import RUNTIME, runtime_error
+    from convprof.studies.network.file_operands import input_from, operands_of
+
+    if not is_file(flags["name"]):
+        raise InputError(f"--real-weights is for ONNX files; {flags['name']} has no weights")
+    imported = imported_from(flags)
+    x = None
+    if flags["input_"] is not None:
+        x, note = input_from(flags["input_"], imported.input, imported.network.input)
+        if note is not None and not flags["quiet"]:
+            console.say(console.stderr(flags["color"]), f"note: {note}")
+    given = operands_of(imported, flags["seed"], x)
+    error = runtime_error(imported, given)
+    others = {} if error is None else {RUNTIME: error}
+    return NetworkProblem(imported.network, replace(given, others=others))
 
 
 def _whole(asked: Asked, how: Options) -> NetworkProblem:
@@ -121,6 +168,7 @@ class _Forms:
     csv: Callable[[Any], str]
     markdown: Callable[[Document, Any, Extent], str]
     chart: Callable[..., Bars | None]
+    comparisons: Callable[[Any], Sequence[IsaComparison]]
     answer: Callable[[Any, Sequence[str]], Answer | None]
     """The words are the command line that runs the same network."""
 
@@ -143,7 +191,7 @@ class _View(View[_Finding]):
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
         """Take the result."""
         self._found = study.result()
-        return []
+        return [comparison.to_json() for comparison in self._forms.comparisons(self._found)]
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the result for the document."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.cli.outputs import Outputs
+    from convprof.networks.onnx import Imported
     from convprof.problems.graph import Network
     from convprof.render.files import Text
     from convprof.studies.answer import Answer
@@ -93,7 +94,7 @@ def network_from(flags: dict[str, Any]) -> Network:
     from convprof import networks
 
     if is_file(flags["name"]):
-        return network_from_file(flags)
+        return imported_from(flags).network
     if flags["dim"]:
         raise InputError(
             f"--dim {flags['dim'][0]} is for ONNX files; {flags['name']} takes --image and --mb"
@@ -133,9 +134,10 @@ def is_file(name: str) -> bool:
         return False
 
 
-def network_from_file(flags: dict[str, Any]) -> Network:
-    """Return the network in the file NAME; differences from the file are printed on stderr."""
+def imported_from(flags: dict[str, Any]) -> Imported:
+    """Return what the file NAME has; differences from the file are printed on stderr."""
     from convprof.networks.onnx import load
+    from convprof.networks.onnx.load import WEIGHTS_NOTE
     from convprof.render import console
 
     dims = dims_from(flags["dim"])
@@ -147,9 +149,10 @@ def network_from_file(flags: dict[str, Any]) -> Network:
             )
     imported = load(flags["name"], dims)
     if not flags["quiet"]:
-        for note in imported.notes:
+        notes = (*imported.notes, *(() if flags["real_weights"] else (WEIGHTS_NOTE,)))
+        for note in notes:
             console.say(console.stderr(flags["color"]), f"note: {note}")
-    return imported.network
+    return imported
 
 
 def dims_from(texts: tuple[str, ...]) -> dict[str, int]:

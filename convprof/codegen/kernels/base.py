@@ -61,6 +61,16 @@ class Kernel(ABC):
         """Bytes of an element behind each pointer: the factor of offsets."""
         return tuple(getattr(self.types, role).bytes for _, role in self.parameters)
 
+    @property
+    def setup(self) -> Kernel | None:
+        """A kernel whose state of the thread this one needs: the shapes of tile registers."""
+        return None
+
+    @property
+    def teardown(self) -> Kernel | None:
+        """The kernel that ends the state which this one sets up."""
+        return None
+
     @abstractmethod
     def _code(self, w: Writer) -> str:
         """Return the instructions before the return, each line with its end."""

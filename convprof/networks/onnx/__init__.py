@@ -1,4 +1,4 @@
-"""ONNX files as networks: structure and shapes are read, weights never are.
+"""ONNX files as networks: structure and shapes are read, weights when they are asked for.
 
 The package ``onnx`` (extra ``onnx``) is imported when a file is loaded, and only then.
 """

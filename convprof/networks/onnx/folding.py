@@ -12,7 +12,8 @@ import numpy as np
 
 from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.arithmetic import EVALUATORS
-from convprof.networks.onnx.node import MOST_AXES, MOST_NUMBERS, Constant
+from convprof.networks.onnx.node import MOST_AXES, MOST_NUMBERS, Constant, Recipe
+from convprof.networks.onnx.weights import computed
 from convprof.problems.checks import MAX_ELEMENTS, shown
 from convprof.problems.ops import Reshape, Transpose
 
@@ -40,7 +41,8 @@ def evaluate(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) ->
         if known and node.kind in EVALUATORS:
             values = _values(node, inputs, opset)
             return [Constant(*_kept(node, value), _stored(inputs)) for value in values]
-        return [Constant(_followed(node, inputs), stored=_stored(inputs))]
+        shape = _followed(node, inputs)
+        return [Constant(shape, stored=_stored(inputs), recipe=_recipe(node, inputs, opset))]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise node.refused(str(error)) from None
@@ -52,7 +54,27 @@ def _filled(node: FileNode, shape: Constant | None) -> Constant | None:
     sizes = numbers(node, shape, "the shape")
     if min(sizes, default=1) < 0 or math.prod(sizes) <= MOST_NUMBERS:
         return None
-    return Constant(_checked(node, sizes))
+    value = np.asarray(_fill_value(node))
+    return Constant(_checked(node, sizes), recipe=Recipe(lambda: np.full(sizes, value)))
+
+
+def _fill_value(node: FileNode) -> Any:
+    value = node.attributes.get("value")
+    if value is None:
+        return np.float32(0)
+    if not isinstance(value, Constant) or value.values is None or value.elements != 1:
+        raise node.refused("value must be a tensor of one number")
+    return value.values.reshape(-1)[0]
+
+
+def _recipe(node: FileNode, inputs: tuple[Constant | None, ...], opset: int) -> Recipe:
+    """Return the recipe for a node's result, which the onnx package computes."""
+    reads = {name: each for name, each in zip(node.inputs, inputs, strict=True) if each is not None}
+
+    def compute(*arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return computed(node, tuple(reads), opset, arrays)
+
+    return Recipe(compute, tuple(reads.values()))
 
 
 def _stored(inputs: tuple[Constant | None, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -41,6 +42,8 @@ class Importer:
         self.values: dict[str, Value | Constant] = dict(source.constants)
         self.values[source.input.name] = Value(INPUT, shape)
         self.nodes: dict[str, Node] = {}
+        self.weights: dict[str, dict[str, Constant]] = {}
+        """By name of the network's node and the op's name for it."""
         self._shapes = {INPUT: shape}
         self._names = Names(source.nodes)
         self._sharing = Sharing(dict(source.constants))
@@ -139,10 +142,18 @@ class Importer:
         """Whether anything reads a value of the file."""
         return self._uses[name] > 0
 
-    def emit(self, node: FileNode, op: Op, *inputs: Value, part: str = "") -> Value:
+    def emit(
+        self,
+        node: FileNode,
+        op: Op,
+        *inputs: Value,
+        part: str = "",
+        weights: Sequence[Constant] = (),
+    ) -> Value:
         """Append an operation for a node of the file, or for a part of it; return its result.
 
-        A factor not yet applied moves on past operations that only rearrange.
+        ``weights``: the constants in the order of the op's weights and buffers. A factor not yet
+        applied moves on past operations that only rearrange.
         """
         first = inputs[0]
         moves_on = op.only_rearranges
@@ -155,14 +166,20 @@ class Importer:
             raise node.refused(f"its result has {len(shape)} axes; at most {MOST_AXES} are read")
         name = self._names.of(node, part)
         result = self.nodes[name] = Node(name, op, names)
-        self._sharing.read(node, result, [each.shape for each in inputs], self._weights(node))
+        self.weights[name] = self._named(node, op, [each.shape for each in inputs], weights)
+        self._sharing.read(result, self.weights[name])
         self._shapes[name] = shape
         return replace(first, name=name, shape=shape) if moves_on else Value(name, shape)
 
-    def _weights(self, node: FileNode) -> list[tuple[str, Constant]]:
-        """Return names and constants that a node reads, in their order."""
-        values = [(name, self.values[name]) for name in node.inputs if name]
-        return [(name, each) for name, each in values if isinstance(each, Constant)]
+    def _named(
+        self, node: FileNode, op: Op, shapes: Sequence[Shape], weights: Sequence[Constant]
+    ) -> dict[str, Constant]:
+        """Return the constants by the op's names for them."""
+        tensors = {**op.weights(*shapes), **op.buffers(*shapes)}
+        for shape, constant in zip(tensors.values(), weights, strict=True):
+            if constant.elements != math.prod(shape):
+                raise node.refused(f"a weight of {shown(constant.shape)} cannot be {shown(shape)}")
+        return dict(zip(tensors, weights, strict=True))
 
     def op(self, value: Value) -> Op | None:
         """Return the operation whose result a value is; None for the input."""
@@ -214,7 +231,10 @@ class Importer:
             if not name:
                 continue
             if place < len(results):
-                self.values[name] = results[place]
+                result = results[place]
+                self.values[name] = (
+                    replace(result, name=name) if isinstance(result, Constant) else result
+                )
             elif self.used(name):
                 raise node.refused(f"its output {place + 1} is used; only the first is supported")
 

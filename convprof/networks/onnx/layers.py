@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from convprof.errors import UnknownNameError
 from convprof.networks import named
-from convprof.networks.onnx.load import WEIGHTS_NOTE, load_usual
+from convprof.networks.onnx.load import load_usual
 from convprof.networks.onnx.names import plain
 from convprof.problems.checks import shown
 
@@ -35,5 +35,5 @@ def find(path: str, pattern: str, mb: int) -> tuple[Sequence[Problem], list[str]
     if not problems:
         names = [name for name, _ in computed]
         raise UnknownNameError.of(f"convolution or product of {shown(path)}:", pattern, names)
-    notes = [f"{file}: {note}" for note in imported.notes if note != WEIGHTS_NOTE]
+    notes = [f"{file}: {note}" for note in imported.notes]
     return problems, notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,20 @@ from convprof.networks.onnx.other_files import other_kind
 from convprof.networks.onnx.package import decode_error, onnx_package
 from convprof.networks.onnx.patterns import replace_patterns
 from convprof.networks.onnx.source import source_of
+from convprof.networks.onnx.weights import elements, read
 from convprof.problems.graph import INPUT, Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
+    import numpy as np
     import onnx
 
+    from convprof.networks.onnx.node import Constant
     from convprof.networks.onnx.source import Source
+
+    Array = np.ndarray[Any, Any]
 
 
 WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
@@ -36,8 +42,27 @@ WEIGHTS_NOTE = "weights are not read: they are drawn from the seed"
 class Imported:
     """A network that was read, and a line for each difference from the file."""
 
+    path: Path
     network: Network
     notes: tuple[str, ...]
+    input: str
+    """The file's name of the input."""
+    output: str
+    """The file's name of the output."""
+    constants: Mapping[str, Mapping[str, Constant]]
+    """The weights, none of them read, by node and name in its op."""
+
+    @property
+    def weight_elements(self) -> int:
+        """How many numbers ``weights`` reads and computes."""
+        return elements(self.constants)
+
+    def weights(self) -> dict[str, dict[str, Array]]:
+        """Read the weights and buffers in f32, by node and name; InputError for damaged ones."""
+        try:
+            return read(self.network, self.constants)
+        except InputError as error:
+            raise error.at(str(self.path)) from None
 
 
 def load(path: str | Path, dims: Mapping[str, int]) -> Imported:
@@ -70,11 +95,11 @@ def load_usual(path: str | Path, mb: int) -> Imported:
         raise error.at(str(path)) from None
     named = ", ".join(f"{plain(name)}={number}" for name, number in chosen.items())
     notes = [f"open dimensions are set: {named}"] if chosen else []
-    return Imported(imported.network, (*notes, *imported.notes))
+    return replace(imported, notes=(*notes, *imported.notes))
 
 
 def _load(path: Path, sizes: Callable[[Source], Mapping[str, int]]) -> Imported:
-    source = source_of(read_model(path))
+    source = source_of(read_model(path), path.parent)
     shape = input_shape(source, sizes(source))
     file_nodes = list(source.nodes)
     importer = Importer(source, shape)
@@ -85,9 +110,9 @@ def _load(path: Path, sizes: Callable[[Source], Mapping[str, int]]) -> Imported:
     name = plain(path.stem) or INPUT
     nodes = importer.result()
     network = Network(name, shape, nodes, importer.ties(nodes))
-    return Imported(
-        network, (*importer.notes(), *element_notes(source, importer.values), WEIGHTS_NOTE)
-    )
+    notes = (*importer.notes(), *element_notes(source, importer.values))
+    kept = {node.name: importer.weights[node.name] for node in nodes}
+    return Imported(path, network, notes, source.input.name, source.output, kept)
 
 
 # From a path to a parsed model, or one clear line. Data outside the file are never opened.

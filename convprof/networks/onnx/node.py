@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
-from convprof.networks.onnx.package import onnx_package
-from convprof.problems.checks import MAX_ELEMENTS, shown
+from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import onnx
 
@@ -124,11 +123,15 @@ class Value:
     """The node of the file that has the factor."""
 
 
-MOST_FLOATS = 16
-"""Real numbers of a constant that are read: factors, epsilons and bounds are single ones."""
 MOST_AXES = 8
-_MOST_CHANNELS = 2**16
-"""Of a vector that is looked at; larger tensors are weights that no tool fills with one number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """The function that reads or computes the numbers of a constant, and its operands."""
+
+    compute: Callable[..., np.ndarray[Any, Any]]
+    reads: tuple[Constant, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +144,12 @@ class Constant:
     """The element type in the file, ``FLOAT16``, of the tensor itself or what it is made from."""
     uniform: bool = False
     """Whether a tensor of the file is known to hold one number only, as untrained norms do."""
+    recipe: Recipe | None = None
+    """How ``WeightReader`` gets all numbers; None where ``values`` has them."""
+    name: str = ""
+    """The file's name of the tensor; empty if the numbers are not those of the named tensor."""
+    is_transposed: bool = False
+    """Whether this is the transposed matrix of the named tensor."""
 
     @classmethod
     def of(cls, values: Any) -> Constant:
@@ -153,39 +162,15 @@ class Constant:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
+    def transposed(self) -> Constant:
+        """Return the transposed matrix."""
+        transpose = Recipe(np.transpose, (self,))
+        turned = not self.is_transposed
+        shape = self.shape[::-1]
+        return Constant(shape, None, self.stored, self.uniform, transpose, self.name, turned)
 
-def constant_from(tensor: onnx.TensorProto) -> Constant:
-    """Return a tensor of the file, without its values unless they are few and in the file."""
-    shape = tuple(tensor.dims)
-    label = f"tensor {shown(text_of(tensor.name))}"
-    if len(shape) > MOST_AXES or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
-        raise InputError(f"{label}: impossible shape {shown(shape)}")
-    package = onnx_package()
-    try:
-        dtype = np.dtype(package.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{label}: unknown element type {tensor.data_type}") from None
-    most = {"i": MOST_NUMBERS, "u": MOST_NUMBERS, "b": MOST_NUMBERS, "f": MOST_FLOATS}
-    stored = package.TensorProto.DataType.Name(tensor.data_type)
-    outside = tensor.data_location == package.TensorProto.EXTERNAL
-    if outside or math.prod(shape) > most.get(dtype.kind, 0):
-        return Constant(shape, stored=stored, uniform=not outside and _is_uniform(tensor, shape))
-    try:
-        array = package.numpy_helper.to_array(tensor).reshape(shape)
-        return Constant(shape, array, stored, uniform=_holds_one_number(array))
-    except (ValueError, TypeError, RuntimeError):
-        raise InputError(f"{label}: its data do not have the shape {shown(shape)}") from None
-
-
-def _is_uniform(tensor: onnx.TensorProto, shape: Shape) -> bool:
-    """Return whether a vector holds one number only; False if its data cannot be read."""
-    if math.prod(shape) > min(_MOST_CHANNELS, max(shape)):
-        return False
-    try:
-        return _holds_one_number(onnx_package().numpy_helper.to_array(tensor))
-    except (ValueError, TypeError, RuntimeError):
-        return False
-
-
-def _holds_one_number(array: np.ndarray[Any, Any]) -> bool:
-    return array.size > 0 and bool(np.all(array == array.flat[0]))
+    def mapped(self, function: Callable[[Any], np.ndarray[Any, Any]]) -> Constant:
+        """Return the function of every number."""
+        if self.values is not None:
+            return Constant(self.shape, function(self.values), self.stored)
+        return Constant(self.shape, stored=self.stored, recipe=Recipe(function, (self,)))

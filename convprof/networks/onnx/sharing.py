@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from convprof.networks.onnx.node import Constant, FileNode
     from convprof.problems.graph import Node
-    from convprof.problems.shapes import Shape
 
 _MATRIX = 2
 _RESHAPE = ("Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
@@ -49,18 +47,13 @@ class Sharing:
 
     def read(
         self,
-        node: FileNode,
         user: Node,
-        shapes: Sequence[Shape],
-        constants: Sequence[tuple[str, Constant]],
+        constants: Mapping[str, Constant],
     ) -> None:
-        """Note which constants of a file's node are the weights of an operation, in their order."""
-        op = user.op
-        tensors = {**op.weights(*shapes), **op.buffers(*shapes)}
-        transposed = node.kind == "Gemm" and bool(node.integer("transB", 0))
-        for (weight, shape), (name, constant) in zip(tensors.items(), constants, strict=False):
-            if constant.elements == math.prod(shape):
-                root = self._root(name, transposed=transposed and len(shape) == _MATRIX)
+        """Note which constants are the weights of an operation, by the op's names."""
+        for weight, constant in constants.items():
+            if constant.name:
+                root = self._root(constant.name, transposed=constant.is_transposed)
                 self._uses.append((user.name, weight, root))
 
     def ties(self, kept: Sequence[Node]) -> tuple[Tie, ...]:

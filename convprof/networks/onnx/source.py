@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.errors import InputError
-from convprof.networks.onnx.node import MOST_NUMBERS, Constant, FileNode, constant_from, text_of
+from convprof.networks.onnx.node import MOST_NUMBERS, Constant, FileNode, text_of
 from convprof.networks.onnx.package import onnx_package
+from convprof.networks.onnx.tensors import constant_from
 from convprof.problems.checks import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import onnx
 
@@ -48,8 +50,11 @@ class Source:
         self.nodes = needed(self.nodes, self.output)
 
 
-def source_of(model: onnx.ModelProto) -> Source:
-    """Return the model's graph; InputError for what no network here can have."""
+def source_of(model: onnx.ModelProto, folder: Path | None = None) -> Source:
+    """Return the model's graph; InputError for what no network here can have.
+
+    ``folder`` is the model's, which has the data that are kept outside the file.
+    """
     graph = model.graph
     if len(graph.node) > MOST_NODES:
         raise InputError(f"the graph has {len(graph.node)} nodes; at most {MOST_NODES} are read")
@@ -58,13 +63,13 @@ def source_of(model: onnx.ModelProto) -> Source:
     _check_names(bare, {*tensors, *(text_of(value.name) for value in graph.input)})
     output = _output(graph, bare)
     # What the output does not depend on may be foreign: it is dropped before it is looked at.
-    nodes = [_complete(node) for node in needed(bare, output)]
+    nodes = [_complete(node, folder) for node in needed(bare, output)]
     read = {name for node in nodes for name in node.inputs if name}
     _check_sparse(graph, read)
-    constants = {name: constant_from(tensors[name]) for name in tensors if name in read}
+    constants = {name: constant_from(tensors[name], folder) for name in tensors if name in read}
     for node in nodes:
         if node.kind == "Constant" and not node.inputs:
-            constants[node.outputs[0]] = _constant(node)
+            constants[node.outputs[0]] = replace(_constant(node), name=node.outputs[0])
     nodes = [node for node in nodes if node.outputs[0] not in constants]
     return Source(_opset(model), _input(graph, nodes, constants), output, nodes, constants)
 
@@ -116,7 +121,7 @@ def _bare(proto: onnx.NodeProto, number: int) -> FileNode:
     )
 
 
-def _complete(bare: FileNode) -> FileNode:
+def _complete(bare: FileNode, folder: Path | None) -> FileNode:
     """Return a node with its attributes; InputError for an operator that is no standard one."""
     proto = bare.proto
     if proto is None:
@@ -126,7 +131,7 @@ def _complete(bare: FileNode) -> FileNode:
             f"operators of the domain {shown(proto.domain)} are not supported; "
             "export with the standard operators alone, functions inlined"
         )
-    attributes = {text_of(item.name): _attribute(bare, item) for item in proto.attribute}
+    attributes = {text_of(item.name): _attribute(bare, item, folder) for item in proto.attribute}
     return replace(bare, attributes=attributes)
 
 
@@ -139,7 +144,7 @@ def _check_sparse(graph: onnx.GraphProto, read: set[str]) -> None:
             )
 
 
-def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
+def _attribute(node: FileNode, item: onnx.AttributeProto, folder: Path | None) -> Any:
     kinds = type(item)
     if item.ref_attr_name:
         raise node.refused(f"{shown(item.name)} belongs to a function that is missing")
@@ -151,7 +156,7 @@ def _attribute(node: FileNode, item: onnx.AttributeProto) -> Any:
             raise node.refused(f"{shown(item.name)} has more than {MOST_NUMBERS} numbers")
         return tuple(numbers)
     if item.type == kinds.TENSOR:
-        return constant_from(item.t)
+        return constant_from(item.t, folder)
     if item.type == kinds.STRING:
         return item.s.decode("utf-8", "replace")
     if item.type == kinds.INT:

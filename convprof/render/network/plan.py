@@ -10,6 +10,7 @@ from convprof.problems.shapes import shape_text
 from convprof.render import describe, doubts, tables
 from convprof.render.columns import Column, fitting_lines, line_columns, print_table
 from convprof.render.console import say
+from convprof.render.network.accuracy import accuracy_lines
 from convprof.render.network.concurrency import concurrency_report, mode_columns
 from convprof.render.network.layers import TIMES, time_cell
 from convprof.render.network.repeats import ALL_LINE
@@ -64,7 +65,7 @@ def conclusion_lines(result: PlanResult) -> list[str]:
         for standing in result.standings
         if standing.library and standing.ratio is not None
     ]
-    return lines
+    return lines + accuracy_lines(result.accuracy)
 
 
 def plan_csv(result: PlanResult | None) -> str:

@@ -18,9 +18,12 @@ from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import requantised
+from convprof.strategies.gemm import tile_stages
 from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
+from convprof.strategies.gemm.panels import PANELS, Matrices, Packing, pack_stage
+from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
-from convprof.strategies.plan import Plan
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -105,7 +108,7 @@ def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
-class Packed(Tunable[Gemm, GemmBlocking]):
+class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
     name = "packed"
@@ -116,8 +119,13 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
-        """Return blockings to try, the model's choice first."""
+    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking | TileBlocking]:
+        """Return blockings to try, the model's choice first: in tile registers where they pay."""
+        vectors, product = self.vector_blockings(g, setting), tiles_pay(g, setting)
+        return [*(tile_stages.blockings(g, setting.types, product) if product else ()), *vectors]
+
+    def vector_blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
+        """Return blockings in vector registers, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
@@ -145,16 +153,25 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
         lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
+        product = tiles_pay(g, setting)
+        if product:
+            return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
         copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
         return (g.macs / 2 + copied) / lanes
 
-    def blocks(self, g: Gemm, blocking: GemmBlocking) -> int:
+    def blocks(self, g: Gemm, blocking: GemmBlocking | TileBlocking) -> int:
         """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
+        if isinstance(blocking, TileBlocking):
+            return g.batch * ceil_div(g.m, blocking.mc) * ceil_div(g.k, blocking.kc)
         sides = (g.m, blocking.mc), (g.n, blocking.nc), (g.k, blocking.kc)
         return g.batch * math.prod(ceil_div(size, side) for size, side in sides)
 
-    def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
+    def plan_blocked(
+        self, g: Gemm, setting: Setting, blocking: GemmBlocking | TileBlocking
+    ) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
+        if isinstance(blocking, TileBlocking):
+            return _plan_tiles(g, setting, blocking)
         how = multiply(setting.types, isas.find(setting.isa))
         products = BlockedProducts(g, setting, blocking, multiply=how)
         plan = Plan(workspaces=products.workspaces())
@@ -162,3 +179,16 @@ class Packed(Tunable[Gemm, GemmBlocking]):
         plan.steps = [*products.all()]
         plan.packed = requantised.packed(g, setting.types)
         return plan
+
+
+def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
+    """Return the plan in tile registers: all of ``b`` is packed first."""
+    stages = TileStages(g, setting, blocking, PANELS, narrow=True)
+    shape = (g.batch, stages.count, stages.layout.elements)
+    panels = {PANELS: Buffer(shape, setting.types.weights)}
+    plan = Plan(workspaces=panels | stages.workspaces())
+    plan.lendable_workspaces = frozenset(plan.workspaces)
+    b = Matrices.dense(WEIGHTS, g.batch, g.k, g.n)
+    plan.steps = [pack_stage(g, b, stages.layout, setting, Packing()), *stages.all()]
+    plan.packed = requantised.packed(g, setting.types)
+    return plan

@@ -18,8 +18,10 @@ from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
 from convprof.strategies import requantised
+from convprof.strategies.gemm import tile_stages
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -74,7 +76,7 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-class Prepacked(Tunable[Gemm, PanelBlocking]):
+class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
     """Register tiles on panels that ``bind`` makes."""
 
     name = "prepacked"
@@ -85,36 +87,48 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking]:
-        """Return blockings to try, the model's choice first."""
-        isa, types = isas.find(setting.isa), setting.types
-        first = choose(g, isa, types)
-        found = [first]
-        if first.rows < g.m:
-            found.append(choose(g, isa, types, 2))
-            most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
-            kc = _steps(g.k, most // types.source.bytes)
-            found.append(
-                replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
-            )
-            found.append(
-                replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2))))
-            )
-            found.append(replace(first, mc=g.m))
-        # With 16 registers three vectors by four rows leave none for a mask.
-        found += [choose(g, isa, types, vectors) for vectors in (1, 2, 4)]
-        return distinct(found)
+    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking | TileBlocking]:
+        """Return blockings to try, the model's choice first: in tile registers where they pay."""
+        product = tiles_pay(g, setting)
+        tiles = tile_stages.blockings(g, setting.types, product) if product else ()
+        return [*tiles, *_vector_blockings(g, setting)]
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
-        """Estimate two vector multiply-adds a cycle."""
+        """Estimate two vector multiply-adds a cycle, or the steps in tile registers."""
+        product = tiles_pay(problem, setting)
+        if product:
+            return tile_stages.cycles(problem, product)
         return problem.macs / isas.find(setting.isa).lanes(setting.types.accumulator.bytes) / 2
 
-    def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
+    def plan_blocked(
+        self, g: Gemm, setting: Setting, blocking: PanelBlocking | TileBlocking
+    ) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
-        how = multiply(setting.types, isas.find(setting.isa))
-        stages = PanelStages(g, setting, blocking, how)
+        stages: PanelStages | TileStages
+        if isinstance(blocking, TileBlocking):
+            stages = TileStages(g, setting, blocking, PANELS, narrow=False)
+        else:
+            how = multiply(setting.types, isas.find(setting.isa))
+            stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         panels = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.packed = panels | requantised.packed(g, setting.types)
         plan.steps = [*stages.all()]
         return plan
+
+
+def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
+    """Return blockings in vector registers, the model's choice first."""
+    isa, types = isas.find(setting.isa), setting.types
+    first = choose(g, isa, types)
+    found = [first]
+    if first.rows < g.m:
+        found.append(choose(g, isa, types, 2))
+        most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
+        kc = _steps(g.k, most // types.source.bytes)
+        found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows)))
+        found.append(replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2)))))
+        found.append(replace(first, mc=g.m))
+    # With 16 registers three vectors by four rows leave none for a mask.
+    found += [choose(g, isa, types, vectors) for vectors in (1, 2, 4)]
+    return distinct(found)

@@ -116,6 +116,17 @@ def _choice(step: Step, names: Sequence[str], setting: Setting, layout: str) -> 
     return LayerChoice(chosen.name, layout)
 
 
+def settled(
+    problem: Conv2d | Gemm | Operation, choice: LayerChoice, setting: Setting
+) -> LayerChoice:
+    """Return the strategy and the blocking that ``auto`` chooses; any other choice unchanged."""
+    auto = registry.find(problem.kind, AUTO)
+    if choice.strategy != AUTO or not isinstance(auto, Auto):
+        return choice
+    found, _ = auto.choose(problem, replace(setting, layout=choice.layout))
+    return LayerChoice(found.strategy.name, choice.layout, found.blocking)
+
+
 def candidates(
     problem: Conv2d | Gemm | Operation, setting: Setting, most: int
 ) -> list[LayerChoice]:

@@ -54,7 +54,7 @@ def _element(helper: Any, spec: TensorSpec) -> Any:
     return helper.np_dtype_to_tensor_dtype(spec.dtype.array_type)
 
 
-def session(library: Any, model: bytes, threads: int, optimised: str = "") -> Any:
+def session(library: Any, model: bytes | str, threads: int, optimised: str = "") -> Any:
     """Return a session on exactly ``threads`` threads, including the calling thread.
 
     Its threads spin for about 40 ms after a call, which is the default: this makes successive calls

@@ -71,7 +71,7 @@ class Auto(Planned[Any]):
     def plan(self, problem: Problem, setting: Setting) -> Plan:
         """Choose; return the plan of the choice, with the reason."""
         start = time.perf_counter()
-        choice, why = self._choose(self.candidates(problem, setting), problem, setting)
+        choice, why = self.choose(problem, setting)
         chosen_s = time.perf_counter() - start
         plan = choice.strategy.plan_blocked(problem, setting, choice.blocking)
         return replace(plan, explanation=(f"{choice}: {why}",), chosen_s=chosen_s)
@@ -95,10 +95,9 @@ class Auto(Planned[Any]):
             if level < len(blockings)
         ]
 
-    def _choose(
-        self, candidates: list[Candidate], problem: Problem, setting: Setting
-    ) -> tuple[Candidate, str]:
+    def choose(self, problem: Problem, setting: Setting) -> tuple[Candidate, str]:
         """Return the choice and the reason for it."""
+        candidates = self.candidates(problem, setting)
         if setting.tune == "off":
             return candidates[0], "fewest cycles by the model, nothing was timed"
         key = _key(problem, setting, [strategy.name for strategy, _ in candidates])

@@ -19,12 +19,14 @@ from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_pea
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.logs.operation import Call
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.finding import Finding
+    from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
 
 _REPORT_EVERY = 200_000
@@ -36,15 +38,27 @@ class Diagnosis:
     Iterate over ``reading``, then over ``ceilings``, and over ``measuring`` for faster ways.
     """
 
+    program: ProgramTime | None = None
+    """The run that wrote the logs, if it is known."""
+
     def __init__(
-        self, paths: Sequence[str], machine: MachineModel, threads: int | None = None
+        self,
+        paths: Sequence[str],
+        machine: MachineModel,
+        threads: int | None = None,
+        *,
+        every_file: bool = True,
     ) -> None:
-        """``threads``: of the program; None: as many as the logs say, or all cores."""
+        """``threads``: of the program; None: as many as the logs say, or all cores.
+
+        ``every_file``: a file without an operation is an error.
+        """
         self.paths = tuple(paths)
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
         self._threads = threads
+        self._every_file = every_file
         self._groups = Groups()
         self._rows: list[Row] | None = None
         self._faster: FasterWays | None = None
@@ -52,10 +66,13 @@ class Diagnosis:
     def reading(self) -> Iterator[str]:
         """Read the logs; yield how far it is."""
         yield f"reading {', '.join(self.paths[:3])}"
-        for number, call in enumerate(read(self.paths, self.log), 1):
+        for number, call in enumerate(self._calls(), 1):
             self._groups.add(call)
             if number % _REPORT_EVERY == 0:
                 yield f"reading: {number:,} calls"
+
+    def _calls(self) -> Iterator[Call]:
+        return read(self.paths, self.log, every_file=self._every_file)
 
     @property
     def cores(self) -> int:
@@ -161,6 +178,7 @@ class Diagnosis:
                 "peaks": [peak for peak in peaks if peak is not None],
                 "bandwidths": self.machine.bandwidths([self.threads]),
             },
+            program=None if self.program is None else self.program.to_json(),
             log={
                 "files": self.paths,
                 "lines": log.lines,

@@ -16,6 +16,7 @@ from convprof.strategies.networks.strategy import Chained
 from convprof.strategies.tuning.tunable import stored
 from convprof.studies.comparison import ratio_of
 from convprof.studies.network import assign
+from convprof.studies.network.accuracy import accuracies
 from convprof.studies.network.assign import Costs, Route
 from convprof.studies.network.concurrency import concurrency
 from convprof.studies.network.concurrency import contestants as modes
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.strategy import Recipe
+    from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.assign import Route
     from convprof.studies.network.options import Options
 
@@ -99,6 +101,7 @@ class Plan:
         self._costs: Costs | None = None
         self.chosen: list[Candidate] = []
         self.together: RooflineSession | None = None
+        self._accuracy: list[Accuracy] = []
         self._modes: list[Contestant] = []
         """The optimal chain, on other numbers of threads, and as streams."""
 
@@ -118,6 +121,9 @@ class Plan:
         self.together = RooflineSession(contestants, self._settings, self._machine, self._watch)
         yield Part("whole chains", PROBING_SHARE, 1 - PROBING_SHARE, inner=True)
         yield from self.together.events()
+        named = (m for m in self.together.measurements() if m.strategy == OPTIMAL)
+        optimal = next(named, None)
+        self._accuracy = accuracies(self._whole, self.recipe, self.options, optimal)
 
     def measurements(self) -> list[Measurement]:
         """Return all results so far, with their share of the measured peak."""
@@ -153,6 +159,7 @@ class Plan:
             standings=self._standings(),
             excluded=[m for m in self.measurements() if m.status != "ok"],
             concurrency=concurrency(self.together, self._modes) if self.together else None,
+            accuracy=self._accuracy,
         )
         if not self.chosen:
             return result
@@ -170,6 +177,18 @@ class Plan:
         named = (item for item in self.chosen if fastest and item.name == fastest.name)
         found = next(named, self.chosen[0])
         return self.chosen[0] if found.name == AS_WRITTEN else found
+
+    def fastest(self) -> Chained | None:
+        """Return the fastest chain, the network as written included; None without any chain."""
+        fastest = self.result().fastest
+        named = (item.strategy for item in self.chosen if fastest and item.name == fastest.name)
+        measured = (item.strategy for item in self.chosen)
+        return next(named, next(measured, None))
+
+    def release(self) -> None:
+        """Give the memory of the chains back; the memory of the probes was given back before."""
+        if self.together is not None:
+            self.together.release()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for the document's comparisons."""

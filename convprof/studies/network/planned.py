@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.stats import Ratio
     from convprof.strategies.networks.choice import LayerChoice
+    from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
 
@@ -132,6 +133,8 @@ class PlanResult:
     """The conversions of the optimal chain."""
     concurrency: Concurrency | None = None
     """The optimal chain on other numbers of threads, and as streams; None if not asked for."""
+    accuracy: list[Accuracy] = field(default_factory=list)
+    """The errors on real weights; empty without."""
 
     @property
     def chains(self) -> list[Standing]:
@@ -179,5 +182,6 @@ class PlanResult:
             "layers": [layer.to_json() for layer in self.layers],
             "conversions": self.conversions,
             "concurrency": self.concurrency.to_json() if self.concurrency else None,
+            "accuracy": [each.to_json() for each in self.accuracy],
             "chains": [standing.to_json() for standing in self.standings],
         }

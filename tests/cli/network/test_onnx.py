@@ -106,3 +106,47 @@ def test_a_name_that_is_neither(capsys):
     status, _, err = run(capsys, "resnet51", "--summary")
     assert status == 2
     assert "unknown network 'resnet51'" in err
+
+
+QUICK = ("-t", 1, "--tune", "off", "--budget", 1e-3)
+
+
+def test_real_weights(model, tmp_path, capsys):
+    x = tmp_path / "x.npy"
+    np.save(x, np.full((3, 8, 8), 0.5))
+    words = [model, "--dim", "batch=1", "--real-weights", "--input", x, *QUICK]
+    status, out, err = run(capsys, *words, "--json", tmp_path / "out.json")
+    assert (status, "weights are not read" in err) == (0, False)
+    assert "error on the file's weights, max|y - y64| / max|y64|: chain 0.0e+00, Winograd" in out
+    document = json.loads((tmp_path / "out.json").read_text())
+    names = [each["name"] for each in document["networks"][0]["accuracy"]]
+    assert names[:2] == ["chain", "Winograd in 1 layer"]
+    assert names[2:] in ([], ["ONNX Runtime on the file"])
+
+
+def test_a_plan_on_real_weights(model, capsys):
+    words = [model, "--dim", "batch=1", "--real-weights", "--plan", *QUICK]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert "error on the file's weights, max|y - y64| / max|y64|: optimal " in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--input", "x.npy"], "--input x.npy needs --real-weights"),
+        (["--real-weights", "--input", "none.npy"], "none.npy: cannot be read: No such file"),
+        (["--real-weights", "--summary"], "--summary measures nothing: leave out --real-weights"),
+        (["--real-weights", "--pass", "training"], "--real-weights is for running the whole"),
+    ],
+)
+def test_real_weights_that_make_no_sense(model, capsys, words, said):
+    status, out, err = run(capsys, model, "--dim", "batch=1", *words)
+    assert (status, out) == (2, "")
+    assert said in err
+
+
+def test_a_network_of_the_list_has_no_weights(capsys):
+    status, _, err = run(capsys, "lenet5", "--real-weights")
+    assert status == 2
+    assert "--real-weights is for ONNX files; lenet5 has no weights" in err

@@ -97,7 +97,7 @@ def parsed(node):
         for word in [each for each in words if "=" in each]:
             key, _, text = word.partition("=")
             numbers = [int(each) for each in text.split(",")] if text[-1].isdigit() else text
-            single = key in ("axis", "keepdims", "transB")
+            single = key in ("axis", "keepdims", "to", "transB")
             attributes[key] = numbers[0] if single else numbers
         *inputs, outputs = [each for each in words if "=" not in each]
         given = [name for each in inputs for name in each.split(",")]
@@ -110,16 +110,22 @@ def parsed(node):
 def same_as_runtime(save):
     """Compare the float64 reference of what a file becomes with ONNX Runtime on that file.
 
-    ``known`` has by name of the network's node the arrays of its weights. Returns the network.
+    A shape in ``weights`` is drawn. Returns the network.
     """
     runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
     from convprof.networks.onnx import load
 
-    def compare(nodes, shape, weights=None, *, known=None, positive=False, **kwargs):
+    def compare(nodes, shape, weights=None, *, positive=False, **kwargs):
+        draw = np.random.default_rng(1)
+        weights = {
+            name: draw.standard_normal(each, np.float32) if isinstance(each, tuple) else each
+            for name, each in (weights or {}).items()
+        }
         path = save(
             nodes, shape, weights, change=lambda made: setattr(made, "ir_version", 8), **kwargs
         )
-        network = load(path, {}).network
+        imported = load(path, {})
+        network = imported.network
         x = np.random.default_rng(0).standard_normal(shape, np.float32)
         x = np.abs(x) + np.float32(0.1) if positive else x
         release = tuple(int(part) for part in runtime.__version__.split(".")[:2])
@@ -129,7 +135,7 @@ def same_as_runtime(save):
         options.intra_op_num_threads = 1
         session = runtime.InferenceSession(path.read_bytes(), options)
         (expected,) = session.run(None, {"x": x})
-        made = network.reference(x.astype(np.float64), known or {})
+        made = network.reference(x.astype(np.float64), imported.weights())
         assert expected.shape == made.shape == network.output
         np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-5)
         return network

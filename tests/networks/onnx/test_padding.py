@@ -51,9 +51,8 @@ def test_convolutions_take_it_up(same_as_runtime, node, *, opset, pads, attribut
     padded, weights = pad_of(node, opset, pads)
     w = np.random.default_rng(1).standard_normal((4, 3, 3, 3), np.float32)
     network = same_as_runtime(
-        [padded, conv(node, **attributes)], (1, 3, 32, 32), {**weights, "w": w}, opset=opset,
-        known={"Conv_1": {"weight": w}},
-    )  # fmt: skip
+        [padded, conv(node, **attributes)], (1, 3, 32, 32), {**weights, "w": w}, opset=opset
+    )
     assert [each.op.kind for each in network.nodes] == ["conv"]
     assert network.nodes[0].op.pad == sides
 
@@ -145,9 +144,7 @@ def test_channels_last_and_then_a_convolution(same_as_runtime, node):
     padded, weights = pad_of(node, 13, [0, 1, 1, 0, 0, 1, 1, 0])
     w = np.random.default_rng(1).standard_normal((4, 3, 3, 3), np.float32)
     nodes = [padded, node("Transpose", "a", "b", perm=[0, 3, 1, 2]), conv(node, "b")]
-    network = same_as_runtime(
-        nodes, (1, 8, 9, 3), {**weights, "w": w}, known={"Conv_1": {"weight": w}}
-    )
+    network = same_as_runtime(nodes, (1, 8, 9, 3), {**weights, "w": w})
     assert [each.op.kind for each in network.nodes] == ["transpose", "conv"]
 
 

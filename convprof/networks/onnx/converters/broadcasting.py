@@ -45,12 +45,13 @@ def along_one_axis(
     if not axes and x.shape[axis] != 1:
         raise node.refused("the value of its constant of one number must be within the file")
     if axis == rank - 1:
-        return on_last_axis(net, node, op, x)
+        return on_last_axis(net, node, op, x, [constant])
     if rank == _IMAGE and axis == 1:
-        return net.emit(node, op, x)
+        return net.emit(node, op, x, weights=[constant])
     before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
     image = reshaped(net, node, x, (before, x.shape[axis], after, 1), "image")
-    return reshaped(net, node, net.emit(node, op, image), x.shape, "back")
+    y = net.emit(node, op, image, weights=[constant])
+    return reshaped(net, node, y, x.shape, "back")
 
 
 def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Value:
@@ -67,7 +68,8 @@ def per_token(net: Importer, node: FileNode, x: Value, constant: Constant) -> Va
         math.prod(x.shape[repeated:-1]),
         x.shape[-1],
     )
-    y = net.emit(node, PositionEmbedding(), reshaped(net, node, x, tokens, "rows"))
+    rows = reshaped(net, node, x, tokens, "rows")
+    y = net.emit(node, PositionEmbedding(), rows, weights=[constant])
     return reshaped(net, node, y, x.shape, "back")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from convprof.networks.onnx.activation_patterns import FUNCTION
 from convprof.networks.onnx.converters.broadcasting import (
@@ -55,9 +57,11 @@ def _plus(net: Importer, node: FileNode, a: Value, b: Value | Constant) -> Value
     """Return the sum of an activation and another one, a vector or a number."""
     if isinstance(b, Value):
         return pair(net, node, Add(), a, b)
+    if node.kind == "Sub":
+        b = b.mapped(np.negative)
     number = number_in(b)
     if number is not None:
-        return _shifted(net, node, a, -number if node.kind == "Sub" else number, b)
+        return _shifted(net, node, a, number, b)
     return along_one_axis(net, node, Bias(), a, b) or per_token(net, node, a, b)
 
 
@@ -87,6 +91,11 @@ def _product(net: Importer, node: FileNode) -> Value:
     a, b = _operands(net, node)
     if isinstance(b, Value):
         return pair(net, node, Multiply(), a, b)
+    return _times(net, node, a, b)
+
+
+def _times(net: Importer, node: FileNode, a: Value, b: Constant) -> Value:
+    """Return an activation times a number or a vector."""
     number = number_in(b)
     if number is not None:
         return widened(net, node, _scaled(net, node, a, number), b)
@@ -100,13 +109,14 @@ def _quotient(net: Importer, node: FileNode) -> Value:
     """Division by a constant, which is a factor."""
     if isinstance(net.values[node.input(0)], Constant):
         raise node.refused("a constant divided by an activation is not supported")
-    number = number_in(net.constant(node, 1))
-    if number is None:
-        return _product(net, node)
-    if number == 0:
+    divisor = net.constant(node, 1)
+    if number_in(divisor) == 0:
         raise node.refused("division by 0")
-    a = net.activation(node)
-    return widened(net, node, _scaled(net, node, a, 1 / number), net.constant(node, 1))
+    return _times(net, node, net.activation(node), divisor.mapped(_reciprocal))
+
+
+def _reciprocal(divisor: Any) -> Any:
+    return 1.0 / np.asarray(divisor, np.float64)
 
 
 def _operands(net: Importer, node: FileNode) -> tuple[Value, Value | Constant]:

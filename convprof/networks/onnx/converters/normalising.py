@@ -22,15 +22,16 @@ def _batch_norm(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     if node.integer("training_mode", 0):
         raise node.refused("training_mode=1: export the model for inference")
-    for index in range(1, 5):
-        shape = net.constant(node, index).shape
-        if shape != x.shape[1:2]:
-            raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
+    vectors = [net.constant(node, index) for index in range(1, 5)]
+    for index, vector in enumerate(vectors, 2):
+        if vector.shape != x.shape[1:2]:
+            raise node.refused(f"input {index} of {vector.shape} does not fit {x.shape}")
     op = BatchNorm(node.real("epsilon", _EPS))
     if len(x.shape) in _ITS_AXES:
-        return net.emit(node, op, x)
+        return net.emit(node, op, x, weights=vectors)
     n, c, *rest = x.shape
-    y = net.emit(node, op, reshaped(net, node, x, (n, c, math.prod(rest), 1), "image"))
+    image = reshaped(net, node, x, (n, c, math.prod(rest), 1), "image")
+    y = net.emit(node, op, image, weights=vectors)
     return reshaped(net, node, y, x.shape, "back")
 
 
@@ -38,12 +39,12 @@ def _layer_norm(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     if axis_in(node, node.integer("axis", -1), len(x.shape)) != len(x.shape) - 1:
         raise node.refused("a layer norm over more than the last axis is not supported")
-    for index in (1, 2):
-        if node.has(index) and net.constant(node, index).shape != x.shape[-1:]:
-            shape = net.constant(node, index).shape
-            raise node.refused(f"input {index + 1} of {shape} does not fit {x.shape}")
+    vectors = [net.constant(node, index) for index in (1, 2) if index == 1 or node.has(index)]
+    for index, vector in enumerate(vectors, 2):
+        if vector.shape != x.shape[-1:]:
+            raise node.refused(f"input {index} of {vector.shape} does not fit {x.shape}")
     op = LayerNorm(node.real("epsilon", _EPS), bias=node.has(2))
-    return on_last_axis(net, node, op, x)
+    return on_last_axis(net, node, op, x, vectors)
 
 
 def _response_norm(net: Importer, node: FileNode) -> Value:

@@ -65,20 +65,21 @@ def _conv(net: Importer, node: FileNode) -> Value:
             pad=widened_by(pads, around),
             dilation=(dilation[0], dilation[1]),
             groups=groups,
-            bias=bias,
+            bias=bool(bias),
         ),
         image,
+        weights=[weight, *bias],
     )
 
 
-def _bias(net: Importer, node: FileNode, index: int, outputs: int) -> bool:
-    """Return whether a bias is given; InputError when it does not fit."""
+def _bias(net: Importer, node: FileNode, index: int, outputs: int) -> list[Constant]:
+    """Return the bias if one is given, else nothing; InputError when it does not fit."""
     if not node.has(index):
-        return False
+        return []
     bias = net.constant(node, index)
     if bias.shape not in ((outputs,), (1, outputs)):
         raise node.refused(f"a bias of {bias.shape} does not fit {outputs} outputs")
-    return True
+    return [bias]
 
 
 def _gemm(net: Importer, node: FileNode) -> Value:
@@ -97,7 +98,9 @@ def _gemm(net: Importer, node: FileNode) -> Value:
         raise node.refused(f"operands of {a.shape} and {b.shape}; both must be matrices")
     inputs, outputs = reversed(b.shape) if transposed else b.shape
     _check_matrix(node, a, b, inputs)
-    return net.emit(node, Linear(outputs, bias=_bias(net, node, 2, outputs)), a)
+    bias = _bias(net, node, 2, outputs)
+    matrix = b.transposed() if transposed else b
+    return net.emit(node, Linear(outputs, bias=bool(bias)), a, weights=[matrix, *bias])
 
 
 def _matmul(net: Importer, node: FileNode) -> Value:
@@ -114,7 +117,8 @@ def _linear(net: Importer, node: FileNode) -> Value:
         raise node.refused(f"a constant second operand of {b.shape} must be one matrix (k, n)")
     inputs, outputs = b.shape
     _check_matrix(node, a, b, inputs)
-    return on_last_axis(net, node, Linear(outputs, bias=_bias(net, node, 2, outputs)), a)
+    bias = _bias(net, node, 2, outputs)
+    return on_last_axis(net, node, Linear(outputs, bias=bool(bias)), a, [b, *bias])
 
 
 def _check_matrix(node: FileNode, a: Value, b: Constant, inputs: int) -> None:

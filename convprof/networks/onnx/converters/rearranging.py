@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from convprof.problems.ops import Flatten, Pad, Reshape, Tokens, Transpose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.networks.onnx.importer import Importer
-    from convprof.networks.onnx.node import FileNode, Value
+    from convprof.networks.onnx.node import Constant, FileNode, Value
     from convprof.problems.ops import Op
     from convprof.problems.shapes import Shape
 
@@ -78,13 +80,15 @@ def _is_pixel_tokens(image: Shape, shape: Shape) -> bool:
 _TOKENS = 3
 
 
-def on_last_axis(net: Importer, node: FileNode, op: Op, x: Value) -> Value:
+def on_last_axis(
+    net: Importer, node: FileNode, op: Op, x: Value, weights: Sequence[Constant] = ()
+) -> Value:
     """Return an operation on the last axis: (n, ..., c) is (n, t, c) for it, and back.
 
     Four axes would be taken for an image with its channels in the second.
     """
     if len(x.shape) <= _TOKENS:
-        return net.emit(node, op, x)
+        return net.emit(node, op, x, weights=weights)
     flat = (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-    y = net.emit(node, op, reshaped(net, node, x, flat, "rows"))
+    y = net.emit(node, op, reshaped(net, node, x, flat, "rows"), weights=weights)
     return reshaped(net, node, y, (*x.shape[:-1], y.shape[-1]), "back")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from convprof.integers import ceil_div
 from convprof.networks.onnx.converters.rearranging import reshaped
 from convprof.networks.onnx.folding import axis_in, numbers
-from convprof.networks.onnx.node import Constant, Value
+from convprof.networks.onnx.node import Constant, Recipe, Value
 from convprof.problems.ops import ClassToken, Concat, SelectToken, Slice
 
 if TYPE_CHECKING:
@@ -32,8 +34,21 @@ def _concat(net: Importer, node: FileNode) -> Value:
     if len(values) == 2 and isinstance(first, Constant) and isinstance(last, Value):  # noqa: PLR2004
         n, _, c = last.shape if len(last.shape) == _TOKENS else (0, 0, 0)
         if axis == 1 and first.shape in ((1, 1, c), (n, 1, c)) and n in (1, first.shape[0]):
-            return net.emit(node, ClassToken(), last)
+            return net.emit(node, ClassToken(), last, weights=[_one_token(node, first)])
     raise node.refused("of constants, only one class token before (n, t, c) can be joined")
+
+
+def _one_token(node: FileNode, tokens: Constant) -> Constant:
+    """Return the class token of which a constant (n, 1, c) has n equal copies."""
+    if tokens.elements == tokens.shape[-1]:
+        return tokens
+
+    def first(copies: Any) -> Any:
+        if not np.array_equal(copies, np.broadcast_to(copies[:1], copies.shape)):
+            raise node.refused("the class tokens of the images differ")
+        return copies[0, 0]
+
+    return Constant(tokens.shape[-1:], stored=tokens.stored, recipe=Recipe(first, (tokens,)))
 
 
 def _slice(net: Importer, node: FileNode) -> Value:

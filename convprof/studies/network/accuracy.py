@@ -1,0 +1,88 @@
+"""The error of a network's result on real weights: of chains, of Winograd, of ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.measure.operands import NetworkOperands, max_rel_error
+from convprof.strategies.networks.choice import AUTO, layer_choices
+from convprof.strategies.networks.strategy import Chained
+from convprof.strategies.peers.package import load
+
+if TYPE_CHECKING:
+    from convprof.networks.onnx import Imported
+    from convprof.problems import NetworkProblem
+    from convprof.problems.network import GivenOperands
+    from convprof.results import Measurement
+    from convprof.strategies.networks.strategy import Recipe
+    from convprof.studies.network.options import Options
+
+WINOGRAD = "winograd"
+RUNTIME = "ONNX Runtime on the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """max|y - y64| / max|y64| of one way to compute the network."""
+
+    name: str
+    max_rel_error: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for the document."""
+        return asdict(self)
+
+
+def accuracies(
+    whole: NetworkProblem, recipe: Recipe, options: Options, chain: Measurement | None
+) -> list[Accuracy]:
+    """Return the errors of the chain, of Winograd's algorithm wherever possible, of other programs.
+
+    Empty without real weights.
+    """
+    if whole.given is None:
+        return []
+    found = [_winograd(whole, recipe, options)]
+    if chain is not None and chain.max_rel_error is not None:
+        found.insert(0, Accuracy(chain.strategy, chain.max_rel_error))
+    found += [Accuracy(name, error) for name, error in whole.given.others.items()]
+    return [each for each in found if each is not None]
+
+
+def _winograd(whole: NetworkProblem, recipe: Recipe, options: Options) -> Accuracy | None:
+    """Return the error with Winograd in every layer that it can compute; None if there is none."""
+    setting = options.setting
+    choices = layer_choices(recipe.steps, (WINOGRAD, AUTO), setting, options.layout)
+    layers = sum(choice.strategy.startswith(WINOGRAD) for choice in choices)
+    if not layers:
+        return None
+    operands = NetworkOperands(whole, setting.types, 0)
+    prepared = Chained(WINOGRAD, recipe, choices).prepare(whole, setting)
+    try:
+        prepared.bind(*operands.all(setting.layout))
+        prepared.run()
+        error = max_rel_error(operands, prepared.output(), setting.layout)
+    finally:
+        prepared.close()
+    return Accuracy(f"Winograd in {layers} layer{'s' if layers > 1 else ''}", error)
+
+
+def runtime_error(imported: Imported, given: GivenOperands) -> float | None:
+    """Return the error of ONNX Runtime's result of the file itself; None where it cannot run it.
+
+    The reference is of the network that was read from the file: a large error means that the file
+    was read wrongly.
+    """
+    from convprof.strategies.peers.onnx_nodes import session
+
+    try:
+        library = load("onnxruntime")
+        loaded = session(library, str(imported.path), 1)
+        (y,) = loaded.run([imported.output], {imported.input: given.x})
+    except Exception:  # noqa: BLE001  # the library has errors of its own, and refuses types
+        return None
+    scale = float(np.max(np.abs(given.reference), initial=0.0)) or 1.0
+    return float(np.max(np.abs(y - given.reference), initial=0.0)) / scale

@@ -1,0 +1,157 @@
+"""A network of an ONNX file with its weights, as the fastest chain of its plan: to be used.
+
+It is the chain that ``network FILE --plan`` measures, with the same choices and the same code.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof.dtypes import F32, tolerance
+from convprof.errors import ConvprofError, ProblemError, RefusedError
+from convprof.networks.onnx import load
+from convprof.problems import NetworkProblem
+from convprof.problems.checks import shown
+from convprof.strategies import memory
+from convprof.strategies.networks.choice import settled
+from convprof.strategies.networks.strategy import Chained
+from convprof.studies.network import saved_plan
+from convprof.studies.network.file_operands import operands_of
+from convprof.studies.network.options import Options
+from convprof.studies.network.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from convprof.measure.session import Settings
+    from convprof.networks.onnx import Imported
+    from convprof.problems.network import GivenOperands
+    from convprof.problems.shapes import Shape
+    from convprof.strategies.base import Setting
+
+    Array = np.ndarray[Any, Any]
+
+LAYOUT = "nchw"
+"""Input and result are in the order of the file."""
+_REAL = "fiub"
+"""The kinds of NumPy's types whose numbers may be an input."""
+
+
+class Compiled:
+    """A network that is ready to run. Several threads may call ``run``: one at a time runs."""
+
+    def __init__(
+        self, imported: Imported, given: GivenOperands, chain: Chained, setting: Setting
+    ) -> None:
+        """Allocate, compile, and compare the result of an input with the float64 reference.
+
+        ConvprofError where the result is wrong.
+        """
+        network = imported.network
+        self.inputs: dict[str, Shape] = {imported.input: network.input}
+        """Names and shapes of the inputs."""
+        self.outputs: dict[str, Shape] = {imported.output: network.output}
+        """Names and shapes of the results."""
+        self.setting = setting
+        self._plan = saved_plan.to_json(network, chain, setting)
+        self._lock = threading.Lock()
+        # Weights, input and reference are released with the caller's problem.
+        self._prepared = chain.prepare(NetworkProblem(network), setting)
+        self._x = memory.zeros(network.input, np.float32)
+        np.copyto(self._x, given.x)
+        self._prepared.bind(self._x, given.weights)  # type: ignore[arg-type]  # of a network
+        self.max_rel_error = self._verified(imported, given)
+        """max|y - y64| / max|y64| of the input that was compared."""
+
+    def _verified(self, imported: Imported, given: GivenOperands) -> float:
+        """Return the error of one result; ConvprofError if rounding does not explain the error."""
+        self._prepared.run()
+        y, exact = self._prepared.output(), given.reference
+        scale = float(np.max(np.abs(exact), initial=0.0)) or 1.0
+        error = float(np.max(np.abs(y - exact), initial=0.0)) / scale
+        limit = tolerance(F32, NetworkProblem(imported.network).terms)
+        if not error <= limit:  # NaN is wrong too
+            raise ConvprofError(
+                f"{imported.path}: the chain computes a wrong result: "
+                f"max_rel_error {error:.2g} is over {limit:.2g}"
+            )
+        return error
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the results by name for the inputs by name; ProblemError for inputs that misfit.
+
+        Inputs are converted to f32; a result is a new array.
+        """
+        (name,), (result,) = self.inputs, self.outputs
+        x = self._checked(inputs, name)
+        with self._lock:
+            np.copyto(self._x, x, casting="same_kind" if x.dtype.kind == "f" else "unsafe")
+            self._prepared.run()
+            return {result: np.array(self._prepared.output())}
+
+    def _checked(self, inputs: Mapping[str, Array], name: str) -> Array:
+        if set(inputs) != {name}:
+            names = ", ".join(map(shown, sorted(inputs))) or "none"
+            raise ProblemError(f"the inputs are {names}; this network has one: {shown(name)}")
+        x = np.asarray(inputs[name])
+        shape = self.inputs[name]
+        if x.shape != shape:
+            raise ProblemError(f"{name} has shape {x.shape}; this network needs {shape}")
+        if x.dtype.kind not in _REAL:
+            raise ProblemError(f"{name} has the type {x.dtype}; this network needs real numbers")
+        return x
+
+    def save(self, path: str | Path) -> None:
+        """Write the choices for every layer as JSON, for ``convprof.load``.
+
+        InputError where the file cannot be written.
+        """
+        saved_plan.write(path, self._plan)
+
+
+def compile_file(
+    path: str | Path, threads: int, dims: Mapping[str, int], tune: str, settings: Settings
+) -> Compiled:
+    """Measure the plan of an ONNX file and return its fastest chain.
+
+    Raises what ``load`` raises; RefusedError where no chain computes the network.
+    """
+    imported = load(path, dims)
+    given = operands_of(imported, settings.seed)
+    whole = NetworkProblem(imported.network, given)
+    options = Options((), LAYOUT, threads, tune=tune, fuse=True)
+    study = Plan(whole, options, settings, None)
+    for _ in study.events():
+        pass
+    fastest = study.fastest()
+    if fastest is None:
+        reasons = [m.reason for m in study.measurements() if m.status != "ok" and m.reason]
+        raise RefusedError(f"{path}: no plan: {next(iter(reasons), 'nothing was measured')}")
+    study.release()
+    return Compiled(imported, given, _settled(fastest, options.setting), options.setting)
+
+
+def _settled(chain: Chained, setting: Setting) -> Chained:
+    """Return the chain with what ``auto`` has chosen in its place: a stored plan times nothing."""
+    choices = [
+        settled(step.problem, choice, setting)
+        for step, choice in zip(chain.recipe.steps, chain.choices, strict=True)
+    ]
+    return Chained(chain.name, chain.recipe, choices)
+
+
+def load_file(
+    path: str | Path,
+    plan: str | Path,
+    dims: Mapping[str, int],
+    seed: int,
+    check_threads: Callable[[int], None],
+) -> Compiled:
+    """Return the chain of a stored plan; InputError for a plan of another model or machine."""
+    imported = load(path, dims)
+    chain, setting = saved_plan.read(plan, imported.network, check_threads)
+    return Compiled(imported, operands_of(imported, seed), chain, setting)

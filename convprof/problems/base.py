@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ProblemError
-from convprof.problems import requantisation
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.problems.requantisation import Factors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,9 +182,13 @@ class Trainable(Problem):
         self, types: Types, operands: Sequence[Array], points: Points | None = None
     ) -> Array:
         """Return the float64 reference; bytes exactly as the formula of requantisation gives."""
-        if types.requantises:
-            return requantisation.reference(self, types, operands, points)
-        return self.reference(operands, points)
+        if not types.requantises:
+            return self.reference(operands, points)
+        x, weights, *more = operands
+        factors = Factors.of(self.epilogue, more)
+        centred = x.astype("int64") - factors.zeros[0]
+        sums = self.with_epilogue(NO_EPILOGUE).reference((centred, weights), points)
+        return factors.bytes_of(sums, self.epilogue, self.result("nchw", types), points)
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -13,18 +13,17 @@ rounded to f32, so a result is exact: no byte may differ.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import find
-from convprof.problems.epilogue import NO_EPILOGUE
 from convprof.problems.shapes import channel_axis
 from convprof.problems.tensors import TensorSpec, picked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convprof.dtypes import Types
-    from convprof.problems.base import Trainable
+    from convprof.dtypes import DType, Types
     from convprof.problems.epilogue import Epilogue
     from convprof.problems.tensors import Array, Points
 
@@ -59,43 +58,60 @@ def operands(channels: int, terms: int, epilogue: Epilogue, types: Types) -> tup
     )
 
 
-def reference(
-    problem: Trainable, types: Types, drawn: Sequence[Array], points: Points | None = None
-) -> Array:
-    """Return the bytes that the formula gives, as float64, all of them or at flat indices.
+@dataclass(frozen=True)
+class Factors:
+    """What follows a sum, in the order of the operands after the weights."""
 
-    ``drawn``: all operands of the problem, in their order.
-    """
+    bias: Array | None
+    residual: Array | None
+    scale: Array
+    zeros: Array
+    """Of source, residual and result."""
+    residual_scale: Array | None
+
+    @classmethod
+    def of(cls, epilogue: Epilogue, operands: Sequence[Array]) -> Factors:
+        """Take the operands after the weights."""
+        more = list(operands)
+        bias = more.pop(0) if epilogue.bias else None
+        residual = more.pop(0) if epilogue.add else None
+        scale, zeros, *residual_scale = more
+        return cls(bias, residual, scale, zeros, residual_scale[0] if epilogue.add else None)
+
+    def bytes_of(
+        self, total: Array, epilogue: Epilogue, result: TensorSpec, points: Points | None
+    ) -> Array:
+        """Return the bytes that the formula gives for exact sums, as float64.
+
+        ``result``: in its logical shape, of which the sums are all values, or those at flat
+        indices.
+        """
+        import numpy as np  # late: `convprof --help` must not load it
+
+        shape, f32 = result.shape, np.float32
+        residual_zero, y_zero = self.zeros[1:]
+
+        def of_channels(values: Array) -> Array:
+            axis = channel_axis(shape)
+            wide = values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+            return picked(np.broadcast_to(wide, shape), points)
+
+        if self.bias is not None:
+            total = total + of_channels(self.bias)
+        y: Array = total.astype(f32) * of_channels(self.scale)
+        if self.residual is not None and self.residual_scale is not None:
+            distance = picked(self.residual, points).astype(f32) - f32(residual_zero)
+            y = y + distance * f32(self.residual_scale[0])
+        if epilogue.function is not None:
+            y = np.maximum(y, f32(0))
+        low, high = limits(result.dtype)
+        whole: Array = np.clip(np.rint(y.astype(np.float64)) + y_zero, low, high)
+        return whole
+
+
+def limits(dtype: DType) -> tuple[int, int]:
+    """Return the least and the largest number of a type of whole numbers."""
     import numpy as np  # late: `convprof --help` must not load it
 
-    x, weights, *more = drawn
-    epilogue, f32 = problem.epilogue, np.float32
-    bias = more.pop(0) if epilogue.bias else np.zeros(problem.channels)
-    residual = more.pop(0) if epilogue.add else None
-    scale, (x_zero, residual_zero, y_zero), *residual_scale = more
-    bare = problem.with_epilogue(NO_EPILOGUE)
-    total = bare.reference((x.astype(np.int64) - x_zero, weights), points)
-    shape = problem.result("nchw", types).shape
-
-    def of_channels(values: Array) -> Array:
-        axis = channel_axis(shape)
-        wide = values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-        return picked(np.broadcast_to(wide, shape), points)
-
-    y: Array = (total + of_channels(bias)).astype(f32) * of_channels(scale).astype(f32)
-    if residual is not None:
-        distance = picked(residual, points).astype(f32) - f32(residual_zero)
-        y = y + distance * f32(residual_scale[0][0])
-    if epilogue.function is not None:
-        y = np.maximum(y, f32(0))
-    low, high = limits(types)
-    whole: Array = np.clip(np.rint(y.astype(np.float64)) + y_zero, low, high)
-    return whole
-
-
-def limits(types: Types) -> tuple[int, int]:
-    """Return the least and the largest number of the result's type."""
-    import numpy as np  # late: `convprof --help` must not load it
-
-    of: Any = np.iinfo(types.result.array_type)
+    of: Any = np.iinfo(dtype.array_type)
     return int(of.min), int(of.max)

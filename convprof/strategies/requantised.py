@@ -76,7 +76,7 @@ def _limits(
     ends: Epilogue, types: Types, zeros: Array, residual_scale: Array | None = None
 ) -> Array:
     """Return the words of ``codegen.kernels.requantise``."""
-    low, high = (limit - int(zeros[2]) for limit in limits(types))
+    low, high = (limit - int(zeros[2]) for limit in limits(types.result))
     words = np.zeros(requantise.WORDS, np.float32)
     words[requantise.LOW] = max(low, 0) if ends.function else low
     words[requantise.HIGH] = high

@@ -7,6 +7,7 @@ and a last stage makes bytes of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
@@ -34,6 +35,11 @@ def rounded(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 def buffer(types: Types) -> str:
     """Return the name of the buffer in which products are summed."""
     return Y if types.result == types.accumulator else SUMS
+
+
+def summed(types: Types) -> Types:
+    """Return the types of a problem whose results are its sums."""
+    return replace(types, result=types.accumulator)
 
 
 def with_rounding(plan: Plan, p: Trainable, setting: Setting) -> Plan:

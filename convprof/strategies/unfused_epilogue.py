@@ -15,7 +15,6 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.dtypes import types as dtypes
 from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 from convprof.strategies import epilogue, sums
@@ -87,8 +86,7 @@ def _summed(inner: Planned[Trainable], bare: Trainable, setting: Setting) -> Pla
     Otherwise every pass would round a short result again.
     """
     types = setting.types
-    wide = ":".join(each.name for each in (types.source, types.weights, types.accumulator))
-    plan = inner.plan(bare, replace(setting, dtype=dtypes(wide).name))
+    plan = inner.plan(bare, replace(setting, dtype=sums.summed(types).name))
     if sums.buffer(types) == Y:
         return plan
     return replace(plan, steps=[_renamed(step, sums.buffer(types)) for step in plan.steps])

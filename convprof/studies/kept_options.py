@@ -24,11 +24,11 @@ _SAME_STRATEGIES = ("run", "roofline", "compare layouts")
 """Commands that take the same names; elsewhere the names are rungs, or of both sides."""
 _MEASURING = ("cache", "budget", "rounds", "seed", "patience", "with_")
 """Kept where the recommended command is the user's own one."""
-_SIZES = {
-    "network": ("image", "mb", "dim"),
+_SUBJECT = {
+    "network": ("image", "mb", "dim", "real_weights", "input_"),
     "compare mixers": ("patch", "dim", "heads", "mb"),
 }
-"""Sizes that no other text of the line says."""
+"""Sizes and data that no other text of the line says."""
 _ONE_VALUE = {"ladder": ("layout", "threads", "isa"), "network": ("layout",), "study": ("threads",)}
 """By the first word of a command: the options that take one value."""
 _ONE_VALUE_OF_PLAN = ("isa",)
@@ -62,9 +62,9 @@ def completed(line: CommandLine, given: CommandLine, takes: Collection[str]) -> 
 def _kept(name: str, given: CommandLine) -> tuple[str, ...]:
     """Return the parameters that a command keeps of the user's line."""
     strategy = (STRATEGY,) if {name, given.name} <= set(_SAME_STRATEGIES) else ()
-    sizes = _SIZES.get(name, ())
+    subject = _SUBJECT.get(name, ())
     if name == given.name:
-        return (*sizes, STRATEGY, *CONTESTANTS, *_MEASURING)
+        return (*subject, STRATEGY, *CONTESTANTS, *_MEASURING)
     if name == "network":  # the minibatch of its layers
         return ("mb", *CONTESTANTS)
     return (*strategy, *CONTESTANTS)

@@ -11,6 +11,8 @@ from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
 from convprof.studies.compare import (
+    dtypes,
+    dtypes_answer,
     isas,
     isas_answer,
     layouts,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from convprof.machine.peaks import Peak
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.dtypes import TypeComparison
     from convprof.studies.compare.layouts import LayoutComparison
     from convprof.studies.compare.peers import Standing
 
@@ -165,6 +168,9 @@ def fastest(parts: Sequence[Part]) -> list[Measurement]:
 
 def answer(document: Document) -> Answer | None:
     """Return the answer of the command that wrote the document."""
+    of_types = types_compared(document)
+    if of_types:
+        return dtypes_answer.answer([each for compared in of_types for each in compared])
     compared = isas.read(list(document.comparisons), list(document.measurements))
     return isas_answer.added(_answer(document), compared)
 
@@ -183,6 +189,14 @@ def _answer(document: Document) -> Answer | None:
 def standings(document: Document) -> list[Standing]:
     """Return the comparisons with libraries; an empty list where the document has none."""
     return peers.read(list(document.comparisons), list(document.measurements))
+
+
+def types_compared(document: Document) -> list[list[TypeComparison]]:
+    """Return the comparisons of types of each problem; an empty list where there are none."""
+    groups: dict[tuple[str, str], list[TypeComparison]] = {}
+    for each in dtypes.read(list(document.comparisons), list(document.measurements)):
+        groups.setdefault(_key(each.a), []).append(each)
+    return list(groups.values())
 
 
 def libraries(document: Document) -> set[str]:

@@ -19,6 +19,7 @@ from convprof.problems import Attention, Gemm
 from convprof.problems.epilogue import Epilogue
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.strategies.gemm import packed
 from convprof.strategies.unfused_epilogue import variants
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -145,10 +146,13 @@ def test_attention_refuses_the_types_in_one_line(dtype):
 
 @pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8", "s8:s8:s8"])
 @pytest.mark.parametrize("name", ["naive", "packed", "prepacked"])
-def test_what_follows_the_sums(name, dtype):
+def test_what_follows_the_sums(name, dtype, monkeypatch):
     isas = available() if name != "naive" else ("native",)
+    monkeypatch.setattr(packed, "l2_bytes", lambda: 1 << 15)  # then few rows part their sums
     texts = ("bias,relu", "bias,add,relu") if types(dtype).requantises else ("bias,add,silu",)
-    for text, (m, n, k), isa in itertools.product(texts, [(7, 33, 9), (20, 70, 130)], isas):
+    for text, (m, n, k), isa in itertools.product(
+        texts, [(7, 33, 9), (20, 70, 130), (4, 300, 400)], isas
+    ):
         g = Gemm(m=m, n=n, k=k, epilogue=Epilogue.parse(text))
         for strategy in variants(registry.find("gemm", name), g):
             setting = Setting(dtype=dtype, isa=isa)

@@ -29,9 +29,9 @@ measure_options = options.stack(
     click.option("--plan", is_flag=True, help="Find the strategy and layout of every layer that make the whole network fastest."),  # noqa: E501
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
+    options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--real-weights", is_flag=True, help="Use the weights of an ONNX file, and say the error of the result on them."),  # noqa: E501
     click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy or .npz file, or a picture; default from the seed."),  # noqa: E501
-    options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
     click.option("--all", "every", is_flag=True, help="Print every layer; by default blocks that repeat share rows in long tables."),  # noqa: E501
     options.plot_option("Draw the slowest layers and the kinds, with --plan the chains, as .svg or .png"),  # noqa: E501
@@ -50,9 +50,9 @@ FLAGS = (
     "plan",
     "with_",
     "dtype",
+    "isa",
     "real_weights",
     "input_",
-    "isa",
     "top",
     "plot",
 )

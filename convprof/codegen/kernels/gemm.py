@@ -81,7 +81,8 @@ class Tile(Kernel):
     the other: data that later tiles read."""
     multiply: Multiply = FMA
     """How a step multiplies its group of neighbouring elements of a row of ``a`` and of a column of
-    ``b``; ``run`` counts steps. With groups ``b`` is padded to whole vectors."""
+    ``b``; ``run`` counts steps. A ``b`` that is not ``padded`` has the rows of a matrix: the kernel
+    interleaves the rows of a group."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
@@ -172,8 +173,8 @@ class _Code:
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
         tile = self.tile
-        if tile.multiply != FMA and (tile.pack_row or not tile.padded):
-            raise ValueError("groups of k need panels that are packed and filled up")
+        if tile.multiply != FMA and tile.pack_row:
+            raise ValueError("only rows of one element per step are packed in passing")
         if tile.accumulate and tile.types.result != tile.types.accumulator:
             raise ValueError("a result that is rounded cannot be added to")
         if not tile.fmas:
@@ -290,6 +291,8 @@ done:
         Prefetch and pack as the tile says.
         """
         tile, group = self.tile, self.tile.multiply.in_groups
+        if not tile.padded and (group is not None or tile.k_group > 1):
+            return self._group_of_rows(b, u)
         read = self.b if group is None else self.b.typed(group, self.b.align)
         of_columns = tile.k_group if group is None else 1  # vectors that hold a vector of columns
         width = tile.lanes * tile.k_group // of_columns
@@ -307,6 +310,40 @@ done:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
         groups = range(0, len(row), of_columns)
         return [tile.multiply.columns(self.w, row[v : v + of_columns]) for v in groups]
+
+    def _group_of_rows(self, b: _Place, u: int) -> list[list[str]]:
+        """Return the ``u``-th step of a ``b`` whose rows are apart: groups made in registers."""
+        tile, count, group = self.tile, self.tile.k_group, self.tile.multiply.in_groups
+        row = tile.b_row // count
+        across = []
+        for v in range(tile.vectors):
+            start, mask = (b.offset + u) * tile.b_row + v * tile.lanes, self._mask(v)
+            places = [self.b.at(b.pointer, start + i * row) for i in range(count)]
+            rows = [self.b.load(place, mask) for place in places]
+            if group is None:
+                across.append(rows)
+                continue
+            vector, words = self._joined(rows), self.b.typed(group).vector
+            kind = f"<{tile.lanes * count} x {self.b.element}>"
+            if kind != words:
+                vector = self.w.add(f"bitcast {kind} {vector} to {words}")
+            across.append(tile.multiply.columns(self.w, [vector]))
+        return across
+
+    def _joined(self, rows: list[str]) -> str:
+        """Write the vector of the first elements of all rows, then the second ones, and so on."""
+        lanes = self.tile.lanes
+        while len(rows) > 1:
+            half, kind = len(rows) // 2, f"<{lanes} x {self.b.element}>"
+            picks = ", ".join(f"i32 {i + j * lanes}" for i in range(lanes) for j in (0, 1))
+            mask = f"<{2 * lanes} x i32> <{picks}>"
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [
+                self.w.add(f"shufflevector {kind} {one}, {kind} {other}, {mask}")
+                for one, other in pairs
+            ]
+            lanes *= 2
+        return rows[0]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of an iteration's ``count`` steps.

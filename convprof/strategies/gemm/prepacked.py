@@ -44,10 +44,14 @@ A_SHARE = 0.3
 as well."""
 
 
-def choose(g: Gemm, isa: Isa, types: Types, vectors: int | None = None) -> PanelBlocking:
+def choose(
+    g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
+) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
     across, parts = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa).parts
     wide = min(across, vectors or _vectors(across, isa, parts))
+    if not vectors and g.m < threads * register_rows(wide, isa, parts):
+        wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
     rows = min(g.m, register_rows(wide, isa, parts))
     if across == 1:
         rows = min(rows, CHAINS)
@@ -64,6 +68,17 @@ def _vectors(across: int, isa: Isa, parts: int) -> int:
     if register_rows(WIDE, isa, parts) < CHAINS:
         return register_vectors(across, isa)
     return even_block(across, WIDE)
+
+
+def _shared(g: Gemm, across: int, most: int, threads: int) -> int:
+    """Return the vectors across a panel, at most ``most``, that keep the busiest thread least busy.
+
+    The panels of all products of the batch are shared out.
+    """
+    return min(
+        range(most, 0, -1),
+        key=lambda wide: ceil_div(g.batch * ceil_div(across, wide), threads) * wide,
+    )
 
 
 def _steps(k: int, most: int) -> int:
@@ -120,15 +135,15 @@ class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
 def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
     """Return blockings in vector registers, the model's choice first."""
     isa, types = isas.find(setting.isa), setting.types
-    first = choose(g, isa, types)
+    first = choose(g, isa, types, setting.threads)
     found = [first]
     if first.rows < g.m:
-        found.append(choose(g, isa, types, 2))
+        found.append(choose(g, isa, types, vectors=2))
         most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
         kc = _steps(g.k, most // types.source.bytes)
         found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows)))
         found.append(replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2)))))
         found.append(replace(first, mc=g.m))
     # With 16 registers three vectors by four rows leave none for a mask.
-    found += [choose(g, isa, types, vectors) for vectors in (1, 2, 4)]
+    found += [choose(g, isa, types, vectors=vectors) for vectors in (1, 2, 4)]
     return distinct(found)

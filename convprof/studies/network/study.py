@@ -161,9 +161,9 @@ class NetworkStudy:
             libraries=self._libraries(measured),
             excluded=[m for m in self.session.measurements() if m.status != "ok"],
             concurrency=concurrency(self.session, self._modes),
-            accuracy=self._accuracy,
             isa_chains=self._isa_chains(measured),
             isas=isas.compared(self.session),
+            accuracy=self._accuracy,
         )
 
     def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
@@ -259,12 +259,12 @@ class NetworkResult:
     """Contestants that were refused, failed or computed a wrong result."""
     concurrency: Concurrency | None = None
     """Other numbers of threads, and streams; None if they were not asked for."""
-    accuracy: list[Accuracy] = field(default_factory=list)
-    """The errors on real weights; empty without."""
     isa_chains: list[Measurement] = field(default_factory=list)
     """The chains with the kernels of several instruction sets, in the order of their names."""
     isas: list[IsaComparison] = field(default_factory=list)
     """Each of these chains against the one before."""
+    accuracy: list[Accuracy] = field(default_factory=list)
+    """The errors on real weights; empty without."""
 
     @property
     def measured(self) -> list[Layer]:

@@ -145,8 +145,7 @@ class _Tensorflow(Library[P]):
         if _fixed and setting.threads != _fixed[0]:
             return (
                 f"tensorflow runs on {_fixed[0]} thread{'s' if _fixed[0] > 1 else ''} in this "
-                f"process and cannot change that; measure {setting.threads} alone, with "
-                f"-t {setting.threads}"
+                f"process and cannot change that; measure {setting.threads} in a process of its own"
             )
         return None
 

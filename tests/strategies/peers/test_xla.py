@@ -107,8 +107,8 @@ def test_tensorflow_cannot_change_its_number_of_threads(monkeypatch):
     strategy = registry.find("gemm", "tensorflow")
     reason = strategy.why_not(PROBLEMS[-1], Setting(threads=2))
     assert reason == (
-        "tensorflow runs on 1 thread in this process and cannot change that; measure 2 alone, "
-        "with -t 2"
+        "tensorflow runs on 1 thread in this process and cannot change that; measure 2 in a "
+        "process of its own"
     )
 
 

@@ -46,4 +46,4 @@ def converter(node: FileNode) -> Converter:
     if node.kind in CONVERTERS:
         return CONVERTERS[node.kind]
     supported = ", ".join(sorted(kind for kind in CONVERTERS if kind.isidentifier()))
-    raise node.refused(_REASONS.get(node.kind, f"not supported; supported are {supported}"))
+    raise node.unsupported(_REASONS.get(node.kind, f"not supported; supported are {supported}"))

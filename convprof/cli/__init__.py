@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from convprof.cli import idle, signals
+from convprof.cli import idle, signals, start_environment
 from convprof.cli.help_page import SETTINGS
 from convprof.codegen import spare_threads
 from convprof.errors import EXIT_FAILURE, ConvprofError, InputError, one_line
@@ -32,6 +32,7 @@ COMMANDS = {
     "study": "Put one idea to the test: unroll, simd, fma, tile, threads, layout.",
     "network": "Run a whole network layer by layer, or plan it.",
     "diagnose": "Show where the time of a logged program went.",
+    "trace": "Run a program with its libraries' logs on, and diagnose it.",
     "show-features": "Draw what filters, a first layer and attention see.",
     "instructions": "Measure latency and throughput of instructions.",
     "sysinfo": "Show what this machine is and can do.",
@@ -108,6 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     0 ok, 1 failure, 2 bad input, 3 wrong result, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
+    start_environment.save()
     # OpenBLAS reads this when it is loaded: its idle threads spin 2^22 cycles (about 2 ms) instead
     # of 2^26, so that they do not take a core from the next contestant.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")

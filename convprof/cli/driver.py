@@ -102,11 +102,12 @@ NOTHING = "nothing was measured yet"
 class Driver:
     """Runs the work of one command, and records whether any part failed."""
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, *, report_on_stderr: bool = False) -> None:
+        """``report_on_stderr``: stdout belongs to another program."""
         from convprof.render import console
 
         self.outputs = outputs
-        self.stdout = console.stdout(outputs.color)
+        self.stdout = (console.stderr if report_on_stderr else console.stdout)(outputs.color)
         self.stderr = console.stderr(outputs.color)
         self._failed = False
         self._written: set[str] = set()

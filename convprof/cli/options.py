@@ -112,6 +112,16 @@ def seed_option(help_text: str = "Seeds the operands and the order of rounds.") 
     return click.option("--seed", type=click.IntRange(0, GREATEST_SEED), default=0, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
 
 
+def top_option(help_text: str, default: int) -> Option:
+    """Return ``--top``, the number of rows to print."""
+    return click.option("--top", type=click.IntRange(1), default=default, show_default=True, metavar="N", help=help_text)  # noqa: E501  # fmt: skip
+
+
+def measure_option() -> Option:
+    """Return ``--measure`` of the commands that diagnose logs."""
+    return click.option("--measure", is_flag=True, help="Measure convprof's best strategy and the installed libraries on the first problems.")  # noqa: E501  # fmt: skip
+
+
 def plot_option(help_text: str = "Draw an .svg or .png") -> Option:
     """Return ``--plot``."""
     return click.option("--plot", metavar="FILE", help=f"{help_text}; {PLOT_EXTRA}.")
@@ -174,16 +184,17 @@ def measure_options(
     threads: Option | None = None,
     budget_s: float = 0.07,
     several_isas: bool = False,
+    dtype: Option | None = None,
 ) -> Option:
     """Return the options of the measurement; ``strategies`` is the help of ``--strategy``.
 
-    ``several_isas``: the command compares instruction sets.
+    ``several_isas``: the command compares instruction sets. ``dtype``: a ``--dtype`` of its own.
     """
     several = " (sse, avx2, avx512, amx, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
+        dtype or dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",

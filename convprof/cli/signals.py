@@ -6,15 +6,19 @@ The first signal raises ``Interrupted``. Until the files are written, further si
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+_FROM_KEYS = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
+"""Signals that a terminal sends when keys are pressed."""
 _INSISTENT = 3
 """After this number of signals over more than ``_INSISTENT_S`` a command ends even while it writes:
 some disks never answer."""
@@ -74,6 +78,47 @@ def _arrived(number: int, _frame: object) -> None:
     _state.waiting += 1
     if _state.waiting >= _INSISTENT and now - _state.since > _INSISTENT_S:
         raise Interrupted
+
+
+@contextlib.contextmanager
+def forwarded(send: Callable[[int], None]) -> Iterator[None]:
+    """Let signals call ``send`` inside the block: a program runs in the foreground.
+
+    Ctrl-C reaches the program without help: the terminal sends it to all processes in the
+    foreground.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def arrived(number: int, _frame: object) -> None:
+        if number not in _FROM_KEYS or not _in_foreground():
+            send(number)
+
+    before: dict[int, Any] = {}
+    try:
+        for name in _FORWARDED:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, arrived)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_foreground() -> bool:
+    """Whether the terminal of this process sends it what is typed."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
 
 
 def check() -> None:

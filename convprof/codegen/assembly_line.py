@@ -12,18 +12,21 @@ from typing import Literal, NamedTuple, TypeAlias
 
 FMA, MULTIPLY, ADD = "fma", "mul", "add"
 SCALAR = "scalar"
-WIDTHS = (SCALAR, "xmm", "ymm", "zmm", "v")
-"""Kinds of register that floating-point arithmetic uses, narrowest first; ``v`` is AArch64's."""
-BYTES = {"xmm": 16, "ymm": 32, "zmm": 64, "v": 16}
+WIDTHS = (SCALAR, "xmm", "ymm", "zmm", "tmm", "v")
+"""Kinds of register that floating-point arithmetic uses, narrowest first; ``tmm`` are the tile
+registers of AMX, ``v`` AArch64's vectors."""
+BYTES = {"xmm": 16, "ymm": 32, "zmm": 64, "tmm": 1024, "v": 16}
 
 _ARITHMETIC = (
     (FMA, re.compile(r"vfn?m(?:add|sub)\d+([ps])([sd])\b|fml[as]\b|fn?m(?:add|sub)\b")),
     (MULTIPLY, re.compile(r"v?mul([ps])([sd])\b|fmul\b")),
     (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
 )
-_PRODUCTS = re.compile(r"(?:\{\w+\} )?(v?pdpbusds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|[us]+dot|bfdot)\b")
+_PRODUCTS = re.compile(
+    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+|[us]+dot|bfdot)\b"
+)
 """Instructions that multiply groups of short elements and add the products of each group."""
-_X86_REGISTER = re.compile(r"%([xyz]mm)(\d+)")
+_X86_REGISTER = re.compile(r"%([txyz]mm)(\d+)")
 _ARM_REGISTER = re.compile(r"\b([vqds])(\d+)\b(?:\.(\d+)?([sd])(?:\[\d+\])?)?")
 _X86_MEMORY = re.compile(r"[-\w.$+]*\([^)]*%[^)]*\)")
 _ARM_MEMORY = re.compile(r"\[(?:x\d+|sp)\b")

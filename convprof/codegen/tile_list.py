@@ -93,7 +93,9 @@ def kernel(tile: Kernel, isa: Isa) -> TileKernel:
     tile_kernel = _KERNELS.get(key)
     if tile_kernel is None:
         module = Module(tile.ir(), isa.without)
-        tile_kernel = _KERNELS[key] = TileKernel(tile, module, module.address(FUNCTION))
+        around = (kernel(each, isa) if each else None for each in (tile.setup, tile.teardown))
+        tile_kernel = TileKernel(tile, module, module.address(FUNCTION), *around)
+        _KERNELS[key] = tile_kernel
         forget_kernels(MOST_KERNELS)
     else:
         _KERNELS.move_to_end(key)
@@ -113,6 +115,8 @@ class TileKernel:
     tile: Kernel
     module: Module
     address: int
+    setup: TileKernel | None = None
+    teardown: TileKernel | None = None
 
     def element_bytes(self, pointers: int) -> tuple[int, ...]:
         """Return the bytes of an element behind each pointer of a list; 0 for unused pointers."""
@@ -132,9 +136,12 @@ class TileList:
     executed_macs: int = 0
     """Multiply-adds of all tiles, if the caller counts them."""
     _table: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    _state: TileKernel | None = None
+    """The setup that has run last in this task."""
 
     def task(self) -> None:
-        """Begin a new task."""
+        """Begin a new task. Any thread may run it, so it sets up and tears down by itself."""
+        self._tear_down()
         self.starts.append(self.count)
 
     def add(self, tile_kernel: TileKernel, *offsets: Any) -> None:
@@ -143,6 +150,10 @@ class TileList:
         An offset per pointer (into ``a``, ``b``, ``c``), in elements: numbers or arrays of one
         length.
         """
+        self._set_up(tile_kernel, len(offsets))
+        self._append(tile_kernel, *offsets)
+
+    def _append(self, tile_kernel: TileKernel, *offsets: Any) -> None:
         block = np.empty((max(map(np.size, offsets)), len(offsets) + 1), dtype=np.int64)
         block[:, 0] = tile_kernel.address
         sizes = tile_kernel.element_bytes(len(offsets))
@@ -152,12 +163,29 @@ class TileList:
         self.count += len(block)
         self.uses[tile_kernel] = self.uses.get(tile_kernel, 0) + len(block)
 
+    def _set_up(self, tile_kernel: TileKernel, pointers: int) -> None:
+        """Append the setup of a kernel, unless the kernels before had the same."""
+        setup = tile_kernel.setup
+        if setup is not None and setup is not self._state:
+            self._append(setup, *[0] * pointers)
+            self._state = setup
+
+    def _tear_down(self) -> None:
+        """Append the end of the task's state."""
+        if self._state is not None and self._state.teardown is not None:
+            self._append(self._state.teardown, *[0] * (self.rows[-1].shape[1] - 1))
+        self._state = None
+
     def add_each(self, kernels: Sequence[TileKernel], *offsets: Any, tasks: bool = False) -> None:
         """Append rows of tiles, a kernel for each tile of a row, the same in every row.
 
         An offset per pointer, in elements: numbers or arrays that broadcast to ``(rows, tiles)``.
         With ``tasks`` every row is a task.
         """
+        if any(each.setup is not kernels[0].setup for each in kernels):
+            kernels, offsets = _with_setups(kernels, offsets)
+        else:
+            self._set_up(kernels[0], len(offsets))
         addresses = np.array([[each.address for each in kernels]])
         sizes = np.array([[each.element_bytes(len(offsets)) for each in kernels]])
         scaled = (np.asarray(x) * sizes[..., pointer] for pointer, x in enumerate(offsets))
@@ -170,14 +198,33 @@ class TileList:
         self.count += rows * tiles
         for each in kernels:
             self.uses[each] = self.uses.get(each, 0) + rows
+        self._state = kernels[-1].setup or self._state
 
     def dims(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the runner's integers; tiles must not be added afterwards."""
         if self._table is None:
+            self._tear_down()
             head = np.array([len(self.starts), *self.starts, self.count], dtype=np.int64)
             self._table = np.concatenate([head, *(block.ravel() for block in self.rows)])
             self.rows = []  # the table has all tiles
         return self._table
+
+
+def _with_setups(
+    kernels: Sequence[TileKernel], offsets: tuple[Any, ...]
+) -> tuple[list[TileKernel], tuple[Any, ...]]:
+    """Return the tiles of a row with a setup before each tile that needs another one."""
+    order: list[tuple[TileKernel, int]] = []
+    state = None
+    for position, each in enumerate(kernels):
+        if each.setup is not None and each.setup is not state:
+            state = each.setup
+            order.append((state, position))
+        order.append((each, position))
+    positions = [position for _, position in order]
+    row = np.zeros((1, len(kernels)), dtype=np.int64)
+    whole = np.broadcast_arrays(row, *offsets)[1:]
+    return [each for each, _ in order], tuple(offset[:, positions] for offset in whole)
 
 
 def inner_loop(lists: Iterable[TileList]) -> tuple[str, str] | None:

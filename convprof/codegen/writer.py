@@ -119,8 +119,10 @@ class Writer:
         return self.add(f"{'fadd' if self._floats else 'add'} {self.vector} {a}, {b}")
 
     def fma(self, a: str, b: str, c: str) -> str:
-        """Return ``a * b + c``."""
+        """Return ``a * b + c``; whole numbers are multiplied, then added."""
         v = self.vector
+        if not self._floats:
+            return self.add(f"add {v} {self.add(f'mul {v} {a}, {b}')}, {c}")
         if not self._fused:
             return self.add(f"fadd {v} {self.add(f'fmul {v} {a}, {b}')}, {c}")
         return self.add(f"call {v} @llvm.fma.{self.suffix}({v} {a}, {v} {b}, {v} {c})")

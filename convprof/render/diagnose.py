@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convprof.logs.operation import Reading
+    from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
     from convprof.studies.diagnose.study import Diagnosis
     from convprof.units import Unit
@@ -89,6 +90,8 @@ def diagnosis_report(console: Console, study: Diagnosis, *, top: int | None) -> 
     """Print the table, the findings, and what was not read."""
     rows = study.rows()
     shown = lines(rows, top)
+    if study.program is not None:
+        say(console, program_line(study.program, study.total_s))
     cut = console.width < NARROW
     kept = print_table(console, title(study), columns(study, shown, cut=cut), shown)
     notes = [_legend(kept), *(f"not measured: {reason}" for reason in study.not_measured)]
@@ -111,6 +114,24 @@ def title(study: Diagnosis) -> str:
     on = f"ceilings of {threads} thread{'s' if threads > 1 else ''}"
     by = f" by {libraries}" if libraries else ""
     return f"{units.time(study.total_s)} in {study.log.calls:,} calls and creations{by}; {on}"
+
+
+def program_line(program: ProgramTime, logged_s: float) -> str:
+    """Return how long the program took, how much of it was logged, and what the logs cost."""
+    share = logged_s / program.seconds if program.seconds else math.inf
+    # Threads that work at the same time may have more time than the program.
+    part = f" ({100 * share:.0f} %)" if share <= 1 else ""
+    ended = f", exit code {program.exit_code}" if program.exit_code else ""
+    return (
+        f"the program: {units.time(program.seconds)}{ended}; logged operations: "
+        f"{units.time(logged_s)}{part}; overhead of the logs: {_overhead(program)}"
+    )
+
+
+def _overhead(program: ProgramTime) -> str:
+    if program.overhead is None or program.without_s is None:
+        return "unknown (--overhead measures it)"
+    return f"{100 * program.overhead:+.0f} % of {units.time(program.without_s)}, one run each"
 
 
 def unread(log: Reading) -> list[str]:

@@ -12,7 +12,7 @@ from convprof.codegen.kernels import transpose
 from convprof.codegen.kernels.transpose import InterleaveTile, TransposeTile
 from convprof.codegen.threads import Program, Work, team
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.dtypes import of_one
+from convprof.dtypes import F32, of_one
 from convprof.integers import ceil_div
 from convprof.problems import LayoutConversion
 from convprof.strategies.base import Setting
@@ -66,7 +66,8 @@ def _tiles(matrices: Buffer, setting: Setting) -> TileList:
     """Return the blocks of all matrices, each a task."""
     n, rows, columns = matrices.shape
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(matrices.dtype.bytes)
+    # squares of as many lanes as f32 has: 64 by 64 bytes would not fit the registers
+    lanes = isa.lanes(max(matrices.dtype.bytes, F32.source.bytes))
     tall, wide = _cuts((n, rows, columns), lanes, setting.threads)
     blocks = [
         (_tile(len(i), len(j), matrices, lanes), i[0] * columns + j[0], j[0] * rows + i[0])

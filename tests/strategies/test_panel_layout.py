@@ -12,7 +12,14 @@ from convprof.codegen.kernels.multiply import Fma
 from convprof.dtypes import COMMON, DTYPES
 from convprof.problems import Gemm
 from convprof.strategies.base import Setting
-from convprof.strategies.gemm.blocked import AHEAD, IN_PLACE, PACKED, BlockedProducts, GemmBlocking
+from convprof.strategies.gemm.blocked import (
+    AHEAD,
+    IN_PLACE,
+    PACKED,
+    STREAMED,
+    BlockedProducts,
+    GemmBlocking,
+)
 from convprof.strategies.gemm.panel_layout import PanelLayout, filled_up
 from convprof.strategies.gemm.panels import FILLED_A, Matrices, Operands
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
@@ -97,7 +104,7 @@ def test_prepacked_panels_of_groups_give_the_product(group, g, kc, threads):
     g=shapes,
     kc=st.integers(1, 70),
     threads=st.sampled_from([1, 2]),
-    pack_b=st.sampled_from([IN_PLACE, PACKED, AHEAD]),
+    pack_b=st.sampled_from([IN_PLACE, PACKED, AHEAD, STREAMED]),
 )
 def test_blocked_products_of_groups_give_the_product(group, g, kc, threads, pack_b):
     setting = Setting(threads=threads)

@@ -79,7 +79,7 @@ def test_answers():
     command = "convprof strategies resnet50:layer1.0.conv2"
     assert answer(everything, ()) == Answer(("7 strategies for 2 kinds of problem.",), command)
     both = replies(CONV, ("nchw",), (), "f32")
-    none = replies(CONV, ("nchw",), (), "bf16")
+    none = replies(CONV, ("nchw",), (), "s32")
     assert answer([both], [CONV]) == Answer(
         ("6 of 7 strategies take the problem.",), f"convprof run {CONV.descriptor}"
     )

@@ -61,13 +61,26 @@ class Kernel(ABC):
         """Bytes of an element behind each pointer: the factor of offsets."""
         return tuple(getattr(self.types, role).bytes for _, role in self.parameters)
 
+    @property
+    def setup(self) -> Kernel | None:
+        """A kernel whose state of the thread this one needs: the shapes of tile registers."""
+        return None
+
+    @property
+    def teardown(self) -> Kernel | None:
+        """The kernel that ends the state which this one sets up."""
+        return None
+
     @abstractmethod
     def _code(self, w: Writer) -> str:
         """Return the instructions before the return, each line with its end."""
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics that the code calls."""
-        return w.declarations()
+        """Return the intrinsics that loads, stores and sums of the types call."""
+        others = (getattr(self.types, role) for _, role in self.parameters)
+        texts = (w.declarations(), *(w.typed(each).declarations() for each in others))
+        lines = (line for text in texts for line in text.splitlines())
+        return "\n".join(dict.fromkeys(lines)) + "\n"
 
     @property
     def _computes_in(self) -> DType:

@@ -9,11 +9,16 @@ taps that read it, as long as there are free registers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.epilogue import Finish, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+
+if TYPE_CHECKING:
+    from convprof.dtypes import DType
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,27 @@ class DepthwiseTile(Kernel):
         """Three pointers, or six with an epilogue."""
         return pointers(self.epilogue)
 
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.channels, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         """Write one vector of channels for all pixels."""
-        a, b, c = (w.at(pointer, channel) for pointer in ("%a", "%b", "%c"))
+        of, total_type = self.types, self.types.accumulator
+        source, taps, result = (
+            Elements(w, each, total_type) for each in (of.source, of.weights, of.result)
+        )
+        a, b, c = source.at("%a", channel), taps.at("%b", channel), result.at("%c", channel)
         sums = ["zeroinitializer"] * len(self.pixels)
         inputs: dict[int, str] = {}
         for (_, b_tap), places, keep in zip(self.taps, self._places(), self._kept(), strict=True):
-            weights = w.load(w.at(b, b_tap * self.b_row))
+            weights = taps.load(taps.at(b, b_tap * self.b_row))
             for i, place in enumerate(places):
                 if place not in inputs:
-                    inputs[place] = w.load(w.at(a, place), mask)
+                    inputs[place] = source.load(source.at(a, place), mask)
                 sums[i] = w.fma(weights, inputs[place], sums[i])
             if not keep:
                 w.fence()
@@ -74,7 +87,7 @@ class DepthwiseTile(Kernel):
         bias, residual = finish.bias(channel, mask), finish.residual(channel)
         for total, pixel in zip(sums, self.c_pixels, strict=True):
             done = finish.apply(total, bias, (residual, pixel), mask)
-            w.store(done, w.at(c, pixel), mask)
+            result.store(done, result.at(c, pixel), mask)
 
     def _places(self) -> list[list[int]]:
         """Return, for each tap, the position of the input of each pixel."""

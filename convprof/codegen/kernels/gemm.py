@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.integers import ceil_div
@@ -79,7 +80,8 @@ class Tile(Kernel):
     the other: data that later tiles read."""
     multiply: Multiply = FMA
     """How a step multiplies its group of neighbouring elements of a row of ``a`` and of a column of
-    ``b``; ``run`` counts steps. With groups ``b`` is padded to whole vectors."""
+    ``b``; ``run`` counts steps. A ``b`` that is not ``padded`` has the rows of a matrix: the kernel
+    interleaves the rows of a group."""
     epilogue: Epilogue = NO_EPILOGUE
     """What follows the sum: a bias per column, a residual in the layout of ``c``, a function."""
 
@@ -93,10 +95,8 @@ class Tile(Kernel):
         return self.types.accumulator
 
     def declarations(self, w: Writer) -> str:
-        """Return the intrinsics of the sums, of the result's stores and of the multiplications."""
-        texts = (w.declarations(), w.typed(self.types.result).declarations())
-        lines = (line for text in texts for line in text.splitlines())
-        return "\n".join(dict.fromkeys(lines)) + "\n" + self.multiply.declarations(w)
+        """Return the intrinsics of loads, stores and sums, and of the multiplications."""
+        return super().declarations(w) + self.multiply.declarations(w)
 
     @property
     def fourth_row(self) -> int:
@@ -155,8 +155,12 @@ class _Code:
         self.w = w
         types = tile.types
         self.a, self.b = w.typed(types.source), w.typed(types.weights)
-        self.c = w.typed(types.result)
+        self.c = Elements(w, types.result, types.accumulator)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
+        self.correction = tile.multiply.correction(w)
+        more = [(len(tile.rows), v) for v in range(tile.vectors)] if self.correction else []
+        self.summed = self.cells + more
+        """The cells, and a row of what is subtracted from each of them."""
         self.unroll = tile.unroll
         self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
         """A function that is applied to the stored sums, row by row, in a loop."""
@@ -166,8 +170,8 @@ class _Code:
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
         tile = self.tile
-        if tile.multiply != FMA and (tile.pack_row or not tile.padded):
-            raise ValueError("groups of k need panels that are packed and filled up")
+        if tile.multiply != FMA and tile.pack_row:
+            raise ValueError("only rows of one element per step are packed in passing")
         if tile.accumulate and tile.types.result != tile.types.accumulator:
             raise ValueError("a result that is rounded cannot be added to")
         if not tile.fmas:
@@ -179,7 +183,7 @@ class _Code:
     def straight(self) -> str:
         """Return the kernel without a loop: no branch to mispredict, and tiles overlap."""
         head = self._fetch_c()
-        sums = ["zeroinitializer"] * len(self.cells)
+        sums = ["zeroinitializer"] * len(self.summed)
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
         if self.tile.epilogue:
@@ -190,15 +194,15 @@ class _Code:
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
         idle = self.tile.accumulate and not self.tile.epilogue
-        body = "" if idle else self._stores(["zeroinitializer"] * len(self.cells))
+        body = "" if idle else self._stores(["zeroinitializer"] * len(self.summed))
         return f"{body}\n"
 
     def loops(self) -> str:
         """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
         tile, a, b = self.tile, self.a.element, self.b.element
-        start = ["zeroinitializer"] * len(self.cells)
+        start = ["zeroinitializer"] * len(self.summed)
         head = self._fetch_c()
-        carried = [f"%acc{i}_{v}" for i, v in self.cells]
+        carried = [f"%acc{i}_{v}" for i, v in self.summed]
         sums = self._steps(carried, self.unroll, _Place("%a_now"), _Place("%b_now"))
         inner = self.w.taken()
         tail = self._stores(sums)
@@ -225,7 +229,7 @@ step:
   %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
   %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
   %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
-{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
+{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.summed], "segment", sums, "step")}
 {inner}
   %a_next = getelementptr {a}, ptr %a_now, i64 {self.unroll * tile.a_step}
   %b_next = getelementptr {b}, ptr %b_now, i64 {self.unroll * tile.b_row}
@@ -246,7 +250,7 @@ done:
         return "\n".join(
             f"  %{name}{i}_{v} = phi {self.w.vector} "
             f"[ {first[k]}, %{before} ], [ {last[k]}, %{after} ]"
-            for k, (i, v) in enumerate(self.cells)
+            for k, (i, v) in enumerate(self.summed)
         )
 
     def _steps(self, sums: list[str], count: int, a: _Place, b: _Place) -> list[str]:
@@ -263,6 +267,9 @@ done:
                     for v in range(tile.vectors):
                         k = i * tile.vectors + v
                         sums[k] = tile.multiply.add(w, operand, across[v][part], sums[k])
+            if self.correction:
+                for v, k in enumerate(range(len(self.cells), len(self.summed))):
+                    sums[k] = tile.multiply.add(w, self.correction, across[v][0], sums[k])
             self._fetch_fourth(u, count)
         return sums
 
@@ -284,6 +291,8 @@ done:
         Prefetch and pack as the tile says.
         """
         tile, group = self.tile, self.tile.multiply.in_groups
+        if not tile.padded and (group is not None or tile.k_group > 1):
+            return self._group_of_rows(b, u)
         read = self.b if group is None else self.b.typed(group, self.b.align)
         of_columns = tile.k_group if group is None else 1  # vectors that hold a vector of columns
         width = tile.lanes * tile.k_group // of_columns
@@ -301,6 +310,40 @@ done:
             self._fetch(b.pointer, (b.offset + u + tile.fetch_rows) * tile.b_row, level=1)
         groups = range(0, len(row), of_columns)
         return [tile.multiply.columns(self.w, row[v : v + of_columns]) for v in groups]
+
+    def _group_of_rows(self, b: _Place, u: int) -> list[list[str]]:
+        """Return the ``u``-th step of a ``b`` whose rows are apart: groups made in registers."""
+        tile, count, group = self.tile, self.tile.k_group, self.tile.multiply.in_groups
+        row = tile.b_row // count
+        across = []
+        for v in range(tile.vectors):
+            start, mask = (b.offset + u) * tile.b_row + v * tile.lanes, self._mask(v)
+            places = [self.b.at(b.pointer, start + i * row) for i in range(count)]
+            rows = [self.b.load(place, mask) for place in places]
+            if group is None:
+                across.append(rows)
+                continue
+            vector, words = self._joined(rows), self.b.typed(group).vector
+            kind = f"<{tile.lanes * count} x {self.b.element}>"
+            if kind != words:
+                vector = self.w.add(f"bitcast {kind} {vector} to {words}")
+            across.append(tile.multiply.columns(self.w, [vector]))
+        return across
+
+    def _joined(self, rows: list[str]) -> str:
+        """Write the vector of the first elements of all rows, then the second ones, and so on."""
+        lanes = self.tile.lanes
+        while len(rows) > 1:
+            half, kind = len(rows) // 2, f"<{lanes} x {self.b.element}>"
+            picks = ", ".join(f"i32 {i + j * lanes}" for i in range(lanes) for j in (0, 1))
+            mask = f"<{2 * lanes} x i32> <{picks}>"
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [
+                self.w.add(f"shufflevector {kind} {one}, {kind} {other}, {mask}")
+                for one, other in pairs
+            ]
+            lanes *= 2
+        return rows[0]
 
     def _fetch_fourth(self, u: int, count: int) -> None:
         """Prefetch the lines of the ``u``-th of an iteration's ``count`` steps.
@@ -332,14 +375,23 @@ done:
     def _stores(self, sums: list[str]) -> str:
         tile = self.tile
         biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
-        for total, (i, v) in zip(sums, self.cells, strict=True):
+        for total, (i, v) in zip(self._corrected(sums), self.cells, strict=True):
             where, mask = self.c.at("%c", self._place(i, v)), self._mask(v)
             if tile.accumulate:
                 total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
-            short = tile.multiply.rounded(self.w, total, tile.types.result)
-            self.c.store(short, where, mask)
+            self.c.store(total, where, mask)
         return self.w.taken() + (self._late_loop(self.late) if self.late else "")
+
+    def _corrected(self, sums: list[str]) -> list[str]:
+        """Write the sums without the products that each has too many."""
+        if not self.correction:
+            return sums
+        extra = sums[len(self.cells) :]
+        return [
+            self.w.add(f"sub {self.w.vector} {total}, {extra[v]}")
+            for total, (_, v) in zip(sums, self.cells, strict=False)
+        ]
 
     def _late_loop(self, function: Function) -> str:
         """Return the loop over the rows of ``c``, in L1 by now, that applies the function.

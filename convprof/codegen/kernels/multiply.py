@@ -6,6 +6,7 @@ for ``a``, one vector for the columns of ``b``. Each way makes operands of what 
 the products of operands to a vector of sums:
 
     dot           one instruction for the whole group (vdpbf16ps, vpdpbusd)
+    shifted       the same for signed bytes: vpdpbusd of a + 128, minus 128 times the sums of b
     pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
     convert       one f16 to one f32; then an FMA
     madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
@@ -19,19 +20,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convprof.codegen.architecture import X86
+from convprof.codegen.kernels.elements import HALF_WORD, WORD, cast, widen_f16
 from convprof.codegen.kernels.transpose import separated
 from convprof.codegen.target import target
-from convprof.dtypes import DTYPES, DType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convprof.codegen.isa import Isa
     from convprof.codegen.writer import Writer
-    from convprof.dtypes import Types
+    from convprof.dtypes import DType, Types
 
-WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
-"""What a group of 4 bytes, or of 2, is read as."""
 BYTES = 4
 """Bytes of a group that fills a number of 32 bits."""
 
@@ -59,6 +56,15 @@ class Multiply(ABC):
         """Whether operands are made of what is read, in registers besides the sums."""
         return True
 
+    @property
+    def registers(self) -> int:
+        """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
+        return self.parts
+
+    def correction(self, w: Writer) -> str | None:  # noqa: ARG002
+        """Return the operand whose products with ``b`` every sum has too many; mostly None."""
+        return None
+
     def flops(self, lanes: int) -> int:
         """Return the operations of one ``add``: 2 per product."""
         return 2 * lanes * self.k_group // self.parts
@@ -83,10 +89,6 @@ class Multiply(ABC):
     def declarations(self, w: Writer) -> str:  # noqa: ARG002
         """Return the intrinsics that only this way calls."""
         return ""
-
-    def rounded(self, w: Writer, total: str, result: DType) -> str:
-        """Write a vector of sums as the type of the result has them in memory."""
-        return _ROUNDED[result.name](w, total) if result.name in _ROUNDED else total
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,12 @@ class Dot(Multiply):
     intrinsic: str = ""
     operand: str = ""
     """The type of both factors, in LLVM."""
-    rounding: str = ""
-    """The intrinsic from f32 to bf16, where there is one."""
 
     @property
     def instruction(self) -> str:
         """The name in assembly."""
-        return "vdpbf16ps" if "bf16" in self.intrinsic else "vpdpbusd"
+        names = ("vdpbf16ps", "vpdpbusd", "vpdpbssd")
+        return next(name for name in names if name[1:] in self.intrinsic)
 
     @property
     def widens(self) -> bool:
@@ -147,7 +148,7 @@ class Dot(Multiply):
     def row(self, w: Writer, vector: str) -> list[str]:
         """Return the group as the instruction takes it."""
         words = w.typed(WORD).vector
-        return [vector if self.operand == words else _cast(w, vector, words, self.operand)]
+        return [vector if self.operand == words else cast(w, vector, words, self.operand)]
 
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write the instruction."""
@@ -156,20 +157,39 @@ class Dot(Multiply):
         return w.add(f"call {v} @{self.intrinsic}({operands})")
 
     def declarations(self, w: Writer) -> str:
-        """Return the instruction's intrinsic, and the one that rounds."""
+        """Return the instruction's intrinsic."""
         v, operand = w.vector, self.operand
-        lines = f"declare {v} @{self.intrinsic}({v}, {operand}, {operand})\n"
-        if self.rounding:
-            lines += f"declare <{w.lanes} x bfloat> @{self.rounding}({v})\n"
-        return lines
+        return f"declare {v} @{self.intrinsic}({v}, {operand}, {operand})\n"
 
-    def rounded(self, w: Writer, total: str, result: DType) -> str:
-        """Write the CPU's own instruction, where there is one."""
-        if not self.rounding or result.name != "bf16":
-            return super().rounded(w, total, result)
-        short = f"<{w.lanes} x bfloat>"
-        value = w.add(f"call {short} @{self.rounding}({w.vector} {total})")
-        return _cast(w, value, short, w.typed(result).vector)
+
+@dataclass(frozen=True)
+class Shifted(Dot):
+    """Signed bytes for an instruction that takes unsigned ones: ``a + 128``.
+
+    An exclusive or of the sign bits adds 128. The products of 128 and ``b`` are summed in a row of
+    their own and subtracted at the end. All sums are exact modulo 2**32.
+    """
+
+    @property
+    def registers(self) -> int:
+        """The shifted element has a register, and so have the constant and its sums."""
+        return 2
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the group with 128 added to each byte."""
+        return [w.add(f"xor {self.operand} {vector}, {_SIGNS}")]
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:  # noqa: ARG002
+        """Return the groups of ``b`` as they are."""
+        return [vectors[0]]
+
+    def correction(self, w: Writer) -> str | None:  # noqa: ARG002
+        """Return 128 in each byte."""
+        return _SIGNS
+
+
+_SIGNS = f"splat (i32 {0x80808080 - (1 << 32)})"
+"""The sign bits of four bytes."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +205,7 @@ class Pairs(Multiply):
         words = w.typed(WORD).vector
         first = w.add(f"shl {words} {vector}, splat (i32 16)")
         second = w.add(f"and {words} {vector}, splat (i32 -65536)")
-        return [_cast(w, each, words, w.vector) for each in (first, second)]
+        return [cast(w, each, words, w.vector) for each in (first, second)]
 
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write one multiply-add."""
@@ -207,9 +227,7 @@ class Convert(Multiply):
 
     def row(self, w: Writer, vector: str) -> list[str]:
         """Write the f32 of the f16."""
-        halves = f"<{w.lanes} x half>"
-        short = _cast(w, vector, w.typed(HALF_WORD).vector, halves)
-        return [w.add(f"fpext {halves} {short} to {w.vector}")]
+        return [widen_f16(w, vector)]
 
     def add(self, w: Writer, a: str, b: str, total: str) -> str:
         """Write one multiply-add."""
@@ -244,7 +262,7 @@ class Madd(Multiply):
     def _halves(self, w: Writer, vector: str, *, signed: bool) -> list[str]:
         """Write the even and the odd bytes, each in 16 bits."""
         pairs = self.operand_type(w)
-        both = _cast(w, vector, w.typed(WORD).vector, pairs)
+        both = cast(w, vector, w.typed(WORD).vector, pairs)
         if not signed:
             even = w.add(f"and {pairs} {both}, splat (i16 255)")
             return [even, w.add(f"lshr {pairs} {both}, splat (i16 8)")]
@@ -295,34 +313,6 @@ class Bytes(Multiply):
         return w.plus(total, w.add(f"mul {w.vector} {a}, {b}"))
 
 
-def _round_bf16(w: Writer, total: str) -> str:
-    """Write the upper halves, rounded to nearest, ties to even; of NaN without rounding."""
-    words = w.typed(WORD).vector
-    bits = _cast(w, total, w.vector, words)
-    upper = w.add(f"lshr {words} {bits}, splat (i32 16)")
-    last = w.add(f"and {words} {upper}, splat (i32 1)")
-    half = w.add(f"add {words} {last}, splat (i32 32767)")
-    sum_ = w.add(f"add {words} {bits}, {half}")
-    nearest = w.add(f"lshr {words} {sum_}, splat (i32 16)")
-    nan = w.add(f"or {words} {upper}, splat (i32 64)")
-    is_nan = w.add(f"fcmp uno {w.vector} {total}, {total}")
-    either = w.add(f"select <{w.lanes} x i1> {is_nan}, {words} {nan}, {words} {nearest}")
-    return w.add(f"trunc {words} {either} to {w.typed(HALF_WORD).vector}")
-
-
-def _round_f16(w: Writer, total: str) -> str:
-    halves = f"<{w.lanes} x half>"
-    short = w.add(f"fptrunc {w.vector} {total} to {halves}")
-    return _cast(w, short, halves, w.typed(HALF_WORD).vector)
-
-
-_ROUNDED: dict[str, Callable[[Writer, str], str]] = {"bf16": _round_bf16, "f16": _round_f16}
-
-
-def _cast(w: Writer, value: str, before: str, after: str) -> str:
-    return w.add(f"bitcast {before} {value} to {after}")
-
-
 FMA = Fma(1)
 _MADD = {128: "llvm.x86.sse2.pmadd.wd", 256: "llvm.x86.avx2.pmadd.wd"}
 _MADD[512] = "llvm.x86.avx512.pmaddw.d.512"
@@ -339,7 +329,7 @@ def multiply(types: Types, isa: Isa) -> Multiply:
     if (source, weights) == ("f16", "f16"):
         return Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
-        return (_bytes_dot(isa) if source == "u8" else None) or _widened(isa, source)
+        return _bytes_dot(isa, source) or _widened(isa, source)
     raise ValueError(f"no kernel multiplies {types.name}")
 
 
@@ -347,17 +337,17 @@ def _bf16_dot(isa: Isa) -> Dot | None:
     if not isa.has("avx512bf16"):
         return None
     lanes = isa.bits // WORD.bits
-    dot, rounding = (
-        f"llvm.x86.avx512bf16.{name}.{isa.bits}" for name in ("dpbf16ps", "cvtneps2bf16")
-    )
-    return Dot(2, 1, dot, f"<{2 * lanes} x bfloat>", rounding)
+    return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
 
 
-def _bytes_dot(isa: Isa) -> Dot | None:
+def _bytes_dot(isa: Isa, source: str) -> Dot | None:
+    operand = f"<{isa.bits // WORD.bits} x i32>"
+    if source == "s8" and isa.has("avxvnniint8"):
+        return Dot(4, 1, f"llvm.x86.avx2.vpdpbssd.{isa.bits}", f"<{isa.bits // 8} x i8>")
     if not (isa.has("avx512vnni") or isa.has("avxvnni")):
         return None
-    lanes = isa.bits // WORD.bits
-    return Dot(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", f"<{lanes} x i32>")
+    way = Dot if source == "u8" else Shifted
+    return way(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
 
 
 def _widened(isa: Isa, source: str) -> Multiply:

@@ -168,6 +168,8 @@ class CopyPanel(Kernel):
     """Elements from one row of ``a`` to the next."""
     scale: float = 1.0
     k_group: int = 1
+    zero_groups: int = 0
+    """Groups of zeros after the last row, for sums in steps of several groups."""
 
     def _code(self, w: Writer) -> str:
         """Write a loop over groups of rows, then the last group if it has fewer rows."""
@@ -179,6 +181,8 @@ class CopyPanel(Kernel):
                 w.at("%c", whole * self.k_group * self.width),
             )
             self._group(w, source, target, rest)
+        for group in range(whole + bool(rest), whole + bool(rest) + self.zero_groups):
+            self._group(w, "%a", w.at("%c", group * self.k_group * self.width), 0)
         return f"""entry:
 {loop}done:
 {w.taken()}"""

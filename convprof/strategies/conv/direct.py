@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Conv2d
+from convprof.strategies import sums
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
-from convprof.strategies.plan import WEIGHTS, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Plan, Stage
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class Direct(Planned[Conv2d]):
     name = "direct"
     kind = "conv2d"
     summary = "the seven loops in textbook order"
+    dtypes = PRODUCTS
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, then one stage over the output planes."""
@@ -88,5 +91,8 @@ class Direct(Planned[Conv2d]):
             padded, kernel = padded_nhwc(p), direct_nhwc
             height, width = padded.shape[1:3]
         dims = loop_dims(p, height, width)
-        stage = Stage("loops", kernel, p.n * p.k, (padded.buffer, WEIGHTS, Y), dims)
-        return Plan(workspaces=padded.workspaces(setting.types), steps=[*padded.stages, stage])
+        types = setting.types
+        buffers = (padded.buffer, WEIGHTS, sums.buffer(types))
+        stage = Stage("loops", kernel, p.n * p.k, buffers, dims)
+        plan = Plan(workspaces=padded.workspaces(types), steps=[*padded.stages, stage])
+        return sums.with_rounding(plan, p.result(setting.layout, types), types)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Conv2d
+from convprof.strategies import sums
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
@@ -92,20 +94,18 @@ class Product:
     swap: tuple[int, int, int] | None
     """``(outer, inner, run)`` of the copy that orders the result; None if the order is right
     already."""
-
-    @property
-    def c(self) -> str:
-        """Return the buffer of the result."""
-        return PRODUCT if self.swap else Y
+    c: str
+    """The buffer of the result."""
 
 
-def _product(p: Conv2d, layout: str, patches: str) -> Product:
+def _product(p: Conv2d, setting: Setting, patches: str) -> Product:
     taps, pixels = p.r * p.s * p.cg, p.n * p.p * p.q
-    if layout == "nchw":
+    result = sums.buffer(setting.types)
+    if setting.layout == "nchw":
         swap = (p.k, p.n, p.p * p.q) if p.n > 1 else None
-        return Product(p.kg, pixels, taps, WEIGHTS, patches, swap)
+        return Product(p.kg, pixels, taps, WEIGHTS, patches, swap, PRODUCT if swap else result)
     swap = (p.groups, pixels, p.kg) if p.groups > 1 else None
-    return Product(pixels, p.kg, taps, patches, RSCK, swap)
+    return Product(pixels, p.kg, taps, patches, RSCK, swap, PRODUCT if swap else result)
 
 
 def _patch_stages(p: Conv2d, layout: str, padded: Padded) -> list[Stage]:
@@ -140,6 +140,7 @@ class Im2col(Planned[Conv2d]):
     name = "im2col"
     kind = "conv2d"
     summary = "patch matrix, then our own tiled GEMM"
+    dtypes: tuple[str, ...] = PRODUCTS
     parallel = True
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
@@ -150,9 +151,9 @@ class Im2col(Planned[Conv2d]):
         # The patch matrix of a 1x1 filter is the image itself if the image is one matrix.
         itself = p.is_pointwise and padded.buffer == X and p.stride == (1, 1)
         if itself and (p.n == 1 if layout == "nchw" else p.groups == 1):
-            product = _product(p, layout, X)
+            product = _product(p, setting, X)
         else:
-            product = _product(p, layout, PATCHES)
+            product = _product(p, setting, PATCHES)
             plan.steps += _patch_stages(p, layout, padded)
             columns = p.n * p.p * p.q
             plan.workspaces = padded.workspaces(types)
@@ -162,10 +163,11 @@ class Im2col(Planned[Conv2d]):
         step = self.gemm(p, setting, product)
         plan.steps.append(step)
         if product.swap:
-            plan.workspaces[PRODUCT] = Buffer((p.k, p.n * p.p * p.q), types.result)
+            plan.workspaces[PRODUCT] = Buffer((p.k, p.n * p.p * p.q), types.accumulator)
             reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
-            plan.steps.append(reshape)
-        return plan
+            plan.steps.append(reshape)  # which rounds, too
+            return plan
+        return sums.with_rounding(plan, p.result(layout, types), types)
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
         """Return the step of the plan that multiplies."""

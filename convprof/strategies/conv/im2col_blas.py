@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convprof.dtypes import COMMON
 from convprof.strategies.conv.im2col import Im2col, Product
 from convprof.strategies.plan import Call, Plan
 
@@ -19,6 +20,7 @@ class Im2colBlas(Im2col):
 
     name = "im2col-blas"
     summary = "patch matrix, then the GEMM of NumPy's BLAS"
+    dtypes = COMMON
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Call:  # noqa: ARG002
         """Return a call of ``numpy.matmul``, which hands contiguous matrices to BLAS."""

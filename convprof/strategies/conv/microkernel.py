@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.codegen import isa as isas
+from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import runner_address
+from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
 from convprof.strategies import epilogue
+from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
     CALL_CYCLES,
@@ -22,7 +26,7 @@ from convprof.strategies.conv.register_tiles import (
     DepthwisePlan,
     TilePlan,
 )
-from convprof.strategies.plan import Native, Stage
+from convprof.strategies.plan import Buffer, Native, Stage
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
     parallel = True
     generated = True
     fuses = True
+    dtypes = PRODUCTS
 
     def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
@@ -59,13 +64,15 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         dims, fixed = tiles.build(), tiles.chosen.fixed
 
         def stages(source: str, target: str) -> list[Stage]:
-            buffers = tiles.buffers(source, PANELS, target)
+            fill = fill_stages(source, p, tiles.p, setting)
+            buffers = tiles.buffers(FILLED if fill else source, PANELS, target)
             native = Native(runner_address(len(buffers)), tiles.tiles)
-            return [
-                Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
-            ]
+            stage = Stage("tiles", native, int(dims[0]), buffers, dims, static_schedule=bool(fixed))
+            return [*fill, stage]
 
         plan = nhwc_plan(p, setting, stages)
+        if tiles.p.c > p.c:
+            plan.workspaces[FILLED] = Buffer((p.n, p.h, p.w, tiles.p.c), setting.types.source)
         plan.packed[PANELS] = tiles.packed()
         plan.lendable_workspaces = frozenset(plan.workspaces)
         add_late(plan, p, setting)
@@ -84,4 +91,7 @@ def estimated_cycles(tiles: TilePlan) -> float:
 
 
 def _tiles(p: Conv2d, setting: Setting) -> TilePlan:
-    return (DepthwisePlan if p.cg == p.kg == 1 else DensePlan)(p, setting)
+    if p.cg == p.kg == 1:
+        return DepthwisePlan(p, setting)
+    how = multiply(setting.types, isas.find(setting.isa))
+    return DensePlan(filled(p, how.k_group), setting)

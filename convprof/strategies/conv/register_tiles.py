@@ -13,6 +13,7 @@ from convprof.codegen import isa as isas
 from convprof.codegen.isa import register_rows, register_vectors
 from convprof.codegen.kernels.depthwise import DepthwiseTile
 from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.multiply import multiply
 from convprof.codegen.tile_list import TileKernel, TileList, kernel
 from convprof.integers import ceil_div, round_up
 from convprof.strategies import epilogue
@@ -152,7 +153,7 @@ class TilePlan(ABC):
     def _work(self, pixels: tuple[list[TilePlacement], int]) -> int:
         """Return rows times steps of a panel's tiles at these pixels."""
         return sum(
-            len(placement.a) * len(placement.pattern) * len(placement.region.taps) * self.p.cg
+            len(placement.a) * len(placement.pattern) * len(placement.region.taps) * self.tap_steps
             for placement in pixels[0]
         )
 
@@ -172,6 +173,11 @@ class TilePlan(ABC):
         more = (column, starts[2]) if self.p.epilogue else ()
         fourth = (d,) if more or self.weights_far else ()
         self.tiles.add(tile, *starts, *fourth, *more)
+
+    @property
+    def tap_steps(self) -> int:
+        """Steps of the reduction per tap of the filter."""
+        return 1
 
     @property
     def weights_far(self) -> bool:
@@ -218,17 +224,27 @@ class TilePlan(ABC):
 
 
 class DensePlan(TilePlan):
-    """Tiles of pixels by output channels, the sum over filter taps and input channels."""
+    """Tiles of pixels by output channels, the sum over filter taps and input channels.
+
+    The channels of a group are whole groups of the elements that an instruction multiplies.
+    """
 
     def __init__(self, p: Convolution, setting: Setting, output: Output | None = None) -> None:
         """Without ``output`` the result is dense."""
+        self.multiply = multiply(setting.types, isas.find(setting.isa))
+        self.k_group = self.multiply.k_group
         super().__init__(p, setting, output)
         self._kernels: dict[tuple[object, ...], tuple[TileKernel, int, int]] = {}
 
     @property
     def taps(self) -> int:
-        """Steps of the reduction."""
+        """Elements of the reduction."""
         return self.p.r * self.p.s * self.p.cg
+
+    @property
+    def tap_steps(self) -> int:
+        """Steps of the reduction per tap of the filter."""
+        return self.p.cg // self.k_group
 
     @property
     def width(self) -> int:
@@ -268,7 +284,8 @@ class DensePlan(TilePlan):
         roomy = across == 3 and self.isa.registers >= 32  # noqa: PLR2004
         first = 3 if roomy else register_vectors(across, self.isa)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
-        return [(vectors, register_rows(vectors, self.isa)) for vectors in widths]
+        parts = self.multiply.registers
+        return [(vectors, register_rows(vectors, self.isa, parts)) for vectors in widths]
 
     def blocking(self) -> ConvBlocking:
         """Choose the blocking from the shape and the caches."""
@@ -302,7 +319,9 @@ class DensePlan(TilePlan):
         d = self.fetching.take(len(placement.a), steps * fetched) if self.fetching else 0
         starts = placement.a + group * p.cg, self.panel_start(panel), placement.c + column
         self._place(tile, starts, d, column)
-        self.tiles.executed_macs += len(placement.a) * len(placement.pattern) * columns * steps
+        self.tiles.executed_macs += (
+            len(placement.a) * len(placement.pattern) * columns * steps * self.k_group
+        )
 
     def _kernel(
         self, placement: TilePlacement, vectors: int, columns: int
@@ -312,7 +331,7 @@ class DensePlan(TilePlan):
         Also return the steps of its reduction, and the elements that each step fetches.
         """
         segments, run = self._segments(placement.region)
-        b_row, rows = vectors * self.lanes, len(placement.pattern)
+        b_row, rows = vectors * self.lanes * self.k_group, len(placement.pattern)
         fetched = self.fetching.each_step(rows) if self.fetching else 0
         tile = Tile(
             types=self.types,
@@ -320,6 +339,8 @@ class DensePlan(TilePlan):
             rows=placement.input_offsets(self.p),
             segments=segments,
             run=run,
+            a_step=self.k_group,
+            multiply=self.multiply,
             vectors=vectors,
             b_row=b_row,
             c_rows=placement.output_offsets(self.output),
@@ -335,27 +356,33 @@ class DensePlan(TilePlan):
 
     def _segments(self, region: Region) -> tuple[tuple[tuple[int, int], ...], int]:
         """Return the runs of the reduction from a pixel's first tap, and their length."""
-        p, taps = self.p, region.taps
+        p, taps, tap_steps = self.p, region.taps, self.tap_steps
         if not taps:
             return (), 0
         whole = p.groups == 1 and p.dilation[1] == 1
         if whole:  # neighbouring taps are contiguous in memory
             taps = tuple((r, s) for r, s in taps if s == region.columns.tap_first)
-        segments = tuple((_tap_offset(p, region, r, s), (r * p.s + s) * p.cg) for r, s in taps)
+        segments = tuple((_tap_offset(p, region, r, s), (r * p.s + s) * tap_steps) for r, s in taps)
         across = region.columns.tap_last - region.columns.tap_first
-        return segments, across * p.cg if whole else p.cg
+        return segments, across * tap_steps if whole else tap_steps
 
     def packed(self) -> Packed:
-        """Return the packing of the weights: per group and panel, ``(r, s, c)`` by columns."""
-        p, panels, width = self.p, self.panels(), self.width
+        """Return the packing of the weights: per group and panel, ``(r, s, c)`` by columns.
+
+        The channels of a step's group are next to each other: ``(r, s, step, column, group)``.
+        """
+        p, panels, width, group = self.p, self.panels(), self.width, self.k_group
 
         def fill(target: Array, w: Array) -> None:
-            by_tap = w.reshape(p.groups, p.kg, p.cg, p.r, p.s).transpose(0, 3, 4, 2, 1)
+            by_tap = w.reshape(p.groups, p.kg, -1, p.r, p.s).transpose(0, 3, 4, 2, 1)
             for g, k, v in panels:
                 wide, start = v * self.lanes, self.taps * (g * width + k)
-                panel = target[start : start + self.taps * wide].reshape(*by_tap.shape[1:4], wide)
+                panel = target[start : start + self.taps * wide]
+                panel = panel.reshape(p.r, p.s, self.tap_steps, wide, group)
                 columns = by_tap[g, ..., k : k + wide]
-                panel[..., : columns.shape[-1]] = columns
+                for one in range(group):
+                    channels = columns[:, :, one::group]
+                    panel[:, :, : channels.shape[2], : channels.shape[3], one] = channels
 
         buffer = Buffer((p.groups * self.taps * width,), self.types.weights)
         return Packed(buffer, fill, into=True)

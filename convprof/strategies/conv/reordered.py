@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Conv2d
+from convprof.strategies import sums
 from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
-from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Packed, Plan, Stage
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -94,20 +96,21 @@ class Reordered(Planned[Conv2d]):
     name = "reordered"
     kind = "conv2d"
     summary = "the same loops in memory order, so that the innermost vectorises"
+    dtypes = PRODUCTS
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, then one stage over output planes (NCHW) or output rows (NHWC)."""
-        plan = Plan()
+        plan, types = Plan(), setting.types
         if setting.layout == "nchw":
             padded, weights = padded_nchw(p), WEIGHTS
             dims = loop_dims(p, *padded.shape[4:])
             kernel, tasks = reordered_nchw, p.n * p.k
         else:
             padded, weights = padded_nhwc(p), RSCK
-            plan.packed[RSCK] = rsck(p, setting.types)
+            plan.packed[RSCK] = rsck(p, types)
             dims = loop_dims(p, *padded.shape[1:3])
             kernel, tasks = reordered_nhwc, p.n * p.p
-        plan.workspaces = padded.workspaces(setting.types)
-        stage = Stage("loops", kernel, tasks, (padded.buffer, weights, Y), dims)
+        plan.workspaces = padded.workspaces(types)
+        stage = Stage("loops", kernel, tasks, (padded.buffer, weights, sums.buffer(types)), dims)
         plan.steps = [*padded.stages, stage]
-        return plan
+        return sums.with_rounding(plan, p.result(setting.layout, types), types)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convprof.dtypes import PRODUCTS
 from convprof.problems import Conv2d
+from convprof.strategies import sums
 from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
@@ -71,16 +73,17 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         "gemm",
         offset_gemm,
         blocking.tiles(p.kg, pixels, p.n * p.groups),
-        (WEIGHTS, padded.buffer, WIDE if wide else Y),
+        (WEIGHTS, padded.buffer, WIDE if wide else sums.buffer(setting.types)),
         late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
     )
     plan = Plan(workspaces=padded.workspaces(setting.types))
     plan.steps = [*padded.stages, stage]
     if wide:
-        plan.workspaces[WIDE] = Buffer((p.n, p.k, p.p, columns), setting.types.result)
+        plan.workspaces[WIDE] = Buffer((p.n, p.k, p.p, columns), setting.types.accumulator)
         crop = (p.p, p.q, columns)
-        plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))
-    return plan
+        plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))  # it rounds
+        return plan
+    return sums.with_rounding(plan, p.result("nchw", setting.types), setting.types)
 
 
 def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
@@ -111,13 +114,13 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
         "gemm",
         offset_gemm,
         blocking.tiles(pixels, p.kg, p.groups),
-        (padded.buffer, RSCK, Y),
+        (padded.buffer, RSCK, sums.buffer(setting.types)),
         late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
     )
     plan = Plan(workspaces=padded.workspaces(setting.types))
     plan.packed[RSCK] = rsck(p, setting.types)
     plan.steps = [*padded.stages, stage]
-    return plan
+    return sums.with_rounding(plan, p.result("nhwc", setting.types), setting.types)
 
 
 def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:
@@ -125,11 +128,14 @@ def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:
     padded = padded_nhwc(p)
     rows, columns = padded.shape[1:3]
     dims = (p.c, rows, columns, p.p, p.q, p.r, p.s, *p.stride, *p.dilation)
-    plan = Plan(workspaces=padded.workspaces(setting.types))
-    plan.packed[TAPS] = taps_last(p, setting.types)
-    stage = Stage("taps", depthwise_nhwc, p.n * p.p, (padded.buffer, TAPS, Y), dims)
+    types = setting.types
+    plan = Plan(workspaces=padded.workspaces(types))
+    plan.packed[TAPS] = taps_last(p, types)
+    stage = Stage(
+        "taps", depthwise_nhwc, p.n * p.p, (padded.buffer, TAPS, sums.buffer(types)), dims
+    )
     plan.steps = [*padded.stages, stage]
-    return plan
+    return sums.with_rounding(plan, p.result("nhwc", setting.types), setting.types)
 
 
 class Tiled(Planned[Conv2d]):
@@ -138,6 +144,7 @@ class Tiled(Planned[Conv2d]):
     name = "tiled"
     kind = "conv2d"
     summary = "cache and register tiles over the image in place, one thread"
+    dtypes = PRODUCTS
 
     def plan(self, p: Conv2d, setting: Setting) -> Plan:
         """Pad, multiply in tiles, and in NCHW drop the columns between the rows."""

@@ -44,9 +44,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-IN_PLACE, PACKED, AHEAD = range(3)
+IN_PLACE, PACKED, AHEAD, STREAMED = range(4)
 """Where ``b`` is read: where it is; from panels that the first tile of rows packs in passing; from
-panels that a stage before packs, scaled or transposed."""
+panels that a stage before packs, scaled or transposed; where it is, some whole rows at a time, and
+each tile fetches a part of the next rows."""
 
 PANELS_PER_THREAD = 4
 """With fewer panels the threads share out rows, and each packs panels of its own."""
@@ -68,9 +69,14 @@ class GemmBlocking:
     kc: int
     nc: int
     pack_b: int
-    """``IN_PLACE``, ``PACKED`` or ``AHEAD``."""
+    """``IN_PLACE``, ``PACKED``, ``AHEAD`` or ``STREAMED``."""
     unroll: int = 0
     """Steps per iteration of the inner loop, at most; 0: as many as suit the vectors."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether tiles read ``b`` where it is."""
+        return self.pack_b in {IN_PLACE, STREAMED}
 
 
 @dataclass(frozen=True)
@@ -110,12 +116,13 @@ class BlockedProducts:
         Without ``fused`` multiply and add are apart whatever the instruction set has. ``scale`` and
         ``transposed`` matrices ``b`` need panels packed ``AHEAD``. ``parts`` of the rows are units
         of their own; None: ``row_parts`` chooses. Where a step does not ``multiply`` one element
-        by an FMA, panels are packed ``AHEAD``, and the rows of ``a`` are filled up if ``k`` is no
-        whole groups.
+        by an FMA, panels are packed ``AHEAD`` unless ``b`` is read in place; if ``k`` is no whole
+        groups, panels are packed ``AHEAD`` and the rows of ``a`` are filled up.
         """
         k_group = multiply.k_group
-        if multiply != FMA:
-            blocking = replace(blocking, pack_b=AHEAD, kc=round_up(blocking.kc, k_group))
+        if multiply != FMA and (blocking.pack_b == PACKED or g.k % k_group):
+            blocking = replace(blocking, pack_b=AHEAD)
+        blocking = replace(blocking, kc=round_up(blocking.kc, k_group))
         self.multiply = multiply
         self.g, self.setting, self.blocking = g, setting, blocking
         operands = operands or Operands.dense(g)
@@ -183,7 +190,7 @@ class BlockedProducts:
             tiles.task()
             for unit in units[share.start : share.stop]:
                 self._add_unit(tiles, unit, member * self._block_elements())
-        read = self.b.buffer if self.blocking.pack_b == IN_PLACE else PANELS
+        read = self.b.buffer if self.blocking.in_place else PANELS
         four = (self.a.buffer, read, self.c.buffer, self.b.buffer)
         buffers = epilogue.buffers(self.g.epilogue, four)
         native = Native(runner_address(len(buffers)), tiles)
@@ -220,9 +227,27 @@ class BlockedProducts:
         first: int = self.b.starts[unit.z] + t * self.b.row
         return first + columns
 
+    def _following(self, unit: _Unit, t: int) -> Array:
+        """Return the start of what the tiles of each panel fetch; 0 where they fetch nothing.
+
+        The rows of a panel are short and far apart, and the hardware prefetches along whole rows
+        only. So each tile fetches a part of a row of the next block, as many elements as it reads.
+        """
+        before = np.arange(0, len(unit.columns), self.nr) * self.blocking.kc
+        if self.blocking.pack_b != STREAMED:
+            return np.zeros_like(before)
+        row, column = np.divmod(before, len(unit.columns))
+        first = self._in_place(unit, t + self.blocking.kc)[:1]
+        start: Array = first + row * self.b.row + column
+        return start
+
+    def _fetching(self, starts: Array) -> list[bool]:
+        """Return whether each tile down a block of rows fetches: the first one, for all."""
+        return [self.blocking.pack_b == STREAMED and not start for start in starts.tolist()]
+
     def _read(self, unit: _Unit, t: int, steps: int, panels: int) -> Array:
         """Return where the tiles of a unit read each panel, from the ``t``-th step."""
-        if self.blocking.pack_b == IN_PLACE:
+        if self.blocking.in_place:
             return self._in_place(unit, t)
         columns = np.arange(unit.columns.start, unit.columns.stop, self.nr)
         if self.blocking.pack_b == PACKED:
@@ -239,7 +264,7 @@ class BlockedProducts:
 
     def _panel_row(self, columns: int) -> int:
         """Return the elements from one row of ``b`` to the next where a tile reads it."""
-        if self.blocking.pack_b == IN_PLACE:
+        if self.blocking.in_place:
             return self.b.row
         return self.nr if self.blocking.pack_b == PACKED else filled(columns, self.lanes)
 
@@ -267,22 +292,30 @@ class BlockedProducts:
                 continue
             starts = np.arange(0, tall, blocking.rows)
             counts = np.minimum(blocking.rows, tall - starts)
-            by_rows = {
-                int(count): [
-                    kernel(tile, self.isa) for tile in self._tiles(int(count), unit, steps, t)
+            kernels = {
+                (int(count), fetches): [
+                    kernel(tile, self.isa)
+                    for tile in self._tiles(int(count), unit, steps, t, fetches=fetches)
                 ]
-                for count in set(counts.tolist())
+                for count, fetches in set(zip(counts.tolist(), self._fetching(starts), strict=True))
             }
-            made = [by_rows[int(count)][j] for j in range(len(b)) for count in counts]
+            made = [
+                kernels[int(count), fetches][j]
+                for j in range(len(b))
+                for count, fetches in zip(counts, self._fetching(starts), strict=True)
+            ]
             # blocks of rows, panels, tiles down a block; the last two are one axis of kernels
             i = firsts[:, None, None] + starts
             shape = (len(firsts), len(b) * len(starts))
             to = c[:, None] + i * self.c.row
             more = self._more((c - c[0] + unit.columns.start)[:, None] + 0 * i, to)
-            offsets = (a + i * self.a.row + 0 * b[:, None], b[:, None] + 0 * i, to, 0 * to, *more)
+            fourth = self._following(unit, t)[:, None] + 0 * i
+            offsets = (a + i * self.a.row + 0 * b[:, None], b[:, None] + 0 * i, to, fourth, *more)
             tiles.add_each(made, *(offset.reshape(shape) for offset in offsets))
 
-    def _tiles(self, rows: int, unit: _Unit, steps: int, t: int) -> list[Tile]:
+    def _tiles(
+        self, rows: int, unit: _Unit, steps: int, t: int, *, fetches: bool = False
+    ) -> list[Tile]:
         """Return the tile of some rows for each panel of a unit; the last may be narrower.
 
         Of ``steps`` rows of ``b`` from the ``t``-th: the last ones end with the epilogue.
@@ -301,10 +334,11 @@ class BlockedProducts:
                 multiply=self.multiply,
                 c_rows=tuple(i * self.c.row for i in range(rows)),
                 columns=columns,
-                padded=self.blocking.pack_b != IN_PLACE,
+                padded=not self.blocking.in_place,
                 accumulate=t > 0,
                 fused=self.fused,
                 most_steps=self.blocking.unroll,
+                fetch_row=self.nr * group if fetches else 0,
                 epilogue=self.g.epilogue if t + steps == self.g.k else NO_EPILOGUE,
             )
             for columns in self._widths(unit)

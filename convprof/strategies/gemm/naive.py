@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.dtypes import PRODUCTS
 from convprof.problems import Gemm
-from convprof.strategies.gemm import sums
+from convprof.strategies import sums
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
@@ -47,4 +47,6 @@ class Naive(Planned[Gemm]):
         """One stage over the rows."""
         c = sums.buffer(setting.types)
         stage = Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, c), (g.m, g.n, g.k))
-        return sums.plan(g, setting.types, [stage])
+        return sums.with_rounding(
+            Plan(steps=[stage]), g.result(setting.layout, setting.types), setting.types
+        )

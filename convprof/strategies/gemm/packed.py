@@ -17,9 +17,19 @@ from convprof.codegen.kernels.multiply import FMA, multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies.gemm.blocked import IN_PLACE, PACKED, BlockedProducts, GemmBlocking
+from convprof.strategies import sums
+from convprof.strategies.gemm import tile_stages
+from convprof.strategies.gemm.blocked import (
+    IN_PLACE,
+    PACKED,
+    STREAMED,
+    BlockedProducts,
+    GemmBlocking,
+)
+from convprof.strategies.gemm.panels import PANELS, Matrices, Operands, Packing, pack_stage
+from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
 from convprof.strategies.memory import PAGE_BYTES, l2_bytes
-from convprof.strategies.plan import Plan
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
 
 if TYPE_CHECKING:
@@ -34,12 +44,23 @@ B_SHARE = 1 / 2
 """Of the second-level cache, for a block of ``b``: it stays there while all rows of ``a`` go by."""
 MC_TILES = 2
 """Register tiles down a task; with 6 or 12 the rows of ``a`` do not stay near (-2 to -4 %)."""
-FEW_ROWS = 48
-"""Up to here ``b`` is read in place: packing it would cost more than its better order gains."""
-SHALLOW, STRIP, LONE = 32, 128, 512
-"""Steps per block where few rows use ``b`` in place. From beyond L2: 32, so that a strip of it
-stays in L1 for all rows and is read nearly end to end (16 x 4096 x 4096: 2.5 times the speed of 512
-steps); from L2: 128; where one register tile has all rows, nothing is read twice: 512."""
+FEW_ROWS, STREAMED_ROWS, STREAMED_ROWS_IN_GROUPS = 48, 128, 64
+"""Up to here ``b`` is read in place, from L2 or from beyond: packing it would cost more than its
+better order gains. Groups of rows are interleaved anew for each tile, so packing pays earlier."""
+STRIP, LONE = 128, 512
+"""Steps per block where few rows use a ``b`` in L2 in place: 128, so that a strip stays in L1 for
+all rows; where one register tile has all rows, nothing is read twice: 512."""
+LONE_STEPS, STREAMED_STEPS, BLOCK_ROWS = 8, 16, 32
+"""Where ``b`` is streamed from beyond L2, a block has few rows of it, so that whole rows are read
+nearly end to end: 8 steps for one row of sums, else 16; at least 32 rows of ``b`` for more rows of
+sums than ``SHORT``, which are loaded and stored for each block."""
+STREAM_SHARE = 1 / 4
+"""Of the second-level cache, for the rows of ``b`` in use; the next rows and sums are there too."""
+LONE_VECTORS = 8
+"""Vectors across the tile of one row: as many sums keep the multiply-adds busy."""
+SHORT, TALL = 6, 16
+"""Rows up to which, and from which, a streamed tile is four vectors wide; between them tiles of two
+vectors have all rows, or half of them."""
 CHAINS = 8
 """Sums that keep the multiply-adds busy: a latency of four cycles, two a cycle. A tile one vector
 wide has no more rows, each of them a stream of ``a``."""
@@ -52,10 +73,11 @@ def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     """Choose the blocking from the shape."""
     lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa)
     across = ceil_div(g.n, lanes)
-    if g.m <= FEW_ROWS and how == FMA:
-        return _few_rows(g, isa, types, threads)
+    if _reads_in_place(g, types, how.k_group):
+        beyond = g.k * g.n * types.weights.bytes > l2_bytes()
+        return (_streamed if beyond else _few_rows)(g, isa, types, threads)
     vectors = register_vectors(across, isa)
-    most = register_rows(vectors, isa, how.parts)
+    most = register_rows(vectors, isa, how.registers)
     if across == 1:
         most = min(most, CHAINS)
     elif g.k * types.source.bytes % PAGE_BYTES == 0:
@@ -67,6 +89,15 @@ def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
     return GemmBlocking(rows, vectors, rows * MC_TILES, kc, nc, PACKED)
 
 
+def _reads_in_place(g: Gemm, types: Types, k_group: int) -> bool:
+    """Return whether ``b`` has too few uses to be packed; the last group must be whole."""
+    if g.k * g.n * types.weights.bytes <= l2_bytes():
+        most = FEW_ROWS
+    else:
+        most = STREAMED_ROWS if k_group == 1 else STREAMED_ROWS_IN_GROUPS
+    return g.m <= most and g.k % k_group == 0
+
+
 def block_bytes(g: Gemm, types: Types, most: int) -> int:
     """Return the bytes of a row of ``a`` in a block: ``most``, or all where sums cannot be parted.
 
@@ -76,15 +107,31 @@ def block_bytes(g: Gemm, types: Types, most: int) -> int:
 
 
 def _few_rows(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
-    """Return the blocking for a ``b`` that is used by a few register tiles only."""
-    lanes = isa.lanes(types.accumulator.bytes)
+    """Return the blocking for a ``b`` in L2 that is used by a few register tiles only."""
+    lanes, parts = isa.lanes(types.accumulator.bytes), multiply(types, isa).parts
     vectors = min(ceil_div(g.n, lanes), 4 if isa.registers >= 32 else 2)  # noqa: PLR2004
-    rows = even_block(g.m, register_rows(vectors, isa))
-    steps = SHALLOW if g.k * g.n * types.weights.bytes > l2_bytes() else STRIP
-    kc = even_block(g.k, LONE if g.m <= rows else steps)
+    rows = even_block(g.m, register_rows(vectors, isa, parts))
+    kc = even_block(g.k, LONE if g.m <= rows else STRIP)
     nr = vectors * lanes
     nc = _shared(g, ceil_div(g.n, nr), ceil_div(g.n, nr), threads) * nr
     return GemmBlocking(rows, vectors, round_up(g.m, rows), kc, nc, IN_PLACE)
+
+
+def _streamed(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
+    """Return the blocking for a ``b`` from beyond L2: every thread streams its own columns."""
+    lanes, how = isa.lanes(types.accumulator.bytes), multiply(types, isa)
+    wide = 4 if isa.registers >= 32 and not SHORT < g.m <= TALL else 2  # noqa: PLR2004
+    if g.m == 1:
+        wide = LONE_VECTORS // how.parts
+    vectors = min(wide, max(1, ceil_div(g.n, lanes) // threads))
+    rows = even_block(g.m, register_rows(vectors, isa, how.parts))
+    kc = how.k_group * (LONE_STEPS if g.m == 1 else STREAMED_STEPS)
+    if g.m > SHORT:
+        kc = max(kc, BLOCK_ROWS)
+    nr = vectors * lanes
+    most = int(STREAM_SHARE * l2_bytes()) // (kc * types.weights.bytes) // nr
+    nc = _shared(g, ceil_div(g.n, nr), max(1, most), threads) * nr
+    return GemmBlocking(rows, vectors, round_up(g.m, rows), min(kc, g.k), nc, STREAMED)
 
 
 def fitted(g: Gemm, nr: int, row_bytes: int, types: Types, threads: int) -> tuple[int, int]:
@@ -104,7 +151,7 @@ def _shared(g: Gemm, panels: int, most: int, threads: int) -> int:
     return min(sizes, key=lambda size: ceil_div(g.batch * ceil_div(panels, size), threads) * size)
 
 
-class Packed(Tunable[Gemm, GemmBlocking]):
+class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
     """GotoBLAS blocking on generated register tiles."""
 
     name = "packed"
@@ -115,8 +162,13 @@ class Packed(Tunable[Gemm, GemmBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
-        """Return blockings to try, the model's choice first."""
+    def blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking | TileBlocking]:
+        """Return blockings to try, the model's choice first: in tile registers where they pay."""
+        vectors, product = self.vector_blockings(g, setting), tiles_pay(g, setting)
+        return [*(tile_stages.blockings(g, setting.types, product) if product else ()), *vectors]
+
+    def vector_blockings(self, g: Gemm, setting: Setting) -> list[GemmBlocking]:
+        """Return blockings in vector registers, the model's choice first."""
         isa = isas.find(setting.isa)
         types, threads = setting.types, setting.threads
         lanes = isa.lanes(types.accumulator.bytes)
@@ -132,10 +184,10 @@ class Packed(Tunable[Gemm, GemmBlocking]):
         else:
             kc, nc = fitted(g, nr, KC_BYTES, types, threads)
             found.append(replace(first, kc=kc, nc=nc, pack_b=PACKED))
-            found += [replace(first, kc=even_block(g.k, kc)) for kc in (SHALLOW, STRIP, LONE)]
+            found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = even_block(g.m, register_rows(vectors, isa, how.parts))
+            rows = even_block(g.m, register_rows(vectors, isa, how.registers))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))
@@ -143,20 +195,47 @@ class Packed(Tunable[Gemm, GemmBlocking]):
 
     def cycles(self, g: Gemm, setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle, and one for a vector of ``b`` to pack."""
-        lanes = isas.find(setting.isa).lanes(setting.types.accumulator.bytes)
-        copied = g.batch * g.k * g.n if g.m > FEW_ROWS else 0
+        isa, types = isas.find(setting.isa), setting.types
+        lanes, product = isa.lanes(types.accumulator.bytes), tiles_pay(g, setting)
+        if product:
+            return tile_stages.cycles(g, product) + g.batch * g.k * g.n / lanes
+        in_place = _reads_in_place(g, types, multiply(types, isa).k_group)
+        copied = 0 if in_place else g.batch * g.k * g.n
         return (g.macs / 2 + copied) / lanes
 
-    def blocks(self, g: Gemm, blocking: GemmBlocking) -> int:
+    def blocks(self, g: Gemm, blocking: GemmBlocking | TileBlocking) -> int:
         """Return the blocks of ``b`` in all products, each as often as there are blocks of rows."""
+        if isinstance(blocking, TileBlocking):
+            return g.batch * ceil_div(g.m, blocking.mc) * ceil_div(g.k, blocking.kc)
         sides = (g.m, blocking.mc), (g.n, blocking.nc), (g.k, blocking.kc)
         return g.batch * math.prod(ceil_div(size, side) for size, side in sides)
 
-    def plan_blocked(self, g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
+    def plan_blocked(
+        self, g: Gemm, setting: Setting, blocking: GemmBlocking | TileBlocking
+    ) -> Plan:
         """Generate the kernels, the lists of tiles and the packing stages."""
-        how = multiply(setting.types, isas.find(setting.isa))
-        products = BlockedProducts(g, setting, blocking, multiply=how)
+        if isinstance(blocking, TileBlocking):
+            return _plan_tiles(g, setting, blocking)
+        types = setting.types
+        how = multiply(types, isas.find(setting.isa))
+        operands, parted = Operands.dense(g), blocking.in_place and blocking.kc < g.k
+        if parted and types.result != types.accumulator:
+            setting = replace(setting, dtype=sums.summed(types).name)
+            operands = replace(operands, c=Matrices.dense(sums.SUMS, g.batch, g.m, g.n))
+        products = BlockedProducts(g, setting, blocking, operands, multiply=how)
         plan = Plan(workspaces=products.workspaces())
         plan.lendable_workspaces = frozenset(plan.workspaces)
         plan.steps = [*products.all()]
-        return plan
+        return sums.with_rounding(plan, g.result("", types), types) if parted else plan
+
+
+def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
+    """Return the plan in tile registers: all of ``b`` is packed first."""
+    stages = TileStages(g, setting, blocking, PANELS, narrow=True)
+    shape = (g.batch, stages.count, stages.layout.elements)
+    panels = {PANELS: Buffer(shape, setting.types.weights)}
+    plan = Plan(workspaces=panels | stages.workspaces())
+    plan.lendable_workspaces = frozenset(plan.workspaces)
+    b = Matrices.dense(WEIGHTS, g.batch, g.k, g.n)
+    plan.steps = [pack_stage(g, b, stages.layout, setting, Packing()), *stages.all()]
+    return plan

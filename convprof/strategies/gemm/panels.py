@@ -13,7 +13,7 @@ from convprof.codegen.kernels.attention import PackQueries
 from convprof.codegen.kernels.transpose import CopyPanel
 from convprof.codegen.tile_list import TileList, kernel, runner_address
 from convprof.dtypes import of_one
-from convprof.integers import round_up, split
+from convprof.integers import ceil_div, round_up, split
 from convprof.strategies.plan import WEIGHTS, Native, Stage, X, Y
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def pack_stage(g: Gemm, b: Matrices, layout: PanelLayout, setting: Setting, how:
         width = filled(columns, lanes)
         if how.transposed:
             return PackQueries(queries=columns, width=width, dim=g.k, **common)
-        return CopyPanel(rows=g.k, columns=columns, width=width, **common)
+        zeros = layout.steps - ceil_div(g.k, layout.k_group)
+        return CopyPanel(rows=g.k, columns=columns, width=width, zero_groups=zeros, **common)
 
     tiles = TileList()
     columns = range(0, g.n, nr)

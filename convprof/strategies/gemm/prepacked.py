@@ -17,8 +17,10 @@ from convprof.codegen.kernels.multiply import multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
+from convprof.strategies.gemm import tile_stages
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
+from convprof.strategies.gemm.tile_stages import TileBlocking, TileStages, tiles_pay
 from convprof.strategies.memory import l2_bytes
 from convprof.strategies.plan import Packed, Plan
 from convprof.strategies.tuning.tunable import Tunable, distinct
@@ -41,10 +43,17 @@ A_SHARE = 0.3
 as well."""
 
 
-def choose(g: Gemm, isa: Isa, types: Types, vectors: int | None = None) -> PanelBlocking:
+def choose(
+    g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
+) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, parts = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa).parts
+    across, parts = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiply(types, isa).registers,
+    )
     wide = min(across, vectors or _vectors(across, isa, parts))
+    if not vectors and g.m < threads * register_rows(wide, isa, parts):
+        wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels
     rows = min(g.m, register_rows(wide, isa, parts))
     if across == 1:
         rows = min(rows, CHAINS)
@@ -63,6 +72,17 @@ def _vectors(across: int, isa: Isa, parts: int) -> int:
     return even_block(across, WIDE)
 
 
+def _shared(g: Gemm, across: int, most: int, threads: int) -> int:
+    """Return the vectors across a panel, at most ``most``, that keep the busiest thread least busy.
+
+    The panels of all products of the batch are shared out.
+    """
+    return min(
+        range(most, 0, -1),
+        key=lambda wide: ceil_div(g.batch * ceil_div(across, wide), threads) * wide,
+    )
+
+
 def _steps(k: int, most: int) -> int:
     """Return the steps of a block: equal parts of ``k``, in whole turns of the inner loop."""
     return min(k, round_up(even_block(k, most), UNROLL))
@@ -73,7 +93,7 @@ def _fitting(m: int, row_bytes: int, rows: int) -> int:
     return even_block(m, max(2 * rows, int(A_SHARE * l2_bytes()) // row_bytes))
 
 
-class Prepacked(Tunable[Gemm, PanelBlocking]):
+class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
     """Register tiles on panels that ``bind`` makes."""
 
     name = "prepacked"
@@ -84,35 +104,47 @@ class Prepacked(Tunable[Gemm, PanelBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
-    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking]:
-        """Return blockings to try, the model's choice first."""
-        isa, types = isas.find(setting.isa), setting.types
-        first = choose(g, isa, types)
-        found = [first]
-        if first.rows < g.m:
-            found.append(choose(g, isa, types, 2))
-            most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
-            kc = _steps(g.k, most // types.source.bytes)
-            found.append(
-                replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows))
-            )
-            found.append(
-                replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2))))
-            )
-            found.append(replace(first, mc=g.m))
-        # With 16 registers three vectors by four rows leave none for a mask.
-        found += [choose(g, isa, types, vectors) for vectors in (1, 2, 4)]
-        return distinct(found)
+    def blockings(self, g: Gemm, setting: Setting) -> list[PanelBlocking | TileBlocking]:
+        """Return blockings to try, the model's choice first: in tile registers where they pay."""
+        product = tiles_pay(g, setting)
+        tiles = tile_stages.blockings(g, setting.types, product) if product else ()
+        return [*tiles, *_vector_blockings(g, setting)]
 
     def cycles(self, problem: Gemm, setting: Setting) -> float:
-        """Estimate two vector multiply-adds a cycle."""
+        """Estimate two vector multiply-adds a cycle, or the steps in tile registers."""
+        product = tiles_pay(problem, setting)
+        if product:
+            return tile_stages.cycles(problem, product)
         return problem.macs / isas.find(setting.isa).lanes(setting.types.accumulator.bytes) / 2
 
-    def plan_blocked(self, g: Gemm, setting: Setting, blocking: PanelBlocking) -> Plan:
+    def plan_blocked(
+        self, g: Gemm, setting: Setting, blocking: PanelBlocking | TileBlocking
+    ) -> Plan:
         """Generate the kernels and the lists of tiles, and plan the packing."""
-        how = multiply(setting.types, isas.find(setting.isa))
-        stages = PanelStages(g, setting, blocking, how)
+        stages: PanelStages | TileStages
+        if isinstance(blocking, TileBlocking):
+            stages = TileStages(g, setting, blocking, PANELS, narrow=False)
+        else:
+            how = multiply(setting.types, isas.find(setting.isa))
+            stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
         plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
         plan.steps = [*stages.all()]
         return plan
+
+
+def _vector_blockings(g: Gemm, setting: Setting) -> list[PanelBlocking]:
+    """Return blockings in vector registers, the model's choice first."""
+    isa, types = isas.find(setting.isa), setting.types
+    first = choose(g, isa, types, setting.threads)
+    found = [first]
+    if first.rows < g.m:
+        found.append(choose(g, isa, types, vectors=2))
+        most = block_bytes(g, types, ceil_div(first.kc, 2) * types.source.bytes)
+        kc = _steps(g.k, most // types.source.bytes)
+        found.append(replace(first, kc=kc, mc=_fitting(g.m, kc * types.source.bytes, first.rows)))
+        found.append(replace(first, mc=even_block(g.m, max(2 * first.rows, ceil_div(first.mc, 2)))))
+        found.append(replace(first, mc=g.m))
+    # With 16 registers three vectors by four rows leave none for a mask.
+    found += [choose(g, isa, types, vectors=vectors) for vectors in (1, 2, 4)]
+    return distinct(found)

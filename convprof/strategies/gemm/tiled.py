@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from convprof.dtypes import PRODUCTS
 from convprof.problems import Gemm
-from convprof.strategies.gemm import sums
+from convprof.strategies import sums
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
 from convprof.strategies.plan import WEIGHTS, Plan, Stage, X
 from convprof.strategies.planned import Planned
@@ -40,4 +40,6 @@ class Tiled(Planned[Gemm]):
             (X, WEIGHTS, sums.buffer(setting.types)),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        return sums.plan(g, setting.types, [stage])
+        return sums.with_rounding(
+            Plan(steps=[stage]), g.result(setting.layout, setting.types), setting.types
+        )

@@ -6,25 +6,30 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import F32
 from convprof.logs.operation import Reading
 from convprof.logs.read import read
 from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
-from convprof.studies.diagnose.faster_ways import F32, FasterWays
+from convprof.studies.diagnose.faster_ways import FasterWays
+from convprof.studies.diagnose.findings import element_types
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.logs.model_nodes import ModelNodes
+    from convprof.logs.operation import Call
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.studies.answer import Answer
     from convprof.studies.diagnose.finding import Finding
+    from convprof.studies.diagnose.program_time import ProgramTime
     from convprof.studies.diagnose.rows import Row
 
 _REPORT_EVERY = 200_000
@@ -36,15 +41,30 @@ class Diagnosis:
     Iterate over ``reading``, then over ``ceilings``, and over ``measuring`` for faster ways.
     """
 
+    program: ProgramTime | None = None
+    """The run that wrote the logs, if it is known."""
+
     def __init__(
-        self, paths: Sequence[str], machine: MachineModel, threads: int | None = None
+        self,
+        paths: Sequence[str],
+        machine: MachineModel,
+        threads: int | None = None,
+        *,
+        model: ModelNodes | None = None,
+        every_file: bool = True,
     ) -> None:
-        """``threads``: of the program; None: as many as the logs say, or all cores."""
+        """``threads``: of the program; None: as many as the logs say, or all cores.
+
+        ``model``: the nodes of the model that ran. ``every_file``: a file without an operation is
+        an error.
+        """
         self.paths = tuple(paths)
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
         self._threads = threads
+        self._model = model
+        self._every_file = every_file
         self._groups = Groups()
         self._rows: list[Row] | None = None
         self._faster: FasterWays | None = None
@@ -52,10 +72,13 @@ class Diagnosis:
     def reading(self) -> Iterator[str]:
         """Read the logs; yield how far it is."""
         yield f"reading {', '.join(self.paths[:3])}"
-        for number, call in enumerate(read(self.paths, self.log), 1):
+        for number, call in enumerate(self._calls(), 1):
             self._groups.add(call)
             if number % _REPORT_EVERY == 0:
                 yield f"reading: {number:,} calls"
+
+    def _calls(self) -> Iterator[Call]:
+        return read(self.paths, self.log, model=self._model, every_file=self._every_file)
 
     @property
     def cores(self) -> int:
@@ -72,12 +95,12 @@ class Diagnosis:
     def compares(self) -> bool:
         """Whether a ceiling says something about some operation."""
         rows = self.rows()
-        return bool(types_with_peak(rows) or rules.large_bf16(rows))
+        return bool(types_with_peak(rows) or element_types.large_bf16(rows))
 
     def ceilings(self) -> Iterator[str]:
         """Measure what the model lacks; yield what is measured next."""
         rows = self.rows()
-        for dtype in dict.fromkeys([*types_with_peak(rows), F32]):
+        for dtype in dict.fromkeys([*types_with_peak(rows), F32.name]):
             if self.machine.peak(dtype, self.threads) is None:
                 yield f"measuring this machine: the {dtype} peak on {self.threads} threads"
                 self.machine.measure_peaks(dtype, [self.threads])
@@ -137,7 +160,7 @@ class Diagnosis:
 
     def f32_peak(self) -> float | None:
         """Return the f32 peak on as many threads; None if it was not measured."""
-        peak = self.machine.peak(F32, self.threads)
+        peak = self.machine.peak(F32.name, self.threads)
         return None if peak is None else peak.flop_per_s
 
     def findings(self) -> list[Finding]:
@@ -151,7 +174,7 @@ class Diagnosis:
     def to_json(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
         log, last = self.log, self.answer()
-        dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32])
+        dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32.name])
         peaks = [self.machine.peak(dtype, self.threads) for dtype in dtypes]
         return envelope(
             "diagnosis",
@@ -161,6 +184,7 @@ class Diagnosis:
                 "peaks": [peak for peak in peaks if peak is not None],
                 "bandwidths": self.machine.bandwidths([self.threads]),
             },
+            program=None if self.program is None else self.program.to_json(),
             log={
                 "files": self.paths,
                 "lines": log.lines,

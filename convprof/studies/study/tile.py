@@ -76,7 +76,7 @@ class Tile(Study):
         self._g = Gemm(m=size, n=size, k=size)
         options = self.options
         self._setting = Setting(dtype=options.dtype, threads=options.threads, isa=options.isa)
-        self._first = Packed().blockings(self._g, self._setting)[0]
+        self._first = Packed().vector_blockings(self._g, self._setting)[0]
         self._cells = {
             (kc, nc): self._cell(kc, nc)
             for kc in _powers(LEAST_STEPS, size)

@@ -44,7 +44,7 @@ class _PackedGradient(Tunable[Backward[Gemm], GemmBlocking]):
 
     def blockings(self, problem: Backward[Gemm], setting: Setting) -> list[GemmBlocking]:
         """Return blockings to try, the model's choice first."""
-        return FORWARD.blockings(self.product(problem.forward), setting)
+        return FORWARD.vector_blockings(self.product(problem.forward), setting)
 
     def cycles(self, problem: Backward[Gemm], setting: Setting) -> float:
         """Estimate two vector multiply-adds a cycle."""

@@ -1,0 +1,152 @@
+"""``convprof trace``: run a program with the logs of its libraries, and diagnose them."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convprof.cli import from_flags, options, signals, start_environment
+from convprof.cli.diagnose import TOP, DiagnosisWork
+from convprof.cli.driver import Driver
+from convprof.cli.help_page import Command
+from convprof.cli.outputs import STDOUT, Outputs
+from convprof.errors import InputError
+
+if TYPE_CHECKING:
+    from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
+    from convprof.studies.diagnose.study import Diagnosis
+    from convprof.studies.trace.traced_program import TracedProgram
+
+_NOTHING = (
+    "no operation was logged: the program used neither oneDNN nor MKL, or printed nothing. With "
+    "--torch, PyTorch's own operators are recorded; other libraries have profilers of their own "
+    "(see 'convprof diagnose --help')"
+)
+
+
+@click.command(
+    "trace",
+    cls=Command,
+    context_settings={"allow_interspersed_args": False},
+    options_metavar="[OPTIONS] [--]",
+)
+@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
+@click.option(
+    "--torch",
+    is_flag=True,
+    help="Record PyTorch's operators with its profiler, in every Python process that imports "
+    "torch, instead of the logs of oneDNN and MKL.",
+)
+@click.option("--keep", metavar="FILE", help="Keep the log, for convprof diagnose.")
+@click.option(
+    "--overhead",
+    is_flag=True,
+    help="Run the program once more, before and without logs, to know what the logs cost. Its "
+    "output is dropped, and it reads nothing.",
+)
+@options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
+@options.measure_option()
+@options.budget_option()
+@options.threads_option(
+    None, "N|all", "Threads of the program; by default as the log says, else all cores."
+)
+@options.wait_idle_option
+@options.output_options(csv="Write one row per operation.")
+def command(**flags: Any) -> int:
+    """Run a program with its libraries' logs switched on, then show where its time went.
+
+    The program is not changed: stdin, stdout, stderr, signals and the exit code are its own. The
+    lines that oneDNN and MKL print to stdout are taken out of it, byte by byte. The report goes to
+    stderr when the program has ended; it is the report of convprof diagnose.
+
+    The logs cost time, and so does recording. --overhead measures how much.
+
+    \b
+    Examples:
+      convprof trace -- python model.py
+      convprof trace --torch --measure --top 5 -- python model.py --batch 8
+      convprof trace --keep run.log --overhead -- ./program > output
+    """  # noqa: D301  # click reads the escape
+    from convprof.machine.model import MachineModel
+    from convprof.measure.session import Settings
+    from convprof.render.files import check_writable
+    from convprof.studies.trace.traced_program import TracedProgram
+
+    outputs = Outputs.of(flags)
+    for flag, path in outputs.paths.items():
+        if path == STDOUT:
+            raise InputError(f"--{flag} -: stdout belongs to the program; name a file")
+    if flags["keep"] is not None:
+        check_writable(flags["keep"], "--keep")
+    threads = from_flags.one_number_of_threads(flags["threads"])
+    settings = Settings(flags["budget"]) if flags["measure"] else None
+    with tempfile.TemporaryDirectory(prefix="convprof-trace-") as folder:
+        program = TracedProgram(
+            flags["program"], start_environment.variables(), Path(folder), torch=flags["torch"]
+        )
+        work = _Work(program, MachineModel.here(), threads, flags, settings)
+        return Driver(outputs, report_on_stderr=True).run(work)
+
+
+class _Work(DiagnosisWork):
+    """Run the program, then do the work of ``diagnose``."""
+
+    def __init__(
+        self,
+        program: TracedProgram,
+        machine: MachineModel,
+        threads: int | None,
+        flags: dict[str, Any],
+        settings: Settings | None,
+    ) -> None:
+        super().__init__(_study((), machine, threads), flags["top"], settings)
+        self._program, self._machine, self._threads = program, machine, threads
+        self._overhead, self._keep = flags["overhead"], flags["keep"]
+        self._exit_code = 0
+
+    def measure(self, driver: Driver) -> None:
+        """Run the program; then read its logs and measure what they are compared with."""
+        with signals.forwarded(self._program.send):
+            time = self._program.run(_descriptor(), overhead=self._overhead)
+        self._exit_code = time.exit_code
+        logs = self._program.logs()
+        kept: list[Path] = []
+        if self._keep is not None and logs:
+            from convprof.studies.trace.loggers import keep
+
+            kept = keep(logs, Path(self._keep))
+        self._study = _study([str(log) for log in logs], self._machine, self._threads)
+        self._study.program = time
+        try:
+            super().measure(driver)
+        except InputError:
+            if self._study.log.calls:
+                raise
+            driver.failure(_NOTHING)
+        # The others are in a folder that is gone when the command ends.
+        self._study.paths = tuple(map(str, kept))
+
+    def status(self) -> int:
+        """Return the exit code of the program."""
+        return self._exit_code
+
+
+def _study(
+    paths: tuple[str, ...] | list[str], machine: MachineModel, threads: int | None
+) -> Diagnosis:
+    from convprof.studies.diagnose.study import Diagnosis
+
+    return Diagnosis(paths, machine, threads, every_file=False)
+
+
+def _descriptor() -> int:
+    """Return the descriptor of stdout; a closed one was replaced by the null device."""
+    try:
+        return sys.stdout.fileno()
+    except (OSError, AttributeError):
+        return 1

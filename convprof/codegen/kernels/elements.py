@@ -1,0 +1,117 @@
+"""Elements in memory that have another type than the vectors that a kernel computes with.
+
+A vector is converted where it is read and where it is written: bf16 and f16 to and from f32, bytes
+to 32 bits. Where both types are the same, the code is plain loads and stores.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof.codegen.target import target
+from convprof.dtypes import DTYPES, DType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convprof.codegen.writer import Writer
+
+WORD, HALF_WORD = DTYPES["s32"], DType("", "", "i16", 2, "", 0.0, 0.0)
+"""The whole numbers that hold the bits of an f32, and of a short float."""
+AVX512_LANES = 16
+"""Elements of f32 in a vector of AVX-512."""
+
+
+class Elements:
+    """Elements of one type behind pointers, for a writer of vectors of another type."""
+
+    def __init__(self, w: Writer, dtype: DType, computes_in: DType) -> None:
+        self.w, self.dtype, self.computes_in = w, dtype, computes_in
+        same = dtype == computes_in
+        self._memory = w if same else w.typed(dtype)
+        self._widened = None if same else _WIDENED[dtype.name]
+
+    def at(self, pointer: str, offset: int | str) -> str:
+        """Return ``pointer`` advanced by a number of elements."""
+        return self._memory.at(pointer, offset)
+
+    def load(self, pointer: str, mask: str | None = None) -> str:
+        """Return the vector at ``pointer``, converted; lanes outside the mask are 0."""
+        value = self._memory.load(pointer, mask)
+        return value if self._widened is None else self._widened(self.w, value)
+
+    def store(self, value: str, pointer: str, mask: str | None = None) -> None:
+        """Store a vector, rounded to the type of the elements."""
+        self._memory.store(rounded(self.w, value, self.dtype), pointer, mask)
+
+
+def rounded(w: Writer, value: str, dtype: DType) -> str:
+    """Write a vector of sums as short floats have it in memory; other types are left alone."""
+    return _ROUNDED[dtype.name](w, value) if dtype.name in _ROUNDED else value
+
+
+def widened(w: Writer, value: str, dtype: DType) -> str:
+    """Write a vector of short elements, as memory has them, in the type of the writer."""
+    return _WIDENED[dtype.name](w, value)
+
+
+def cast(w: Writer, value: str, before: str, after: str) -> str:
+    """Write the same bits as another type."""
+    return w.add(f"bitcast {before} {value} to {after}")
+
+
+def _widen_bf16(w: Writer, value: str) -> str:
+    """Write f32: a bf16 is the upper half of one."""
+    words = w.typed(WORD).vector
+    wide = w.add(f"zext {w.typed(HALF_WORD).vector} {value} to {words}")
+    return cast(w, w.add(f"shl {words} {wide}, splat (i32 16)"), words, w.vector)
+
+
+def widen_f16(w: Writer, value: str) -> str:
+    """Write f32 from the bits of f16."""
+    halves = f"<{w.lanes} x half>"
+    short = cast(w, value, w.typed(HALF_WORD).vector, halves)
+    return w.add(f"fpext {halves} {short} to {w.vector}")
+
+
+def _extended(how: str) -> Callable[[Writer, str], str]:
+    def extend(w: Writer, value: str) -> str:
+        return w.add(f"{how} {w.typed(DTYPES['s8']).vector} {value} to {w.vector}")
+
+    return extend
+
+
+_WIDENED: dict[str, Callable[[Writer, str], str]] = {
+    "bf16": _widen_bf16,
+    "f16": widen_f16,
+    "u8": _extended("zext"),
+    "s8": _extended("sext"),
+}
+
+
+def _round_bf16(w: Writer, total: str) -> str:
+    """Write the upper halves, rounded to nearest, ties to even; of NaN without rounding."""
+    if w.lanes == AVX512_LANES and target().has("avx512bf16"):
+        short = f"<{w.lanes} x bfloat>"
+        value = w.add(f"fptrunc {w.vector} {total} to {short}")
+        return cast(w, value, short, w.typed(HALF_WORD).vector)
+    words = w.typed(WORD).vector
+    bits = cast(w, total, w.vector, words)
+    upper = w.add(f"lshr {words} {bits}, splat (i32 16)")
+    last = w.add(f"and {words} {upper}, splat (i32 1)")
+    half = w.add(f"add {words} {last}, splat (i32 32767)")
+    sum_ = w.add(f"add {words} {bits}, {half}")
+    nearest = w.add(f"lshr {words} {sum_}, splat (i32 16)")
+    nan = w.add(f"or {words} {upper}, splat (i32 64)")
+    is_nan = w.add(f"fcmp uno {w.vector} {total}, {total}")
+    either = w.add(f"select <{w.lanes} x i1> {is_nan}, {words} {nan}, {words} {nearest}")
+    return w.add(f"trunc {words} {either} to {w.typed(HALF_WORD).vector}")
+
+
+def _round_f16(w: Writer, total: str) -> str:
+    halves = f"<{w.lanes} x half>"
+    short = w.add(f"fptrunc {w.vector} {total} to {halves}")
+    return cast(w, short, halves, w.typed(HALF_WORD).vector)
+
+
+_ROUNDED: dict[str, Callable[[Writer, str], str]] = {"bf16": _round_bf16, "f16": _round_f16}

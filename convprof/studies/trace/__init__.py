@@ -1,0 +1,1 @@
+"""``trace``: run a program with the loggers of its libraries switched on."""

@@ -1,0 +1,79 @@
+"""Products of few rows: ``b`` is read where it is, in whole rows, and every thread has work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import available
+from convprof.dtypes import PRODUCTS, tolerance, types
+from convprof.machine import facts
+from convprof.measure.operands import Operands, max_rel_error
+from convprof.problems import Gemm
+from convprof.strategies import registry
+from convprof.strategies.base import Setting
+from convprof.strategies.gemm import packed, prepacked
+from convprof.strategies.gemm.blocked import IN_PLACE, STREAMED
+
+THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
+FIRST = registry.find("gemm", "packed")
+
+
+@pytest.fixture
+def _small_l2(monkeypatch):
+    """Weights of some KiB are beyond L2."""
+    monkeypatch.setattr(packed, "l2_bytes", lambda: 4096)
+
+
+def error(g, setting):
+    operands = Operands(g, setting.types, 1)
+    prepared = FIRST.prepare(g, setting)
+    prepared.bind(*operands.all("nchw"))
+    prepared.run()
+    return max_rel_error(operands, prepared.output(), "nchw")
+
+
+@pytest.mark.usefixtures("_small_l2")
+@pytest.mark.parametrize("dtype", PRODUCTS)
+@pytest.mark.parametrize("isa", available())
+def test_streamed_weights_give_the_product(dtype, isa):
+    for g in (Gemm(m=1, k=100, n=301), Gemm(m=7, k=136, n=77), Gemm(m=18, k=68, n=130, batch=2)):
+        for threads in THREADS:
+            setting = Setting(dtype=dtype, isa=isa, threads=threads)
+            reason = FIRST.why_not(g, setting)
+            if reason:
+                pytest.skip(reason)
+            assert FIRST.blockings(g, setting)[0].pack_b == STREAMED
+            assert error(g, setting) <= tolerance(setting.types, g.k)
+
+
+@pytest.mark.parametrize("dtype", PRODUCTS)
+def test_weights_in_l2_are_read_in_place(dtype):
+    g = Gemm(m=3, k=620, n=37)
+    setting = Setting(dtype=dtype)
+    assert FIRST.blockings(g, setting)[0].pack_b == IN_PLACE
+    assert error(g, setting) <= tolerance(setting.types, g.k)
+
+
+@pytest.mark.usefixtures("_small_l2")
+def test_every_tile_of_a_block_fetches_another_part_of_the_next_rows():
+    g, setting = Gemm(m=2, k=64, n=512), Setting()
+    blocking = FIRST.blockings(g, setting)[0]
+    words = FIRST.plan_blocked(g, setting, blocking).steps[0].dims
+    tiles = np.asarray(words)[3:].reshape(-1, 5)
+    panels = blocking.nc // (blocking.vectors * isas.find("native").lanes(4))
+    block = tiles[:panels]
+    assert (block[:, 4].min() - block[:, 2].min()) == blocking.kc * g.n * 4
+    assert len(set(block[:, 4].tolist())) == panels
+
+
+def test_few_columns_are_shared_out_among_the_threads():
+    isa = isas.find("native")
+    lanes = isa.lanes(4)
+    for n, threads in ((4 * lanes, 4), (6 * lanes, 2), (5 * lanes, 8), (lanes, 3)):
+        g = Gemm(m=1, k=64, n=n)
+        wide = prepacked.choose(g, isa, types("f32"), threads).vectors
+        panels = -(-(n // lanes) // wide)
+        busiest = -(-panels // threads) * wide
+        assert busiest == -(-(n // lanes) // threads)

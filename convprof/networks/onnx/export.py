@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.errors import InputError
 from convprof.networks.onnx.forms import FORMS, OPSET
 from convprof.networks.onnx.load import LARGEST_FILE
-from convprof.networks.onnx.opaque import has_form
+from convprof.networks.onnx.opaque_form import has_form
 from convprof.networks.onnx.package import onnx_package
 from convprof.networks.onnx.writer import Writer
 from convprof.networks.parameters import elements

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convprof.integers import ceil_div
-from convprof.networks.onnx import opaque
+from convprof.networks.onnx import opaque_form
 from convprof.problems import ops
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def _select(w: Writer, node: Node, op: ops.SelectToken) -> None:
 
 
 def _opaque(w: Writer, node: Node, op: ops.Opaque) -> None:
-    opaque.write(w, node, op, OPSET)
+    opaque_form.write(w, node, op, OPSET)
 
 
 FORMS: dict[type[ops.Op], Callable[[Writer, Node, Any], None]] = {

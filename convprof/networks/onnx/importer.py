@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from convprof.errors import InputError, ProblemError
 from convprof.networks.onnx.folding import evaluate, numbers, shape_of
 from convprof.networks.onnx.names import Names
-from convprof.networks.onnx.node import MOST_AXES, Constant, UnsupportedNodeError, Value
-from convprof.networks.onnx.opaque import opaque
+from convprof.networks.onnx.node import MOST_AXES, Constant, Value
 from convprof.networks.onnx.sharing import Sharing
 from convprof.problems import checks
 from convprof.problems.checks import shown
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 _ASK_FOR_SHAPES = ("Shape", "Size")
 
 
-Converter: TypeAlias = "Callable[[Importer, FileNode], Value | list[Value]]"
-"""Appends what a node of the file computes; returns its result, or its results in order."""
+Converter: TypeAlias = "Callable[[Importer, FileNode], Value | Sequence[Value | None]]"
+"""Appends what a node of the file computes; returns its result, or its results in order (None: a
+result that nothing reads)."""
 
 
 class Importer:
@@ -78,13 +78,11 @@ class Importer:
     def _converted(
         self, node: FileNode, converter: Callable[[FileNode], Converter]
     ) -> Value | Sequence[Value | None]:
-        """Return the results of a node, as an opaque operation where no operation here fits."""
+        """Return the results of a node; InputError naming the node for shapes that misfit."""
         try:
             return converter(node)(self, node)
         except ProblemError as error:
             raise node.refused(str(error)) from None
-        except UnsupportedNodeError as error:
-            return opaque(self, node, error)
 
     def result(self) -> tuple[Node, ...]:
         """Return the nodes that the output depends on, which is the last one's result."""

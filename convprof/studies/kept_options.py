@@ -36,34 +36,34 @@ _COMMON_TYPES = ("network", "study", "ladder", "sweep")
 """First words of commands that may refuse another type than float32 and float64."""
 
 
-def again(given: CommandLine) -> str:
+def again(user: CommandLine) -> str:
     """Return the user's command once more, measured when other programs are idle.
 
     A sweep continues the file of its points and would measure none of them again.
     """
-    line = given.without(("json_path",)) if given.name.startswith("sweep") else given
+    line = user.without(("json_path",)) if user.name.startswith("sweep") else user
     return line.text(*(() if "wait_idle" in line.options else (IDLE,)))
 
 
-def completed(line: CommandLine, given: CommandLine, takes: Collection[str]) -> CommandLine:
+def completed(line: CommandLine, user: CommandLine, takes: Collection[str]) -> CommandLine:
     """Return a recommended line with the user's options that it does not set itself.
 
     ``takes``: the parameters of its command.
     """
     added = {
-        parameter: given.options[parameter]
-        for parameter in _kept(line.name, given)
-        if parameter in given.options and parameter in takes and parameter not in line.options
-        if _fits(line, parameter, given.value(parameter))
+        parameter: user.options[parameter]
+        for parameter in _kept(line.name, user)
+        if parameter in user.options and parameter in takes and parameter not in line.options
+        if _fits(line, parameter, user.value(parameter))
     }
     return replace(line, options={**line.options, **added})
 
 
-def _kept(name: str, given: CommandLine) -> tuple[str, ...]:
+def _kept(name: str, user: CommandLine) -> tuple[str, ...]:
     """Return the parameters that a command keeps of the user's line."""
-    strategy = (STRATEGY,) if {name, given.name} <= set(_SAME_STRATEGIES) else ()
+    strategy = (STRATEGY,) if {name, user.name} <= set(_SAME_STRATEGIES) else ()
     subject = _SUBJECT.get(name, ())
-    if name == given.name:
+    if name == user.name:
         return (*subject, STRATEGY, *CONTESTANTS, *_MEASURING)
     if name == "network":  # the minibatch of its layers
         return ("mb", *CONTESTANTS)

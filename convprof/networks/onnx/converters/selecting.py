@@ -69,8 +69,8 @@ def _bounds(net: Importer, node: FileNode) -> tuple[tuple[int, ...], ...]:
     """Return starts, ends, axes and steps, of which the last two may be left out: ()."""
     keys = ("starts", "ends", "axes", "steps")
     if net.opset < _SLICE_BY_INPUTS:
-        given = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
-        return tuple(given)
+        bounds = [node.integers(key, () if place > 1 else None) for place, key in enumerate(keys)]
+        return tuple(bounds)
     return tuple(
         net.integers(node, place, key) if place <= 2 or node.has(place) else ()  # noqa: PLR2004
         for place, key in enumerate(keys, 1)
@@ -92,8 +92,8 @@ def _gather(net: Importer, node: FileNode) -> Value:
     x = net.activation(node)
     axis = axis_in(node, node.integer("axis", 0), len(x.shape))
     indices = net.constant(node, 1)
-    given = numbers(node, indices, "the index")
-    positions = [axis_in(node, index, x.shape[axis]) for index in given]
+    chosen = numbers(node, indices, "the index")
+    positions = [axis_in(node, index, x.shape[axis]) for index in chosen]
     if (
         len(indices.shape) > 1
         or not positions

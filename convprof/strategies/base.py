@@ -39,6 +39,8 @@ class Setting:
 
     tune: str = "quick"
     """How ``auto`` chooses: ``off`` by the model, ``quick`` or ``full`` by timing."""
+    max_error: float = 0.0
+    """The ``added_error`` that ``auto`` may accept."""
 
     @property
     def types(self) -> Types:
@@ -165,6 +167,8 @@ class Strategy(ABC, Generic[P]):
     least_threads: int = 1
     """Fewer threads are refused: the code would be another strategy's."""
     role: Role = Role.OWN
+    added_error: float = 0.0
+    """The largest relative error that the algorithm may add to rounding in the element type."""
     dtypes: tuple[str, ...] = COMMON
     """The element types, and mixtures of them, that it computes."""
     generated: bool = False
@@ -192,8 +196,17 @@ class Strategy(ABC, Generic[P]):
         if setting.types.has("f16") and not self._converts_f16(setting):
             what = setting.isa if self.generated and setting.isa != NATIVE else "this CPU"
             return f"{self.name} needs F16C for f16, which {what} does not have"
-        if problem.epilogue and setting.dtype not in COMMON:
-            return f"{self.name} computes epilogues in {listed(COMMON, 'and')} only"
+        return self._cannot_end(problem, setting.types)
+
+    def _cannot_end(self, problem: Problem, types: Types) -> str | None:
+        """Return why sums of whole numbers cannot end as the problem says, or None."""
+        ends = problem.epilogue
+        if ends and types.result.is_exact and not types.requantises:
+            return f"{self.name} computes no epilogue of {types.name}: use bytes, as in u8:s8:u8"
+        if types.requantises and ends.function not in {None, "relu"}:
+            return f"{self.name} computes relu in {types.name}, not {ends.function}"
+        if types.requantises and "batch" in problem.dims() and problem.dims()["batch"] > 1:
+            return f"{self.name} computes no batch of products in {types.name}"
         return None
 
     def _converts_f16(self, setting: Setting) -> bool:

@@ -73,9 +73,9 @@ def after(user, recommended, *, measured=True):
     ("user", "recommended", "expected"),
     [
         (
-            "convprof run -t 1,2 --isa avx2,avx512 --dtype f64 --budget 1",
+            "convprof run -t 1,2 --isa avx2,avx512 --dtype f64 --budget 1 --max-error 0.001",
             "convprof compare peers a",
-            "convprof compare peers a -t 1,2 --dtype f64 --isa avx2,avx512",
+            "convprof compare peers a -t 1,2 --dtype f64 --isa avx2,avx512 --max-error 0.001",
         ),
         (
             "convprof run -s tiled,direct -t 1,2 --layout nhwc",

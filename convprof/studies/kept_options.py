@@ -54,7 +54,7 @@ def completed(line: CommandLine, user: CommandLine, takes: Collection[str]) -> C
         parameter: user.options[parameter]
         for parameter in _kept(line.name, user)
         if parameter in user.options and parameter in takes and parameter not in line.options
-        if _fits(line, parameter, user.value(parameter))
+        if _fits(line, user, parameter)
     }
     return replace(line, options={**line.options, **added})
 
@@ -70,12 +70,14 @@ def _kept(name: str, user: CommandLine) -> tuple[str, ...]:
     return (*strategy, *CONTESTANTS)
 
 
-def _fits(line: CommandLine, parameter: str, value: str) -> bool:
-    """Whether a command takes the value of an option."""
-    word = line.name.partition(" ")[0]
-    if parameter == "dtype" and value not in COMMON:
-        return word not in _COMMON_TYPES
-    of_plan = _ONE_VALUE_OF_PLAN if "plan" in line.options else ()
-    if parameter not in (*_ONE_VALUE.get(word, ()), *of_plan):
+def _fits(line: CommandLine, user: CommandLine, parameter: str) -> bool:
+    """Whether a command takes the user's value of an option."""
+    value, word = user.value(parameter), line.name.partition(" ")[0]
+    single = "," not in value and not (value == "all" and parameter != "threads")
+    if "plan" in line.options and parameter in _ONE_VALUE_OF_PLAN:
+        return single
+    if line.name == user.name:
         return True
-    return "," not in value and not (value == "all" and parameter != "threads")
+    if parameter == "dtype" and value not in COMMON:  # without a problem it is a convolution
+        return single and bool(line.arguments) and word not in _COMMON_TYPES
+    return single or parameter not in _ONE_VALUE.get(word, ())

@@ -1,4 +1,4 @@
-"""``convprof network``: whole networks, and what of them the flags ask for."""
+"""``convprof network``: a whole network, in the mode that the flags select."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ GROUPS = {
     "Problem": (
         "batch", "mb", "match", "input_", "filters", "kernel", "stride", "pad", "dilation",
         "groups", "gemm", "attention", "pass_", "epilogue", "image", "images", "patch", "dim",
-        "heads", "size", "range_", "over", "real_weights",
+        "output", "heads", "size", "range_", "over", "real_weights",
     ),
     "Contestants": (
         "strategy", "with_", "layout", "threads", "dtype", "isa", "tune", "max_error", "fuse",

@@ -34,7 +34,7 @@ _FIRST_OF_STACK = 3
 
 
 def problem(name: str, arguments: Arguments) -> Problem | None:
-    """Return the problem of an operator; None if convprof does not compute such a one."""
+    """Return the problem of an operator; None if convprof does not compute it."""
     reader = _READERS.get(name)
     if reader is None:
         return None

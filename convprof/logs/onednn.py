@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from convprof.logs.operation import Event, Reading
 
 LIBRARY = "oneDNN"
-PREFIX = re.compile(rb"(?:onednn|mkldnn|dnnl)_verbose,(?:v[0-9]{1,3},)?(?:[0-9]+(?:\.[0-9]+)?,)?")
-"""The name, the version of the format and a time stamp: what differs between equal operations."""
+PREFIX = re.compile(rb"(?:onednn|mkldnn|dnnl)_verbose,(?:v[0-9]{1,3},)?(?:([0-9]+(?:\.[0-9]+)?),)?")
+"""The name, the version of the format and a time stamp: what differs between equal operations.
+
+The stamp, a group, is the begin in milliseconds.
+"""
 
 _APIS = ("primitive", "graph", "ukernel", "common")
 _ENGINES = ("cpu", "gpu")

@@ -39,12 +39,22 @@ class Operation:
     """Whether it only changes the order of elements in memory, or their type."""
 
 
+class Span(NamedTuple):
+    """When a call ran, and where, if the log tells."""
+
+    begin_s: float
+    seconds: float
+    """From begin to end, with all that the call called."""
+    thread: str
+
+
 class Call(NamedTuple):
     """A line or an event of a log."""
 
     operation: Operation
     seconds: float
     event: Event
+    span: Span | None = None
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ _ROLES = {"fsrc": "src", "in": "src", "fdata": "src", "data": "src", "fwei": "we
 
 
 class Line(NamedTuple):
-    """All of a line but the time; ``operation`` is None for a time that is part of another."""
+    """A line without its time; ``operation`` is None for a time that is part of another time."""
 
     operation: Operation | None
     event: Event

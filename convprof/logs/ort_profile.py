@@ -42,7 +42,7 @@ _Tensor = tuple[str, list[int]]
 def call_of(
     event: dict[str, Any], reading: Reading, model: ModelNodes | None = None
 ) -> Call | None:
-    """Return the call of an event; None for what is no work, or part of another event."""
+    """Return the call of an event; None if it is not work, or part of another event."""
     name, duration = event.get("name"), number(event.get("dur"))
     if not isinstance(name, str) or duration is None:
         reading.foreign += 1

@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from convprof.codegen import isa as isas
-from convprof.dtypes import types
+from convprof.codegen.probes.tile_products import TILE_BITS, has_product
+from convprof.dtypes import COMMON, types
 from convprof.errors import ThreadsError
 from convprof.machine import bandwidth, ceilings_store, facts, noise, peaks
 from convprof.machine.caches import MEMORY, Level, levels
@@ -176,7 +177,12 @@ class MachineModel:
         return self._peaks[kind]
 
     def _arithmetic(self, dtype: str, threads: int, isa: str) -> _Arithmetic:
-        """Return the arithmetic of an instruction set; in the widest vectors, the machine's own."""
+        """Return the arithmetic of an instruction set; in the widest vectors, the machine's own.
+
+        Tile registers, where the instruction set multiplies the type in them.
+        """
+        if dtype not in COMMON and has_product(dtype, isa):
+            return _Arithmetic(dtype, threads, TILE_BITS, fused=True)
         widest = _Arithmetic(dtype, threads, *peaks.widest(self.facts.cpu.simd))
         if isa == NATIVE:
             return widest

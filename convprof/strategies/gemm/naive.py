@@ -47,6 +47,4 @@ class Naive(Planned[Gemm]):
         """One stage over the rows."""
         c = sums.buffer(setting.types)
         stage = Stage("loops", self.kernel, g.batch * g.m, (X, WEIGHTS, c), (g.m, g.n, g.k))
-        return sums.with_rounding(
-            Plan(steps=[stage]), g.result(setting.layout, setting.types), setting.types
-        )
+        return sums.with_rounding(Plan(steps=[stage]), g, setting)

@@ -17,6 +17,7 @@ from convprof.codegen.kernels.multiply import multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
+from convprof.strategies import requantised
 from convprof.strategies.gemm import tile_stages
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
 from convprof.strategies.gemm.prepacked_tiles import PANELS, PanelBlocking, PanelStages
@@ -128,7 +129,8 @@ class Prepacked(Tunable[Gemm, PanelBlocking | TileBlocking]):
             how = multiply(setting.types, isas.find(setting.isa))
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
-        plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
+        panels = {PANELS: Packed(stages.buffer, stages.pack)}
+        plan.packed = panels | requantised.packed(g, setting.types)
         plan.steps = [*stages.all()]
         return plan
 

@@ -40,6 +40,4 @@ class Tiled(Planned[Gemm]):
             (X, WEIGHTS, sums.buffer(setting.types)),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        return sums.with_rounding(
-            Plan(steps=[stage]), g.result(setting.layout, setting.types), setting.types
-        )
+        return sums.with_rounding(Plan(steps=[stage]), g, setting)

@@ -175,6 +175,11 @@ F32 = types("f32")
 """For what is the same for all types, such as shapes."""
 
 
+def short_name(name: str) -> str:
+    """Return ``int8`` for ``u8:s8:s32``: the short name of a mixture, if it has one."""
+    return next((short for short, mixture in SHORT.items() if mixture == name), name)
+
+
 # The tolerance of a result.
 
 GROWTH = 2.0**7

@@ -13,12 +13,14 @@ from convprof.cli.ceilings import measure as measure_ceilings
 from convprof.cli.driver import NOTHING, Driver, Work, noise_watch
 from convprof.cli.help_page import Command
 from convprof.cli.outputs import Outputs
+from convprof.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
+    from convprof.logs.model_nodes import ModelNodes
     from convprof.machine.noise import NoiseWatch
     from convprof.measure.session import Settings
     from convprof.render.files import Text
@@ -31,6 +33,12 @@ TOP = 20
 @click.command("diagnose", cls=Command)
 @click.argument("log", nargs=-1, required=True, metavar="LOG...")
 @options.top_option("Rows to print, and problems to measure with --measure; files have all.", TOP)
+@click.option(
+    "--model",
+    metavar="FILE.onnx",
+    help="The model that ran: strides, pads and groups, which profiles of ONNX Runtime lack, and "
+    "shapes, which OpenVINO's counters lack.",
+)
 @options.measure_option()
 @options.budget_option()
 @options.threads_option(
@@ -47,7 +55,9 @@ def command(**flags: Any) -> int:
       ONEDNN_VERBOSE=profile python model.py > run.log   (oneDNN, as PyTorch uses it)
       MKL_VERBOSE=1 python model.py > run.log            (matrix products of MKL)
       torch.profiler: export_chrome_trace("trace.json"), with record_shapes=True
-      ONNX Runtime: SessionOptions.enable_profiling
+      ONNX Runtime: SessionOptions.enable_profiling   (and --model)
+      OpenVINO: benchmark_app -pc -report_type detailed_counters   (and --model)
+      convprof run ... --json result.json
 
     A row is a problem, type, layout and implementation. Its time is compared with what this
     machine's peak and bandwidths allow; they are measured once and stored. Rows are sorted by the
@@ -63,6 +73,7 @@ def command(**flags: Any) -> int:
       ONEDNN_VERBOSE=profile python model.py | convprof diagnose -
       convprof diagnose trace.json.gz --top 5 --threads 4
       convprof diagnose run.log --measure --top 5
+      convprof diagnose profile.json --model model.onnx
       convprof diagnose run.log --json diagnosis.json --csv rows.csv
     """  # noqa: D301  # click reads the escape
     from convprof.machine.model import MachineModel
@@ -71,9 +82,20 @@ def command(**flags: Any) -> int:
 
     outputs = Outputs.of(flags)
     threads = from_flags.one_number_of_threads(flags["threads"])
-    study = Diagnosis(flags["log"], MachineModel.here(), threads)
+    nodes = None if flags["model"] is None else _nodes(flags["model"])
+    study = Diagnosis(flags["log"], MachineModel.here(), threads, model=nodes)
     settings = Settings(flags["budget"]) if flags["measure"] else None
     return Driver(outputs).run(DiagnosisWork(study, flags["top"], settings))
+
+
+def _nodes(path: str) -> ModelNodes:
+    """Return the nodes of a model; InputError if it has neither convolutions nor products."""
+    from convprof.networks.onnx.model_nodes import model_nodes
+
+    nodes = model_nodes(path)
+    if not nodes:
+        raise InputError("the model has no convolution and no product", field="model", value=path)
+    return nodes
 
 
 class DiagnosisWork(Work):

@@ -19,6 +19,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "compare peers 'resnet50:*' -s auto,torch -t all": "Which layers does PyTorch win",
         "compare peers 'model.onnx:*' -s auto,onnxruntime": "Which layers ONNX Runtime wins",
     },
+    "compare dtypes": {
+        "compare dtypes 64x768:768x768": "Which type pays for a linear layer",
+        "compare dtypes 1x768:768x768 4x768:768x768 16x768:768x768 -t 1": "From how many rows",
+    },
     "compare mixers": {
         "compare mixers --image 224": "Attention against convolutions on 14x14 tokens",
         "compare mixers --images 112,224,384": "How each grows with the image",

@@ -10,7 +10,7 @@ from convprof.problems.checks import shown
 from convprof.problems.gradients import TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -36,6 +36,8 @@ class Asked:
     """Problems beyond this machine's memory or the time limit; they are not in ``problems``."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Lines of shape files that are not computed."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How often each shape was named, by the problem's descriptor."""
 
     def settings_shown(self) -> dict[str, Any]:
         """Return the settings in the form of the result document."""
@@ -45,7 +47,7 @@ class Asked:
             "rounds": settings.rounds,
             "seed": settings.seed,
             "cache": choice.cache,
-            "dtype": choice.dtype,
+            "dtype": ",".join(choice.dtypes),
             "isa": ",".join(choice.isas),
             "tune": choice.tune,
             "threads": list(choice.threads),
@@ -54,11 +56,17 @@ class Asked:
         }
 
 
-def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = False) -> Asked:
+def asked(
+    flags: dict[str, Any],
+    *,
+    every: bool = False,
+    several_isas: bool = False,
+    several_dtypes: bool = False,
+) -> Asked:
     """Convert flags to values; InputError for the first invalid flag.
 
     ``every``: the command needs all problems, so a problem that is too large ends it.
-    ``several_isas``: the command compares instruction sets.
+    ``several_isas``, ``several_dtypes``: the command compares instruction sets, element types.
     """
     from convprof.machine.model import MachineModel
     from convprof.measure.session import Settings
@@ -74,11 +82,15 @@ def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = Fa
     problems = passes_from(flags.get("pass_", "forward"), problems)
     names = comma_list(flags["strategy"])
     preflight.check_strategies(names, problems)
+    dtype, *further = (
+        dtypes_from(flags["dtype"], problems) if several_dtypes else [dtype_from(flags["dtype"])]
+    )
     choice = Choice(
         strategies=names,
         layouts=layouts_from(flags.get("layout", "all")),
         threads=threads_from(flags["threads"]),
-        dtype=dtype_from(flags["dtype"]),
+        dtype=dtype,
+        further_dtypes=tuple(further),
         isas=isas_from(flags["isa"]) if several_isas else (isa_from(flags["isa"]),),
         tune=flags["tune"],
         cache=flags["cache"],
@@ -100,6 +112,7 @@ def asked(flags: dict[str, Any], *, every: bool = False, several_isas: bool = Fa
         machine,
         refused,
         selection.left_out,
+        selection.counts,
     )
 
 
@@ -325,13 +338,28 @@ def dtype_from(text: str, only: Sequence[str] = ()) -> str:
     return name
 
 
+def dtypes_from(text: str, problems: Sequence[Problem]) -> list[str]:
+    """Return the element types of ``bf16,int8`` or ``all`` to compare, f32 first.
+
+    InputError for an unknown type, and for one in which a problem is not computed.
+    """
+    from convprof.studies.compare.dtypes import chosen
+
+    names = [] if text == "all" else [dtype_from(name) for name in comma_list((text,))]
+    return list(chosen(problems, names))
+
+
 def isa_from(text: str) -> str:
     """Return the instruction set in lower case, if this CPU has it."""
     from convprof.api import check_isa
 
     name = text.lower()
     if "," in name or name == "all":
-        raise InputError("this command takes one instruction set", field="isa", value=text)
+        raise InputError(
+            "this command takes one instruction set; run, compare and network compare several",
+            field="isa",
+            value=text,
+        )
     check_isa(name)
     return name
 

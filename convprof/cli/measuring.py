@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.cli.outputs import Outputs, Picture
     from convprof.cli.view import View
     from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Contestant
     from convprof.problems import Problem
     from convprof.render.files import Text
     from convprof.results import Document, Measurement
@@ -291,13 +292,19 @@ def note_workload(
     asked: Asked, chosen: Callable[[Problem, Choice], Choice] = lambda _, choice: choice
 ) -> None:
     """Add notes on the amount of work. ``chosen``: the contestants of a problem."""
-    from convprof.studies import workload
     from convprof.studies.run import contestants
+
+    note_taking(asked, lambda problem, choice: contestants(problem, chosen(problem, choice)))
+
+
+def note_taking(asked: Asked, taking: Callable[[Problem, Choice], Sequence[Contestant]]) -> None:
+    """Add notes on the amount of work. ``taking``: returns the contestants of a problem."""
+    from convprof.studies import workload
 
     asked.notes.extend(
         workload.notes(
             asked.problems,
-            lambda problem: contestants(problem, chosen(problem, asked.choice)),
+            lambda problem: taking(problem, asked.choice),
             asked.settings.budget_s,
         )
     )

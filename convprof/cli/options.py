@@ -189,16 +189,17 @@ def measure_options(
     threads: Option | None = None,
     budget_s: float = 0.07,
     several_isas: bool = False,
+    dtype: Option | None = None,
 ) -> Option:
     """Return the options of the measurement; ``strategies`` is the help of ``--strategy``.
 
-    ``several_isas``: the command compares instruction sets.
+    ``several_isas``: the command compares instruction sets. ``dtype``: a ``--dtype`` of its own.
     """
     several = " (sse, avx2, avx512, amx, neon); of several, which is faster" if several_isas else ""
     return stack(
         strategy_option(strategies),
         threads or threads_option(),
-        dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
+        dtype or dtype_option(metavar=PRODUCT_TYPES, help_text=PRODUCT_TYPES_HELP),
         isa_option(
             f"Instruction set of generated kernels{several}; strategies of libraries and of "
             "compiled loops ignore it.",

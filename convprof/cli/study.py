@@ -66,6 +66,7 @@ def _common(budget_s: float = 0.07) -> options.Option:
         options.seed_option(),
         options.json_option("Write as JSON."),
         options.csv_option("Write as CSV."),
+        options.markdown_option("Write the page as Markdown."),
         options.plot_option(),
         options.color_option,
         options.wait_idle_option,
@@ -208,10 +209,14 @@ class _Work(Work):
             self._page = self._study.page()
 
     def forms(self) -> dict[str, Callable[[], Text]]:
-        """Return the document and the rows of the page."""
+        """Return the document, the rows and the page."""
         from convprof.render.study import page as view
 
-        return {"json": self._to_json, "csv": lambda: view.to_csv(self.page)}
+        return {
+            "json": self._to_json,
+            "csv": lambda: view.to_csv(self.page),
+            "markdown": lambda: view.to_markdown(self.page, self.answer()),
+        }
 
     def _to_json(self) -> str:
         from convprof.studies.document import document

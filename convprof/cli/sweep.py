@@ -58,6 +58,7 @@ def _options(kind: str) -> options.Option:
         options.measure_options(
             strategies=f"Strategies to measure; default {names} (of a tile: all that have it).",
             threads=options.threads_option("1"),
+            several_isas=True,
         ),
         options.json_option("Append every point as a line of JSON; run again, the sweep goes on where it stopped."),  # noqa: E501
         options.csv_option("Write one row per point and contestant."),
@@ -149,7 +150,7 @@ def _plan(kind: str, flags: dict[str, Any]) -> Plan:
     problems, _ = from_flags.problems_from(flags)
     if [problem.kind for problem in problems] != [kind]:
         raise InputError(f"{flags['problem'][0]}: sweep {word} takes one {word}")
-    asked = from_flags.asked(flags)
+    asked = from_flags.asked(flags, several_isas=True)
     return Plan(asked.problems[0], over, values, asked.choice, asked.settings, flags["patience"])
 
 
@@ -251,10 +252,11 @@ class SweepWork(Work):
         }
 
     def answer(self) -> Answer | None:
-        """Return the fastest contestant, and where its rate rises or falls."""
+        """Return the fastest contestant, where its rate falls, and the faster instruction set."""
         from convprof.render.sweep_answer import answer
+        from convprof.studies.compare.isas_answer import added
 
-        return answer(*self._points())
+        return added(answer(*self._points()), self._study.isas)
 
     def show(self, console: Console) -> None:
         """Print the table and the chart."""

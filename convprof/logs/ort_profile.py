@@ -1,9 +1,9 @@
 """A profile of ONNX Runtime: an event per node and run, in whole microseconds.
 
-A profile has no strides, pads and dilations. The stride and the padding of a convolution follow
-from its shapes if the convolution is dense and padded by half a filter or not at all. Its FLOPs
-depend on neither. A profile does not say whether an operand of a product is transposed; the sizes
-of the product are the same. Source:
+A profile has no strides, pads and dilations: a model has. Without a model, the stride and the
+padding of a convolution follow from its shapes if the convolution is dense and padded by half a
+filter or not at all. Its FLOPs depend on neither. A profile does not say whether an operand of a
+product is transposed; the sizes of the product are the same. Source:
 ``core/framework/sequential_executor.cc`` and ``core/common/profiler.cc`` of ONNX Runtime.
 """
 
@@ -19,6 +19,7 @@ from convprof.problems.conv2d import Conv2d
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convprof.logs.model_nodes import ModelNode, ModelNodes
     from convprof.logs.operation import Reading
     from convprof.problems.base import Problem
     from convprof.problems.gemm import Gemm
@@ -38,7 +39,9 @@ _IMAGE = 4
 _Tensor = tuple[str, list[int]]
 
 
-def call_of(event: dict[str, Any], reading: Reading) -> Call | None:
+def call_of(
+    event: dict[str, Any], reading: Reading, model: ModelNodes | None = None
+) -> Call | None:
     """Return the call of an event; None for what is no work, or part of another event."""
     name, duration = event.get("name"), number(event.get("dur"))
     if not isinstance(name, str) or duration is None:
@@ -50,7 +53,7 @@ def call_of(event: dict[str, Any], reading: Reading) -> Call | None:
         return None
     if event.get("cat") == "Session":
         return _session(name, seconds, reading)
-    return _node(name, seconds, event, reading)
+    return _node(name, seconds, event, reading, model)
 
 
 def _session(name: str, seconds: float, reading: Reading) -> Call | None:
@@ -60,7 +63,13 @@ def _session(name: str, seconds: float, reading: Reading) -> Call | None:
     return None
 
 
-def _node(name: str, seconds: float, event: dict[str, Any], reading: Reading) -> Call | None:
+def _node(
+    name: str,
+    seconds: float,
+    event: dict[str, Any],
+    reading: Reading,
+    model: ModelNodes | None,
+) -> Call | None:
     arguments = event.get("args")
     kind = arguments.get("op_name") if isinstance(arguments, dict) else None
     if not isinstance(arguments, dict) or not isinstance(kind, str) or not name.endswith(_END):
@@ -69,13 +78,17 @@ def _node(name: str, seconds: float, event: dict[str, Any], reading: Reading) ->
     if kind in _CONTAINERS:
         reading.nested += 1
         return None
-    return Call(_operation(kind, name.removesuffix(_END), arguments), seconds, "execution")
+    short = name.removesuffix(_END)
+    node = None if model is None else model.find(short)
+    return Call(_operation(kind, short, arguments, node), seconds, "execution")
 
 
-def _operation(kind: str, name: str, arguments: dict[str, Any]) -> Operation:
+def _operation(
+    kind: str, name: str, arguments: dict[str, Any], node: ModelNode | None
+) -> Operation:
     tensors = _tensors(arguments.get("input_type_shape"))
     types = tensors[0][0] if tensors else ""
-    problem = _problem(kind, tensors, _tensors(arguments.get("output_type_shape")))
+    problem = _problem(kind, tensors, _tensors(arguments.get("output_type_shape")), node)
     shapes = ":".join("x".join(map(str, shape)) for _, shape in tensors[:2])
     text = problem.descriptor if problem is not None else f"{name} {shapes}".strip()
     provider = str(arguments.get("provider", "")).removesuffix("ExecutionProvider")
@@ -102,16 +115,28 @@ def _tensors(value: Any) -> list[_Tensor]:
     return tensors
 
 
-def _problem(kind: str, inputs: list[_Tensor], results: list[_Tensor]) -> Problem | None:
-    if not inputs or not results:
+def _problem(
+    kind: str, inputs: list[_Tensor], results: list[_Tensor], node: ModelNode | None
+) -> Problem | None:
+    reader = _READERS.get(kind)
+    if reader is None or not inputs or not results:
         return None
+    shapes, result = [shape for _, shape in inputs], results[0][1]
     try:
-        reader = _READERS.get(kind)
-        if reader is None:
-            return None
-        return reader([shape for _, shape in inputs], results[0][1])
+        if node is not None and node.is_convolution and reader is _convolution:
+            return _of_model(node, shapes, result)
+        return reader(shapes, result)
     except InputError:
         return None
+
+
+def _of_model(node: ModelNode, inputs: list[list[int]], result: list[int]) -> Conv2d | None:
+    """Return the convolution with the attributes of the model, if it gives the result's shape."""
+    if len(inputs) < 2:  # noqa: PLR2004
+        return None
+    problem = node.convolution(*inputs[:2])
+    fits = problem is not None and [problem.n, problem.k, problem.p, problem.q] == result
+    return problem if fits else None
 
 
 def _convolution(inputs: list[list[int]], result: list[int]) -> Conv2d | None:

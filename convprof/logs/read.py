@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from convprof.errors import InputError
-from convprof.logs import json_events, ort_profile, source, torch_trace
+from convprof.logs import json_events, openvino, ort_profile, own_results, source, torch_trace
 from convprof.logs.lines import LINES, LineReader
 from convprof.logs.torch_trace import TorchTrace
 from convprof.problems.batch_text import file_name
@@ -15,22 +15,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedReader
 
+    from convprof.logs.model_nodes import ModelNodes
     from convprof.logs.operation import Call, Reading
 
 _JSON = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\]|\Z)|\{\s*")')
-FORMS = "ONEDNN_VERBOSE, MKL_VERBOSE, traces of torch.profiler, profiles of ONNX Runtime"
+FORMS = (
+    "ONEDNN_VERBOSE, MKL_VERBOSE, traces of torch.profiler, profiles of ONNX Runtime, performance "
+    "counters of OpenVINO, and results of convprof"
+)
 
 
-def read(paths: Sequence[str], reading: Reading, *, every_file: bool = True) -> Iterator[Call]:
+def read(
+    paths: Sequence[str],
+    reading: Reading,
+    *,
+    model: ModelNodes | None = None,
+    every_file: bool = True,
+) -> Iterator[Call]:
     """Yield the calls of logs, one file after the other; InputError for a file without any.
 
-    Unless ``every_file`` must have calls, InputError only if none has.
+    ``model``: the nodes of the model that ran, which ONNX Runtime and OpenVINO name. Unless
+    ``every_file`` must have calls, InputError only if none has.
     """
     lines = LineReader(reading)
     for path in paths:
         before = reading.calls
         with source.opened(path) as file:
-            yield from _events(file, reading) if _is_json(file) else lines.calls(file)
+            yield from _calls(file, reading, lines, model)
         if every_file and reading.calls == before:
             raise InputError(_nothing(path, reading))
     if not reading.calls:
@@ -52,26 +63,55 @@ def _nothing(path: str, reading: Reading) -> str:
     return f"{file_name(path)}: no operation was recognised in it. Known logs are {FORMS}"
 
 
-def _events(file: BufferedReader, reading: Reading) -> Iterator[Call]:
-    """Yield the calls of a trace of PyTorch, or of a profile of ONNX Runtime."""
-    torch = TorchTrace(reading)
-    began = False
-    for event in json_events.events(file, reading):
-        category = event.get("cat")
-        if category == torch_trace.CATEGORY:
-            for call in torch.calls(event):
-                reading.calls += 1
-                yield call
-        elif category in ("Node", "Session"):
-            if not began:
-                reading.begin(ort_profile.LIBRARY)
-                began = True
-            node = ort_profile.call_of(event, reading)
-            if node is not None:
-                reading.calls += 1
-                yield node
-        else:
-            reading.foreign += 1
-    for call in torch.rest():
+def _calls(
+    file: BufferedReader, reading: Reading, lines: LineReader, model: ModelNodes | None
+) -> Iterator[Call]:
+    if _is_json(file):
+        return _events(file, reading, model)
+    if openvino.HEAD.match(source.begin(file)):
+        reading.begin(openvino.LIBRARY)
+        return _counted(openvino.calls(file, reading, model), reading)
+    return lines.calls(file)
+
+
+def _counted(calls: Iterator[Call], reading: Reading) -> Iterator[Call]:
+    for call in calls:
         reading.calls += 1
         yield call
+
+
+def _events(file: BufferedReader, reading: Reading, model: ModelNodes | None) -> Iterator[Call]:
+    return _counted(_calls_of_events(file, reading, model), reading)
+
+
+def _calls_of_events(
+    file: BufferedReader, reading: Reading, model: ModelNodes | None
+) -> Iterator[Call]:
+    """Yield the calls of any JSON document that is known, event by event."""
+    torch = TorchTrace(reading)
+    begun: set[str] = set()
+
+    def begin(library: str) -> None:
+        if library not in begun:
+            begun.add(library)
+            reading.begin(library)
+
+    for event in json_events.events(file, reading):
+        category = event.get("cat")
+        call: Call | None = None
+        if category == torch_trace.CATEGORY:
+            yield from torch.calls(event)
+        elif category in ("Node", "Session"):
+            begin(ort_profile.LIBRARY)
+            call = ort_profile.call_of(event, reading, model)
+        elif openvino.is_node(event):
+            begin(openvino.LIBRARY)
+            call = openvino.call_of(event, reading, model)
+        elif own_results.is_measurement(event):
+            begin(own_results.LIBRARY)
+            call = own_results.call_of(event, reading)
+        else:
+            reading.foreign += 1
+        if call is not None:
+            yield call
+    yield from torch.rest()

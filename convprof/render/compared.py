@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
 
 Key = tuple[Any, ...]
-"""The problem, the strategy, the layout, the threads and the instruction set of a measurement."""
+"""Problem, strategy, layout, threads, instruction set and type of a measurement."""
 BLOCKS = "mixers"
 """The comparisons between blocks of several measurements: they have rows of their own."""
 
@@ -22,7 +22,7 @@ BLOCKS = "mixers"
 def key_of(measurement: Measurement) -> Key:
     """Return the fields of a measurement that a comparison names."""
     m = measurement
-    return (_named(m.problem), m.strategy, m.layout, m.threads, m.isa)
+    return (_named(m.problem), m.strategy, m.layout, m.threads, m.isa, m.dtype)
 
 
 def compared_columns(comparisons: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
@@ -51,6 +51,7 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
         "compared.with_layout": _words(b.get("layout")),
         "compared.with_threads": count(b.get("threads")),
         "compared.with_isa": _words(b.get("isa")),
+        "compared.with_dtype": _words(b.get("dtype")),
         "compared.ratio": ratio.value,
         "compared.ci95_low": ratio.low,
         "compared.ci95_high": ratio.high,
@@ -61,7 +62,8 @@ def _compared(fields: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
     if limit is not None:
         columns["limited_by"] = text(mapping(limit).get("kind"))
     strategy, threads = text(a.get("strategy")), count(a.get("threads"))
-    side = (strategy, _words(a.get("layout")), threads, _words(a.get("isa")))
+    isa, dtype = _words(a.get("isa")), _words(a.get("dtype"))
+    side = (strategy, _words(a.get("layout")), threads, isa, dtype)
     if kind == BLOCKS:
         return (BLOCKS,), {**_block(a), **columns}
     return (_named(problem), *side), columns

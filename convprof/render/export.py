@@ -104,7 +104,8 @@ def to_markdown(document: Document) -> Iterator[str]:
     """Yield one table per problem, and the machine below."""
     for group in by_problem(document.measurements):
         rows = shortlist.timed(group)
-        yield f"### {describe.problem_line(group[0].problem, group[0].dtype)}\n\n"
+        dtype = "" if tables.several_dtypes(group) else group[0].dtype
+        yield f"### {describe.problem_line(group[0].problem, dtype)}\n\n"
         if rows:
             yield markdown_table(tables.run_columns(rows), rows) + "\n"
             doubt = doubts.line(rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.render import describe
+from convprof.render import describe, tables
+from convprof.render.compare import dtypes
 from convprof.render.compare.layouts import layouts_report
 from convprof.render.compare.layouts import summary_report as summary_report_of_layouts
 from convprof.render.compare.peers import peers_report, summary_report
@@ -20,15 +21,21 @@ if TYPE_CHECKING:
 
 
 def document_report(console: Console, document: Document, *, every: bool = False) -> None:
-    """Print a document: libraries or layouts side by side, or the output of ``run``.
+    """Print a document: libraries, types or layouts side by side, or the output of ``run``.
 
     ``every``: all rows of each problem.
     """
     standings = show.standings(document)
     parts = show.parts(document)
     libraries = show.libraries(document)
-    if standings and len(parts) > 1:
-        summary_report(console, list(document.measurements), standings, libraries)
+    of_types = show.types_compared(document)
+    if len(of_types) > 1:
+        dtypes.summary_report(console, of_types, tables.excluded(list(document.measurements)))
+    elif of_types:
+        dtypes.dtypes_report(console, list(document.measurements), of_types[0], every=every)
+    elif standings and len(parts) > 1:
+        # how often each shape was named is not in the document
+        summary_report(console, list(document.measurements), standings, libraries, counts={})
     elif standings:
         peers_report(console, list(document.measurements), standings, libraries, every=every)
     else:

@@ -182,8 +182,11 @@ def _ceilings(header: Header) -> tuple[tuple[Level, ...], tuple[Series, ...]]:
     """Return the peaks as levels; as a series if the number of threads is the variable."""
     ceilings = header["ceilings"]
     kinds = [("FMA peak", ceilings["peaks"])]
-    if ceilings.get("isa_peaks"):
-        kinds.append((f"{header['settings']['isa']} peak", ceilings["isa_peaks"]))
+    own = ceilings.get("isa_peaks") or []
+    kinds += [
+        (f"{isa} peak", [peak for peak in own if peak["isa"] == isa])
+        for isa in dict.fromkeys(peak["isa"] for peak in own)
+    ]
     if header["sweep"]["over"] == THREADS:
         return (), tuple(
             Series(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convprof import units
+from convprof.dtypes import short_name
 from convprof.render import doubts
 from convprof.render.columns import Column
 from convprof.studies.shortlist import executed_fraction
@@ -35,6 +36,9 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
     isa: list[Column[Measurement]] = [
         Column("ISA", lambda m: m.isa or NOTHING, 3, "left", key=True),
     ]
+    dtype: list[Column[Measurement]] = [
+        Column("type", lambda m: short_name(m.dtype), 3, "left", key=True),
+    ]
     bound: list[Column[Measurement]] = [
         Column("bound", lambda m: m.bound or NOTHING, 6, "left"),
     ]
@@ -42,6 +46,7 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
         Column("strategy", lambda m: doubts.marked(m.strategy, m.doubt), 1, "left", key=True),
         *(layout if any(m.layout for m in measurements) else []),
         *(isa if several_isas(measurements) else []),
+        *(dtype if several_dtypes(measurements) else []),
         Column("threads", lambda m: str(m.threads), 4, key=True),
         Column(f"time [{unit.name}]", lambda m: time_cell(m, unit), 2),
         Column("GFLOP/s", gflops_cell, 7),
@@ -57,6 +62,11 @@ def run_columns(measurements: Sequence[Measurement]) -> list[Column[Measurement]
 def several_isas(measurements: Iterable[Measurement]) -> bool:
     """Whether generated kernels differ in their instruction set."""
     return len({m.isa for m in measurements if m.isa is not None}) > 1
+
+
+def several_dtypes(measurements: Iterable[Measurement]) -> bool:
+    """Whether the rows differ in their element types."""
+    return len({m.dtype for m in measurements}) > 1
 
 
 def time_cell(measurement: Measurement, unit: Unit) -> str:

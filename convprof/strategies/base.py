@@ -126,6 +126,8 @@ class Role(Enum):
     """Code of convprof; measured by default."""
     CHOOSER = "chooser"
     """Chooses one of the other strategies; measured when named."""
+    VARIANT = "variant"
+    """Code of convprof for some CPUs only, or with another error; measured when named."""
     BUNDLED = "bundled"
     """A library that convprof needs anyway: measured like our own code, and a peer in
     comparisons."""

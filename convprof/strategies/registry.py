@@ -50,6 +50,8 @@ STRATEGIES = (
     "gemm.unrolled:Unrolled",
     "gemm.packed:Packed",
     "gemm.prepacked:Prepacked",
+    "gemm.split:Split3",
+    "gemm.split:Split6",
     "tuning.auto:Auto:gemm",
     "gemm.blas:Blas",
     "peers.torch.products:TorchGemm",

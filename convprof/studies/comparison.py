@@ -103,6 +103,7 @@ def side(measurement: Measurement) -> dict[str, Any]:
         "layout": measurement.layout,
         "threads": measurement.threads,
         "isa": measurement.isa,
+        "dtype": measurement.dtype,
     }
 
 
@@ -136,9 +137,9 @@ def _measured(fields: dict[str, Any], key: str, measurements: Sequence[Measureme
     side = mapping(fields.get(key))
     problem = mapping(fields.get("problem"))
     strategy, threads = text(side.get("strategy")), count(side.get("threads"))
-    labels = (strategy, side.get("layout"), threads, side.get("isa"))
+    labels = (strategy, side.get("layout"), threads, side.get("isa"), side.get("dtype"))
     for m in measurements:
-        found = (m.strategy, m.layout, m.threads, m.isa)
+        found = (m.strategy, m.layout, m.threads, m.isa, m.dtype)
         if m.time_s and m.problem == problem and found == labels:
             return m
     raise InputError("a comparison is of no measurement in the document")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convprof.codegen import numba_setup, scheduling
 from convprof.machine import facts, software
 from convprof.results import Document, envelope, plain
+from convprof.strategies.peers import package
 from convprof.studies.study.advice import answer
 from convprof.version import VERSION
 
@@ -35,8 +36,13 @@ def begin(settings: dict[str, Any], choice: Choice, model: MachineModel) -> Docu
 
     ``isa_peaks`` are the peaks of generated kernels if instruction sets were chosen for them.
     """
-    peaks = model.peaks(choice.dtype, choice.threads)
-    own = [p for isa in choice.named_isas for p in model.peaks(choice.dtype, choice.threads, isa)]
+    peaks = [p for dtype in choice.dtypes for p in model.peaks(dtype, choice.threads)]
+    own = [
+        peak
+        for dtype in choice.dtypes
+        for isa in choice.named_isas
+        for peak in model.peaks(dtype, choice.threads, isa)
+    ]
     return Document(
         tool_version=VERSION,
         machine=machine(),
@@ -58,6 +64,7 @@ def observe(document: Document, watch: NoiseWatch, model: MachineModel) -> None:
     threads = [peak["threads"] for peak in document.ceilings.get("peaks", [])]
     document.ceilings["bandwidths"] = plain(model.bandwidths(threads))
     document.state = {**watch.state(), "noise": []}
+    document.settings["versions"] = {**document.settings["versions"], **package.versions()}
     document.settings["numba"] = numba_setup.deviations()
     document.state["noise"] = [dataclasses.asdict(finding) for finding in watch.findings()]
 

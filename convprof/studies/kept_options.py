@@ -24,13 +24,14 @@ _SAME_STRATEGIES = ("run", "roofline", "compare layouts")
 """Commands that take the same names; elsewhere the names are rungs, or of both sides."""
 _MEASURING = ("cache", "budget", "rounds", "seed", "patience", "with_")
 """Kept where the recommended command is the user's own one."""
-_SIZES = {
-    "network": ("image", "mb", "dim"),
+_SUBJECT = {
+    "network": ("image", "mb", "dim", "real_weights", "input_"),
     "compare mixers": ("patch", "dim", "heads", "mb"),
 }
-"""Sizes that no other text of the line says."""
+"""Sizes and data that no other text of the line says."""
 _ONE_VALUE = {"ladder": ("layout", "threads", "isa"), "network": ("layout",), "study": ("threads",)}
 """By the first word of a command: the options that take one value."""
+_ONE_VALUE_OF_PLAN = ("isa",)
 _COMMON_TYPES = ("network", "study", "ladder", "sweep")
 """First words of commands that may refuse another type than float32 and float64."""
 
@@ -53,7 +54,7 @@ def completed(line: CommandLine, given: CommandLine, takes: Collection[str]) -> 
         parameter: given.options[parameter]
         for parameter in _kept(line.name, given)
         if parameter in given.options and parameter in takes and parameter not in line.options
-        if _fits(line.name, parameter, given.value(parameter))
+        if _fits(line, parameter, given.value(parameter))
     }
     return replace(line, options={**line.options, **added})
 
@@ -61,19 +62,20 @@ def completed(line: CommandLine, given: CommandLine, takes: Collection[str]) -> 
 def _kept(name: str, given: CommandLine) -> tuple[str, ...]:
     """Return the parameters that a command keeps of the user's line."""
     strategy = (STRATEGY,) if {name, given.name} <= set(_SAME_STRATEGIES) else ()
-    sizes = _SIZES.get(name, ())
+    subject = _SUBJECT.get(name, ())
     if name == given.name:
-        return (*sizes, STRATEGY, *CONTESTANTS, *_MEASURING)
+        return (*subject, STRATEGY, *CONTESTANTS, *_MEASURING)
     if name == "network":  # the minibatch of its layers
         return ("mb", *CONTESTANTS)
     return (*strategy, *CONTESTANTS)
 
 
-def _fits(name: str, parameter: str, value: str) -> bool:
+def _fits(line: CommandLine, parameter: str, value: str) -> bool:
     """Whether a command takes the value of an option."""
-    word = name.split(maxsplit=1)[0]
+    word = line.name.partition(" ")[0]
     if parameter == "dtype" and value not in COMMON:
         return word not in _COMMON_TYPES
-    if parameter not in _ONE_VALUE.get(word, ()):
+    of_plan = _ONE_VALUE_OF_PLAN if "plan" in line.options else ()
+    if parameter not in (*_ONE_VALUE.get(word, ()), *of_plan):
         return True
     return "," not in value and not (value == "all" and parameter != "threads")

@@ -58,6 +58,11 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     return ""
 
 
+def described(measurement: Measurement) -> bool:
+    """Whether a text on the command line describes the problem."""
+    return str(measurement.problem["kind"]).partition("-")[0] in _FAMILIES
+
+
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the types, the pass and the epilogue."""
     words = ["convprof", *name.split(), problem_text(measurement)]
@@ -114,7 +119,7 @@ def same_again(measurement: Measurement, *, idle: bool = False) -> str:
 
     ``idle``: when other programs are idle. Empty for what no text describes.
     """
-    if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
+    if not described(measurement):
         return ""
     wait = (IDLE,) if idle else ()
     return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")

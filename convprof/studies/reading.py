@@ -95,6 +95,7 @@ def measurement(value: Any) -> Measurement:
         prepare_s=optional("prepare_s", number),
         compile_s=optional("compile_s", number),
         max_rel_error=optional("max_rel_error", number),
+        note=optional("note", words),
         doubt=optional("doubt", words) if timed else None,
     )
 
@@ -103,7 +104,7 @@ def document(value: Any) -> Document:
     """Return the result document that JSON describes; InputError says what is wrong with it."""
     fields = mapping(value)
     fields = versions.upgraded(fields, versions.of(fields))
-    fields = versions.with_isas(fields, fields.get("settings"))
+    fields = versions.with_labels(fields, fields.get("settings"))
     if fields.get("kind", KIND) != KIND:
         raise InputError("it is of another kind")
     if "measurements" not in fields:

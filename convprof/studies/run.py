@@ -39,6 +39,8 @@ class Choice:
     layouts: tuple[str, ...] = LAYOUTS
     threads: tuple[int, ...] = (1,)
     dtype: str = "f32"
+    further_dtypes: tuple[str, ...] = ()
+    """Types that are compared with ``dtype``, of the command that compares types."""
     isas: tuple[str, ...] = (NATIVE,)
     """Instruction sets of generated kernels; strategies with other kernels take part once."""
     tune: str = "quick"
@@ -49,6 +51,11 @@ class Choice:
     def isa(self) -> str:
         """The first instruction set: the only one, of commands that take one."""
         return self.isas[0]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """All element types."""
+        return (self.dtype, *self.further_dtypes)
 
     @property
     def named_isas(self) -> tuple[str, ...]:
@@ -102,8 +109,9 @@ def measure_peaks(choice: Choice, machine: MachineModel) -> None:
 
     ThreadsError if the system allows none of the numbers of threads.
     """
-    for isa in dict.fromkeys((NATIVE, *choice.isas)):
-        machine.measure_peaks(choice.dtype, choice.threads, isa)
+    for dtype in choice.dtypes:
+        for isa in dict.fromkeys((NATIVE, *choice.isas)):
+            machine.measure_peaks(dtype, choice.threads, isa)
 
 
 class Run:

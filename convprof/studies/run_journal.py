@@ -90,7 +90,7 @@ class Kept:
 
     def __init__(self, value: Record, settings: Any) -> None:
         """InputError if the line does not describe one. ``settings`` are the journal's."""
-        value = versions.with_isas(value, settings)
+        value = versions.with_labels(value, settings)
         self.index: Any = value.get("index")
         self.descriptor: Any = value.get("problem")
         self.measurements = Measurements(map(reading.measurement, array(value["measurements"])))

@@ -57,7 +57,7 @@ def parsed(document: Any, source: str) -> Saved:
     """Return what is in the JSON of a result document; InputError says what is wrong with it."""
     fields = mapping(document)
     versions.of(fields)
-    fields = versions.with_isas(fields, fields.get("settings"))
+    fields = versions.with_labels(fields, fields.get("settings"))
     machine, ceilings = mapping(fields.get("machine")), mapping(fields.get("ceilings"))
     brand = machine.get("brand")
     if "measurements" not in fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from convprof.problems.checks import shown, size
 from convprof.problems.conv_text import size_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from convprof.problems import Problem
@@ -42,6 +43,8 @@ class Selection:
     """Lines of files that are not computed. A few of them are in the notes of ``summary``."""
     lines: int = 0
     """Problems of files, those left out among them."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How often each shape was named, by the problem's descriptor."""
 
     def summary(self) -> list[str]:
         """Return one line on what is left out: how many, why, and the first of each reason."""
@@ -86,9 +89,10 @@ def select(
         raise InputError(f"no problem given: name {_FORMS}, a layer (resnet50:conv1) or a file")
     if not kept:
         raise InputError(f"matches none of {_listed(problems)}", field="match", value=shown(match))
-    return Selection(
-        _distinct(kept, notes), list(dict.fromkeys(notes)), files.left_out, files.lines
-    )
+    distinct = _distinct(kept, notes)
+    number = Counter(kept)
+    counts = {problem.descriptor: number[problem] for problem in distinct}
+    return Selection(distinct, list(dict.fromkeys(notes)), files.left_out, files.lines, counts)
 
 
 def whole_network(problems: Sequence[Problem]) -> str | None:

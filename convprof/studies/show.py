@@ -11,6 +11,8 @@ from convprof.machine.ceilings_store import read_peak
 from convprof.results import KIND
 from convprof.studies import reading, run_answer, run_journal, shortlist, versions
 from convprof.studies.compare import (
+    dtypes,
+    dtypes_answer,
     isas,
     isas_answer,
     layouts,
@@ -19,6 +21,7 @@ from convprof.studies.compare import (
     peers_answer,
 )
 from convprof.studies.journal import MOST_LINE_BYTES
+from convprof.studies.network.probe import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from convprof.machine.peaks import Peak
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.dtypes import TypeComparison
     from convprof.studies.compare.layouts import LayoutComparison
     from convprof.studies.compare.peers import Standing
 
@@ -35,6 +39,7 @@ MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
 _LINES_OF_OTHERS = {"sweep": "it belongs to a sweep; the same command prints and continues it"}
 _REORDER = "reorder"
+NETWORK = "network"
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,14 @@ def parts(document: Document) -> list[Part]:
             groups.append([])
         groups[-1].append(measurement)
     known = list(document.comparisons)
-    return [Part(group, _layouts(known, group)) for group in groups]
+    pairs = [(group, _layouts(known, group)) for group in groups]
+    return [Part(group if layouts else _contestants(group), layouts) for group, layouts in pairs]
+
+
+def _contestants(group: list[Measurement]) -> list[Measurement]:
+    """Return the measurements of a problem without what a plan measured to predict its chains."""
+    timed = [m for m in group if m.problem["kind"] != _REORDER or m.status != "ok"]
+    return [m for m in timed if not m.strategy.startswith(PROBE)] or group
 
 
 def _key(measurement: Measurement) -> tuple[str, str]:
@@ -158,13 +170,19 @@ def _layouts(comparisons: list[dict[str, Any]], group: list[Measurement]) -> lis
 
 
 def fastest(parts: Sequence[Part]) -> list[Measurement]:
-    """Return the fastest measurement of each problem that was measured in no further layout."""
+    """Return the fastest measurement of each problem that was measured in no further layout.
+
+    Not of whole networks: their layers are problems of their own.
+    """
     best = (shortlist.fastest(part.measurements) for part in parts if not part.layouts)
-    return [measurement for measurement in best if measurement is not None]
+    return [m for m in best if m is not None and m.problem["kind"] != NETWORK]
 
 
 def answer(document: Document) -> Answer | None:
     """Return the answer of the command that wrote the document."""
+    of_types = types_compared(document)
+    if of_types:
+        return dtypes_answer.answer([each for compared in of_types for each in compared])
     compared = isas.read(list(document.comparisons), list(document.measurements))
     return isas_answer.added(_answer(document), compared)
 
@@ -183,6 +201,14 @@ def _answer(document: Document) -> Answer | None:
 def standings(document: Document) -> list[Standing]:
     """Return the comparisons with libraries; an empty list where the document has none."""
     return peers.read(list(document.comparisons), list(document.measurements))
+
+
+def types_compared(document: Document) -> list[list[TypeComparison]]:
+    """Return the comparisons of types of each problem; an empty list where there are none."""
+    groups: dict[tuple[str, str], list[TypeComparison]] = {}
+    for each in dtypes.read(list(document.comparisons), list(document.measurements)):
+        groups.setdefault(_key(each.a), []).append(each)
+    return list(groups.values())
 
 
 def libraries(document: Document) -> set[str]:

@@ -99,7 +99,7 @@ def answer(listings: Sequence[Listing], problems: Sequence[Problem]) -> Answer:
 
 
 def _own_first(strategies: Iterable[Strategy[Problem]]) -> list[Strategy[Problem]]:
-    order = (Role.OWN, Role.CHOOSER, Role.BUNDLED, Role.LIBRARY, Role.COMPILER)
+    order = (Role.OWN, Role.VARIANT, Role.CHOOSER, Role.BUNDLED, Role.LIBRARY, Role.COMPILER)
     return sorted(strategies, key=lambda strategy: order.index(strategy.role))
 
 

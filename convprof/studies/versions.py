@@ -51,25 +51,31 @@ def upgraded(fields: dict[str, Any], version: int) -> dict[str, Any]:
     return {**fields, "comparisons": comparisons, "networks": networks}
 
 
-# The first documents had the instruction set of generated kernels in the settings only.
+# The first documents had the instruction set of generated kernels in the settings only. The sides
+# of their comparisons had no type: all results of a document had the same.
 
 
-def with_isas(fields: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """Return a document, or a line of a journal, whose results say their instruction sets."""
-    isa = mapping(settings or {}).get("isa", NATIVE)
+def with_labels(fields: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Return a document, or a line of a journal, whose results say their instruction sets.
+
+    The sides of its comparisons say their types too.
+    """
+    known = mapping(settings or {})
+    isa, dtype = known.get("isa", NATIVE), known.get("dtype", "f32")
     changed: dict[str, Any] = {}
     if "measurements" in fields:
         results = map(mapping, array(fields["measurements"]))
         changed["measurements"] = [_with_isa(item, item.get("problem"), isa) for item in results]
     if fields.get("comparisons"):
         comparisons = map(mapping, array(fields["comparisons"]))
-        changed["comparisons"] = [{**item, **_sides_with_isa(item, isa)} for item in comparisons]
+        changed["comparisons"] = [{**item, **_sides(item, isa, dtype)} for item in comparisons]
     return {**fields, **changed}
 
 
-def _sides_with_isa(comparison: dict[str, Any], isa: Any) -> dict[str, Any]:
+def _sides(comparison: dict[str, Any], isa: Any, dtype: Any) -> dict[str, Any]:
     sides = {key: comparison[key] for key in ("a", "b") if isinstance(comparison.get(key), dict)}
-    return {key: _with_isa(side, comparison.get("problem"), isa) for key, side in sides.items()}
+    problem = comparison.get("problem")
+    return {key: {"dtype": dtype, **_with_isa(side, problem, isa)} for key, side in sides.items()}
 
 
 def _with_isa(fields: dict[str, Any], problem: Any, isa: Any) -> dict[str, Any]:

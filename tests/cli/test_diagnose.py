@@ -32,10 +32,22 @@ def test_every_form_of_log_at_once(capsys, tmp_path, invalid):
     document = json.loads(out.read_text())
     assert invalid(document) == []
     libraries = {row["library"] for row in document["rows"]}
-    assert libraries == {"oneDNN", "MKL", "PyTorch", "ONNX Runtime"}
+    assert libraries == {"oneDNN", "MKL", "PyTorch", "ONNX Runtime", "OpenVINO"}
     printed = capsys.readouterr().out
     assert "lost against this machine's ceilings" in printed
     assert printed.splitlines()[-1].startswith("next: convprof compare peers")
+
+
+def test_the_model_that_ran(capsys, tmp_path):
+    pytest.importorskip("onnx")
+    model = str(DATA.parent / "resnet18.onnx")
+    counters = str(DATA / "resnet18-openvino.csv")
+    assert _status(["diagnose", counters, "-q", "--model", model]) == 0
+    assert "mb1ic64ih56oc64oh56kh3ph1" in capsys.readouterr().out
+    assert _status(["diagnose", counters, "-q", "--model", counters]) == 2
+    assert "this is not an ONNX model" in capsys.readouterr().err
+    assert _status(["diagnose", counters, "-q", "--model", str(tmp_path / "no.onnx")]) == 2
+    assert "no.onnx: cannot read it" in capsys.readouterr().err
 
 
 def test_rows_on_stdout_alone(capsys):

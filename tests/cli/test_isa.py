@@ -168,6 +168,42 @@ def test_the_roofline_has_the_peaks_of_all(capsys):
 
 
 @SEVERAL
+def test_a_sweep_compares_them_at_each_point_and_continues(capsys, tmp_path, invalid):
+    *_, narrow, wide = isa.available()
+    words = ["sweep", "gemm", "--range", "16,24", "-s", "packed,naive", *QUICK]
+    words += ["--isa", f"{narrow},{wide}", "--json", tmp_path / "points.jsonl"]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert re.search(rf"^size .* packed {narrow} +packed {wide} +naive ", out, re.MULTILINE)
+    assert re.search(rf"^{wide} \(.*takes [0-9.]+ times as long as {narrow} ", out, re.MULTILINE)
+    assert run(capsys, *words)[1] == out  # every point is read from the file
+    header, *points = map(json.loads, (tmp_path / "points.jsonl").read_text().splitlines())
+    assert header["settings"]["isa"] == f"{narrow},{wide}"
+    assert invalid(header) == []
+    assert [[c["kind"] for c in point["comparisons"]] for point in points] == [["isas"]] * 2
+
+
+@SEVERAL
+def test_a_network_compares_its_chains(capsys, tmp_path, invalid):
+    *_, narrow, wide = isa.available()
+    words = ["network", "lenet5", "--image", "16", "-t", "1", "--tune", "off", "--budget", "0.001"]
+    words += ["--isa", f"{narrow},{wide}", "--json", tmp_path / "n.json"]
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    table = out.partition("instruction sets\n")[2].splitlines()
+    assert [line.split()[0] for line in table[:4] if line[0] != "\u2500"] == ["ISA", narrow, wide]
+    assert re.search(
+        rf"^With {wide} .* chain nhwc on 1 thread takes .* with {narrow} ", out, re.MULTILINE
+    )
+    document = json.loads((tmp_path / "n.json").read_text())
+    assert invalid(document) == []
+    (compared,) = document["comparisons"]
+    assert (compared["a"]["isa"], compared["b"]["isa"]) == (wide, narrow)
+    layers = [m for m in document["measurements"] if m["problem"]["kind"] == "conv2d"]
+    assert {m["isa"] for m in layers} == {wide}
+
+
+@SEVERAL
 def test_names_are_taken_once_and_all_means_all(capsys):
     for text in ("all", "native,all"):
         _, out, _ = run(
@@ -187,4 +223,13 @@ def test_names_are_taken_once_and_all_means_all(capsys):
 def test_a_command_with_one_instruction_set_refuses_several(words, capsys):
     status, _, err = run(capsys, *words, "--isa", "sse,avx2")
     assert status == 2
-    assert "--isa sse,avx2: this command takes one instruction set" in err
+    assert "--isa sse,avx2: this command takes one instruction set; run, compare and" in err
+
+
+@SEVERAL
+@pytest.mark.parametrize("more", [["--plan"], ["--pass", "forward"]])
+def test_a_plan_and_the_passes_have_one_instruction_set(more, capsys):
+    *_, narrow, wide = isa.available()
+    status, _, err = run(capsys, "network", "lenet5", *more, "--isa", f"{narrow},{wide}")
+    assert status == 2
+    assert f"--isa {narrow},{wide}: name one" in err

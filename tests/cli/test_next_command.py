@@ -101,6 +101,11 @@ def after(user, recommended, *, measured=True):
             "convprof network resnet50 -t 1,2 --fuse --tune full --with torch",
         ),
         (
+            "convprof network resnet50 --isa avx2,avx512 -t 1,2",
+            "convprof network resnet50 --plan",
+            "convprof network resnet50 --plan -t 1,2",
+        ),
+        (
             "convprof compare mixers --image 32 --patch 4 --dim 64 --heads 2 --with torch",
             "convprof compare mixers --images 28,56",
             "convprof compare mixers --images 28,56 --patch 4 --dim 64 --heads 2 --with torch",

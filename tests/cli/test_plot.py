@@ -20,6 +20,7 @@ COMMANDS = {
     "peers": ["compare", "peers", "8x8:8x8", "-s", "tiled,blas", "-t", "1", *QUICK],
     "network": NETWORK,
     "plan": [*NETWORK, "--plan"],
+    "passes": [*NETWORK, "--image", "16", "--pass", "forward", "--tune", "off"],
     "ceilings": ["ceilings", "-t", "1", "-q"],
     "instructions": ["instructions", "--match", "fma f32 scalar", "-q"],
 }
@@ -71,12 +72,9 @@ def test_two_flags_with_one_file_are_refused(capsys, tmp_path):
     [
         (["--list"], "--list shows every network as published: leave out --plot"),
         (["lenet5", "--summary"], "--summary measures nothing: leave out --plot"),
-        (["lenet5", "--pass", "training"], "--plot is for running the whole network"),
     ],
 )
 def test_a_network_that_is_not_run_has_no_picture(capsys, words, text):
-    if "training" in words:  # the package is looked for first
-        pytest.importorskip("matplotlib")
     status, _, err = run(capsys, "network", *words, "--plot", "x.svg")
     assert status == 2
     assert text in err

@@ -219,7 +219,7 @@ def test_dry_run_lists_commands_that_mean_the_same(capsys):
     )
     lines = out.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("convprof run --strategy tiled ") for line in lines)
+    assert all(line.startswith("convprof run -s tiled ") for line in lines)
     assert status == 0
 
 

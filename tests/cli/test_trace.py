@@ -136,3 +136,24 @@ def test_operators_of_pytorch(capfd):
     printed, reported = capfd.readouterr()
     assert printed == "done\n"
     assert "mb1ic3ih32oc16oh32kh3ph1" in reported
+
+
+@pytest.mark.parametrize(("layout", "saves"), [("contiguous", True), ("channels_last", False)])
+def test_a_program_in_nchw_is_told_what_channels_last_saves(capfd, tmp_path, layout, saves):
+    pytest.importorskip("torch", reason="needs PyTorch")
+    out = tmp_path / "out.json"
+    code = (
+        "import torch\n"
+        f"order = torch.{layout}_format if '{layout}' == 'contiguous' else torch.{layout}\n"
+        "layers = [torch.nn.Conv2d(64, 64, 3, padding=1) for _ in range(4)]\n"
+        "model = torch.nn.Sequential(*layers).to(memory_format=order)\n"
+        "x = torch.ones(1, 64, 56, 56).to(memory_format=order)\n"
+        "with torch.no_grad():\n"
+        "    for _ in range(3): model(x)\n"
+    )
+    arguments = ["trace", "-q", "-t", "2", "--json", str(out), "--", sys.executable, "-c", code]
+    assert _status(arguments) == 0
+    document = json.loads(out.read_text())
+    gains = [f for f in document["findings"] if "channels_last saves up to" in f["way_out"]]
+    assert bool(gains) == saves
+    assert capfd.readouterr().out == ""

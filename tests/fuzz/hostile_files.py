@@ -201,11 +201,15 @@ def _change(draw: st.DrawFn, model: Any) -> None:
 
 
 def read_model(data: bytes, folder: Path) -> bool:
-    """Import a model, and count it."""
+    """Read the nodes of a model; import it, and count it."""
     from convprof.networks.onnx import load
+    from convprof.networks.onnx.model_nodes import model_nodes
 
     path = folder / "m.onnx"
     path.write_bytes(data)
+    for node in model_nodes(path):
+        problem = node.problem()
+        assert problem is None or problem.macs > 0
     found = load(path, {"N": 1}).network
     assert found.macs >= 0
     assert found.bytes_min(F32) > 0

@@ -11,6 +11,8 @@ from pathlib import Path
 from hostile_making import edited_json, mutated
 from hypothesis import strategies as st
 
+from convprof.logs.model_nodes import ModelNode, ModelNodes
+
 DATA = Path(__file__).resolve().parents[1] / "data" / "logs"
 LINES = (
     b"onednn_verbose,", b"mkldnn_verbose,exec,", b"MKL_VERBOSE ", b",exec,", b",nan", b",1e999",
@@ -19,14 +21,16 @@ LINES = (
 )  # fmt: skip
 EVENTS = (
     b"NaN", b"1e999", b"-1", b"[" * 5000, b'"' , b"}", b"{", b'"traceEvents":[', b'"cat":"Node"',
-    b'"dur":true', b"9" * 5000, b"[-1,0]", b'"args":[]', b'"ts":null', b"\xff\xfe",
+    b'"dur":true', b"9" * 5000, b"[-1,0]", b'"args":[]', b'"ts":null', b"\xff\xfe", b'"nodes":[',
+    b'"measurements":[', b'"exec_type":1,"real_time":"nan"',
 )  # fmt: skip
 MOST_EVENTS = 40
 
 
 @functools.cache
 def _texts() -> list[bytes]:
-    return [path.read_bytes()[:8000] for path in sorted(DATA.glob("*.log"))]
+    files = sorted([*DATA.glob("*.log"), *DATA.glob("*.csv")])
+    return [path.read_bytes()[:8000] for path in files]
 
 
 @functools.cache
@@ -37,8 +41,12 @@ def _traces() -> list[object]:
             document = json.load(file)
         if isinstance(document, list):
             found.append(document[:MOST_EVENTS])
-        else:
+        elif "traceEvents" in document:
             found.append({"traceEvents": document["traceEvents"][:MOST_EVENTS]})
+        else:
+            found.append(document)
+    results = json.loads((DATA.parent / "v1" / "run.json").read_text())
+    found.append({"measurements": results["measurements"][:3]})
     return found
 
 
@@ -52,6 +60,14 @@ def logs() -> st.SearchStrategy[bytes]:
     return changed | packed | wide | st.binary(max_size=200)
 
 
+@functools.cache
+def _model() -> ModelNodes:
+    nodes = ModelNodes()
+    nodes.add("/c/Conv", ModelNode(True, (1, 3, 224, 224), (64, 3, 7, 7), (), (2, 2), (3,) * 4))
+    nodes.add("y", ModelNode(False, (1, 512), (512, 1000), (1, 1000)))
+    return nodes
+
+
 def read_log(data: bytes, folder: Path) -> bool:
     """Read a log; every call has a time, and every name can be printed."""
     from convprof.logs.operation import Reading
@@ -59,7 +75,7 @@ def read_log(data: bytes, folder: Path) -> bool:
 
     path = folder / "log"
     path.write_bytes(data)
-    for operation, seconds, _ in read([str(path)], Reading()):
+    for operation, seconds, _ in read([str(path)], Reading(), model=_model()):
         assert math.isfinite(seconds)
         assert seconds >= 0
         for text in (operation.kind, operation.text, operation.types, operation.layout):

@@ -25,10 +25,10 @@ def log():
 def calls_of(tmp_path):
     """Return what reads a log with that text."""
 
-    def reader(text):
+    def reader(text, *, model=None):
         path = tmp_path / "log"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         reading = Reading()
-        return list(read([str(path)], reading)), reading
+        return list(read([str(path)], reading, model=model)), reading
 
     return reader

@@ -80,7 +80,7 @@ def test_random_problems(model):
         batch=st.sampled_from([1, 1, 2]),
     )
 
-    @settings(max_examples=8, deadline=None, derandomize=True)
+    @settings(max_examples=6, deadline=None, derandomize=True)
     @given(sizes, st.sampled_from(["packed", "prepacked"]), st.booleans(), st.booleans())
     @example(Gemm(m=97, n=33, k=129), "packed", False, True)  # every edge at once
     @example(Gemm(m=6, n=256, k=1024), "prepacked", True, False)  # a is copied
@@ -99,6 +99,27 @@ def test_the_sums_of_blocks_are_kept_until_the_last(model):
     parted = checked(model, g, "prepacked", amx_of("bf16", 2), TileBlocking(64, 64))
     assert "sums_of_tiles" in parted.plan.workspaces
     assert "sums_of_tiles" not in whole.plan.workspaces
+
+
+@pytest.mark.parametrize(("name", "most"), [("split3", 1e-4), ("split6", 2e-6)])
+@pytest.mark.parametrize("isa", ["amx", "avx512"])
+def test_split_f32_has_the_error_of_its_pieces(model, name, most, isa):
+    strategy = registry.find("gemm", name)
+    for g, threads in ((Gemm(m=33, n=41, k=131, batch=2), 2), (Gemm(m=5, n=7, k=16), 1)):
+        setting = Setting(isa=isa, threads=threads)
+        if strategy.why_not(g, setting):
+            pytest.skip(strategy.why_not(g, setting))
+        operands = Operands(g, types("f32"), 5)
+        prepared = strategy.prepare(g, setting)
+        prepared.bind(*operands.all("nchw"))
+        model.memory = prepared.memory()
+        prepared.run()
+        error = max_rel_error(operands, prepared.output(), "nchw")
+        assert error <= min(most, tolerance(types("f32"), g.k))
+        assert prepared.executed_flops() == (3 if name == "split3" else 6) * g.flops
+    assert model.faults == []
+    assert ("tdpbf16ps" in model.counts) == (isa == "amx")
+    assert model.is_released
 
 
 @pytest.mark.parametrize(("dtype", "a"), [("u8:s8:s32", 255), ("s8:s8:s32", -128)])

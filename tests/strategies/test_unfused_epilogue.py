@@ -16,7 +16,7 @@ from convprof.problems import Attention, Conv2d, Gemm
 from convprof.problems.epilogue import STEPS, Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry, unfused_epilogue
-from convprof.strategies.base import Setting
+from convprof.strategies.base import Role, Setting
 from convprof.strategies.peers.package import Library
 
 THREADS = [1, 2] if facts().topology.usable_cpus > 1 else [1]
@@ -27,7 +27,7 @@ OURS = [
     (kind, strategy.name)
     for kind in ("conv2d", "gemm")
     for strategy in registry.strategies(kind)
-    if not isinstance(strategy, Library)
+    if not isinstance(strategy, Library) and strategy.role is not Role.VARIANT
 ]
 
 

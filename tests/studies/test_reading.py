@@ -30,7 +30,7 @@ ROW = {
     "flops": {"direct": 13824, "executed": 13824}, "flop_per_s": 6.9e9, "peak_fraction": 0.06,
     "bytes_min": 2304, "intensity": 6.0, "bytes_moved": 4000, "bound": "compute",
     "phases": {"pad": 1e-7, "pack": 1e-7, "multiply": 1.8e-6}, "workspace_bytes": 512,
-    "prepare_s": 1e-5, "compile_s": 0.1, "max_rel_error": 3e-7,
+    "prepare_s": 1e-5, "compile_s": 0.1, "max_rel_error": 3e-7, "note": "in f32",
     "doubt": "its samples differ",
 }  # fmt: skip
 OTHER = {**ROW, "layout": "nhwc"}
@@ -41,7 +41,7 @@ LOST = {
     "status": "refused",
     "reason": "needs a 3x3 filter",
 }
-SIDE = {"strategy": "tiled", "threads": 1, "isa": None}
+SIDE = {"strategy": "tiled", "threads": 1, "isa": None, "dtype": "f32"}
 DOCUMENT = {
     "schema_version": 2, "kind": "result", "tool_version": "0.1.0",
     "machine": {"key": "0123456789ab", "brand": "A CPU", "simd": {"isa": "avx2", "bits": 256},

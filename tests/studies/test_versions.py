@@ -43,7 +43,9 @@ def test_a_document_becomes_one_of_this_version(name, invalid):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_all_measurements_stay(name):
-    before = [{**measurement, "doubt": None} for measurement in old(name)["measurements"]]
+    before = [
+        {**measurement, "note": None, "doubt": None} for measurement in old(name)["measurements"]
+    ]
     for time in (measurement["time_s"] for measurement in before if measurement["time_s"]):
         time["rounds_s"] = None
     after = new(name)["measurements"]
@@ -59,11 +61,13 @@ def test_generated_kernels_had_the_instruction_set_of_the_settings():
     ]  # fmt: skip
     comparison = {"problem": {"kind": "gemm"}, "a": {"strategy": "packed"}, "b": 3}
     known = {"measurements": results, "comparisons": [comparison]}
-    found = versions.with_isas(known, {"isa": "sse"})
+    found = versions.with_labels(known, {"isa": "sse"})
     assert [m["isa"] for m in found["measurements"]] == ["sse", None, None, None]
-    assert found["comparisons"][0]["a"] == {"strategy": "packed", "isa": "sse"}
-    assert versions.with_isas(known, {})["measurements"][0]["isa"] == "native"
-    assert versions.with_isas(found, {"isa": "avx2"}) == found
+    assert found["comparisons"][0]["a"] == {
+        "strategy": "packed", "isa": "sse", "dtype": "f32",
+    }  # fmt: skip
+    assert versions.with_labels(known, {})["measurements"][0]["isa"] == "native"
+    assert versions.with_labels(found, {"isa": "avx2"}) == found
 
 
 def test_a_journal_becomes_a_document_of_this_version(tmp_path, capsys, invalid):

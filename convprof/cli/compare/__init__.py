@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from convprof.cli.compare.dtypes import dtypes
 from convprof.cli.compare.layouts import layouts
 from convprof.cli.compare.mixers import mixers
 from convprof.cli.compare.peers import peers
@@ -16,5 +17,5 @@ def command() -> None:
     """Compare two ways of computing the same, in the same interleaved rounds; or saved results."""
 
 
-for _subcommand in (layouts, peers, mixers, results):
+for _subcommand in (layouts, peers, dtypes, mixers, results):
     command.add_command(_subcommand)

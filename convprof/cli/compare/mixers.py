@@ -44,7 +44,7 @@ _options = options.stack(
         strategies="Strategies for the parts; default auto, the best of ours for each.",
         threads=options.threads_option("1"),
     ),
-    options.plot_option("Draw the chart of --images as .svg or .png"),
+    options.plot_option("Draw the blocks, or with --images their growth, as .svg or .png"),
     options.output_options(),
 )  # fmt: skip
 
@@ -65,11 +65,6 @@ def mixers(**flags: Any) -> int:
     """
     grids = _grids(flags)
     asked = _asked(flags, grids)
-    if flags["plot"] is not None and flags["images"] is None:
-        raise InputError(
-            f"--plot {flags['plot']}: a chart needs several images, such as "
-            "--images 112,224,384,512"
-        )
     outputs = Outputs.of(flags)
     from convprof.studies.compare.mixers.study import Mixers
 
@@ -229,8 +224,13 @@ class _View(View["Mixers"]):
 
     def pictures(self) -> list[Picture]:
         """Return the chart, if requested and if it has a point."""
+        from convprof.render.compare.block_chart import block_chart
         from convprof.render.compare.mixers_chart import growth_chart
 
         if not any(totals for _, totals in self._stages):
             return []
+        if not self._several:
+            return self._outputs.pictures(
+                lambda dated: block_chart(*self._stages[-1], self._comparisons, dated=dated)
+            )
         return self._outputs.pictures(lambda dated: growth_chart(self._stages, dated=dated))

@@ -77,6 +77,7 @@ class _View(ComparingView["Peers", "Standing"]):
     def __init__(self, asked: Asked, flags: dict[str, Any], outputs: Outputs) -> None:
         super().__init__()
         self._choice, self._outputs = asked.choice, outputs
+        self._counts = asked.counts
         self._totals = TrainingTotals(asked, flags)
         self._several = len(asked.problems) > 1
         self._every = flags["every"]
@@ -123,7 +124,9 @@ class _View(ComparingView["Peers", "Standing"]):
         from convprof.render.compare.peers import summary_report
 
         if self._several:
-            summary_report(console, self._measurements, self._standings, self._libraries)
+            summary_report(
+                console, self._measurements, self._standings, self._libraries, self._counts
+            )
             self._totals.show_all(console)
 
     def answer(self) -> Answer | None:

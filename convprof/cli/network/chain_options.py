@@ -29,6 +29,7 @@ measure_options = options.stack(
     click.option("--plan", is_flag=True, help="Find the strategy and layout of every layer that make the whole network fastest."),  # noqa: E501
     options.libraries_option("Libraries that run the whole network in the same rounds, such as onnxruntime; convprof strategies lists them."),  # noqa: E501
     options.dtype_option(),
+    options.isa_option("Instruction set of generated kernels (sse, avx2, avx512, neon); of several, which makes the chain faster, not with --plan and --pass.", "NAME[,NAME]|all"),  # noqa: E501
     click.option("--real-weights", is_flag=True, help="Use the weights of an ONNX file, and say the error of the result on them."),  # noqa: E501
     click.option("--input", "input_", type=click.Path(), metavar="FILE", help="Input for --real-weights: a .npy or .npz file, or a picture; default from the seed."),  # noqa: E501
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N slowest layers only, equal ones in one row; totals are over all."),  # noqa: E501
@@ -49,6 +50,7 @@ FLAGS = (
     "plan",
     "with_",
     "dtype",
+    "isa",
     "real_weights",
     "input_",
     "top",
@@ -67,7 +69,7 @@ def given(names: tuple[str, ...] = FLAGS) -> list[str]:
     ]
 
 
-_KEPT = ("image", "mb", "dim", "layout", "threads", "dtype", "isa", "strategy")
+_KEPT = ("image", "mb", "dim", "layout", "threads", "dtype", "strategy")
 """Options of every command about the same network."""
 
 
@@ -76,10 +78,13 @@ def command_line() -> list[str]:
     return user_command.given().only(_KEPT).words()
 
 
-def choice_from(flags: dict[str, Any], *, several_threads: bool = False) -> Choice:
-    """Return the strategies, the layout and the numbers of threads.
+def choice_from(
+    flags: dict[str, Any], *, several_threads: bool = False, several_isas: bool = False
+) -> Choice:
+    """Return the strategies, the layout, the numbers of threads and the instruction sets.
 
-    InputError for several layouts, and for several numbers of threads unless that is allowed.
+    InputError for several layouts, and for several numbers of threads or several instruction sets
+    unless that is allowed.
     """
     from convprof.problems.layouts import LAYOUTS
     from convprof.studies.run import Choice
@@ -96,7 +101,14 @@ def choice_from(flags: dict[str, Any], *, several_threads: bool = False) -> Choi
         raise InputError(f"--strategy: name at least one, such as {OURS}")
     dtype = from_flags.dtype_from(flags["dtype"], COMMON)
     from_flags.retune_from(flags)
-    return Choice(names, layouts, threads, dtype=dtype, tune=flags["tune"])
+    isas = from_flags.isas_from(flags["isa"])
+    if len(isas) > 1 and not several_isas:
+        raise InputError(
+            "name one: several are compared without --plan and --pass only",
+            field="isa",
+            value=flags["isa"],
+        )
+    return Choice(names, layouts, threads, dtype=dtype, isas=isas, tune=flags["tune"])
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:

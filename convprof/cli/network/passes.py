@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from convprof.cli.outputs import Outputs
+    from convprof.cli.outputs import Outputs, Picture
     from convprof.problems import Conv2d, Gemm, Problem
     from convprof.render.files import Text
     from convprof.render.network.training import Report
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convprof.studies.answer import Answer
     from convprof.studies.network.training import LayerPasses, Plan
 
-WHOLE = ("fuse", "plan", "with_", "plot", "real_weights", "input_")
+WHOLE = ("fuse", "plan", "with_", "real_weights", "input_")
 """Flags that the passes do not support."""
 
 
@@ -56,7 +56,7 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
             machine,
             watch=watch,
         ),
-        _View(planned, asked, top, chain_options.command_line()),
+        _View(planned, asked, top, outputs),
     ).run()
 
 
@@ -73,11 +73,9 @@ class _View(View["LayerPasses"]):
 
     apart = False
 
-    def __init__(
-        self, planned: Plan, asked: Asked, top: int | None, command: Sequence[str]
-    ) -> None:
+    def __init__(self, planned: Plan, asked: Asked, top: int | None, outputs: Outputs) -> None:
         self._plan, self._choice, self._top = planned, asked.choice, top
-        self._command = command
+        self._command, self._outputs = chain_options.command_line(), outputs
         self._machine = asked.machine
         self._measured: dict[Conv2d | Gemm, list[Measurement]] = {}
 
@@ -123,6 +121,14 @@ class _View(View["LayerPasses"]):
     def forms(self) -> dict[str, Callable[[Document], Text]]:
         """Return the tables of layers."""
         return {"csv": self._to_csv, "markdown": self._to_markdown}
+
+    def pictures(self) -> list[Picture]:
+        """Return the chart of the passes, if requested."""
+        from convprof.render.network.training_chart import passes_chart
+
+        if not self._measured:
+            return []
+        return self._outputs.pictures(lambda dated: passes_chart(self._report(), dated=dated))
 
     def _to_markdown(self, document: Document) -> str:
         """Return the tables in Markdown, and the machine below."""

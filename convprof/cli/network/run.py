@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.render.network.repeats import Extent
     from convprof.results import Document, Measurement
     from convprof.studies.answer import Answer
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.network.options import Options
 
 
@@ -52,7 +53,14 @@ def measure(flags: dict[str, Any], outputs: Outputs) -> int:
     whole = _whole(asked, how)
     # A layer that no strategy computes is refused before anything is measured.
     NetworkStudy(whole, how, asked.settings, None)
-    forms = _Forms(view.run_report, view.run_csv, view.run_markdown, run_chart, answer)
+    forms = _Forms(
+        view.run_report,
+        view.run_csv,
+        view.run_markdown,
+        run_chart,
+        lambda result: result.isas,
+        answer,
+    )
     shown = _View(forms, flags, outputs)
     return shown.measure(
         asked,
@@ -74,7 +82,14 @@ def plan(flags: dict[str, Any], outputs: Outputs) -> int:
         asked = replace(asked, choice=replace(asked.choice, strategies=()))
     whole = _whole(asked, how)
     Plan(whole, how, asked.settings, None)
-    forms = _Forms(view.plan_report, view.plan_csv, view.plan_markdown, plan_chart, answer)
+    forms = _Forms(
+        view.plan_report,
+        view.plan_csv,
+        view.plan_markdown,
+        plan_chart,
+        lambda _: (),  # a plan has one instruction set
+        answer,
+    )
     shown = _View(forms, flags, outputs)
     return shown.measure(asked, lambda w: Plan(whole, how, asked.settings, asked.machine, w))
 
@@ -84,7 +99,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
     from convprof.machine.model import MachineModel
     from convprof.studies.network.options import Options
 
-    choice = chain_options.choice_from(flags, several_threads=True)
+    choice = chain_options.choice_from(flags, several_threads=True, several_isas=not flags["plan"])
     settings = chain_options.settings_from(flags)
     how = Options(
         strategies=choice.strategies,
@@ -92,6 +107,7 @@ def _read(flags: dict[str, Any]) -> tuple[Options, Asked]:
         threads=max(choice.threads),
         thread_counts=choice.threads if len(choice.threads) > 1 else (),
         dtype=choice.dtype,
+        isas=choice.isas,
         tune=choice.tune,
         fuse=flags["fuse"],
         libraries=from_flags.comma_list(flags["with_"]),
@@ -152,6 +168,7 @@ class _Forms:
     csv: Callable[[Any], str]
     markdown: Callable[[Document, Any, Extent], str]
     chart: Callable[..., Bars | None]
+    comparisons: Callable[[Any], Sequence[IsaComparison]]
     answer: Callable[[Any, Sequence[str]], Answer | None]
     """The words are the command line that runs the same network."""
 
@@ -174,7 +191,7 @@ class _View(View[_Finding]):
     def keep(self, study: _Finding) -> list[dict[str, Any]]:
         """Take the result."""
         self._found = study.result()
-        return []
+        return [comparison.to_json() for comparison in self._forms.comparisons(self._found)]
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the result for the document."""

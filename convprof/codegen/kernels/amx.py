@@ -11,12 +11,14 @@ configuration has fewer rows and columns, so that loads and stores touch the mat
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import rounded
 from convprof.codegen.kernels.epilogue import POINTERS, Finish
+from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.target import target
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
@@ -169,6 +171,11 @@ class AmxTile(Kernel):
     fetch_lines: int = 0
     """Lines of ``%d`` that each step prefetches into L2."""
     epilogue: Epilogue = NO_EPILOGUE
+    pieces: int = 1
+    """Pieces of which each number is the sum: a step multiplies ``PAIRS`` of them."""
+    a_piece: int = 0
+    """Elements from one piece of ``a`` to the next."""
+    b_piece: int = 0
 
     @property
     def setup(self) -> Kernel:
@@ -183,7 +190,7 @@ class AmxTile(Kernel):
     def fmas(self) -> int:
         """Vector multiply-adds in one execution."""
         groups = self.rows * len(_parts(self.columns)) * self.steps * self.depth
-        return groups * self.product.k_group
+        return groups * self.product.k_group * len(PAIRS[self.pieces])
 
     @property
     def title(self) -> str:
@@ -294,20 +301,25 @@ done:
 
         Many prefetches in a row would wait for each other, and the loads for them.
         """
-        tile, products = self.tile, len(self.heights) * len(self.widths)
-        lines = self._lines_ahead()
-        for number in range(products):
-            i, j = divmod(number, len(self.widths))
-            if j == 0:
-                place = self._at("%a_now", TILE_ROWS * i * tile.a_row * self.size)
-                self._move("tileloadd64", _A + i, place, tile.a_row * self.size)
-            if i == 0:
-                place = self._at("%b_now", ROW_BYTES * j)
-                self._move("tileloadd64", _B + j, place, tile.b_row * self.size)
+        tile, lines, across = self.tile, self._lines_ahead(), len(self.widths)
+        each = list(itertools.product(PAIRS[tile.pieces], range(len(self.heights)), range(across)))
+        loaded: dict[int, int] = {}
+        for number, ((p, q), i, j) in enumerate(each):
+            if loaded.get(_A + i) != p:
+                offset = TILE_ROWS * i * tile.a_row + p * tile.a_piece
+                self._load(_A + i, self._at("%a_now", offset * self.size), tile.a_row)
+                loaded[_A + i] = p
+            if loaded.get(_B + j) != q:
+                place = self._at("%b_now", ROW_BYTES * j + q * tile.b_piece * self.size)
+                self._load(_B + j, place, tile.b_row)
+                loaded[_B + j] = q
             self._call(tile.product.instruction, _SUMS + 2 * i + j, _A + i, _B + j)
-            part = slice(len(lines) * number // products, len(lines) * (number + 1) // products)
+            part = slice(len(lines) * number // len(each), len(lines) * (number + 1) // len(each))
             for pointer, offset in lines[part]:
                 self.w.prefetch(self._at(pointer, offset), level=2)
+
+    def _load(self, register: int, place: str, row: int) -> None:
+        self._move("tileloadd64", register, place, row * self.size)
 
     def _lines_ahead(self) -> list[tuple[str, int]]:
         """Return the lines that a step prefetches: of ``d``, and of the next tile of ``c``."""

@@ -50,6 +50,11 @@ def rounded(w: Writer, value: str, dtype: DType) -> str:
     return _ROUNDED[dtype.name](w, value) if dtype.name in _ROUNDED else value
 
 
+def widened(w: Writer, value: str, dtype: DType) -> str:
+    """Write a vector of short elements, as memory has them, in the type of the writer."""
+    return _WIDENED[dtype.name](w, value)
+
+
 def cast(w: Writer, value: str, before: str, after: str) -> str:
     """Write the same bits as another type."""
     return w.add(f"bitcast {before} {value} to {after}")

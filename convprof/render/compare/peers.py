@@ -14,7 +14,7 @@ from convprof.studies.compare.peers import totals
 from convprof.studies.run_answer import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from rich.console import Console
@@ -53,13 +53,14 @@ def summary_report(
     measurements: Sequence[Measurement],
     standings: Sequence[Standing],
     libraries: AbstractSet[str],
+    counts: Mapping[str, int],
 ) -> None:
-    """Print a row per problem and number of threads."""
+    """Print a row per problem and number of threads, and totals by the counts of problems."""
     if standings:
         title = f"convprof against the fastest library · {standings[0].ours.dtype}"
         print_table(console, title, _standing_columns(standings), standings)
         _doubts(console, [m for s in standings for m in (s.ours, s.peer)])
-        say(console, *map(total_line, totals(standings)))
+        say(console, *map(total_line, totals(standings, counts)))
     # All refusals of our own strategies would fill pages; they are in the document.
     excluded = tables.excluded(measurements)
     _exclusions(console, [m for m in excluded if m.status != "refused" or m.strategy in libraries])
@@ -68,12 +69,15 @@ def summary_report(
 
 
 def total_line(total: Total) -> str:
-    """Return ``total of 24 problems on 1 thread: convprof 9.1 ms, …``: each problem once."""
+    """Return ``total of 24 problems, each once, on 1 thread: convprof 9.1 ms, …``."""
     on = f"{total.threads} thread{'s' if total.threads > 1 else ''}"
     parts = [f"convprof {units.time(total.ours_s)}"]
     parts.append(f"the fastest library of each {units.time(total.fastest_s)}")
     parts += [f"{name} {units.time(seconds)}" for name, seconds in total.libraries]
-    return f"total of {total.problems} problems, each once, on {on}: {', '.join(parts)}"
+    how = "each once"
+    if total.count > total.problems:
+        how = f"each as often as it was named ({total.count} layers)"
+    return f"total of {total.problems} problems, {how}, on {on}: {', '.join(parts)}"
 
 
 def _doubts(console: Console, rows: Sequence[Measurement]) -> None:

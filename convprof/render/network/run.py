@@ -12,6 +12,7 @@ from convprof.render.columns import fitting_lines, line_columns, print_table
 from convprof.render.console import say
 from convprof.render.network.accuracy import accuracy_lines
 from convprof.render.network.concurrency import concurrency_report, mode_columns
+from convprof.render.network.isas import isa_columns, isas_report
 from convprof.render.network.layers import (
     Share,
     different,
@@ -30,6 +31,7 @@ from convprof.render.network.totals import (
     parts,
     residual_lines,
 )
+from convprof.results import NATIVE
 from convprof.studies.network.layers import kinds
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def run_report(console: Console, result: NetworkResult, extent: Extent) -> None:
     if result.concurrency is not None:
         console.print()
         concurrency_report(console, result.concurrency)
+    if result.isas:
+        console.print()
+        isas_report(console, result.isa_chains, result.isas)
     say(console, *exclusion_lines(result.excluded), style="bold red")
 
 
@@ -113,9 +118,10 @@ def slowest(number: int) -> str:
     return f"the {number} slowest" if number > 1 else "the slowest"
 
 
-def how_parts(options: Options) -> tuple[str, str]:
-    """Return type and threads: ``f32``, ``2 threads``."""
-    return options.dtype, f"{options.threads} thread{'s' if options.threads > 1 else ''}"
+def how_parts(options: Options) -> tuple[str, ...]:
+    """Return type, threads and a named instruction set: ``f32``, ``2 threads``, ``avx2``."""
+    isa = () if options.isa == NATIVE else (options.isa,)
+    return (options.dtype, f"{options.threads} thread{'s' if options.threads > 1 else ''}", *isa)
 
 
 def run_csv(result: NetworkResult | None) -> str:
@@ -147,6 +153,7 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
         *accuracy_lines(result.accuracy), *exclusion_lines(result.excluded),
     )  # fmt: skip
     modes = result.concurrency.modes if result.concurrency else ()
+    chains = result.isa_chains
     texts = [
         f"### {title(result, rows, extent)}\n",
         markdown_table(columns, rows) if rows else "",
@@ -154,6 +161,7 @@ def run_markdown(document: Document, result: NetworkResult | None, extent: Exten
         markdown_table(kind_columns(of_kinds), of_kinds) if of_kinds else "",
         markdown_table(part_columns(added), added) if added else "",
         markdown_table(mode_columns(modes), modes) if modes else "",
+        markdown_table(isa_columns(chains, result.isas), chains) if chains else "",
         *(f"- {line}" for line in ([chain_line(result.chain)] if result.chain else [])),
         *(f"- {line}" for line in notes),
         "",

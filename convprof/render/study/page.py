@@ -15,6 +15,7 @@ from convprof.render.charts.chart import HeatMap
 from convprof.render.charts.terminal import chart_lines, heat_map_lines
 from convprof.render.columns import print_table
 from convprof.render.console import hanging, say
+from convprof.render.export import markdown_table
 from convprof.render.study import table
 from convprof.render.study.chart import chart
 from convprof.studies.answer import Answer
@@ -72,18 +73,27 @@ def _section(console: Console, page: Page, section: Section) -> None:
         print_table(console, _title(section), columns, table.groups(section))
     for note in section.notes:
         _wrapped(console, Text(note, style="dim"))
-    doubt = doubts.line_of((_named(row), row.doubt) for row in section.rows if row.measured)
-    if doubt is not None:
-        _wrapped(console, Text(doubt))
-    for row in section.rows:
-        if row.status not in ("ok", "missing"):
-            line = f"{row.status}: {_named(row)}: {row.reason}"
-            say(console, line, style="bold red")
+    for line in _doubt_lines(section):
+        _wrapped(console, Text(line))
+    say(console, *_failures(section), style="bold red")
     if drawing is not None and not isinstance(drawing, HeatMap):
         console.print()
         console.print(
             chart_lines(replace(drawing, title="", subtitle="", caption=""), width, CHART_HEIGHT)
         )
+
+
+def _doubt_lines(section: Section) -> list[str]:
+    line = doubts.line_of((_named(row), row.doubt) for row in section.rows if row.measured)
+    return [] if line is None else [line]
+
+
+def _failures(section: Section) -> list[str]:
+    return [
+        f"{row.status}: {_named(row)}: {row.reason}"
+        for row in section.rows
+        if row.status not in ("ok", "missing")
+    ]
 
 
 def _named(row: Row) -> str:
@@ -108,6 +118,25 @@ def _wrapped(console: Console, text: Text, before: str = "") -> None:
     left.style = text.style if not before else ""
     for line in left.wrap(console, width - len(before)):
         console.print(Text(before).append_text(line), no_wrap=True, crop=False)
+
+
+def to_markdown(page: Page, answer: Answer | None) -> str:
+    """Return the page: facts, a table per section, conclusions, and the answer."""
+    parts = [f"### {page.title}\n", *(f"{line}\n" for line in page.facts)]
+    for section in page.sections:
+        parts.append(f"#### {_title(section)}\n")
+        if section.rows:
+            parts.append(markdown_table(table.columns(section), table.groups(section)))
+        notes = [*section.notes, *_doubt_lines(section), *_failures(section)]
+        parts += [f"- {line}\n" for line in notes]
+    for number, finding in enumerate(page.findings, 1):
+        parts.append(
+            f"{number}. expected: {finding.expected}; measured: {finding.measured}; "
+            f"difference: {finding.difference}\n"
+        )
+    if answer is not None:
+        parts.append(f"{' '.join(answer.sentences)}\n")
+    return "\n".join(parts)
 
 
 def to_csv(page: Page) -> str:

@@ -100,9 +100,9 @@ def cycles(g: Gemm, product: TileProduct) -> float:
     return g.macs / (SIDE * SIDE * GROUPS * product.k_group) * STEP_CYCLES
 
 
-def choose(g: Gemm, types: Types, product: TileProduct) -> TileBlocking:
+def choose(g: Gemm, types: Types, product: TileProduct, pieces: int = 1) -> TileBlocking:
     """Choose the blocking from the shape."""
-    row_bytes = g.k * types.source.bytes
+    row_bytes = g.k * types.source.bytes * pieces
     most = max(2 * SIDE, min(MOST_ROWS, int(A_SHARE * l2_bytes()) // row_bytes))
     mc = round_up(even_block(g.m, most), SIDE)
     if mc <= 2 * SIDE:
@@ -115,7 +115,7 @@ def block(k: int, most: int, product: TileProduct) -> int:
     return min(k, round_up(even_block(k, most), GROUPS * product.k_group))
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A block of the reduction."""
 
     start: int
@@ -143,53 +143,57 @@ class TileStages:
         blocking: TileBlocking,
         panels: str,
         *,
-        narrow: bool,
+        narrow: bool = False,
+        pieces: int = 1,
     ) -> None:
         """Read the buffer ``panels``; ``narrow``: the last panel is as wide as its columns need.
 
-        ValueError for types that no tile instruction multiplies.
+        The operands are sums of ``pieces``. ValueError for types without a tile instruction.
         """
         self.g, self.setting, self.blocking = g, setting, blocking
-        self.panels, self.narrow = panels, narrow
+        self.panels, self.narrow, self.pieces = panels, narrow, pieces
         self.types, self.threads = setting.types, setting.threads
         self.isa = isas.find(setting.isa)
-        product = tile_product(self.types, self.isa)
-        if product is None:
-            raise ValueError(f"no tile instruction multiplies {self.types.name}")
-        self.product = product
         self.lanes = self.isa.lanes(self.types.accumulator.bytes)
-        self.nr = min(SIDE, round_up(g.n, self.lanes))
+        self.product, self.side, self.nr = self._shape()
         self.count = ceil_div(g.n, self.nr)
         self.size = self.types.source.bytes
+        product = self.product
         kc = blocking.kc
-        self.parts = [_Part(t, *product.steps(min(kc, g.k - t))) for t in range(0, g.k, kc)]
+        self.parts = [Part(t, *product.steps(min(kc, g.k - t))) for t in range(0, g.k, kc)]
         last = self.parts[-1]
         self.depth = last.start + last.steps * last.depth * product.k_group
         """Elements of a sum, in whole steps."""
         self.layout = PanelLayout(self.depth, self.nr, product.k_group)
-        aliased = self.depth * self.size % ALIASED_BYTES == 0 and g.n >= FEW_COLUMNS
-        self.a_row = self.depth + (ROW_BYTES // self.size if aliased else 0)
-        """Elements from one row of ``a`` to the next."""
+        row = self.depth * pieces
+        aliased = row * self.size % ALIASED_BYTES == 0 and g.n >= FEW_COLUMNS
+        self.a_row = row + (ROW_BYTES // self.size if aliased else 0)
+        """Elements from one row of ``a`` to the next; its pieces are one after the other."""
         self.fills_a = self.a_row > g.k
         self.a = FILLED_A if self.fills_a else X
+
+    def _shape(self) -> tuple[TileProduct, int, int]:
+        """Return what multiplies, the most rows of a kernel, and the columns of a panel."""
+        product = tile_product(self.types, self.isa)
+        if product is None:
+            raise ValueError(f"no tile instruction multiplies {self.types.name}")
+        return product, SIDE, min(SIDE, round_up(self.g.n, self.lanes))
 
     # The operands.
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the packed ``b``: batch, panels, then the layout's."""
-        layout = self.layout
-        return (self.g.batch, self.count, layout.steps, layout.width, layout.k_group)
-
-    @property
     def buffer(self) -> Buffer:
-        """The packed ``b``."""
-        return Buffer(self.shape, self.types.weights)
+        """The packed ``b``: batch, panels, groups, pieces, columns, elements of a group."""
+        layout = self.layout
+        panel = (layout.steps, self.pieces, layout.width, layout.k_group)
+        return Buffer((self.g.batch, self.count, *panel), self.types.weights)
 
     def pack(self, b: Array) -> Array:
-        """Return ``b`` as panels, zeros where they reach beyond it."""
+        """Return ``b (pieces, batch, k, n)`` as panels, zeros where they reach beyond it."""
         g = self.g
-        return self.layout.panels(filled_up(b.reshape(g.batch, g.k, g.n), self.depth, g.n))
+        pieces = b.reshape(self.pieces, g.batch, g.k, g.n)
+        panels = self.layout.panels(filled_up(pieces, self.depth, g.n))
+        return np.moveaxis(panels, 0, -3)
 
     def workspaces(self) -> dict[str, Buffer]:
         """Return the rows of ``a``, if they are copied, and the sums of each thread, if needed."""
@@ -197,9 +201,8 @@ class TileStages:
         if self.fills_a:
             spaces[FILLED_A] = Buffer((self.g.batch, self.g.m, self.a_row), self.types.source)
         if self._keeps_sums:
-            spaces[SUMS] = Buffer(
-                (self.threads, self._most_tiles, SIDE, SIDE), self.types.accumulator
-            )
+            shape = (self.threads, self._most_tiles, SIDE, SIDE)
+            spaces[SUMS] = Buffer(shape, self.types.accumulator)
         return spaces
 
     @property
@@ -211,7 +214,7 @@ class TileStages:
     @property
     def _most_tiles(self) -> int:
         """Kernels of a block of rows, at most."""
-        return ceil_div(min(self.blocking.mc, self.g.m), SIDE)
+        return ceil_div(min(self.blocking.mc, self.g.m), self.side)
 
     # The stages.
 
@@ -221,10 +224,12 @@ class TileStages:
         work = max(sum(self._macs(each) for each in mine) for mine in passes)
         count = max(1, min(math.ceil(work / STAGE_MACS), max(map(len, passes))))
         stages = [self._stage(passes, part, count) for part in range(count)]
-        if not self.fills_a:
-            return stages
+        return [*self._copies(), *stages]
+
+    def _copies(self) -> list[Stage]:
+        """Return the stages that prepare the rows of ``a``."""
         a = Matrices.dense(X, self.g.batch, self.g.m, self.g.k)
-        return [fill_stage(self.g, a, self.a_row, self.setting), *stages]
+        return [fill_stage(self.g, a, self.a_row, self.setting)] if self.fills_a else []
 
     def _macs(self, each: _Pass) -> int:
         return len(each.rows) * len(each.panels) * self.nr * self.depth
@@ -245,7 +250,7 @@ class TileStages:
         """Return the panels of one thread, counted through the batch, and its rows."""
         panels, threads, m = self.count * self.g.batch, self.threads, self.g.m
         uneven = round_up(panels, threads) > UNEVEN * panels
-        if uneven and m >= threads * SIDE // 2:
+        if uneven and m >= threads * self.side // 2:
             return (0, panels), split(m, threads)[member]
         mine = split(panels, threads)[member]
         return (mine.start, mine.stop), range(m)
@@ -275,43 +280,49 @@ class TileStages:
         """Add the tiles of panels of one width: all rows, block by block of the reduction."""
         g, columns = self.g, panels * self.nr
         wide = min(self.nr, g.n - int(columns[0]))
-        b_row = filled(wide, self.lanes) if self.narrow else self.nr
-        heights = [len(part) for part in split(len(each.rows), ceil_div(len(each.rows), SIDE))]
+        width = filled(wide, self.lanes) if self.narrow else self.nr
+        b_row = self._b_row(width)
+        heights = [len(part) for part in split(len(each.rows), ceil_div(len(each.rows), self.side))]
         i = each.z * g.m + each.rows.start + np.cumsum([0, *heights[:-1]])
         tile = np.arange(len(heights))
         kernels: list[TileKernel] = []
         a, b, d = [], [], []
         for part in self.parts:
             lines = self._lines(part, b_row, len(heights))
-            made = {rows: self._kernel(rows, wide, part, b_row, lines) for rows in set(heights)}
+            made = {rows: self._kernel(rows, wide, part, lines) for rows in set(heights)}
             kernels += [made[rows] for rows in heights]
             a.append(i * self.a_row + part.start)
             start = part.start * b_row
             b.append(np.full(len(heights), start))
             share = lines * LINE_BYTES // self.size * part.steps
             d.append(start + self._ahead(part, b_row, len(heights)) + tile * share)
-        first = (each.z * self.count + panels[:, None]) * self.layout.elements
+        first = (each.z * self.count + panels[:, None]) * self.layout.elements * self.pieces
         c = np.tile(i * g.n, len(self.parts)) + columns[:, None]
         sums = np.tile(member * self._most_tiles + tile, len(self.parts)) * SIDE * SIDE
         offsets = (np.concatenate(a), first + np.concatenate(b), c, first + np.concatenate(d))
         used = sums if self._keeps_sums else 0 * sums
         tiles.add_each(kernels, *offsets, columns[:, None], c, used)
 
-    def _block_elements(self, part: _Part, b_row: int) -> int:
+    def _b_row(self, width: int) -> int:
+        """Return the elements of a panel per element of ``k``: of its columns, and pieces."""
+        return width * self.pieces
+
+    def _block_elements(self, part: Part, b_row: int) -> int:
         return part.steps * part.depth * self.product.k_group * b_row
 
-    def _lines(self, part: _Part, b_row: int, tiles: int) -> int:
+    def _lines(self, part: Part, b_row: int, tiles: int) -> int:
         """Return the lines of the next block that each step of ``tiles`` kernels prefetches."""
         lines = ceil_div(self._block_elements(part, b_row) * self.size, LINE_BYTES)
         return ceil_div(lines, tiles * part.steps)
 
-    def _ahead(self, part: _Part, b_row: int, tiles: int) -> int:
+    def _ahead(self, part: Part, b_row: int, tiles: int) -> int:
         """Return the distance of what is prefetched: the next block, or nearer if used once."""
         whole = self._block_elements(part, b_row)
         return whole if tiles > 1 else min(whole, AHEAD_BYTES // self.size)
 
-    def _kernel(self, rows: int, columns: int, part: _Part, b_row: int, lines: int) -> TileKernel:
-        g, last = self.g, part == self.parts[-1]
+    def _kernel(self, rows: int, columns: int, part: Part, lines: int) -> TileKernel:
+        g, last, group = self.g, part == self.parts[-1], self.product.k_group
+        width = filled(columns, self.lanes) if self.narrow else self.nr
         tile = AmxTile(
             types=self.types,
             lanes=self.lanes,
@@ -321,11 +332,14 @@ class TileStages:
             steps=part.steps,
             depth=part.depth,
             a_row=self.a_row,
-            b_row=b_row * self.product.k_group,
+            b_row=self._b_row(width) * group,
             c_row=g.n,
             first=part.start == 0,
             last=last,
             fetch_lines=lines,
+            pieces=self.pieces,
+            a_piece=self.depth,
+            b_piece=width * group,
             epilogue=g.epilogue if last else NO_EPILOGUE,
         )
         return kernel(tile, self.isa)

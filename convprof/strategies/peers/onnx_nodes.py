@@ -28,21 +28,24 @@ def one_node(
     onnx: Any,
     operator: str,
     attributes: dict[str, Any],
-    weights: Array,
+    constants: dict[str, Array],
     ends: tuple[TensorSpec, TensorSpec],
 ) -> bytes:
-    """Return the model of one operator with constant weights. ``ends``: input and result."""
+    """Return the model of one operator. ``constants``: the operands after the input, by name.
+
+    ``ends``: input and result.
+    """
     helper = onnx.helper
     inputs, results = (
         [helper.make_tensor_value_info(name, _element(helper, spec), spec.shape)]
         for name, spec in zip("xy", ends, strict=True)
     )
     graph = helper.make_graph(
-        [helper.make_node(operator, ["x", "w"], ["y"], **attributes)],
+        [helper.make_node(operator, ["x", *constants], ["y"], **attributes)],
         "convprof",
         inputs,
         results,
-        [onnx.numpy_helper.from_array(weights, "w")],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
@@ -90,7 +93,7 @@ def converts(operator: str, dtype: str) -> bool:
     shape = (_SIDE, _SIDE) if operator == "MatMul" else (1, _SIDE, _SIDE, _SIDE)
     weights = np.zeros((_SIDE, _SIDE, *[1] * (len(shape) - 2)), of.array_type)
     ends = TensorSpec("x", shape, None, of), TensorSpec("y", shape, None, of)
-    model = one_node(onnx, operator, {}, weights, ends)
+    model = one_node(onnx, operator, {}, {"w": weights}, ends)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "executed.onnx")
         session(library, model, 1, path)

@@ -6,6 +6,8 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from convprof import units
 from convprof.dtypes import COMMON
 from convprof.problems import Conv2d, Gemm
@@ -14,12 +16,10 @@ from convprof.strategies import memory
 from convprof.strategies.base import P
 from convprof.strategies.peers.exported import ExportedNetwork, ExportedPrepared
 from convprof.strategies.peers.onnx_nodes import converts, one_node, session
-from convprof.strategies.peers.package import Library, LibraryPrepared, load
+from convprof.strategies.peers.package import Library, LibraryPrepared, fastest, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import numpy as np
 
     from convprof.strategies.base import Prepared, Setting
 
@@ -62,6 +62,10 @@ LARGEST_MODEL_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message has less than 2 GiB; all but some hundred bytes are weights."""
 
 
+ZERO_POINT = 128
+"""What is added to a signed byte to store it as an unsigned one."""
+
+
 class OnnxPrepared(LibraryPrepared):
     """A session with one node, which reads the operand and writes the result in place."""
 
@@ -77,12 +81,15 @@ class OnnxPrepared(LibraryPrepared):
     def build(self, x: Array, weights: Array) -> None:
         """Build the model and its session, which optimises it and packs the weights."""
         start = time.perf_counter()
-        model = self._model(weights)
+        models = [self._model(constants) for constants in self.constants(weights)]
         self.prepare_s = time.perf_counter() - start
         start = time.perf_counter()
-        loaded = session(self._ort, model, self.setting.threads)
-        self._call = bound(loaded, {"x": x}, {"y": self._y})
-        self._call()
+        calls = []
+        for model in models:
+            loaded = session(self._ort, model, self.setting.threads)
+            calls.append(bound(loaded, {"x": x}, {"y": self._y}))
+            calls[-1]()
+        self._call = calls[fastest(calls)]
         self.compile_s = time.perf_counter() - start
         operator, _ = self.node()
         if converts(operator, self.setting.types.source.name):
@@ -92,6 +99,10 @@ class OnnxPrepared(LibraryPrepared):
     def node(self) -> tuple[str, dict[str, Any]]:
         """Return the operator and its attributes."""
 
+    def constants(self, weights: Array) -> list[dict[str, Array]]:
+        """Return the constant operands of the operator, in each form to choose from."""
+        return [{"w": weights}]
+
     def run(self) -> None:
         """Run the session."""
         self._call()
@@ -100,9 +111,9 @@ class OnnxPrepared(LibraryPrepared):
         """Return the bound result."""
         return self._y
 
-    def _model(self, weights: Array) -> bytes:
-        operator, attributes = self.node()
-        return one_node(self._onnx, operator, attributes, weights, (self.operands[0], self.y_spec))
+    def _model(self, constants: dict[str, Array]) -> bytes:
+        ends = self.operands[0], self.y_spec
+        return one_node(self._onnx, *self.node(), constants, ends)
 
 
 class OnnxConvPrepared(OnnxPrepared):
@@ -111,15 +122,29 @@ class OnnxConvPrepared(OnnxPrepared):
     problem: Conv2d
 
     def node(self) -> tuple[str, dict[str, Any]]:
-        """Return Conv with the problem's geometry."""
+        """Return the convolution of floats, or of integers, with the problem's geometry."""
         p = self.problem
-        return "Conv", {
+        return "ConvInteger" if self.setting.types.accumulator.is_exact else "Conv", {
             "kernel_shape": [p.r, p.s],
             "strides": list(p.stride),
             "pads": list(p.pads),  # top, left, bottom, right in ONNX too
             "dilations": list(p.dilation),
             "group": p.groups,
         }
+
+    def constants(self, weights: Array) -> list[dict[str, Array]]:
+        """Return the weights, and of integers also the weights as u8 with a zero point.
+
+        The sums are the same. With AVX512_VNNI, ConvInteger took 2.0 ms with s8 and 0.44 ms with u8
+        (64 channels, 28x28, 3x3).
+        """
+        forms = super().constants(weights)
+        if self.setting.types.source.name != "u8":
+            return forms
+        unsigned = (weights.astype(np.int16) + ZERO_POINT).astype(np.uint8)
+        zeros = {"x_zero": np.uint8(0), "w_zero": np.uint8(ZERO_POINT)}
+        points = {name: np.array(zero) for name, zero in zeros.items()}
+        return [*forms, {"w": unsigned, **points}]
 
 
 class OnnxGemmPrepared(OnnxPrepared):
@@ -149,7 +174,7 @@ class OnnxConv2d(_Onnx[Conv2d]):
 
     kind = "conv2d"
     summary = "ONNX Runtime: Conv with constant weights, NCHW"
-    dtypes = ("f32",)
+    dtypes = ("f32", "f16", "u8:s8:s32", "s8:s8:s32")
 
     def cannot(self, problem: Conv2d, setting: Setting) -> str | None:
         """Refuse NHWC: ONNX Runtime has no NHWC operators for f32 on CPUs."""

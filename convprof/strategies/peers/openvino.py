@@ -150,6 +150,7 @@ class OpenvinoConv2d(_Openvino[Conv2d]):
 
     kind = "conv2d"
     summary = "OpenVINO: a compiled model with constant weights"
+    dtypes = ("f32", "bf16", "f16", "u8:s8:s32", "s8:s8:s32")
 
     def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import OpenVINO and allocate the result."""

@@ -1,7 +1,9 @@
 """Element types in models of OpenVINO: what a model reads, computes and writes.
 
-Integers are multiplied where a model says what they stand for: a conversion to f32 and a factor,
-which the compiler moves behind the product. The factor is 1, and the sums become s32 at the end.
+Integers are multiplied as integers where a model has the form of a quantized one: the source is
+f32 that was rounded to 256 levels (``FakeQuantize``), the weights are integers with a factor, and
+the compiler moves both behind the sums. Here the levels are the integers themselves and the factor
+is 1, so that the sums are exact; they become s32 at the end.
 """
 
 from __future__ import annotations
@@ -41,12 +43,25 @@ class Forms:
 
     def source(self, x: Node) -> Node:
         """Return an operation's first operand."""
-        return self._scaled(x) if self._integers else x
+        if not self._integers:
+            return x
+        limits = np.iinfo(self._types.source.array_type)
+        operations = self._operations
+        least, most = (operations.constant(np.float32(end)) for end in (limits.min, limits.max))
+        levels = limits.max - limits.min + 1
+        return operations.fake_quantize(
+            operations.convert(x, "f32"), least, most, least, most, levels
+        )
 
     def weights(self, array: Array) -> Node:
         """Return an operation's second operand, which is constant."""
         constant = self._library.op.Constant(shared(self._library, array))
-        return self._scaled(constant) if self._integers else constant
+        if not self._integers:
+            return constant
+        operations = self._operations
+        return operations.multiply(
+            operations.convert(constant, "f32"), operations.constant(np.float32(1))
+        )
 
     def result(self, y: Node) -> Node:
         """Return the result as it is written."""
@@ -58,14 +73,10 @@ class Forms:
     def note(self, executable: Any) -> str | None:
         """Return in which other type a compiled model computes; None if there is no other."""
         computed = {NAMES.get(name, name): None for name in map(str.lower, _precisions(executable))}
-        others = [name for name in computed if name != self._types.weights.name]
+        # Signed integers may be shifted to unsigned ones, which is exact.
+        same = {"u8", "s8"} if self._integers else {self._types.weights.name}
+        others = [name for name in computed if name not in same]
         return f"computes {self._types.name} in {' and '.join(others)}" if others else None
-
-    def _scaled(self, operand: Node) -> Node:
-        operations = self._operations
-        return operations.multiply(
-            operations.convert(operand, "f32"), operations.constant(np.float32(1))
-        )
 
 
 def _precisions(executable: Any) -> list[str]:

@@ -129,6 +129,16 @@ class LibraryPrepared(Prepared):
         return [*self._bound, self.result()] if self._bound else []
 
 
+_loaded: dict[str, Any] = {}
+"""The modules of libraries that were loaded here, by name."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that this process has loaded, by package."""
+    known = {name: getattr(module, "__version__", None) for name, module in _loaded.items()}
+    return {name: str(version) for name, version in known.items() if version is not None}
+
+
 def load(package: str) -> Any:
     """Import a library without its warnings; ``RefusedError`` if the import fails."""
     precision.set_aside(package)
@@ -136,10 +146,11 @@ def load(package: str) -> Any:
         # warnings on import are about the library's own dependencies
         warnings.simplefilter("ignore")
         try:
-            return importlib.import_module(package)
+            _loaded[package] = importlib.import_module(package)
         except (ImportError, OSError) as error:
             text = str(error).partition("\n")[0]
             raise RefusedError(f"{package} is installed but cannot be imported: {text}") from error
+    return _loaded[package]
 
 
 ROUNDS = 20

@@ -19,7 +19,7 @@ from convprof.studies.roofline_session import RooflineSession
 from convprof.studies.run import Choice, contestants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -119,7 +119,7 @@ class Peers:
             participant
             for participant in self.session.participants
             if participant.samples
-            and _is_exact(participant.error, participant.contestant.setting.dtype)
+            and is_exact(participant.error, participant.contestant.setting.dtype)
         ]
         found = []
         for threads in dict.fromkeys(
@@ -167,13 +167,14 @@ def _others(
     best: dict[str, Measurement] = {}
     for m in sorted(measurements, key=lambda m: m.rank):
         same = (m.problem, m.threads) == (ours.problem, ours.threads)
-        exact = m.time_s is not None and _is_exact(m.max_rel_error or 0.0, m.dtype)
+        exact = m.time_s is not None and is_exact(m.max_rel_error or 0.0, m.dtype)
         if same and exact and m.strategy in names and m.strategy != fastest.strategy:
             best.setdefault(m.strategy, m)
     return list(best.values())
 
 
-def _is_exact(error: float, dtype: str) -> bool:
+def is_exact(error: float, dtype: str) -> bool:
+    """Whether a result counts in a comparison: f32's limit, and the rounding of the result."""
     return error <= LARGEST_ERROR + 2 * types(dtype).result.epsilon
 
 
@@ -217,10 +218,12 @@ def summaries(standings: Sequence[Standing]) -> list[Summary]:
 
 @dataclass(frozen=True)
 class Total:
-    """The times of several problems added up, each once, on one number of threads."""
+    """The times of several problems added up, each as often as it counts, on some threads."""
 
     threads: int
     problems: int
+    count: int
+    """How often all problems together count."""
     ours_s: float
     fastest_s: float
     """Of the fastest library of each problem."""
@@ -228,9 +231,16 @@ class Total:
     """Each library that computed all of these problems, and its seconds."""
 
 
-def totals(standings: Sequence[Standing]) -> list[Total]:
-    """Return a total per number of threads with several problems; doubtful ones are left out."""
-    found = []
+def totals(standings: Sequence[Standing], counts: Mapping[str, int]) -> list[Total]:
+    """Return a total per number of threads with several problems; doubtful ones are left out.
+
+    ``counts``: how often a problem with a descriptor counts; once if it is not there.
+    """
+
+    def seconds(measurement: Measurement) -> float:
+        return counts.get(str(measurement.problem["descriptor"]), 1) * _seconds(measurement)
+
+    totals_by_threads = []
     clear = [standing for standing in standings if standing.doubt is None]
     for threads in dict.fromkeys(standing.threads for standing in clear):
         those = [standing for standing in clear if standing.threads == threads]
@@ -238,18 +248,19 @@ def totals(standings: Sequence[Standing]) -> list[Total]:
             continue
         sums: dict[str, list[float]] = {}
         for peer in (peer for standing in those for peer in standing.peers):
-            sums.setdefault(peer.strategy, []).append(_seconds(peer))
+            sums.setdefault(peer.strategy, []).append(seconds(peer))
         everywhere = {name: sum(each) for name, each in sums.items() if len(each) == len(those)}
-        found.append(
+        totals_by_threads.append(
             Total(
                 threads,
                 len(those),
-                sum(_seconds(standing.ours) for standing in those),
-                sum(_seconds(standing.peer) for standing in those),
+                sum(counts.get(str(s.ours.problem["descriptor"]), 1) for s in those),
+                sum(seconds(standing.ours) for standing in those),
+                sum(seconds(standing.peer) for standing in those),
                 tuple(sorted(everywhere.items(), key=lambda item: item[1])),
             )
         )
-    return found
+    return totals_by_threads
 
 
 def _seconds(measurement: Measurement) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convprof.dtypes import types
+from convprof.dtypes import F32, types
 from convprof.errors import ConvprofError, InputError, ToolchainError
 from convprof.measure.events import Part
 from convprof.problems.layouts import LAYOUTS
 from convprof.studies import preflight
-from convprof.studies.compare.peers import LARGEST_ERROR, chosen
+from convprof.studies.compare.peers import chosen, is_exact
 from convprof.studies.diagnose.faster import Faster
 from convprof.studies.forget import forget
 from convprof.studies.roofline_session import RooflineSession
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from convprof.results import Measurement
     from convprof.studies.diagnose.rows import Row
 
-F32 = "f32"
+SMALL_FLOPS = 2e7
+"""FLOPs of a call for which several threads may not pay."""
 _HALVES = ("bf16", "f16")
 """Types that a program may replace with f32, which is more exact."""
 _STRATEGIES = {
@@ -82,7 +83,7 @@ class FasterWays:
                 self.refused.append(str(error))
 
     def _measure(self, key: Key, threads: int) -> Iterator[Event]:
-        problem, dtype, library, layout = key
+        problem, dtype, *_ = key
         for name in _types(dtype):
             preflight.check_work([problem], name, [threads], self._machine)
             preflight.check_memory([problem], name, len(LAYOUTS))
@@ -92,7 +93,7 @@ class FasterWays:
         try:
             yield from session.events()
             measurements = session.measurements()
-            self._results[key] = _result(measurements, dtype, library, layout)
+            self._results[key] = _result(measurements, key, threads)
             if self._results[key] is None:
                 self.refused.append(f"{problem.descriptor}: {_why_none(measurements)}")
         finally:
@@ -112,27 +113,33 @@ def _key(row: Row) -> Key | None:
 
 def _types(dtype: str) -> tuple[str, ...]:
     """Return the types in which a problem is measured."""
-    return (dtype, F32) if types(dtype).source.name in _HALVES else (dtype,)
+    return (dtype, F32.name) if types(dtype).source.name in _HALVES else (dtype,)
 
 
 def _contestants(problem: Problem, dtype: str, threads: int) -> list[Contestant]:
-    """Return what compare peers measures; instead of a type of 16 bits also f32."""
+    """Return what compare peers measures; instead of a type of 16 bits also f32.
+
+    Small problems are computed on one thread too.
+    """
+    counts = (threads, 1) if threads > 1 and problem.flops < SMALL_FLOPS else (threads,)
     return [
         contestant
         for name in _types(dtype)
-        for contestant in contestants(
-            problem, chosen(problem, Choice(threads=(threads,), dtype=name))
-        )
+        for contestant in contestants(problem, chosen(problem, Choice(threads=counts, dtype=name)))
     ]
 
 
-def _result(
-    measurements: Sequence[Measurement], dtype: str, library: str, layout: str | None
-) -> Faster | None:
-    exact = [m for m in timed(measurements) if m.status == "ok" and m.doubt is None and _exact(m)]
+def _result(measurements: Sequence[Measurement], key: Key, threads: int) -> Faster | None:
+    _, dtype, library, layout = key
+    exact = [
+        m
+        for m in timed(measurements)
+        if m.status == "ok" and m.doubt is None and is_exact(m.max_rel_error or 0.0, m.dtype)
+    ]
     if not exact:
         return None
-    of_library = [m for m in exact if m.strategy == _STRATEGIES.get(library) and m.dtype == dtype]
+    wanted = (_STRATEGIES.get(library), dtype, threads)
+    of_library = [m for m in exact if (m.strategy, m.dtype, m.threads) == wanted]
     same = [m for m in of_library if m.layout == layout] if layout in LAYOUTS else of_library
     return Faster(exact[0], same[0] if same else None)
 
@@ -143,8 +150,3 @@ def _why_none(measurements: Sequence[Measurement]) -> str:
     if doubts:
         return f"every time is in doubt: {doubts[0]}"
     return next((m.reason for m in measurements if m.reason), "no strategy computes it")
-
-
-def _exact(measurement: Measurement) -> bool:
-    """Whether a result is as exact as its type allows; of f32 no fast algorithm costs digits."""
-    return measurement.dtype != F32 or (measurement.max_rel_error or 0.0) <= LARGEST_ERROR

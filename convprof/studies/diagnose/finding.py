@@ -45,9 +45,13 @@ def name(row: Row) -> str:
 
 
 def way_of(measurement: Measurement, row: Row | None = None) -> str:
-    """Return ``auto nhwc``, and the type where it is not the type of the row."""
-    same = row is None or row.measurement is None or row.measurement.dtype == measurement.dtype
-    return measurement.way if same else f"{measurement.way} {measurement.dtype}"
+    """Return ``auto nhwc``, and the type and the threads where the row has others."""
+    logged = None if row is None else row.measurement
+    if logged is None:
+        return measurement.way
+    dtype = "" if logged.dtype == measurement.dtype else f" {measurement.dtype}"
+    one = "" if logged.threads == measurement.threads else " on 1 thread"
+    return f"{measurement.way}{dtype}{one}"
 
 
 def total_of(rows: Iterable[Row]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,21 @@ class Row:
     def over(self) -> bool:
         """Whether the rate is over the peak: nothing is concluded from such a row."""
         return self.peak_fraction is not None and self.peak_fraction > OVER
+
+    @property
+    def times_least(self) -> float | None:
+        """How many times as long as the least time the median call takes; None if unknown."""
+        if not self.least_s or not self.median_s or self.over:
+            return None
+        return self.median_s / self.least_s
+
+    @property
+    def is_faster_on_one_thread(self) -> bool:
+        """Whether one thread was measured to be faster than all that the program uses."""
+        if self.measurement is None or self.faster is None or self.median_s is None:
+            return False
+        one = self.faster.best.threads == 1 < self.measurement.threads
+        return one and (self.could_s or math.inf) < self.median_s
 
     @property
     def lost_s(self) -> float | None:

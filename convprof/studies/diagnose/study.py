@@ -6,19 +6,22 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convprof.dtypes import F32
 from convprof.logs.operation import Reading
 from convprof.logs.read import read
 from convprof.results import envelope
 from convprof.studies import document
 from convprof.studies.diagnose import findings as rules
 from convprof.studies.diagnose.answer import answer
-from convprof.studies.diagnose.faster_ways import F32, FasterWays
+from convprof.studies.diagnose.faster_ways import FasterWays
+from convprof.studies.diagnose.findings import element_types
 from convprof.studies.diagnose.groups import Groups
 from convprof.studies.diagnose.rows import levels_needed, row_of, types_with_peak, with_ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convprof.logs.model_nodes import ModelNodes
     from convprof.logs.operation import Call
     from convprof.machine.model import MachineModel
     from convprof.machine.noise import NoiseWatch
@@ -47,17 +50,20 @@ class Diagnosis:
         machine: MachineModel,
         threads: int | None = None,
         *,
+        model: ModelNodes | None = None,
         every_file: bool = True,
     ) -> None:
         """``threads``: of the program; None: as many as the logs say, or all cores.
 
-        ``every_file``: a file without an operation is an error.
+        ``model``: the nodes of the model that ran. ``every_file``: a file without an operation is
+        an error.
         """
         self.paths = tuple(paths)
         self.machine = machine
         self.log = Reading()
         self.interrupted = False
         self._threads = threads
+        self._model = model
         self._every_file = every_file
         self._groups = Groups()
         self._rows: list[Row] | None = None
@@ -72,7 +78,7 @@ class Diagnosis:
                 yield f"reading: {number:,} calls"
 
     def _calls(self) -> Iterator[Call]:
-        return read(self.paths, self.log, every_file=self._every_file)
+        return read(self.paths, self.log, model=self._model, every_file=self._every_file)
 
     @property
     def cores(self) -> int:
@@ -89,12 +95,12 @@ class Diagnosis:
     def compares(self) -> bool:
         """Whether a ceiling says something about some operation."""
         rows = self.rows()
-        return bool(types_with_peak(rows) or rules.large_bf16(rows))
+        return bool(types_with_peak(rows) or element_types.large_bf16(rows))
 
     def ceilings(self) -> Iterator[str]:
         """Measure what the model lacks; yield what is measured next."""
         rows = self.rows()
-        for dtype in dict.fromkeys([*types_with_peak(rows), F32]):
+        for dtype in dict.fromkeys([*types_with_peak(rows), F32.name]):
             if self.machine.peak(dtype, self.threads) is None:
                 yield f"measuring this machine: the {dtype} peak on {self.threads} threads"
                 self.machine.measure_peaks(dtype, [self.threads])
@@ -154,7 +160,7 @@ class Diagnosis:
 
     def f32_peak(self) -> float | None:
         """Return the f32 peak on as many threads; None if it was not measured."""
-        peak = self.machine.peak(F32, self.threads)
+        peak = self.machine.peak(F32.name, self.threads)
         return None if peak is None else peak.flop_per_s
 
     def findings(self) -> list[Finding]:
@@ -168,7 +174,7 @@ class Diagnosis:
     def to_json(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the document in JSON types: SI units, null for unknown, never NaN."""
         log, last = self.log, self.answer()
-        dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32])
+        dtypes = dict.fromkeys([*types_with_peak(self.rows()), F32.name])
         peaks = [self.machine.peak(dtype, self.threads) for dtype in dtypes]
         return envelope(
             "diagnosis",

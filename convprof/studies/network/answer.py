@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convprof import units
 from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.isas_answer import added
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.layers import kinds
 from convprof.studies.next_command import again_when_idle, fused, line, planned
@@ -51,7 +52,8 @@ def answer(result: NetworkResult, command: Sequence[str]) -> Answer | None:
         *_libraries_sentence(result.libraries),
         *_fuse_sentence(result, clear),
     )
-    return Answer(sentences[:MOST_SENTENCES], _next(result, clear, command))
+    measured = Answer(sentences[:MOST_SENTENCES], _next(result, clear, command))
+    return added(measured, result.isas)
 
 
 def at_ceilings_s(layers: Sequence[Layer]) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convprof.machine.caches import MEMORY, holding
 from convprof.measure.events import Auxiliary
+from convprof.results import NATIVE
 from convprof.studies.roofline_model import place_here, working_set
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def ceiling(measurement: Measurement, machine: MachineModel) -> tuple[float | No
 
     A layer without arithmetic is compared with the bandwidth of the level that holds its data.
     """
-    peak = machine.peak(measurement.dtype, measurement.threads)
+    peak = machine.peak(measurement.dtype, measurement.threads, measurement.isa or NATIVE)
     point = None if peak is None else place_here(measurement, peak.flop_per_s, machine)
     if point is not None:
         return point.flop_per_s / point.roof, point.bound

@@ -25,12 +25,18 @@ class Options:
     thread_counts: tuple[int, ...] = ()
     """All numbers of threads that are compared, ``threads`` among them; empty: no comparison."""
     dtype: str = "f32"
-    isa: str = NATIVE
+    isas: tuple[str, ...] = (NATIVE,)
+    """Instruction sets of generated kernels; of several, a chain for each is compared."""
     tune: str = "quick"
     fuse: bool = False
     """Whether batch norms are folded, and activations and sums computed with the layers."""
     libraries: tuple[str, ...] = ()
     """Libraries that run the whole network in the same rounds."""
+
+    @property
+    def isa(self) -> str:
+        """The instruction set of the layers: the last one named, which is the widest of all."""
+        return self.isas[-1]
 
     @property
     def setting(self) -> Setting:

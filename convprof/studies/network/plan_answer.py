@@ -10,6 +10,7 @@ from convprof.studies.answer import MOST_SENTENCES, Answer
 from convprof.studies.network.concurrency import sentence
 from convprof.studies.network.planned import AS_WRITTEN, OPTIMAL
 from convprof.studies.next_command import again_when_idle, fused, fused_in, planned
+from convprof.studies.run_answer import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,14 +96,20 @@ def _gain_over_written(result: PlanResult) -> str:
 
 
 def _conversions(result: PlanResult) -> tuple[str, ...]:
-    """Return whether the planned conversions are worth their time, as the chains show."""
+    """Return the conversions' share of the time, and whether the chains show that they paid."""
     count, confirmed = len(result.planned_conversions), result.conversions_confirmed
     several = f"{count} conversions" if count > 1 else "1 conversion"
-    if not count or result.fastest is not result.optimal:
+    if result.fastest is not result.optimal:
         return ()
+    if not count:
+        return ("It needs no conversion of layout.",)
+    share = result.conversions_share
+    time = "" if share is None else f", {percent(share)} of its time,"
     if confirmed:
-        return (f"Its {several} of layout paid: either layout throughout is slower.",)
-    return (f"That its {several} of layout paid was not confirmed: another chain is as fast.",)
+        return (f"Its {several} of layout{time} paid: either layout throughout is slower.",)
+    return (
+        f"That its {several} of layout{time} paid was not confirmed: another chain is as fast.",
+    )
 
 
 def _libraries(result: PlanResult) -> tuple[str, ...]:

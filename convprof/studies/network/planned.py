@@ -165,6 +165,15 @@ class PlanResult:
         return bool(uniform) and all(standing.clearly_slower for standing in uniform)
 
     @property
+    def conversions_share(self) -> float | None:
+        """The conversions' share of the optimal chain's time; None if it was not measured."""
+        optimal = self.optimal
+        phases = optimal.measurement.phases if optimal is not None else None
+        if optimal is None or not phases or not optimal.seconds:
+            return None
+        return sum(phases.get(name, 0.0) for name in self.planned_conversions) / optimal.seconds
+
+    @property
     def optimal(self) -> Standing | None:
         """The optimal chain, if it was measured."""
         found = (s for s in self.standings if OPTIMAL in (s.name, *s.also))

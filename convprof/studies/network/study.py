@@ -11,6 +11,7 @@ from convprof.strategies import registry
 from convprof.strategies.networks.choice import AUTO, layer_choices, spelled
 from convprof.strategies.networks.connections import connect
 from convprof.strategies.networks.strategy import Chained
+from convprof.studies.compare import isas
 from convprof.studies.comparison import Comparison, figures, ratio_of
 from convprof.studies.network.accuracy import accuracies
 from convprof.studies.network.concurrency import concurrency
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from convprof.problems.shapes import Shape
     from convprof.results import Measurement
     from convprof.strategies.networks.connections import Connections, Link
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.network.accuracy import Accuracy
     from convprof.studies.network.concurrency import Concurrency
     from convprof.studies.network.options import Options
@@ -71,11 +73,12 @@ class NetworkStudy:
         together = [Contestant(chain, whole, options.setting), *libraries(whole, options)]
         self._whole = together
         self._modes = [together[0], *modes(chain, whole, options)]
+        self._others = self._with_other_isas(whole)
         contestants = [c for pair in self._contestants.values() for c in pair.values()]
         self._machine = machine
         self._accuracy: list[Accuracy] = []
         self.session = RooflineSession(
-            [*contestants, *together, *self._modes[1:]], settings, machine, watch
+            [*contestants, *self._others, *together, *self._modes[1:]], settings, machine, watch
         )
         self.session.suspects = self._suspects
 
@@ -92,6 +95,23 @@ class NetworkStudy:
             if id(participant.contestant) in hot and participant.samples:
                 measurement = self.session.measurement(participant)
                 yield from measure_bandwidth(measurement, self._machine)
+
+    def _with_other_isas(self, whole: NetworkProblem) -> list[Contestant]:
+        """Return the chain with the kernels of each other instruction set."""
+        options = self.options
+        settings = [replace(options.setting, isa=isa) for isa in options.isas[:-1]]
+        return [
+            Contestant(
+                Chained(
+                    CHAIN,
+                    self.recipe,
+                    layer_choices(self.recipe.steps, options.strategies, setting, options.layout),
+                ),
+                whole,
+                setting,
+            )
+            for setting in settings
+        ]
 
     def _suspects(self) -> list[Suspect]:
         """Return the layers whose hot time is far above their longest time within the chain."""
@@ -141,8 +161,17 @@ class NetworkStudy:
             libraries=self._libraries(measured),
             excluded=[m for m in self.session.measurements() if m.status != "ok"],
             concurrency=concurrency(self.session, self._modes),
+            isa_chains=self._isa_chains(measured),
+            isas=isas.compared(self.session),
             accuracy=self._accuracy,
         )
+
+    def _isa_chains(self, measured: Mapping[int, Measurement]) -> list[Measurement]:
+        """Return the chains of several instruction sets; empty for one."""
+        if not self._others:
+            return []
+        chains = (*self._others, self._whole[0])
+        return [measured[id(chain)] for chain in chains if id(chain) in measured]
 
     def to_json(self) -> dict[str, Any]:
         """Return what was found, for the document's ``networks``."""
@@ -230,6 +259,10 @@ class NetworkResult:
     """Contestants that were refused, failed or computed a wrong result."""
     concurrency: Concurrency | None = None
     """Other numbers of threads, and streams; None if they were not asked for."""
+    isa_chains: list[Measurement] = field(default_factory=list)
+    """The chains with the kernels of several instruction sets, in the order of their names."""
+    isas: list[IsaComparison] = field(default_factory=list)
+    """Each of these chains against the one before."""
     accuracy: list[Accuracy] = field(default_factory=list)
     """The errors on real weights; empty without."""
 

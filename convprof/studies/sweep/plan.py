@@ -81,7 +81,7 @@ class Plan:
                 "seed": settings.seed,
                 "cache": choice.cache,
                 "dtype": choice.dtype,
-                "isa": choice.isa,
+                "isa": ",".join(choice.isas),
                 "tune": choice.tune,
                 "threads": list(self.threads),
                 "layouts": list(choice.layouts),

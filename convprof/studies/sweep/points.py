@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.dtypes import types
 from convprof.errors import one_line
+from convprof.results import way
 from convprof.strategies.tuning.tunable import stored
 from convprof.studies.sweep import blocking
 
@@ -56,10 +57,9 @@ class Capacity:
 
 def label_of(measurement: Record, *, threads: bool = True) -> str:
     """Return `tiled nhwc 1 thread` for a measurement in JSON types, or `tiled nhwc`."""
+    name = way(measurement["strategy"], measurement["layout"], measurement.get("isa"))
     count = measurement["threads"]
-    spelled = f"{count} thread{'s' if count > 1 else ''}" if threads else ""
-    parts = (measurement["strategy"], measurement["layout"], spelled)
-    return one_line(" ".join(part for part in parts if part))
+    return one_line(f"{name} {count} thread{'s' if count > 1 else ''}" if threads else name)
 
 
 def flop_rates(record: Record) -> dict[str, float]:

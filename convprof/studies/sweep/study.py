@@ -10,14 +10,15 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from convprof.errors import InputError
 from convprof.machine import facts
 from convprof.machine.noise import Noise, NoiseWatch
 from convprof.measure import report, session
 from convprof.measure.events import Part
 from convprof.measure.session import Session
 from convprof.results import envelope, plain
-from convprof.strategies import registry
-from convprof.studies import document
+from convprof.studies import document, reading
+from convprof.studies.compare import isas
 from convprof.studies.forget import forget
 from convprof.studies.run import measure_peaks
 from convprof.studies.sweep.plan import KIND
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convprof.measure.events import Event
     from convprof.measure.session import Settings
     from convprof.results import Measurement
+    from convprof.studies.compare.isas import IsaComparison
     from convprof.studies.journal import Journal, Record
     from convprof.studies.sweep.plan import Plan
 
@@ -88,6 +90,8 @@ class Sweep:
         self.statuses: set[str] = set()
         self.noise: dict[str, tuple[Noise, int]] = {}
         """The last disturbance of each kind, and at how many points there was one."""
+        self.isas: list[IsaComparison] = []
+        """The comparisons of instruction sets at all points."""
         for record in journal.records():
             self._take_over(record)
 
@@ -128,12 +132,16 @@ class Sweep:
             )
         try:
             self._learn(record)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        except (InputError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
             raise self._journal.damaged(f"point {index} is damaged") from None
 
     def _learn(self, record: Record) -> None:
         self._rates |= flop_rates(record)
         self.statuses |= {m["status"] for m in record["measurements"]}
+        comparisons = reading.objects(record.get("comparisons", []))
+        if comparisons:
+            measurements = [reading.measurement(each) for each in record["measurements"]]
+            self.isas += isas.read(comparisons, measurements)
         self.done.add(record["index"])
 
     def _point(self, index: int, x: int) -> Iterator[Event | Ended]:
@@ -150,6 +158,7 @@ class Sweep:
                 "x": x,
                 "state": watch.state(),
                 "measurements": [results[c.label] for c in contestants if c.label in results],
+                "comparisons": [each.to_json() for each in isas.compared(measured)],
             }
         )
         self._journal.append(record)
@@ -176,8 +185,8 @@ class Sweep:
     def _with_peak(self, measurement: Measurement) -> Measurement:
         """Return the measurement with its share of the ceiling in the header."""
         ceilings = (self._journal.header or {})["ceilings"]
-        generated = registry.find(measurement.problem["kind"], measurement.strategy).generated
-        peaks = (generated and ceilings["isa_peaks"]) or ceilings["peaks"]
+        of_isa = [p for p in ceilings["isa_peaks"] or () if p["isa"] == measurement.isa]
+        peaks = of_isa or ceilings["peaks"]
         rate = [p["flop_per_s"] for p in peaks if p["threads"] == measurement.threads]
         if measurement.flop_per_s is None or not rate:
             return measurement

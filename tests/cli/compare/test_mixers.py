@@ -149,7 +149,6 @@ def test_a_strategy_without_attention_still_measures_the_convolutions(capsys):
         (["--images", "112,225"], "--images 112,225: image=225: patches of 16 do not divide"),
         (["--images", ",".join(map(str, range(16, 640, 16)))], "39 images; use at most 32"),
         (["--image", "16", "--images", "16,32"], "--image 16: --images says which; use one"),
-        (["--plot", "x.png"], "--plot x.png: a chart needs several images"),
         (["--with", "nope"], "unknown --with of attention or conv2d or gemm 'nope': known: blas"),
         (["--with", "torch", "--cache", "cold"], "--with torch: a library's copies of the weig"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_several_problems_have_a_row_each_and_the_document_is_valid(capsys, tmp_
     status, out, _ = run(capsys, *words)
     document = json.loads(path.read_text())
     VALIDATOR.validate(document)
+    assert document["settings"]["versions"]["torch"] == importlib.metadata.version("torch")
     assert [c["problem"]["descriptor"] for c in document["comparisons"]] == [SMALL, OTHER]
     for comparison in document["comparisons"]:
         assert (comparison["kind"], comparison["threads"]) == ("peers", 1)
@@ -90,6 +92,6 @@ def test_dry_run(capsys):
     status, out, _ = run(
         capsys, "compare", "peers", SMALL, OTHER, "-s", "tiled", "-t", "1", "--dry-run"
     )
-    start = "convprof compare peers --strategy tiled --threads 1 "
+    start = "convprof compare peers -s tiled -t 1 "
     assert [line.startswith(start) for line in out.splitlines()] == [True, True]
     assert status == 0

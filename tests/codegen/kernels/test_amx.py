@@ -78,6 +78,15 @@ def test_an_iteration_is_four_loads_and_four_products(dtype):
     assert len(step.instructions) <= 8 + lines + 14, "addresses and the loop"
 
 
+@pytest.mark.parametrize(("pieces", "products", "loads"), [(2, 12, 8), (3, 24, 14)])
+def test_pieces_stay_in_registers_for_several_products(pieces, products, loads):
+    tile = a_tile(
+        "bf16:bf16:f32", pieces=pieces, a_row=3200, a_piece=1024, b_row=pieces * 64, b_piece=64
+    )
+    step = disassembly.busiest(assembly(tile, "sapphirerapids"))
+    assert (step.products, step.loads, step.spills) == ({"tdpbf16ps": products}, loads, 0)
+
+
 def test_sums_are_stored_once():
     whole = tiles_of(disassembly.read(assembly(a_tile("u8:s8:s32"), "sapphirerapids")).instructions)
     assert whole[:4] == [("tilezero", register) for register in range(4)]

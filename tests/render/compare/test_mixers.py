@@ -14,6 +14,7 @@ from convprof.dtypes import F32
 from convprof.measure.report import describe
 from convprof.networks.mixers import Grid, mixers
 from convprof.render.charts.terminal import chart_lines
+from convprof.render.compare.block_chart import block_chart
 from convprof.render.compare.mixers import (
     exclusions,
     growth_report,
@@ -268,3 +269,35 @@ def test_a_mixer_in_doubt_has_a_mark_and_no_conclusion():
     assert any(line.startswith("? in doubt") for line in lines)
     assert any("no conclusion on" in line and "it was disturbed" in line for line in lines)
     assert comparison.verdict == comparison.to_json()["verdict"] == "undecided"
+
+
+def test_the_chart_of_one_image():
+    every = totals()
+    chart = block_chart(GRID, every, comparisons(GRID, every), dated="CPU · today")
+    blocks, parts = chart.panels
+    assert chart.title == "conv3x3 takes 1.1 times as long as attention on 1 thread"
+    assert chart.subtitle.endswith("12 heads · f32 · CPU · today")
+    assert [bar.label for bar in blocks.bars] == ["attention", "conv3x3", "depthwise7x7+pointwise"]
+    assert "35 % of the peak" in blocks.bars[1].note  # a quarter of the FLOPs, at 140 % by all
+    assert next(bar.label for bar in parts.bars) == "attention: QKV projection"
+    assert len(parts.bars) == 5
+    two = block_chart(GRID, [*every, *totals(threads=2)], [], dated="")
+    assert [panel.title for panel in two.panels][2:] == [
+        "blocks on 2 threads, auto",
+        "their parts on 2 threads, auto",
+    ]
+    assert two.title.startswith("every time is in doubt")
+    assert block_chart(GRID, [], [], dated="") is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "title"),
+    [
+        (Ratio(1.0, 0.99, 1.01, 25), "neither attention nor conv3x3 is faster for certain"),
+        (Ratio(1.3, 1.25, 1.35, 25), "attention takes 1.3 times as long as conv3x3 on 1 thread"),
+    ],
+)
+def test_the_title_says_who_is_slower(ratio, title):
+    attention, conv, _ = every = totals()
+    comparison = MixerComparison(attention, conv, ratio, GRID)
+    assert block_chart(GRID, every, [comparison], dated="").title == title

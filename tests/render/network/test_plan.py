@@ -172,6 +172,14 @@ def test_the_answer_of_a_plan_that_won():
         "2 % less than predicted."
     )
     assert second == "Its 1 conversion of layout paid: either layout throughout is slower."
+    optimal, *others = found().standings
+    phases = {"layer1.0.relu to nchw": 2.2e-6, "layer1.0.conv1": 40e-6}
+    timed = replace(optimal, measurement=replace(optimal.measurement, phases=phases))
+    assert said(standings=[timed, *others]).sentences[1] == (
+        "Its 1 conversion of layout, 5 % of its time, paid: either layout throughout is slower."
+    )
+    none = said(planned_conversions=[]).sentences
+    assert none[1] == "It needs no conversion of layout."
     assert third == "torch takes 1.50 times as long as the chain 'optimal'."
     assert said().command == "convprof network small --fuse"
     assert said(standings=found().standings[:-1]).command.endswith(" --plan --with onnxruntime")

@@ -17,6 +17,7 @@ from convprof.problems.gradients import BACKWARD_DATA, TRAINING
 from convprof.problems.graph import Builder, Network
 from convprof.problems.ops import Activation, AttentionScores, Convolution, Flatten, Linear
 from convprof.render.network.training import Report, passes_markdown, passes_report
+from convprof.render.network.training_chart import passes_chart
 from convprof.results import Document, Flops, Measurement, Time
 from convprof.studies.network.training import plan
 from convprof.studies.network.training_answer import answer
@@ -359,3 +360,30 @@ def test_a_negligible_pass_in_doubt_is_only_left_out():
     assert both.sentences[2] == (
         "No comparison with the libraries, their time is in doubt: a storm."
     )
+
+
+def test_the_chart_of_a_training_step():
+    chart = passes_chart(report(found=on_two_sides), dated="CPU · today")
+    passes, kinds, layers = chart.panels
+    assert re.fullmatch(r"the gradients take \d\d\.\d % of a training step of small", chart.title)
+    assert chart.subtitle.endswith("CPU · today")
+    names = [bar.label for bar in passes.bars]
+    assert names[:2] == ["forward", "forward, libraries"]
+    assert len(names) == 2 * len(plan(small(), TRAINING).asked)
+    assert [bar.label for bar in kinds.bars] == ["linear", "conv"]
+    assert [bar.label for bar in layers.bars] == ["fc", "3 x conv1", "conv0"]
+    assert layers.bars[0].value > layers.bars[1].value
+
+
+def test_the_chart_of_one_pass_and_of_times_in_doubt():
+    one = passes_chart(report(FORWARD), dated="")
+    assert [bar.label for bar in one.panels[0].bars] == ["forward"]
+    assert re.fullmatch(r"linear takes .* % of the forward pass of small", one.title)
+
+    def found(planned):
+        return in_doubt(measured(planned), "fc", "a storm")
+
+    doubtful = passes_chart(report(found=found), dated="")
+    assert doubtful.title == "no conclusion, in doubt: a storm"
+    assert any("? · auto" in bar.note for bar in doubtful.panels[2].bars)
+    assert passes_chart(report(found=lambda _: {}), dated="") is None

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from convprof.render.charts.chart import CellMark, Level, Point, Series
 from convprof.render.study.chart import chart
-from convprof.render.study.page import page_report, to_csv
+from convprof.render.study.page import page_report, to_csv, to_markdown
+from convprof.studies.answer import Answer
 from convprof.studies.study.page import Figure, Finding, Line, Page, Plot, Row, Section, Unit
 
 UNIT = Unit("GFLOP/s", 1e9)
@@ -70,6 +71,7 @@ def test_times_in_doubt_are_marked_and_not_drawn():
     text = printed(made)
     assert " ? 2.00 " in text
     assert "? in doubt, left out of conclusions: tile 1x1, turn 1: disturbed\n" in text
+    assert "\n- ? in doubt, left out of conclusions: tile 1x1" in to_markdown(made, None)
     alone = replace(made, sections=(replace(made.sections[0], across=None),))
     assert "? 2.00 ±0.20" in printed(alone)
     assert next(csv.DictReader(io.StringIO(to_csv(made))))["doubt"] == "disturbed"
@@ -102,3 +104,12 @@ def test_the_csv_has_a_row_for_each_variant():
     found = list(csv.DictReader(io.StringIO(to_csv(page(LINES)))))
     assert [r["measured"] for r in found] == ["2000000000.0", "4000000000.0", "8000000000.0", ""]
     assert [r["status"] for r in found] == ["ok", "ok", "ok", "missing"]
+
+
+def test_markdown_has_the_tables_the_findings_and_the_answer():
+    text = to_markdown(page(LINES), Answer(("Keep it.", "It is fast."), "convprof study unroll"))
+    assert text.startswith("### unroll: a title\n")
+    assert "\n#### " in text
+    assert "\n| tile | sums | expected | 1 | 2 |\n|---|---:|" in text
+    assert "\n1. expected: " in text
+    assert text.endswith("\nKeep it. It is fast.\n")

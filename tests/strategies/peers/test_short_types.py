@@ -17,7 +17,7 @@ from convprof.logs.lines import LineReader
 from convprof.logs.operation import Reading
 from convprof.machine import facts
 from convprof.measure.operands import draw, max_rel_error
-from convprof.problems import Gemm
+from convprof.problems import Conv2d, Gemm
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
 from convprof.strategies.peers import onnx_nodes, openvino, package
@@ -42,8 +42,8 @@ def skip_without(name):
 
 def bound(name, g, setting, seed=0):
     operands = draw(g, setting.types, seed)
-    prepared = registry.find("gemm", name).prepare(g, setting)
-    prepared.bind(*operands.all("nchw"))
+    prepared = registry.find(g.kind, name).prepare(g, setting)
+    prepared.bind(*operands.all(setting.layout))
     return prepared, operands
 
 
@@ -66,6 +66,48 @@ def test_products_of_short_types(name, dtype, g):
         error = max_rel_error(operands, prepared.output(), "nchw")
         assert error <= tolerance(setting.types, g.k)
         prepared.close()
+
+
+CONVOLUTIONS = [
+    Conv2d(n=2, c=8, h=9, w=7, k=12, r=3, s=2, stride=(2, 1), pad=(1, 0, 2, 1), groups=4),
+    Conv2d(c=16, h=6, w=6, k=16, r=3, s=3, pad=(1, 1), groups=16),
+]
+
+
+@pytest.mark.parametrize("p", CONVOLUTIONS, ids=lambda p: p.descriptor)
+@pytest.mark.parametrize(("name", "dtype"), [(n, d) for n, every in TAKEN.items() for d in every])
+def test_convolutions_of_short_types(name, dtype, p):
+    skip_without(name)
+    for layout in ("nchw", "nhwc"):
+        setting = Setting(layout, dtype, THREADS[-1])
+        reason = registry.find("conv2d", name).why_not(p, setting)
+        if reason is not None:
+            assert (name, dtype) == ("torch", "s8:s8:s32") or (name, layout) == (
+                "onnxruntime", "nhwc",
+            )  # fmt: skip
+            continue
+        prepared, operands = bound(name, p, setting)
+        prepared.run()
+        assert prepared.output().dtype == setting.types.result.array_type
+        error = max_rel_error(operands, prepared.output(), layout)
+        assert error <= tolerance(setting.types, p.terms)
+        prepared.close()
+
+
+def test_weights_of_onnxruntime_as_unsigned_bytes_give_the_same_sums():
+    skip_without("onnxruntime")
+    p = CONVOLUTIONS[0]
+    strategy = registry.find("conv2d", "onnxruntime")
+    prepared, operands = bound("onnxruntime", p, Setting(dtype=BYTES[0]))
+    _, weights = operands.all("nchw")
+    forms = prepared.constants(weights)
+    assert [list(form) for form in forms] == [["w"], ["w", "x_zero", "w_zero"]]
+    for form in forms:
+        one = strategy.prepare(p, Setting(dtype=BYTES[0]))
+        one.constants = lambda _, form=form: [form]
+        one.bind(*operands.all("nchw"))
+        one.run()
+        assert max_rel_error(operands, one.output(), "nchw") == 0
 
 
 @pytest.mark.parametrize("name", TAKEN)

@@ -209,8 +209,9 @@ def test_the_document_says_who_is_who(studied):
     assert found["ci95"] == pytest.approx([0.5, 0.5])
     assert found["rounds"] == 8
     assert (found["kind"], found["threads"], found["verdict"]) == ("peers", 1, "faster")
-    assert found["a"] == {"strategy": "tiled", "layout": "nchw", "threads": 1, "isa": None}
-    assert found["b"] == {"strategy": "torch", "layout": "nchw", "threads": 1, "isa": None}
+    side = {"strategy": "tiled", "layout": "nchw", "threads": 1, "isa": None, "dtype": "f32"}
+    assert found["a"] == side
+    assert found["b"] == {**side, "strategy": "torch"}
 
 
 def test_summaries(studied):

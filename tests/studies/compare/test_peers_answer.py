@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from convprof.render.compare.peers import total_line
 from convprof.results import Measurement, Time
 from convprof.stats import Ratio
 from convprof.studies.compare.peers import Standing, totals
@@ -83,10 +84,15 @@ def test_totals_are_of_each_problem_once():
         timed("b", 3.0, 4.0),
         timed("c", 70.0, 80.0, doubt="a storm"),
     ]
-    (total,) = totals(many)
-    assert (total.problems, total.ours_s, total.fastest_s) == (2, 4.0, 6.0)
+    (total,) = totals(many, {})
+    assert (total.problems, total.count, total.ours_s, total.fastest_s) == (2, 2, 4.0, 6.0)
     assert total.libraries == (("torch", 6.0),)  # blas has not computed b
-    assert totals(many[:1]) == []
+    assert totals(many[:1], {}) == []
+    (total,) = totals(many, {str(many[1].ours.problem["descriptor"]): 3})
+    assert (total.problems, total.count, total.ours_s, total.fastest_s) == (2, 4, 10.0, 14.0)
+    assert total_line(total).startswith(
+        "total of 2 problems, each as often as it was named (4 layers), on 1 thread: convprof 10"
+    )
 
 
 def test_ahead_everywhere_the_closest_is_named():

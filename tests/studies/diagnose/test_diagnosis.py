@@ -41,12 +41,12 @@ def reorder(ms):
 def diagnosis(machine_of, tmp_path):
     """Return what diagnoses a text, or a log of tests/data, against a fixed peak."""
 
-    def made(text="", *, names=(), threads=1, peak=PEAK):
+    def made(text="", *, names=(), threads=1, peak=PEAK, model=None):
         paths = [str(DATA / name) for name in names]
         if text:
             (tmp_path / "log").write_text(text)
             paths.append(str(tmp_path / "log"))
-        study = Diagnosis(paths, machine_of(peak), threads)
+        study = Diagnosis(paths, machine_of(peak), threads, model=model)
         for step in (*study.reading(), *study.ceilings()):
             assert step
         return study
@@ -62,8 +62,13 @@ def counted_s(path):
     """Return the time of a log, added up by other means than the readers."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    if text.startswith("layerName"):
+        return sum(float(row.split(";")[-2]) for row in text.split() if row[:5] == "Total") / 1e3
     if text[0] in "[{":
         document = json.loads(text)
+        if "detailed_performance" in document:
+            reports = document["detailed_performance"]
+            return sum(float(report["total_real_time"]) for report in reports) / 1e3
         return (profile_us(document) if isinstance(document, list) else trace_us(document)) / 1e6
     lines = text.splitlines()
     return mkl_s(lines) + onednn_s(lines)
@@ -186,6 +191,30 @@ def test_every_layer_of_a_network_is_recognised_in_its_log(diagnosis, name, pass
         if row.operation.problem is not None:
             calls[row.operation.problem] += row.calls
     assert calls == {layer: n * passes for layer, n in Counter(find("resnet18")).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [("resnet18-ort.json.gz", 2), ("resnet18-openvino.csv", 1), ("resnet18-openvino.json.gz", 1)],
+)
+def test_every_layer_is_recognised_with_the_model_that_ran(diagnosis, name, passes):
+    pytest.importorskip("onnx")
+    from convprof.networks.onnx.model_nodes import model_nodes
+
+    calls = Counter()
+    for row in diagnosis(names=[name], model=model_nodes(DATA.parent / "resnet18.onnx")).rows():
+        if row.operation.problem is not None:
+            calls[row.operation.problem] += row.calls
+    assert calls == {layer: n * passes for layer, n in Counter(find("resnet18")).items()}
+
+
+def test_counters_without_a_model_have_names_types_and_times(diagnosis):
+    rows = diagnosis(names=["resnet18-openvino.csv"]).rows()
+    first = next(row for row in rows if row.operation.text == "/c/Conv/WithoutBiases")
+    assert (first.operation.implementation, first.operation.types) == ("brgconv_avx512", "f32")
+    assert [row.operation.text for row in rows if row.operation.is_conversion] == [
+        "Convert_328_abcd_acdb_/c/Conv/WithoutBiases"
+    ]
 
 
 def test_reorders(diagnosis):

@@ -31,11 +31,13 @@ def measured(strategy, milliseconds, *, layout="nhwc", dtype="f32", **fields):
     )  # fmt: skip
 
 
-def row(*, types="f32", library="PyTorch", layout="nchw", calls=4, ms=10.0, problem=PROBLEM):
+def row(
+    *, types="f32", library="PyTorch", layout="nchw", calls=4, ms=10.0, problem=PROBLEM, threads=1
+):
     group = Group(Operation(library, "conv", problem.descriptor, types, layout, "", problem))
     for _ in range(calls):
         group.add(Call(group.operation, ms / 1e3, "execution"))
-    return row_of(group, group.total_s, 1)
+    return row_of(group, group.total_s, threads)
 
 
 @pytest.fixture
@@ -110,6 +112,16 @@ def test_sixteen_bits_are_compared_with_f32(ways):
     each = with_result(study, row(types="bf16"))
     assert {c.setting.dtype for c in ways.sessions[0]} == {"bf16", "f32"}
     assert (each.faster.best.dtype, each.faster.alone.dtype) == ("f32", "bf16")
+
+
+def test_small_problems_are_computed_on_one_thread_too(ways):
+    large = Conv2d(n=1, c=64, h=56, w=56, k=64, r=3, s=3)
+    for problem, counts in ((PROBLEM, {1, 2}), (large, {2})):
+        study = ways(measured("auto", 3))
+        each = with_result(study, row(problem=problem, threads=2))
+        assert {c.setting.threads for c in ways.sessions[-1]} >= counts
+        assert {c.setting.threads for c in ways.sessions[-1] if c.strategy.name == "auto"} == counts
+        assert each.is_faster_on_one_thread
 
 
 @pytest.mark.parametrize("types", ["f8_e4m3", "", "u8:s8:bf16:f32"])

@@ -80,7 +80,7 @@ class TorchPrepared(LibraryPrepared):
 
         The operators belong to torch.compile, and may change: without them the plain call remains.
         """
-        if self.setting.dtype != "f32" or not self.torch.backends.mkldnn.is_available():
+        if self.setting.dtype == "f64" or not self.torch.backends.mkldnn.is_available():
             return []
         try:
             return [pack()]

@@ -14,7 +14,7 @@ from convprof.dtypes import COMMON
 from convprof.problems import Attention, Conv2d, Gemm
 from convprof.strategies.base import P
 from convprof.strategies.peers.package import Library
-from convprof.strategies.peers.torch import short_products
+from convprof.strategies.peers.torch import short_types
 from convprof.strategies.peers.torch.calls import TorchPrepared
 from convprof.strategies.peers.torch.epilogue import TorchEpilogue
 from convprof.strategies.peers.torch.state import from_array
@@ -45,6 +45,8 @@ class TorchConvPrepared(TorchPrepared):
         pad, image = (top, left), _given(x)
         if pad != (bottom, right):
             pad, image = (0, 0), _padded(t, x, (left, right, top, bottom))
+        if x.dtype == t.uint8:
+            return [short_types.convolution(t, p, image, weights, pad)]
         plain, filters = t.convolution, weights.to(memory_format=self._format)
         last = pad, p.dilation, False, (0, 0), p.groups
         epilogue = self._epilogue()
@@ -95,7 +97,7 @@ class TorchGemmPrepared(TorchPrepared):
         """Return the product into an allocated result, and MKL's product with a packed operand."""
         g, t = self.problem, self.torch
         if self.setting.dtype not in COMMON:
-            return short_products.calls(t, g, x, weights)
+            return short_types.calls(t, g, x, weights)
         c = t.empty(g.c_shape, dtype=x.dtype)
         epilogue = TorchEpilogue(t, g.epilogue, [from_array(array) for array in self.more])
         bias = epilogue.bias
@@ -165,6 +167,7 @@ class TorchConv2d(TorchLibrary[Conv2d]):
     fuses = True
     kind = "conv2d"
     summary = "PyTorch: oneDNN, weights packed beforehand where that pays"
+    dtypes = (*COMMON, *short_types.FLOATS, short_types.UNSIGNED)
 
     def prepare(self, problem: Conv2d, setting: Setting) -> Prepared:
         """Import PyTorch and count the bytes of the operands."""
@@ -177,7 +180,7 @@ class TorchGemm(TorchLibrary[Gemm]):
     fuses = True
     kind = "gemm"
     summary = "PyTorch: MKL or oneDNN, b packed beforehand where that pays"
-    dtypes = (*COMMON, *short_products.DTYPES)
+    dtypes = (*COMMON, *short_types.DTYPES)
 
     def cannot(self, problem: Gemm, setting: Setting) -> str | None:
         """Refuse batches of integers, for which PyTorch has no call."""

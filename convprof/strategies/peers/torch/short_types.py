@@ -1,4 +1,4 @@
-"""Products of bf16, f16 and bytes in PyTorch; several calls, as none is always the fastest.
+"""bf16, f16 and bytes in PyTorch; several calls, as none is always the fastest.
 
 bf16 is computed by oneDNN. f16 is too where the CPU has instructions for it, else by loops of
 PyTorch's own. Bytes are computed by the integer product of MKL, or, with weights packed beforehand,
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convprof.errors import RefusedError
 from convprof.strategies.peers.torch.calls import UNSUPPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convprof.problems import Gemm
+    from convprof.problems import Conv2d, Gemm
 
     Tensor = Any
     Call = Callable[[], Tensor]
 
 FLOATS = ("bf16", "f16")
-BYTES = ("u8:s8:s32", "s8:s8:s32")
+UNSIGNED = "u8:s8:s32"
+BYTES = (UNSIGNED, "s8:s8:s32")
 DTYPES = (*FLOATS, *BYTES)
 """Types for which PyTorch has products on CPUs; none of them writes f32 from bf16 or f16."""
 
@@ -80,3 +82,21 @@ def _packed_bytes(t: Any, g: Gemm, x: Tensor, turned: Tensor) -> list[Call]:
     scales, zeros = t.ones(g.n), t.zeros(g.n, dtype=t.int32)
     rest: tuple[Any, ...] = (packed, scales, zeros, None, 1.0, 0, t.float32, "none", [], "")
     return [lambda: product(x, 1.0, 0, *rest).to(t.int32)]
+
+
+def convolution(t: Any, p: Conv2d, image: Call, weights: Tensor, pad: tuple[int, int]) -> Call:
+    """Return oneDNN's convolution of bytes with packed weights, as ``torch.compile`` uses it.
+
+    ``image`` returns u8; PyTorch has no other. RefusedError if this version lacks the operators.
+    """
+    place = p.stride, pad, p.dilation, p.groups
+    shape = list(image().shape)
+    scales, zeros = t.ones(p.k), t.zeros(p.k, dtype=t.int32)
+    try:
+        operators = t.ops.onednn
+        packed = operators.qconv_prepack(weights, scales, 1.0, 0, *place, shape)
+        call = operators.qconv_pointwise.default
+    except UNSUPPORTED as error:
+        raise RefusedError("torch has no convolution of bytes in this version") from error
+    rest: tuple[Any, ...] = (packed, scales, zeros, None, *place, 1.0, 0, t.float32, "none", [], "")
+    return lambda: call(image(), 1.0, 0, *rest).to(t.int32)

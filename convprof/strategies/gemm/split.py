@@ -1,0 +1,210 @@
+"""``prepacked`` in f32 on instructions for bf16: each number is the sum of two or three bf16.
+
+    a * b  =  a0 b0 + a0 b1 + a1 b0                          two pieces each, three products
+           =  ... + a0 b2 + a1 b1 + a2 b0                    three pieces each, six products
+
+The smallest products are left out; all sums are in f32 (Henry, Tang & Heinecke 2019). The tile
+registers of AMX multiply bf16 16 times as fast as FMA units multiply f32, so that three or six
+products for one pay. ``vdpbf16ps`` is only twice as fast: there the strategies are slower than
+``prepacked``, and show the error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convprof import dtypes
+from convprof.codegen import isa as isas
+from convprof.codegen.isa import register_rows, register_vectors
+from convprof.codegen.kernels.amx import SIDE, TileProduct, tile_product
+from convprof.codegen.kernels.gemm import Tile
+from convprof.codegen.kernels.multiply import Dot, multiply
+from convprof.codegen.kernels.split import PAIRS, SplitRow
+from convprof.codegen.tile_list import TileKernel, TileList, kernel, runner_address
+from convprof.integers import ceil_div, even_block, round_up, split
+from convprof.problems import Gemm
+from convprof.strategies.base import Role
+from convprof.strategies.gemm.panels import FILLED_A
+from convprof.strategies.gemm.tile_stages import (
+    BLOCK_BYTES,
+    Part,
+    TileBlocking,
+    TileStages,
+    block,
+    choose,
+)
+from convprof.strategies.plan import Native, Packed, Plan, Stage, X
+from convprof.strategies.planned import Planned
+
+if TYPE_CHECKING:
+    from convprof.codegen.isa import Isa
+    from convprof.strategies.base import Setting
+    from convprof.strategies.plan import Buffer
+
+    Array = np.ndarray[Any, Any]
+
+PIECES = "bf16:bf16:f32"
+"""The types of the products of pieces."""
+PANELS = "panels"
+FEWEST_TERMS = 16
+"""Shorter sums have the error of single products, which may exceed the tolerance of f32."""
+VECTOR_STEPS = 256
+"""Elements of ``k`` in a block, without tile registers."""
+
+
+class SplitStages(TileStages):
+    """The stages in tile registers, with a stage that splits ``a``."""
+
+    def __init__(self, g: Gemm, setting: Setting, blocking: TileBlocking, pieces: int) -> None:
+        """Take f32 operands."""
+        inner = replace(setting, dtype=PIECES)
+        super().__init__(g, inner, blocking, PANELS, pieces=pieces)
+        self.fills_a, self.a = True, FILLED_A
+
+    def split_and_pack(self, b: Array) -> Array:
+        """Return the pieces of ``b`` as panels."""
+        pieces, rest = [], b.astype(np.float32)
+        for _ in range(self.pieces):
+            pieces.append(rest.astype(self.types.weights.array_type))
+            rest = rest - pieces[-1].astype(np.float32)
+        return self.pack(np.stack(pieces))
+
+    def _copies(self) -> list[Stage]:
+        """Return the stage that splits the rows of ``a``; a task is a part of the rows."""
+        g, threads = self.g, self.threads
+        row = SplitRow(dtypes.types("f32:f32:bf16"), self.lanes, self.pieces, g.k, self.depth)
+        splitter, tiles = kernel(row, self.isa), TileList()
+        for rows in split(g.batch * g.m, threads):
+            tiles.task()
+            numbers = np.asarray(rows)
+            if numbers.size:
+                tiles.add(splitter, numbers * g.k, 0, numbers * self.a_row)
+        native = Native(runner_address(), tiles)
+        return [Stage("split", native, threads, (X, X, FILLED_A), tiles.dims())]
+
+
+class _VectorProduct(TileProduct):
+    """A step is one group."""
+
+    def steps(self, k: int) -> tuple[int, int]:
+        """Return the groups, and one group in each step."""
+        return ceil_div(k, self.k_group), 1
+
+
+class VectorSplitStages(SplitStages):
+    """The same in vector registers: sums of blocks are added to ``c``; pieces are apart."""
+
+    def _shape(self) -> tuple[TileProduct, int, int]:
+        across = ceil_div(self.g.n, self.lanes)
+        vectors = register_vectors(across, self.isa)
+        product = _VectorProduct("vdpbf16ps", 2, "avx512bf16")
+        return product, register_rows(vectors, self.isa), vectors * self.lanes
+
+    @property
+    def _keeps_sums(self) -> bool:
+        return False
+
+    @property
+    def buffer(self) -> Buffer:
+        """The packed ``b``: batch, panels, pieces, groups, columns, elements of a group."""
+        interleaved = super().buffer
+        batch, panels, steps, pieces, *group = interleaved.shape
+        return replace(interleaved, shape=(batch, panels, pieces, steps, *group))
+
+    def pack(self, b: Array) -> Array:
+        """Return ``b (pieces, batch, k, n)`` as panels, zeros where they reach beyond it."""
+        return np.moveaxis(super().pack(b), -3, -4)
+
+    def _b_row(self, width: int) -> int:
+        return width
+
+    def _kernel(self, rows: int, columns: int, part: Part, lines: int) -> TileKernel:  # noqa: ARG002
+        g, group = self.g, self.product.k_group
+        tile = Tile(
+            types=self.types,
+            lanes=self.lanes,
+            rows=tuple(i * self.a_row for i in range(rows)),
+            segments=tuple((p * self.depth, q * self.layout.steps) for p, q in PAIRS[self.pieces]),
+            run=part.steps,
+            a_step=group,
+            vectors=ceil_div(columns, self.lanes),
+            b_row=self.nr * group,
+            c_rows=tuple(i * g.n for i in range(rows)),
+            columns=columns,
+            accumulate=part.start > 0,
+            multiply=multiply(self.types, self.isa),
+            fused=self.isa.fused,
+        )
+        return kernel(tile, self.isa)
+
+
+class Split3(Planned[Gemm]):
+    """Two pieces, three products."""
+
+    name = "split3"
+    kind = "gemm"
+    summary = "f32 as two bf16, three products: for AMX; elsewhere slower than prepacked"
+    parallel = True
+    generated = True
+    role = Role.VARIANT
+    dtypes = ("f32",)
+    pieces = 2
+
+    def why_not(self, problem: Gemm, setting: Setting) -> str | None:
+        """Return why the CPU, or the length of the sums, does not suit; else None."""
+        reason = super().why_not(problem, setting)
+        if reason is not None:
+            return reason
+        isa = isas.find(setting.isa)
+        if not (has_tiles(isa) or has_dot(isa)):
+            return f"{self.name} needs AMX or AVX512-BF16, which {isa.name} does not have"
+        if problem.k < FEWEST_TERMS:
+            return f"{self.name} needs k of at least {FEWEST_TERMS}; got {problem.k}"
+        return None
+
+    def plan(self, problem: Gemm, setting: Setting) -> Plan:
+        """Plan the pieces and the products."""
+        g, pieces = problem, self.pieces
+        isa = isas.find(setting.isa)
+        stages: SplitStages
+        if has_tiles(isa):
+            stages = SplitStages(g, setting, _tile_blocking(g, isa, pieces), pieces)
+        else:
+            vectors = TileBlocking(round_up(even_block(g.m, 4 * SIDE), SIDE), VECTOR_STEPS)
+            stages = VectorSplitStages(g, setting, vectors, pieces)
+        plan = Plan(workspaces=stages.workspaces())
+        plan.packed = {PANELS: Packed(stages.buffer, stages.split_and_pack)}
+        plan.steps = [*stages.all()]
+        plan.executed_flops = len(PAIRS[pieces]) * g.flops
+        return plan
+
+
+class Split6(Split3):
+    """Three pieces, six products: the error of f32."""
+
+    name = "split6"
+    summary = "f32 as three bf16, six products: for AMX; elsewhere slower than prepacked"
+    pieces = 3
+
+
+def has_tiles(isa: Isa) -> bool:
+    """Whether an instruction set multiplies bf16 in tile registers."""
+    return tile_product(dtypes.types(PIECES), isa) is not None
+
+
+def has_dot(isa: Isa) -> bool:
+    """Whether an instruction set has a dot product of bf16."""
+    return isinstance(multiply(dtypes.types(PIECES), isa), Dot)
+
+
+def _tile_blocking(g: Gemm, isa: Isa, pieces: int) -> TileBlocking:
+    """Return the blocking: the pieces of a block share the room of one."""
+    types = dtypes.types(PIECES)
+    product = tile_product(types, isa)
+    if product is None:
+        raise ValueError(f"{isa.name} has no tile registers")
+    first = choose(g, types, product, pieces)
+    return replace(first, kc=block(g.k, BLOCK_BYTES // types.source.bytes // pieces, product))

@@ -1,0 +1,169 @@
+"""``compare dtypes``: the best strategy of each element type, in the same rounds."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convprof.dtypes import listed, short_name, types
+from convprof.errors import InputError
+from convprof.json_checks import number
+from convprof.problems.layouts import LAYOUTS
+from convprof.strategies import registry
+from convprof.studies import comparison
+from convprof.studies.compare.contenders import contenders
+from convprof.studies.compare.rounding import rounding_error
+from convprof.studies.comparison import Comparison, ratio_of
+from convprof.studies.roofline_session import RooflineSession
+from convprof.studies.run import Choice, contestants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convprof.machine.model import MachineModel
+    from convprof.machine.noise import NoiseWatch
+    from convprof.measure.contestant import Contestant, Participant
+    from convprof.measure.events import Event
+    from convprof.measure.session import Settings
+    from convprof.problems import Problem
+    from convprof.results import Measurement
+
+KIND = "dtypes"
+"""Of the comparisons in the result document."""
+REFERENCE = "f32"
+COMPARED = tuple(types(name).name for name in (REFERENCE, "bf16", "f16", "int8"))
+"""The types that are compared unless others are named."""
+
+
+@dataclass(frozen=True)
+class TypeComparison(Comparison["Measurement"]):
+    """A type on some threads: its best strategy is ``a``, the best one in f32 is ``b``."""
+
+    rounding_error: float
+    """The error that rounding operands of f32 to the type adds (see ``rounding``)."""
+
+    @property
+    def dtype(self) -> str:
+        """The type that is compared with f32."""
+        return self.a.dtype
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of both."""
+        return self.a.threads
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as the result document has it."""
+        common = comparison.to_json(KIND, self.a.problem, self)
+        return {**common, "threads": self.threads, "rounding_error": self.rounding_error}
+
+
+def computed(kind: str) -> list[str]:
+    """Return the types that a strategy of ours computes, of those that are compared."""
+    own = [s for s in registry.strategies(kind) if not s.role.is_peer]
+    return [name for name in COMPARED if any(name in strategy.dtypes for strategy in own)]
+
+
+def chosen(problems: Sequence[Problem], named: Sequence[str]) -> tuple[str, ...]:
+    """Return the types to compare, f32 first; ``named`` is empty for all.
+
+    InputError for a problem that no strategy computes in two of them.
+    """
+    for problem in problems:
+        known = [short_name(name) for name in computed(problem.kind)]
+        if len(known) == 1:
+            raise InputError(
+                f"{problem.descriptor}: strategies compute {problem.kind} in {known[0]} only, so "
+                "there are no types to compare; name a matrix product, such as 64x768:768x768"
+            )
+        for name in named:
+            if not any(name in s.dtypes for s in registry.strategies(problem.kind)):
+                raise InputError(
+                    f"{problem.descriptor}: no strategy computes {problem.kind} in "
+                    f"{short_name(name)}; use {listed(known, 'or')}"
+                )
+    every = named or [name for p in problems for name in computed(p.kind)]
+    return tuple(dict.fromkeys((REFERENCE, *every)))
+
+
+class Dtypes:
+    """One problem: our strategies, or the named ones, in each type, in one session."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        choice: Choice,
+        settings: Settings,
+        machine: MachineModel | None,
+        watch: NoiseWatch | None = None,
+    ) -> None:
+        self.problem = problem
+        self._seed = settings.seed
+        taking_part = taking(problem, choice)
+        self.session = RooflineSession(taking_part, settings, machine, watch)
+
+    def events(self) -> Iterator[Event]:
+        """Measure; yield what happens."""
+        return self.session.events()
+
+    def measurements(self) -> list[Measurement]:
+        """Return all results so far."""
+        return self.session.measurements()
+
+    def comparisons(self) -> list[TypeComparison]:
+        """Return, per number of threads, the best of each type against the best in f32 so far.
+
+        Best by the median; times in doubt come last. Either side is the best of several, so that
+        luck favours neither.
+        """
+        best: dict[tuple[int, str], Participant] = {}
+        ranked = [each for each in self.session.participants if each.samples]
+        for participant in sorted(ranked, key=lambda p: self.session.measurement(p).rank):
+            setting = participant.contestant.setting
+            best.setdefault((setting.threads, setting.dtype), participant)
+        order = [each.contestant.setting for each in ranked]
+        pairs = dict.fromkeys((s.threads, s.dtype) for s in order if s.dtype != REFERENCE)
+        compared = [
+            self._compared(best[threads, dtype], best[threads, REFERENCE])
+            for threads, dtype in sorted(pairs, key=lambda pair: pair[0])
+            if (threads, REFERENCE) in best
+        ]
+        return [each for each in compared if each is not None]
+
+    def _compared(self, a: Participant, b: Participant) -> TypeComparison | None:
+        ratio = ratio_of(a, b)
+        if ratio is None:
+            return None
+        measured = self.session.measurement(a)
+        error = rounding_error(types(measured.dtype), self.problem.terms, self._seed)
+        return TypeComparison(measured, self.session.measurement(b), ratio, error)
+
+
+def taking(problem: Problem, choice: Choice) -> list[Contestant]:
+    """Return the contestants: in each type the named strategies that compute it, or our best.
+
+    A type that none of the named strategies computes has all of them, refused with their reasons.
+    """
+    every = []
+    for dtype in choice.dtypes:
+        named = registry.named(problem.kind, choice.strategies)
+        able = [s for s in named if dtype in s.dtypes] or named
+        names = tuple(s.name for s in able or contenders(problem.kind, dtype))
+        one = dataclasses.replace(
+            choice, dtype=dtype, further_dtypes=(), strategies=names, layouts=LAYOUTS
+        )
+        every += contestants(problem, one)
+    return every
+
+
+def read(
+    comparisons: Sequence[dict[str, Any]], measurements: Sequence[Measurement]
+) -> list[TypeComparison]:
+    """Return the comparisons of types in a document; one that does not fit is left out."""
+
+    def build(fields: dict[str, Any], sides: Comparison[Measurement]) -> TypeComparison:
+        error = number(fields.get("rounding_error"))
+        return TypeComparison(sides.a, sides.b, sides.ratio, error)
+
+    return comparison.read(KIND, build, comparisons, measurements)

@@ -1,0 +1,134 @@
+"""The answer of ``compare dtypes``: which types are faster than f32, and at which error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof import stats
+from convprof.dtypes import listed, short_name
+from convprof.studies.answer import MOST_SENTENCES, Answer
+from convprof.studies.compare.dtypes import REFERENCE
+from convprof.studies.comparison import times
+from convprof.studies.next_command import again, line
+from convprof.studies.run_answer import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convprof.studies.compare.dtypes import TypeComparison
+
+_WORDS = {"same": "as fast as", "undecided": "not separated from", "slower": "slower than"}
+
+
+def answer(comparisons: Sequence[TypeComparison]) -> Answer | None:
+    """Return the answer about one problem or several; None if nothing was compared."""
+    if not comparisons:
+        return None
+    clear = [each for each in comparisons if each.doubt is None]
+    if not clear:
+        doubt = f"No conclusion, the times are in doubt: {comparisons[0].doubt}."
+        return Answer((doubt,), again("compare dtypes", comparisons[0].b), repeats=True)
+    groups = _by_problem(clear)
+    if len({descriptor for descriptor, _ in groups}) == 1:
+        sentences = [text for group in groups.values() for text in _of_one(group)]
+    else:
+        sentences = [text for count in _counts(clear) for text in _of_many(clear, count)]
+    best = min(clear, key=lambda each: each.a.rank)
+    return Answer(tuple(sentences[:MOST_SENTENCES]), _next(best))
+
+
+def _next(best: TypeComparison) -> str:
+    """Return what shows how far the fastest type is from its limit."""
+    side = best.a if best.verdict == "faster" else best.b
+    # f32 is the default, but the user's --dtype lists types
+    dtype = ("--dtype", side.dtype) if side.dtype == REFERENCE else ()
+    return line("roofline", side, "-s", side.strategy, "-t", str(side.threads), *dtype)
+
+
+def _by_problem(
+    comparisons: Sequence[TypeComparison],
+) -> dict[tuple[str, int], list[TypeComparison]]:
+    groups: dict[tuple[str, int], list[TypeComparison]] = {}
+    for each in comparisons:
+        key = str(each.a.problem["descriptor"]), each.threads
+        groups.setdefault(key, []).append(each)
+    return groups
+
+
+def _counts(comparisons: Sequence[TypeComparison]) -> list[int]:
+    return list(dict.fromkeys(each.threads for each in comparisons))
+
+
+def _of_one(group: Sequence[TypeComparison]) -> list[str]:
+    """Return the ratios of the faster types, and which type to use."""
+    on = f"On {threads(group[0].threads)}"
+    faster = sorted((c for c in group if c.verdict == "faster"), key=lambda c: c.ratio.value)
+    others = [c for c in group if c.verdict != "faster"]
+    rest = [f"{short_name(c.dtype)} is {_WORDS[c.verdict]} f32" for c in others]
+    if not faster:
+        return [f"{on} no type is faster than f32: {'; '.join(rest)}. Stay with f32."]
+    first, *more = faster
+    parts = [f"{short_name(first.dtype)} takes {times(first.ratio)} as long as f32"]
+    parts += [f"{short_name(c.dtype)} {times(c.ratio)}" for c in more]
+    return [f"{on} {', '.join(parts + rest)}.", _advice(faster)]
+
+
+def _advice(faster: Sequence[TypeComparison]) -> str:
+    """Return which type to use at which error; ``faster``: the fastest first.
+
+    The fastest type, and, for results that need more digits, faster types with a smaller error.
+    """
+    first, *more = faster
+    choices = [f"{short_name(first.dtype)} if an error of {first.rounding_error:.0e} is accepted"]
+    least = first.rounding_error
+    for each in more:
+        if each.rounding_error < least:
+            choices.append(f"{short_name(each.dtype)} at {each.rounding_error:.0e}")
+            least = each.rounding_error
+    return f"Use {', '.join(choices)}; else f32."
+
+
+def _of_many(comparisons: Sequence[TypeComparison], count: int) -> list[str]:
+    """Return from which m each type pays, or on how many problems it does."""
+    own = [each for each in comparisons if each.threads == count]
+    on = f"On {threads(count)}"
+    dtypes = list(dict.fromkeys(each.dtype for each in own))
+    rows = _rows(own)
+    if rows is None:
+        return [f"{on} {'; '.join(_mean([c for c in own if c.dtype == d]) for d in dtypes)}."]
+    parts = [_pays([c for c in own if c.dtype == dtype]) for dtype in dtypes]
+    return [f"{on} {'; '.join(parts)} (measured: m = {listed(map(str, rows), 'and')})."]
+
+
+def _rows(comparisons: Sequence[TypeComparison]) -> list[int] | None:
+    """Return the numbers of rows of products that differ in nothing else; None for others."""
+    problems = [each.a.problem for each in comparisons]
+    if any(problem["kind"] != "gemm" for problem in problems):
+        return None
+    others = {(p["n"], p["k"], p["batch"], p.get("epilogue")) for p in problems}
+    rows = sorted({int(problem["m"]) for problem in problems})
+    return rows if len(others) == 1 and len(rows) > 1 else None
+
+
+def _pays(own: Sequence[TypeComparison]) -> str:
+    """Return from which number of rows a type is faster than f32 in all that were measured."""
+    ordered = sorted(own, key=lambda each: int(each.a.problem["m"]))
+    name = short_name(own[0].dtype)
+    least = None
+    for each in reversed(ordered):
+        if each.verdict != "faster":
+            break
+        least = int(each.a.problem["m"])
+    if least is None:
+        return f"{name} does not pay up to m = {ordered[-1].a.problem['m']}"
+    mean = stats.geometric_mean([c.ratio.value for c in ordered if int(c.a.problem["m"]) >= least])
+    return f"{name} pays from m = {least} on, {mean:.2f} times as long as f32"
+
+
+def _mean(own: Sequence[TypeComparison]) -> str:
+    mean = stats.geometric_mean([each.ratio.value for each in own])
+    faster = sum(each.verdict == "faster" for each in own)
+    return (
+        f"{short_name(own[0].dtype)} takes {mean:.2f} times as long as f32 (geometric mean), "
+        f"faster on {faster} of {len(own)} problems"
+    )

@@ -84,6 +84,7 @@ PRODUCTS = (
     *COMMON,
     *("bf16", "f16", "bf16:bf16:f32", "f16:f16:f32"),
     *("u8:s8:s32", "s8:s8:s32"),
+    *("u8:s8:u8", "u8:s8:s8", "s8:s8:u8", "s8:s8:s8"),
 )
 """The types, and mixtures of types, of matrix products."""
 GROUPED = ("f32", "bf16")
@@ -128,6 +129,16 @@ class Types:
         """``f32``, or ``u8:s8:f32`` where source, weights and result differ."""
         names = (self.source.name, self.weights.name, self.result.name)
         return ":".join(names) if len(set(names)) > 1 else names[0]
+
+    @property
+    def requantises(self) -> bool:
+        """Whether sums of whole numbers become bytes again, by scales and zero points."""
+        return self.accumulator.is_exact and self.result.bytes < self.accumulator.bytes
+
+    @property
+    def scale(self) -> DType:
+        """The type of the factors of requantisation."""
+        return find("f32")
 
     @property
     def has_peak(self) -> bool:

@@ -143,7 +143,7 @@ class Operands:
     @functools.cached_property
     def reference(self) -> Array:
         """The float64 result, all of it (NCHW) or at ``points``."""
-        return self.problem.reference(self._drawn, self.points)
+        return self.problem.reference_in(self.types, self._drawn, self.points)
 
 
 def _draw(random: np.random.Generator, spec: TensorSpec) -> Array:
@@ -152,10 +152,12 @@ def _draw(random: np.random.Generator, spec: TensorSpec) -> Array:
     array = memory.zeros(spec.shape, spec.dtype.array_type)
     if spec.dtype.is_exact:
         limits = np.iinfo(spec.dtype.array_type)
-        least, most = max(limits.min, -LARGEST_WHOLE), min(limits.max, LARGEST_WHOLE)
+        least, most = spec.limits or (-LARGEST_WHOLE, LARGEST_WHOLE)
+        least, most = max(limits.min, int(least)), min(limits.max, int(most))
         array[...] = random.integers(least, most, spec.shape, endpoint=True)
         return array
-    array[...] = random.random(spec.shape, dtype=np.float32) * 2 - 1
+    least, most = spec.limits or (-1.0, 1.0)
+    array[...] = random.random(spec.shape, dtype=np.float32) * (most - least) + least
     if spec.positive:
         np.abs(array, out=array)
         array[...] += LEAST_VARIANCE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convprof.errors import ProblemError
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
+from convprof.problems.requantisation import Factors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +141,13 @@ class Problem(ABC):
         no code shared with any strategy.
         """
 
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the reference of the result in these types, where the types change the formula."""
+        del types
+        return self.reference(operands, points)
+
     @abstractmethod
     def dims(self) -> dict[str, Any]:
         """Return the sizes in JSON types."""
@@ -179,6 +187,18 @@ class Trainable(Problem):
     @abstractmethod
     def channels(self) -> int:
         """The elements of a bias: output channels, or columns of a product."""
+
+    def reference_in(
+        self, types: Types, operands: Sequence[Array], points: Points | None = None
+    ) -> Array:
+        """Return the float64 reference; bytes exactly as the formula of requantisation gives."""
+        if not types.requantises:
+            return self.reference(operands, points)
+        x, weights, *more = operands
+        factors = Factors.of(self.epilogue, more)
+        centred = x.astype("int64") - factors.zeros[0]
+        sums = self.with_epilogue(NO_EPILOGUE).reference((centred, weights), points)
+        return factors.bytes_of(sums, self.epilogue, self.result("nchw", types), points)
 
     @property
     def parameters(self) -> tuple[str, ...]:

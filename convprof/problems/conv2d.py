@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import ProblemError
-from convprof.problems import checks
+from convprof.problems import checks, requantisation
 from convprof.problems.axis import Axis
 from convprof.problems.base import Trainable
 from convprof.problems.checks import check_name, quoted
@@ -229,6 +229,7 @@ class Conv2d(Trainable):
             activation("x", self.x_shape("nchw"), layout, types.source),
             TensorSpec("weights", self.weight_shape, None, types.weights, constant=True),
             *self.epilogue.operands(self.k, self.result(layout, types), types),
+            *requantisation.operands(self.k, self.terms, self.epilogue, types),
         )
 
     def result(self, layout: str, types: Types) -> TensorSpec:

@@ -39,6 +39,8 @@ STEPS: dict[Function, int] = {
 BIAS, ADD = "bias", "add"
 RESIDUAL = "residual"
 """The name of the operand that ``add`` reads."""
+BIAS_LIMITS = (-(2.0**15), 2.0**15)
+"""Of a bias that is drawn for sums of products of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Epilogue:
 
     def operands(self, channels: int, result: TensorSpec, types: Types) -> tuple[TensorSpec, ...]:
         """Return the bias and the residual, where the epilogue has them."""
-        bias = TensorSpec(BIAS, (channels,), None, types.accumulator, constant=True)
+        limits = BIAS_LIMITS if types.requantises else None
+        bias = TensorSpec(BIAS, (channels,), None, types.accumulator, True, limits=limits)
         residual = replace(result, name=RESIDUAL)
         return (*[bias] * self.bias, *[residual] * self.add)
 

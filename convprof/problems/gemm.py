@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from convprof.errors import ProblemError
-from convprof.problems import checks
+from convprof.problems import checks, requantisation
 from convprof.problems.base import Trainable
 from convprof.problems.checks import check_name, quoted
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
@@ -115,6 +115,7 @@ class Gemm(Trainable):
             TensorSpec("a", self.a_shape, None, types.source),
             TensorSpec("b", self.b_shape, None, types.weights, constant=True),
             *self.epilogue.operands(self.n, self.result(layout, types), types),
+            *requantisation.operands(self.n, self.terms, self.epilogue, types),
         )
 
     def result(self, layout: str, types: Types) -> TensorSpec:  # noqa: ARG002

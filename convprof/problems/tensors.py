@@ -33,6 +33,8 @@ class TensorSpec:
     """Whether it stays the same between calls, so that it may be prepared beforehand."""
     positive: bool = False
     """Whether its elements must be above 0, as variances are."""
+    limits: tuple[float, float] | None = None
+    """Where its elements must be, if the type alone does not say it."""
 
     @property
     def elements(self) -> int:

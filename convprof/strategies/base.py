@@ -201,8 +201,17 @@ class Strategy(ABC, Generic[P]):
             else:
                 reason = "no weights of 8 or 4 bits"
             return f"{self.name} takes {reason}"
-        if problem.epilogue and setting.dtype not in COMMON:
-            return f"{self.name} computes epilogues in {listed(COMMON, 'and')} only"
+        return self._cannot_end(problem, setting.types)
+
+    def _cannot_end(self, problem: Problem, types: Types) -> str | None:
+        """Return why sums of whole numbers cannot end as the problem says, or None."""
+        ends = problem.epilogue
+        if ends and types.result.is_exact and not types.requantises:
+            return f"{self.name} computes no epilogue of {types.name}: use bytes, as in u8:s8:u8"
+        if types.requantises and ends.function not in {None, "relu"}:
+            return f"{self.name} computes relu in {types.name}, not {ends.function}"
+        if types.requantises and "batch" in problem.dims() and problem.dims()["batch"] > 1:
+            return f"{self.name} computes no batch of products in {types.name}"
         return None
 
     def _converts_f16(self, setting: Setting) -> bool:

@@ -1,7 +1,8 @@
 """The buffer of a problem's sums: the result, or a separate one if its elements are too short.
 
 A loop nest that adds to an element of the result again and again would round the element each time.
-Sums of bf16 and f16 are f32; a last stage rounds each of them once.
+Sums of bf16 and f16 are f32, and a last stage rounds each of them once. Sums of bytes have 32 bits,
+and a last stage makes bytes of them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
+from convprof.strategies import requantised
 from convprof.strategies.plan import Buffer, Plan, Stage, Y
 
 if TYPE_CHECKING:
     from convprof.dtypes import Types
-    from convprof.problems.tensors import TensorSpec
+    from convprof.problems import Trainable
+    from convprof.strategies.base import Setting
     from convprof.strategies.kernels import Buffers, Words
 
 SUMS = "sums"
@@ -39,13 +42,18 @@ def summed(types: Types) -> Types:
     return replace(types, result=types.accumulator)
 
 
-def with_rounding(plan: Plan, result: TensorSpec, types: Types) -> Plan:
-    """Add the buffer of the sums, and the stage that rounds them, if the plan's stages need it."""
+def with_rounding(plan: Plan, p: Trainable, setting: Setting) -> Plan:
+    """Add the buffer of the sums, and the stage that shortens them, if the result is shorter."""
+    types = setting.types
     if buffer(types) == Y:
         return plan
-    count = result.elements
+    result = p.result(setting.layout, types)
     plan.workspaces[SUMS] = Buffer(result.shape, types.accumulator)
     plan.lendable_workspaces |= {SUMS}
-    tasks, dims = ceil_div(count, TASK_ELEMENTS), (TASK_ELEMENTS, count)
+    if types.requantises:
+        plan.packed |= requantised.packed(p, types)
+        plan.steps.append(requantised.stage(p, SUMS, setting))
+        return plan
+    tasks, dims = ceil_div(result.elements, TASK_ELEMENTS), (TASK_ELEMENTS, result.elements)
     plan.steps.append(Stage("round", rounded, tasks, (SUMS, Y), dims, work_fraction=0.0))
     return plan

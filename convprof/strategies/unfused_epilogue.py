@@ -15,11 +15,10 @@ import numpy as np
 from convprof.codegen import isa as isas
 from convprof.codegen.kernels.epilogue import Pass
 from convprof.codegen.tile_list import TileList, kernel, runner_address
-from convprof.dtypes import listed
 from convprof.problems import Trainable
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
-from convprof.strategies import epilogue
-from convprof.strategies.plan import Native, Stage, Y
+from convprof.strategies import epilogue, sums
+from convprof.strategies.plan import Call, Native, Stage, Y
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ class UnfusedEpilogue(Planned[Trainable]):
         self.least_threads = strategy.least_threads
         self.role = strategy.role
         self.generated = strategy.generated
+        self.dtypes = strategy.dtypes
 
     def why_not(self, problem: Problem, setting: Setting) -> str | None:
         """Refuse problems that the strategy refuses, problems without epilogue, and libraries."""
@@ -48,26 +48,55 @@ class UnfusedEpilogue(Planned[Trainable]):
             return f"{self.name} computes {self.kind}, not {problem.kind}"
         if not problem.epilogue:
             return f"{self.name} computes an epilogue; add one, or use {self.inner.name}"
-        if setting.dtype not in self.dtypes:
-            return f"{self.name} computes epilogues in {listed(self.dtypes, 'and')} only"
+        if setting.types.requantises and self.inner.fuses:
+            return f"{self.name}: requantisation is fused; use {self.inner.name}"
         if not isinstance(self.inner, Planned):
             return f"{self.name}: the library keeps its result; use {self.inner.name}"
+        reason = self._cannot_end(problem, setting.types)
+        if reason is not None:
+            return reason
         reason = self.inner.why_not(problem.with_epilogue(NO_EPILOGUE), setting)
         return None if reason is None else f"{self.name}: {reason}"
 
     def plan(self, p: Trainable, setting: Setting) -> Plan:
         """Add a stage per step of the epilogue to the plan of the bare problem."""
-        if not isinstance(self.inner, Planned):
-            raise TypeError(f"{self.inner.name} has no plan to extend")
-        plan = self.inner.plan(p.with_epilogue(NO_EPILOGUE), setting)
-        stages = [stage(p, step, setting) for step in steps(p.epilogue)]
+        types, inner = setting.types, self._planned()
+        if types.requantises:
+            return inner.plan(p, setting)  # its last stage does all that follows the sums
+        plan = _summed(inner, p.with_epilogue(NO_EPILOGUE), setting)
+        stages = [stage(p, step, setting, sums.buffer(types)) for step in steps(p.epilogue)]
         flops = plan.executed_flops
-        return replace(
+        whole = replace(
             plan,
             steps=[*plan.steps, *stages],
             passes=plan.passes + len(stages),
             executed_flops=None if flops is None else flops + epilogue.flops(p),
         )
+        return sums.with_rounding(whole, p, setting)
+
+    def _planned(self) -> Planned[Trainable]:
+        if not isinstance(self.inner, Planned):
+            raise TypeError(f"{self.inner.name} has no plan to extend")
+        return self.inner
+
+
+def _summed(inner: Planned[Trainable], bare: Trainable, setting: Setting) -> Plan:
+    """Return the plan whose result is the sums, not rounded yet.
+
+    Otherwise every pass would round a short result again.
+    """
+    types = setting.types
+    plan = inner.plan(bare, replace(setting, dtype=sums.summed(types).name))
+    if sums.buffer(types) == Y:
+        return plan
+    return replace(plan, steps=[_renamed(step, sums.buffer(types)) for step in plan.steps])
+
+
+def _renamed(step: Stage | Call, result: str) -> Stage | Call:
+    """Return a stage that writes its result to another buffer."""
+    if isinstance(step, Call):
+        raise TypeError(f"{step.phase}: a library writes its own result")
+    return replace(step, buffers=tuple(result if key == Y else key for key in step.buffers))
 
 
 def variants(strategy: Strategy[Any], problem: Problem) -> list[Strategy[Any]]:
@@ -99,8 +128,11 @@ ROWS = 8
 """Rows that share a loaded vector of the bias."""
 
 
-def stage(p: Trainable, step: Epilogue, setting: Setting) -> Stage:
-    """Return the stage that computes a step, or several, over the whole result, in place."""
+def stage(p: Trainable, step: Epilogue, setting: Setting, buffer: str = Y) -> Stage:
+    """Return the stage that computes a step, or several, over all of a buffer, in place.
+
+    The buffer has sums in the layout of the result.
+    """
     isa = isas.find(setting.isa)
     size = p.result(setting.layout, setting.types).elements
     tile = _cut(p, step, setting, size)
@@ -119,7 +151,7 @@ def stage(p: Trainable, step: Epilogue, setting: Setting) -> Stage:
         tiles.task()
         tiles.add(kernel(last, isa), 0, 0, size - rest, 0, 0, size - rest)
     dims = tiles.dims()
-    buffers = epilogue.buffers(step, (Y, Y, Y))
+    buffers = epilogue.buffers(step, (buffer, buffer, buffer), setting.types)
     native = Native(runner_address(len(buffers)), tiles)
     return Stage(
         f"{step.text.replace(',', ', ')} pass",
@@ -138,7 +170,7 @@ def _cut(p: Trainable, step: Epilogue, setting: Setting, size: int) -> Pass:
     With a bias, blocks are whole planes of a channel in NCHW, and whole rows otherwise.
     """
     isa = isas.find(setting.isa)
-    lanes = isa.lanes(setting.types.result.bytes)
+    lanes = isa.lanes(setting.types.accumulator.bytes)
     if not step.bias:
         return Pass(setting.types, lanes, step, min(TASK_ELEMENTS, size), fused=isa.fused)
     result = p.result(setting.layout, setting.types)

@@ -13,9 +13,11 @@ from convprof.codegen.isa import available
 from convprof.dtypes import COMMON, PRODUCTS, tolerance, types
 from convprof.measure.operands import Operands, max_rel_error
 from convprof.problems import Conv2d
+from convprof.problems.epilogue import Epilogue
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
 from convprof.strategies.base import Setting
+from convprof.strategies.unfused_epilogue import variants
 
 SHORT = [name for name in PRODUCTS if name not in COMMON]
 RUNGS = ("direct", "reordered", "im2col", "tiled", "threaded")
@@ -30,13 +32,18 @@ BRANCHES = [
         ("depthwise with a multiplier", "nhwc", "bf16:bf16:f32", "avx512"),
         ("border wider than the filter", "nhwc", "s8:s8:s32", "sse"),
         ("depthwise", "nhwc", "f16", "avx2"),
+        ("stem", "nchw", "u8:s8:u8", "avx512"),
+        ("border on one side", "nhwc", "s8:s8:s8", "sse"),
     )
 ]
 
 
-def check(p, name, setting, seed=0):
+MICROKERNEL = registry.find("conv2d", "microkernel")
+
+
+def check(p, strategy, setting, seed=0):
     operands = Operands(p, setting.types, seed)
-    prepared = registry.find("conv2d", name).prepare(p, setting)
+    prepared = strategy.prepare(p, setting)
     prepared.bind(*operands.all(setting.layout))
     prepared.run()
     assert prepared.output().dtype == setting.types.result.array_type
@@ -57,8 +64,8 @@ def test_random_problems_on_register_tiles():
     @settings(max_examples=25, deadline=None, derandomize=True)
     @given(convolutions(), settings_drawn, st.integers(0, 999))
     def problem(p, setting, seed):
-        if registry.find("conv2d", "microkernel").why_not(p, setting) is None:
-            check(p, "microkernel", setting, seed)
+        if MICROKERNEL.why_not(p, setting) is None:
+            check(p, MICROKERNEL, setting, seed)
 
     with_examples(problem, BRANCHES)()
 
@@ -70,7 +77,7 @@ def test_every_rung(name, layout, dtype):
     if threads > max(THREADS):
         pytest.skip(f"{name} needs {threads} threads")
     for case in ("stem", "depthwise", "groups of several", "border on one side"):
-        check(CASES[case], name, Setting(layout, dtype, threads))
+        check(CASES[case], registry.find("conv2d", name), Setting(layout, dtype, threads))
 
 
 @pytest.mark.parametrize("name", ["direct", "tiled"])
@@ -85,7 +92,7 @@ def test_sums_are_rounded_once(name):
 
 
 @pytest.mark.parametrize("dtype", ["u8:s8:s32", "s8:s8:s32"])
-@pytest.mark.parametrize("case", ["stem", "depthwise"])
+@pytest.mark.parametrize("case", ["border on one side", "depthwise"])
 def test_the_largest_whole_numbers_do_not_saturate(case, dtype):
     p, of = CASES[case], types(dtype)
     most = np.iinfo(of.source.array_type).max
@@ -104,6 +111,27 @@ def test_channels_are_filled_up_so_that_a_group_reads_no_neighbouring_pixel():
     prepared.bind(x, np.ones(p.weight_shape))
     prepared.run()
     assert prepared.output()[0, 0, 0].tolist() == [3] * 8
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "u8:s8:u8"])
+@pytest.mark.parametrize("name", ["direct", "tiled", "microkernel"])
+def test_what_follows_the_sums(name, dtype):
+    for case, text in (
+        ("stem", "bias,relu"),
+        ("depthwise", "bias,add,relu"),
+        ("border wider than the filter", "bias"),
+    ):
+        p = CASES[case].with_epilogue(Epilogue.parse(text))
+        for strategy in variants(registry.find("conv2d", name), p):
+            setting = Setting("nhwc", dtype)
+            if strategy.why_not(p, setting) is None:
+                check(p, strategy, setting)
+
+
+def test_no_byte_of_a_neighbouring_row_is_written():
+    """A masked store of one byte of a vector writes four in LLVM 22."""
+    for k in range(1, 17):
+        check(Conv2d(c=4, h=2, w=5, k=k, r=1, s=1), MICROKERNEL, Setting("nhwc", "u8:s8:u8"))
 
 
 def test_strategies_without_these_types_refuse_them_by_name():

@@ -15,15 +15,19 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from convprof.codegen.kernels import requantise
 from convprof.codegen.kernels.base import Kernel, Pointers
-from convprof.codegen.kernels.elements import rounded
-from convprof.codegen.kernels.epilogue import POINTERS, Finish
+from convprof.codegen.kernels.elements import Elements
+from convprof.codegen.kernels.ends import end
+from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.split import PAIRS
 from convprof.codegen.target import target
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convprof.codegen.isa import Isa
     from convprof.codegen.writer import Writer
     from convprof.dtypes import DType, Types
@@ -83,6 +87,16 @@ def _parts(length: int) -> tuple[int, ...]:
     return tuple(min(TILE_ROWS, length - start) for start in range(0, length, TILE_ROWS))
 
 
+def shapes(registers: Sequence[tuple[int, int]]) -> bytes:
+    """Return what LDTILECFG reads for the rows, and bytes of a row, of eight registers.
+
+    64 bytes: palette 1, the bytes of rows in 16 bits, the rows (Intel SDM).
+    """
+    row_bytes = b"".join(size.to_bytes(2, "little") for _, size in registers)
+    counts = bytes(rows for rows, _ in registers)
+    return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
+
+
 @dataclass(frozen=True)
 class Configure(Kernel):
     """Set the shapes of the tile registers, which also sets them to zero."""
@@ -108,16 +122,14 @@ class Configure(Kernel):
         return "declare void @llvm.x86.ldtilecfg(ptr)\n"
 
     def bytes(self) -> bytes:
-        """Return the 64 bytes that LDTILECFG reads: palette 1, bytes of a row, rows (Intel SDM)."""
-        shapes = [(0, 0)] * 8
+        """Return the 64 bytes of the configuration."""
+        each = [(0, 0)] * 8
         for i, rows in enumerate(_parts(self.rows)):
-            shapes[_A + i] = rows, GROUP_BYTES * self.depth
+            each[_A + i] = rows, GROUP_BYTES * self.depth
             for j, columns in enumerate(_parts(self.columns)):
-                shapes[_SUMS + 2 * i + j] = rows, GROUP_BYTES * columns
-                shapes[_B + j] = self.depth, GROUP_BYTES * columns
-        row_bytes = b"".join(size.to_bytes(2, "little") for _, size in shapes)
-        counts = bytes(rows for rows, _ in shapes)
-        return bytes([1]) + bytes(15) + row_bytes + bytes(16) + counts + bytes(8)
+                each[_SUMS + 2 * i + j] = rows, GROUP_BYTES * columns
+                each[_B + j] = self.depth, GROUP_BYTES * columns
+        return shapes(each)
 
     def _code(self, w: Writer) -> str:
         numbers = ", ".join(f"i8 {byte}" for byte in self.bytes())
@@ -151,8 +163,6 @@ class AmxTile(Kernel):
     and the place where a result is rounded or finished. ``%d`` is prefetched.
     """
 
-    pointers: ClassVar[Pointers] = (*POINTERS, ("%sums", "accumulator"))
-
     product: TileProduct
     rows: int
     columns: int
@@ -176,6 +186,12 @@ class AmxTile(Kernel):
     a_piece: int = 0
     """Elements from one piece of ``a`` to the next."""
     b_piece: int = 0
+
+    @property
+    def parameters(self) -> Pointers:
+        """Those of what may follow the sums, and the sums."""
+        followed = requantise.POINTERS if self.types.requantises else POINTERS
+        return (*followed, ("%sums", "accumulator"))
 
     @property
     def setup(self) -> Kernel:
@@ -204,11 +220,8 @@ class AmxTile(Kernel):
 
     def declarations(self, w: Writer) -> str:
         """Return the intrinsics of tiles, of the rounding and of the stores."""
-        texts = (w.declarations(), w.typed(self.types.result).declarations())
-        lines = (line for text in texts for line in text.splitlines())
         return (
-            "\n".join(dict.fromkeys(lines))
-            + "\n"
+            super().declarations(w)
             + f"""
 declare void @llvm.x86.tilezero(i8 immarg)
 declare void @llvm.x86.tileloadd64(i8 immarg, ptr, i64)
@@ -226,7 +239,7 @@ class _AmxCode:
 
     def __init__(self, tile: AmxTile, w: Writer) -> None:
         self.tile, self.w = tile, w
-        self.c = w.typed(tile.types.result)
+        self.c = Elements(w, tile.types.result, tile.types.accumulator)
         self.heights, self.widths = _parts(tile.rows), _parts(tile.columns)
         self.size = tile.types.source.bytes
 
@@ -262,7 +275,7 @@ done:
 
     @property
     def _c_row_bytes(self) -> int:
-        return self.tile.c_row * self.c.size
+        return self.tile.c_row * self.tile.types.result.bytes
 
     @property
     def _rows_ahead(self) -> int:
@@ -323,7 +336,7 @@ done:
 
     def _lines_ahead(self) -> list[tuple[str, int]]:
         """Return the lines that a step prefetches: of ``d``, and of the next tile of ``c``."""
-        row_bytes = self.tile.columns * self.c.size
+        row_bytes = self.tile.columns * self.tile.types.result.bytes
         lines = [("%d_now", LINE_BYTES * line) for line in range(self.tile.fetch_lines)]
         return lines + [
             ("%c_now", row * self._c_row_bytes + start)
@@ -343,15 +356,14 @@ done:
 
     def _finish(self) -> str:
         tile, w = self.tile, self.w
-        finish = Finish(w, tile.epilogue)
+        finish = end(w, tile.epilogue, tile.types)
         masks = [None if n == w.lanes else w.mask(n) for n in self.widths]
         biases = [finish.bias(w.lanes * j, mask) for j, mask in enumerate(masks)]
         head = w.taken()
         for j, mask in enumerate(masks):
             total = w.load(w.at("%sum_row", w.lanes * j))
             total = finish.apply(total, biases[j], ("%residual_row", w.lanes * j), mask)
-            short = rounded(w, total, tile.types.result)
-            self.c.store(short, self.c.at("%c_row", w.lanes * j), mask)
+            self.c.store(total, self.c.at("%c_row", w.lanes * j), mask)
         return f"""{head}
   br label %rows
 rows:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import Elements
-from convprof.codegen.kernels.epilogue import Finish, pointers
+from convprof.codegen.kernels.ends import end, pointers
 from convprof.codegen.writer import Writer, over_channels
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
 
@@ -55,8 +55,8 @@ class DepthwiseTile(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, or six with an epilogue."""
-        return pointers(self.epilogue)
+        """Three pointers, or more for what follows the sums."""
+        return pointers(self.epilogue, self.types)
 
     @property
     def _computes_in(self) -> DType:
@@ -83,7 +83,7 @@ class DepthwiseTile(Kernel):
             if not keep:
                 w.fence()
                 inputs = {}
-        finish = Finish(w, self.epilogue)
+        finish = end(w, self.epilogue, self.types)
         bias, residual = finish.bias(channel, mask), finish.residual(channel)
         for total, pixel in zip(sums, self.c_pixels, strict=True):
             done = finish.apply(total, bias, (residual, pixel), mask)

@@ -42,11 +42,19 @@ class Elements:
 
     def store(self, value: str, pointer: str, mask: str | None = None) -> None:
         """Store a vector, rounded to the type of the elements."""
-        self._memory.store(rounded(self.w, value, self.dtype), pointer, mask)
+        short = rounded(self.w, value, self.dtype)
+        if short != value and mask is not None and mask.count("i1 1") == 1:
+            # LLVM 22 makes a store of 4 bytes of a shortened vector of which one lane is stored.
+            memory = self._memory
+            one = self.w.add(f"extractelement {memory.vector} {short}, i64 0")
+            place = f"ptr {pointer}, align {memory.align}"
+            self.w.lines.append(f"  store {memory.element} {one}, {place}")
+            return
+        self._memory.store(short, pointer, mask)
 
 
 def rounded(w: Writer, value: str, dtype: DType) -> str:
-    """Write a vector of sums as short floats have it in memory; other types are left alone."""
+    """Write a vector of sums as short elements have it in memory; other types are left alone."""
     return _ROUNDED[dtype.name](w, value) if dtype.name in _ROUNDED else value
 
 
@@ -114,4 +122,14 @@ def _round_f16(w: Writer, total: str) -> str:
     return cast(w, short, halves, w.typed(HALF_WORD).vector)
 
 
-_ROUNDED: dict[str, Callable[[Writer, str], str]] = {"bf16": _round_bf16, "f16": _round_f16}
+def _shorten(w: Writer, total: str) -> str:
+    """Write the lowest bytes."""
+    return w.add(f"trunc {w.vector} {total} to {w.typed(DTYPES['s8']).vector}")
+
+
+_ROUNDED: dict[str, Callable[[Writer, str], str]] = {
+    "bf16": _round_bf16,
+    "f16": _round_f16,
+    "u8": _shorten,
+    "s8": _shorten,
+}

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
+from convprof.codegen.kernels.elements import Elements
 from convprof.codegen.writer import Writer, over_channels
 
 if TYPE_CHECKING:
+    from convprof.dtypes import DType, Types
     from convprof.problems.epilogue import Epilogue
 
 
@@ -34,9 +36,10 @@ def pointers(epilogue: Epilogue) -> Pointers:
 class Finish:
     """The epilogue of one kernel: loads the bias once, then finishes vector by vector."""
 
-    def __init__(self, w: Writer, epilogue: Epilogue) -> None:
+    def __init__(self, w: Writer, epilogue: Epilogue, types: Types) -> None:
         self.w = w
         self.epilogue = epilogue
+        self.more = Elements(w, types.result, types.accumulator)
 
     def bias(self, offset: int | str, mask: str | None) -> str | None:
         """Write the load of a vector of the bias, ``offset`` elements in; None without a bias."""
@@ -46,12 +49,12 @@ class Finish:
 
     def residual(self, offset: str) -> str:
         """Write the position of the residual at ``offset`` elements, if there is one."""
-        return self.w.at("%residual", offset) if self.epilogue.add else "%residual"
+        return self.more.at("%residual", offset) if self.epilogue.add else "%residual"
 
     def fetch(self, place: tuple[str, int], level: int) -> None:
         """Prefetch the line of the residual at ``place`` into a cache level, if present."""
         if self.epilogue.add:
-            self.w.prefetch(self.w.at(*place), level)
+            self.w.prefetch(self.more.at(*place), level)
 
     def apply(self, total: str, bias: str | None, place: tuple[str, int], mask: str | None) -> str:
         """Write ``function(total + bias + residual)`` of a vector and return its name.
@@ -62,7 +65,8 @@ class Finish:
         if bias is not None:
             total = w.add(f"fadd {w.vector} {total}, {bias}")
         if self.epilogue.add:
-            total = w.add(f"fadd {w.vector} {total}, {w.load(w.at(*place), mask)}")
+            residual = self.more.load(self.more.at(*place), mask)
+            total = w.add(f"fadd {w.vector} {total}, {residual}")
         function = self.epilogue.function
         return total if function is None else functions.apply(w, function, total)
 
@@ -74,10 +78,11 @@ class Finish:
 class Pass(Kernel):
     """One kernel, with the pointers of ``codegen.kernels.epilogue``: ``c`` is read and written.
 
-    Offsets and lengths are in elements. The residual has the layout of ``c``.
+    ``c`` has sums: shorter results are rounded after the last pass. Offsets and lengths are in
+    elements. The residual has the layout of ``c``.
     """
 
-    pointers: ClassVar[Pointers] = POINTERS
+    pointers: ClassVar[Pointers] = (*POINTERS[:2], ("%c", "accumulator"), *POINTERS[3:])
 
     epilogue: Epilogue
     columns: int
@@ -87,11 +92,15 @@ class Pass(Kernel):
     lone: bool = False
     """Whether the bias has one element for all columns instead of one for each column."""
 
+    @property
+    def _computes_in(self) -> DType:
+        return self.types.accumulator
+
     def _code(self, w: Writer) -> str:
         return over_channels(w, self.columns, self._body)
 
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
-        finish = Finish(w, self.epilogue)
+        finish = Finish(w, self.epilogue, self.types)
         bias = w.broadcast("%bias") if self.lone else finish.bias(channel, mask)
         c, residual = w.at("%c", channel), finish.residual(channel)
         for start in range(0, self.rows * self.columns, self.columns):

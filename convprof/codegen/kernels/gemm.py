@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from convprof.codegen.kernels import functions
 from convprof.codegen.kernels.base import Kernel, Pointers
 from convprof.codegen.kernels.elements import Elements
-from convprof.codegen.kernels.epilogue import POINTERS, Finish
+from convprof.codegen.kernels.ends import end, pointers
+from convprof.codegen.kernels.epilogue import POINTERS
 from convprof.codegen.kernels.multiply import FMA, Multiply
 from convprof.integers import ceil_div
 from convprof.problems.epilogue import NO_EPILOGUE, Epilogue
@@ -99,6 +100,11 @@ class Tile(Kernel):
         return super().declarations(w) + self.multiply.declarations(w)
 
     @property
+    def ends(self) -> bool:
+        """Whether anything follows the sums before they are stored."""
+        return bool(self.epilogue) or self.types.requantises
+
+    @property
     def fourth_row(self) -> int:
         """Elements by which the fourth pointer advances per step; 0 without one."""
         return self.pack_row or self.fetch_row
@@ -131,9 +137,9 @@ class Tile(Kernel):
 
     @property
     def parameters(self) -> Pointers:
-        """Three pointers, a fourth to pack or fetch from, or the six of an epilogue."""
-        if self.epilogue:
-            return POINTERS
+        """Three pointers, a fourth to pack or fetch from, or more for what follows the sums."""
+        if self.ends:
+            return pointers(self.epilogue, self.types)
         return POINTERS[:4] if self.fourth_row else self.pointers
 
     def _code(self, w: Writer) -> str:
@@ -162,10 +168,11 @@ class _Code:
         self.summed = self.cells + more
         """The cells, and a row of what is subtracted from each of them."""
         self.unroll = tile.unroll
-        self.late = tile.epilogue.function if tile.epilogue.function in LONG else None
+        late = tile.epilogue.function in LONG and types.result == types.accumulator
+        self.late = tile.epilogue.function if late else None
         """A function that is applied to the stored sums, row by row, in a loop."""
         at_once = replace(tile.epilogue, function=None) if self.late else tile.epilogue
-        self.finish = Finish(self.w, at_once)
+        self.finish = end(self.w, at_once, types)
 
     def text(self) -> str:
         """Return the kernel in the form that suits the length of its sums."""
@@ -186,7 +193,7 @@ class _Code:
         sums = ["zeroinitializer"] * len(self.summed)
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
-        if self.tile.epilogue:
+        if self.tile.ends:
             self.w.fence()  # else its operands would be loaded while the sums need every register
         body = self._stores(sums)
         return f"{head}\n{body}\n"

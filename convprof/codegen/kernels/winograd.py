@@ -144,7 +144,7 @@ class OutputTransform(Kernel):
     def _body(self, w: Writer, channel: str, mask: str | None) -> None:
         algorithm = ALGORITHMS[self.m]
         size, a, c = algorithm.size, w.at("%a", channel), w.at("%c", channel)
-        finish = Finish(w, self.epilogue)
+        finish = Finish(w, self.epilogue, self.types)
         residual = finish.residual(channel)
         columns = []
         pixels = [

@@ -94,5 +94,6 @@ class Direct(Planned[Conv2d]):
         types = setting.types
         buffers = (padded.buffer, WEIGHTS, sums.buffer(types))
         stage = Stage("loops", kernel, p.n * p.k, buffers, dims)
-        plan = Plan(workspaces=padded.workspaces(types), steps=[*padded.stages, stage])
-        return sums.with_rounding(plan, p.result(setting.layout, types), types)
+        plan = Plan(steps=[*padded.stages, stage])
+        padded.declare(plan, types)
+        return sums.with_rounding(plan, p, setting)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from convprof.integers import ceil_div
 from convprof.strategies.plan import Buffer, Stage, X
+from convprof.strategies.requantised import bordered
 
 if TYPE_CHECKING:
     from convprof.dtypes import Types
     from convprof.problems import Conv2d
     from convprof.strategies.kernels import Buffers, Words
+    from convprof.strategies.plan import Plan
 
 PADDED = "padded"
 
@@ -67,9 +69,15 @@ class Padded:
     shape: tuple[int, ...]
     stages: tuple[Stage, ...]
 
-    def workspaces(self, types: Types) -> dict[str, Buffer]:
-        """Return the workspace to declare: empty if the input is read in place."""
-        return {} if self.buffer == X else {self.buffer: Buffer(self.shape, types.source)}
+    def declare(self, plan: Plan, types: Types) -> None:
+        """Add the buffer to a plan, unless the input is read in place."""
+        buffer = Buffer(self.shape, types.source)
+        if self.buffer == X:
+            return
+        if types.requantises:
+            plan.packed[self.buffer] = bordered(buffer)
+        else:
+            plan.workspaces[self.buffer] = buffer
 
 
 def padded_nhwc(p: Conv2d) -> Padded:

@@ -17,7 +17,7 @@ from convprof.strategies.conv.direct import loop_dims
 from convprof.strategies.conv.geometry import Padded, padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, X, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Call, Plan, Stage, X
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Im2col(Planned[Conv2d]):
             product = _product(p, setting, PATCHES)
             plan.steps += _patch_stages(p, layout, padded)
             columns = p.n * p.p * p.q
-            plan.workspaces = padded.workspaces(types)
+            padded.declare(plan, types)
             plan.workspaces[PATCHES] = Buffer((p.groups, product.t, columns), types.source)
         if layout == "nhwc":
             plan.packed[RSCK] = rsck(p, types)
@@ -164,10 +164,9 @@ class Im2col(Planned[Conv2d]):
         plan.steps.append(step)
         if product.swap:
             plan.workspaces[PRODUCT] = Buffer((p.k, p.n * p.p * p.q), types.accumulator)
-            reshape = Stage("reshape", swap_outer, product.swap[1], (PRODUCT, Y), product.swap)
-            plan.steps.append(reshape)  # which rounds, too
-            return plan
-        return sums.with_rounding(plan, p.result(layout, types), types)
+            buffers = (PRODUCT, sums.buffer(types))
+            plan.steps.append(Stage("reshape", swap_outer, product.swap[1], buffers, product.swap))
+        return sums.with_rounding(plan, p, setting)
 
     def gemm(self, p: Conv2d, setting: Setting, product: Product) -> Stage | Call:
         """Return the step of the plan that multiplies."""

@@ -16,7 +16,7 @@ from convprof.codegen.tile_list import runner_address
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div
 from convprof.problems import Conv2d
-from convprof.strategies import epilogue
+from convprof.strategies import epilogue, requantised
 from convprof.strategies.conv.filling import FILLED, fill_stages, filled
 from convprof.strategies.conv.nhwc import add_late, in_tiles, nhwc_plan
 from convprof.strategies.conv.register_tiles import (
@@ -49,6 +49,14 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
     fuses = True
     dtypes = PRODUCTS
 
+    def why_not(self, problem: Conv2d, setting: Setting) -> str | None:
+        """Refuse a residual in NCHW that would be added to a result that is rounded already."""
+        reason, types = super().why_not(problem, setting), setting.types
+        late = problem.epilogue.add and setting.layout == "nchw"
+        if reason is None and late and types.result != types.accumulator:
+            return f"{self.name} adds a residual of {types.result.name} in nhwc only"
+        return reason
+
     def blockings(self, problem: Conv2d, setting: Setting) -> list[ConvBlocking]:
         """Return register tiles and block sizes to try, the model's choice first."""
         return distinct(_tiles(problem, setting).blockings())
@@ -74,6 +82,8 @@ class Microkernel(Tunable[Conv2d, ConvBlocking]):
         if tiles.p.c > p.c:
             plan.workspaces[FILLED] = Buffer((p.n, p.h, p.w, tiles.p.c), setting.types.source)
         plan.packed[PANELS] = tiles.packed()
+        rows = len(tiles.bias_rows)
+        plan.packed |= requantised.packed(p, setting.types, tiles.sums_of_weights, rows)
         plan.lendable_workspaces = frozenset(plan.workspaces)
         add_late(plan, p, setting)
         plan.executed_flops = 2 * tiles.executed_macs + epilogue.flops(p)

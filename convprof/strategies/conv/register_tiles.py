@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -103,6 +104,20 @@ class TilePlan(ABC):
     def add(self, placement: TilePlacement, panel: tuple[int, int, int]) -> None:
         """Add one panel's tiles at some pixels."""
 
+    @functools.cached_property
+    def bias_rows(self) -> dict[tuple[int, int, int, int], int]:
+        """The row of the biases for each range of filter taps; the one row without requantisation.
+
+        What the padding takes away from a sum, it takes away from the sum of the weights too.
+        """
+        ranges = dict.fromkeys(region.tap_ranges for region in regions(self.p, 0, self.p.p))
+        return {each: row * self.types.requantises for row, each in enumerate(ranges)}
+
+    def sums_of_weights(self, w: Array) -> Array:
+        """Return the sums of the weights ``(k, c/groups, r, s)`` of each row of the biases."""
+        parts = (w[:, :, r:r_end, s:s_end] for r, r_end, s, s_end in self.bias_rows)
+        return np.stack([part.sum(axis=(1, 2, 3), dtype=np.int64) for part in parts])
+
     @property
     def executed_macs(self) -> int:
         """Multiply-adds of all tiles; taps in the padding are left out."""
@@ -160,17 +175,20 @@ class TilePlan(ABC):
     def buffers(self, source: str, panels: str, target: str) -> tuple[str, ...]:
         """Return the names of the buffers that a stage of the tiles reads and writes."""
         fourth = (panels,) if self.weights_far else ()
-        return epilogue.buffers(self.p.epilogue, (source, panels, target, *fourth))
+        return epilogue.buffers(self.p.epilogue, (source, panels, target, *fourth), self.types)
 
     def _place(
         self,
         tile: TileKernel,
         starts: tuple[Integers, int, Integers],
         d: Integers | int,
-        column: int,
+        at: tuple[int, Region],
     ) -> None:
-        """Add tiles: starts in input, weights, output and prefetch, and the first channel."""
-        more = (column, starts[2]) if self.p.epilogue else ()
+        """Add tiles: starts in input, weights, output, prefetch; the first channel, the region."""
+        column, region = at
+        lost = self.bias_rows[region.tap_ranges] if self.types.requantises else 0
+        bias = lost * self.p.k + column
+        more = epilogue.offsets(self.p.epilogue, self.types, column, starts[2], bias)
         fourth = (d,) if more or self.weights_far else ()
         self.tiles.add(tile, *starts, *fourth, *more)
 
@@ -318,7 +336,7 @@ class DensePlan(TilePlan):
         column = group * p.kg + k
         d = self.fetching.take(len(placement.a), steps * fetched) if self.fetching else 0
         starts = placement.a + group * p.cg, self.panel_start(panel), placement.c + column
-        self._place(tile, starts, d, column)
+        self._place(tile, starts, d, (column, placement.region))
         self.tiles.executed_macs += (
             len(placement.a) * len(placement.pattern) * columns * steps * self.k_group
         )
@@ -434,7 +452,7 @@ class DepthwisePlan(TilePlan):
             fused=self.isa.fused,
             epilogue=p.epilogue,
         )
-        self._place(kernel(tile, self.isa), (placement.a, 0, placement.c), 0, 0)
+        self._place(kernel(tile, self.isa), (placement.a, 0, placement.c), 0, (0, region))
         self.tiles.executed_macs += (
             len(placement.a) * len(placement.pattern) * p.c * len(region.taps)
         )

@@ -110,7 +110,7 @@ class Reordered(Planned[Conv2d]):
             plan.packed[RSCK] = rsck(p, types)
             dims = loop_dims(p, *padded.shape[1:3])
             kernel, tasks = reordered_nhwc, p.n * p.p
-        plan.workspaces = padded.workspaces(types)
+        padded.declare(plan, types)
         stage = Stage("loops", kernel, tasks, (padded.buffer, weights, sums.buffer(types)), dims)
         plan.steps = [*padded.stages, stage]
-        return sums.with_rounding(plan, p.result(setting.layout, types), types)
+        return sums.with_rounding(plan, p, setting)

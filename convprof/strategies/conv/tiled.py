@@ -19,7 +19,7 @@ from convprof.strategies.conv.depthwise import TAPS, depthwise_nhwc, taps_last
 from convprof.strategies.conv.geometry import padded_nchw, padded_nhwc
 from convprof.strategies.conv.reordered import RSCK, rsck
 from convprof.strategies.offset_gemm import OffsetBlocking, Offsets, late_table, offset_gemm
-from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage, Y
+from convprof.strategies.plan import WEIGHTS, Buffer, Plan, Stage
 from convprof.strategies.planned import Planned
 
 if TYPE_CHECKING:
@@ -76,14 +76,15 @@ def _plan_nchw(p: Conv2d, setting: Setting) -> Plan:
         (WEIGHTS, padded.buffer, WIDE if wide else sums.buffer(setting.types)),
         late_table((p.kg, pixels, taps, p.n * p.groups), blocking, offsets),
     )
-    plan = Plan(workspaces=padded.workspaces(setting.types))
+    plan = Plan()
+    padded.declare(plan, setting.types)
     plan.steps = [*padded.stages, stage]
     if wide:
         plan.workspaces[WIDE] = Buffer((p.n, p.k, p.p, columns), setting.types.accumulator)
         crop = (p.p, p.q, columns)
-        plan.steps.append(Stage("crop", crop_planes, p.n * p.k, (WIDE, Y), crop))  # it rounds
-        return plan
-    return sums.with_rounding(plan, p.result("nchw", setting.types), setting.types)
+        buffers = (WIDE, sums.buffer(setting.types))
+        plan.steps.append(Stage("crop", crop_planes, p.n * p.k, buffers, crop))
+    return sums.with_rounding(plan, p, setting)
 
 
 def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
@@ -117,10 +118,11 @@ def _plan_nhwc(p: Conv2d, setting: Setting) -> Plan:
         (padded.buffer, RSCK, sums.buffer(setting.types)),
         late_table((pixels, p.kg, taps, p.groups), blocking, offsets),
     )
-    plan = Plan(workspaces=padded.workspaces(setting.types))
+    plan = Plan()
+    padded.declare(plan, setting.types)
     plan.packed[RSCK] = rsck(p, setting.types)
     plan.steps = [*padded.stages, stage]
-    return sums.with_rounding(plan, p.result("nhwc", setting.types), setting.types)
+    return sums.with_rounding(plan, p, setting)
 
 
 def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:
@@ -129,13 +131,14 @@ def _plan_depthwise_nhwc(p: Conv2d, setting: Setting) -> Plan:
     rows, columns = padded.shape[1:3]
     dims = (p.c, rows, columns, p.p, p.q, p.r, p.s, *p.stride, *p.dilation)
     types = setting.types
-    plan = Plan(workspaces=padded.workspaces(types))
+    plan = Plan()
+    padded.declare(plan, types)
     plan.packed[TAPS] = taps_last(p, types)
     stage = Stage(
         "taps", depthwise_nhwc, p.n * p.p, (padded.buffer, TAPS, sums.buffer(types)), dims
     )
     plan.steps = [*padded.stages, stage]
-    return sums.with_rounding(plan, p.result("nhwc", setting.types), setting.types)
+    return sums.with_rounding(plan, p, setting)
 
 
 class Tiled(Planned[Conv2d]):

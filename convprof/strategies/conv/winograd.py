@@ -126,7 +126,7 @@ class WinogradBlocks:
         """Return the three stages of every block."""
         stages = []
         key = (self.p, self.isa, self.types, self.most, self.algorithm.m)
-        last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target))
+        last = epilogue.buffers(self.p.epilogue, (PRODUCTS, FILTERS, target), self.types)
         for first in range(0, self.count, self.most):
             tiles = range(first, min(first + self.most, self.count))
             for phase, make, which, buffers in (

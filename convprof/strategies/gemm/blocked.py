@@ -192,7 +192,7 @@ class BlockedProducts:
                 self._add_unit(tiles, unit, member * self._block_elements())
         read = self.b.buffer if self.blocking.in_place else PANELS
         four = (self.a.buffer, read, self.c.buffer, self.b.buffer)
-        buffers = epilogue.buffers(self.g.epilogue, four)
+        buffers = epilogue.buffers(self.g.epilogue, four, self.setting.types)
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
@@ -269,8 +269,8 @@ class BlockedProducts:
         return self.nr if self.blocking.pack_b == PACKED else filled(columns, self.lanes)
 
     def _more(self, columns: Array, c: Array) -> tuple[Array, ...]:
-        """Return where the epilogue's bias and residual start, if there is one."""
-        return (columns, c) if self.g.epilogue else ()
+        """Return where the operands of what follows the sums start, if anything does."""
+        return epilogue.offsets(self.g.epilogue, self.setting.types, columns, c)
 
     def _add_rows(
         self,

@@ -86,13 +86,12 @@ def widened(lo: int, hi: int, buffers: Buffers, dims: Words) -> None:
 def plan(g: Gemm, weights: GroupedWeights, setting: Setting, blocking: GroupedBlocking) -> Plan:
     """Return the plan: activations as f32, the tiles, and the results rounded if needed."""
     stages = _Stages(g, weights, setting, blocking)
-    types = setting.types
     whole = Plan(packed=stages.packed(), steps=[stages.tiles()])
     if stages.a_buffer != X:
         whole.workspaces[A_COPY] = Buffer((g.m, stages.depth), stages.types.source)
         dims = (g.k, stages.depth)
         whole.steps.insert(0, Stage("widen", widened, g.m, (X, A_COPY), dims, work_fraction=0.0))
-    return sums.with_rounding(whole, g.result(setting.layout, types), types)
+    return sums.with_rounding(whole, g, setting)
 
 
 class _Stages:

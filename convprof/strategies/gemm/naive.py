@@ -51,5 +51,4 @@ class Naive(Planned[Gemm]):
         stage = Stage(
             "loops", self.kernel, g.batch * g.m, (X, weights_buffer(g), c), (g.m, g.n, g.k)
         )
-        plan = with_dequantised(Plan(steps=[stage]), g)
-        return sums.with_rounding(plan, g.result(setting.layout, setting.types), setting.types)
+        return sums.with_rounding(with_dequantised(Plan(steps=[stage]), g), g, setting)

@@ -17,7 +17,8 @@ from convprof.codegen.kernels.multiply import FMA, multiply
 from convprof.dtypes import PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
-from convprof.strategies import sums
+from convprof.problems.epilogue import NO_EPILOGUE
+from convprof.strategies import requantised, sums, unfused_epilogue
 from convprof.strategies.gemm import tile_stages
 from convprof.strategies.gemm.blocked import (
     IN_PLACE,
@@ -217,16 +218,34 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
         if isinstance(blocking, TileBlocking):
             return _plan_tiles(g, setting, blocking)
         types = setting.types
-        how = multiply(types, isas.find(setting.isa))
-        operands, parted = Operands.dense(g), blocking.in_place and blocking.kc < g.k
-        if parted and types.result != types.accumulator:
-            setting = replace(setting, dtype=sums.summed(types).name)
-            operands = replace(operands, c=Matrices.dense(sums.SUMS, g.batch, g.m, g.n))
-        products = BlockedProducts(g, setting, blocking, operands, multiply=how)
-        plan = Plan(workspaces=products.workspaces())
-        plan.lendable_workspaces = frozenset(plan.workspaces)
-        plan.steps = [*products.all()]
-        return sums.with_rounding(plan, g.result("", types), types) if parted else plan
+        if blocking.in_place and blocking.kc < g.k and types.result != types.accumulator:
+            return _plan_parted(g, setting, blocking)
+        plan = _plan_products(g, setting, blocking, Operands.dense(g))
+        plan.packed = requantised.packed(g, types)
+        return plan
+
+
+def _plan_products(g: Gemm, setting: Setting, blocking: GemmBlocking, operands: Operands) -> Plan:
+    """Return the plan in vector registers."""
+    how = multiply(setting.types, isas.find(setting.isa))
+    products = BlockedProducts(g, setting, blocking, operands, multiply=how)
+    plan = Plan(workspaces=products.workspaces())
+    plan.lendable_workspaces = frozenset(plan.workspaces)
+    plan.steps = [*products.all()]
+    return plan
+
+
+def _plan_parted(g: Gemm, setting: Setting, blocking: GemmBlocking) -> Plan:
+    """Return the plan whose sums are stored and loaded for each block before they are rounded."""
+    bare, types = g.with_epilogue(NO_EPILOGUE), setting.types
+    wide = replace(setting, dtype=sums.summed(types).name)
+    dense = Operands.dense(g)
+    operands = replace(dense, c=Matrices.dense(sums.SUMS, g.batch, g.m, g.n))
+    plan = _plan_products(bare, wide, blocking, operands)
+    if g.epilogue and not types.requantises:
+        plan.steps.append(unfused_epilogue.stage(g, g.epilogue, setting, sums.SUMS))
+        plan.passes += 1
+    return sums.with_rounding(plan, g, setting)
 
 
 def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
@@ -238,4 +257,5 @@ def _plan_tiles(g: Gemm, setting: Setting, blocking: TileBlocking) -> Plan:
     plan.lendable_workspaces = frozenset(plan.workspaces)
     b = Matrices.dense(WEIGHTS, g.batch, g.k, g.n)
     plan.steps = [pack_stage(g, b, stages.layout, setting, Packing()), *stages.all()]
+    plan.packed = requantised.packed(g, setting.types)
     return plan

@@ -17,6 +17,7 @@ from convprof.codegen.kernels.multiply import multiply
 from convprof.dtypes import GROUPED, PRODUCTS
 from convprof.integers import ceil_div, even_block, round_up
 from convprof.problems import Gemm
+from convprof.strategies import requantised
 from convprof.strategies.gemm import grouped_tiles, tile_stages
 from convprof.strategies.gemm.grouped_tiles import GroupedBlocking
 from convprof.strategies.gemm.packed import B_SHARE, CHAINS, block_bytes
@@ -137,7 +138,8 @@ class Prepacked(Tunable[Gemm, Blocking]):
             how = multiply(setting.types, isas.find(setting.isa))
             stages = PanelStages(g, setting, blocking, how)
         plan = Plan(workspaces=stages.workspaces())
-        plan.packed = {PANELS: Packed(stages.buffer, stages.pack)}
+        panels = {PANELS: Packed(stages.buffer, stages.pack)}
+        plan.packed = panels | requantised.packed(g, setting.types)
         plan.steps = [*stages.all()]
         return plan
 

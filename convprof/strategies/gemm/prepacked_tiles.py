@@ -170,7 +170,8 @@ class PanelStages:
             for i in range(lo, hi):
                 following = passes[i + 1] if i + 1 < len(passes) else None
                 self._add(tiles, passes[i], following, first=i == 0)
-        buffers = epilogue.buffers(self.g.epilogue, (self.a_buffer, PANELS, Y, PANELS))
+        names = (self.a_buffer, PANELS, Y, PANELS)
+        buffers = epilogue.buffers(self.g.epilogue, names, self.types)
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
@@ -213,7 +214,7 @@ class PanelStages:
         ahead = (np.arange(len(heights)) * fetch * steps) % (self.layout.step_elements * steps)
         a = (each.z * g.m + i) * self.a_row + t
         c = (each.z * g.m + i) * g.n + columns[:, None]
-        more = (columns[:, None], c) if g.epilogue else ()
+        more = epilogue.offsets(g.epilogue, self.types, columns[:, None], c)
         tiles.add_each(made, a, b[:, None], c, after[:, None] + ahead, *more)
 
     def _fetched(self, tiles: int) -> int:

@@ -264,9 +264,9 @@ class TileStages:
                 for panels in self._by_width(each.panels):
                     self._add(tiles, member, each, panels)
         names = (self.a, self.panels, Y, self.panels)
-        bias_and_residual = epilogue.buffers(self.g.epilogue, names)[4:] or (self.a, self.a)
+        followed = epilogue.buffers(self.g.epilogue, names, self.types)[4:] or (self.a, self.a)
         sums = SUMS if self._keeps_sums else self.a
-        buffers = (*names, *bias_and_residual, sums)
+        buffers = (*names, *followed, sums)
         native = Native(runner_address(len(buffers)), tiles)
         return Stage("tiles", native, self.threads, buffers, tiles.dims(), static_schedule=True)
 
@@ -301,7 +301,9 @@ class TileStages:
         sums = np.tile(member * self._most_tiles + tile, len(self.parts)) * SIDE * SIDE
         offsets = (np.concatenate(a), first + np.concatenate(b), c, first + np.concatenate(d))
         used = sums if self._keeps_sums else 0 * sums
-        tiles.add_each(kernels, *offsets, columns[:, None], c, used)
+        columns = columns[:, None]
+        followed = epilogue.offsets(g.epilogue, self.types, columns, c) or (columns, c)
+        tiles.add_each(kernels, *offsets, *followed, used)
 
     def _b_row(self, width: int) -> int:
         """Return the elements of a panel per element of ``k``: of its columns, and pieces."""

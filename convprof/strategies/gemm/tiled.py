@@ -42,5 +42,4 @@ class Tiled(Planned[Gemm]):
             (X, weights_buffer(g), sums.buffer(setting.types)),
             late_table(sizes, blocking, lambda: Offsets.dense(*sizes)),
         )
-        plan = with_dequantised(Plan(steps=[stage]), g)
-        return sums.with_rounding(plan, g.result(setting.layout, setting.types), setting.types)
+        return sums.with_rounding(with_dequantised(Plan(steps=[stage]), g), g, setting)

@@ -72,7 +72,7 @@ class Im2colWeights(Planned[BackwardWeights[Conv2d]]):
             (padded.buffer, PATCHES),
             (*loop_dims(p, height, width), p.n),
         )
-        plan.workspaces = padded.workspaces(setting.types)
+        padded.declare(plan, setting.types)
         plan.workspaces[PATCHES] = Buffer((p.groups, pixels, taps), setting.types.source)
         result = PRODUCT if last and p.r * p.s > 1 else Y
         plan.steps = [*padded.stages, copy, *self.product(p, setting, plan, result)]

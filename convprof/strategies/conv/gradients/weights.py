@@ -88,7 +88,7 @@ class MicrokernelWeights(Tunable[BackwardWeights[Conv2d], SumBlocking]):
 
         plan = weights_plan(backward, setting, stages)
         if tiles.padded:
-            plan.workspaces |= padded.workspaces(setting.types)
+            padded.declare(plan, setting.types)
         sums = Buffer((tiles.parts, tiles.part_sums), setting.types.accumulator)
         plan.workspaces[SUMS] = sums
         plan.executed_flops = 2 * tiles.executed_macs

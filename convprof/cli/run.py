@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @options.grouped_weights_options
 @options.layout_option()
 @options.measure_options(several_isas=True)
+@options.max_error_option()
 @options.all_option
 @click.option("--phases", is_flag=True, help="Print where the time of each strategy goes.")
 @click.option("--asm", is_flag=True, help="Print the inner loops of generated kernels, counted.")

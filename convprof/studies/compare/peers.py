@@ -10,6 +10,7 @@ from convprof import stats
 from convprof.dtypes import types
 from convprof.problems.layouts import LAYOUTS
 from convprof.strategies import registry
+from convprof.strategies.peers.package import PEERS
 from convprof.strategies.unfused_epilogue import variants
 from convprof.studies import comparison
 from convprof.studies.compare import isas
@@ -276,8 +277,14 @@ def _strategies(problem: Problem, choice: Choice) -> tuple[str, ...]:
 
 def _libraries(problem: Problem) -> list[Strategy[Any]]:
     """Return the libraries compared with: an epilogue is computed in passes where not fused."""
-    compared = [s for s in registry.strategies(problem.kind) if s.role.is_compared]
+    compared = [s for s in registry.strategies(problem.kind) if _is_compared(s)]
     return [variants(strategy, problem)[0] for strategy in compared]
+
+
+def _is_compared(strategy: Strategy[Any]) -> bool:
+    """Whether a library takes part unnamed; one with an extra of its own does if installed."""
+    expected = strategy.extra in ("", PEERS)
+    return strategy.role.is_compared and (expected or strategy.missing_package() is None)
 
 
 def _best_layouts(participants: Sequence[Participant]) -> list[Participant]:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from convprof.codegen import isa
@@ -188,6 +188,14 @@ def poolings(draw):
     return Operation(op=op, inputs=((*sizes, h, w),), laid_out=True)
 
 
+def large_window(**more):
+    """Return a pooling whose window is a loop, not unrolled."""
+    op = ops.Pool2d(r=7, s=6, stride=(2, 1), pad=(3, 2, 3, 2), **more)
+    return Operation(op=op, inputs=((2, 5, 9, 11),), laid_out=True)
+
+
+@example(large_window(which="max"), "nchw", "f32")
+@example(large_window(which="avg", count_padding=False), "nhwc", "f64")
 @given(poolings(), st.sampled_from(LAYOUTS), st.sampled_from(COMMON))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pooling_of_any_shape(problem, layout, dtype):

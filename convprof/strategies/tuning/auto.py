@@ -83,7 +83,9 @@ class Auto(Planned[Any]):
         members = [
             strategy
             for strategy in registry.strategies(self.kind)
-            if isinstance(strategy, Tunable) and strategy.why_not(problem, setting) is None
+            if isinstance(strategy, Tunable)
+            and strategy.added_error <= setting.max_error
+            and strategy.why_not(problem, setting) is None
         ]
         members.sort(key=lambda member: member.cycles(problem, setting))
         by_member = [(member, member.blockings(problem, setting)) for member in members]

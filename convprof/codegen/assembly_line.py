@@ -23,7 +23,7 @@ _ARITHMETIC = (
     (ADD, re.compile(r"v?(?:add|sub)([ps])([sd])\b|f(?:add|sub)\b")),
 )
 _PRODUCTS = re.compile(
-    r"(?:\{\w+\} )?(v?pdpbusds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+|[us]+dot|bfdot)\b"
+    r"(?:\{\w+\} )?(v?pdpb[su][su]ds?|vdpbf16ps|v?pdpwssd|v?pmaddwd|tdp\w+|[us]+dot|bfdot)\b"
 )
 """Instructions that multiply groups of short elements and add the products of each group."""
 _X86_REGISTER = re.compile(r"%([txyz]mm)(\d+)")

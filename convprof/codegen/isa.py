@@ -55,6 +55,7 @@ AMX = "amx"
 _EXTENDS = {
     "f16c": ("avx2", "avx512", AMX),
     "avxvnni": ("avx2",),
+    "avxvnniint8": ("avx2",),
     "avx512vnni": ("avx512", AMX),
     "avx512bf16": ("avx512", AMX),
 }

@@ -57,6 +57,11 @@ def next_command(measurement: Measurement, *, peers_measured: bool) -> str:
     return ""
 
 
+def described(measurement: Measurement) -> bool:
+    """Whether a text on the command line describes the problem."""
+    return str(measurement.problem["kind"]).partition("-")[0] in _FAMILIES
+
+
 def line(name: str, measurement: Measurement, *options: str) -> str:
     """Return ``convprof NAME PROBLEM``, with the type, the pass and the epilogue of the problem."""
     words = ["convprof", *name.split(), problem_text(measurement)]
@@ -109,7 +114,7 @@ def same_again(measurement: Measurement, *, idle: bool = False) -> str:
 
     ``idle``: when other programs are idle. Empty for what no text describes.
     """
-    if str(measurement.problem["kind"]).partition("-")[0] not in _FAMILIES:
+    if not described(measurement):
         return ""
     wait = (IDLE,) if idle else ()
     return line("run", measurement, *_same(measurement), *wait, "--json", "again.json")

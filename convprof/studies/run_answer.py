@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convprof import doubts, units
 from convprof.strategies import registry
 from convprof.studies.answer import MOST_SENTENCES, Answer
-from convprof.studies.next_command import again, line, next_command
+from convprof.studies.next_command import again, described, line, next_command
 from convprof.studies.shortlist import (
     best_layouts,
     executed_fraction,
@@ -160,7 +160,9 @@ def answer_of_many(
         return Answer((first, second), f"convprof network {network}")
     lowest = min(doubts.trusted(rows), key=lambda m: executed_fraction(m) or 1.0)
     third = _farthest(lowest)
-    return Answer((first, second, *third), line("run", lowest if third else longest))
+    subject = lowest if third else longest
+    command = line("run", subject) if described(subject) else ""
+    return Answer((first, second, *third), command)
 
 
 def _who(rows: Sequence[Measurement], problems: int, total_s: float) -> str:

@@ -21,6 +21,7 @@ from convprof.studies.compare import (
     peers_answer,
 )
 from convprof.studies.journal import MOST_LINE_BYTES
+from convprof.studies.network.probe import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ MOST_JOURNAL_BYTES = 1 << 30
 _MOST_PROBLEMS = 1 << 24
 _LINES_OF_OTHERS = {"sweep": "it belongs to a sweep; the same command prints and continues it"}
 _REORDER = "reorder"
+NETWORK = "network"
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,14 @@ def parts(document: Document) -> list[Part]:
             groups.append([])
         groups[-1].append(measurement)
     known = list(document.comparisons)
-    return [Part(group, _layouts(known, group)) for group in groups]
+    pairs = [(group, _layouts(known, group)) for group in groups]
+    return [Part(group if layouts else _contestants(group), layouts) for group, layouts in pairs]
+
+
+def _contestants(group: list[Measurement]) -> list[Measurement]:
+    """Return the measurements of a problem without what a plan measured to predict its chains."""
+    timed = [m for m in group if m.problem["kind"] != _REORDER or m.status != "ok"]
+    return [m for m in timed if not m.strategy.startswith(PROBE)] or group
 
 
 def _key(measurement: Measurement) -> tuple[str, str]:
@@ -161,9 +170,12 @@ def _layouts(comparisons: list[dict[str, Any]], group: list[Measurement]) -> lis
 
 
 def fastest(parts: Sequence[Part]) -> list[Measurement]:
-    """Return the fastest measurement of each problem that was measured in no further layout."""
+    """Return the fastest measurement of each problem that was measured in no further layout.
+
+    Not of whole networks: their layers are problems of their own.
+    """
     best = (shortlist.fastest(part.measurements) for part in parts if not part.layouts)
-    return [measurement for measurement in best if measurement is not None]
+    return [m for m in best if m is not None and m.problem["kind"] != NETWORK]
 
 
 def answer(document: Document) -> Answer | None:

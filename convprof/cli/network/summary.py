@@ -29,6 +29,7 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
     from convprof import networks
     from convprof.networks.summary import summarise
     from convprof.render.network import summary as view
+    from convprof.studies.network.summary_answer import list_answer
 
     summaries = [summarise(networks.network(name)) for name in networks.names()]
     entries = [{**summary.to_json(), "layers": len(summary.rows)} for summary in summaries]
@@ -38,7 +39,9 @@ def show_list(flags: dict[str, Any], outputs: Outputs) -> int:  # noqa: ARG001
         "csv": lambda: view.list_csv(document),
         "markdown": lambda: view.list_markdown(summaries),
     }
-    return Driver(outputs).run(_Work(forms, lambda out: view.list_report(out, summaries)))
+    return Driver(outputs).run(
+        _Work(forms, lambda out: view.list_report(out, summaries), list_answer(summaries))
+    )
 
 
 def show_summary(flags: dict[str, Any], outputs: Outputs) -> int:

@@ -163,6 +163,10 @@ class _Code:
         self.a, self.b = w.typed(types.source), w.typed(types.weights)
         self.c = Elements(w, types.result, types.accumulator)
         self.cells = [(i, v) for i in range(len(tile.rows)) for v in range(tile.vectors)]
+        self.correction = tile.multiply.correction(w)
+        more = [(len(tile.rows), v) for v in range(tile.vectors)] if self.correction else []
+        self.summed = self.cells + more
+        """The cells, and a row of what is subtracted from each of them."""
         self.unroll = tile.unroll
         late = tile.epilogue.function in LONG and types.result == types.accumulator
         self.late = tile.epilogue.function if late else None
@@ -186,7 +190,7 @@ class _Code:
     def straight(self) -> str:
         """Return the kernel without a loop: no branch to mispredict, and tiles overlap."""
         head = self._fetch_c()
-        sums = ["zeroinitializer"] * len(self.cells)
+        sums = ["zeroinitializer"] * len(self.summed)
         for a, b in self.tile.segments:
             sums = self._steps(sums, self.tile.run, _Place("%a", a), _Place("%b", b))
         if self.tile.ends:
@@ -197,15 +201,15 @@ class _Code:
     def nothing(self) -> str:
         """Return the kernel of an empty sum: it writes zeros, or adds nothing."""
         idle = self.tile.accumulate and not self.tile.epilogue
-        body = "" if idle else self._stores(["zeroinitializer"] * len(self.cells))
+        body = "" if idle else self._stores(["zeroinitializer"] * len(self.summed))
         return f"{body}\n"
 
     def loops(self) -> str:
         """Return the kernel: a loop over segments, and inside a loop over the steps of a run."""
         tile, a, b = self.tile, self.a.element, self.b.element
-        start = ["zeroinitializer"] * len(self.cells)
+        start = ["zeroinitializer"] * len(self.summed)
         head = self._fetch_c()
-        carried = [f"%acc{i}_{v}" for i, v in self.cells]
+        carried = [f"%acc{i}_{v}" for i, v in self.summed]
         sums = self._steps(carried, self.unroll, _Place("%a_now"), _Place("%b_now"))
         inner = self.w.taken()
         tail = self._stores(sums)
@@ -232,7 +236,7 @@ step:
   %a_now = phi ptr [ %a_segment, %segment ], [ %a_next, %step ]
   %b_now = phi ptr [ %b_segment, %segment ], [ %b_next, %step ]
   %d_now = phi ptr [ %d_segment, %segment ], [ %d_next, %step ]
-{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.cells], "segment", sums, "step")}
+{self._phis("acc", [f"%seg{i}_{v}" for i, v in self.summed], "segment", sums, "step")}
 {inner}
   %a_next = getelementptr {a}, ptr %a_now, i64 {self.unroll * tile.a_step}
   %b_next = getelementptr {b}, ptr %b_now, i64 {self.unroll * tile.b_row}
@@ -253,7 +257,7 @@ done:
         return "\n".join(
             f"  %{name}{i}_{v} = phi {self.w.vector} "
             f"[ {first[k]}, %{before} ], [ {last[k]}, %{after} ]"
-            for k, (i, v) in enumerate(self.cells)
+            for k, (i, v) in enumerate(self.summed)
         )
 
     def _steps(self, sums: list[str], count: int, a: _Place, b: _Place) -> list[str]:
@@ -270,6 +274,9 @@ done:
                     for v in range(tile.vectors):
                         k = i * tile.vectors + v
                         sums[k] = tile.multiply.add(w, operand, across[v][part], sums[k])
+            if self.correction:
+                for v, k in enumerate(range(len(self.cells), len(self.summed))):
+                    sums[k] = tile.multiply.add(w, self.correction, across[v][0], sums[k])
             self._fetch_fourth(u, count)
         return sums
 
@@ -375,13 +382,23 @@ done:
     def _stores(self, sums: list[str]) -> str:
         tile = self.tile
         biases = [self.finish.bias(v * tile.lanes, self._mask(v)) for v in range(tile.vectors)]
-        for total, (i, v) in zip(sums, self.cells, strict=True):
+        for total, (i, v) in zip(self._corrected(sums), self.cells, strict=True):
             where, mask = self.c.at("%c", self._place(i, v)), self._mask(v)
             if tile.accumulate:
                 total = self.w.plus(total, self.w.load(where, mask))  # noqa: PLW2901
             total = self.finish.apply(total, biases[v], ("%residual", self._place(i, v)), mask)  # noqa: PLW2901
             self.c.store(total, where, mask)
         return self.w.taken() + (self._late_loop(self.late) if self.late else "")
+
+    def _corrected(self, sums: list[str]) -> list[str]:
+        """Write the sums without the products that each has too many."""
+        if not self.correction:
+            return sums
+        extra = sums[len(self.cells) :]
+        return [
+            self.w.add(f"sub {self.w.vector} {total}, {extra[v]}")
+            for total, (_, v) in zip(sums, self.cells, strict=False)
+        ]
 
     def _late_loop(self, function: Function) -> str:
         """Return the loop over the rows of ``c``, in L1 by now, that applies the function.

@@ -6,6 +6,7 @@ for ``a``, one vector for the columns of ``b``. Each way makes operands of what 
 the products of operands to a vector of sums:
 
     dot           one instruction for the whole group (vdpbf16ps, vpdpbusd)
+    shifted       the same for signed bytes: vpdpbusd of a + 128, minus 128 times the sums of b
     pairs         two bf16 to two f32: shifted up, and masked; then an FMA each
     convert       one f16 to one f32; then an FMA
     madd          four bytes to two pairs of 16 bits; vpmaddwd multiplies and adds pairs, exactly
@@ -54,6 +55,15 @@ class Multiply(ABC):
     def widens(self) -> bool:
         """Whether operands are made of what is read, in registers besides the sums."""
         return True
+
+    @property
+    def registers(self) -> int:
+        """Registers that an element of ``a`` or a vector of ``b`` takes while it is used."""
+        return self.parts
+
+    def correction(self, w: Writer) -> str | None:  # noqa: ARG002
+        """Return the operand whose products with ``b`` every sum has too many; mostly None."""
+        return None
 
     def flops(self, lanes: int) -> int:
         """Return the operations of one ``add``: 2 per product."""
@@ -119,7 +129,8 @@ class Dot(Multiply):
     @property
     def instruction(self) -> str:
         """The name in assembly."""
-        return "vdpbf16ps" if "bf16" in self.intrinsic else "vpdpbusd"
+        names = ("vdpbf16ps", "vpdpbusd", "vpdpbssd")
+        return next(name for name in names if name[1:] in self.intrinsic)
 
     @property
     def widens(self) -> bool:
@@ -149,6 +160,36 @@ class Dot(Multiply):
         """Return the instruction's intrinsic."""
         v, operand = w.vector, self.operand
         return f"declare {v} @{self.intrinsic}({v}, {operand}, {operand})\n"
+
+
+@dataclass(frozen=True)
+class Shifted(Dot):
+    """Signed bytes for an instruction that takes unsigned ones: ``a + 128``.
+
+    An exclusive or of the sign bits adds 128. The products of 128 and ``b`` are summed in a row of
+    their own and subtracted at the end. All sums are exact modulo 2**32.
+    """
+
+    @property
+    def registers(self) -> int:
+        """The shifted element has a register, and so have the constant and its sums."""
+        return 2
+
+    def row(self, w: Writer, vector: str) -> list[str]:
+        """Write the group with 128 added to each byte."""
+        return [w.add(f"xor {self.operand} {vector}, {_SIGNS}")]
+
+    def columns(self, w: Writer, vectors: list[str]) -> list[str]:  # noqa: ARG002
+        """Return the groups of ``b`` as they are."""
+        return [vectors[0]]
+
+    def correction(self, w: Writer) -> str | None:  # noqa: ARG002
+        """Return 128 in each byte."""
+        return _SIGNS
+
+
+_SIGNS = f"splat (i32 {0x80808080 - (1 << 32)})"
+"""The sign bits of four bytes."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +329,7 @@ def multiply(types: Types, isa: Isa) -> Multiply:
     if (source, weights) == ("f16", "f16"):
         return Convert(1)
     if source in {"u8", "s8"} and weights == "s8":
-        return (_bytes_dot(isa) if source == "u8" else None) or _widened(isa, source)
+        return _bytes_dot(isa, source) or _widened(isa, source)
     raise ValueError(f"no kernel multiplies {types.name}")
 
 
@@ -299,11 +340,14 @@ def _bf16_dot(isa: Isa) -> Dot | None:
     return Dot(2, 1, f"llvm.x86.avx512bf16.dpbf16ps.{isa.bits}", f"<{2 * lanes} x bfloat>")
 
 
-def _bytes_dot(isa: Isa) -> Dot | None:
+def _bytes_dot(isa: Isa, source: str) -> Dot | None:
+    operand = f"<{isa.bits // WORD.bits} x i32>"
+    if source == "s8" and isa.has("avxvnniint8"):
+        return Dot(4, 1, f"llvm.x86.avx2.vpdpbssd.{isa.bits}", f"<{isa.bits // 8} x i8>")
     if not (isa.has("avx512vnni") or isa.has("avxvnni")):
         return None
-    lanes = isa.bits // WORD.bits
-    return Dot(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", f"<{lanes} x i32>")
+    way = Dot if source == "u8" else Shifted
+    return way(4, 1, f"llvm.x86.avx512.vpdpbusd.{isa.bits}", operand)
 
 
 def _widened(isa: Isa, source: str) -> Multiply:

@@ -151,7 +151,7 @@ def _nothing_matched(console: Console, each: Compared) -> None:
         )
         return
     disjoint = [d for d in dimensions if d.is_disjoint]
-    why = " and ".join(d.dimension for d in disjoint)
+    why = " or ".join(d.dimension for d in disjoint)
     reason = f"no {why} is on both sides" if why else "no combination is on both sides"
     say(console, f"Nothing matches: {reason}.", style="bold")
     for difference in disjoint or dimensions:

@@ -302,7 +302,7 @@ class DensePlan(TilePlan):
         roomy = across == 3 and self.isa.registers >= 32  # noqa: PLR2004
         first = 3 if roomy else register_vectors(across, self.isa)
         widths = dict.fromkeys((first, *(v for v in (2, 3, 4, 1) if v <= across)))
-        parts = self.multiply.parts
+        parts = self.multiply.registers
         return [(vectors, register_rows(vectors, self.isa, parts)) for vectors in widths]
 
     def blocking(self) -> ConvBlocking:

@@ -78,7 +78,7 @@ def choose(g: Gemm, isa: Isa, types: Types, threads: int) -> GemmBlocking:
         beyond = g.k * g.n * types.weights.bytes > l2_bytes()
         return (_streamed if beyond else _few_rows)(g, isa, types, threads)
     vectors = register_vectors(across, isa)
-    most = register_rows(vectors, isa, how.parts)
+    most = register_rows(vectors, isa, how.registers)
     if across == 1:
         most = min(most, CHAINS)
     elif g.k * types.source.bytes % PAGE_BYTES == 0:
@@ -188,7 +188,7 @@ class Packed(Tunable[Gemm, GemmBlocking | TileBlocking]):
             found += [replace(first, kc=min(first.kc * times, g.k)) for times in (2, 4)]
         # With 16 registers three vectors by four rows leave none for a mask.
         for vectors in (2, 3, 4, 1) if isa.registers >= 32 else (2, 4, 1):  # noqa: PLR2004
-            rows = even_block(g.m, register_rows(vectors, isa, how.parts))
+            rows = even_block(g.m, register_rows(vectors, isa, how.registers))
             mc = ceil_div(first.mc, first.rows) * rows
             nc = round_up(first.nc, vectors * lanes)
             found.append(replace(first, vectors=vectors, rows=rows, mc=mc, nc=nc))

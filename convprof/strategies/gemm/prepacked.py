@@ -48,7 +48,10 @@ def choose(
     g: Gemm, isa: Isa, types: Types, threads: int = 1, vectors: int | None = None
 ) -> PanelBlocking:
     """Choose the blocking from the shape; ``vectors`` across a panel if they are given."""
-    across, parts = ceil_div(g.n, isa.lanes(types.accumulator.bytes)), multiply(types, isa).parts
+    across, parts = (
+        ceil_div(g.n, isa.lanes(types.accumulator.bytes)),
+        multiply(types, isa).registers,
+    )
     wide = min(across, vectors or _vectors(across, isa, parts))
     if not vectors and g.m < threads * register_rows(wide, isa, parts):
         wide = _shared(g, across, wide, threads)  # too few rows: the threads share out the panels

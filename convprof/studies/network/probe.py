@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from convprof.problems.graph import Network
     from convprof.strategies.base import Setting
 
+PROBE = "probe "
+"""How the names of chains begin that only measure candidates."""
+
 
 MOST = {"off": 1, "quick": 8, "full": 24}
 """Candidates per layer in its best layout, by how hard ``--tune`` asks to try."""
@@ -63,7 +66,7 @@ def probes(steps: Sequence[Step], names: Sequence[str], setting: Setting) -> lis
         depth = max(len(column) for column in columns)
         found += [
             Probe(
-                f"probe {layout} {level + 1}",
+                f"{PROBE}{layout} {level + 1}",
                 tuple(column[level % len(column)] for column in columns),
             )
             for level in range(depth)

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from convprof.networks.summary import Summary
 
 
+def list_answer(summaries: Sequence[Summary]) -> Answer:
+    """Return how many networks there are, and the one with the least and the most work."""
+    least, most = (pick(summaries, key=lambda s: s.total.macs) for pick in (min, max))
+    sides = (f"{s.name} ({units.si(s.total.macs, 'MAC')})" for s in (least, most))
+    sentence = f"{len(summaries)} networks, from {' to '.join(sides)} for an image."
+    return Answer((sentence,), f"convprof network {summaries[0].name} --summary")
+
+
 def answer(summary: Summary, command: Sequence[str]) -> Answer:
     """Return which kinds of layers have the MACs and the parameters."""
     total = summary.total
@@ -28,8 +36,9 @@ def answer(summary: Summary, command: Sequence[str]) -> Answer:
     sentences = [f"{summary.name} has {work}, {intensity} FLOP per byte."]
     if total.macs and total.parameters:
         most, largest = (max(each, key=lambda k: each[k]) for each in (macs, parameters))
+        second = " and " if largest == most else f", {largest} layers "
         sentences.append(
-            f"{most} layers have {percent(macs[most] / total.macs)} of the MACs, {largest} layers "
+            f"{most} layers have {percent(macs[most] / total.macs)} of the MACs{second}"
             f"{percent(parameters[largest] / total.parameters)} of the parameters."
         )
     return Answer(tuple(sentences), shlex.join(command))

@@ -17,7 +17,7 @@ from convprof.codegen.architecture import ARM, X86
 from convprof.codegen.isa import ISAS, available
 from convprof.codegen.kernels import multiply as ways
 from convprof.codegen.kernels.gemm import Tile
-from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, multiply
+from convprof.codegen.kernels.multiply import Bytes, Convert, Dot, Madd, Pairs, Shifted, multiply
 from convprof.codegen.target import target
 from convprof.codegen.tile_list import forget_kernels
 from convprof.dtypes import tolerance, types
@@ -93,7 +93,9 @@ def cpu(monkeypatch):
         ("int8", "avx2", ("avxvnni",), Dot),
         ("int8", "avx2", ("avx512vnni",), Madd),
         ("int8", "avx512", (), Madd),
-        ("s8:s8:s32", "avx512", ("avx512vnni",), Madd),
+        ("s8:s8:s32", "avx512", ("avx512vnni",), Shifted),
+        ("s8:s8:s32", "avx2", ("avxvnniint8", "avxvnni"), Dot),
+        ("s8:s8:s32", "avx2", ("avx512vnni",), Madd),
     ],
 )
 def test_the_fastest_way_of_an_instruction_set(dtype, isa, features, way, cpu):
@@ -115,10 +117,11 @@ def test_every_other_cpu_widens(cpu):
         ("bf16:bf16:f32", "avx512", "sapphirerapids", "vdpbf16ps"),
         ("int8", "avx512", "icelake-server", "vpdpbusd"),
         ("int8", "avx2", "alderlake", "vpdpbusd"),
+        ("s8:s8:s32", "avx2", "sierraforest", "vpdpbssd"),
     ],
 )
 def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruction, cpu):
-    cpu(X86, "avx512bf16", "avx512vnni", "avxvnni")
+    cpu(X86, "avx512bf16", "avx512vnni", "avxvnni", "avxvnniint8")
     tile = a_tile(dtype, ISAS[isa], rows=4)
     code = disassembly.busiest(assembly(tile, X86_TRIPLE, name))
     # four steps a turn, each 4 rows by 2 vectors
@@ -126,6 +129,17 @@ def test_the_inner_loop_of_a_cpu_with_the_instruction(dtype, isa, name, instruct
     assert code.spills == 0
     assert code.widest == ("zmm" if isa == "avx512" else "ymm")
     assert code.elements == 4 * 4, "a group of a is one load, spread over a vector"
+
+
+@pytest.mark.parametrize(("isa", "name"), [("avx512", "icelake-server"), ("avx2", "alderlake")])
+def test_signed_bytes_are_shifted_in_registers(isa, name, cpu):
+    cpu(X86, "avx512vnni", "avxvnni")
+    tile = a_tile("s8:s8:s32", ISAS[isa], rows=4)
+    code = disassembly.busiest(assembly(tile, X86_TRIPLE, name))
+    # four steps a turn, each 4 rows and the row to subtract by 2 vectors
+    assert code.products == {"vpdpbusd": 4 * 5 * 2}
+    assert sum(line.startswith("vpxor") for line in code.instructions) == 4 * 4
+    assert code.spills == 0
 
 
 @pytest.mark.parametrize(
